@@ -1,0 +1,108 @@
+"""The one exception hierarchy: each error says what happened, to what, and what to do about it.
+
+`str(error)` is the sentence a user reads. It must never hold a secret. `code` is stable and is what scripts and tests
+match on; `advice` is what to do, a sentence of its own.
+"""
+
+
+class LongshoreError(Exception):
+    """Something Longshore can explain. Anything else that escapes is a bug and keeps its traceback."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, advice: str = "", code: str | None = None) -> None:
+        self.message = message
+        self.advice = advice
+        if code is not None:
+            self.code = code
+        super().__init__(f"{message} {advice}".strip())
+
+
+class InvalidInput(LongshoreError):
+    """What the user asked for can't be done as asked; nothing was changed."""
+
+    code = "invalid-input"
+
+
+class NotFound(LongshoreError):
+    """A named thing isn't there."""
+
+    code = "not-found"
+
+
+class Conflict(LongshoreError):
+    """A thing is in a state, or of a name, that doesn't allow what was asked."""
+
+    code = "conflict"
+
+
+class AccessDenied(LongshoreError):
+    """A cloud refused the credentials, or what they may do."""
+
+    code = "access-denied"
+
+
+class FingerprintMismatch(AccessDenied):
+    """A server showed another certificate than the one that was pinned."""
+
+    code = "fingerprint-mismatch"
+
+
+class Unreachable(LongshoreError):
+    """A server didn't answer."""
+
+    code = "unreachable"
+
+
+class ProviderError(LongshoreError):
+    """A cloud answered with an error that isn't one of the others."""
+
+    code = "provider-error"
+
+
+class QuotaExceeded(LongshoreError):
+    """The target project's quota has no room for what is asked."""
+
+    code = "quota-exceeded"
+
+
+class ExportError(LongshoreError):
+    """An NBD server couldn't be started, or ended on its own; its last words are in the message."""
+
+    code = "export-failed"
+
+
+class CopyError(LongshoreError):
+    """Reading or writing blocks failed for good; the message names disk, offset and length (bytes)."""
+
+    code = "copy-failed"
+
+
+class VerificationError(CopyError):
+    """The target, read back, isn't what was copied, twice; the message names the byte ranges."""
+
+    code = "verification-failed"
+
+
+class CheckpointError(CopyError):
+    """A checkpoint or manifest is damaged, or belongs to another copy."""
+
+    code = "checkpoint-refused"
+
+
+class ConversionError(LongshoreError):
+    """The guest couldn't be made ready for its new hardware."""
+
+    code = "conversion-failed"
+
+
+class BootError(LongshoreError):
+    """The server was made but didn't come up."""
+
+    code = "boot-failed"
+
+
+class Cancelled(LongshoreError):
+    """Stopped because the user asked for it."""
+
+    code = "cancelled"

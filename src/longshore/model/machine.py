@@ -1,0 +1,112 @@
+"""A virtual machine as a source cloud describes it: what has to arrive on the other side."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class PowerState(StrEnum):
+    ON = "on"
+    OFF = "off"
+    SUSPENDED = "suspended"
+    UNKNOWN = "unknown"
+
+
+class Firmware(StrEnum):
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class ToolsState(StrEnum):
+    """Whether something inside the guest answers to a request to freeze or shut down."""
+
+    RUNNING = "running"
+    NOT_RUNNING = "not-running"
+    NOT_INSTALLED = "not-installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One disk of a machine. `position` is its place in boot order: 0 is the disk the machine boots from."""
+
+    key: str  # the provider's own name for it, stable for the machine's life (vSphere: device key)
+    label: str
+    position: int
+    size: int  # bytes
+    location: str  # where its bytes live, in the provider's words (vSphere: "[datastore] folder/file.vmdk")
+    storage: str  # datastore or volume type
+    controller: str = ""  # pvscsi, lsilogic, sata, nvme, ide, virtio, …
+    bus: int = 0
+    unit: int = 0
+    thin: bool = True
+    mode: str = "persistent"  # VMware's disk mode: persistent, independent_persistent, …
+    raw_device: bool = False  # a mapped LUN rather than a file
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    key: str
+    label: str
+    mac: str  # lower case, colons
+    network: str
+    model: str = ""  # vmxnet3, e1000, virtio, …
+    connected: bool = True
+    addresses: tuple[str, ...] = ()  # as the guest reports them, without prefix length
+    pci_slot: int | None = None  # VMware's slot number: a Linux guest calls the interface ens<slot>
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine at one moment. Sizes in bytes unless the name says otherwise."""
+
+    ref: str  # the provider's own identifier (vSphere: managed object id, OpenStack: server id)
+    name: str
+    power: PowerState
+    cpus: int
+    memory_mib: int
+    disks: tuple[Disk, ...]
+    nics: tuple[Nic, ...]
+    firmware: Firmware = Firmware.BIOS
+    secure_boot: bool = False
+    guest_id: str = ""  # vSphere's guestId, for example debian12_64Guest
+    guest_name: str = ""
+    host_name: str = ""  # as the guest calls itself
+    tools: ToolsState = ToolsState.NOT_INSTALLED
+    change_tracking: bool = False
+    folder: str = ""
+    cluster: str = ""
+    host: str = ""
+    uuid: str = ""
+    annotation: str = ""
+    tags: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()  # names of snapshots already there
+    template: bool = False
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDisk:
+    """One disk as a snapshot holds it."""
+
+    key: str
+    location: str
+    size: int
+    change_id: str | None  # None: the source doesn't track changes of this disk
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All disks of a machine at one moment. Plain data: it is kept in workflow state and survives restarts."""
+
+    ref: str
+    machine_ref: str
+    name: str
+    disks: tuple[SnapshotDisk, ...]
+    quiesced: bool = False
+
+    def disk(self, key: str) -> SnapshotDisk:
+        """The disk with this key. Raises KeyError when the snapshot has none such."""
+        for disk in self.disks:
+            if disk.key == key:
+                return disk
+        raise KeyError(key)

@@ -1,0 +1,115 @@
+"""What is made on the target side: where a machine lands, and the things that make it up."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Which step of which workflow a thing outside belongs to.
+
+    Written into the thing's metadata before anything else happens to it, so that a second run of the same step finds it
+    instead of making another, and clean-up never touches what isn't ours.
+    """
+
+    workflow: str  # the migration's id
+    step: str  # unique within the workflow, for example "volume-2000"
+
+    @property
+    def tag(self) -> str:
+        return f"{self.workflow}/{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRequest:
+    name: str
+    size: int  # bytes; rounded up to what the cloud can make
+    volume_type: str | None
+    bootable: bool = False
+    availability_zone: str | None = None
+    image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    id: str
+    name: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSnapshot:
+    id: str
+    volume_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortRequest:
+    name: str
+    network_id: str
+    mac: str | None
+    fixed_addresses: tuple[str, ...] = ()  # empty: the cloud chooses
+    security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    id: str
+    mac: str
+    addresses: tuple[str, ...]
+    network_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRequest:
+    name: str
+    flavor_id: str
+    volume_ids: tuple[str, ...]  # in boot order, the first is booted from
+    port_ids: tuple[str, ...]
+    availability_zone: str | None = None
+    key_name: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    id: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    id: str
+    name: str
+    cpus: int
+    memory_mib: int
+    disk_gib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    id: str
+    cidr: str
+    allows_dhcp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    id: str
+    name: str
+    shared: bool
+    owned: bool  # belongs to the project we act in: MACs and addresses may be chosen
+    subnets: tuple[Subnet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRoom:
+    """What the project's quota still allows; None is unlimited. Gigabytes are GiB, memory is MiB."""
+
+    instances: int | None
+    cores: int | None
+    memory_mib: int | None
+    volumes: int | None
+    gigabytes: int | None
+    snapshots: int | None
+    ports: int | None

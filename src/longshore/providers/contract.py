@@ -1,0 +1,120 @@
+"""What a cloud must be able to do to be a source or a target of machines.
+
+Providers are plain synchronous code: flows call them in threads. They know nothing of workflows, databases or each
+other; everything they take and return is from `longshore.model`. Any failure is raised as a `longshore.errors` error
+whose text a user can act on and which holds no secret.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from longshore.blocks.exports import Export
+from longshore.model.changes import Changes
+from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.target import (
+    Flavor,
+    Network,
+    Owner,
+    Port,
+    PortRequest,
+    QuotaRoom,
+    Server,
+    ServerRequest,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
+)
+
+
+class Provider(Protocol):
+    def check(self) -> dict[str, str]:
+        """Log in and say what was found (name, version, user, …). Raises AccessDenied, FingerprintMismatch, Unreachable."""
+
+    def close(self) -> None:
+        """End sessions. May be called more than once."""
+
+
+class Source(Provider, Protocol):
+    def machines(self) -> Iterator[Machine]:
+        """Every machine the credentials may see."""
+
+    def machine(self, name_or_ref: str) -> Machine:
+        """One machine by its reference, else by its name. Raises NotFound, or Conflict when the name isn't unique."""
+
+    def power_state(self, machine_ref: str) -> PowerState: ...
+
+    def shut_down(self, machine_ref: str) -> None:
+        """Ask the guest to shut down; returns at once. Raises Conflict when nothing in the guest can be asked."""
+
+    def power_off(self, machine_ref: str) -> None:
+        """Cut the power; returns when the machine is off. Nothing to do when it is off."""
+
+    def power_on(self, machine_ref: str) -> None:
+        """Returns when the machine is on. Nothing to do when it is on."""
+
+    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
+        """Wait until the machine is seen off, at most `timeout` seconds; says whether it is."""
+
+    def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        """One moment for all disks. A snapshot that carries this owner already is answered instead of a second one."""
+
+    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+        """The snapshot that carries this owner, if it is there."""
+
+    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        """Nothing to do when it isn't there. Its changes are merged; other snapshots stay."""
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        """What was written between change id `since` and the snapshot; Unknown whenever the source can't tell."""
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        """The disk as the snapshot holds it, served read-only over NBD while the context is open."""
+
+
+class Target(Provider, Protocol):
+    # What is there, for mapping and for checks before anything is made
+    def networks(self) -> list[Network]: ...
+    def volume_types(self) -> list[str]: ...
+    def flavors(self) -> list[Flavor]: ...
+    def quota_room(self) -> QuotaRoom: ...
+    def mac_in_use(self, network_id: str, mac: str) -> bool: ...
+    def address_in_use(self, network_id: str, address: str) -> bool: ...
+
+    # Volumes. Everything made carries its owner; find_* finds it again, for second runs and for clean-up
+    def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
+        """Returns once the volume is available. One that carries this owner already is answered instead."""
+
+    def find_volume(self, owner: Owner) -> Volume | None: ...
+
+    def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
+        """The volume served over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end."""
+
+    def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
+        """Set what a server made from it needs: bootable flag and image properties."""
+
+    def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot: ...
+    def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None: ...
+    def revert_volume(self, volume_id: str, snapshot_id: str) -> None: ...
+    def delete_volume_snapshot(self, snapshot_id: str) -> None: ...
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Returns when it is gone; detaches what we attached ourselves first. Nothing to do when it isn't there."""
+
+    # Ports
+    def create_port(self, request: PortRequest, owner: Owner) -> Port: ...
+    def find_port(self, owner: Owner) -> Port | None: ...
+    def delete_port(self, port_id: str) -> None: ...
+
+    # Servers
+    def create_server(self, request: ServerRequest, owner: Owner) -> Server:
+        """Returns once it is ACTIVE. Raises BootError with Nova's fault when it ends in ERROR."""
+
+    def find_server(self, owner: Owner) -> Server | None: ...
+    def server(self, server_id: str) -> Server: ...
+    def stop_server(self, server_id: str) -> None: ...
+    def delete_server(self, server_id: str) -> None:
+        """Returns when it is gone and its volumes are free. Nothing to do when it isn't there."""
+
+    def console(self, server_id: str) -> str:
+        """What the server has printed on its console so far; empty when there is nothing yet."""
