@@ -1,0 +1,68 @@
+"""What an NBD server offers, and connections to it."""
+
+from dataclasses import dataclass
+
+import nbd
+
+from longshore.errors import CopyError
+
+STATE_ZERO = 2  # base:allocation: reads as zeroes
+ALLOCATION = "base:allocation"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An NBD export as its server describes it. Sizes in bytes."""
+
+    uri: str
+    size: int
+    read_only: bool
+    multi_conn: bool  # a flush on one connection covers what was written on all
+    can_zero: bool
+    can_trim: bool
+    can_flush: bool
+    has_extents: bool
+    minimum_block: int
+    maximum_request: int
+
+
+def connect(uri: str, *, extents: bool = False) -> nbd.NBD:
+    """A connection, ready for requests. Raises CopyError when the server can't be reached or refuses."""
+    handle = nbd.NBD()
+    # Every byte of a buffer is overwritten by a read that succeeds; clearing it first would cost a pass over memory
+    handle.set_pread_initialize(False)
+    handle.set_uri_allow_local_file(True)  # for tls-psk-file=
+    if extents:
+        handle.add_meta_context(ALLOCATION)
+    try:
+        handle.connect_uri(uri)
+    except nbd.Error as error:
+        raise CopyError(f"Can't connect to {uri}: {error.string}.", code="unreachable") from error
+    return handle
+
+
+def describe(uri: str, handle: nbd.NBD) -> Endpoint:
+    """What the server at the other end of a connection offers."""
+    largest = handle.get_block_size(nbd.SIZE_MAXIMUM)
+    return Endpoint(
+        uri=uri,
+        size=handle.get_size(),
+        read_only=handle.is_read_only(),
+        multi_conn=handle.can_multi_conn(),
+        can_zero=handle.can_zero(),
+        can_trim=handle.can_trim(),
+        can_flush=handle.can_flush(),
+        has_extents=handle.can_meta_context(ALLOCATION),
+        minimum_block=max(1, handle.get_block_size(nbd.SIZE_MINIMUM)),
+        # The NBD protocol: without a word from the server, 32 MiB is what every server must accept
+        maximum_request=min(largest or 1 << 25, 1 << 25),
+    )
+
+
+def probe(uri: str) -> Endpoint:
+    """Connect, ask, disconnect. Raises CopyError."""
+    handle = connect(uri, extents=True)
+    try:
+        return describe(uri, handle)
+    finally:
+        handle.shutdown()
