@@ -1,0 +1,98 @@
+"""The ledger: every thing made on either side, written down before it exists.
+
+An entry's owner (`<migration>/<step>`) is also in the metadata of the thing itself, so whatever happened between
+writing the entry and learning the thing's id, it can be found again.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from longshore.model.target import Owner
+from longshore.store.database import Database
+from longshore.store.tables import LedgerRow
+
+
+class Kind(StrEnum):
+    SOURCE_SNAPSHOT = "source-snapshot"
+    VOLUME = "volume"
+    VOLUME_SNAPSHOT = "volume-snapshot"
+    PORT = "port"
+    SERVER = "server"
+
+
+class EntryState(StrEnum):
+    INTENDED = "intended"  # may or may not exist
+    MADE = "made"
+    HANDED_OVER = "handed-over"  # it belongs to the user now
+    REMOVED = "removed"
+    LEFT = "left"  # it should be gone, but removing it failed; the note says why
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    id: int
+    migration_id: str
+    provider_id: str
+    kind: Kind
+    step: str
+    parent: str | None
+    ref: str | None
+    state: EntryState
+    note: str | None
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.migration_id, self.step)
+
+
+class Ledger:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def intend(self, owner: Owner, provider_id: str, kind: Kind, parent: str | None = None) -> Entry:
+        """Write down that a thing is about to be made. The same owner again answers the entry that is there."""
+        with self._database.session() as session:
+            row = session.scalar(
+                select(LedgerRow).where(LedgerRow.migration_id == owner.workflow, LedgerRow.step == owner.step)
+            )
+            if row is None:
+                row = LedgerRow(
+                    migration_id=owner.workflow,
+                    step=owner.step,
+                    provider_id=provider_id,
+                    kind=kind.value,
+                    parent=parent,
+                )
+                session.add(row)
+                session.flush()
+            return _entry(row)
+
+    def settle(self, entry_id: int, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
+        with self._database.session() as session:
+            row = session.get_one(LedgerRow, entry_id)
+            row.state = state.value
+            row.note = note
+            if ref is not None:
+                row.ref = ref
+
+    def entries(self, migration_id: str) -> list[Entry]:
+        """In the order they were written."""
+        with self._database.session() as session:
+            query = select(LedgerRow).where(LedgerRow.migration_id == migration_id).order_by(LedgerRow.id)
+            return [_entry(row) for row in session.scalars(query)]
+
+
+def _entry(row: LedgerRow) -> Entry:
+    return Entry(
+        row.id,
+        row.migration_id,
+        row.provider_id,
+        Kind(row.kind),
+        row.step,
+        row.parent,
+        row.ref,
+        EntryState(row.state),
+        row.note,
+    )

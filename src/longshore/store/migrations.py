@@ -1,0 +1,256 @@
+"""Migrations as users see them: what was asked, how far it is, what happened."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.machine import Disk
+from longshore.store.database import Database
+from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    ROLLING_BACK = "rolling-back"
+    DONE = "done"
+    FAILED = "failed"  # rolled back; what could not be removed is in the ledger
+    CANCELLED = "cancelled"  # rolled back because the user asked for it
+
+    @property
+    def ended(self) -> bool:
+        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRecord:
+    key: str
+    position: int
+    label: str
+    size: int
+    state: str
+    progress: dict[str, Any] | None
+    volume_id: str | None
+    root_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRecord:
+    id: str
+    machine_name: str
+    machine_ref: str
+    source_id: str
+    target_id: str
+    request: dict[str, Any]
+    status: Status
+    phase: str
+    error: str | None
+    error_code: str | None
+    cancel_requested: bool
+    conversion_attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    source_off_at: datetime | None
+    target_up_at: datetime | None
+    server_id: str | None
+    result: dict[str, Any] | None
+    disks: tuple[DiskRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    id: int
+    at: datetime
+    level: str
+    phase: str
+    text: str
+
+
+class Migrations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, *, machine_name: str, machine_ref: str, source_id: str, target_id: str, request: dict[str, Any]
+    ) -> MigrationRecord:
+        """Raises Conflict when the same machine is being migrated already."""
+        with self._database.session() as session:
+            running = [s.value for s in Status if not s.ended]
+            same = select(MigrationRow.id).where(
+                MigrationRow.source_id == source_id,
+                MigrationRow.machine_ref == machine_ref,
+                MigrationRow.status.in_(running),
+            )
+            if other := session.scalar(same):
+                raise Conflict(
+                    f"{machine_name} is being migrated already ({other}).",
+                    advice=f"See: longshore migration show {other}.",
+                )
+            row = MigrationRow(
+                id=str(uuid.uuid4()),
+                machine_name=machine_name,
+                machine_ref=machine_ref,
+                source_id=source_id,
+                target_id=target_id,
+                request=request,
+            )
+            session.add(row)
+            session.flush()
+            return _record(session, row)
+
+    def all(self) -> list[MigrationRecord]:
+        with self._database.session() as session:
+            rows = session.scalars(select(MigrationRow).order_by(MigrationRow.created_at, MigrationRow.id))
+            return [_record(session, row) for row in rows]
+
+    def get(self, migration_id: str) -> MigrationRecord:
+        """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
+        with self._database.session() as session:
+            return _record(session, _find(session, migration_id))
+
+    def unfinished(self) -> list[str]:
+        """Ids of those that still need an engine, oldest first."""
+        with self._database.session() as session:
+            wanted = [s.value for s in Status if not s.ended]
+            query = select(MigrationRow.id).where(MigrationRow.status.in_(wanted)).order_by(MigrationRow.created_at)
+            return list(session.scalars(query))
+
+    def update(self, migration_id: str, **fields: Any) -> None:
+        with self._database.session() as session:
+            row = session.get_one(MigrationRow, migration_id)
+            for name, value in fields.items():
+                setattr(row, name, value.value if isinstance(value, StrEnum) else value)
+
+    def stamp(self, migration_id: str, field: str) -> None:
+        """Set a time field to now, unless an earlier run of the same step has set it."""
+        with self._database.session() as session:
+            row = session.get_one(MigrationRow, migration_id)
+            if getattr(row, field) is None:
+                setattr(row, field, utc_now())
+
+    def request_cancel(self, migration_id: str) -> MigrationRecord:
+        """Raises NotFound, or Conflict when it has ended."""
+        with self._database.session() as session:
+            row = _find(session, migration_id)
+            if Status(row.status).ended:
+                raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
+            row.cancel_requested = True
+            session.flush()
+            return _record(session, row)
+
+    def cancel_requested(self, migration_id: str) -> bool:
+        with self._database.session() as session:
+            query = select(MigrationRow.cancel_requested).where(MigrationRow.id == migration_id)
+            return bool(session.scalar(query))
+
+    def remove(self, migration_id: str) -> None:
+        """Forget an ended migration. Raises NotFound, or Conflict when it runs or has left something behind."""
+        with self._database.session() as session:
+            row = _find(session, migration_id)
+            if not Status(row.status).ended:
+                raise Conflict(
+                    f"Migration {row.id} is {row.status}.",
+                    advice=f"Cancel it first: longshore migration cancel {row.id}.",
+                )
+            left = session.scalars(
+                select(LedgerRow).where(
+                    LedgerRow.migration_id == row.id, LedgerRow.state.in_(("intended", "made", "left"))
+                )
+            ).all()
+            if left:
+                names = ", ".join(f"{entry.kind} {entry.ref or entry.step}" for entry in left)
+                raise Conflict(
+                    f"Migration {row.id} has left something behind: {names}.",
+                    advice=f"Clean it up first: longshore migration cleanup {row.id}.",
+                )
+            session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
+            session.delete(row)
+
+    # Disks
+
+    def set_disks(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
+        with self._database.session() as session:
+            for disk in disks:
+                if session.get(DiskRow, (migration_id, disk.key)) is None:
+                    session.add(
+                        DiskRow(
+                            migration_id=migration_id,
+                            key=disk.key,
+                            position=disk.position,
+                            label=disk.label,
+                            size=disk.size,
+                        )
+                    )
+
+    def update_disk(self, migration_id: str, key: str, **fields: Any) -> None:
+        with self._database.session() as session:
+            row = session.get_one(DiskRow, (migration_id, key))
+            for name, value in fields.items():
+                setattr(row, name, value)
+
+    # Events
+
+    def say(self, migration_id: str, phase: str, text: str, level: str = "information") -> None:
+        with self._database.session() as session:
+            session.add(EventRow(migration_id=migration_id, phase=phase, level=level, text=text))
+
+    def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+        with self._database.session() as session:
+            row = _find(session, migration_id)
+            query = (
+                select(EventRow)
+                .where(EventRow.migration_id == row.id, EventRow.id > after)
+                .order_by(EventRow.id)
+                .limit(limit)
+            )
+            return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
+
+
+def _find(session: Session, migration_id: str) -> MigrationRow:
+    row = session.get(MigrationRow, migration_id)
+    if row is not None:
+        return row
+    rows = session.scalars(
+        select(MigrationRow).where(MigrationRow.id.startswith(migration_id, autoescape=True)).limit(2)
+    ).all()
+    if not migration_id or not rows:
+        raise NotFound(f"There is no migration {migration_id}.", advice="See: longshore migration list.")
+    if len(rows) > 1:
+        raise Conflict(f"Several migrations begin with {migration_id}.", advice="Give more of its id.")
+    return rows[0]
+
+
+def _record(session: Session, row: MigrationRow) -> MigrationRecord:
+    disks = session.scalars(select(DiskRow).where(DiskRow.migration_id == row.id).order_by(DiskRow.position))
+    return MigrationRecord(
+        id=row.id,
+        machine_name=row.machine_name,
+        machine_ref=row.machine_ref,
+        source_id=row.source_id,
+        target_id=row.target_id,
+        request=row.request,
+        status=Status(row.status),
+        phase=row.phase,
+        error=row.error,
+        error_code=row.error_code,
+        cancel_requested=row.cancel_requested,
+        conversion_attempts=row.conversion_attempts,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        source_off_at=row.source_off_at,
+        target_up_at=row.target_up_at,
+        server_id=row.server_id,
+        result=row.result,
+        disks=tuple(
+            DiskRecord(d.key, d.position, d.label, d.size, d.state, d.progress, d.volume_id, d.root_digest)
+            for d in disks
+        ),
+    )

@@ -1,0 +1,105 @@
+"""The tables. Times are UTC without a zone, as SQLite keeps them; sizes are bytes."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Base(DeclarativeBase):
+    type_annotation_map: ClassVar = {dict[str, Any]: JSON, datetime: DateTime, str: String(255)}
+
+
+class ProviderRow(Base):
+    __tablename__ = "providers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    settings: Mapped[dict[str, Any]]  # never a secret
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class SecretRow(Base):
+    """An encrypted value. What it belongs to is authenticated with it, so rows can't be swapped."""
+
+    __tablename__ = "secrets"
+
+    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class MigrationRow(Base):
+    __tablename__ = "migrations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    machine_name: Mapped[str]
+    machine_ref: Mapped[str]
+    source_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))
+    target_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))
+    request: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(default="queued", index=True)
+    phase: Mapped[str] = mapped_column(default="queued")
+    error: Mapped[str | None] = mapped_column(Text)
+    error_code: Mapped[str | None]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    conversion_attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    source_off_at: Mapped[datetime | None]  # the source was first seen powered off: the downtime begins
+    target_up_at: Mapped[datetime | None]  # the target's check passed: the downtime ends
+    server_id: Mapped[str | None]
+    result: Mapped[dict[str, Any] | None]
+
+
+class DiskRow(Base):
+    """How far the copy of one disk is."""
+
+    __tablename__ = "migration_disks"
+
+    migration_id: Mapped[str] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    label: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(default="waiting")  # waiting, copying, verifying, done
+    progress: Mapped[dict[str, Any] | None]
+    volume_id: Mapped[str | None]
+    root_digest: Mapped[str | None]
+
+
+class EventRow(Base):
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_migration", "migration_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    migration_id: Mapped[str] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    level: Mapped[str]  # information, warning, error
+    phase: Mapped[str]
+    text: Mapped[str] = mapped_column(Text)
+
+
+class LedgerRow(Base):
+    """One thing outside. Written before the thing exists; never deleted while the thing may be there."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index("ix_ledger_migration", "migration_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    migration_id: Mapped[str] = mapped_column(ForeignKey("migrations.id"))
+    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))
+    kind: Mapped[str]
+    step: Mapped[str]  # with the migration's id: the owner that the thing itself carries
+    parent: Mapped[str | None]  # what it hangs on, where removing it needs that (a snapshot's machine)
+    ref: Mapped[str | None]  # the provider's id, once known
+    state: Mapped[str] = mapped_column(default="intended")
+    note: Mapped[str | None] = mapped_column(Text)
+    changed_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
