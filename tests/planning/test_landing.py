@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+from longshore.model.concern import Severity
+from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.request import MigrationRequest
+from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
+from longshore.planning import TargetFacts, land
+
+GIB = 1 << 30
+DISK = Disk("2000", "Hard disk 1", 0, 3 * GIB, "[ds1] a/a.vmdk", "ds1")
+NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network", addresses=("10.20.30.41", "fe80::1"))
+MACHINE = Machine("vm-1", "web01", PowerState.ON, 2, 1024, (DISK,), (NIC,))
+PRIVATE = Network("net-1", "private", shared=False, owned=True, subnets=(Subnet("s", "10.20.30.0/24", True),))
+SHARED = replace(PRIVATE, id="net-2", name="shared", shared=True, owned=False)
+FLAVORS = (
+    Flavor("f1", "small", 1, 512, 0),
+    Flavor("f3", "large", 4, 8192, 0),
+    Flavor("f2", "fits", 2, 1024, 0),
+)
+UNLIMITED = QuotaRoom(None, None, None, None, None, None, None)
+FACTS = TargetFacts((PRIVATE, SHARED), ("ceph",), FLAVORS, UNLIMITED)
+REQUEST = MigrationRequest(networks={"VM Network": "private"})
+
+
+def codes(concerns):
+    return {c.code for c in concerns}
+
+
+def test_a_clean_machine_lands_on_the_smallest_flavor_with_its_mac_and_address():
+    landing, concerns = land(MACHINE, REQUEST, FACTS)
+    assert concerns == []
+    assert landing.flavor_name == "fits"
+    assert landing.nics[0].mac == NIC.mac
+    assert landing.nics[0].addresses == ("10.20.30.41",)  # a link-local address is nobody's to keep
+
+
+def test_an_unmapped_network_blocks_and_the_sentence_says_how_to_map_it():
+    landing, concerns = land(MACHINE, MigrationRequest(), FACTS)
+    assert landing is None
+    assert codes(concerns) == {"network-unmapped"}
+    assert '--network "VM Network=TARGET"' in str(concerns[0])
+    assert "private, shared" in str(concerns[0])
+
+
+def test_all_blockers_are_named_at_once():
+    request = MigrationRequest(networks={"VM Network": "nowhere"}, storage={"ds1": "gold"}, flavor="huge")
+    landing, concerns = land(MACHINE, request, FACTS)
+    assert landing is None
+    assert codes(concerns) == {"network-not-found", "volume-type-missing", "flavor-not-found"}
+
+
+def test_a_network_of_another_project_gets_new_mac_and_address_with_a_warning():
+    landing, concerns = land(MACHINE, MigrationRequest(networks={"VM Network": "shared"}), FACTS)
+    assert landing.nics[0].mac is None
+    assert landing.nics[0].addresses == ()
+    assert [(c.code, c.severity) for c in concerns] == [("network-not-owned", Severity.WARNING)]
+
+
+def test_mac_and_address_in_use_block():
+    facts = replace(
+        FACTS,
+        macs_in_use=frozenset({("net-1", NIC.mac)}),
+        addresses_in_use=frozenset({("net-1", "10.20.30.41")}),
+    )
+    landing, concerns = land(MACHINE, REQUEST, facts)
+    assert landing is None
+    assert codes(concerns) == {"mac-in-use", "address-in-use"}
+
+
+def test_an_address_outside_the_subnet_is_left_to_the_target():
+    machine = replace(MACHINE, nics=(replace(NIC, addresses=("192.0.2.7",)),))
+    landing, concerns = land(machine, REQUEST, FACTS)
+    assert landing.nics[0].addresses == ()
+    assert codes(concerns) == {"address-outside-subnet"}
+
+
+def test_quota_counts_volumes_and_their_rollback_points():
+    room = replace(UNLIMITED, gigabytes=5, snapshots=0, instances=0, cores=1)
+    landing, concerns = land(MACHINE, REQUEST, replace(FACTS, room=room))
+    assert landing is None
+    assert codes(concerns) == {"quota-gigabytes", "quota-snapshots", "quota-instances", "quota-cores"}
+    assert land(MACHINE, REQUEST, replace(FACTS, room=replace(UNLIMITED, gigabytes=6)))[1] == []
+
+
+def test_no_flavor_large_enough():
+    landing, concerns = land(replace(MACHINE, memory_mib=1 << 20), REQUEST, FACTS)
+    assert landing is None
+    assert codes(concerns) == {"no-flavor-large-enough"}
+
+
+def test_disks_that_a_snapshot_would_leave_out_block():
+    disks = (
+        replace(DISK, mode="independent_persistent"),
+        replace(DISK, key="2001", raw_device=True),
+        replace(DISK, key="2002", shared=True),
+        replace(DISK, key="2003", size=0),
+    )
+    landing, concerns = land(replace(MACHINE, disks=disks), REQUEST, FACTS)
+    assert landing is None
+    assert codes(concerns) == {"disk-independent", "disk-raw-device", "disk-shared", "disk-of-zero-size"}
