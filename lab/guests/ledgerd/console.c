@@ -1,0 +1,37 @@
+#include "console.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int console = 1;
+
+/* Not /dev/console: systemd hangs that up now and then. Nor kmsg: the kernel limits its rate. */
+void
+console_open (void)
+{
+	int fd = open ("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		console = fd;
+}
+
+/* One write per line, and a newline first: the kernel or systemd may be in the middle of a line of their own. */
+void
+say (const char *format, ...)
+{
+	char line[512];
+	int used = snprintf (line, sizeof line, "\r\nLONGSHORE-WRITER ");
+	va_list values;
+
+	va_start (values, format);
+	used += vsnprintf (line + used, sizeof line - used, format, values);
+	va_end (values);
+	if (used > (int) sizeof line - 3)
+		used = sizeof line - 3;
+	line[used++] = '\r';
+	line[used++] = '\n';
+	if (write (console, line, used) < 0)
+		return;		/* a guest without a console goes on writing its records */
+}
