@@ -1,0 +1,117 @@
+"""Opening a Cinder volume on this worker ("brick": the worker reaches the storage itself).
+
+An attachment of the Block Storage API reserves the volume, so that nobody else takes it meanwhile, and tells where its
+bytes are. A plain member may make one; for Ceph the answer holds pool, image and user name but no key: the worker needs
+its own keyring. It belongs to no server; that, and the volume's owner mark, is how a later run knows that an attachment
+left by a killed process may be taken away.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from longshore.blocks.exports import Export, serve_qemu_nbd
+from longshore.errors import Conflict, NotFound, ProviderError
+from longshore.model.target import Owner
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.connection import OpenstackSettings
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.volumes import Volumes
+
+
+class Attachments:
+    def __init__(self, connection: Any, settings: OpenstackSettings, volumes: Volumes) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._volumes = volumes
+
+    @contextmanager
+    def open(self, volume_id: str, owner: Owner) -> Iterator[Export]:
+        """Serve the volume for writing, reserved while the context is open.
+
+        Raises Conflict when the volume isn't this workflow's, or a server holds it; ProviderError when this worker
+        can't reach the kind of storage it lies on.
+        """
+        volume = self._volumes.get(volume_id)
+        if not ownership.same_workflow(volume.metadata, owner):
+            raise Conflict(f"Volume {volume.name} ({volume_id}) doesn't belong to {owner.workflow}; it isn't opened.")
+        self.release(volume_id)
+        with explained(f"attach volume {volume.name}"):
+            attachment = self._connection.block_storage.create_attachment(
+                volume_id, connector=_connector(), attach_mode="rw"
+            )
+        try:
+            image = self._image(volume.name, attachment.connection_info)
+            with explained(f"attach volume {volume.name}"):
+                self._connection.block_storage.complete_attachment(attachment.id)
+            with serve_qemu_nbd(image) as export:
+                yield export
+        finally:
+            self._detach(volume_id, attachment.id)
+
+    def release(self, volume_id: str) -> None:
+        """Take away attachments that a process of ours left behind; nothing to do when the volume isn't there.
+
+        Raises Conflict when a server, or somebody else, holds it.
+        """
+        try:
+            volume = self._volumes.get(volume_id)
+        except NotFound:
+            return
+        if volume.status == "available":
+            return
+        with explained(f"look for attachments of volume {volume_id}"):
+            attachments = list(self._connection.block_storage.attachments(volume_id=volume_id))
+        for attachment in attachments:
+            if attachment.instance:
+                raise Conflict(f"Volume {volume.name} ({volume_id}) is attached to server {attachment.instance}.")
+            if ownership.KEY not in (volume.metadata or {}):
+                raise Conflict(f"Volume {volume.name} ({volume_id}) is in use by something other than Longshore.")
+            self._detach(volume_id, attachment.id)
+
+    def _detach(self, volume_id: str, attachment_id: str) -> None:
+        with explained(f"detach volume {volume_id}"):
+            self._connection.block_storage.delete_attachment(attachment_id, ignore_missing=True)
+        self._volumes.wait_until_free(volume_id)
+
+    def _image(self, name: str, info: Mapping[str, Any]) -> dict[str, str]:
+        """QEMU's block options for what Cinder's connection information points at."""
+        driver = str(info.get("driver_volume_type"))
+        if driver != "rbd":
+            raise ProviderError(
+                f"Volume {name} lies on storage of the kind {driver}; this worker can reach Ceph (rbd) only.",
+                advice="Choose a volume type on Ceph.",
+            )
+        if info.get("encrypted"):
+            raise ProviderError(
+                f"Volume {name} is encrypted; this worker can't write encrypted volumes.",
+                advice="Choose a volume type without encryption.",
+            )
+        if not os.access(self._settings.ceph_conf, os.R_OK):
+            raise ProviderError(
+                f"Volume {name} lies on Ceph, but this worker can't read {self._settings.ceph_conf}.",
+                advice="Give this worker a Ceph configuration and the keyring of a user that may write the volumes, "
+                "or name the file's place (ceph_conf).",
+            )
+        pool, _, image = str(info["name"]).partition("/")
+        return {
+            "driver": "raw",
+            "file.driver": "rbd",
+            "file.pool": pool,
+            "file.image": image,
+            "file.conf": self._settings.ceph_conf,
+            "file.user": self._settings.ceph_user or str(info["auth_username"]),
+        }
+
+
+def _connector() -> dict[str, Any]:
+    """What Cinder wants to know of the machine that connects; RBD needs none of it, but the API does."""
+    return {
+        "host": socket.gethostname(),
+        "multipath": False,
+        "platform": os.uname().machine,
+        "os_type": "linux",
+        "do_local_attach": False,
+    }

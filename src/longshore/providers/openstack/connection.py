@@ -1,0 +1,101 @@
+"""How to reach an OpenStack cloud: settings that may be stored in clear, secrets apart, and the session made from both.
+
+Settings come from clouds.yaml or OS_* variables, read by openstacksdk itself: every authentication type it knows works.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import openstack
+from openstack import exceptions as sdk
+from openstack.config import OpenStackConfig
+
+from longshore.errors import InvalidInput, NotFound
+
+# Authentication options that are secrets, over all of keystoneauth's plugins (v3password, v3token, v3totp,
+# v3applicationcredential, v3oidc*, v3oauth*).
+SECRET_OPTIONS = frozenset(
+    {
+        "password",
+        "token",
+        "access_token",
+        "passcode",
+        "application_credential_secret",
+        "client_secret",
+        "oauth_client_secret",
+        "consumer_secret",
+        "access_secret",
+        "code",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenstackSettings:
+    """All but the secrets. JSON-able with dataclasses.asdict."""
+
+    auth: dict[str, str] = field(default_factory=dict)  # auth_url, username, project_name, user_domain_name, …
+    auth_type: str = "password"
+    region: str | None = None
+    interface: str = "public"
+    verify: bool = True
+    cacert: str | None = None
+    ceph_conf: str = "/etc/ceph/ceph.conf"  # how this worker reaches the cloud's Ceph; its keyring lies next to it
+    ceph_user: str | None = None  # None: the one Cinder names in its connection information
+
+
+def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:
+    """Settings and secrets of an entry in clouds.yaml; None: of the OS_* variables, or OS_CLOUD.
+
+    Raises NotFound when there is no such entry, InvalidInput when it can't be used.
+    """
+    try:
+        region = OpenStackConfig().get_one(cloud=name)
+    except sdk.ConfigException as error:
+        if name is not None and "was not found" in str(error):
+            raise NotFound(
+                f"There is no cloud {name} in clouds.yaml.",
+                advice="Looked in the current directory, ~/.config/openstack and /etc/openstack; "
+                "OS_CLIENT_CONFIG_FILE may name another file.",
+            ) from None
+        raise InvalidInput(f"The settings of cloud {name or 'in OS_* variables'} can't be used: {error}") from None
+    config: Mapping[str, Any] = region.config
+    options = {key: str(value) for key, value in config.get("auth", {}).items() if value is not None}
+    if "auth_url" not in options:
+        raise InvalidInput(
+            f"No auth_url is set {f'for cloud {name}' if name else 'in the OS_* variables'}.",
+            advice="Name an entry of clouds.yaml, or source the cloud's openrc file first.",
+        )
+    verify, _ = region.get_requests_verify_args()
+    settings = OpenstackSettings(
+        auth={key: value for key, value in options.items() if key not in SECRET_OPTIONS},
+        auth_type=str(config.get("auth_type") or "password"),
+        region=region.region_name or None,
+        interface=str(config.get("interface") or "public"),
+        verify=bool(verify),
+        cacert=verify if isinstance(verify, str) else None,
+    )
+    return settings, {key: value for key, value in options.items() if key in SECRET_OPTIONS}
+
+
+def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
+    """An openstacksdk Connection. Nothing is sent before it is first used.
+
+    Only what is given counts: neither clouds.yaml nor the environment is read, so that a stored provider means the same
+    cloud everywhere.
+    """
+    return openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_type=settings.auth_type,
+        auth={**settings.auth, **secrets},
+        region_name=settings.region,
+        interface=settings.interface,
+        verify=settings.verify,
+        cacert=settings.cacert,
+        connect_retries=2,  # only for connections that weren't made: nothing can happen twice
+        app_name="longshore",
+        app_version=version("longshore"),
+    )

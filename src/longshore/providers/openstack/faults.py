@@ -1,0 +1,83 @@
+"""Turns what openstacksdk and keystoneauth raise into errors a user can act on.
+
+Nothing of a request's body or headers gets into a message, so no secret does either; what an API said in words does.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from keystoneauth1 import exceptions as auth
+from openstack import exceptions as sdk
+
+from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, ProviderError, QuotaExceeded, Unreachable
+
+# What Nova (403), Cinder (413) and Neutron (409) say when a quota is the reason
+_QUOTA = re.compile(
+    r"quota (?:was )?exceeded|exceeds allowed .*quota|over ?quota|overlimit|exceeded for resources", re.I
+)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """`doing` completes the sentence "The cloud didn't let us …", for example "create volume web01-root"."""
+    try:
+        yield
+    except LongshoreError:
+        raise
+    except auth.Unauthorized as error:
+        raise AccessDenied(
+            f"The cloud refused the login while trying to {doing}: {words(error)}",
+            advice="Check user name, password, project and domain names.",
+        ) from None
+    except (auth.SSLFailure, auth.ConnectFailure, auth.DiscoveryFailure) as error:
+        raise unreachable(error, doing) from None
+    except (auth.CatalogException, sdk.EndpointNotFound, sdk.ServiceDiscoveryException) as error:
+        raise ProviderError(
+            f"The cloud offers no usable endpoint to {doing}: {words(error)}",
+            advice="Check region and interface (public, internal) of this provider.",
+        ) from None
+    except (sdk.HttpException, auth.HttpError) as error:
+        raise refused(error, doing) from None
+    except (sdk.SDKException, auth.ClientException) as error:
+        raise ProviderError(f"The cloud couldn't {doing}: {words(error)}") from None
+
+
+def refused(error: Exception, doing: str) -> LongshoreError:
+    """The error for an HTTP status of 400 or more."""
+    status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
+    said = words(error)
+    if status in (403, 409, 413) and (status == 413 or _QUOTA.search(said)):
+        return QuotaExceeded(
+            f"The project's quota has no room to {doing}: {said}",
+            advice="Free something in the project, or ask for a larger quota.",
+        )
+    if status == 401:
+        return AccessDenied(f"The cloud no longer accepts the login while trying to {doing}: {said}")
+    if status == 403:
+        return AccessDenied(f"The project's user may not {doing}: {said}")
+    if status == 404:
+        return NotFound(f"The cloud couldn't {doing}, something needed for it isn't there: {said}")
+    if status == 409:
+        return Conflict(f"The cloud can't {doing} as things are: {said}")
+    return ProviderError(f"The cloud couldn't {doing} (HTTP {status}): {said}")
+
+
+def unreachable(error: Exception, doing: str) -> Unreachable:
+    """The error for a server that doesn't answer, or not with a certificate we trust."""
+    if isinstance(error, auth.SSLFailure):
+        return Unreachable(
+            f"The cloud's TLS certificate isn't trusted, so we didn't {doing}: {words(error)}",
+            advice="Name the file with the cloud's certificate authority (cacert).",
+        )
+    return Unreachable(
+        f"The cloud didn't answer while trying to {doing}: {words(error)}",
+        advice="Check the address, and that this machine reaches it.",
+    )
+
+
+def words(error: Exception) -> str:
+    """What the API itself said, in one line that ends with a full stop."""
+    said = str(getattr(error, "details", None) or getattr(error, "message", None) or error)
+    said = re.sub(r"\s*\(HTTP \d+\)|\s*\(Request-ID: [^)]*\)", "", " ".join(said.split()))
+    return said if said.endswith((".", "!", "?")) else f"{said}."

@@ -1,0 +1,107 @@
+"""Neutron ports: with the source's MAC and addresses where the project may choose them."""
+
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.model.target import Owner, Port, PortRequest
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.faults import explained, refused, words
+
+
+class Ports:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def create(self, request: PortRequest, owner: Owner) -> Port:
+        """One that carries this owner already is answered instead.
+
+        Raises AccessDenied when the project may not choose MAC or address on that network, Conflict when one of them is
+        taken, InvalidInput when an address lies in no subnet of it.
+        """
+        found = self.find(owner)
+        if found is not None:
+            return found
+        attributes: dict[str, Any] = {
+            "name": request.name,
+            "network_id": request.network_id,
+            "description": ownership.description(owner),
+        }
+        if request.mac is not None:
+            attributes["mac_address"] = request.mac
+        if request.fixed_addresses:
+            attributes["fixed_ips"] = [{"ip_address": address} for address in request.fixed_addresses]
+        if request.security_groups is not None:
+            attributes["security_group_ids"] = [self._security_group(name) for name in request.security_groups]
+        with explained(f"create port {request.name}"):
+            try:
+                return _port(self._connection.network.create_port(**attributes))
+            except sdk.HttpException as error:
+                raise self._refusal(error, request) from None
+
+    def find(self, owner: Owner) -> Port | None:
+        mark = ownership.description(owner)
+        with explained(f"look for the port of {owner.tag}"):
+            project = self._connection.current_project_id
+            listed = self._connection.network.ports(project_id=project, description=mark)
+            return next((_port(found) for found in listed if found.description == mark), None)
+
+    def delete(self, port_id: str) -> None:
+        with explained(f"delete port {port_id}"):
+            self._connection.network.delete_port(port_id, ignore_missing=True)
+
+    def _security_group(self, name_or_id: str) -> str:
+        with explained(f"look up security group {name_or_id}"):
+            try:
+                found = self._connection.network.find_security_group(
+                    name_or_id, project_id=self._connection.current_project_id
+                )
+            except sdk.DuplicateResource:
+                raise Conflict(
+                    f"The project has several security groups named {name_or_id}.", advice="Name it by its id."
+                ) from None
+        if found is None:
+            raise NotFound(f"The project has no security group {name_or_id}.")
+        return str(found.id)
+
+    def _refusal(self, error: sdk.HttpException, request: PortRequest) -> LongshoreError:
+        chosen = _chosen(request)
+        network = self._network_name(request.network_id)
+        explanation = refused(error, f"create port {request.name} on network {network}")
+        if isinstance(explanation, AccessDenied) and chosen:
+            return AccessDenied(
+                f"A member of this project may not choose {chosen} on network {network}: "
+                "the network belongs to another project.",
+                advice="Use a network of the project's own, let the cloud choose, "
+                "have an administrator make the port in this project, or get the role advsvc.",
+            )
+        if error.status_code == 409 and type(explanation) is Conflict and chosen:
+            return Conflict(
+                f"Port {request.name} can't have {chosen} on network {network}: {words(error)}",
+                advice="Remove the port that has it, or choose another.",
+            )
+        if error.status_code == 400 and chosen:
+            return InvalidInput(f"Network {network} can't give a port {chosen}: {words(error)}")
+        return explanation
+
+    def _network_name(self, network_id: str) -> str:
+        try:
+            return str(self._connection.network.get_network(network_id).name)
+        except sdk.SDKException:
+            return network_id  # only words of an error that is being raised anyway
+
+
+def _chosen(request: PortRequest) -> str:
+    parts = [f"MAC address {request.mac}"] if request.mac is not None else []
+    parts += [f"address {address}" for address in request.fixed_addresses]
+    return " and ".join(parts)
+
+
+def _port(found: Any) -> Port:
+    return Port(
+        id=found.id,
+        mac=found.mac_address,
+        addresses=tuple(fixed["ip_address"] for fixed in found.fixed_ips or ()),
+        network_id=found.network_id,
+    )

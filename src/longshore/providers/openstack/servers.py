@@ -1,0 +1,133 @@
+"""Nova servers made from volumes and ports that are there already; both outlive their server."""
+
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import BootError, NotFound
+from longshore.model.target import Owner, Server, ServerRequest
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.faults import explained, words
+from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.waiting import wait_for
+
+# Seconds
+CREATE_TIMEOUT = 900.0
+STOP_TIMEOUT = 300.0  # Nova itself gives a guest a minute to shut down before it cuts the power
+DELETE_TIMEOUT = 300.0
+
+
+class Servers:
+    def __init__(self, connection: Any, volumes: Volumes) -> None:
+        self._connection = connection
+        self._volumes = volumes
+
+    def create(self, request: ServerRequest, owner: Owner) -> Server:
+        """Returns once it is ACTIVE. One that carries this owner already is waited for instead.
+
+        Raises BootError with Nova's fault when it ends in ERROR; the server is left for `find` and `delete`.
+        """
+        found = self.find(owner)
+        if found is None:
+            with explained(f"create server {request.name}"):
+                found = _server(self._connection.compute.create_server(**_attributes(request, owner)))
+        server_id = found.id
+
+        def built() -> Server | None:
+            server = self._connection.compute.get_server(server_id)
+            if server.status == "ERROR":
+                raise BootError(
+                    f"The cloud couldn't start server {request.name}: {_fault(server)}",
+                    advice="Check the flavor against the free capacity, and the volumes' image properties.",
+                )
+            return None if server.status == "BUILD" else _server(server)
+
+        with explained(f"create server {request.name}"):
+            return wait_for(built, what=f"Starting server {request.name}", timeout=CREATE_TIMEOUT)
+
+    def find(self, owner: Owner) -> Server | None:
+        with explained(f"look for the server of {owner.tag}"):
+            listed = self._connection.compute.servers(details=True)
+            return next((_server(found) for found in listed if ownership.belongs_to(found.metadata, owner)), None)
+
+    def get(self, server_id: str) -> Server:
+        with explained(f"look up server {server_id}"):
+            try:
+                return _server(self._connection.compute.get_server(server_id))
+            except sdk.NotFoundException:
+                raise NotFound(f"There is no server {server_id} in this project.") from None
+
+    def stop(self, server_id: str) -> None:
+        """Returns when it is off. Nothing to do when it is off."""
+        if self.get(server_id).status == "SHUTOFF":
+            return
+        with explained(f"stop server {server_id}"):
+            self._connection.compute.stop_server(server_id)
+        wait_for(
+            lambda: self.get(server_id).status == "SHUTOFF" or None,
+            what=f"Stopping server {server_id}",
+            timeout=STOP_TIMEOUT,
+        )
+
+    def delete(self, server_id: str) -> None:
+        """Returns when it is gone and its volumes are free. Nothing to do when it isn't there."""
+        with explained(f"delete server {server_id}"):
+            try:
+                attached = self._connection.compute.get_server(server_id).attached_volumes or ()
+                self._connection.compute.delete_server(server_id)
+            except sdk.NotFoundException:
+                return
+
+            def gone() -> bool | None:
+                try:
+                    server = self._connection.compute.get_server(server_id)
+                except sdk.NotFoundException:
+                    return True
+                return server.status in ("DELETED", "SOFT_DELETED") or None
+
+            wait_for(gone, what=f"Deleting server {server_id}", timeout=DELETE_TIMEOUT)
+        for volume in attached:
+            self._volumes.wait_until_free(volume.id)
+
+    def console(self, server_id: str) -> str:
+        with explained(f"read the console of server {server_id}"):
+            try:
+                return str(self._connection.compute.get_server_console_output(server_id).get("output") or "")
+            except (sdk.NotFoundException, sdk.ConflictException) as error:
+                if self.get(server_id).status == "ERROR":
+                    raise BootError(f"Server {server_id} has no console: {words(error)}") from None
+                return ""  # Nova answers 404 or 409 until the guest was first started
+
+
+def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "name": request.name,
+        "flavor_id": request.flavor_id,
+        "metadata": {**request.metadata, **ownership.metadata(owner)},
+        "block_device_mapping": [
+            {
+                "boot_index": position,
+                "uuid": volume_id,
+                "source_type": "volume",
+                "destination_type": "volume",
+                "delete_on_termination": False,
+            }
+            for position, volume_id in enumerate(request.volume_ids)
+        ],
+        # Always ports: an address asked for here on a shared network is accepted, and then the server goes to ERROR
+        "networks": [{"port": port_id} for port_id in request.port_ids] or "none",
+    }
+    if request.availability_zone is not None:
+        attributes["availability_zone"] = request.availability_zone
+    if request.key_name is not None:
+        attributes["key_name"] = request.key_name
+    return attributes
+
+
+def _fault(server: Any) -> str:
+    said = " ".join(str((server.fault or {}).get("message") or "Nova gives no reason").split())
+    return said if said.endswith(".") else f"{said}."
+
+
+def _server(found: Any) -> Server:
+    return Server(id=found.id, name=found.name or "", status=found.status or "BUILD")

@@ -1,0 +1,174 @@
+"""An OpenStack project as the place where machines land: implements `longshore.providers.contract.Target`."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from longshore.blocks.exports import Export
+from longshore.errors import AccessDenied, ProviderError
+from longshore.model.target import (
+    Flavor,
+    Network,
+    Owner,
+    Port,
+    PortRequest,
+    QuotaRoom,
+    Server,
+    ServerRequest,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
+)
+from longshore.providers.openstack.attach import Attachments
+from longshore.providers.openstack.connection import OpenstackSettings, connect
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.placement import Placement
+from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.servers import Servers
+from longshore.providers.openstack.volumes import Volumes
+
+ATTACHMENTS_SINCE = (3, 54)  # the Block Storage microversion whose attachments we use, of the Queens release (2018)
+
+
+class OpenstackTarget:
+    """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
+
+    def __init__(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> None:
+        with explained("read the cloud's settings"):
+            self._connection = connect(settings, secrets)
+        self._placement = Placement(self._connection)
+        self._volumes = Volumes(self._connection)
+        self._attachments = Attachments(self._connection, settings, self._volumes)
+        self._ports = Ports(self._connection)
+        self._servers = Servers(self._connection, self._volumes)
+
+    def check(self) -> dict[str, str]:
+        with explained("log in"):
+            access = self._connection.session.auth.get_access(self._connection.session)
+        if not access.project_id:
+            raise AccessDenied(
+                f"User {access.username} logged in, but to no project.", advice="Name the project (project_name)."
+            )
+        found = {
+            "cloud": str(self._connection.session.auth.auth_url),
+            "user": str(access.username),
+            "project": str(access.project_name),
+            "roles": ", ".join(sorted(access.role_names)),
+        }
+        for service, proxy in self._services().items():
+            with explained(f"reach its {service} service"):
+                found[service] = _version(service, proxy.get_endpoint_data())
+        return found
+
+    def _services(self) -> dict[str, Any]:
+        with explained("find its services"):
+            return {
+                "compute": self._connection.compute,
+                "network": self._connection.network,
+                "block storage": self._connection.block_storage,
+            }
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # What is there
+
+    def networks(self) -> list[Network]:
+        return self._placement.networks()
+
+    def volume_types(self) -> list[str]:
+        return self._placement.volume_types()
+
+    def flavors(self) -> list[Flavor]:
+        return self._placement.flavors()
+
+    def quota_room(self) -> QuotaRoom:
+        return self._placement.quota_room()
+
+    def mac_in_use(self, network_id: str, mac: str) -> bool:
+        return self._placement.mac_in_use(network_id, mac)
+
+    def address_in_use(self, network_id: str, address: str) -> bool:
+        return self._placement.address_in_use(network_id, address)
+
+    # Volumes
+
+    def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
+        return self._volumes.create(request, owner)
+
+    def find_volume(self, owner: Owner) -> Volume | None:
+        return self._volumes.find(owner)
+
+    def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
+        return self._attachments.open(volume_id, owner)
+
+    def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
+        self._volumes.finish(volume_id, request)
+
+    def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
+        return self._volumes.snapshot(volume_id, owner)
+
+    def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
+        return self._volumes.find_snapshot(owner)
+
+    def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
+        self._attachments.release(volume_id)
+        self._volumes.revert(volume_id, snapshot_id)
+
+    def delete_volume_snapshot(self, snapshot_id: str) -> None:
+        self._volumes.delete_snapshot(snapshot_id)
+
+    def delete_volume(self, volume_id: str) -> None:
+        self._attachments.release(volume_id)
+        self._volumes.delete(volume_id)
+
+    # Ports
+
+    def create_port(self, request: PortRequest, owner: Owner) -> Port:
+        return self._ports.create(request, owner)
+
+    def find_port(self, owner: Owner) -> Port | None:
+        return self._ports.find(owner)
+
+    def delete_port(self, port_id: str) -> None:
+        self._ports.delete(port_id)
+
+    # Servers
+
+    def create_server(self, request: ServerRequest, owner: Owner) -> Server:
+        return self._servers.create(request, owner)
+
+    def find_server(self, owner: Owner) -> Server | None:
+        return self._servers.find(owner)
+
+    def server(self, server_id: str) -> Server:
+        return self._servers.get(server_id)
+
+    def stop_server(self, server_id: str) -> None:
+        self._servers.stop(server_id)
+
+    def delete_server(self, server_id: str) -> None:
+        self._servers.delete(server_id)
+
+    def console(self, server_id: str) -> str:
+        return self._servers.console(server_id)
+
+
+def _version(service: str, endpoint: Any | None) -> str:
+    """The newest (micro)version an endpoint speaks. Raises ProviderError when there is none, or it is too old."""
+    if endpoint is None:
+        raise ProviderError(
+            f"The cloud's catalogue has no {service} service for this user.", advice="Check region and interface."
+        )
+    newest = endpoint.max_microversion or endpoint.api_version or ()
+    if service == "block storage" and tuple(newest) < ATTACHMENTS_SINCE:
+        raise ProviderError(
+            f"The cloud's block storage service is too old: it speaks version {_dotted(newest)}, "
+            f"and {_dotted(ATTACHMENTS_SINCE)} is needed.",
+            advice="Longshore needs OpenStack Queens (2018) or newer.",
+        )
+    return _dotted(newest)
+
+
+def _dotted(version: Any) -> str:
+    return ".".join(str(part) for part in version)

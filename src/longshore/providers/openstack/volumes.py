@@ -1,0 +1,216 @@
+"""Cinder volumes and their snapshots: made once per owner, found again, reverted, deleted."""
+
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import Conflict, InvalidInput, NotFound, ProviderError
+from longshore.model.target import Owner, Volume, VolumeRequest, VolumeSnapshot
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.waiting import wait_for
+
+GIB = 1 << 30
+NAME_LIMIT = 255  # characters, Cinder's
+
+# Seconds. Some back ends copy or wipe a whole volume to make, revert or delete it.
+CREATE_TIMEOUT = 600.0
+CHANGE_TIMEOUT = 1800.0
+
+
+class Volumes:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def create(self, request: VolumeRequest, owner: Owner) -> Volume:
+        if request.size <= 0:
+            raise InvalidInput(f"Volume {request.name} can't have a size of {request.size} bytes.")
+        found = self._find(owner)
+        if found is not None and found.status.startswith("error"):
+            self.delete(found.id)  # of an earlier run; nothing was ever written to it
+            found = None
+        with explained(f"create volume {request.name}"):
+            if found is None:
+                found = self._connection.block_storage.create_volume(
+                    name=request.name[:NAME_LIMIT],
+                    size=-(-request.size // GIB),
+                    volume_type=request.volume_type,
+                    availability_zone=request.availability_zone,
+                    metadata=ownership.metadata(owner),
+                )
+            try:
+                volume = self._wait_until_settled(found.id, f"Creating volume {request.name}", CREATE_TIMEOUT)
+            except _Failed as failure:
+                self.delete(found.id)
+                raise ProviderError(
+                    f"The cloud couldn't create volume {request.name} "
+                    f"({-(-request.size // GIB)} GiB, type {request.volume_type or 'default'}): {failure.reason}",
+                    advice="Check the free space and the back end of that volume type.",
+                ) from None
+        return _volume(volume)
+
+    def find(self, owner: Owner) -> Volume | None:
+        found = self._find(owner)
+        return None if found is None else _volume(found)
+
+    def _find(self, owner: Owner) -> Any | None:
+        with explained(f"look for the volume of {owner.tag}"):
+            # Cinder filters by metadata too, unless an operator took that filter away: so look again here
+            listed = self._connection.block_storage.volumes(properties=str(ownership.metadata(owner)))
+            return next((found for found in listed if ownership.belongs_to(found.metadata, owner)), None)
+
+    def get(self, volume_id: str) -> Any:
+        """The volume as openstacksdk has it. Raises NotFound."""
+        with explained(f"look up volume {volume_id}"):
+            try:
+                return self._connection.block_storage.get_volume(volume_id)
+            except sdk.NotFoundException:
+                raise NotFound(f"There is no volume {volume_id} in this project.") from None
+
+    def finish(self, volume_id: str, request: VolumeRequest) -> None:
+        with explained(f"set bootable flag and image properties of volume {request.name}"):
+            self._connection.block_storage.set_volume_bootable_status(volume_id, request.bootable)
+            if request.image_properties:
+                self._connection.block_storage.set_volume_image_metadata(volume_id, **request.image_properties)
+
+    def wait_until_free(self, volume_id: str) -> None:
+        """Until it is available again, or gone: after a detach, or after its server was deleted."""
+
+        def free() -> bool | None:
+            try:
+                status = self._connection.block_storage.get_volume(volume_id).status
+            except sdk.NotFoundException:
+                return True
+            return True if status == "available" or status.startswith("error") else None
+
+        with explained(f"wait for volume {volume_id} to be free"):
+            wait_for(free, what=f"Detaching volume {volume_id}", timeout=CREATE_TIMEOUT)
+
+    def delete(self, volume_id: str) -> None:
+        """The volume must be detached. Raises Conflict when snapshots or servers still hold it."""
+        with explained(f"delete volume {volume_id}"):
+            try:
+                status = self._connection.block_storage.get_volume(volume_id).status
+                if status != "deleting":
+                    self._connection.block_storage.delete_volume(volume_id)
+            except sdk.NotFoundException:
+                return
+            except sdk.BadRequestException as error:
+                raise Conflict(
+                    f"Volume {volume_id} can't be deleted: {error.details}",
+                    advice="Delete its snapshots, and detach it from its server, first.",
+                ) from None
+
+            def gone() -> bool | None:
+                try:
+                    status = self._connection.block_storage.get_volume(volume_id).status
+                except sdk.NotFoundException:
+                    return True
+                if status.startswith("error"):
+                    raise ProviderError(f"The cloud couldn't delete volume {volume_id}: {self._reason(volume_id)}")
+                return None
+
+            wait_for(gone, what=f"Deleting volume {volume_id}", timeout=CHANGE_TIMEOUT)
+
+    # Snapshots
+
+    def snapshot(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
+        found = self._find_snapshot(owner)
+        if found is not None and found.status.startswith("error"):
+            self.delete_snapshot(found.id)
+            found = None
+        with explained(f"snapshot volume {volume_id}"):
+            if found is None:
+                found = self._connection.block_storage.create_snapshot(
+                    volume_id=volume_id,
+                    name=f"longshore {owner.tag}"[:NAME_LIMIT],
+                    metadata=ownership.metadata(owner),
+                    is_forced=True,  # also while it is attached; from microversion 3.66 on that needs no word
+                )
+
+            def ready() -> Any | None:
+                snapshot = self._connection.block_storage.get_snapshot(found.id)
+                if snapshot.status.startswith("error"):
+                    reason = self._reason(found.id)
+                    self.delete_snapshot(found.id)
+                    raise ProviderError(f"The cloud couldn't snapshot volume {volume_id}: {reason}")
+                return snapshot if snapshot.status == "available" else None
+
+            return _snapshot(wait_for(ready, what=f"Snapshot of volume {volume_id}", timeout=CHANGE_TIMEOUT))
+
+    def find_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
+        found = self._find_snapshot(owner)
+        return None if found is None else _snapshot(found)
+
+    def _find_snapshot(self, owner: Owner) -> Any | None:
+        with explained(f"look for the volume snapshot of {owner.tag}"):
+            listed = self._connection.block_storage.snapshots()
+            return next((found for found in listed if ownership.belongs_to(found.metadata, owner)), None)
+
+    def revert(self, volume_id: str, snapshot_id: str) -> None:
+        """Back to the volume's latest snapshot; Cinder reverts to no other. The volume must be detached."""
+        with explained(f"revert volume {volume_id} to snapshot {snapshot_id}"):
+            try:
+                # An earlier run may have been ended while Cinder was still at it
+                self._wait_until_settled(volume_id, f"Waiting for volume {volume_id}", CHANGE_TIMEOUT)
+                self._connection.block_storage.revert_volume_to_snapshot(volume_id, snapshot_id)
+                self._wait_until_settled(volume_id, f"Reverting volume {volume_id}", CHANGE_TIMEOUT)
+            except _Failed as failure:
+                raise ProviderError(f"The cloud couldn't revert volume {volume_id}: {failure.reason}") from None
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Returns when it is gone. Raises Conflict when a volume made from it keeps it alive."""
+        with explained(f"delete snapshot {snapshot_id}"):
+            self._connection.block_storage.delete_snapshot(snapshot_id, ignore_missing=True)
+
+            def gone() -> bool | None:
+                try:
+                    status = self._connection.block_storage.get_snapshot(snapshot_id).status
+                except sdk.NotFoundException:
+                    return True
+                if status == "available":  # Cinder tries, fails, and says nothing
+                    raise Conflict(
+                        f"Snapshot {snapshot_id} can't be deleted: a volume made from it depends on it.",
+                        advice="Delete that volume first.",
+                    )
+                if status.startswith("error"):
+                    raise ProviderError(
+                        f"The cloud couldn't delete snapshot {snapshot_id}: {self._reason(snapshot_id)}"
+                    )
+                return None
+
+            wait_for(gone, what=f"Deleting snapshot {snapshot_id}", timeout=CHANGE_TIMEOUT)
+
+    def _wait_until_settled(self, volume_id: str, what: str, timeout: float) -> Any:
+        def settled() -> Any | None:
+            volume = self._connection.block_storage.get_volume(volume_id)
+            if volume.status.startswith("error"):
+                raise _Failed(self._reason(volume_id))
+            return volume if volume.status in ("available", "in-use", "reserved") else None
+
+        return wait_for(settled, what=what, timeout=timeout)
+
+    def _reason(self, resource_id: str) -> str:
+        """Why it went wrong: Cinder's user messages (microversion 3.5 on) are all that a tenant is told."""
+        response = self._connection.block_storage.get(
+            "/messages", params={"resource_uuid": resource_id, "sort": "created_at:desc"}, microversion="3.5"
+        )
+        messages = response.json().get("messages", []) if response.ok else []
+        if not messages:
+            return "Cinder gives no reason."
+        said = " ".join(str(messages[0]["user_message"]).split())
+        return said if said.endswith(".") else f"{said}."
+
+
+class _Failed(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _volume(found: Any) -> Volume:
+    return Volume(id=found.id, name=found.name, size=found.size * GIB)
+
+
+def _snapshot(found: Any) -> VolumeSnapshot:
+    return VolumeSnapshot(id=found.id, volume_id=found.volume_id)

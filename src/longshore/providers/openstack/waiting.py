@@ -1,0 +1,31 @@
+"""Waiting for what a cloud does in its own time. OpenStack's APIs have no events for tenants, so this asks again."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from longshore.errors import ProviderError
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 0.25  # seconds; small volumes are there in less than one
+LONGEST_PAUSE = 3.0
+
+
+def wait_for(read: Callable[[], T | None], *, what: str, timeout: float) -> T:
+    """Call `read` until it answers something else than None. Raises ProviderError after `timeout` seconds.
+
+    `what` completes "… didn't happen": for example "Volume web01 becoming available".
+    """
+    deadline = time.monotonic() + timeout
+    pause = FIRST_PAUSE
+    while True:
+        answer = read()
+        if answer is not None:
+            return answer
+        if time.monotonic() + pause > deadline:
+            raise ProviderError(
+                f"{what} took longer than {timeout:.0f} s.", advice="See the cloud's own logs for what holds it up."
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
