@@ -1,0 +1,6 @@
+"""Guests on NBD URIs: what is on them, and how they are made ready for new hardware."""
+
+from longshore.guests.conversion import convert, inspect_guest
+from longshore.guests.report import ConversionReport, NicName, OperatingSystem
+
+__all__ = ["ConversionReport", "NicName", "OperatingSystem", "convert", "inspect_guest"]

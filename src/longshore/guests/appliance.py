@@ -1,0 +1,75 @@
+"""libguestfs' appliance: a small virtual machine in which a guest's file systems are mounted, never on the host."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import guestfs
+
+from longshore.errors import ConversionError
+from longshore.guests.inspection import inspect
+from longshore.guests.report import OperatingSystem
+
+# The appliance is run without libvirt: one daemon less, and no user of its own to whom disks would have to be readable
+BACKEND = {"LIBGUESTFS_BACKEND": "direct"}
+
+
+class Guest:
+    """A guest's disks opened in the appliance, its file systems mounted as its own fstab says."""
+
+    def __init__(self, handle: guestfs.GuestFS, system: OperatingSystem) -> None:
+        self.files = handle
+        self.system = system
+
+    def run(self, command: str) -> str:
+        """A shell command inside the guest's own root. Raises RuntimeError with what it printed on standard error."""
+        environment = "export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+        output: str = self.files.sh(f"{environment}; {command}")
+        return output
+
+
+@contextmanager
+def opened(ports: Sequence[int], *, read_only: bool) -> Iterator[Guest]:
+    """Open the disks served over NBD on these loopback ports, in the machine's order.
+
+    Raises ConversionError when the appliance doesn't start or the disks don't hold one operating system.
+    """
+    for name, value in BACKEND.items():
+        os.environ.setdefault(name, value)
+    handle = guestfs.GuestFS(python_return_dict=True)
+    try:
+        handle.set_network(False)
+        for port in ports:
+            handle.add_drive_opts(
+                "",
+                format="raw",
+                protocol="nbd",
+                server=[f"localhost:{port}"],
+                readonly=read_only,
+                cachemode="writeback",
+            )
+        try:
+            handle.launch()
+        except RuntimeError as error:
+            raise ConversionError(
+                f"The appliance in which guests are worked on didn't start: {error}",
+                advice="Run libguestfs-test-tool on this machine to see why.",
+            ) from None
+        system = inspect(handle)
+        _mount(handle, system, read_only=read_only)
+        yield Guest(handle, system)
+        handle.umount_all()
+        handle.shutdown()  # raises when the disks couldn't be written
+    finally:
+        handle.close()
+
+
+def _mount(handle: guestfs.GuestFS, system: OperatingSystem, *, read_only: bool) -> None:
+    mount = handle.mount_ro if read_only else handle.mount
+    for mount_point in sorted(system.mounts, key=len):
+        if mount_point == "/":
+            mount(system.mounts[mount_point], mount_point)
+        else:
+            # A line in fstab for a disk that isn't there, or was never formatted, is the guest's own matter
+            with suppress(RuntimeError):
+                mount(system.mounts[mount_point], mount_point)

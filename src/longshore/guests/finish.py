@@ -1,0 +1,127 @@
+"""What virt-v2v leaves out for a Linux guest, done offline in one run of the appliance after it.
+
+Each function says what it changed, one sentence per thing, and changes nothing it needn't.
+"""
+
+import re
+from collections.abc import Sequence
+
+from longshore.guests.appliance import Guest
+from longshore.guests.report import NicName
+
+LINK_DIRECTORY = "/etc/systemd/network"
+# Where distributions name their interfaces: ifupdown, netplan, network-scripts, NetworkManager, networkd, wicked
+NETWORK_CONFIGURATION = (
+    "/etc/network",
+    "/etc/netplan",
+    "/etc/sysconfig/network-scripts",
+    "/etc/sysconfig/network",
+    "/etc/NetworkManager/system-connections",
+    "/etc/systemd/network",
+)
+GRUB_DEFAULTS = "/etc/default/grub"
+GRUB_SNIPPET = "/etc/default/grub.d/90-longshore-console.cfg"
+GRUB_MENU = "/boot/grub/grub.cfg"
+SERIAL_CONSOLE = "console=tty0 console=ttyS0,115200n8"
+FIRST_BOOT = "/usr/lib/virt-sysprep"
+FIRST_BOOT_UNIT = "guestfs-firstboot.service"
+
+
+def finish(guest: Guest, nics: Sequence[NicName]) -> list[str]:
+    if guest.system.family != "linux":
+        return []
+    return [*keep_nic_names(guest, nics), *enable_serial_console(guest), *drop_online_first_boot(guest)]
+
+
+def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
+    """Interfaces keep the names under which the guest configures them, by MAC address.
+
+    A guest names its interfaces by the slot they sit in, and on other hardware that slot is another. A name that the
+    guest's network configuration doesn't mention is left alone: nothing depends on it.
+    """
+    if not (guest.files.is_dir("/usr/lib/systemd/network") or guest.files.is_dir("/lib/systemd/network")):
+        return []
+    changes = []
+    mentioned = _configured_names(guest)
+    for nic in nics:
+        path = f"{LINK_DIRECTORY}/10-longshore-{nic.name}.link"
+        if nic.name not in mentioned:
+            continue
+        guest.files.mkdir_p(LINK_DIRECTORY)
+        guest.files.write(path, f"[Match]\nMACAddress={nic.mac}\n\n[Link]\nName={nic.name}\n".encode())
+        changes.append(f"The interface with MAC address {nic.mac} keeps its name {nic.name} ({path}).")
+    return changes
+
+
+def _configured_names(guest: Guest) -> set[str]:
+    """All words of the network configuration, comments left out, and of its files' names (ifcfg-ens192)."""
+    words: set[str] = set()
+    for directory in NETWORK_CONFIGURATION:
+        if not guest.files.is_dir(directory):
+            continue
+        for name in guest.files.find(directory):
+            path = f"{directory}/{name}"
+            if not guest.files.is_file(path) or guest.files.filesize(path) > 1 << 20:
+                continue
+            text = guest.files.read_file(path).decode(errors="replace")
+            words.update(re.findall(r"[\w.:]+", re.sub(r"(?m)^\s*#.*$", "", text)))
+            words.add(name.rpartition("/")[2].removeprefix("ifcfg-"))
+    return words
+
+
+def enable_serial_console(guest: Guest) -> list[str]:
+    """The guest's console is readable through Nova. Only where GRUB takes snippets, as Debian's and Ubuntu's does.
+
+    A menu whose root file system came out different is put back: a guest that boots is worth more than its console.
+    """
+    files = guest.files
+    if not (files.is_file(GRUB_DEFAULTS) and files.is_file(GRUB_MENU) and files.is_file("/usr/sbin/update-grub")):
+        return []
+    saved = files.read_file(GRUB_MENU)
+    before = saved.decode(errors="replace")
+    if "console=ttyS" in before or files.is_file(GRUB_SNIPPET):
+        return []
+    files.mkdir_p(GRUB_SNIPPET.rpartition("/")[0])
+    files.write(
+        GRUB_SNIPPET,
+        f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {SERIAL_CONSOLE}"\n'
+        'GRUB_TERMINAL="console serial"\n'
+        'GRUB_SERIAL_COMMAND="serial --speed=115200"\n'.encode(),
+    )
+    try:
+        guest.run("update-grub")
+        after = files.read_file(GRUB_MENU).decode(errors="replace")
+        kept = _roots(after) == _roots(before) and "console=ttyS" in after
+    except RuntimeError:
+        kept = False
+    if not kept:
+        files.rm_f(GRUB_SNIPPET)
+        files.write(GRUB_MENU, saved)
+        return []
+    return [f"The kernel and GRUB use the serial console ttyS0 as well ({GRUB_SNIPPET})."]
+
+
+def _roots(menu: str) -> set[str]:
+    return set(re.findall(r"\broot=\S+", menu))
+
+
+def drop_online_first_boot(guest: Guest) -> list[str]:
+    """Take away virt-v2v's first-boot scripts that install packages from the network.
+
+    They stop the first boot for a minute when there is none, and change a guest whose owner didn't ask for it.
+    """
+    files = guest.files
+    scripts = f"{FIRST_BOOT}/scripts"
+    if not files.is_dir(scripts):
+        return []
+    dropped = []
+    for name in files.ls(scripts):
+        text = files.read_file(f"{scripts}/{name}").decode(errors="replace")
+        if "qemu-guest-agent" in text:
+            files.rm(f"{scripts}/{name}")
+            dropped.append(f"virt-v2v's first-boot script {name} was taken away: it would install packages online.")
+    if dropped and not files.ls(scripts):
+        for path in guest.run(f"find /etc/systemd /lib/systemd -name {FIRST_BOOT_UNIT}").split():
+            files.rm_f(path)
+        files.rm_rf(FIRST_BOOT)
+    return dropped

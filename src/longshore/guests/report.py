@@ -1,0 +1,53 @@
+"""What was found in a guest and what was done to it: plain data that flows keep and show."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingSystem:
+    """One operating system on a machine's disks, as libguestfs inspects it."""
+
+    root: str  # the device it was found on, in the appliance's naming
+    family: str  # linux, windows, freebsd, …
+    distribution: str  # debian, rhel, windows, …; "unknown" when nothing tells
+    version: str  # major.minor
+    product: str  # its own full name
+    architecture: str  # x86_64, aarch64, …
+    package_format: str  # deb, rpm, …; "unknown" for Windows
+    host_name: str
+    mounts: dict[str, str] = field(default_factory=dict)  # mount point to device
+
+
+@dataclass(frozen=True, slots=True)
+class NicName:
+    """The name by which a guest knew the interface with this MAC address, and shall go on knowing it."""
+
+    mac: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionReport:
+    system: OperatingSystem
+    messages: tuple[str, ...]  # what virt-v2v said it does, in order
+    warnings: tuple[str, ...]  # what a person should look at after the boot
+    changes: tuple[str, ...]  # what Longshore changed besides, one sentence each
+    seconds: float
+    log: str  # path of virt-v2v's own log
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "ConversionReport":
+        """The inverse of `to_json`. Raises TypeError or KeyError for anything else."""
+        return cls(
+            system=OperatingSystem(**data["system"]),
+            messages=tuple(data["messages"]),
+            warnings=tuple(data["warnings"]),
+            changes=tuple(data["changes"]),
+            seconds=data["seconds"],
+            log=data["log"],
+        )
