@@ -56,6 +56,12 @@ class Source(Provider, Protocol):
     def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
         """Wait until the machine is seen off, at most `timeout` seconds; says whether it is."""
 
+    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
+        """Switch the tracking of changed blocks; says whether anything had to be changed. Raises Conflict.
+
+        To be able to switch it back, remember `Machine.change_tracking` before: a second run sees what the first did.
+        """
+
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """One moment for all disks. A snapshot that carries this owner already is answered instead of a second one."""
 

@@ -1,0 +1,164 @@
+"""A snapshot's disk, read through VMware's own disk library (VDDK) and served over NBD by nbdkit."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from longshore.blocks.exports import Export, serve_nbdkit
+from longshore.errors import (
+    AccessDenied,
+    Conflict,
+    CopyError,
+    ExportError,
+    FingerprintMismatch,
+    InvalidInput,
+    LongshoreError,
+    NotFound,
+    Unreachable,
+)
+from longshore.model.machine import Snapshot
+from longshore.providers.vsphere.certificate import fetch_certificate
+from longshore.providers.vsphere.session import Session
+
+# VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
+LARGEST_READ = "2M"
+# The library answers several requests at once; with one thread every read would wait for the one before
+THREADS = 8
+
+
+@contextmanager
+def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+    """The disk as the snapshot holds it, read-only; it is open and answers.
+
+    Raises InvalidInput when VDDK isn't set up, NotFound, AccessDenied, FingerprintMismatch, Conflict, Unreachable,
+    ExportError, with VDDK's own words. A CopyError raised inside is raised with what VDDK said about its reads.
+    """
+    settings = session.settings
+    disk = snapshot.disk(disk_key)
+    what = f"The disk {disk.location} of {snapshot.machine_ref}"
+    parameters = {
+        "libdir": str(_library(settings.vddk_libdir)),
+        "server": settings.host,
+        "port": str(settings.port),
+        "user": settings.username,
+        "thumbprint": session.certificate.sha1,
+        "vm": f"moref={snapshot.machine_ref}",
+        "snapshot": snapshot.ref,
+        "transports": settings.transports,
+        "file": disk.location,
+        "maxdata": LARGEST_READ,
+    }
+    secrets = {"password": session.password}
+    with ExitStack() as stack:
+        try:
+            export = stack.enter_context(
+                serve_nbdkit("vddk", parameters, filters=("blocksize",), threads=THREADS, secrets=secrets)
+            )
+            size = export.probe().size
+        except ExportError as error:
+            raise _explained(error, what, session, parameters["thumbprint"]) from error
+        if size != disk.size:
+            raise ExportError(
+                f"{what} has {size} bytes as VDDK opens it, but {disk.size} in the snapshot {snapshot.ref}."
+            )
+        try:
+            yield export
+        except CopyError as error:
+            said = _READING.findall(export.last_words())
+            if said:
+                error.args = (f"{error} VDDK said: {said[-1].strip()}.",)
+                error.message = f"{error.message} VDDK said: {said[-1].strip()}."
+            raise
+
+
+def _library(libdir: str | None) -> Path:
+    advice = "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in."
+    if libdir is None:
+        raise InvalidInput("No VMware disk library (VDDK) is configured.", advice=advice, code="no-vddk")
+    path = Path(libdir)
+    if not any(path.glob("lib64/libvixDiskLib.so*")):
+        raise InvalidInput(f"{libdir} has no lib64/libvixDiskLib.so.", advice=advice, code="no-vddk")
+    return path
+
+
+class _Meaning(NamedTuple):
+    words: str  # regular expression on what nbdkit and VDDK print
+    error: type[LongshoreError]
+    sentence: str  # "{what}", "{server}" and "{said}" are filled in
+    advice: str
+    code: str | None = None
+
+
+_MEANINGS = (
+    _Meaning(
+        r"cannot open plugin",
+        InvalidInput,
+        "nbdkit's vddk plugin isn't installed.",
+        "Install nbdkit-plugin-vddk.",
+        "no-vddk",
+    ),
+    _Meaning(
+        r"cannot open shared object file",
+        InvalidInput,
+        "VMware's disk library (VDDK) can't be loaded: {said}.",
+        "Check that the directory is complete and for this kind of processor.",
+        "no-vddk",
+    ),
+    _Meaning(
+        r"user ?name or password|complete login",
+        AccessDenied,
+        "{what} can't be opened: {server} refused Longshore's login through VDDK.",
+        "Check the user name and the password.",
+    ),
+    _Meaning(
+        r"insufficient permission|access rights|do not have",
+        AccessDenied,
+        "{what} can't be opened: Longshore's user may not read it ({said}).",
+        "Its role needs VirtualMachine.Provisioning.DiskRandomRead and VirtualMachine.Provisioning.GetVmFiles.",
+    ),
+    _Meaning(
+        r"not found|no such file",
+        NotFound,
+        "{what} isn't there, or its snapshot is gone ({said}).",
+        "Take a new snapshot.",
+    ),
+    _Meaning(
+        r"already in use|failed to lock|locked",
+        Conflict,
+        "{what} is locked by another program ({said}).",
+        "Wait for other backups of the machine to end.",
+        "file-locked",
+    ),
+    _Meaning(
+        r"connect to (the )?(host|server)|connection",
+        Unreachable,
+        "{what} can't be opened: VDDK can't reach {server} or its ESXi host ({said}).",
+        "Open TCP port 443 to the vCenter and 902 to every ESXi host.",
+    ),
+)
+_SAID = re.compile(r"error: (?:VixDiskLib_\w+: )?([^;]+)")
+_READING = re.compile(r"error: ([^;]*(?:read|Read|extents|QueryAllocatedBlocks)[^;]*)")
+
+
+def _explained(error: ExportError, what: str, session: Session, thumbprint: str) -> LongshoreError:
+    """What nbdkit printed, as one sentence: which of the many things that VDDK doesn't say in so many words."""
+    said = _SAID.findall(error.message)
+    text = (said[0] if said else error.message).strip().rstrip(".")
+    for meaning in _MEANINGS:
+        if re.search(meaning.words, error.message, re.IGNORECASE):
+            sentence = meaning.sentence.format(what=what, server=session.label, said=text)
+            return meaning.error(sentence, advice=meaning.advice, code=meaning.code)
+    # VDDK's answer to a certificate it wasn't told to expect is "Unknown error", as to much else
+    shown = fetch_certificate(session.settings.host, session.settings.port).sha1
+    if shown != thumbprint:
+        return FingerprintMismatch(
+            f"{what} can't be opened: {session.label} shows another certificate than the one Longshore logged in with "
+            f"(SHA-1 {shown} instead of {thumbprint}).",
+            advice="If the certificate was replaced on purpose, pin the new fingerprint.",
+        )
+    return ExportError(
+        f"{what} can't be opened; VDDK says: {text}.",
+        advice="Longshore's user may lack the right to read disks, or port 902 of the ESXi host may be closed.",
+    )

@@ -1,0 +1,50 @@
+"""vSphere's faults in plain sentences."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, ProviderError
+
+
+def words(fault: Any) -> str:
+    """What a fault says, without a full stop: its own message, else its details, else its name."""
+    said = [fault.msg or "", *(message.message or "" for message in fault.faultMessage or [])]
+    text = " ".join(dict.fromkeys(part.strip().rstrip(".") for part in said if part.strip()))
+    return text or type(fault).__name__.rpartition(".")[2]
+
+
+@contextmanager
+def explained(server: str, doing: str) -> Iterator[None]:
+    """Raises what vSphere answers while `doing` ("take a snapshot of web01") as one of Longshore's errors."""
+    try:
+        yield
+    except vmodl.MethodFault as fault:
+        raise _error(server, doing, fault) from fault
+
+
+def _error(server: str, doing: str, fault: Any) -> LongshoreError:
+    refused = f"{server} couldn't {doing}: {words(fault)}."
+    if isinstance(fault, vim.fault.InvalidLogin | vim.fault.NotAuthenticated):
+        return AccessDenied(refused, advice="Check the user name and the password.")
+    if isinstance(fault, vim.fault.NoPermission):
+        missing = fault.privilegeId or "a privilege it doesn't name"
+        return AccessDenied(
+            f"{server} doesn't allow Longshore's user to {doing}: {missing} is missing.",
+            advice="Give the user's role that privilege on the machine, or on a folder above it.",
+        )
+    if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
+        return NotFound(f"{server} couldn't {doing}: it isn't there any more.")
+    if isinstance(fault, vim.fault.ToolsUnavailable):
+        return Conflict(refused, advice="VMware Tools must run in the guest for that.", code="tools-unavailable")
+    if isinstance(fault, vim.fault.FilesystemQuiesceFault | vim.fault.ApplicationQuiesceFault):
+        return Conflict(
+            refused, advice="Look into the guest's log, or take the snapshot without quiescing.", code="quiesce-failed"
+        )
+    if isinstance(fault, vim.fault.FileLocked):
+        return Conflict(refused, advice="Something still has the machine's disks open.", code="file-locked")
+    if isinstance(fault, vim.fault.InvalidState | vim.fault.TaskInProgress):  # InvalidPowerState and the like
+        return Conflict(refused)
+    return ProviderError(refused)

@@ -1,0 +1,325 @@
+"""From vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read already."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from pyVmomi import vim
+
+from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.providers.vsphere.properties import Properties
+
+MACHINE_PATHS = (
+    "name",
+    "parent",
+    "parentVApp",
+    "config.annotation",
+    "config.bootOptions",
+    "config.changeTrackingEnabled",
+    "config.cpuAffinity",
+    "config.cpuHotAddEnabled",
+    "config.firmware",
+    "config.guestFullName",
+    "config.guestId",
+    "config.hardware.device",
+    "config.hardware.memoryMB",
+    "config.hardware.numCPU",
+    "config.instanceUuid",
+    "config.keyId",
+    "config.memoryAffinity",
+    "config.memoryHotAddEnabled",
+    "config.template",
+    "config.uuid",
+    "config.version",
+    "guest.disk",
+    "guest.hostName",
+    "guest.net",
+    "guest.toolsRunningStatus",
+    "guest.toolsVersionStatus2",
+    "runtime.connectionState",
+    "runtime.consolidationNeeded",
+    "runtime.faultToleranceState",
+    "runtime.host",
+    "runtime.powerState",
+    "snapshot",
+    "summary.quickStats.balloonedMemory",
+)
+
+PLACE_PATHS: dict[Any, tuple[str, ...]] = {
+    vim.Datacenter: ("name", "parent"),
+    vim.Folder: ("name", "parent"),
+    vim.VirtualApp: ("name", "parentFolder", "parentVApp"),
+    vim.ComputeResource: ("name",),
+    vim.HostSystem: ("name", "parent"),
+    vim.Network: ("name", "summary"),
+    vim.Datastore: ("name",),
+}
+
+_POWER = {"poweredOn": PowerState.ON, "poweredOff": PowerState.OFF, "suspended": PowerState.SUSPENDED}
+
+_Device = vim.vm.device
+# The order in which a BIOS without settings of its own tries controllers; also the names the model uses
+_CONTROLLERS = (
+    (_Device.ParaVirtualSCSIController, 0, "pvscsi"),
+    (_Device.VirtualLsiLogicSASController, 0, "lsilogic-sas"),
+    (_Device.VirtualLsiLogicController, 0, "lsilogic"),
+    (_Device.VirtualBusLogicController, 0, "buslogic"),
+    (_Device.VirtualSCSIController, 0, "scsi"),
+    (_Device.VirtualSATAController, 1, "sata"),
+    (_Device.VirtualIDEController, 2, "ide"),
+    (_Device.VirtualNVMEController, 3, "nvme"),
+)
+_NIC_MODELS = (
+    (_Device.VirtualVmxnet3, "vmxnet3"),  # VirtualVmxnet3Vrdma is one too
+    (_Device.VirtualVmxnet2, "vmxnet2"),
+    (_Device.VirtualVmxnet, "vmxnet"),
+    (_Device.VirtualE1000e, "e1000e"),
+    (_Device.VirtualE1000, "e1000"),
+    (_Device.VirtualPCNet32, "pcnet32"),
+    (_Device.VirtualSriovEthernetCard, "sriov"),
+)
+
+
+@dataclass(slots=True)
+class Places:
+    """The names of what machines are in, on and attached to, by managed object id."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    datacenters: set[str] = field(default_factory=set)
+    clusters: set[str] = field(default_factory=set)
+    opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its name
+
+    def add(self, ref: Any, properties: Properties) -> None:
+        """Take in an object that was read with its PLACE_PATHS."""
+        moid = ref._moId
+        self.names[moid] = inventory_name(properties["name"] or "")
+        parent = properties.get("parent") or properties.get("parentFolder") or properties.get("parentVApp")
+        if parent is not None:
+            self.parents[moid] = parent._moId
+        if isinstance(ref, vim.Datacenter):
+            self.datacenters.add(moid)
+        elif isinstance(ref, vim.ClusterComputeResource):
+            self.clusters.add(moid)
+        elif isinstance(ref, vim.Network):
+            opaque = getattr(properties["summary"], "opaqueNetworkId", None)
+            if opaque:
+                self.opaque_networks[opaque] = self.names[moid]
+
+    def folder(self, parent: Any) -> tuple[str, str]:
+        """(datacenter's name, "Folder/Sub" below the datacenter's machine folder) for a machine's parent."""
+        above: list[str] = []
+        moid = parent._moId if parent is not None else ""
+        while moid in self.names and moid not in self.datacenters:
+            above.append(self.names[moid])
+            moid = self.parents.get(moid, "")
+        if moid not in self.datacenters:
+            return "", "/".join(reversed(above))
+        # The last one is the folder "vm" that each datacenter has and no one sees
+        return self.names[moid], "/".join(reversed(above[:-1]))
+
+    def name(self, ref: Any) -> str:
+        return self.names.get(ref._moId, "") if ref is not None else ""
+
+
+def inventory_name(name: str) -> str:
+    """vSphere keeps /, \\ and % in names as %2f, %5c and %25."""
+    return unquote(name) if "%" in name else name
+
+
+def machine(ref: Any, properties: Properties, places: Places) -> Machine:
+    """The machine with its disks in boot order.
+
+    `extra` holds what only some decisions need, each key only when there is something to say: connection (when it isn't
+    "connected"), datacenter, hardware_version, instance_uuid, consolidation_needed, fault_tolerance, encrypted, vtpm,
+    usb, passthrough (number of PCI devices), sriov (number of NICs), cpu_hot_add, memory_hot_add, cpu_affinity,
+    memory_affinity, ballooned_mib, fullest_filesystem ("/var 97 %"), unreadable.
+    """
+    devices = list(properties["config.hardware.device"] or [])
+    datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
+    host = properties["runtime.host"]
+    cluster = places.parents.get(host._moId, "") if host is not None else ""
+    boot = properties["config.bootOptions"]
+    return Machine(
+        ref=ref._moId,
+        name=inventory_name(properties["name"] or ""),
+        power=power_state(properties),
+        cpus=properties["config.hardware.numCPU"] or 0,
+        memory_mib=properties["config.hardware.memoryMB"] or 0,
+        disks=tuple(disks(devices, boot, places)),
+        nics=tuple(_nics(devices, properties, places)),
+        firmware=Firmware.UEFI if properties["config.firmware"] == "efi" else Firmware.BIOS,
+        secure_boot=bool(boot is not None and boot.efiSecureBootEnabled),
+        guest_id=properties["config.guestId"] or "",
+        guest_name=properties["config.guestFullName"] or "",
+        host_name=properties["guest.hostName"] or "",
+        tools=_tools(properties),
+        change_tracking=bool(properties["config.changeTrackingEnabled"]),
+        folder=folder,
+        cluster=places.names.get(cluster, "") if cluster in places.clusters else "",
+        host=places.name(host),
+        uuid=properties["config.uuid"] or "",
+        annotation=properties["config.annotation"] or "",
+        snapshots=tuple(inventory_name(node.name) for node in snapshot_tree(properties["snapshot"])),
+        template=bool(properties["config.template"]),
+        extra=_extra(devices, properties, datacenter),
+    )
+
+
+def power_state(properties: Properties) -> PowerState:
+    """From runtime.powerState and runtime.connectionState: what a host out of touch last said isn't believed."""
+    if properties["runtime.connectionState"] not in (None, "connected"):
+        return PowerState.UNKNOWN
+    return _POWER.get(str(properties["runtime.powerState"]), PowerState.UNKNOWN)
+
+
+def snapshot_tree(info: Any) -> Iterator[Any]:
+    """Every node of a machine's snapshot tree (the property `snapshot`, unset when there is none), parents first."""
+    nodes = list(info.rootSnapshotList) if info is not None else []
+    while nodes:
+        node = nodes.pop(0)
+        yield node
+        nodes[:0] = list(node.childSnapshotList)
+
+
+def disks(devices: list[Any], boot_options: Any, places: Places) -> Iterator[Disk]:
+    """The disks in the order the firmware tries them: the machine's own boot order, then controller, bus, unit."""
+    controllers: dict[Any, Any] = {
+        device.key: device for device in devices if isinstance(device, _Device.VirtualController)
+    }
+    chosen = [
+        entry.deviceKey
+        for entry in (boot_options.bootOrder if boot_options is not None else [])
+        if isinstance(entry, vim.vm.BootOptions.BootableDiskDevice)
+    ]
+
+    def order(device: Any) -> tuple[int, int, int, int, int]:
+        controller: Any = controllers.get(device.controllerKey)
+        place = chosen.index(device.key) if device.key in chosen else len(chosen)
+        bus = controller.busNumber if controller is not None else 0
+        return place, _controller(controller)[0], bus, device.unitNumber or 0, device.key
+
+    found = [device for device in devices if isinstance(device, _Device.VirtualDisk)]
+    for position, device in enumerate(sorted(found, key=order)):
+        yield _disk(device, position, controllers.get(device.controllerKey), places)
+
+
+def capacity(device: Any) -> int:
+    """Bytes of a VirtualDisk; old hosts know kibibytes only."""
+    return int(device.capacityInBytes or device.capacityInKB * 1024)
+
+
+def _controller(controller: Any) -> tuple[int, str]:
+    for kind, rank, name in _CONTROLLERS:
+        if isinstance(controller, kind):
+            return rank, name
+    return len(_CONTROLLERS), ""
+
+
+def _disk(device: Any, position: int, controller: Any, places: Places) -> Disk:
+    backing = device.backing
+    location = getattr(backing, "fileName", None) or ""
+    storage = places.name(getattr(backing, "datastore", None)) or location.partition("]")[0].lstrip("[")
+    bus_sharing = str(getattr(controller, "sharedBus", None) or "noSharing")
+    return Disk(
+        key=str(device.key),
+        label=device.deviceInfo.label if device.deviceInfo is not None else f"Disk {device.key}",
+        position=position,
+        size=capacity(device),
+        location=location,
+        storage=storage,
+        controller=_controller(controller)[1],
+        bus=controller.busNumber if controller is not None else 0,
+        unit=device.unitNumber or 0,
+        thin=bool(getattr(backing, "thinProvisioned", False)),
+        mode=str(getattr(backing, "diskMode", None) or "persistent"),
+        raw_device=isinstance(backing, _Device.VirtualDisk.RawDiskMappingVer1BackingInfo),
+        shared=bus_sharing != "noSharing" or getattr(backing, "sharing", None) == "sharingMultiWriter",
+    )
+
+
+def _nics(devices: list[Any], properties: Properties, places: Places) -> Iterator[Nic]:
+    told = list(properties["guest.net"] or [])
+    running = properties["runtime.powerState"] == "poweredOn"
+    for device in devices:
+        if not isinstance(device, _Device.VirtualEthernetCard):
+            continue
+        mac = (device.macAddress or "").lower()
+        state = device.connectable
+        plugged = state is None or (state.connected if running else state.startConnected)
+        slot = device.slotInfo
+        yield Nic(
+            key=str(device.key),
+            label=device.deviceInfo.label if device.deviceInfo is not None else f"NIC {device.key}",
+            mac=mac,
+            network=_network(device.backing, places),
+            model=next((name for kind, name in _NIC_MODELS if isinstance(device, kind)), ""),
+            connected=bool(plugged),
+            addresses=tuple(
+                address
+                for entry in told
+                if entry.deviceConfigId == device.key or (entry.macAddress or "").lower() == mac
+                for address in entry.ipAddress or []
+                if not address.lower().startswith("fe80:")  # made up by each interface anew
+            ),
+            pci_slot=slot.pciSlotNumber if isinstance(slot, _Device.VirtualDevice.PciBusSlotInfo) else None,
+        )
+
+
+def _network(backing: Any, places: Places) -> str:
+    card = _Device.VirtualEthernetCard
+    if isinstance(backing, card.DistributedVirtualPortBackingInfo):
+        return places.names.get(backing.port.portgroupKey, backing.port.portgroupKey or "")
+    if isinstance(backing, card.OpaqueNetworkBackingInfo):
+        return places.opaque_networks.get(backing.opaqueNetworkId, backing.opaqueNetworkId)
+    if isinstance(backing, card.NetworkBackingInfo):
+        return places.name(backing.network) or inventory_name(backing.deviceName or "")
+    return ""
+
+
+def _tools(properties: Properties) -> ToolsState:
+    if properties["guest.toolsRunningStatus"] in ("guestToolsRunning", "guestToolsExecutingScripts"):
+        return ToolsState.RUNNING
+    if properties["guest.toolsVersionStatus2"] in (None, "guestToolsNotInstalled"):
+        return ToolsState.NOT_INSTALLED
+    return ToolsState.NOT_RUNNING
+
+
+def _extra(devices: list[Any], properties: Properties, datacenter: str) -> dict[str, str]:
+    connection = str(properties["runtime.connectionState"] or "connected")
+    fault_tolerance = str(properties["runtime.faultToleranceState"] or "notConfigured")
+    cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
+    passthrough = sum(isinstance(device, _Device.VirtualPCIPassthrough) for device in devices)
+    sriov = sum(isinstance(device, _Device.VirtualSriovEthernetCard) for device in devices)
+    said: Mapping[str, Any] = {
+        "connection": connection if connection != "connected" else "",
+        "datacenter": datacenter,
+        "hardware_version": properties["config.version"],
+        "instance_uuid": properties["config.instanceUuid"],
+        "consolidation_needed": properties["runtime.consolidationNeeded"],
+        "fault_tolerance": fault_tolerance if fault_tolerance != "notConfigured" else "",
+        "encrypted": properties["config.keyId"] is not None,
+        "vtpm": any(isinstance(device, _Device.VirtualTPM) for device in devices),
+        "usb": any(isinstance(device, _Device.VirtualUSB) for device in devices),
+        "passthrough": passthrough,
+        "sriov": sriov,
+        "cpu_hot_add": properties["config.cpuHotAddEnabled"],
+        "memory_hot_add": properties["config.memoryHotAddEnabled"],
+        "cpu_affinity": bool(cpu is not None and cpu.affinitySet),
+        "memory_affinity": bool(memory is not None and memory.affinitySet),
+        "ballooned_mib": properties["summary.quickStats.balloonedMemory"],
+        "fullest_filesystem": _fullest(properties["guest.disk"]),
+        "unreadable": properties["config.hardware.device"] is None,
+    }
+    return {key: "true" if value is True else str(value) for key, value in said.items() if value}
+
+
+def _fullest(filesystems: Any) -> str:
+    """The guest's file system with the least room, as VMware Tools report them: "/var 97 %"."""
+    used = [
+        (100 - 100 * (entry.freeSpace or 0) // entry.capacity, entry.diskPath or "")
+        for entry in filesystems or []
+        if entry.capacity
+    ]
+    return "{1} {0} %".format(*max(used)) if used else ""

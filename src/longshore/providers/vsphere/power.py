@@ -1,0 +1,77 @@
+"""Machines on and off. What vCenter sees decides, not what was asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyVmomi import vim
+
+from longshore.errors import Conflict
+from longshore.model.machine import PowerState
+from longshore.providers.vsphere.machines import power_state
+from longshore.providers.vsphere.properties import Properties, read, wait
+from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.tasks import result
+
+POWER_TIMEOUT = 600.0  # seconds for vCenter to power a machine on or off
+
+_PATHS = ("runtime.powerState", "runtime.connectionState")
+
+
+def state(session: Session, machine_ref: str) -> PowerState:
+    """Raises NotFound."""
+    with session.doing(f"say whether {machine_ref} is on"):
+        return power_state(read(session, session.object(vim.VirtualMachine, machine_ref), _PATHS))
+
+
+def shut_down(session: Session, machine_ref: str) -> None:
+    """Ask the guest; returns at once. Nothing to do when the machine is off.
+
+    Raises Conflict, code tools-unavailable when nothing in the guest listens.
+    """
+    with session.doing(f"shut down {machine_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        if power_state(read(session, machine, _PATHS)) is PowerState.OFF:
+            return
+        try:
+            machine.ShutdownGuest()
+        except vim.fault.InvalidPowerState:
+            if power_state(read(session, machine, _PATHS)) is not PowerState.OFF:
+                raise
+
+
+def power_off(session: Session, machine_ref: str) -> None:
+    """Cut the power; returns when the machine is off. Raises NotFound, Conflict, ProviderError."""
+    with session.doing(f"power off {machine_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        _bring_to(session, machine, PowerState.OFF, machine.PowerOffVM_Task)
+
+
+def power_on(session: Session, machine_ref: str) -> None:
+    """Returns when the machine is on. Raises NotFound, Conflict, ProviderError."""
+    with session.doing(f"power on {machine_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        _bring_to(session, machine, PowerState.ON, machine.PowerOnVM_Task)
+
+
+def wait_powered_off(session: Session, machine_ref: str, timeout: float) -> bool:
+    """Whether the machine was seen off within `timeout` seconds. Raises NotFound."""
+
+    def is_off(now: Properties) -> bool:
+        return power_state(now) is PowerState.OFF
+
+    with session.doing(f"wait for {machine_ref} to be off"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        return wait(session, machine, _PATHS, is_off, timeout) is not None
+
+
+def _bring_to(session: Session, machine: Any, wanted: PowerState, ask: Callable[[], Any]) -> None:
+    if power_state(read(session, machine, _PATHS)) is wanted:
+        return
+    try:
+        result(session, ask(), POWER_TIMEOUT)
+    except vim.fault.InvalidPowerState:  # someone was faster
+        if power_state(read(session, machine, _PATHS)) is not wanted:
+            raise
+        return
+    if wait(session, machine, _PATHS, lambda now: power_state(now) is wanted, POWER_TIMEOUT) is None:
+        raise Conflict(f"{machine._moId} was told to be {wanted}, but {session.label} doesn't see it so.")

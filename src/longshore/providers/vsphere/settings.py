@@ -1,0 +1,26 @@
+"""Where a vCenter is and how to reach it; no secrets in here."""
+
+from dataclasses import dataclass
+
+from longshore.providers.vsphere.certificate import normalised_fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class VsphereSettings:
+    """One vCenter (or a single ESXi host) and the account Longshore uses there.
+
+    The server's certificate is always verified: against `fingerprint` when there is one, else against `ca_file`, else
+    against the system's certificate authorities.
+    """
+
+    host: str  # name or address
+    username: str
+    port: int = 443
+    fingerprint: str | None = None  # SHA-256 of the server's certificate; colons and case don't matter
+    ca_file: str | None = None  # PEM file with the authorities to trust instead of the system's
+    vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
+    transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
+
+    def __post_init__(self) -> None:
+        if self.fingerprint is not None:
+            object.__setattr__(self, "fingerprint", normalised_fingerprint(self.fingerprint))

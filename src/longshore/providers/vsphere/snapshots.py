@@ -1,0 +1,152 @@
+"""Snapshots that say whose they are, so that a second run finds them and nobody else's is ever removed."""
+
+import time
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.machine import Snapshot, SnapshotDisk
+from longshore.model.target import Owner
+from longshore.providers.vsphere.machines import capacity, inventory_name, snapshot_tree
+from longshore.providers.vsphere.properties import read, read_all
+from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.tasks import result
+
+CREATE_TIMEOUT = 15 * 60.0  # seconds; quiescing a busy Windows guest alone may take ten minutes
+MERGE_TIMEOUT = 24 * 3600.0  # seconds; merging a snapshot that grew to terabytes takes hours
+CONSOLIDATIONS = 5  # attempts to merge disks that something still reads
+CONSOLIDATION_PAUSE = 3.0  # seconds between them: VMware has no event for "the lock is free"
+
+_MARK = "longshore:owner="
+_INDEPENDENT = ("independent_persistent", "independent_nonpersistent")
+
+
+def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+    """One moment for all disks; the snapshot that carries this owner already, if there is one.
+
+    Raises NotFound, Conflict (codes quiesce-failed, …), ProviderError.
+    """
+    with session.doing(f"take a snapshot of {machine_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        _await_creation(session, machine)
+        found = _find(session, machine, owner)
+        if found is not None:
+            return found
+        task = machine.CreateSnapshot_Task(
+            name=name,
+            description=f"Made by Longshore while it copies this machine; it will be removed.\n{_MARK}{owner.tag}",
+            memory=False,
+            quiesce=quiesce,
+        )
+        result(session, task, CREATE_TIMEOUT)
+        found = _find(session, machine, owner)
+        if found is None:
+            raise NotFound(f"The snapshot {name!r} of {machine_ref} was made, but has been removed by someone since.")
+        return found
+
+
+def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
+    """Raises NotFound when there is no such machine."""
+    with session.doing(f"look for a snapshot of {machine_ref}"):
+        return _find(session, session.object(vim.VirtualMachine, machine_ref), owner)
+
+
+def remove(session: Session, machine_ref: str, snapshot_ref: str) -> None:
+    """Returns when the snapshot is gone and its changes are merged into the disks.
+
+    Raises Conflict when it isn't Longshore's, or (code file-locked) when something still has a disk open.
+    """
+    with session.doing(f"remove the snapshot {snapshot_ref} of {machine_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        node = next((node for node in _nodes(session, machine) if node.snapshot._moId == snapshot_ref), None)
+        if node is not None:
+            if _owner(node) is None:
+                raise Conflict(f"The snapshot {node.name!r} of {machine_ref} isn't Longshore's, so it stays.")
+            try:
+                result(
+                    session, node.snapshot.RemoveSnapshot_Task(removeChildren=False, consolidate=True), MERGE_TIMEOUT
+                )
+            except vmodl.fault.ManagedObjectNotFound:
+                pass  # someone was faster
+            except (vim.fault.FileLocked, vim.fault.GenericVmConfigFault, vim.fault.SnapshotFault):
+                # The snapshot may be out of the tree with its files still there
+                if any(node.snapshot._moId == snapshot_ref for node in _nodes(session, machine)):
+                    raise
+        _consolidate(session, machine)
+
+
+def _consolidate(session: Session, machine: Any) -> None:
+    for attempt in range(CONSOLIDATIONS):
+        if not read(session, machine, ["runtime.consolidationNeeded"])["runtime.consolidationNeeded"]:
+            return
+        if attempt:
+            time.sleep(CONSOLIDATION_PAUSE)
+        try:
+            result(session, machine.ConsolidateVMDisks_Task(), MERGE_TIMEOUT)
+        except (vim.fault.FileLocked, vim.fault.GenericVmConfigFault):
+            if attempt == CONSOLIDATIONS - 1:
+                raise
+
+
+def _await_creation(session: Session, machine: Any) -> None:
+    """A run that died may have left its request with vCenter: what it makes must be seen before more is asked for."""
+    tasks = read(session, machine, ["recentTask"])["recentTask"]
+    if not tasks:
+        return
+    paths = ["info.state", "info.descriptionId"]
+    for task in tasks:
+        try:
+            info = read_all(session, [task], paths).get(task._moId)
+            if (
+                info is not None
+                and "createsnapshot" in (info["info.descriptionId"] or "").lower()
+                and info["info.state"] in (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
+            ):
+                result(session, task, CREATE_TIMEOUT)
+        except vmodl.MethodFault:
+            continue  # it failed, or vCenter has forgotten it: what counts is which snapshots there are now
+
+
+def _find(session: Session, machine: Any, owner: Owner) -> Snapshot | None:
+    for node in _nodes(session, machine):
+        if _owner(node) == owner.tag:
+            return _described(session, machine, node)
+    return None
+
+
+def _nodes(session: Session, machine: Any) -> list[Any]:
+    return list(snapshot_tree(read(session, machine, ["snapshot"])["snapshot"]))
+
+
+def _owner(node: Any) -> str | None:
+    for line in (node.description or "").splitlines():
+        if line.strip().startswith(_MARK):
+            return str(line.strip().removeprefix(_MARK))
+    return None
+
+
+def _described(session: Session, machine: Any, node: Any) -> Snapshot:
+    """Disks as the snapshot's own configuration has them: names, sizes and change ids of that moment."""
+    devices = read(session, node.snapshot, ["config.hardware.device"])["config.hardware.device"] or []
+    return Snapshot(
+        ref=node.snapshot._moId,
+        machine_ref=machine._moId,
+        name=inventory_name(node.name),
+        disks=tuple(_disk(device) for device in devices if _is_held(device)),
+        quiesced=bool(node.quiesced),
+    )
+
+
+def _disk(device: Any) -> SnapshotDisk:
+    return SnapshotDisk(
+        key=str(device.key),
+        location=device.backing.fileName,
+        size=capacity(device),
+        change_id=getattr(device.backing, "changeId", None) or None,
+    )
+
+
+def _is_held(device: Any) -> bool:
+    """Independent disks are listed in a snapshot, but it doesn't keep what they held."""
+    return isinstance(device, vim.vm.device.VirtualDisk) and getattr(device.backing, "diskMode", "") not in _INDEPENDENT

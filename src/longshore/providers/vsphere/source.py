@@ -1,0 +1,78 @@
+"""A vCenter as a source of machines: what `longshore.providers.contract.Source` asks for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from longshore.blocks.exports import Export
+from longshore.model.changes import Changes
+from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.target import Owner
+from longshore.providers.vsphere import changes, disks, inventory, power, snapshots, tracking
+from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.settings import VsphereSettings
+
+
+class VsphereSource:
+    """Logs in at first use. May be used from several threads at once."""
+
+    def __init__(self, settings: VsphereSettings, password: str | Callable[[], str]) -> None:
+        """`password` may be a function, asked at each login, so that the secret need not be kept in memory."""
+        self._session = Session(settings, password if callable(password) else lambda: password)
+
+    def __repr__(self) -> str:
+        return f"VsphereSource({self._session.settings.username} at {self._session.label})"
+
+    def check(self) -> dict[str, str]:
+        """Log in and say what was found. Raises AccessDenied, FingerprintMismatch, Unreachable."""
+        about = self._session.content.about
+        return {
+            "name": about.fullName,
+            "version": about.version,
+            "build": about.build,
+            "kind": "vcenter" if about.apiType == "VirtualCenter" else "esxi",
+            "user": self._session.settings.username,
+            "fingerprint": self._session.certificate.sha256,
+            "instance": about.instanceUuid or "",
+        }
+
+    def close(self) -> None:
+        self._session.close()
+
+    def machines(self) -> Iterator[Machine]:
+        return inventory.machines(self._session)
+
+    def machine(self, name_or_ref: str) -> Machine:
+        return inventory.find(self._session, name_or_ref)
+
+    def power_state(self, machine_ref: str) -> PowerState:
+        return power.state(self._session, machine_ref)
+
+    def shut_down(self, machine_ref: str) -> None:
+        power.shut_down(self._session, machine_ref)
+
+    def power_off(self, machine_ref: str) -> None:
+        power.power_off(self._session, machine_ref)
+
+    def power_on(self, machine_ref: str) -> None:
+        power.power_on(self._session, machine_ref)
+
+    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
+        return power.wait_powered_off(self._session, machine_ref, timeout)
+
+    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
+        return tracking.switch(self._session, machine_ref, on)
+
+    def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        return snapshots.create(self._session, machine_ref, name, owner, quiesce=quiesce)
+
+    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+        return snapshots.find(self._session, machine_ref, owner)
+
+    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        snapshots.remove(self._session, machine_ref, snapshot_ref)
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        return changes.between(self._session, since, snapshot, disk_key)
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        return disks.serve(self._session, snapshot, disk_key)
