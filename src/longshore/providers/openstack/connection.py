@@ -9,10 +9,12 @@ from importlib.metadata import version
 from typing import Any
 
 import openstack
+from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 
 from longshore.errors import InvalidInput, NotFound
+from longshore.providers.openstack.faults import words
 
 # Authentication options that are secrets, over all of keystoneauth's plugins (v3password, v3token, v3totp,
 # v3applicationcredential, v3oidc*, v3oauth*).
@@ -53,21 +55,20 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
     """
     try:
         region = OpenStackConfig().get_one(cloud=name)
-    except sdk.ConfigException as error:
+    except (sdk.ConfigException, auth.ClientException) as error:
         if name is not None and "was not found" in str(error):
             raise NotFound(
                 f"There is no cloud {name} in clouds.yaml.",
                 advice="Looked in the current directory, ~/.config/openstack and /etc/openstack; "
                 "OS_CLIENT_CONFIG_FILE may name another file.",
             ) from None
-        raise InvalidInput(f"The settings of cloud {name or 'in OS_* variables'} can't be used: {error}") from None
+        where = f"Entry {name} of clouds.yaml doesn't" if name else "The OS_* variables don't"
+        raise InvalidInput(
+            f"{where} describe a cloud: {words(error)}",
+            advice="Name an entry of clouds.yaml, or source the cloud's openrc file first.",
+        ) from None
     config: Mapping[str, Any] = region.config
     options = {key: str(value) for key, value in config.get("auth", {}).items() if value is not None}
-    if "auth_url" not in options:
-        raise InvalidInput(
-            f"No auth_url is set {f'for cloud {name}' if name else 'in the OS_* variables'}.",
-            advice="Name an entry of clouds.yaml, or source the cloud's openrc file first.",
-        )
     verify, _ = region.get_requests_verify_args()
     settings = OpenstackSettings(
         auth={key: value for key, value in options.items() if key not in SECRET_OPTIONS},

@@ -30,7 +30,7 @@ def explained(doing: str) -> Iterator[None]:
             f"The cloud refused the login while trying to {doing}: {words(error)}",
             advice="Check user name, password, project and domain names.",
         ) from None
-    except (auth.SSLFailure, auth.ConnectFailure, auth.DiscoveryFailure) as error:
+    except (auth.ConnectionError, auth.DiscoveryFailure) as error:
         raise unreachable(error, doing) from None
     except (auth.CatalogException, sdk.EndpointNotFound, sdk.ServiceDiscoveryException) as error:
         raise ProviderError(
@@ -65,7 +65,7 @@ def refused(error: Exception, doing: str) -> LongshoreError:
 
 def unreachable(error: Exception, doing: str) -> Unreachable:
     """The error for a server that doesn't answer, or not with a certificate we trust."""
-    if isinstance(error, auth.SSLFailure):
+    if isinstance(error, auth.SSLError):
         return Unreachable(
             f"The cloud's TLS certificate isn't trusted, so we didn't {doing}: {words(error)}",
             advice="Name the file with the cloud's certificate authority (cacert).",

@@ -1,0 +1,80 @@
+"""What a cloud's refusals become. The bodies are those of Zed's services."""
+
+import json
+
+import pytest
+import requests
+from keystoneauth1 import exceptions as auth
+from openstack import exceptions as sdk
+
+from longshore.errors import AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
+from longshore.providers.openstack.faults import explained
+
+
+def answer(status: int, body: dict) -> sdk.HttpException:
+    response = requests.Response()
+    response.status_code = status
+    response.headers["content-type"] = "application/json"
+    response._content = json.dumps(body).encode()
+    try:
+        sdk.raise_from_response(response)
+    except sdk.HttpException as error:
+        return error
+    raise AssertionError(status)
+
+
+CASES = [
+    (
+        answer(
+            413, {"overLimit": {"code": 413, "message": "VolumeSizeExceedsAvailableQuota: Requested volume exceeds"}}
+        ),
+        QuotaExceeded,
+        "The project's quota has no room to make it: VolumeSizeExceedsAvailableQuota",
+    ),
+    (
+        answer(
+            403, {"forbidden": {"code": 403, "message": "Quota exceeded for cores: Requested 2, but already used 10"}}
+        ),
+        QuotaExceeded,
+        "Requested 2, but already used 10",
+    ),
+    (
+        answer(409, {"NeutronError": {"type": "OverQuota", "message": "Quota exceeded for resources: ['port']."}}),
+        QuotaExceeded,
+        r"Quota exceeded for resources: \['port'\]",
+    ),
+    (
+        answer(403, {"forbidden": {"code": 403, "message": "Policy doesn't allow volume:create to be performed."}}),
+        AccessDenied,
+        r"may not make it: Policy doesn't allow",
+    ),
+    (answer(409, {"conflictingRequest": {"message": "Instance is locked"}}), Conflict, r"Instance is locked\."),
+    (answer(404, {"itemNotFound": {"message": "Flavor gone could not be found."}}), NotFound, "Flavor gone"),
+    (answer(401, {"error": {"message": "The request requires authentication."}}), AccessDenied, "no longer accepts"),
+    (answer(500, {"computeFault": {"message": "Unexpected API Error."}}), ProviderError, r"\(HTTP 500\)"),
+    (
+        auth.Unauthorized("The request you have made requires authentication. (HTTP 401)"),
+        AccessDenied,
+        "refused the login",
+    ),
+    (auth.SSLError("certificate verify failed"), Unreachable, "certificate isn't trusted"),
+    (auth.ConnectFailure("Connection refused"), Unreachable, "didn't answer while trying to make it"),
+    (auth.EndpointNotFound("volumev3 endpoint not found"), ProviderError, "no usable endpoint"),
+    (sdk.SDKException("Something else"), ProviderError, r"couldn't make it: Something else\."),
+]
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "said"), CASES, ids=[type(case[0]).__name__ + case[1].code for case in CASES]
+)
+def test_each_refusal_becomes_one_sentence_of_the_right_kind(raised, kind, said):
+    with pytest.raises(kind, match=said) as caught, explained("make it"):
+        raise raised
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    assert caught.value.message.endswith(".")
+
+
+def test_bugs_keep_their_traceback():
+    with pytest.raises(KeyError), explained("make it"):
+        raise KeyError("ours")

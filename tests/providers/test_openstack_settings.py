@@ -1,0 +1,86 @@
+"""Settings from clouds.yaml and OS_* variables, with the secrets kept apart."""
+
+import os
+from dataclasses import asdict
+
+import pytest
+
+from longshore.errors import InvalidInput, NotFound
+from longshore.providers.openstack import settings_from_cloud
+
+CLOUDS = """
+clouds:
+  field:
+    auth:
+      auth_url: https://cloud.example:5000/v3
+      username: alice
+      password: hunter2-from-yaml
+      project_name: movers
+      user_domain_name: Default
+      project_domain_name: Default
+    region_name: north
+    interface: internal
+    cacert: /etc/ssl/field.pem
+  robot:
+    auth_type: v3applicationcredential
+    auth:
+      auth_url: https://cloud.example:5000/v3
+      application_credential_id: 0123abcd
+      application_credential_secret: hunter2-of-robot
+    verify: false
+  hollow:
+    auth: {username: alice}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clouds(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "clouds.yaml"
+    file.write_text(CLOUDS)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+
+
+def test_an_entry_of_clouds_yaml_gives_settings_without_the_password():
+    settings, secrets = settings_from_cloud("field")
+    assert secrets == {"password": "hunter2-from-yaml"}
+    assert "hunter2" not in repr(asdict(settings))
+    assert settings.auth["username"] == "alice"
+    assert settings.auth["auth_url"] == "https://cloud.example:5000/v3"
+    assert (settings.region, settings.interface) == ("north", "internal")
+    assert (settings.verify, settings.cacert) == (True, "/etc/ssl/field.pem")
+
+
+def test_an_application_credential_keeps_its_type_and_its_secret_apart():
+    settings, secrets = settings_from_cloud("robot")
+    assert settings.auth_type == "v3applicationcredential"
+    assert secrets == {"application_credential_secret": "hunter2-of-robot"}
+    assert settings.auth["application_credential_id"] == "0123abcd"
+    assert (settings.verify, settings.cacert) == (False, None)
+
+
+def test_the_environment_serves_when_no_name_is_given(monkeypatch):
+    monkeypatch.setenv("OS_AUTH_URL", "https://other.example/v3")
+    monkeypatch.setenv("OS_USERNAME", "bob")
+    monkeypatch.setenv("OS_PASSWORD", "hunter2-from-env")
+    monkeypatch.setenv("OS_PROJECT_NAME", "movers")
+    settings, secrets = settings_from_cloud(None)
+    assert settings.auth["username"] == "bob"
+    assert secrets == {"password": "hunter2-from-env"}
+
+
+def test_an_unknown_cloud_is_said_plainly():
+    with pytest.raises(NotFound, match=r"There is no cloud nowhere in clouds\.yaml"):
+        settings_from_cloud("nowhere")
+
+
+def test_a_cloud_without_an_address_is_refused():
+    with pytest.raises(InvalidInput, match=r"Entry hollow of clouds\.yaml doesn't describe a cloud: .*auth_url"):
+        settings_from_cloud("hollow")
+
+
+def test_an_environment_without_a_cloud_is_refused():
+    with pytest.raises(InvalidInput, match=r"The OS_.* variables don't describe a cloud"):
+        settings_from_cloud(None)
