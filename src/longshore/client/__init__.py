@@ -1,0 +1,5 @@
+"""Talking to Longshore's REST API."""
+
+from longshore.client.rest import Client
+
+__all__ = ["Client"]

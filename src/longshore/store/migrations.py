@@ -57,6 +57,8 @@ class MigrationRecord:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    source_power: str | None
+    shutdown_requested_at: datetime | None
     source_off_at: datetime | None
     target_up_at: datetime | None
     server_id: str | None
@@ -245,6 +247,8 @@ def _record(session: Session, row: MigrationRow) -> MigrationRecord:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        source_power=row.source_power,
+        shutdown_requested_at=row.shutdown_requested_at,
         source_off_at=row.source_off_at,
         target_up_at=row.target_up_at,
         server_id=row.server_id,

@@ -38,6 +38,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("started_at", sa.DateTime(), nullable=True),
         sa.Column("finished_at", sa.DateTime(), nullable=True),
+        sa.Column("source_power", sa.String(length=255), nullable=True),
+        sa.Column("shutdown_requested_at", sa.DateTime(), nullable=True),
         sa.Column("source_off_at", sa.DateTime(), nullable=True),
         sa.Column("target_up_at", sa.DateTime(), nullable=True),
         sa.Column("server_id", sa.String(length=255), nullable=True),

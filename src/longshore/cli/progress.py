@@ -1,0 +1,139 @@
+"""Watching a migration from the terminal: bars for a person, lines for a log. Everything goes to standard error."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from longshore.cli.words import duration, size
+from longshore.client import Client
+from longshore.service.schemas import DiskProgress, Event, Migration
+
+_POLL = 0.5  # seconds
+_LINE_EVERY = 5.0  # seconds between plain lines about the same disk
+_ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
+
+
+def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
+    """Until the migration has ended, or its engine has died: the migration as it then is.
+
+    Ctrl-C leaves the watching, not the migration.
+    """
+    seen = 0
+    missing_since: float | None = None
+    view: _View = _Lines() if plain or not sys.stderr.isatty() else _Bars()
+    with view:
+        while True:
+            migration = client.migration(migration_id)
+            for event in client.events(migration_id, seen):
+                seen = event.id
+                view.say(event)
+            view.show(migration)
+            if migration.status.ended:
+                return migration
+            if not migration.interrupted:
+                missing_since = None
+            elif missing_since is None:
+                missing_since = time.monotonic()
+            elif time.monotonic() - missing_since > _ENGINE_START:
+                return migration
+            time.sleep(_POLL)
+
+
+class _View(AbstractContextManager["_View"], Protocol):
+    def say(self, event: Event) -> None: ...
+    def show(self, migration: Migration) -> None: ...
+
+
+class _Lines:
+    """One line for each event, and every few seconds one for each disk on its way."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def say(self, event: Event) -> None:
+        mark = "" if event.level == "information" else f"{event.level}: "
+        self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {mark}{event.text}")
+
+    def show(self, migration: Migration) -> None:
+        now = time.monotonic()
+        for disk in migration.disks:
+            if disk.state in ("copying", "verifying") and now - self._last.get(disk.key, 0.0) >= _LINE_EVERY:
+                self._last[disk.key] = now
+                if disk.progress:
+                    self._print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {disk.state:<16} {_sentence(disk)}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """A bar for each disk below the events, with rate and time left."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[pace]}"),
+            console=Console(stderr=True),
+            transient=False,
+        )
+        self._phase: TaskID | None = None
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def say(self, event: Event) -> None:
+        colour = {"warning": "yellow", "error": "red"}.get(event.level, "default")
+        self._progress.console.print(
+            f"[dim]{event.at:%H:%M:%S}[/] [bold]{escape(event.phase):<16}[/] [{colour}]{escape(event.text)}[/]"
+        )
+
+    def show(self, migration: Migration) -> None:
+        for disk in migration.disks:
+            if disk.progress is None:
+                continue
+            done, total, pace = _figures(disk)
+            if disk.key not in self._bars:
+                self._bars[disk.key] = self._progress.add_task(disk.label, total=total, pace="")
+            self._progress.update(
+                self._bars[disk.key],
+                description=f"{disk.label} {disk.state}",
+                completed=total if disk.state == "done" else done,
+                total=total,
+                pace="" if disk.state == "done" else pace,
+            )
+
+
+def _figures(disk: DiskProgress) -> tuple[int, int, str]:
+    """Bytes done, bytes in all, and the pace in words, of the phase the copy is in."""
+    progress: dict[str, Any] = disk.progress or {}
+    verifying = disk.state == "verifying"
+    done = progress["verified"] if verifying else progress["done"]
+    total = progress["to_verify"] if verifying else progress["total"]
+    pace = f"{size(progress['rate'])}/s"
+    if progress.get("eta") is not None:
+        pace += f", {duration(progress['eta'])} left"
+    return int(done), max(int(total), 1), pace
+
+
+def _sentence(disk: DiskProgress) -> str:
+    done, total, pace = _figures(disk)
+    return f"{disk.label}: {size(done)} of {size(total)} ({done * 100 // total} %), {pace}"

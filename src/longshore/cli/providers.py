@@ -1,0 +1,164 @@
+"""longshore provider …: the clouds that machines come from and go to."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from getpass import getpass
+from pathlib import Path
+from typing import Any
+
+from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.words import moment
+from longshore.errors import InvalidInput
+from longshore.service.schemas import ProviderCheck
+
+PASSWORD_VARIABLE = "LONGSHORE_PASSWORD"  # noqa: S105 the name of a variable, not a password
+
+
+class AddVsphere(ShowOne):
+    """Add a vCenter or an ESXi host. Its certificate is shown once and pinned, the password is kept encrypted."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("name", help="what to call it")
+        parser.add_argument("--host", required=True, help="name or address of the vCenter")
+        parser.add_argument("--port", type=int, default=443)
+        parser.add_argument("--username", required=True)
+        parser.add_argument(
+            "--password-file",
+            metavar="FILE",
+            help=f"file that holds the password (else ${PASSWORD_VARIABLE}, else a prompt)",
+        )
+        parser.add_argument(
+            "--fingerprint", metavar="SHA256", help="the certificate's SHA-256 fingerprint; shown and asked for without"
+        )
+        parser.add_argument("--vddk-libdir", metavar="DIR", help="where VMware's disk library (VDDK) is unpacked")
+        parser.add_argument("--transports", default="nbdssl:nbd", help="VDDK transport modes (default: %(default)s)")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        fingerprint = args.fingerprint or self._ask_fingerprint(args.host, args.port)
+        settings = {
+            "host": args.host,
+            "port": args.port,
+            "username": args.username,
+            "fingerprint": fingerprint,
+            "vddk_libdir": str(Path(args.vddk_libdir).absolute()) if args.vddk_libdir else None,
+            "transports": args.transports,
+        }
+        secrets = {"password": _password(args.password_file, f"Password of {args.username}")}
+        return _shown(self.client.add_provider(args.name, "vsphere", settings, secrets))
+
+    def _ask_fingerprint(self, host: str, port: int) -> str:
+        shown = self.client.fingerprint(host, port)
+        print(f"The certificate of {host}:{port} has the SHA-256 fingerprint\n  {shown}", file=sys.stderr)
+        if not sys.stdin.isatty():
+            raise InvalidInput(
+                "Its certificate has to be confirmed.",
+                advice=f"Compare the fingerprint with the server's and run this again with --fingerprint {shown}.",
+                code="fingerprint-unconfirmed",
+            )
+        if input("Is that the server's? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise InvalidInput("Not confirmed; nothing was added.")
+        return shown
+
+
+class AddOpenstack(ShowOne):
+    """Add an OpenStack cloud from clouds.yaml or the OS_* variables. Its secrets are kept encrypted."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("name", help="what to call it")
+        parser.add_argument(
+            "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
+        )
+        parser.add_argument(
+            "--ceph-conf",
+            metavar="FILE",
+            default="/etc/ceph/ceph.conf",
+            help="how this machine reaches the cloud's Ceph",
+        )
+        parser.add_argument("--ceph-user", metavar="NAME", help="Ceph user (default: the one that Cinder names)")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.providers.openstack import settings_from_cloud
+
+        settings, secrets = settings_from_cloud(args.os_cloud)
+        plain = asdict(settings) | {"ceph_conf": args.ceph_conf, "ceph_user": args.ceph_user}
+        return _shown(self.client.add_provider(args.name, "openstack", plain, secrets))
+
+
+class ListProviders(Lister):
+    """List the providers."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        rows = [(p.name, p.kind, _where(p.settings), moment(p.created_at)) for p in self.client.providers()]
+        return ("Name", "Kind", "Where", "Added"), rows
+
+
+class ShowProvider(ShowOne):
+    """Show a provider. Secrets are never shown."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_name(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        provider = self.client.provider(args.name)
+        fields = {"name": provider.name, "kind": provider.kind, "id": provider.id} | provider.settings
+        return tuple(fields), tuple(fields.values())
+
+
+class CheckProvider(ShowOne):
+    """Log in to a provider and say what is found there."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_name(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _shown(self.client.check_provider(args.name))
+
+
+class RemoveProvider(Command):
+    """Forget a provider and its secrets. Nothing in the cloud is changed."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_name(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.remove_provider(args.name)
+
+
+def _with_name(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("name", help="the provider's name")
+    return parser
+
+
+def _shown(check: ProviderCheck) -> tuple[Any, Any]:
+    fields = {"name": check.provider.name, "kind": check.provider.kind} | check.found
+    return tuple(fields), tuple(fields.values())
+
+
+def _where(settings: dict[str, Any]) -> str:
+    auth = settings.get("auth", {})
+    return str(settings.get("host") or auth.get("auth_url", ""))
+
+
+def _password(file: str | None, prompt: str) -> str:
+    """From a file, the environment or a prompt: never from the command line, which every user can read."""
+    if file is not None:
+        try:
+            password = Path(file).read_text().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+            raise InvalidInput(f"The password file {file} can't be read: {reason}.") from None
+    elif PASSWORD_VARIABLE in os.environ:
+        password = os.environ[PASSWORD_VARIABLE]
+    elif sys.stdin.isatty():
+        password = getpass(f"{prompt}: ")
+    else:
+        raise InvalidInput("No password was given.", advice=f"Use --password-file or ${PASSWORD_VARIABLE}.")
+    if not password:
+        raise InvalidInput("The password is empty.")
+    return password

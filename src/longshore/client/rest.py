@@ -1,0 +1,115 @@
+"""The client of the REST API. In embedded mode the service runs inside this process and no port is opened."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter
+
+from longshore.errors import LongshoreError
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest
+from longshore.service import create_app
+from longshore.service.schemas import Cleanup, Event, Fingerprint, LedgerEntry, Migration, Provider, ProviderCheck
+from longshore.store import StateDirectory, Store
+
+T = TypeVar("T")
+_ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
+
+
+class Client:
+    """Every call raises LongshoreError with the service's own sentence and code when it is refused."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._store = Store(state)
+        self._loop = asyncio.Runner()
+        transport = httpx.ASGITransport(create_app(self._store))
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=_ANSWER_WITHIN)
+
+    def close(self) -> None:
+        self._loop.run(self._http.aclose())
+        self._loop.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Providers
+
+    def add_provider(
+        self, name: str, kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> ProviderCheck:
+        body = {"name": name, "kind": kind, "settings": dict(settings), "secrets": dict(secrets)}
+        return self._ask(ProviderCheck, "POST", "/v1/providers", body)
+
+    def fingerprint(self, host: str, port: int) -> str:
+        """SHA-256 of the certificate that the server shows to the service."""
+        return self._ask(Fingerprint, "POST", "/v1/fingerprint", {"host": host, "port": port}).sha256
+
+    def providers(self) -> list[Provider]:
+        return self._ask(list[Provider], "GET", "/v1/providers")
+
+    def provider(self, name: str) -> Provider:
+        return self._ask(Provider, "GET", f"/v1/providers/{_part(name)}")
+
+    def check_provider(self, name: str) -> ProviderCheck:
+        return self._ask(ProviderCheck, "POST", f"/v1/providers/{_part(name)}/check")
+
+    def remove_provider(self, name: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/providers/{_part(name)}")
+
+    # Machines
+
+    def machines(self, provider: str) -> list[Machine]:
+        return self._ask(list[Machine], "GET", f"/v1/providers/{_part(provider)}/machines")
+
+    def machine(self, provider: str, machine: str) -> Machine:
+        return self._ask(Machine, "GET", f"/v1/providers/{_part(provider)}/machines/{_part(machine)}")
+
+    # Migrations
+
+    def create_migration(self, machine: str, source: str, target: str, request: MigrationRequest) -> Migration:
+        plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
+        body = {"machine": machine, "source": source, "target": target, "request": plain}
+        return self._ask(Migration, "POST", "/v1/migrations", body)
+
+    def migrations(self) -> list[Migration]:
+        return self._ask(list[Migration], "GET", "/v1/migrations")
+
+    def migration(self, migration: str) -> Migration:
+        return self._ask(Migration, "GET", f"/v1/migrations/{_part(migration)}")
+
+    def events(self, migration: str, after: int = 0) -> list[Event]:
+        return self._ask(list[Event], "GET", f"/v1/migrations/{_part(migration)}/events?after={after}")
+
+    def ledger(self, migration: str) -> list[LedgerEntry]:
+        return self._ask(list[LedgerEntry], "GET", f"/v1/migrations/{_part(migration)}/ledger")
+
+    def resume(self, migration: str) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/resume")
+
+    def cancel(self, migration: str) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cancel")
+
+    def clean_up(self, migration: str) -> Cleanup:
+        return self._ask(Cleanup, "POST", f"/v1/migrations/{_part(migration)}/cleanup")
+
+    def remove_migration(self, migration: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/migrations/{_part(migration)}")
+
+    def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
+        answer = self._loop.run(self._http.request(method, path, json=body))
+        if answer.is_error:
+            fault = answer.json()
+            raise LongshoreError(fault["message"], code=fault["code"])
+        return TypeAdapter(kind).validate_python(answer.json() if answer.content else None)
+
+
+def _part(name: str) -> str:
+    """A user's word as one part of a path, whatever is in it."""
+    return quote(name, safe="")

@@ -1,0 +1,42 @@
+"""Whether a server has come up, as its console tells it."""
+
+import re
+import time
+from collections.abc import Callable
+
+from longshore.errors import BootError
+
+LOGIN_PROMPT = r"\blogin: *$"
+
+# What firmware, boot loaders, kernels and initramfs print when they have given up.
+_DEAD = re.compile(
+    r"Kernel panic - not syncing|No bootable device|Boot failed: not a bootable disk|grub rescue>"
+    r"|error: no such (?:device|partition)|Entering emergency mode|Give root password for maintenance"
+    r"|ALERT! .* does not exist|dracut-initqueue.*timeout|You are in emergency mode",
+)
+_TAIL = 300  # characters of the console worth repeating in an error
+_POLL = 2.0  # seconds between looks: Nova has no event for console output
+
+
+def wait_until_up(console: Callable[[], str], *, mark: str | None, timeout: float, going_on: Callable[[], None]) -> str:
+    """Look at the console until it shows `mark` (default: a login prompt); answers the whole console.
+
+    Raises BootError when the guest has given up, or shows nothing of the kind within `timeout` seconds. `going_on` is
+    called before each look and may raise to stop the waiting.
+    """
+    wanted = re.compile(mark or LOGIN_PROMPT, re.MULTILINE)
+    end = time.monotonic() + timeout
+    while True:
+        going_on()
+        text = console()
+        if wanted.search(text):
+            return text
+        if dead := _DEAD.search(text):
+            raise BootError(f'The guest doesn\'t boot on the target: its console says "{dead.group(0)}".')
+        if time.monotonic() >= end:
+            said = f'Its console ends with: "{text.strip()[-_TAIL:]}".' if text.strip() else "Its console is empty."
+            raise BootError(
+                f"The server runs but didn't show {mark or 'a login prompt'} on its console within {timeout:.0f} s. {said}",
+                advice="If it is fine all the same, say what its console shows: --boot-mark. Or allow more time: --boot-timeout.",
+            )
+        time.sleep(_POLL)

@@ -1,0 +1,89 @@
+"""What the steps of one migration share: its record, its clouds, its ledger and the words it says."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from longshore.errors import Cancelled
+from longshore.flows.clouds import Clouds
+from longshore.model.request import MigrationRequest
+from longshore.model.target import Owner
+from longshore.store import Entry, EntryState, Kind, MigrationRecord, Store
+
+T = TypeVar("T")
+_CANCEL_POLL = 0.5  # seconds between looks for a cancel while something long runs
+
+
+@dataclass
+class Journey:
+    store: Store
+    clouds: Clouds
+    id: str
+    _stopped: bool = False
+
+    @cached_property
+    def record(self) -> MigrationRecord:
+        """As it was when first read: use it for what never changes (machine, providers, request)."""
+        return self.store.migrations.get(self.id)
+
+    @cached_property
+    def request(self) -> MigrationRequest:
+        return TypeAdapter(MigrationRequest).validate_python(self.record.request)
+
+    def phase(self, phase: str, text: str) -> None:
+        self.store.migrations.update(self.id, phase=phase)
+        self.store.migrations.say(self.id, phase, text)
+
+    def say(self, text: str, level: str = "information") -> None:
+        self.store.migrations.say(self.id, self.store.migrations.get(self.id).phase, text, level)
+
+    def stop(self) -> None:
+        """One of several things side by side has failed: what else runs in this migration needn't go on."""
+        self._stopped = True
+
+    def go_on(self) -> None:
+        """Raises Cancelled once the user has asked for that, or once something beside us has failed."""
+        if self._stopped:
+            raise Cancelled("Stopped because another part of the migration failed.")
+        if self.store.migrations.cancel_requested(self.id):
+            raise Cancelled("The migration was cancelled.")
+
+    async def cancellable(self, work: "asyncio.Task[T]") -> T:
+        """Wait for work, and cancel it when the user cancels the migration. Raises Cancelled then."""
+        while True:
+            done, _ = await asyncio.wait({work}, timeout=_CANCEL_POLL)
+            if done:
+                return work.result()
+            try:
+                await asyncio.to_thread(self.go_on)
+            except Cancelled:
+                work.cancel()
+                await asyncio.wait({work})
+                raise
+
+    def make(
+        self,
+        kind: Kind,
+        step: str,
+        make: Callable[[Owner], T],
+        *,
+        provider_id: str,
+        parent: str | None = None,
+        ref: Callable[[T], str],
+    ) -> T:
+        """Make one thing outside: in the ledger before it exists, its id noted as soon as it is known."""
+        self.go_on()
+        entry: Entry = self.store.ledger.intend(Owner(self.id, step), provider_id, kind, parent)
+        thing = make(entry.owner)
+        self.store.ledger.settle(entry.id, EntryState.MADE, ref=ref(thing))
+        return thing
+
+    def settle(self, kind: Kind, state: EntryState) -> None:
+        """Every entry of a kind that isn't removed has come to this state."""
+        for entry in self.store.ledger.entries(self.id):
+            if entry.kind is kind and entry.state is not EntryState.REMOVED:
+                self.store.ledger.settle(entry.id, state)

@@ -1,0 +1,81 @@
+"""Taking back what a migration has made, from the ledger, last thing first."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from longshore.errors import LongshoreError
+from longshore.flows.clouds import Clouds
+from longshore.providers.contract import Source, Target
+from longshore.store import Entry, EntryState, Kind, Store
+
+_log = logging.getLogger("longshore.flows")
+_TRIES = 4
+_PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
+
+
+def undo(store: Store, clouds: Clouds, migration_id: str) -> list[str]:
+    """Remove everything that the ledger says we made and didn't hand over.
+
+    Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
+    """
+    done = (EntryState.REMOVED, EntryState.HANDED_OVER)
+    entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done]
+    left = []
+    for entry in entries:
+        try:
+            _persist(lambda entry=entry: _remove(clouds, entry))  # type: ignore[misc]
+        except LongshoreError as error:
+            store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
+            left.append(f"The {entry.kind} {entry.ref or entry.owner.tag} could not be removed: {error}")
+        else:
+            store.ledger.settle(entry.id, EntryState.REMOVED)
+            store.migrations.say(migration_id, "rolling-back", f"The {entry.kind} {entry.step} is gone.")
+    return left
+
+
+def _persist(work: Callable[[], None]) -> None:
+    pause = _PAUSE
+    for remaining in reversed(range(_TRIES)):
+        try:
+            return work()
+        except LongshoreError:
+            if remaining == 0:
+                raise
+            time.sleep(pause)
+            pause *= 2
+
+
+def _remove(clouds: Clouds, entry: Entry) -> None:
+    if entry.kind is Kind.SOURCE_SNAPSHOT:
+        with clouds.source(entry.provider_id) as source:
+            _remove_from_source(source, entry)
+    else:
+        with clouds.target(entry.provider_id) as target:
+            _remove_from_target(target, entry)
+
+
+def _remove_from_source(source: Source, entry: Entry) -> None:
+    machine = entry.parent or ""
+    found = source.find_snapshot(machine, entry.owner)
+    if found is not None:
+        source.remove_snapshot(machine, found.ref)
+
+
+def _remove_from_target(target: Target, entry: Entry) -> None:
+    """By the id the ledger knows, else by the owner that the thing carries."""
+    if entry.kind is Kind.SERVER:
+        if ref := entry.ref or _id(target.find_server(entry.owner)):
+            target.delete_server(ref)
+    elif entry.kind is Kind.PORT:
+        if ref := entry.ref or _id(target.find_port(entry.owner)):
+            target.delete_port(ref)
+    elif entry.kind is Kind.VOLUME_SNAPSHOT:
+        if ref := entry.ref or _id(target.find_volume_snapshot(entry.owner)):
+            target.delete_volume_snapshot(ref)
+    elif entry.kind is Kind.VOLUME and (ref := entry.ref or _id(target.find_volume(entry.owner))):
+        target.delete_volume(ref)
+
+
+def _id(thing: object) -> str | None:
+    return getattr(thing, "id", None)

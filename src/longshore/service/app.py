@@ -1,0 +1,51 @@
+"""The REST API. The same application serves one user inside a command and, later, many over the network."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.service.migrations import router as migrations
+from longshore.service.providers import router as providers
+from longshore.store import Store
+
+_STATUS: list[tuple[type[LongshoreError], int]] = [
+    (InvalidInput, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (AccessDenied, 403),
+    (Unreachable, 502),
+]
+
+
+def create_app(store: Store) -> FastAPI:
+    app = FastAPI(title="Longshore", version="1", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
+    app.state.store = store
+    app.include_router(providers, prefix="/v1")
+    app.include_router(migrations, prefix="/v1")
+
+    @app.get("/")
+    def versions() -> dict[str, Any]:
+        """Version discovery."""
+        return {"versions": [{"id": "v1", "status": "CURRENT", "links": [{"rel": "self", "href": "/v1"}]}]}
+
+    @app.exception_handler(LongshoreError)
+    def explained(_request: Request, error: LongshoreError) -> JSONResponse:
+        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+        return JSONResponse({"code": error.code, "message": str(error)}, status)
+
+    @app.exception_handler(HTTPException)
+    def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"code": "not-found", "message": f"{error.detail}."}, error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # The first fault is enough, and never the input itself: it may hold a secret.
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
+        return JSONResponse({"code": "invalid-input", "message": f"{where}: {fault['msg']}."}, 400)
+
+    return app

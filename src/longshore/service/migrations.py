@@ -1,0 +1,129 @@
+"""Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from pydantic import TypeAdapter
+
+from longshore.errors import Conflict
+from longshore.flows import engine
+from longshore.flows.cold import blocked
+from longshore.flows.facts import gather
+from longshore.flows.undo import undo
+from longshore.model.request import MigrationRequest
+from longshore.planning import land
+from longshore.service.parts import TheClouds, TheStore
+from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
+from longshore.store import MigrationRecord, Store
+
+router = APIRouter()
+_REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
+
+
+@router.post("/migrations", status_code=202)
+def create(body: NewMigration, store: TheStore, clouds: TheClouds) -> Migration:
+    """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up."""
+    source_id = store.providers.get(body.source).id
+    target_id = store.providers.get(body.target).id
+    with clouds.source(source_id) as source:
+        machine = source.machine(body.machine)
+    with clouds.target(target_id) as target:
+        landing, concerns = land(machine, body.request, gather(target, machine, body.request))
+    if landing is None:
+        raise blocked(concerns)
+    record = store.migrations.add(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=source_id,
+        target_id=target_id,
+        request=_REQUEST.dump_python(body.request, mode="json"),
+    )
+    store.migrations.set_disks(record.id, machine.disks)
+    engine.ensure_running(store.state)
+    return _migration(store, store.migrations.get(record.id))
+
+
+@router.get("/migrations")
+def migrations(store: TheStore) -> list[Migration]:
+    return [_migration(store, record) for record in store.migrations.all()]
+
+
+@router.get("/migrations/{migration}")
+def migration(migration: str, store: TheStore) -> Migration:
+    return _migration(store, store.migrations.get(migration))
+
+
+@router.get("/migrations/{migration}/events")
+def events(migration: str, store: TheStore, after: int = 0) -> list[Event]:
+    return [Event(**asdict(event)) for event in store.migrations.events(migration, after)]
+
+
+@router.get("/migrations/{migration}/ledger")
+def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
+    record = store.migrations.get(migration)
+    return [
+        LedgerEntry(kind=e.kind, step=e.step, ref=e.ref, state=e.state, note=e.note)
+        for e in store.ledger.entries(record.id)
+    ]
+
+
+@router.post("/migrations/{migration}/resume", status_code=202)
+def resume(migration: str, store: TheStore) -> Migration:
+    """Go on where a broken-off engine stopped. Nothing to do when one is running it."""
+    record = store.migrations.get(migration)
+    if record.status.ended:
+        raise Conflict(
+            f"Migration {record.id} has ended already ({record.status}).",
+            advice="Start a new one." if record.error else "",
+        )
+    engine.ensure_running(store.state)
+    return _migration(store, record)
+
+
+@router.post("/migrations/{migration}/cancel", status_code=202)
+def cancel(migration: str, store: TheStore) -> Migration:
+    """Stop and take back everything made so far; the engine does it."""
+    record = store.migrations.request_cancel(migration)
+    engine.ensure_running(store.state)
+    return _migration(store, record)
+
+
+@router.post("/migrations/{migration}/cleanup")
+def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
+    """Try once more to remove what an ended migration left behind."""
+    record = store.migrations.get(migration)
+    if not record.status.ended:
+        raise Conflict(f"Migration {record.id} is {record.status}.", advice="Cancel it first, or let it end.")
+    return Cleanup(left=undo(store, clouds, record.id))
+
+
+@router.delete("/migrations/{migration}", status_code=204)
+def remove(migration: str, store: TheStore) -> None:
+    """Forget an ended migration. What was moved stays as it is."""
+    store.migrations.remove(migration)
+
+
+def _migration(store: Store, record: MigrationRecord) -> Migration:
+    providers = {p.id: p.name for p in store.providers.all()}
+    return Migration(
+        id=record.id,
+        machine_name=record.machine_name,
+        machine_ref=record.machine_ref,
+        source=providers[record.source_id],
+        target=providers[record.target_id],
+        request=_REQUEST.validate_python(record.request),
+        status=record.status,
+        interrupted=not record.status.ended and not engine.is_running(store.state),
+        phase=record.phase,
+        error=record.error,
+        error_code=record.error_code,
+        cancel_requested=record.cancel_requested,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        source_off_at=record.source_off_at,
+        target_up_at=record.target_up_at,
+        server_id=record.server_id,
+        result=record.result,
+        disks=[DiskProgress(**asdict(disk)) for disk in record.disks],
+    )
