@@ -17,20 +17,19 @@ console_open (void)
 		console = fd;
 }
 
-/* One write per line, and a newline first: the kernel or systemd may be in the middle of a line of their own. */
+/* One write per line. Others write here, too, so a line of ours may begin behind the half of one of theirs. */
 void
 say (const char *format, ...)
 {
 	char line[512];
-	int used = snprintf (line, sizeof line, "\r\nLONGSHORE-WRITER ");
+	int used = snprintf (line, sizeof line, "LONGSHORE-WRITER ");
 	va_list values;
 
 	va_start (values, format);
 	used += vsnprintf (line + used, sizeof line - used, format, values);
 	va_end (values);
-	if (used > (int) sizeof line - 3)
-		used = sizeof line - 3;
-	line[used++] = '\r';
+	if (used > (int) sizeof line - 2)
+		used = sizeof line - 2;
 	line[used++] = '\n';
 	if (write (console, line, used) < 0)
 		return;		/* a guest without a console goes on writing its records */
