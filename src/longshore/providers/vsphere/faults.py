@@ -36,7 +36,7 @@ def _error(server: str, doing: str, fault: Any) -> LongshoreError:
             advice="Give the user's role that privilege on the machine, or on a folder above it.",
         )
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
-        return NotFound(f"{server} couldn't {doing}: it isn't there any more.")
+        return NotFound(f"{server} couldn't {doing}: there is no such thing, or it is gone.")
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return Conflict(refused, advice="VMware Tools must run in the guest for that.", code="tools-unavailable")
     if isinstance(fault, vim.fault.FilesystemQuiesceFault | vim.fault.ApplicationQuiesceFault):

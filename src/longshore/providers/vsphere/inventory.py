@@ -54,10 +54,10 @@ def _by_name(session: Session, wanted: str, places: Places) -> Any:
     path = wanted.strip("/")
     named: list[tuple[str, Any]] = []
     placed: list[tuple[str, Any]] = []
-    names: set[str] = set()
+    names: dict[str, str] = {}
     for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=2000):
         name = inventory_name(properties["name"] or "")
-        names.add(name)
+        names[name.lower()] = name
         if name != wanted and not path.endswith(name):
             continue
         datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
@@ -68,10 +68,10 @@ def _by_name(session: Session, wanted: str, places: Places) -> Any:
             placed.append((f"{datacenter}/{below}", ref))
     found = named or placed
     if not found:
-        close = difflib.get_close_matches(wanted, names, n=1)
+        close = difflib.get_close_matches(wanted.lower(), names, n=1)
         raise NotFound(
             f"{session.label} has no machine {wanted!r} that {session.settings.username} may see.",
-            advice=f"Did you mean {close[0]!r}?" if close else "Capital and small letters differ in names.",
+            advice=f"Did you mean {names[close[0]]!r}?" if close else "",
         )
     if len(found) > 1:
         listed = ", ".join(f"{where} ({ref._moId})" for where, ref in sorted(found, key=lambda pair: pair[0]))

@@ -7,12 +7,13 @@ from longshore.blocks.exports import Export
 from longshore.model.changes import Changes
 from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.target import Owner
+from longshore.providers.contract import Source
 from longshore.providers.vsphere import changes, disks, inventory, power, snapshots, tracking
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
 
-class VsphereSource:
+class VsphereSource(Source):
     """Logs in at first use. May be used from several threads at once."""
 
     def __init__(self, settings: VsphereSettings, password: str | Callable[[], str]) -> None:

@@ -1,0 +1,94 @@
+"""Opening disks: what has to be there, and VDDK's riddles in plain words."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from longshore.errors import (
+    AccessDenied,
+    Conflict,
+    ExportError,
+    FingerprintMismatch,
+    InvalidInput,
+    NotFound,
+    Unreachable,
+)
+from longshore.model.machine import Snapshot, SnapshotDisk
+from longshore.providers.vsphere import VsphereSettings, disks
+from longshore.providers.vsphere.certificate import ServerCertificate
+
+SNAPSHOT = Snapshot("snapshot-2", "vm-1", "s", (SnapshotDisk("2000", "[ds] a/a.vmdk", 1 << 20, None),))
+CERTIFICATE = ServerCertificate(b"the one we know")
+
+
+def session(libdir: str | None) -> SimpleNamespace:
+    settings = VsphereSettings("vc.test", "user@test", vddk_libdir=libdir)
+    return SimpleNamespace(settings=settings, label="vc.test", password="secret", certificate=CERTIFICATE)
+
+
+def test_without_a_library():
+    with (
+        pytest.raises(InvalidInput, match="No VMware disk library") as caught,
+        disks.serve(session(None), SNAPSHOT, "2000"),
+    ):
+        pass
+    assert caught.value.code == "no-vddk"
+
+
+def test_a_directory_without_the_library(tmp_path):
+    with pytest.raises(InvalidInput, match="has no lib64"), disks.serve(session(str(tmp_path)), SNAPSHOT, "2000"):
+        pass
+
+
+# What nbdkit 1.32 with its vddk plugin 1.42 prints, as Export.probe() and serve_nbdkit() raise it
+OPEN = (
+    "nbdkit (plugin vddk) runs, but refuses to open its disk: "
+    "nbdkit: vddk[1]: error: VixDiskLib_Open: [ds] a/a.vmdk: {}"
+)
+
+
+@pytest.mark.parametrize(
+    ("printed", "error", "sentence"),
+    [
+        (OPEN.format("Incorrect user name or password"), AccessDenied, "vc.test refused Longshore's login"),
+        (OPEN.format("You do not have access rights to this file"), AccessDenied, "may not read it"),
+        (OPEN.format("Insufficient permissions in the host operating system"), AccessDenied, "may not read it"),
+        (OPEN.format("A file was not found"), NotFound, "isn't there, or its snapshot is gone"),
+        (OPEN.format("The file is already in use"), Conflict, "locked by another program"),
+        (OPEN.format("Cannot connect to host"), Unreachable, "can't reach vc.test or its ESXi host"),
+        (
+            "nbdkit (plugin vddk) couldn't be started (exit status 1): nbdkit: error: cannot open plugin 'vddk': "
+            "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-vddk-plugin.so: cannot open shared object file: "
+            "No such file or directory; Use 'nbdkit --help' or read the nbdkit(1) manual page for documentation.",
+            InvalidInput,
+            "nbdkit's vddk plugin isn't installed",
+        ),
+        (
+            "nbdkit (plugin vddk) couldn't be started (exit status 1): nbdkit: error: /opt/v/lib64/libvixDiskLib.so.8: "
+            "cannot open shared object file: No such file or directory; If 'lib64/libvixDiskLib.so.8' is located on",
+            InvalidInput,
+            "can't be loaded: /opt/v/lib64/libvixDiskLib.so.8: cannot open shared object file",
+        ),
+    ],
+)
+def test_plain_words(printed, error, sentence):
+    explained = disks._explained(
+        ExportError(printed), "The disk [ds] a/a.vmdk of vm-1", session("/x"), CERTIFICATE.sha1
+    )
+    assert type(explained) is error
+    assert sentence in explained.message
+    assert explained.advice
+
+
+def test_unknown_error_is_looked_into(monkeypatch):
+    """VDDK says "Unknown error" for a certificate that isn't the expected one, and for many other things."""
+    error = ExportError(OPEN.format("Unknown error"))
+    what = "The disk [ds] a/a.vmdk of vm-1"
+    monkeypatch.setattr(disks, "fetch_certificate", lambda host, port: ServerCertificate(b"another"))
+    swapped = disks._explained(error, what, session("/x"), CERTIFICATE.sha1)
+    assert type(swapped) is FingerprintMismatch
+    assert CERTIFICATE.sha1 in swapped.message
+    monkeypatch.setattr(disks, "fetch_certificate", lambda host, port: CERTIFICATE)
+    other = disks._explained(error, what, session("/x"), CERTIFICATE.sha1)
+    assert type(other) is ExportError
+    assert "VDDK says: [ds] a/a.vmdk: Unknown error" in other.message

@@ -1,0 +1,294 @@
+"""vSphere's description of a machine, turned into the model's."""
+
+import pytest
+from pyVmomi import vim
+
+from longshore.model.machine import Firmware, PowerState, ToolsState
+from longshore.providers.vsphere.machines import MACHINE_PATHS, Places, inventory_name, machine, snapshot_tree
+
+D = vim.vm.device
+BACK = D.VirtualDisk.FlatVer2BackingInfo
+
+
+@pytest.fixture
+def places() -> Places:
+    known = Places()
+    root = vim.Folder("group-d1")
+    datacenter, hidden = vim.Datacenter("datacenter-2"), vim.Folder("group-v3")
+    prod, web = vim.Folder("group-v4"), vim.Folder("group-v5")
+    known.add(root, {"name": "Datacenters", "parent": None})
+    known.add(datacenter, {"name": "DC0", "parent": root})
+    known.add(hidden, {"name": "vm", "parent": datacenter})
+    known.add(prod, {"name": "Prod", "parent": hidden})
+    known.add(web, {"name": "Web%2fShop", "parent": prod})
+    known.add(vim.VirtualApp("resgroup-v9"), {"name": "Shop", "parentFolder": prod, "parentVApp": None})
+    known.add(vim.ClusterComputeResource("domain-c7"), {"name": "Cluster A"})
+    known.add(vim.ComputeResource("domain-s8"), {"name": "esx2.test"})
+    known.add(vim.HostSystem("host-9"), {"name": "esx1.test", "parent": vim.ClusterComputeResource("domain-c7")})
+    known.add(vim.HostSystem("host-10"), {"name": "esx2.test", "parent": vim.ComputeResource("domain-s8")})
+    known.add(vim.Network("network-11"), {"name": "VM Network", "summary": vim.Network.Summary(name="VM Network")})
+    group = vim.dvs.DistributedVirtualPortgroup("dvportgroup-12")
+    known.add(group, {"name": "DMZ", "summary": vim.Network.Summary(name="DMZ")})
+    nsx = vim.OpaqueNetwork.Summary(name="seg", opaqueNetworkId="nsx-1", opaqueNetworkType="nsx.LogicalSwitch")
+    known.add(vim.OpaqueNetwork("network-o13"), {"name": "seg", "summary": nsx})
+    known.add(vim.Datastore("datastore-10"), {"name": "datastore1"})
+    return known
+
+
+def properties(devices=(), **given):
+    found = dict.fromkeys(MACHINE_PATHS)
+    found |= {
+        "name": "web01",
+        "parent": vim.Folder("group-v5"),
+        "runtime.host": vim.HostSystem("host-9"),
+        "runtime.powerState": "poweredOn",
+        "runtime.connectionState": "connected",
+        "config.hardware.device": list(devices),
+        "config.hardware.numCPU": 2,
+        "config.hardware.memoryMB": 1024,
+    }
+    return found | {key.replace("__", "."): value for key, value in given.items()}
+
+
+def described(places, devices=(), **given):
+    return machine(vim.VirtualMachine("vm-42"), properties(devices, **given), places)
+
+
+def disk(key, controller, unit, backing=None, size=1 << 30):
+    return D.VirtualDisk(
+        key=key,
+        controllerKey=controller,
+        unitNumber=unit,
+        capacityInBytes=size,
+        capacityInKB=size >> 10,
+        deviceInfo=vim.Description(label=f"Hard disk {key}", summary=""),
+        backing=backing
+        or BACK(
+            fileName=f"[datastore1] web01/{key}.vmdk",
+            diskMode="persistent",
+            datastore=vim.Datastore("datastore-10"),
+            thinProvisioned=True,
+        ),
+    )
+
+
+def test_where_it_is(places):
+    found = described(places)
+    assert (found.folder, found.cluster, found.host) == ("Prod/Web/Shop", "Cluster A", "esx1.test")
+    assert found.extra["datacenter"] == "DC0"
+
+
+def test_in_a_vapp_it_is_below_the_vapps_folder(places):
+    found = described(places, parent=None, parentVApp=vim.VirtualApp("resgroup-v9"))
+    assert found.folder == "Prod/Shop"
+
+
+def test_a_host_of_its_own_is_no_cluster(places):
+    assert described(places, runtime__host=vim.HostSystem("host-10")).cluster == ""
+
+
+def test_a_folder_that_may_not_be_read_ends_the_path(places):
+    assert described(places, parent=vim.Folder("group-v99")).folder == ""
+
+
+def test_disks_come_in_the_order_the_firmware_tries_them(places):
+    devices = [
+        disk(2016, 1001, 0),
+        disk(3000, 200, 0),
+        disk(31000, 31000, 0),
+        disk(16000, 15000, 3),
+        disk(2001, 1000, 1),
+        disk(2000, 1000, 0),
+        D.VirtualIDEController(key=200, busNumber=0),
+        D.VirtualNVMEController(key=31000, busNumber=0),
+        D.VirtualAHCIController(key=15000, busNumber=0),
+        D.ParaVirtualSCSIController(key=1000, busNumber=0, sharedBus="noSharing"),
+        D.VirtualLsiLogicSASController(key=1001, busNumber=1, sharedBus="noSharing"),
+    ]
+    found = described(places, devices).disks
+    assert [entry.key for entry in found] == ["2000", "2001", "2016", "16000", "3000", "31000"]
+    assert [entry.position for entry in found] == list(range(6))
+    assert [entry.controller for entry in found] == ["pvscsi", "pvscsi", "lsilogic-sas", "sata", "ide", "nvme"]
+    assert [(entry.bus, entry.unit) for entry in found][:4] == [(0, 0), (0, 1), (1, 0), (0, 3)]
+
+
+def test_the_machines_own_boot_order_goes_first(places):
+    devices = [disk(2000, 1000, 0), disk(2001, 1000, 1), disk(2002, 1000, 2), D.ParaVirtualSCSIController(key=1000)]
+    boot = vim.vm.BootOptions(
+        bootOrder=[
+            vim.vm.BootOptions.BootableEthernetDevice(deviceKey=4000),
+            vim.vm.BootOptions.BootableDiskDevice(deviceKey=2002),
+            vim.vm.BootOptions.BootableDiskDevice(deviceKey=2001),
+        ]
+    )
+    found = described(places, devices, config__bootOptions=boot).disks
+    assert [entry.key for entry in found] == ["2002", "2001", "2000"]
+
+
+def test_a_disks_details(places):
+    (found,) = described(places, [disk(2000, 1000, 0), D.ParaVirtualSCSIController(key=1000)]).disks
+    assert (found.size, found.storage, found.thin, found.mode) == (1 << 30, "datastore1", True, "persistent")
+    assert found.location == "[datastore1] web01/2000.vmdk"
+    assert not found.raw_device
+    assert not found.shared
+
+
+def test_disks_that_need_care(places):
+    rdm = D.VirtualDisk.RawDiskMappingVer1BackingInfo(fileName="[other ds] a.vmdk", diskMode="independent_persistent")
+    multi = BACK(fileName="[datastore1] b.vmdk", diskMode="persistent", sharing="sharingMultiWriter")
+    devices = [
+        disk(2000, 1000, 0, rdm),
+        disk(2001, 1000, 1, multi),
+        disk(2016, 1001, 0),
+        D.ParaVirtualSCSIController(key=1000, busNumber=0, sharedBus="noSharing"),
+        D.ParaVirtualSCSIController(key=1001, busNumber=1, sharedBus="physicalSharing"),
+    ]
+    raw, writers, bus = described(places, devices).disks
+    assert (raw.raw_device, raw.mode, raw.storage, raw.shared) == (True, "independent_persistent", "other ds", False)
+    assert writers.shared
+    assert bus.shared
+
+
+def test_size_from_an_old_host_is_in_kibibytes(places):
+    old = disk(2000, 1000, 0)
+    old.capacityInBytes = None
+    assert described(places, [old]).disks[0].size == 1 << 30
+
+
+CARD = D.VirtualEthernetCard
+
+
+@pytest.mark.parametrize(
+    ("backing", "network"),
+    [
+        (CARD.NetworkBackingInfo(deviceName="old name", network=vim.Network("network-11")), "VM Network"),
+        (CARD.NetworkBackingInfo(deviceName="elsewhere"), "elsewhere"),
+        (
+            CARD.DistributedVirtualPortBackingInfo(
+                port=vim.dvs.PortConnection(switchUuid="50 1e", portgroupKey="dvportgroup-12")
+            ),
+            "DMZ",
+        ),
+        (CARD.OpaqueNetworkBackingInfo(opaqueNetworkId="nsx-1", opaqueNetworkType="nsx.LogicalSwitch"), "seg"),
+        (None, ""),
+    ],
+)
+def test_the_network_a_nic_is_on(places, backing, network):
+    nic = D.VirtualVmxnet3(key=4000, macAddress="00:50:56:AB:CD:01", backing=backing)
+    assert described(places, [nic]).nics[0].network == network
+
+
+def test_a_nic(places):
+    nic = D.VirtualVmxnet3(
+        key=4000,
+        macAddress="00:50:56:AB:CD:01",
+        deviceInfo=vim.Description(label="Network adapter 1", summary=""),
+        slotInfo=D.VirtualDevice.PciBusSlotInfo(pciSlotNumber=192),
+        connectable=D.VirtualDevice.ConnectInfo(startConnected=True, connected=False, allowGuestControl=True),
+    )
+    told = [
+        vim.vm.GuestInfo.NicInfo(
+            deviceConfigId=4000, connected=True, ipAddress=["10.20.30.41", "2001:db8::1", "fe80::250:56ff:feab:cd01"]
+        ),
+        vim.vm.GuestInfo.NicInfo(deviceConfigId=-1, connected=True, ipAddress=["172.17.0.1"]),  # a bridge in the guest
+    ]
+    (on,) = described(places, [nic], guest__net=told).nics
+    assert (on.key, on.mac, on.model, on.pci_slot) == ("4000", "00:50:56:ab:cd:01", "vmxnet3", 192)
+    assert on.addresses == ("10.20.30.41", "2001:db8::1")
+    assert not on.connected
+    (off,) = described(places, [nic], runtime__powerState="poweredOff").nics
+    assert off.connected
+    assert off.addresses == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "connection", "expected"),
+    [
+        ("poweredOn", "connected", PowerState.ON),
+        ("poweredOff", "connected", PowerState.OFF),
+        ("suspended", "connected", PowerState.SUSPENDED),
+        ("poweredOff", "disconnected", PowerState.UNKNOWN),
+        ("poweredOff", "inaccessible", PowerState.UNKNOWN),
+    ],
+)
+def test_power(places, state, connection, expected):
+    found = described(places, runtime__powerState=state, runtime__connectionState=connection)
+    assert found.power is expected
+    assert found.extra.get("connection", "connected") == connection
+
+
+@pytest.mark.parametrize(
+    ("running", "version", "expected"),
+    [
+        ("guestToolsRunning", "guestToolsCurrent", ToolsState.RUNNING),
+        ("guestToolsExecutingScripts", "guestToolsUnmanaged", ToolsState.RUNNING),
+        ("guestToolsNotRunning", "guestToolsCurrent", ToolsState.NOT_RUNNING),
+        ("guestToolsNotRunning", "guestToolsNotInstalled", ToolsState.NOT_INSTALLED),
+        (None, None, ToolsState.NOT_INSTALLED),
+    ],
+)
+def test_tools(places, running, version, expected):
+    found = described(places, guest__toolsRunningStatus=running, guest__toolsVersionStatus2=version)
+    assert found.tools is expected
+
+
+def test_a_machine_whose_configuration_is_gone_is_still_told(places):
+    """Orphaned and inaccessible machines have no configuration at all."""
+    bare = dict.fromkeys(MACHINE_PATHS) | {"name": "ghost", "runtime.connectionState": "orphaned"}
+    found = machine(vim.VirtualMachine("vm-1"), bare, places)
+    assert (found.name, found.power, found.disks) == ("ghost", PowerState.UNKNOWN, ())
+    assert found.extra == {"connection": "orphaned", "unreadable": "true"}
+
+
+def test_what_preflight_has_to_know(places):
+    devices = [D.VirtualTPM(key=11000), D.VirtualPCIPassthrough(key=13000), D.VirtualUSB(key=7000)]
+    devices += [D.VirtualSriovEthernetCard(key=4000, macAddress="00:50:56:00:00:01")]
+    told = described(
+        places,
+        devices,
+        config__firmware="efi",
+        config__bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=True),
+        config__cpuAffinity=vim.vm.AffinityInfo(affinitySet=[1, 2]),
+        config__memoryAffinity=vim.vm.AffinityInfo(affinitySet=[]),
+        config__cpuHotAddEnabled=True,
+        config__memoryHotAddEnabled=False,
+        runtime__consolidationNeeded=True,
+        runtime__faultToleranceState="running",
+        summary__quickStats__balloonedMemory=64,
+        guest__disk=[
+            vim.vm.GuestInfo.DiskInfo(diskPath="/", capacity=1000, freeSpace=500),
+            vim.vm.GuestInfo.DiskInfo(diskPath="/var", capacity=1000, freeSpace=30),
+            vim.vm.GuestInfo.DiskInfo(diskPath="/proc", capacity=0, freeSpace=0),
+        ],
+    )
+    assert (told.firmware, told.secure_boot) == (Firmware.UEFI, True)
+    assert told.nics[0].model == "sriov"
+    assert told.extra == {
+        "datacenter": "DC0",
+        "consolidation_needed": "true",
+        "fault_tolerance": "running",
+        "vtpm": "true",
+        "usb": "true",
+        "passthrough": "1",
+        "sriov": "1",
+        "cpu_hot_add": "true",
+        "cpu_affinity": "true",
+        "ballooned_mib": "64",
+        "fullest_filesystem": "/var 97 %",
+    }
+
+
+def test_snapshots_parents_first(places):
+    def node(name, *below):
+        return vim.vm.SnapshotTree(name=name, childSnapshotList=list(below))
+
+    info = vim.vm.SnapshotInfo(rootSnapshotList=[node("a", node("b", node("c")), node("d")), node("e%2f")])
+    assert [entry.name for entry in snapshot_tree(info)] == ["a", "b", "c", "d", "e%2f"]
+    assert described(places, snapshot=info).snapshots == ("a", "b", "c", "d", "e/")
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"), [("web01", "web01"), ("a%2fb", "a/b"), ("a%5cb", "a\\b"), ("100%25", "100%")]
+)
+def test_names_as_people_wrote_them(kept, shown):
+    assert inventory_name(kept) == shown

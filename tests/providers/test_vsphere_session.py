@@ -1,0 +1,198 @@
+"""Logging in to a vCenter, being kept out of it, and staying logged in. Against a small server that speaks real TLS."""
+
+import hashlib
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from pyVmomi import vim
+from vsphere_server import ADDRESS, PASSWORD, USER, Vcenter, fault, vcenter
+
+from longshore.errors import AccessDenied, FingerprintMismatch, InvalidInput, LongshoreError, ProviderError, Unreachable
+from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
+
+POWER = (
+    '<RetrievePropertiesExResponse xmlns="urn:vim25"><returnval><objects><obj type="VirtualMachine">vm-1</obj>'
+    '<propSet><name>runtime.powerState</name><val xsi:type="VirtualMachinePowerState">poweredOn</val></propSet>'
+    "</objects></returnval></RetrievePropertiesExResponse>"
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path):
+    with vcenter(tmp_path) as running:
+        running.answers["RetrievePropertiesEx"] = POWER
+        yield running
+
+
+def source(server: Vcenter, password: str = PASSWORD, **changed: object) -> VsphereSource:
+    settings = {"host": ADDRESS, "username": USER, "port": server.port} | changed
+    settings.setdefault("fingerprint", fetch_fingerprint(ADDRESS, server.port))
+    return VsphereSource(VsphereSettings(**settings), password)
+
+
+def refusal(of: VsphereSource) -> LongshoreError:
+    with pytest.raises(LongshoreError) as caught:
+        of.check()
+    assert PASSWORD not in str(caught.value)
+    return caught.value
+
+
+def test_fingerprint_is_that_of_the_certificate(server):
+    der = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((ADDRESS, server.port)))
+    assert fetch_fingerprint(ADDRESS, server.port).replace(":", "").lower() == hashlib.sha256(der).hexdigest()
+
+
+def test_check_says_what_it_found(server):
+    found = source(server).check()
+    assert found["version"] == "8.0.2"
+    assert found["kind"] == "vcenter"
+    assert found["fingerprint"] == fetch_fingerprint(ADDRESS, server.port)
+
+
+def test_wrong_password(server):
+    error = refusal(source(server, password="wrong"))
+    assert isinstance(error, AccessDenied)
+    assert USER in error.message
+    assert "incorrect user name or password" in error.message
+    assert "wrong" not in str(error)
+
+
+def test_another_certificate_than_the_pinned_one_gets_no_password(server, tmp_path):
+    with vcenter(tmp_path, "impostor.test") as impostor:
+        error = refusal(source(impostor, fingerprint=fetch_fingerprint(ADDRESS, server.port)))
+        assert isinstance(error, FingerprintMismatch)
+        assert impostor.calls == []
+
+
+def test_certificate_swapped_after_login_is_refused(server, tmp_path):
+    """The pin holds for each connection, not only for the first."""
+    here = source(server)
+    here.check()
+    with vcenter(tmp_path, "impostor.test") as impostor:
+        here._session._stub.DropConnections()
+        here._session._stub.port = impostor.port
+        with pytest.raises(AccessDenied, match="isn't trusted"):
+            here.power_state("vm-1")
+        assert impostor.calls == []
+
+
+def test_without_a_pin_an_unknown_authority_is_refused(server):
+    error = refusal(source(server, fingerprint=None))
+    assert error.code == "certificate-refused"
+    assert server.calls == []
+
+
+def test_without_a_pin_a_named_authority_is_enough(server, tmp_path):
+    pem = tmp_path / "ca.pem"
+    pem.write_text(ssl.get_server_certificate((ADDRESS, server.port)))
+    assert source(server, fingerprint=None, ca_file=str(pem)).check()["version"] == "8.0.2"
+
+
+def test_authority_file_missing(server, tmp_path):
+    assert isinstance(refusal(source(server, fingerprint=None, ca_file=str(tmp_path / "none.pem"))), InvalidInput)
+
+
+@pytest.mark.parametrize("written", ["lower", "no colons", "spaces"])
+def test_a_fingerprint_may_be_written_in_any_usual_way(server, written):
+    shown = fetch_fingerprint(ADDRESS, server.port)
+    same = {"lower": shown.lower(), "no colons": shown.replace(":", ""), "spaces": f" {shown} "}[written]
+    assert source(server, fingerprint=same).check()["fingerprint"] == shown
+
+
+@pytest.mark.parametrize("nonsense", ["", "AA:BB", "zz" * 32, "AA" * 20])
+def test_what_is_no_sha256_fingerprint_is_refused(nonsense):
+    with pytest.raises(InvalidInput):
+        VsphereSettings("vc", "u", fingerprint=nonsense)
+
+
+def test_nobody_listens():
+    with socket.socket() as closed:
+        closed.bind((ADDRESS, 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(Unreachable, match="refuses connections"):
+            fetch_fingerprint(ADDRESS, port)
+
+
+def test_unknown_name():
+    with pytest.raises(Unreachable, match="can't be resolved"):
+        fetch_fingerprint("no-such-host.invalid")
+
+
+def test_a_server_that_is_no_vcenter(server, monkeypatch):
+    monkeypatch.setattr("vsphere_server._VERSIONS", "<html>Welcome</html>")
+    assert "isn't a vCenter" in refusal(source(server)).message
+
+
+def test_an_expired_session_is_renewed_unnoticed(server):
+    here = source(server)
+    assert here.power_state("vm-1") == "on"
+    server.sessions.clear()
+    assert here.power_state("vm-1") == "on"
+    assert server.logins == 2
+
+
+def test_a_password_changed_meanwhile_is_told(server):
+    passwords = iter([PASSWORD, "changed", "changed"])
+    here = source(server, password=lambda: next(passwords))
+    here.power_state("vm-1")
+    server.sessions.clear()
+    with pytest.raises(AccessDenied, match="refused the user name or the password"):
+        here.power_state("vm-1")
+
+
+def test_a_connection_cut_off_under_a_question_is_asked_again(server):
+    here = source(server)
+    here.check()
+    server.drops = 1
+    assert here.power_state("vm-1") == "on"
+
+
+def test_a_connection_cut_off_under_a_command_is_not_repeated(server):
+    """Nobody knows whether the server took the snapshot: a second request could make a second one."""
+    server.answers["RetrievePropertiesEx"] = '<RetrievePropertiesExResponse xmlns="urn:vim25"/>'
+    here = source(server)
+    machine = here._session.object(vim.VirtualMachine, "vm-1")
+    server.drops = 1
+    with pytest.raises(Unreachable), here._session.doing("take a snapshot"):
+        machine.CreateSnapshot_Task(name="n", memory=False, quiesce=False)
+    assert server.calls.count("(dropped)") == 1
+    assert "CreateSnapshot_Task" not in server.calls
+
+
+def test_a_missing_privilege_is_named(server):
+    inside = '<object type="VirtualMachine">vm-1</object><privilegeId>VirtualMachine.Interact.PowerOff</privilegeId>'
+    server.answers["PowerOffVM_Task"] = fault(
+        "NoPermission", "Permission to perform this operation was denied.", inside
+    )
+    with pytest.raises(AccessDenied, match=r"power off vm-1: VirtualMachine\.Interact\.PowerOff is missing"):
+        source(server).power_off("vm-1")
+
+
+def test_any_other_fault_keeps_its_words(server):
+    server.answers["PowerOffVM_Task"] = fault("HostNotConnected", "The host is not connected.")
+    with pytest.raises(LongshoreError, match="couldn't power off vm-1: The host is not connected"):
+        source(server).power_off("vm-1")
+
+
+def test_no_secret_in_what_might_be_printed(server):
+    here = source(server)
+    here.check()
+    for shown in (repr(here), repr(here._session), repr(here._session.settings)):
+        assert PASSWORD not in shown
+
+
+def test_close_logs_out_and_may_be_called_again(server):
+    here = source(server)
+    here.check()
+    here.close()
+    here.close()
+    assert server.sessions == set()
+    assert here.power_state("vm-1") == "on"
+
+
+def test_answers_that_are_not_xml(server):
+    server.answers["RetrievePropertiesEx"] = "<unclosed>"
+    with pytest.raises(ProviderError, match="isn't vSphere's API"):
+        source(server).power_state("vm-1")
