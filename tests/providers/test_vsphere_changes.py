@@ -12,7 +12,7 @@ from pyVmomi import vim, vmodl
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot, SnapshotDisk
-from longshore.providers.vsphere.changes import between, merged
+from longshore.providers.vsphere.changes import between
 
 LIFE = "52 3c 9a 00 11 22 33 44-55 66 77 88 99 aa bb cc"
 OTHER = "52 3c 9a 00 11 22 33 44-55 66 77 88 99 aa bb cd"
@@ -115,10 +115,14 @@ def test_a_disk_the_snapshot_doesnt_hold():
         between(None, f"{LIFE}/1", snapshot(f"{LIFE}/2"), "2001")
 
 
-@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60))))
-def test_merged_covers_the_same_bytes(areas):
-    result = merged([Extent(start, length) for start, length in areas], 256)
-    covered = {byte for extent in result for byte in range(extent.offset, extent.end)}
-    assert covered == {byte for start, length in areas for byte in range(start, start + length) if byte < 256}
-    assert all(extent.length > 0 for extent in result)
-    assert all(first.end < second.offset for first, second in pairwise(result))
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60)), max_size=30), st.randoms())
+def test_what_is_told_is_sorted_and_covers_the_same_bytes(areas, random):
+    """vSphere's own order isn't relied on, nor that areas end with the disk."""
+    areas = [(start << 20, length << 20) for start, length in areas]
+    random.shuffle(areas)
+    answer = ask(Machine((0, SIZE, areas)))
+    covered = {block for extent in answer.extents for block in range(extent.offset >> 20, extent.end >> 20)}
+    told = {block for start, length in areas for block in range(start >> 20, (start + length) >> 20)}
+    assert covered == {block for block in told if block < SIZE >> 20}
+    assert all(extent.length > 0 for extent in answer.extents)
+    assert all(first.end < second.offset for first, second in pairwise(answer.extents))

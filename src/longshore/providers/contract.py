@@ -29,7 +29,7 @@ from longshore.model.target import (
 
 class Provider(Protocol):
     def check(self) -> dict[str, str]:
-        """Log in and say what was found (name, version, user). Raises AccessDenied, FingerprintMismatch, Unreachable."""
+        """Log in and say what was found (name, version, …). Raises AccessDenied, FingerprintMismatch, Unreachable."""
 
     def close(self) -> None:
         """End sessions. May be called more than once."""

@@ -3,7 +3,7 @@
 from pyVmomi import vim, vmodl
 
 from longshore.model.changes import Changed, Changes, Unknown
-from longshore.model.extents import Extent
+from longshore.model.extents import Extent, intersect, merge
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere.faults import words
 from longshore.providers.vsphere.session import Session
@@ -36,22 +36,7 @@ def between(session: Session, since: str, snapshot: Snapshot, disk_key: str) -> 
             if reached <= offset:
                 return Unknown(f"{session.label} told nothing about the disk from byte {offset} on.")
             offset = reached
-    return Changed(merged(extents, disk.size))
-
-
-def merged(extents: list[Extent], size: int) -> tuple[Extent, ...]:
-    """The same bytes, sorted, without overlap, adjacent extents as one, nothing beyond the disk's `size`."""
-    result: list[Extent] = []
-    for extent in sorted(extents):
-        end = min(extent.end, size)
-        if end <= extent.offset:
-            continue
-        if result and extent.offset <= result[-1].end:
-            last = result[-1]
-            result[-1] = Extent(last.offset, max(last.end, end) - last.offset)
-        else:
-            result.append(Extent(extent.offset, end - extent.offset))
-    return tuple(result)
+    return Changed(tuple(intersect(merge(extents), [Extent(0, disk.size)])))
 
 
 def _refusal(since: str, now: str | None) -> str:
