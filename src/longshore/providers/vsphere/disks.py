@@ -24,6 +24,7 @@ from longshore.providers.vsphere.session import Session
 
 # VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
 LARGEST_READ = "2M"
+SECTOR = "512"  # the library knows whole sectors only
 # The library answers several requests at once; with one thread every read would wait for the one before
 THREADS = 8
 
@@ -48,6 +49,7 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
         "snapshot": snapshot.ref,
         "transports": settings.transports,
         "file": disk.location,
+        "minblock": SECTOR,
         "maxdata": LARGEST_READ,
     }
     secrets = {"password": session.password}
