@@ -92,7 +92,7 @@ def main() -> int:
         print(f"lab in {LAB}: {state}")
         for row in rows:
             print(f"  {row.name:26} {row.state:6} {row.uptime_s:7} s  {row.address}")
-    return 0 if whole and complete else 3
+    return 0 if whole and (complete or wanted.quiet) else 3
 
 
 sys.exit(main())
