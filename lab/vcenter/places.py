@@ -1,0 +1,176 @@
+"""Datacenters, clusters, hosts, pools, folders, datastores and networks: what machines are in."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pyVmomi import vim
+
+from .context import Context
+from .managed import ManagedObject, fill
+from .virtual_machine import VirtualMachine
+
+
+class Entity(ManagedObject):
+    """An inventory object; the machines in it are looked up when asked."""
+
+    machine_property: ClassVar[str] = ""
+    """The property of a machine that says whether it is in here."""
+    volatile = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.machine_property:
+            cls.computed = {**cls.computed, "vm": "machines"}
+
+    def machines(self) -> list[Any]:
+        found = []
+        for machine in self.context.of_type(VirtualMachine):
+            places = machine.get(self.machine_property)
+            if self.ref in (places if isinstance(places, list) else [places]):
+                found.append(machine.ref)
+        return found
+
+
+class Folder(Entity):
+    vim_type = vim.Folder
+    prefix = "group-v"
+
+    def __init__(self, context: Context, name: str, moid: str | None, parent: Any, types: list[str]) -> None:
+        super().__init__(context, moid, name=name, parent=parent, childType=types, childEntity=[])
+
+    def add(self, ref: Any) -> None:
+        self.set(childEntity=[*self.properties["childEntity"], ref])
+
+    def remove(self, ref: Any) -> None:
+        self.set(childEntity=[child for child in self.properties["childEntity"] if child != ref])
+
+
+class Datacenter(Entity):
+    vim_type = vim.Datacenter
+    prefix = "datacenter"
+
+
+class Cluster(Entity):
+    vim_type = vim.ClusterComputeResource
+    prefix = "domain-c"
+
+    def __init__(self, context: Context, name: str, parent: Any) -> None:
+        super().__init__(context, name=name, parent=parent, host=[], datastore=[], network=[])
+        self.properties["configuration"] = fill(
+            vim.cluster.ConfigInfo(
+                dasConfig=vim.cluster.DasConfigInfo(enabled=False), drsConfig=vim.cluster.DrsConfigInfo(enabled=False)
+            )
+        )
+
+
+class Pool(Entity):
+    vim_type = vim.ResourcePool
+    prefix = "resgroup"
+    machine_property = "resourcePool"
+
+
+class Host(Entity):
+    vim_type = vim.HostSystem
+    prefix = "host"
+    machine_property = "runtime.host"
+
+    def __init__(self, context: Context, name: str, parent: Any, **places: Any) -> None:
+        super().__init__(context, name=name, parent=parent, **places)
+        runtime = fill(
+            vim.host.RuntimeInfo(connectionState="connected", powerState="poweredOn", inMaintenanceMode=False)
+        )
+        self.properties["runtime"] = runtime
+        self.properties["summary"] = vim.host.Summary(
+            host=self.ref,
+            runtime=runtime,
+            overallStatus="green",
+            rebootRequired=False,
+            config=fill(
+                vim.host.Summary.ConfigSummary(
+                    name=name,
+                    port=902,
+                    product=vim.AboutInfo(
+                        name="VMware ESXi", fullName="VMware ESXi 8.0.2 (stand-in)", vendor="lab", version="8.0.2",
+                        build="0", osType="vmnix-x86", productLineId="embeddedEsx", apiType="HostAgent",
+                        apiVersion="8.0.2.0",
+                    ),
+                )
+            ),
+            hardware=fill(
+                vim.host.Summary.HardwareSummary(vendor="lab", model="stand-in", numCpuCores=16, memorySize=64 << 30)
+            ),
+            quickStats=vim.host.Summary.QuickStats(),
+        )  # fmt: skip
+
+
+class Datastore(Entity):
+    vim_type = vim.Datastore
+    prefix = "datastore"
+    machine_property = "datastore"
+
+    def __init__(self, context: Context, name: str, parent: Any, capacity: int) -> None:
+        super().__init__(context, name=name, parent=parent, host=[])
+        url = f"ds:///vmfs/volumes/{self.moid}/"
+        self.properties["summary"] = vim.Datastore.Summary(
+            datastore=self.ref, name=name, type="VMFS", accessible=True, url=url, capacity=capacity,
+            freeSpace=capacity // 2, multipleHostAccess=True, maintenanceMode="normal",
+        )  # fmt: skip
+        self.properties["info"] = fill(vim.Datastore.Info(name=name, url=url, freeSpace=capacity // 2))
+
+
+class Network(Entity):
+    """A port group of the hosts' own switches."""
+
+    vim_type = vim.Network
+    prefix = "network"
+    machine_property = "network"
+
+    def __init__(self, context: Context, name: str, parent: Any) -> None:
+        super().__init__(context, name=name, parent=parent, host=[])
+        self.properties["summary"] = vim.Network.Summary(
+            network=self.ref, name=name, accessible=True, ipPoolName=""
+        )
+
+    def backing(self) -> Any:
+        name = self.properties["name"]
+        return vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
+            deviceName=name, network=self.ref, useAutoDetect=False
+        )
+
+
+class DistributedSwitch(Entity):
+    vim_type = vim.dvs.VmwareDistributedVirtualSwitch
+    prefix = "dvs"
+
+    def __init__(self, context: Context, name: str, parent: Any, uuid: str) -> None:
+        super().__init__(context, name=name, parent=parent, uuid=uuid, portgroup=[])
+        self.properties["config"] = fill(vim.dvs.VmwareDistributedVirtualSwitch.ConfigInfo(name=name, uuid=uuid))
+        self.properties["summary"] = fill(vim.DistributedVirtualSwitch.Summary(name=name, uuid=uuid))
+
+
+class DistributedPortGroup(Entity):
+    vim_type = vim.dvs.DistributedVirtualPortgroup
+    prefix = "dvportgroup"
+    machine_property = "network"
+
+    def __init__(self, context: Context, name: str, parent: Any, switch: DistributedSwitch, vlan: int) -> None:
+        super().__init__(context, name=name, parent=parent, host=[])
+        self.switch = switch
+        self.properties["key"] = self.moid
+        self.properties["summary"] = vim.Network.Summary(
+            network=self.ref, name=name, accessible=True, ipPoolName=""
+        )
+        tag = vim.dvs.VmwareDistributedVirtualSwitch.VlanIdSpec(vlanId=vlan, inherited=False)
+        setting = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(vlan=tag)
+        self.properties["config"] = fill(
+            vim.dvs.DistributedVirtualPortgroup.ConfigInfo(
+                key=self.moid, name=name, numPorts=8, distributedVirtualSwitch=switch.ref, type="earlyBinding",
+                defaultPortConfig=setting,
+            )
+        )  # fmt: skip
+        switch.set(portgroup=[*switch.properties["portgroup"], self.ref])
+
+    def backing(self) -> Any:
+        port = vim.dvs.PortConnection(portgroupKey=self.moid, switchUuid=self.switch.properties["uuid"])
+        return vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo(port=port)
