@@ -1,0 +1,192 @@
+"""What of a copy is safely on the target, so that a killed copy goes on (docs/formats/checkpoint.md).
+
+Two files. The log is appended to and synchronised; then the head, a small file that says how much of the log counts, is
+replaced. Whatever moment the power goes, the head describes a log that is there. The caller flushes the target before
+it records anything.
+"""
+
+import fcntl
+import json
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from blake3 import blake3
+
+from longshore.blocks.durable import replace_file, sync_directory
+from longshore.errors import CheckpointError
+from longshore.model.extents import Extent
+
+FORMAT = "longshore checkpoint 1"
+_RECORD = struct.Struct("<QQQ32s")
+
+
+class Outcome(IntEnum):
+    """What became of an extent. The numbers are part of the format."""
+
+    DATA = 1  # one block written, in whole or in part; the digest is the whole block's
+    ZERO = 2  # whole blocks made zero on the target
+    HOLE = 3  # whole blocks zero on both sides already
+    SAME = 4  # one block that the base manifest has with the same digest
+    PIECE = 5  # part of a block written; the digest is of these bytes only
+
+
+class Record(NamedTuple):
+    """An extent that the copy has dealt with, and its digest (32 zero bytes where the outcome says enough)."""
+
+    extent: Extent
+    outcome: Outcome
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a checkpoint belongs to. It is no use for anything else."""
+
+    source: str
+    target: str
+    size: int  # bytes, of the source
+    block_size: int
+    scope: str  # digest of the list of changed extents, or "all"
+    base: str  # root digest of the base manifest, or ""
+
+
+_NAMES = {
+    "source": "source",
+    "target": "target",
+    "size": "source of another size",
+    "block_size": "block size",
+    "scope": "list of changes",
+    "base": "base manifest",
+}
+
+
+class Checkpoint:
+    """An open checkpoint."""
+
+    def __init__(self, path: Path, identity: Identity, log_size: int, log_digest: "blake3") -> None:
+        self.path = path
+        self._identity = identity
+        self._log_digest = log_digest
+        self._log_size = log_size
+        try:
+            self._log = os.open(_log_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CheckpointError(f"The checkpoint {path} can't be written: {error.strerror}.") from error
+        try:
+            fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._log)
+            raise CheckpointError(f"Another copy is using the checkpoint {path} right now.") from None
+        # What follows was appended by a run that was killed before its head said so
+        os.ftruncate(self._log, log_size)
+        os.lseek(self._log, log_size, os.SEEK_SET)
+
+    @classmethod
+    def open(cls, path: Path, identity: Identity) -> "Checkpoint":
+        """Go on with the checkpoint at `path`, or begin one.
+
+        Raises CheckpointError when it is damaged, or was made for another copy.
+        """
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            if not path.parent.is_dir():
+                raise CheckpointError(f"There is no directory {path.parent} for the checkpoint.") from None
+            return cls(path, identity, 0, blake3())
+        except OSError as error:
+            raise CheckpointError(f"The checkpoint {path} can't be read: {error.strerror}.") from error
+        head = _head(path, content)
+        for field, value in asdict(identity).items():
+            if head["identity"].get(field) != value:
+                raise CheckpointError(
+                    f"The checkpoint {path} belongs to another copy: it was made for another {_NAMES[field]}.",
+                    advice="Name another checkpoint, or remove it to start from the beginning.",
+                )
+        log_digest = blake3()
+        try:
+            with _log_path(path).open("rb") as log:
+                left = head["log_bytes"]
+                while left and (chunk := log.read(min(left, 1 << 22))):
+                    log_digest.update(chunk)
+                    left -= len(chunk)
+        except OSError as error:
+            raise CheckpointError(f"The checkpoint's log {_log_path(path)} can't be read: {error.strerror}.") from error
+        if left or log_digest.hexdigest() != head["log_digest"]:
+            raise _damaged(_log_path(path))
+        return cls(path, identity, head["log_bytes"], log_digest)
+
+    def records(self) -> Iterator[Record]:
+        """What earlier runs recorded, in no particular order."""
+        step = _RECORD.size * 4096
+        for position in range(0, self._log_size, step):
+            chunk = os.pread(self._log, min(step, self._log_size - position), position)
+            for offset, length, outcome, digest in _RECORD.iter_unpack(chunk):
+                yield Record(Extent(offset, length), Outcome(outcome), digest)
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Record durably what has been flushed on the target. Blocks; raises CheckpointError."""
+        data = b"".join(
+            _RECORD.pack(extent.offset, extent.length, outcome, digest) for extent, outcome, digest in records
+        )
+        self._log_digest.update(data)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._log, view) :]
+            os.fsync(self._log)
+            if self._log_size == 0:
+                sync_directory(self.path.parent)
+            self._log_size += len(data)
+            replace_file(self.path, [self._encoded_head()])
+        except OSError as error:
+            raise CheckpointError(f"The checkpoint {self.path} can't be written: {error.strerror}.") from error
+
+    def _encoded_head(self) -> bytes:
+        head: dict[str, Any] = {
+            "format": FORMAT,
+            "identity": asdict(self._identity),
+            "log_bytes": self._log_size,
+            "log_digest": self._log_digest.hexdigest(),
+        }
+        return _canonical({**head, "seal": blake3(_canonical(head)).hexdigest()}) + b"\n"
+
+    def close(self) -> None:
+        os.close(self._log)
+
+    def remove(self) -> None:
+        """The copy is done: head first, so that no head is without its log."""
+        self.path.unlink(missing_ok=True)
+        _log_path(self.path).unlink(missing_ok=True)
+
+
+def _head(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        head = json.loads(content)
+        seal = head.pop("seal")
+        known = head["format"] == FORMAT
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _damaged(path) from None
+    if not known:
+        raise CheckpointError(f"{path} is not a checkpoint that this version of Longshore can read.")
+    if blake3(_canonical(head)).hexdigest() != seal:
+        raise _damaged(path)
+    return dict(head)
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"The checkpoint {path} was cut short or altered.", advice="Remove it to start the copy from the beginning."
+    )
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _log_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.log")

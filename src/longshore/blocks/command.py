@@ -1,0 +1,216 @@
+"""The copy command, of `longshore copy` and `python -m longshore.blocks`: its arguments and what it prints."""
+
+import argparse
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from longshore.blocks.copy import Copy
+from longshore.blocks.progress import bar
+from longshore.blocks.request import CopyRequest, CopyResult, Progress, Verify
+from longshore.errors import Cancelled, InvalidInput, LongshoreError
+from longshore.model.extents import Extent
+
+EXIT_FAILED = 1
+EXIT_INVALID = 2
+EXIT_CANCELLED = 130
+_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_DEFAULTS = CopyRequest(source_uri="", target_uri="")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("source", metavar="SOURCE_URI", help="NBD URI of the disk to copy")
+    parser.add_argument("target", metavar="TARGET_URI", help="NBD URI of the disk to write, at least as large")
+    parser.add_argument(
+        "--changes",
+        type=Path,
+        metavar="FILE",
+        help="copy only these extents: a JSON list of [offset, length] in bytes",
+    )
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="write the digests of the disk's blocks here")
+    parser.add_argument(
+        "--base-manifest",
+        type=Path,
+        metavar="FILE",
+        help="digests of what the target holds now; without --changes, only blocks that differ are written",
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="record progress here, and go on from what is recorded"
+    )
+    parser.add_argument(
+        "--verify",
+        choices=[str(verify) for verify in Verify],
+        default=str(_DEFAULTS.verify),
+        help="how much of the target to read back and compare (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--limit", type=parse_size, metavar="RATE", help="bytes per second to read at most; K, M and G are 1024-fold"
+    )
+    parser.add_argument(
+        "--limit-group",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="share the limits in this file with all other copies that name it (may be given more than once)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=_positive,
+        default=_DEFAULTS.connections,
+        metavar="N",
+        help="to each side at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--maximum-read",
+        type=parse_size,
+        metavar="SIZE",
+        help="largest single read from the source (2M suits a vCenter, 23M an ESXi host)",
+    )
+    parser.add_argument("--disk", default=_DEFAULTS.disk, metavar="NAME", help="what messages call the disk")
+    parser.add_argument(
+        "--source-identity",
+        metavar="TEXT",
+        help="names one moment of one source disk, for checkpoint and manifest (default: the URI)",
+    )
+    parser.add_argument(
+        "--target-identity", metavar="TEXT", help="names the target, for the checkpoint (default: the URI)"
+    )
+    parser.add_argument(
+        "--progress",
+        choices=["bar", "json", "none"],
+        default="bar",
+        help="how to tell what is going on; the last line of json is the result (default: %(default)s)",
+    )
+
+
+def arguments_of(request: CopyRequest, changes_file: Path | None) -> list[str]:
+    """The command line that asks for this copy; `changes_file` holds its changes."""
+    arguments = [
+        request.source_uri,
+        request.target_uri,
+        f"--verify={request.verify}",
+        f"--connections={request.connections}",
+        f"--disk={request.disk}",
+        "--progress=json",
+    ]
+    optional = {
+        "changes": changes_file,
+        "manifest": request.manifest,
+        "base-manifest": request.base_manifest,
+        "checkpoint": request.checkpoint,
+        "limit": request.rate_limit,
+        "maximum-read": request.maximum_read,
+        "source-identity": request.source_identity,
+        "target-identity": request.target_identity,
+    }
+    arguments += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    return arguments + [f"--limit-group={group}" for group in request.limit_groups]
+
+
+def request_from(arguments: argparse.Namespace) -> CopyRequest:
+    """What was asked for. Raises InvalidInput."""
+    return CopyRequest(
+        source_uri=arguments.source,
+        target_uri=arguments.target,
+        disk=arguments.disk,
+        source_identity=arguments.source_identity,
+        target_identity=arguments.target_identity,
+        changes=None if arguments.changes is None else read_changes(arguments.changes),
+        manifest=arguments.manifest,
+        base_manifest=arguments.base_manifest,
+        checkpoint=arguments.checkpoint,
+        verify=Verify(arguments.verify),
+        rate_limit=arguments.limit,
+        limit_groups=tuple(arguments.limit_group),
+        connections=arguments.connections,
+        maximum_read=arguments.maximum_read,
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Copy, print how it goes and how it went, and answer the exit code."""
+    try:
+        request = request_from(arguments)
+        if arguments.progress == "json":
+            result = _copy(request, lambda progress: _print_json("progress", asdict(progress)))
+            _print_json("result", asdict(result))
+        elif arguments.progress == "bar":
+            with bar(request.disk) as report:
+                result = _copy(request, report)
+            _print_summary(result)
+        else:
+            _copy(request, lambda _: None)
+    except LongshoreError as error:
+        if arguments.progress == "json":
+            details = {"message": error.message, "advice": error.advice, "code": error.code}
+            _print_json("error", {"type": type(error).__name__, **details})
+        else:
+            print(error, file=sys.stderr)
+        match error:
+            case Cancelled():
+                return EXIT_CANCELLED
+            case InvalidInput():
+                return EXIT_INVALID
+        return EXIT_FAILED
+    return 0
+
+
+def _copy(request: CopyRequest, report: Callable[[Progress], None]) -> CopyResult:
+    copy = Copy(request, report)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: copy.cancel())
+    return copy.run()
+
+
+def _print_json(event: str, details: dict[str, Any]) -> None:
+    print(json.dumps({"event": event, **details}), flush=True)
+
+
+def _print_summary(result: CopyResult) -> None:
+    mib = 1 << 20
+    print(
+        f"Copied in {result.seconds:.1f} s: {result.bytes_written / mib:.1f} MiB written, "
+        f"{result.bytes_zeroed / mib:.1f} MiB zeroed, {result.bytes_skipped / mib:.1f} MiB skipped, "
+        f"{result.bytes_verified / mib:.1f} MiB verified."
+    )
+    if result.repaired:
+        ranges = ", ".join(f"{extent.offset}-{extent.end - 1}" for extent in result.repaired)
+        print(f"Wrong when read back, and right after writing them once more: bytes {ranges}.", file=sys.stderr)
+
+
+def read_changes(path: Path) -> tuple[Extent, ...]:
+    """The extents in a JSON file. Raises InvalidInput."""
+    try:
+        listed = json.loads(path.read_text())
+        extents = tuple(Extent(int(offset), int(length)) for offset, length in listed)
+    except OSError as error:
+        raise InvalidInput(f"The list of changes {path} can't be read: {error.strerror}.") from error
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            f"The list of changes {path} isn't a JSON list of [offset, length] pairs.", advice="Nothing was written."
+        ) from error
+    if any(extent.offset < 0 or extent.length < 0 for extent in extents):
+        raise InvalidInput(f"The list of changes {path} has negative numbers.", advice="Nothing was written.")
+    return extents
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from a number with K, M, G or T behind it (1024-fold). Raises argparse.ArgumentTypeError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = int(float(match[1]) * _FACTORS[match[2].upper()]) if match else 0
+    if size <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 100M or 1.5G")
+    return size
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)

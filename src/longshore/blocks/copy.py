@@ -1,0 +1,294 @@
+"""Copies one disk from one NBD export to another: the whole of it, what changed, or what differs.
+
+How it works. One thread runs one poll loop over several connections to either side (lanes.py). A planner (plan.py) asks
+where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and write, many at a
+time; after each flush of the target the checkpoint (checkpoint.py) learns what is safe. At the end a verifier
+(verify.py) reads the target back and compares it with the digests; what is wrong is copied once more. Then the digests
+become the disk's manifest (manifest.py).
+
+Python touches no byte: reading, writing, digests and the search for zeroes are all done in C, a block at a time, and
+the buffers a block is read into are the ones it is written from.
+
+A copy is the only one in its process (process.py starts it): it can be killed at any moment, and goes on from its
+checkpoint.
+"""
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from longshore.blocks.checkpoint import Checkpoint, Identity
+from longshore.blocks.findings import Findings
+from longshore.blocks.lanes import Lanes, Loop
+from longshore.blocks.limits import Limits
+from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_manifest
+from longshore.blocks.meter import Meter
+from longshore.blocks.mover import Mover
+from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
+from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress, Verify
+from longshore.blocks.verify import Verifier
+from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
+from longshore.model.extents import Extent, align, merge, subtract, total
+
+SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
+NAMED_RANGES = 8  # in a message
+
+
+class Copy:
+    """One copy. `run()` does it; `cancel()`, from a signal handler or another thread, ends it within a second."""
+
+    def __init__(self, request: CopyRequest, report: Callable[[Progress], None]) -> None:
+        self._request = request
+        self._meter = Meter(report)
+        self._loop = Loop()
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+
+    def run(self) -> CopyResult:
+        """Copy and verify. Raises CopyError and its kin, InvalidInput, Cancelled."""
+        began = time.monotonic()
+        request = self._request
+        if _place(request.source_uri) == _place(request.target_uri):
+            raise InvalidInput("Source and target are the same disk.", advice="Nothing was written.")
+        base, base_root = self._base()
+        source = Lanes(self._loop, request.source_uri, "source", request.disk, request.retry_for)
+        size = source.endpoint.size
+        if base is not None and base.size != size:
+            raise InvalidInput(
+                f"The base manifest describes a disk of {base.size} bytes, but {request.disk} has {size}.",
+                advice="Copy the whole disk, without a base manifest.",
+            )
+        if request.changes is not None and request.changes and max(e.end for e in request.changes) > size:
+            raise InvalidInput(f"The list of changes goes past the end of {request.disk}, which has {size} bytes.")
+        target = Lanes(self._loop, request.target_uri, "target", request.disk, request.retry_for)
+        self._check_target(target, size)
+        scope, scope_name = self._scope(size, max(source.endpoint.minimum_block, target.endpoint.minimum_block))
+        checkpoint = self._open_checkpoint(size, scope_name, base_root)
+        source.widen(_connections(source, request.connections))
+        target.widen(_connections(target, request.connections))
+
+        digests = base.copy() if base is not None and request.changes is not None else Digests(size, request.block_size)
+        findings = Findings(digests)
+        done: list[Extent] = []
+        if checkpoint is not None:
+            for record in checkpoint.records():
+                findings.remember(record)
+                done.append(record.extent)
+        done = list(merge(done))
+        self._meter.total = total(scope)
+        scope = list(subtract(scope, done))
+        self._meter.resumed = self._meter.done = self._meter.total - total(scope)
+
+        self._move(source, target, scope, findings, base=base, checkpoint=checkpoint)
+        repaired: list[Extent] = []
+        if request.verify is not Verify.NONE:
+            repaired = self._verify(source, target, findings)
+        source.close()
+        target.close()
+
+        root = digests.root() if digests.complete else None
+        if request.manifest is not None and root is not None:
+            write_manifest(request.manifest, digests, source=request.source_identity or request.source_uri, root=root)
+        if checkpoint is not None:
+            checkpoint.close()
+            if request.source_identity is None:
+                checkpoint.remove()  # it doesn't say of which moment it is: the next copy must not trust it
+        meter = self._meter
+        return CopyResult(
+            bytes_read=meter.read,
+            bytes_written=meter.written,
+            bytes_zeroed=meter.zeroed,
+            bytes_skipped=meter.skipped,
+            bytes_resumed=meter.resumed,
+            bytes_verified=meter.verified,
+            verify=request.verify,
+            repaired=tuple(repaired),
+            seconds=time.monotonic() - began,
+            root_digest=root,
+        )
+
+    def _base(self) -> tuple[Digests | None, str]:
+        request = self._request
+        if request.base_manifest is None:
+            if request.changes is not None and request.manifest is not None:
+                raise InvalidInput(
+                    "A manifest of the whole disk can't be made from a list of changes alone.",
+                    advice="Give the manifest of what the target holds now as the base manifest.",
+                )
+            if request.changes is not None and request.verify is Verify.FULL:
+                raise InvalidInput(
+                    "The whole disk can't be verified after copying a list of changes alone.",
+                    advice="Give the manifest of what the target holds now as the base manifest, "
+                    "or verify what is written.",
+                )
+            return None, ""
+        base, root = read_manifest(request.base_manifest)
+        if base.block_size != request.block_size:
+            raise InvalidInput(
+                f"The base manifest has blocks of {base.block_size} bytes, but {request.block_size} were asked for.",
+                advice="Ask for the same block size.",
+            )
+        return base, root
+
+    def _check_target(self, target: Lanes, size: int) -> None:
+        disk = self._request.disk
+        if target.endpoint.read_only:
+            raise CopyError(f"The target of {disk} is read-only.", code="target-read-only")
+        if target.endpoint.size < size:
+            raise InvalidInput(
+                f"The target of {disk} is too small: it has {target.endpoint.size} bytes, the source {size}.",
+                advice="Nothing was written. Make the target at least as large as the source.",
+                code="target-too-small",
+            )
+
+    def _scope(self, size: int, granule: int) -> tuple[list[Extent], str]:
+        """What is to be made equal on the target, and a name for it that a checkpoint can hold."""
+        request = self._request
+        if request.changes is None:
+            return [Extent(0, size)] if size else [], "all"
+        extents = list(align(merge(request.changes, request.merge_gap), granule, size))
+        return extents, digest_of(b"".join(struct.pack("<QQ", *extent) for extent in extents)).hex()
+
+    def _open_checkpoint(self, size: int, scope: str, base_root: str) -> Checkpoint | None:
+        request = self._request
+        if request.checkpoint is None:
+            return None
+        identity = Identity(
+            source=request.source_identity or request.source_uri,
+            target=request.target_identity or request.target_uri,
+            size=size,
+            block_size=request.block_size,
+            scope=scope,
+            base=base_root,
+        )
+        return Checkpoint.open(request.checkpoint, identity)
+
+    def _move(
+        self,
+        source: Lanes,
+        target: Lanes,
+        scope: list[Extent],
+        findings: Findings,
+        *,
+        base: Digests | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        request = self._request
+        delta = request.changes is not None
+        compare = base is not None and not delta
+        limits = Limits(request.rate_limit)
+        planner = Planner(
+            source,
+            target,
+            scope,
+            block_size=request.block_size,
+            size=findings.digests.size,
+            merge_gap=request.merge_gap,
+            partial_fill=Fill.TARGET if base is not None else Fill.NOTHING,
+            worth_mapping=WORTH_MAPPING if delta else 0,
+        )
+        mover = Mover(
+            self._loop,
+            source,
+            target,
+            planner,
+            findings,
+            base=base,
+            compare=compare,
+            checkpoint=checkpoint,
+            checkpoint_interval=request.checkpoint_interval,
+            limits=limits,
+            maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
+            meter=self._meter,
+        )
+        try:
+            while not mover.finished:
+                self._meter.tell()
+                mover.fill()
+                self._loop.turn(min(0.2, limits.pause() or 0.2))
+                self._check(source, target)
+                if mover.failure is not None:
+                    raise mover.failure
+        except (CopyError, Cancelled):
+            self._settle(mover, target)
+            raise
+        self._meter.tell(now=True)
+
+    def _settle(self, mover: Mover, target: Lanes) -> None:
+        """Let the checkpoint have what is done, if the target still answers."""
+        deadline = time.monotonic() + SETTLE_TIME
+        while not mover.settled and mover.failure is None and time.monotonic() < deadline:
+            mover.settle()
+            self._loop.turn(0.05)
+
+    def _check(self, *sides: Lanes) -> None:
+        if self._cancelled:
+            raise Cancelled(f"The copy of {self._request.disk} was cancelled.")
+        for lanes in sides:
+            if lanes.failure is not None:
+                raise lanes.failure
+
+    def _verify(self, source: Lanes, target: Lanes, findings: Findings) -> list[Extent]:
+        """Read back and compare; write what is wrong once more; answer what that was. Raises VerificationError."""
+        request = self._request
+        own = Lanes(self._loop, request.target_uri, "target", request.disk, request.retry_for)
+        own.widen(_connections(own, request.connections))
+        digests, pieces = findings.digests, findings.pieces
+        full = request.verify is Verify.FULL
+        blocks = list(merge([Extent(0, digests.size)])) if full else list(findings.written())
+        wrong = self._compare(own, digests, blocks, list(pieces.items()))
+        if wrong:
+            self._meter.begin(Phase.REPAIR)
+            self._move(source, target, wrong, findings)
+            known = [(extent, pieces[extent]) for extent in wrong if extent in pieces]
+            again = self._compare(own, digests, [extent for extent in wrong if extent not in pieces], known)
+            if again:
+                raise VerificationError(
+                    f"The target of {request.disk} differs from what was written, also after writing it once more: "
+                    f"{_ranges(again)}.",
+                    advice="Don't use the target; check the storage below it.",
+                )
+        own.close()
+        return wrong
+
+    def _compare(
+        self, own: Lanes, digests: Digests, blocks: list[Extent], pieces: list[tuple[Extent, bytes]]
+    ) -> list[Extent]:
+        verifier = Verifier(own, digests, self._meter)
+        self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
+        self._meter.begin(Phase.VERIFY)
+        verifier.begin(blocks, pieces)
+        while not verifier.finished:
+            self._meter.tell()
+            verifier.fill()
+            self._loop.turn(0.2)
+            self._check(own)
+        self._meter.tell(now=True)
+        return sorted(verifier.wrong)
+
+
+def _connections(lanes: Lanes, wanted: int) -> int:
+    """More than one only where the server says that they see each other's writes."""
+    return wanted if lanes.endpoint.multi_conn else 1
+
+
+def _place(uri: str) -> str:
+    """What two URIs of the same export have in common."""
+    parts = urlsplit(uri)
+    sockets = parse_qs(parts.query).get("socket")
+    if sockets:
+        return f"{Path(os.path.realpath(sockets[0]))} {parts.path}"
+    return f"{parts.hostname}:{parts.port or 10809} {parts.path}"
+
+
+def _ranges(extents: list[Extent]) -> str:
+    named = ", ".join(f"{extent.offset}-{extent.end - 1}" for extent in merge(extents))
+    return f"bytes {named}"

@@ -1,0 +1,372 @@
+"""One side of a copy: several connections to one NBD export, driven by one poll loop.
+
+An operation goes to the connection with the least in flight. When it fails, it is tried again with back-off on a fresh
+connection; only an error that lasts, or that trying again can't change, reaches whoever asked for it.
+
+Nothing here blocks: connecting, which can, happens on a thread.
+"""
+
+import ctypes
+import errno
+import heapq
+import itertools
+import math
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from enum import Enum, auto
+from typing import TypeVar
+
+import nbd
+
+from longshore.blocks.endpoints import Endpoint, connect, describe
+from longshore.errors import CopyError
+
+MAXIMUM_STATUS = 1 << 31  # bytes of disk one block status request asks about
+FIRST_PAUSE = 0.1  # seconds before the first retry; doubles each time
+LONGEST_PAUSE = 5.0
+MAXIMUM_ATTEMPTS = 6  # of an operation that the server itself refuses; lost connections are judged by time alone
+
+_HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EPERM, errno.EROFS, errno.EINVAL, errno.EOVERFLOW, errno.ENOTSUP}
+_LOST = {errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, errno.ESHUTDOWN}
+_EVENTS = {0: 0, 1: select.POLLIN, 2: select.POLLOUT, 3: select.POLLIN | select.POLLOUT}
+
+Result = TypeVar("Result")
+
+
+class Kind(Enum):
+    READ = auto()
+    WRITE = auto()
+    ZERO = auto()
+    STATUS = auto()
+    FLUSH = auto()
+
+
+_VERBS = {
+    Kind.READ: "read",
+    Kind.WRITE: "write",
+    Kind.ZERO: "write zeroes to",
+    Kind.STATUS: "say what is in",
+    Kind.FLUSH: "flush",
+}
+
+
+class Operation:
+    """A request, and whom to tell when it has been answered. One that fails for good shows in `Lanes.failure`."""
+
+    __slots__ = ("attempts", "buffer", "done", "extents", "failing_since", "kind", "length", "offset", "started")
+
+    def __init__(
+        self,
+        kind: Kind,
+        offset: int,
+        length: int,
+        done: Callable[["Operation"], None],
+        buffer: nbd.Buffer | None = None,
+    ) -> None:
+        self.kind = kind
+        self.offset = offset
+        self.length = length
+        self.done = done
+        self.buffer = buffer
+        self.extents: list[int] = []  # answer of STATUS: length, flags, length, flags, …
+        self.attempts = 0
+        self.failing_since = 0.0
+        self.started = 0.0
+
+
+class Loop:
+    """poll(2) over all connections of both sides, timers, and calls from threads and signal handlers."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._lanes: dict[int, _Lane] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._calls: deque[Callable[[], None]] = deque()
+        # libnbd calls back with the connection locked, so callbacks only note what is finished; turn() deals with it
+        self.finished: deque[Callable[[], None]] = deque()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._wake_fd, select.POLLIN)
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="longshore-copy")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        os.close(self._wake_fd)
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Run `call` in the loop's thread. May be called from any thread, and from signal handlers."""
+        self._calls.append(call)
+        os.eventfd_write(self._wake_fd, 1)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), call))
+
+    def in_thread(self, work: Callable[[], Result], done: Callable[[Future[Result]], None]) -> None:
+        """Run `work` on a thread, then `done` in the loop."""
+
+        def hand_back(future: Future[Result]) -> None:
+            with suppress(OSError):  # the loop is closed: nobody wants it any more
+                self.call_soon(lambda: done(future))
+
+        self._threads.submit(work).add_done_callback(hand_back)
+
+    def add(self, lane: "_Lane") -> None:
+        self._lanes[lane.fd] = lane
+        self._poll.register(lane.fd, 0)
+
+    def remove(self, lane: "_Lane") -> None:
+        if self._lanes.pop(lane.fd, None) is not None:
+            self._poll.unregister(lane.fd)
+
+    def turn(self, wait: float) -> None:
+        """Wait at most `wait` seconds for something to happen, and deal with it."""
+        if self._timers:
+            wait = min(wait, max(0.0, self._timers[0][0] - time.monotonic()))
+        if self.finished:
+            wait = 0.0
+        for lane in self._lanes.values():
+            direction = lane.handle.aio_get_direction()
+            if direction != lane.direction:
+                lane.direction = direction
+                self._poll.modify(lane.fd, _EVENTS[direction])
+        for fd, events in self._poll.poll(math.ceil(wait * 1000)):
+            if fd == self._wake_fd:
+                os.eventfd_read(fd)
+                continue
+            lane = self._lanes[fd]
+            try:
+                if lane.direction & 1 and events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                    lane.handle.aio_notify_read()
+                else:
+                    lane.handle.aio_notify_write()
+            except nbd.Error:
+                # The connection is dead; what was in flight on it has been called back with an error
+                lane.lost()
+        while self.finished:
+            self.finished.popleft()()
+        while self._calls:
+            self._calls.popleft()()
+        if self._timers:
+            now = time.monotonic()
+            while self._timers and self._timers[0][0] <= now:
+                heapq.heappop(self._timers)[2]()
+
+
+class _Lane:
+    """One connection."""
+
+    __slots__ = ("broken", "direction", "fd", "handle", "in_flight", "leaving", "lost")
+
+    def __init__(self, handle: nbd.NBD, lost: Callable[["_Lane"], None]) -> None:
+        self.handle = handle
+        self.fd: int = handle.aio_get_fd()
+        self.direction = 0
+        self.in_flight = 0
+        self.broken = False
+        self.leaving = False  # gets no new operations; closed when the last one has been answered
+        self.lost = lambda: lost(self)
+
+
+class Lanes:
+    """Connections to one export. `role` is "source" or "target", for messages; so is `disk`."""
+
+    def __init__(self, loop: Loop, uri: str, role: str, disk: str, retry_for: float) -> None:
+        self._loop = loop
+        self._uri = uri
+        self._role = role
+        self._disk = disk
+        self._retry_for = retry_for
+        self._lanes: list[_Lane] = []
+        self._waiting: deque[Operation] = deque()
+        self._connecting = 0
+        self._wanted = 1
+        self._failing_since = 0.0  # no connection at all since then
+        self._pause = FIRST_PAUSE
+        self.in_flight = 0
+        self.latency = 0.0  # seconds a read takes, smoothed
+        self.failure: CopyError | None = None
+        self.on_loss: Callable[[], None] = lambda: None  # called when a connection broke
+        handle = connect(uri, extents=True)
+        self.endpoint: Endpoint = describe(uri, handle)
+        self._add(handle)
+
+    def widen(self, connections: int) -> None:
+        """Have that many connections from now on. Those that can't be made at once are tried again as others are."""
+        self._wanted = connections
+        self._replace()
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            self._retire(lane)
+        self._lanes.clear()
+
+    def submit(self, operation: Operation) -> None:
+        self.in_flight += 1
+        self._issue(operation)
+
+    def _add(self, handle: nbd.NBD) -> None:
+        lane = _Lane(handle, self._abandon)
+        self._lanes.append(lane)
+        self._loop.add(lane)
+
+    def _retire(self, lane: _Lane) -> None:
+        self._loop.remove(lane)
+        with suppress(nbd.Error):
+            if lane.in_flight == 0 and lane.handle.aio_is_ready():
+                lane.handle.aio_disconnect()
+
+    def _abandon(self, lane: _Lane) -> None:
+        """No new operations for this connection; make another instead."""
+        broken = lane.handle.aio_is_dead() or lane.handle.aio_is_closed()
+        if not lane.leaving:
+            lane.leaving = True
+            self._lanes.remove(lane)
+            self._replace()
+        if broken and not lane.broken:
+            lane.broken = True
+            self.on_loss()
+        if broken or lane.in_flight == 0:
+            self._retire(lane)
+
+    def _issue(self, operation: Operation) -> None:
+        if not self._lanes:
+            self._waiting.append(operation)
+            return
+        lane = self._lanes[0]
+        for other in self._lanes:
+            if other.in_flight < lane.in_flight:
+                lane = other
+        lane.in_flight += 1
+        finished = self._loop.finished
+
+        def completed(error: ctypes.c_int) -> int:
+            number = error.value
+            finished.append(lambda: self._finish(lane, operation, number))
+            return 1
+
+        handle = lane.handle
+        operation.started = time.perf_counter()
+        try:
+            match operation.kind:
+                case Kind.READ:
+                    handle.aio_pread(operation.buffer, operation.offset, completed)
+                case Kind.WRITE:
+                    handle.aio_pwrite(operation.buffer, operation.offset, completed)
+                case Kind.ZERO:
+                    handle.aio_zero(operation.length, operation.offset, completed)
+                case Kind.FLUSH:
+                    handle.aio_flush(completed)
+                case Kind.STATUS:
+                    found = operation.extents
+                    found.clear()
+
+                    def extents(_context: str, _offset: int, entries: Sequence[int], _error: ctypes.c_int) -> int:
+                        found.extend(entries)
+                        return 0
+
+                    handle.aio_block_status(operation.length, operation.offset, extents, completed)
+        except nbd.Error as error:
+            # It was never sent, so `completed` will not be called
+            number = error.errnum or errno.ENOTCONN
+            finished.append(lambda: self._finish(lane, operation, number))
+
+    def _finish(self, lane: _Lane, operation: Operation, number: int) -> None:
+        lane.in_flight -= 1
+        if number:
+            self._failed(lane, operation, number)
+            return
+        if lane.leaving and lane.in_flight == 0:
+            self._retire(lane)
+        if operation.kind is Kind.READ:
+            self.latency += 0.1 * (time.perf_counter() - operation.started - self.latency)
+        self.in_flight -= 1
+        operation.done(operation)
+
+    def _failed(self, lane: _Lane, operation: Operation, number: int) -> None:
+        now = time.monotonic()
+        lost = lane.handle.aio_is_dead() or lane.handle.aio_is_closed() or number in _LOST
+        self._abandon(lane)
+        if operation.failing_since == 0.0:
+            operation.failing_since = now
+        if not lost:
+            operation.attempts += 1
+        if (
+            (not lost and number in _HOPELESS)
+            or operation.attempts >= MAXIMUM_ATTEMPTS
+            or now - operation.failing_since > self._retry_for
+        ):
+            self._fail(self._explain(operation, number))
+            return
+        pause = min(FIRST_PAUSE * 2.0 ** max(0, operation.attempts - 1), LONGEST_PAUSE)
+        self._loop.call_later(pause, lambda: self._issue(operation))
+
+    def _replace(self) -> None:
+        while len(self._lanes) + self._connecting < self._wanted and self.failure is None:
+            self._connecting += 1
+            self._loop.in_thread(lambda: connect(self._uri, extents=True), self._connected)
+
+    def _connected(self, future: Future[nbd.NBD]) -> None:
+        self._connecting -= 1
+        error = future.exception()
+        if error is None:
+            handle = future.result()
+            size = handle.get_size()
+            if size != self.endpoint.size:
+                self._fail(
+                    CopyError(
+                        f"The {self._role} of {self._disk} changed its size from {self.endpoint.size} to {size} bytes "
+                        "during the copy.",
+                        advice="Start a new copy.",
+                    )
+                )
+                return
+            self._failing_since, self._pause = 0.0, FIRST_PAUSE
+            self._add(handle)
+            waiting, self._waiting = self._waiting, deque()
+            for operation in waiting:
+                self._issue(operation)
+            return
+        if not isinstance(error, CopyError):
+            raise error
+        now = time.monotonic()
+        if not self._lanes:
+            self._failing_since = self._failing_since or now
+            if now - self._failing_since >= self._retry_for:
+                self._fail(
+                    CopyError(
+                        f"The {self._role} of {self._disk} is gone: {error.message}",
+                        advice="When it is back, run the copy again: with a checkpoint it goes on where it stopped.",
+                        code=error.code,
+                    )
+                )
+                return
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._loop.call_later(self._pause, self._replace)
+
+    def _fail(self, error: CopyError) -> None:
+        self.failure = self.failure or error
+
+    def _explain(self, operation: Operation, number: int) -> CopyError:
+        where = f"{operation.length} bytes at offset {operation.offset} of {self._disk}"
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            return CopyError(
+                f"The target is full: {where} could not be written.",
+                advice="Enlarge it and run the copy again: with a checkpoint it goes on where it stopped.",
+                code="target-full",
+            )
+        if number in (errno.EPERM, errno.EROFS) and operation.kind in (Kind.WRITE, Kind.ZERO):
+            return CopyError(
+                f"The target refuses to be written: {where}: {os.strerror(number)}.",
+                advice="See whether it is served read-only.",
+                code="target-read-only",
+            )
+        times = f" {operation.attempts} times" if operation.attempts > 1 else ""
+        return CopyError(
+            f"The {self._role} failed{times} to {_VERBS[operation.kind]} {where}: {os.strerror(number)}.",
+            advice=f"See what the {self._role}'s server and storage say.",
+        )

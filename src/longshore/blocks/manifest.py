@@ -1,0 +1,182 @@
+"""The digests of a disk's blocks at one point in time, in memory and as a file (docs/formats/manifest.md)."""
+
+import json
+import mmap
+import re
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from blake3 import blake3
+
+from longshore.blocks.durable import replace_file
+from longshore.errors import CheckpointError
+from longshore.model.extents import Extent
+
+DIGEST_SIZE = 32
+MAGIC = b"LSHRMAN1"
+ROOT_CONTEXT = b"longshore manifest 1\0"
+_LENGTH = struct.Struct("<I")
+_SEGMENT = struct.Struct("<QQQ")  # first block, blocks, kind
+_END, _ZERO, _DATA = 0, 1, 2
+_RUNS = re.compile(rb"\x00+|\x01+|\x02+")
+
+
+def digest_of(data: bytes | bytearray | memoryview) -> bytes:
+    """BLAKE3, 32 bytes."""
+    return blake3(data).digest()
+
+
+@cache
+def zero_digest(length: int) -> bytes:
+    """The digest of so many zero bytes."""
+    return digest_of(bytes(length))
+
+
+class Digests:
+    """The digests of a disk's blocks. Blocks not heard of, or all zero, take no memory."""
+
+    def __init__(self, size: int, block_size: int) -> None:
+        self.size = size
+        self.block_size = block_size
+        self.blocks = -(-size // block_size)
+        # Anonymous memory: a page is there once something other than zero is written to it
+        self._table = mmap.mmap(-1, max(self.blocks * DIGEST_SIZE, 1))
+        self._states = bytearray(self.blocks)
+
+    def extent(self, block: int) -> Extent:
+        """Where a block lies; the last may be shorter than the others."""
+        offset = block * self.block_size
+        return Extent(offset, min(self.block_size, self.size - offset))
+
+    def set(self, block: int, digest: bytes) -> None:
+        self._states[block] = _DATA
+        self._table[block * DIGEST_SIZE : (block + 1) * DIGEST_SIZE] = digest
+
+    def set_zero(self, extent: Extent) -> None:
+        """Every block in an extent of whole blocks is all zero."""
+        first, end = extent.offset // self.block_size, -(-extent.end // self.block_size)
+        self._states[first:end] = bytes([_ZERO]) * (end - first)
+
+    def get(self, block: int) -> bytes | None:
+        """The block's digest; None when it isn't known."""
+        state = self._states[block]
+        if state == _DATA:
+            return self._table[block * DIGEST_SIZE : (block + 1) * DIGEST_SIZE]
+        if state == _ZERO:
+            return zero_digest(self.extent(block).length)
+        return None
+
+    def is_zero(self, block: int) -> bool:
+        return self._states[block] == _ZERO
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block's digest is known."""
+        return self._states.find(b"\0") < 0
+
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """First block, number of blocks and kind (0 unknown, 1 zero, 2 data) of each run of blocks of one kind."""
+        for match in _RUNS.finditer(self._states):
+            yield match.start(), match.end() - match.start(), match[0][0]
+
+    def zero_extents(self) -> Iterator[Extent]:
+        """Where blocks are known to be all zero."""
+        for first, count, kind in self.runs():
+            if kind == _ZERO:
+                offset = first * self.block_size
+                yield Extent(offset, min(count * self.block_size, self.size - offset))
+
+    def table(self, first: int, count: int) -> bytes:
+        return self._table[first * DIGEST_SIZE : (first + count) * DIGEST_SIZE]
+
+    def root(self) -> str:
+        """One digest for the whole disk's content, hexadecimal. Two disks of equal content have equal roots."""
+        whole = blake3(ROOT_CONTEXT + struct.pack("<QQ", self.size, self.block_size))
+        for first, count, kind in self.runs():
+            if kind == _DATA:
+                whole.update(self.table(first, count))
+                continue
+            if kind == _ZERO:
+                ends_disk = first + count == self.blocks
+                full = count - 1 if ends_disk else count
+                for start in range(0, full, 4096):
+                    whole.update(zero_digest(self.block_size) * min(4096, full - start))
+                if ends_disk:
+                    whole.update(zero_digest(self.extent(self.blocks - 1).length))
+                continue
+            raise ValueError(f"blocks {first} to {first + count - 1} have no digest")
+        return whole.hexdigest()
+
+    def copy(self) -> "Digests":
+        other = Digests(self.size, self.block_size)
+        for first, count, kind in self.runs():
+            if kind == _DATA:
+                other._table[first * DIGEST_SIZE : (first + count) * DIGEST_SIZE] = self.table(first, count)
+        other._states[:] = self._states
+        return other
+
+
+def write_manifest(path: Path, digests: Digests, *, source: str, root: str) -> None:
+    """Write the file, durably. `source` names the point in time it describes."""
+    replace_file(path, _sealed(_encoded(digests, source, root)))
+
+
+def _sealed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    seal = blake3()
+    for chunk in chunks:
+        seal.update(chunk)
+        yield chunk
+    yield seal.digest()
+
+
+def _encoded(digests: Digests, source: str, root: str) -> Iterator[bytes]:
+    header = json.dumps(
+        {
+            "algorithm": "blake3",
+            "block_size": digests.block_size,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "root": root,
+            "size": digests.size,
+            "source": source,
+        },
+        sort_keys=True,
+    ).encode()
+    yield MAGIC + _LENGTH.pack(len(header)) + header
+    for first, count, kind in digests.runs():
+        yield _SEGMENT.pack(first, count, kind)
+        if kind == _DATA:
+            yield digests.table(first, count)
+    yield _SEGMENT.pack(digests.blocks, 0, _END)
+
+
+def read_manifest(path: Path) -> tuple[Digests, str]:
+    """The digests and their root. Raises CheckpointError for anything but a whole, unaltered manifest."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"The manifest {path} can't be read: {error.strerror}.") from error
+    if not content.startswith(MAGIC):
+        raise CheckpointError(f"{path} is not a manifest of Longshore's.")
+    if len(content) < len(MAGIC) + DIGEST_SIZE or digest_of(content[:-DIGEST_SIZE]) != content[-DIGEST_SIZE:]:
+        raise CheckpointError(
+            f"The manifest {path} was cut short or altered.", advice="Make a new one with a full copy of the disk."
+        )
+    (length,) = _LENGTH.unpack_from(content, len(MAGIC))
+    position = len(MAGIC) + _LENGTH.size
+    header = json.loads(content[position : position + length])
+    position += length
+    digests = Digests(header["size"], header["block_size"])
+    while True:
+        first, count, kind = _SEGMENT.unpack_from(content, position)
+        position += _SEGMENT.size
+        if kind == _END:
+            break
+        digests._states[first : first + count] = bytes([kind]) * count
+        if kind == _DATA:
+            taken = count * DIGEST_SIZE
+            digests._table[first * DIGEST_SIZE : first * DIGEST_SIZE + taken] = content[position : position + taken]
+            position += taken
+    return digests, header["root"]

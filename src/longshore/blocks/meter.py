@@ -1,0 +1,74 @@
+"""Counts what a copy has done, and tells how it goes."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from longshore.blocks.request import Phase, Progress
+
+RATE_OVER = 5.0  # seconds over which "now" is averaged
+REPORT_EVERY = 0.2  # seconds
+
+
+class Meter:
+    """The numbers of one copy; the engine adds to them. Bytes."""
+
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._reported = 0.0
+        self.read = 0
+        self.written = 0
+        self.zeroed = 0
+        self.skipped = 0
+        self.resumed = 0
+        self.verified = 0
+        self.total = 0
+        self.done = 0
+        self.to_copy = 0
+        self.zero = 0
+        self.to_verify = 0
+        self.begin(Phase.COPY)
+
+    def begin(self, phase: Phase) -> None:
+        self.phase = phase
+        self._began = time.monotonic()
+        self._marks: deque[tuple[float, int]] = deque([(self._began, self._moved())])
+        self._start = self._moved()
+
+    def _moved(self) -> int:
+        return self.verified if self.phase is Phase.VERIFY else self.read
+
+    def tell(self, *, now: bool = False) -> None:
+        """Report, unless that was done a moment ago."""
+        moment = time.monotonic()
+        if not now and moment - self._reported < REPORT_EVERY:
+            return
+        self._reported = moment
+        moved = self._moved()
+        self._marks.append((moment, moved))
+        while len(self._marks) > 2 and self._marks[0][0] < moment - RATE_OVER:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        left = self.to_verify - self.verified if self.phase is Phase.VERIFY else self.total - self.done
+        elapsed = moment - self._began
+        pace = self._pace(elapsed)
+        self._report(
+            Progress(
+                phase=self.phase,
+                total=self.total,
+                done=self.done,
+                to_copy=self.to_copy,
+                copied=self.written,
+                zero=self.zero,
+                to_verify=self.to_verify,
+                verified=self.verified,
+                rate=(moved - before) / max(moment - since, 1e-6),
+                mean_rate=(moved - self._start) / max(elapsed, 1e-6),
+                eta=left / pace if pace else None,
+            )
+        )
+
+    def _pace(self, elapsed: float) -> float:
+        """Bytes of the disk dealt with per second, holes included: what the time left depends on."""
+        done = self.verified if self.phase is Phase.VERIFY else self.done - self.resumed
+        return done / elapsed if elapsed > 0 else 0.0

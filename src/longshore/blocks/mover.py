@@ -1,0 +1,307 @@
+"""One pass of blocks from source to target.
+
+Each block goes through the same stations: read from the source (all its pieces at once), digest, write, done. Reads and
+writes of many blocks are in flight at the same time, and nothing waits for anything but its own block. What has been
+written is kept in mind until the target has been flushed; only then may the checkpoint say it is there. When a
+connection to the target is lost before that, nobody knows what of it has reached the disk, and it is copied again.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from functools import partial
+
+import nbd
+
+from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
+from longshore.blocks.findings import Findings
+from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
+from longshore.blocks.limits import Limits
+from longshore.blocks.manifest import DIGEST_SIZE, Digests, digest_of, zero_digest
+from longshore.blocks.meter import Meter
+from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
+from longshore.model.extents import Extent, merge, split, subtract
+
+ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as data
+SLOTS = 64  # blocks in memory at once
+_NO_DIGEST = bytes(DIGEST_SIZE)
+
+
+class _Slot:
+    """Memory for one block, used again and again."""
+
+    __slots__ = ("buffer", "view")
+
+    def __init__(self, block_size: int) -> None:
+        memory = bytearray(block_size)
+        self.view = memoryview(memory)
+        self.buffer = nbd.Buffer.from_buffer(memory)
+
+    def part(self, start: int, length: int) -> nbd.Buffer:
+        if start == 0 and length == len(self.view):
+            return self.buffer
+        return nbd.Buffer.from_buffer(self.view[start : start + length])
+
+
+class Mover:
+    """Copies what a planner hands out."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        source: Lanes,
+        target: Lanes,
+        planner: Planner,
+        findings: Findings,
+        *,
+        base: Digests | None,
+        compare: bool,
+        checkpoint: Checkpoint | None,
+        checkpoint_interval: float,
+        limits: Limits,
+        maximum_read: int,
+        meter: Meter,
+    ) -> None:
+        self._loop = loop
+        self._source = source
+        self._target = target
+        self._planner = planner
+        self._findings = findings
+        self._base = base
+        self._compare = compare
+        self._checkpoint = checkpoint
+        self._interval = checkpoint_interval
+        self._limits = limits
+        self._maximum_read = maximum_read
+        self._meter = meter
+        self._block_size = findings.digests.block_size
+        self._zeroes = nbd.Buffer.from_buffer(bytearray(self._block_size))
+        self._free: list[_Slot] = []
+        self._slots = 0
+        self._active = 0  # jobs begun and not done
+        self._unflushed: list[Record] = []
+        self._flushing: list[Record] | None = None
+        self._recording = False
+        self._flushed_at = time.monotonic()
+        self._losses = 0
+        self.failure: BaseException | None = None
+        target.on_loss = self._target_lost
+
+    # The pass as a whole
+
+    def fill(self) -> None:
+        """Begin as many jobs as there is room for."""
+        while self._active < SLOTS and not self._limits.pause():
+            job = self._planner.next()
+            if job is None:
+                break
+            self._active += 1
+            if isinstance(job, ZeroJob):
+                self._begin_zero(job)
+            else:
+                self._begin(job)
+        if self._unflushed and self._flushing is None and not self._recording:
+            idle = self._planner.exhausted and self._active == 0
+            if idle or time.monotonic() - self._flushed_at >= self._interval:
+                self.settle()
+
+    @property
+    def finished(self) -> bool:
+        """Everything is on the target, flushed and recorded."""
+        return self._planner.exhausted and self._active == 0 and self.settled
+
+    @property
+    def settled(self) -> bool:
+        """Nothing of what is done is still to be flushed or recorded."""
+        return not self._unflushed and self._flushing is None and not self._recording
+
+    def settle(self) -> None:
+        """Flush the target, then record what had been done when the flush was sent."""
+        if self._flushing is not None or self._recording:
+            return
+        self._flushing, self._unflushed = self._unflushed, []
+        self._flushed_at = time.monotonic()
+        if self._target.endpoint.can_flush:
+            losses = self._losses
+            self._target.submit(Operation(Kind.FLUSH, 0, 0, lambda _: self._flushed(losses)))
+        else:
+            self._flushed(self._losses)
+
+    def _flushed(self, losses: int) -> None:
+        if losses != self._losses:
+            return  # it went through another connection than the writes; _target_lost() has dealt with them
+        records, self._flushing = self._flushing or [], None
+        if self._checkpoint is not None:
+            self._recording = True
+            self._loop.in_thread(partial(self._checkpoint.append, records), self._recorded)
+
+    def _recorded(self, future: Future[None]) -> None:
+        self._recording = False
+        self.failure = self.failure or future.exception()
+
+    def _target_lost(self) -> None:
+        self._losses += 1
+        records = (self._flushing or []) + self._unflushed
+        lost = [record for record in records if record.outcome not in (Outcome.SAME, Outcome.HOLE)]
+        self._flushing = None
+        self._unflushed = [record for record in records if record.outcome in (Outcome.SAME, Outcome.HOLE)]
+        self._meter.done -= sum(record.extent.length for record in lost)
+        self._planner.again(list(merge(record.extent for record in lost)))
+
+    def _done(self, job: Job | ZeroJob, records: list[Record]) -> None:
+        self._active -= 1
+        for record in records:
+            self._findings.remember(record)
+        self._unflushed += records
+        self._meter.done += job.scope
+        self._meter.to_copy = self._planner.data
+
+    # One run of zeroes
+
+    def _begin_zero(self, job: ZeroJob) -> None:
+        length = job.extent.length
+        to_write = sum(extent.length for extent in job.writes)
+        self._meter.zero += length
+        self._meter.skipped += length - to_write
+        self._meter.zeroed += to_write
+        if not job.writes:
+            self._done(job, [Record(job.extent, Outcome.HOLE, _NO_DIGEST)])
+            return
+
+        def finish() -> None:
+            self._done(job, [Record(job.extent, Outcome.ZERO, _NO_DIGEST)])
+
+        for extent in job.writes:
+            self._zero(job, extent, finish)
+
+    def _zero(self, job: Job | ZeroJob, extent: Extent, finish: Callable[[], None]) -> None:
+        def written(_: Operation) -> None:
+            job.pending -= 1
+            if not job.pending:
+                finish()
+
+        if self._target.endpoint.can_zero:
+            job.pending += 1
+            self._target.submit(Operation(Kind.ZERO, extent.offset, extent.length, written))
+            return
+        for piece in split([extent], self._block_size):
+            job.pending += 1
+            buffer = self._zeroes
+            if piece.length < self._block_size:
+                buffer = nbd.Buffer.from_buffer(memoryview(buffer.to_buffer())[: piece.length])
+            self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, written, buffer))
+
+    # One block
+
+    def _begin(self, job: Job) -> None:
+        slot = self._free.pop() if self._free else _Slot(self._block_size)
+        if job.fill is Fill.TARGET:
+            self._read_base(job, slot)
+            return
+        if job.fill is Fill.ZERO:
+            for gap in subtract([job.extent], job.reads):
+                start = gap.offset - job.extent.offset
+                slot.view[start : start + gap.length] = bytes(gap.length)
+        self._read(job, slot)
+
+    def _read(self, job: Job, slot: _Slot) -> None:
+        def answered(_: Operation) -> None:
+            job.pending -= 1
+            if not job.pending:
+                self._write(job, slot)
+
+        base = job.extent.offset
+        for wanted in job.reads:
+            offset, left = wanted
+            while left:
+                length = min(left, self._maximum_read)
+                job.pending += 1
+                self._limits.spend(length)
+                self._meter.read += length
+                self._source.submit(Operation(Kind.READ, offset, length, answered, slot.part(offset - base, length)))
+                offset += length
+                left -= length
+
+    def _read_base(self, job: Job, slot: _Slot) -> None:
+        """The block as the target has it, which must be what the base manifest says."""
+
+        def answered(_: Operation) -> None:
+            job.pending -= 1
+            if job.pending:
+                return
+            if self._base is not None:
+                expected = self._base.get(job.extent.offset // self._block_size)
+                if digest_of(slot.view[: job.extent.length]) != expected:
+                    # Not what it was: half written by a killed run, or changed by someone. Take all from the source
+                    job.reads = [job.extent]
+            self._read(job, slot)
+
+        for piece in split([job.extent], min(self._block_size, self._target.endpoint.maximum_request)):
+            job.pending += 1
+            part = slot.part(piece.offset - job.extent.offset, piece.length)
+            self._target.submit(Operation(Kind.READ, piece.offset, piece.length, answered, part))
+
+    def _write(self, job: Job, slot: _Slot) -> None:
+        extent = job.extent
+        partial_only = job.fill is Fill.NOTHING and job.reads != [extent]
+        if partial_only:
+            records = []
+            for piece in job.reads:
+                start = piece.offset - extent.offset
+                records.append(Record(piece, Outcome.PIECE, digest_of(slot.view[start : start + piece.length])))
+        else:
+            digest = digest_of(slot.view if extent.length == self._block_size else slot.view[: extent.length])
+            if self._compare and self._base and digest == self._base.get(extent.offset // self._block_size):
+                self._meter.skipped += extent.length
+                self._release(job, slot, [Record(extent, Outcome.SAME, digest)])
+                return
+            records = [Record(extent, Outcome.DATA, digest)]
+            if digest == zero_digest(extent.length):
+                self._meter.zero += extent.length
+                if job.target_zero:
+                    self._meter.skipped += extent.length
+                    self._release(job, slot, [Record(extent, Outcome.HOLE, _NO_DIGEST)])
+                    return
+                records = [Record(extent, Outcome.ZERO, _NO_DIGEST)]
+
+        def finish() -> None:
+            self._release(job, slot, records)
+
+        def written(_: Operation) -> None:
+            job.pending -= 1
+            if not job.pending:
+                finish()
+
+        job.pending += 1  # until all are sent, so that the last answer is the last
+        for wanted in [extent] if job.fill is Fill.ZERO else job.reads:
+            for piece, zero in self._runs(slot, wanted, extent.offset):
+                if zero and job.target_zero:
+                    self._meter.skipped += piece.length
+                elif zero and self._target.endpoint.can_zero:
+                    self._meter.zeroed += piece.length
+                    self._zero(job, piece, finish)
+                else:
+                    self._meter.written += piece.length
+                    job.pending += 1
+                    part = slot.part(piece.offset - extent.offset, piece.length)
+                    self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, written, part))
+        job.pending -= 1
+        if not job.pending:
+            finish()
+
+    def _runs(self, slot: _Slot, wanted: Extent, base: int) -> Iterable[tuple[Extent, bool]]:
+        """The extent, cut where data and runs of zeroes meet, and where the target's largest request ends."""
+        is_zero = slot.buffer.is_zero
+        start = wanted.offset - base
+        end = start + wanted.length
+        kinds = [(at, is_zero(at, min(ZERO_GRANULE, end - at))) for at in range(start, end, ZERO_GRANULE)]
+        run_start, run_zero = start, kinds[0][1]
+        for at, zero in kinds[1:]:
+            if zero is not run_zero or (not zero and at - run_start >= self._target.endpoint.maximum_request):
+                yield Extent(base + run_start, at - run_start), run_zero
+                run_start, run_zero = at, zero
+        yield Extent(base + run_start, end - run_start), run_zero
+
+    def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
+        self._free.append(slot)
+        self._done(job, records)

@@ -1,0 +1,244 @@
+"""What has to be done, block by block, worked out while the copy runs.
+
+The scope (what is to be made equal on the target) comes as sorted extents. Long ones are mapped first: the source is
+asked where it holds data and the target where it is zero already, a few gigabytes ahead of the copy, so that holes are
+neither read nor written. Scattered short ones are not worth a question each and are simply copied.
+
+The unit of work is a block of the digests' size, on their grid; or a run of blocks that only have to be zero.
+"""
+
+import bisect
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, auto
+
+from longshore.blocks.endpoints import STATE_ZERO
+from longshore.blocks.lanes import Kind, Lanes, Operation
+from longshore.model.extents import Extent, align, merge, split, subtract
+
+WINDOW = 1 << 31  # bytes of disk mapped at a time: what one question may ask about
+WINDOWS_AHEAD = 4
+WORTH_MAPPING = 16 << 20  # bytes; shorter changed extents are copied without asking what is in them
+ZERO_RUN = 128 << 20  # bytes zeroed by one job, so that progress is seen and checkpoints cover it
+
+
+class Fill(Enum):
+    """Where the bytes of a block come from that the job doesn't read from the source."""
+
+    NOTHING = auto()  # the job is about its extents only, not about the block
+    ZERO = auto()  # the source says that they are zero
+    TARGET = auto()  # they haven't changed: the target has them
+
+
+class Job:
+    """One block to copy."""
+
+    __slots__ = ("extent", "fill", "pending", "reads", "target_zero")
+
+    def __init__(self, extent: Extent, reads: list[Extent], fill: Fill, *, target_zero: bool) -> None:
+        self.extent = extent
+        self.reads = reads  # and, unless fill is ZERO, what will be written
+        self.fill = fill
+        self.target_zero = target_zero  # the target is zero all over `extent`
+        self.pending = 0  # operations in flight
+
+    @property
+    def scope(self) -> int:
+        """Bytes of the plan's scope that this job deals with."""
+        return self.extent.length if self.fill is Fill.ZERO else sum(read.length for read in self.reads)
+
+
+class ZeroJob:
+    """A run of blocks that are zero on the source. `writes` are those parts that aren't on the target."""
+
+    __slots__ = ("extent", "pending", "writes")
+
+    def __init__(self, extent: Extent, writes: list[Extent]) -> None:
+        self.extent = extent
+        self.writes = writes
+        self.pending = 0
+
+    @property
+    def scope(self) -> int:
+        """Bytes of the plan's scope that this job deals with."""
+        return self.extent.length
+
+
+class _Window:
+    """A stretch of whole blocks that is being mapped, or, with `pieces`, one block that needs no map."""
+
+    __slots__ = ("extent", "pieces", "source", "target", "waiting")
+
+    def __init__(self, extent: Extent, pieces: list[Extent] | None) -> None:
+        self.extent = extent
+        self.pieces = pieces
+        self.source: list[tuple[Extent, bool]] = []  # extent, is zero
+        self.target: list[tuple[Extent, bool]] = []
+        self.waiting = 0
+
+
+class Planner:
+    """Hands out the jobs of one pass over a scope, in the order of the disk."""
+
+    def __init__(
+        self,
+        source: Lanes,
+        target: Lanes,
+        scope: Iterable[Extent],
+        *,
+        block_size: int,
+        size: int,
+        merge_gap: int,
+        partial_fill: Fill,
+        worth_mapping: int = WORTH_MAPPING,
+        assumed_zero: Callable[[Extent], Iterator[Extent]] | None = None,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._block_size = block_size
+        self._size = size
+        self._merge_gap = merge_gap
+        self._partial_fill = partial_fill
+        self._worth_mapping = worth_mapping
+        self._assumed_zero = assumed_zero  # where the target is zero, if it can't say so itself
+        self._windows = self._cut(scope)
+        self._ahead: deque[_Window] = deque()
+        self._jobs: Iterator[Job | ZeroJob] = iter(())
+        self._mapping = 0
+        self._no_more_windows = False
+        self.exhausted = False
+        self.data = 0  # bytes in jobs handed out or mapped that have to be read
+
+    def again(self, scope: Iterable[Extent]) -> None:
+        """Hand these out once more, after all others: what was written there may be lost."""
+        self._windows = itertools.chain(self._windows, self._cut(scope))
+        self._no_more_windows = self.exhausted = False
+
+    def next(self) -> Job | ZeroJob | None:
+        """A job; None when there is none yet, or when all have been handed out (`exhausted`)."""
+        while True:
+            job = next(self._jobs, None)
+            if job is not None:
+                return job
+            self._look_ahead()
+            if not self._ahead:
+                self.exhausted = True
+                return None
+            if self._ahead[0].waiting:
+                return None
+            self._jobs = self._work(self._ahead.popleft())
+
+    def _look_ahead(self) -> None:
+        while self._mapping < WINDOWS_AHEAD and not self._no_more_windows and len(self._ahead) < 256:
+            window = next(self._windows, None)
+            if window is None:
+                self._no_more_windows = True
+                return
+            self._ahead.append(window)
+            if window.pieces is None:
+                self._map(window)
+
+    def _cut(self, scope: Iterable[Extent]) -> Iterator[_Window]:
+        """Windows to map, and single blocks between them."""
+        scattered: list[Extent] = []
+        for extent in split(scope, WINDOW):
+            lower = -(-extent.offset // self._block_size) * self._block_size
+            upper = extent.end if extent.end == self._size else extent.end // self._block_size * self._block_size
+            if upper - lower < self._worth_mapping or upper <= lower:
+                scattered.append(extent)
+                if len(scattered) < 1024:
+                    continue
+                # Extents of one block stay together: the last block's wait for the next round
+                last = scattered[-1].offset // self._block_size
+                ready = [piece for piece in scattered if piece.end <= last * self._block_size]
+                scattered = scattered[len(ready) :]
+                yield from self._blocks(ready)
+                continue
+            if extent.offset < lower:
+                scattered.append(Extent(extent.offset, lower - extent.offset))
+            yield from self._blocks(scattered)
+            scattered = [Extent(upper, extent.end - upper)] if upper < extent.end else []
+            yield _Window(Extent(lower, upper - lower), None)
+        yield from self._blocks(scattered)
+
+    def _blocks(self, extents: list[Extent]) -> Iterator[_Window]:
+        for number, pieces in self._by_block(extents):
+            yield _Window(self._block(number), pieces)
+
+    def _by_block(self, extents: Iterable[Extent]) -> Iterator[tuple[int, list[Extent]]]:
+        pieces = split(extents, self._block_size)
+        for number, group in itertools.groupby(pieces, lambda piece: piece.offset // self._block_size):
+            yield number, list(group)
+
+    def _block(self, number: int) -> Extent:
+        offset = number * self._block_size
+        return Extent(offset, min(self._block_size, self._size - offset))
+
+    def _map(self, window: _Window) -> None:
+        self._mapping += 1
+        for lanes, found in ((self._source, window.source), (self._target, window.target)):
+            if lanes.endpoint.has_extents:
+                window.waiting += 1
+                self._ask(window, lanes, found, window.extent.offset)
+        if not self._source.endpoint.has_extents:
+            window.source.append((window.extent, False))
+        if not self._target.endpoint.has_extents and self._assumed_zero is not None:
+            window.target += [(extent, True) for extent in self._assumed_zero(window.extent)]
+        if not window.waiting:
+            self._mapping -= 1
+
+    def _ask(self, window: _Window, lanes: Lanes, found: list[tuple[Extent, bool]], offset: int) -> None:
+        end = window.extent.end
+
+        def answered(operation: Operation) -> None:
+            position = offset
+            for length, flags in zip(operation.extents[::2], operation.extents[1::2], strict=True):
+                found.append((Extent(position, min(length, end - position)), bool(flags & STATE_ZERO)))
+                position += length
+                if position >= end:
+                    break
+            if position < end:
+                self._ask(window, lanes, found, position)
+                return
+            window.waiting -= 1
+            if not window.waiting:
+                self._mapping -= 1
+
+        lanes.submit(Operation(Kind.STATUS, offset, end - offset, answered))
+
+    def _work(self, window: _Window) -> Iterator[Job | ZeroJob]:
+        if window.pieces is not None:
+            self.data += sum(piece.length for piece in window.pieces)
+            whole = window.pieces == [window.extent]
+            fill = Fill.NOTHING if whole else self._partial_fill
+            yield Job(window.extent, window.pieces, fill, target_zero=False)
+            return
+        data = list(merge((extent for extent, zero in window.source if not zero), self._merge_gap))
+        zero_already = list(merge(extent for extent, zero in window.target if zero))
+        blocks = list(align(data, self._block_size, self._size))
+        holes = subtract([window.extent], blocks)
+        self.data += sum(extent.length for extent in data)
+        # In the order of the disk: sequential for both sides
+        yield from heapq.merge(
+            self._data_jobs(data, zero_already),
+            self._zero_jobs(holes, zero_already),
+            key=lambda job: job.extent.offset,
+        )
+
+    def _data_jobs(self, data: list[Extent], zero_already: list[Extent]) -> Iterator[Job]:
+        zeroes = iter(zero_already)
+        zero = next(zeroes, None)
+        for number, reads in self._by_block(data):
+            block = self._block(number)
+            while zero is not None and zero.end < block.end:
+                zero = next(zeroes, None)
+            target_zero = zero is not None and zero.offset <= block.offset
+            fill = Fill.NOTHING if reads == [block] else Fill.ZERO
+            yield Job(block, reads, fill, target_zero=target_zero)
+
+    def _zero_jobs(self, holes: Iterator[Extent], zero_already: list[Extent]) -> Iterator[ZeroJob]:
+        for run in split(holes, ZERO_RUN):
+            first = bisect.bisect_left(zero_already, run.offset, key=lambda extent: extent.end)
+            yield ZeroJob(run, list(subtract([run], itertools.islice(zero_already, first, None))))

@@ -1,0 +1,96 @@
+"""Runs a copy in a process of its own: a crash stays there, and no other Python thread slows it down."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import longshore.errors
+from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress, Verify
+from longshore.errors import CopyError, LongshoreError
+from longshore.model.extents import Extent
+
+CANCEL_TIME = 3.0  # seconds a copy gets to leave its checkpoint in order before it is killed
+LONGEST_LINE = 1 << 26  # bytes; the result names every range that was repaired
+
+
+async def run_copy(request: CopyRequest, on_progress: Callable[[Progress], None]) -> CopyResult:
+    """Run `longshore copy` for this request, and tell how it goes.
+
+    Cancelling the task stops the copy within a second, with its checkpoint valid. The process dies with ours. Raises
+    what the copy raised (CopyError and its kin, InvalidInput), or CopyError when its process crashed.
+    """
+    from longshore.blocks.command import arguments_of
+
+    with tempfile.TemporaryDirectory(prefix="longshore-copy-") as directory:
+        changes_file = None
+        if request.changes is not None:
+            changes_file = Path(directory) / "changes.json"
+            changes_file.write_text(json.dumps(request.changes))
+        with (Path(directory) / "log").open("w+b") as log:
+            process = await asyncio.create_subprocess_exec(
+                *("setpriv", "--pdeathsig=KILL", "--"),
+                *(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=log,
+                limit=LONGEST_LINE,
+                start_new_session=True,  # Ctrl-C is for us; we tell it in our own time
+            )
+            try:
+                async for event in _events(process):
+                    match event.pop("event"):
+                        case "progress":
+                            on_progress(Progress(**{**event, "phase": Phase(event["phase"])}))
+                        case "result":
+                            await process.wait()
+                            return _result(event)
+                        case "error":
+                            await process.wait()
+                            raise _error(event)
+                status = await process.wait()
+            finally:
+                await _end(process)
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+            raise CopyError(
+                f"The process that copied {request.disk} ended unexpectedly (exit status {status})"
+                f"{': ' + lines[-1] if lines else ''}.",
+                advice="Run it again: with a checkpoint it goes on where it stopped.",
+                code="copy-crashed",
+            )
+
+
+async def _events(process: Process) -> AsyncIterator[dict[str, Any]]:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        yield json.loads(line)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), CANCEL_TIME)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _result(event: dict[str, Any]) -> CopyResult:
+    repaired = tuple(Extent(*extent) for extent in event["repaired"])
+    return CopyResult(**{**event, "repaired": repaired, "verify": Verify(event["verify"])})
+
+
+def _error(event: dict[str, Any]) -> LongshoreError:
+    kind = getattr(longshore.errors, event["type"], CopyError)
+    error: LongshoreError = kind(event["message"], advice=event["advice"], code=event["code"])
+    return error

@@ -1,0 +1,86 @@
+"""What a copy is asked for, what it tells while it runs, and what it answers: the engine's lasting interface."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from longshore.model.extents import Extent
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+class Verify(StrEnum):
+    """How much of the target is read back and compared with the digests taken while copying."""
+
+    NONE = "none"
+    WRITTEN = "written"  # what this copy wrote, in all its runs
+    FULL = "full"  # the whole disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRequest:
+    """One disk, from one NBD export to another. Sizes in bytes.
+
+    Without `changes` and without `base_manifest` the whole disk is copied. `changes` alone: only these extents are;
+    `base_manifest` alone: nobody knows what changed, so the source is read and what differs from the manifest written.
+    Both: these extents are copied, and the new manifest is the old one brought up to date.
+    """
+
+    source_uri: str
+    target_uri: str
+    disk: str = "disk"  # what messages call it
+    source_identity: str | None = None  # names one point in time of one source disk; a checkpoint of another is refused
+    target_identity: str | None = None
+    changes: tuple[Extent, ...] | None = None
+    manifest: Path | None = None  # written at the end
+    base_manifest: Path | None = None  # what the target holds now
+    checkpoint: Path | None = None
+    verify: Verify = Verify.WRITTEN
+    rate_limit: int | None = None  # bytes per second read from the source
+    limit_groups: tuple[Path, ...] = ()  # files of limits shared with other copies, see docs/decisions
+    connections: int = 4  # at most, to each side
+    maximum_read: int | None = None  # largest single read the source likes: 2 MiB vCenter, 23 MiB ESXi
+    block_size: int = MIB  # of the digests
+    merge_gap: int = 64 * KIB  # smaller holes between data are read too: cheaper than another request
+    checkpoint_interval: float = 5.0  # seconds
+    retry_for: float = 30.0  # seconds a side may fail before the copy does
+
+
+class Phase(StrEnum):
+    COPY = "copy"
+    VERIFY = "verify"
+    REPAIR = "repair"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A moment of a running copy. Bytes, seconds, bytes per second."""
+
+    phase: Phase
+    total: int  # all that is looked at
+    done: int  # of it, dealt with: copied, found zero, or found the same
+    to_copy: int  # holds data, as far as is known by now
+    copied: int
+    zero: int  # of `done`, what is zero and needn't be sent
+    to_verify: int
+    verified: int
+    rate: float  # now
+    mean_rate: float
+    eta: float | None  # seconds left in this phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyResult:
+    """A copy that is done. Bytes unless the name says otherwise."""
+
+    bytes_read: int  # from the source
+    bytes_written: int
+    bytes_zeroed: int  # made zero on the target without sending zeroes
+    bytes_skipped: int  # needed neither: zero on both sides, or the same already
+    bytes_resumed: int  # done by an earlier run, according to the checkpoint
+    bytes_verified: int  # of the target, compared with their digests; where the server says zero, unread
+    verify: Verify
+    repaired: tuple[Extent, ...]  # differed when read back, written once more, then right
+    seconds: float
+    root_digest: str | None  # of the manifest, hexadecimal; None when there is none

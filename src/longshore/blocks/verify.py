@@ -1,0 +1,136 @@
+"""Reads the target back, through connections of its own, and compares it with the digests taken while copying.
+
+Where a block is zero, the server's word that the range reads as zeroes is as good as its zeroes would be: both are
+its answer to what is there. So holes cost one question and not a read.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import nbd
+
+from longshore.blocks.endpoints import STATE_ZERO
+from longshore.blocks.lanes import Kind, Lanes, Operation
+from longshore.blocks.manifest import Digests, digest_of
+from longshore.blocks.meter import Meter
+from longshore.model.extents import Extent, split, subtract
+
+SLOTS = 32  # blocks in flight
+QUESTION = 1 << 31  # bytes of zero blocks asked about at once
+
+
+class Verifier:
+    """Compares what it is told to; what differs is in `wrong`."""
+
+    def __init__(self, target: Lanes, digests: Digests, meter: Meter) -> None:
+        self._target = target
+        self._digests = digests
+        self._meter = meter
+        self._block_size = digests.block_size
+        self._active = 0
+        self._free: list[memoryview] = []
+        self._work: Iterator[tuple[Extent, bytes | None]] = iter(())
+        self._to_read: deque[tuple[Extent, bytes]] = deque()
+        self._exhausted = True
+        self.wrong: list[Extent] = []
+
+    def begin(self, blocks: Iterable[Extent], pieces: Iterable[tuple[Extent, bytes]]) -> None:
+        """Compare these stretches of whole blocks with the digests, and these pieces with theirs."""
+        self._work = itertools.chain(self._blocks(blocks), pieces)
+        self._exhausted = False
+        self.wrong = []
+
+    @property
+    def finished(self) -> bool:
+        return self._exhausted and self._active == 0 and not self._to_read
+
+    def fill(self) -> None:
+        """Have as many reads in flight as there is room for."""
+        while self._active < SLOTS:
+            if self._to_read:
+                extent, digest = self._to_read.popleft()
+                self._read(extent, digest)
+                continue
+            item = next(self._work, None)
+            if item is None:
+                self._exhausted = True
+                return
+            extent, expected = item
+            if expected is None:
+                self._ask(extent)
+            else:
+                self._read(extent, expected)
+
+    def _blocks(self, stretches: Iterable[Extent]) -> Iterator[tuple[Extent, bytes | None]]:
+        """Blocks with digests; runs of zero blocks without."""
+        ask = self._target.endpoint.has_extents
+        zero_from: int | None = None
+        end = 0
+        for block in split(stretches, self._block_size):
+            number = block.offset // self._block_size
+            zero = ask and self._digests.is_zero(number)
+            if zero_from is not None and (not zero or block.offset != end or end - zero_from >= QUESTION):
+                yield Extent(zero_from, end - zero_from), None
+                zero_from = None
+            if zero:
+                zero_from = block.offset if zero_from is None else zero_from
+                end = block.end
+                continue
+            digest = self._digests.get(number)
+            if digest is None:
+                raise ValueError(f"block {number} has no digest")
+            yield block, digest
+        if zero_from is not None:
+            yield Extent(zero_from, end - zero_from), None
+
+    def _ask(self, extent: Extent) -> None:
+        self._active += 1
+        zeroes: list[Extent] = []
+        position = extent.offset
+
+        def answered(operation: Operation) -> None:
+            nonlocal position
+            for length, flags in zip(operation.extents[::2], operation.extents[1::2], strict=True):
+                inside = min(length, extent.end - position)
+                if flags & STATE_ZERO and inside > 0:
+                    zeroes.append(Extent(position, inside))
+                position += length
+            if position < extent.end:
+                send()
+                return
+            self._active -= 1
+            self._meter.verified += sum(zero.length for zero in zeroes)
+            self._doubtful(extent, zeroes)
+
+        def send() -> None:
+            self._target.submit(Operation(Kind.STATUS, position, extent.end - position, answered))
+
+        send()
+
+    def _doubtful(self, extent: Extent, zeroes: list[Extent]) -> None:
+        """Blocks that should be zero, and of which the server didn't say so."""
+        for piece in split(subtract([extent], zeroes), self._block_size):
+            self._to_read.append((piece, digest_of(bytes(piece.length))))
+
+    def _read(self, extent: Extent, expected: bytes) -> None:
+        self._active += 1
+        whole = self._free.pop() if self._free else memoryview(bytearray(self._block_size))
+        pending = 0
+
+        def answered(_: Operation) -> None:
+            nonlocal pending
+            pending -= 1
+            if pending:
+                return
+            if digest_of(whole[: extent.length]) != expected:
+                self.wrong.append(extent)
+            self._meter.verified += extent.length
+            self._free.append(whole)
+            self._active -= 1
+
+        for piece in split([extent], min(self._block_size, self._target.endpoint.maximum_request)):
+            pending += 1
+            start = piece.offset - extent.offset
+            buffer = nbd.Buffer.from_buffer(whole[start : start + piece.length])
+            self._target.submit(Operation(Kind.READ, piece.offset, piece.length, answered, buffer))
