@@ -1,0 +1,128 @@
+import os
+import sqlite3
+
+import pytest
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.target import Owner
+from longshore.store import EntryState, Kind, StateDirectory, Status, Store
+from longshore.store.secrets import SecretsError
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(StateDirectory(tmp_path / "state"))
+    yield store
+    store.close()
+
+
+def add_migration(store):
+    source = store.providers.add("vc", "vsphere", {}, {})
+    target = store.providers.add("cloud", "openstack", {}, {})
+    return store.migrations.add(
+        machine_name="web", machine_ref="vm-1", source_id=source.id, target_id=target.id, request={}
+    )
+
+
+def test_secrets_come_back_and_are_nowhere_in_clear(store):
+    secret = "correct horse battery staple"
+    record = store.providers.add("vc", "vsphere", {"host": "h"}, {"password": secret})
+    assert store.providers.secrets(record.id) == {"password": secret}
+    for path in store.state.root.rglob("*"):
+        assert secret.encode() not in path.read_bytes(), path
+
+
+def test_everything_kept_is_its_owners_alone(store):
+    store.providers.add("vc", "vsphere", {}, {"password": "x"})
+    assert store.state.root.stat().st_mode & 0o077 == 0
+    for path in store.state.root.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_key_that_others_can_read_is_refused(store):
+    record = store.providers.add("vc", "vsphere", {}, {"password": "x"})
+    store.state.key_file.chmod(0o644)
+    with pytest.raises(SecretsError, match="chmod 600"):
+        store.providers.secrets(record.id)
+
+
+def test_a_secret_moved_to_another_provider_does_not_open(store):
+    first = store.providers.add("a", "vsphere", {}, {"password": "x"})
+    second = store.providers.add("b", "vsphere", {}, {"password": "y"})
+    with sqlite3.connect(store.state.root / "longshore.db") as database:
+        database.execute(
+            "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE provider_id = ?) WHERE provider_id = ?",
+            (first.id, second.id),
+        )
+    with pytest.raises(SecretsError):
+        store.providers.secrets(second.id)
+
+
+def test_a_missing_key_says_what_to_do(store):
+    record = store.providers.add("a", "vsphere", {}, {"password": "x"})
+    os.unlink(store.state.key_file)
+    with pytest.raises(SecretsError, match="add it again"):
+        store.providers.secrets(record.id)
+
+
+def test_provider_names_are_unique_and_missing_ones_are_not_found(store):
+    store.providers.add("vc", "vsphere", {}, {})
+    with pytest.raises(Conflict):
+        store.providers.add("vc", "openstack", {}, {})
+    with pytest.raises(NotFound):
+        store.providers.get("nobody")
+
+
+def test_a_provider_in_use_stays_until_its_migrations_are_deleted(store):
+    record = add_migration(store)
+    with pytest.raises(Conflict):
+        store.providers.remove("vc")
+    store.migrations.update(record.id, status=Status.DONE)
+    store.migrations.remove(record.id)
+    store.providers.remove("vc")
+    assert [p.name for p in store.providers.all()] == ["cloud"]
+
+
+def test_one_machine_is_not_migrated_twice_at_once(store):
+    record = add_migration(store)
+    again = {"machine_name": "web", "machine_ref": "vm-1", "source_id": record.source_id}
+    with pytest.raises(Conflict, match=record.id):
+        store.migrations.add(**again, target_id=record.target_id, request={})
+    store.migrations.update(record.id, status=Status.FAILED)
+    assert store.migrations.add(**again, target_id=record.target_id, request={}).id != record.id
+
+
+def test_the_beginning_of_an_id_is_enough(store):
+    record = add_migration(store)
+    assert store.migrations.get(record.id[:6]).id == record.id
+    for nobody in ("zzz", "", "%"):
+        with pytest.raises(NotFound):
+            store.migrations.get(nobody)
+
+
+def test_a_migration_that_left_something_behind_is_not_forgotten(store):
+    record = add_migration(store)
+    entry = store.ledger.intend(Owner(record.id, "volume-1"), record.target_id, Kind.VOLUME)
+    store.migrations.update(record.id, status=Status.FAILED)
+    with pytest.raises(Conflict, match="volume-1"):
+        store.migrations.remove(record.id)
+    store.ledger.settle(entry.id, EntryState.REMOVED)
+    store.migrations.remove(record.id)
+    assert store.migrations.all() == []
+
+
+def test_the_ledger_answers_the_same_entry_to_a_second_run(store):
+    record = add_migration(store)
+    owner = Owner(record.id, "volume-1")
+    first = store.ledger.intend(owner, record.target_id, Kind.VOLUME)
+    store.ledger.settle(first.id, EntryState.MADE, ref="v-1")
+    again = store.ledger.intend(owner, record.target_id, Kind.VOLUME)
+    assert (again.id, again.ref, again.state) == (first.id, "v-1", EntryState.MADE)
+
+
+def test_times_are_stamped_once(store):
+    record = add_migration(store)
+    store.migrations.stamp(record.id, "source_off_at")
+    first = store.migrations.get(record.id).source_off_at
+    store.migrations.stamp(record.id, "source_off_at")
+    assert store.migrations.get(record.id).source_off_at == first
