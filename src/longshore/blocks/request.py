@@ -5,17 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from longshore.model.extents import Extent
+from longshore.model.request import Verify
 
 KIB = 1 << 10
 MIB = 1 << 20
-
-
-class Verify(StrEnum):
-    """How much of the target is read back and compared with the digests taken while copying."""
-
-    NONE = "none"
-    WRITTEN = "written"  # what this copy wrote, in all its runs
-    FULL = "full"  # the whole disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ class Verify(StrEnum):
     """What is read back from the target after a copy."""
 
     NONE = "none"
-    WRITTEN = "written"
-    FULL = "full"
+    WRITTEN = "written"  # what this copy wrote, in all its runs
+    FULL = "full"  # the whole disk
 
 
 @dataclass(frozen=True, slots=True)
