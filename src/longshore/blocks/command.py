@@ -12,9 +12,10 @@ from typing import Any
 
 from longshore.blocks.copy import Copy
 from longshore.blocks.progress import bar
-from longshore.blocks.request import CopyRequest, CopyResult, Progress, Verify
+from longshore.blocks.request import CopyRequest, CopyResult, Progress
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
 from longshore.model.extents import Extent
+from longshore.model.request import Verify
 
 EXIT_FAILED = 1
 EXIT_INVALID = 2

@@ -28,10 +28,11 @@ from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_m
 from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
-from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress, Verify
+from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.blocks.verify import Verifier
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
 from longshore.model.extents import Extent, align, merge, subtract, total
+from longshore.model.request import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
 NAMED_RANGES = 8  # in a message

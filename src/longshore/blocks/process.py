@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import longshore.errors
-from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress, Verify
+from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.errors import CopyError, LongshoreError
 from longshore.model.extents import Extent
+from longshore.model.request import Verify
 
 CANCEL_TIME = 3.0  # seconds a copy gets to leave its checkpoint in order before it is killed
 LONGEST_LINE = 1 << 26  # bytes; the result names every range that was repaired
