@@ -55,14 +55,14 @@ class Ports:
         with explained(f"look up security group {name_or_id}"):
             try:
                 found = self._connection.network.find_security_group(
-                    name_or_id, project_id=self._connection.current_project_id
+                    name_or_id, ignore_missing=False, project_id=self._connection.current_project_id
                 )
+            except sdk.NotFoundException:
+                raise NotFound(f"The project has no security group {name_or_id}.") from None
             except sdk.DuplicateResource:
                 raise Conflict(
                     f"The project has several security groups named {name_or_id}.", advice="Name it by its id."
                 ) from None
-        if found is None:
-            raise NotFound(f"The project has no security group {name_or_id}.")
         return str(found.id)
 
     def _refusal(self, error: sdk.HttpException, request: PortRequest) -> LongshoreError:

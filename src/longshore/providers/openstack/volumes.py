@@ -18,6 +18,10 @@ CREATE_TIMEOUT = 600.0
 CHANGE_TIMEOUT = 1800.0
 
 
+# States from which nothing comes back; an error that came later (error_extending, …) isn't one of them
+_USELESS = ("error", "error_deleting", "deleting")
+
+
 class Volumes:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -26,7 +30,7 @@ class Volumes:
         if request.size <= 0:
             raise InvalidInput(f"Volume {request.name} can't have a size of {request.size} bytes.")
         found = self._find(owner)
-        if found is not None and found.status.startswith("error"):
+        if found is not None and found.status in _USELESS:
             self.delete(found.id)  # of an earlier run; nothing was ever written to it
             found = None
         with explained(f"create volume {request.name}"):
@@ -116,7 +120,7 @@ class Volumes:
 
     def snapshot(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
         found = self._find_snapshot(owner)
-        if found is not None and found.status.startswith("error"):
+        if found is not None and found.status in _USELESS:
             self.delete_snapshot(found.id)
             found = None
         with explained(f"snapshot volume {volume_id}"):
