@@ -23,7 +23,7 @@ def ensure_certificate(certificate: Path, key: Path, name: str, address: str) ->
     private = ec.generate_private_key(ec.SECP256R1())
     public = private.public_key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    today = datetime.datetime.now(datetime.timezone.utc)
+    today = datetime.datetime.now(datetime.UTC)
     usage = x509.KeyUsage(
         digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
         data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,

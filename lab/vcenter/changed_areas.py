@@ -1,8 +1,8 @@
 """QueryChangedDiskAreas, with VMware's rules.
 
 A change id is a tracking's epoch and the number of a point in it: `52 de … /4`. "*" asks for what is allocated. An id
-from another tracking, from before a reset or from the future is a FileFault, never an empty answer. Answers come in pages:
-a client goes on where the last page ended.
+from another tracking, from before a reset or from the future is a FileFault, never an empty answer. Answers come in
+pages: a client goes on where the last page ended.
 """
 
 from __future__ import annotations

@@ -229,7 +229,9 @@ class PropertyCollector(ManagedObject):
             state = self._state(call)
             state.cancelled = False
             if version and not (version.isdigit() and 1 <= int(version) <= state.version):
-                raise ApiFault(vmodl.query.InvalidCollectorVersion(), "This version was never given out by the collector.")
+                raise ApiFault(
+                    vmodl.query.InvalidCollectorVersion(), "This version was never given out by the collector."
+                )
             if not version:
                 for each in state.filters:
                     each.sent.clear()

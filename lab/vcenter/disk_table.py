@@ -1,7 +1,7 @@
 """What the stand-in disk library reads: which disks may be opened by whom, and what shall go wrong.
 
-Two files beside the library (tabs between fields; labvddk.c reads them and says what the rows mean): `disks.tsv`, read at
-each open of a disk, and `trouble.tsv`, looked at again during every read. Both may only be read by their owner: the
+Two files beside the library (tabs between fields; labvddk.c reads them and says what the rows mean): `disks.tsv`, read
+at each open of a disk, and `trouble.tsv`, looked at again during every read. Both may only be read by their owner: the
 first holds the vCenter's password.
 """
 

@@ -6,7 +6,6 @@ import logging
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
 
 from pyVmomi import vim, vmodl
 

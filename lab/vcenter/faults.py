@@ -57,6 +57,8 @@ class FaultPlan:
 
     def add(self, planned: PlannedFault) -> None:
         planned.error()  # an order that can't be carried out is refused at once
+        if planned.in_task and planned.fault == HANG_UP:
+            raise ValueError("a task can't hang up")
         with self._lock:
             self._planned.append(planned)
 

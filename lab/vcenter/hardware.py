@@ -36,8 +36,6 @@ class DiskSpec:
 class NicSpec:
     network: str
     mac: str
-    addresses: tuple[str, ...] = ()
-    """What the guest tells of itself while its tools run, with prefix lengths."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,6 @@ class MachineSpec:
     guest_id: str = "other5xLinux64Guest"
     firmware: str = "bios"
     annotation: str = ""
-    hostname: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
 
 
@@ -124,7 +121,8 @@ def _fixed_devices(disk_keys: list[int], nic_keys: list[int]) -> list[Any]:
 
     return [
         Device.VirtualPCIController(
-            key=PCI_CONTROLLER, busNumber=0, deviceInfo=info("PCI controller 0"), device=[500, SCSI_CONTROLLER, *nic_keys]
+            key=PCI_CONTROLLER, busNumber=0, deviceInfo=info("PCI controller 0"),
+            device=[500, SCSI_CONTROLLER, *nic_keys],
         ),
         Device.VirtualPS2Controller(key=300, busNumber=0, deviceInfo=info("PS2 controller 0"), device=[600, 700]),
         Device.VirtualKeyboard(key=600, deviceInfo=info("Keyboard"), controllerKey=300, unitNumber=0),
@@ -138,7 +136,8 @@ def _fixed_devices(disk_keys: list[int], nic_keys: list[int]) -> list[Any]:
             numDisplays=1, useAutoDetect=False, enable3DSupport=False,
         ),
         Device.ParaVirtualSCSIController(
-            key=SCSI_CONTROLLER, busNumber=0, deviceInfo=vim.Description(label="SCSI controller 0", summary="VMware paravirtual SCSI"),
+            key=SCSI_CONTROLLER, busNumber=0,
+            deviceInfo=vim.Description(label="SCSI controller 0", summary="VMware paravirtual SCSI"),
             controllerKey=PCI_CONTROLLER, unitNumber=3, device=disk_keys, sharedBus="noSharing", scsiCtlrUnitNumber=7,
             hotAddRemove=True, slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SCSI_SLOT),
         ),

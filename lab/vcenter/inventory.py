@@ -38,7 +38,7 @@ class UnknownPlace(Exception):
 
 def _spec(wanted: dict[str, Any]) -> MachineSpec:
     disks = tuple(DiskSpec(**disk) for disk in wanted.pop("disks"))
-    nics = tuple(NicSpec(nic["network"], nic["mac"], tuple(nic.get("addresses", ()))) for nic in wanted.pop("nics"))
+    nics = tuple(NicSpec(**nic) for nic in wanted.pop("nics"))
     return MachineSpec(disks=disks, nics=nics, **wanted)
 
 
@@ -88,11 +88,14 @@ class Inventory:
         datacenter = Datacenter(context, name=name, parent=self.root.ref)
         self._datacenters[name] = datacenter
         self.root.add(datacenter.ref)
+        parent = datacenter.ref
         tops = {
-            "vm": Folder(context, "vm", None, datacenter.ref, ["Folder", "VirtualMachine", "VirtualApp"]),
-            "host": Folder(context, "host", context.new_id("group-h"), datacenter.ref, ["Folder", "ComputeResource"]),
-            "datastore": Folder(context, "datastore", context.new_id("group-s"), datacenter.ref, ["Folder", "Datastore"]),
-            "network": Folder(context, "network", context.new_id("group-n"), datacenter.ref, ["Folder", "Network"]),
+            "vm": Folder(context, "vm", None, parent, ["Folder", "VirtualMachine", "VirtualApp"]),
+            "host": Folder(context, "host", context.new_id("group-h"), parent, ["Folder", "ComputeResource"]),
+            "datastore": Folder(
+                context, "datastore", context.new_id("group-s"), datacenter.ref, ["Folder", "Datastore"]
+            ),
+            "network": Folder(context, "network", context.new_id("group-n"), parent, ["Folder", "Network"]),
         }
         datacenter.set(**{f"{kind}Folder": folder.ref for kind, folder in tops.items()})
         self._machine_folders[name, ""] = tops["vm"]
@@ -167,15 +170,25 @@ class Inventory:
             datastore=storage,
             network=nets,
             summary=vim.ClusterComputeResource.Summary(
-                totalCpu=count * 40000, totalMemory=count * (64 << 30), numCpuCores=count * 16, numCpuThreads=count * 32,
-                effectiveCpu=count * 38000, effectiveMemory=count * (60 << 10), numHosts=count, numEffectiveHosts=count,
-                overallStatus="green", currentFailoverLevel=0, numVmotions=0,
+                totalCpu=count * 40000,
+                totalMemory=count * (64 << 30),
+                numCpuCores=count * 16,
+                numCpuThreads=count * 32,
+                effectiveCpu=count * 38000,
+                effectiveMemory=count * (60 << 10),
+                numHosts=count,
+                numEffectiveHosts=count,
+                overallStatus="green",
+                currentFailoverLevel=0,
+                numVmotions=0,
             ),
-        )  # fmt: skip
+        )
         for place in [*datastores, *networks]:
             mounts = [*place.properties["host"]]
             if isinstance(place, Datastore):
-                mount = vim.host.MountInfo(path=place.get("info.url"), accessMode="readWrite", mounted=True, accessible=True)
+                mount = vim.host.MountInfo(
+                    path=place.get("info.url"), accessMode="readWrite", mounted=True, accessible=True
+                )
                 mounts += [vim.Datastore.HostMount(key=host.ref, mountInfo=mount) for host in hosts]
             else:
                 mounts += [host.ref for host in hosts]

@@ -56,13 +56,11 @@ def soap_method(name: str) -> Callable[[Method], Method]:
 
 
 def invalid_argument(name: str) -> ApiFault:
-    return ApiFault(
-        vmodl.fault.InvalidArgument(invalidProperty=name), f"A specified parameter was not correct: {name}"
-    )
+    return ApiFault(vmodl.fault.InvalidArgument(invalidProperty=name), f"A specified parameter was not correct: {name}")
 
 
 def now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _plain_value(kind: type) -> Any:

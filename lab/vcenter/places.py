@@ -128,9 +128,7 @@ class Network(Entity):
 
     def __init__(self, context: Context, name: str, parent: Any) -> None:
         super().__init__(context, name=name, parent=parent, host=[])
-        self.properties["summary"] = vim.Network.Summary(
-            network=self.ref, name=name, accessible=True, ipPoolName=""
-        )
+        self.properties["summary"] = vim.Network.Summary(network=self.ref, name=name, accessible=True, ipPoolName="")
 
     def backing(self) -> Any:
         name = self.properties["name"]
@@ -158,9 +156,7 @@ class DistributedPortGroup(Entity):
         super().__init__(context, name=name, parent=parent, host=[])
         self.switch = switch
         self.properties["key"] = self.moid
-        self.properties["summary"] = vim.Network.Summary(
-            network=self.ref, name=name, accessible=True, ipPoolName=""
-        )
+        self.properties["summary"] = vim.Network.Summary(network=self.ref, name=name, accessible=True, ipPoolName="")
         tag = vim.dvs.VmwareDistributedVirtualSwitch.VlanIdSpec(vlanId=vlan, inherited=False)
         setting = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(vlan=tag)
         self.properties["config"] = fill(

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from pyVmomi import vim
 
 from .managed import Call, ManagedObject, soap_method
-from .virtual_machine import VirtualMachine
 from .views import children
+from .virtual_machine import VirtualMachine
 
 
 class SearchIndex(ManagedObject):

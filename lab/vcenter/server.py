@@ -44,7 +44,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         cookies = self.headers.get("Cookie") or ""
         return cookies.partition("vmware_soap_session=")[2].split(";")[0].strip('"')
 
-    def send_body(self, status: int, text: str, kind: str = "text/xml; charset=utf-8", cookie: str | None = None) -> None:
+    def send_body(
+        self, status: int, text: str, kind: str = "text/xml; charset=utf-8", cookie: str | None = None
+    ) -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -57,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     # -- SOAP
-    def do_POST(self) -> None:  # noqa: N802 (the name http.server calls)
+    def do_POST(self) -> None:
         body = self._read_body()
         try:
             text, cookie = self.server.dispatcher.answer(body, self.cookie)
@@ -87,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return body
 
     # -- files
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         address = urlsplit(self.path)
         if address.path == "/sdk/vimServiceVersions.xml":
             self.send_body(200, SERVICE_VERSIONS)
@@ -124,7 +126,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._send_file(path)
 
     def _exported_disk(self, path: str) -> None:
-        _, _, lease_id, name = (path.split("/") + ["", ""])[:4]
+        _, _, lease_id, name = [*path.split("/"), "", ""][:4]
         lease = self.context.objects.get(lease_id)
         if isinstance(lease, Lease) and name in lease.files:
             self._send_file(lease.files[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hmac
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from pyVmomi import vim
 
@@ -22,14 +22,19 @@ class Sessions:
         self.context = context
         self._by_cookie: dict[str, Any] = {}
 
-    def open(self, user: str) -> tuple[str, Any]:
+    def open(self) -> tuple[str, Any]:
         cookie = str(uuid.uuid4())
         session = fill(
             vim.UserSession(
-                key=str(uuid.uuid4()), userName=user.replace("administrator@vsphere.local", "VSPHERE.LOCAL\\Administrator"),
-                fullName="Administrator vsphere.local", locale="en", messageLocale="en", loginTime=now(), lastActiveTime=now(),
+                key=str(uuid.uuid4()),
+                userName="VSPHERE.LOCAL\\Administrator",
+                fullName="Administrator vsphere.local",
+                locale="en",
+                messageLocale="en",
+                loginTime=now(),
+                lastActiveTime=now(),
             )
-        )  # fmt: skip
+        )
         with self.context.changed:
             self._by_cookie[cookie] = session
         self.context.table.write()
@@ -75,7 +80,7 @@ class Sessions:
 
 class SessionManager(ManagedObject):
     vim_type = vim.SessionManager
-    computed = {"sessionList": "session_list"}
+    computed: ClassVar[dict[str, str]] = {"sessionList": "session_list"}
     volatile = True
 
     def session_list(self) -> list[Any]:
@@ -88,7 +93,7 @@ class SessionManager(ManagedObject):
         right_password = hmac.compare_digest((call["password"] or "").encode(), settings.password.encode())
         if not (right_user and right_password):
             raise ApiFault(vim.fault.InvalidLogin(), "Cannot complete login due to an incorrect user name or password.")
-        call.new_cookie, session = self.context.sessions.open(settings.user)
+        call.new_cookie, session = self.context.sessions.open()
         return session
 
     @soap_method("Logout")

@@ -113,9 +113,7 @@ class SideDoor:
                 "cluster": template.cluster,
                 "folder": f"paper/{number // 500:03}",
                 "disks": [{"datastore": "datastore1", "capacity": capacity}] * disks,
-                "nics": [
-                    {"network": "VM Network", "mac": f"00:50:56:b0:{number >> 8 & 255:02x}:{number & 255:02x}"}
-                ],
+                "nics": [{"network": "VM Network", "mac": f"00:50:56:b0:{number >> 8 & 255:02x}:{number & 255:02x}"}],
             }
             self._attach(self._context.inventory.add(wanted, lasting=False))
         return count
@@ -208,7 +206,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self) -> str:
         return "side door"
 
-    def do_POST(self) -> None:  # noqa: N802 (the name http.server calls)
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, answer = 200, {}
         try:

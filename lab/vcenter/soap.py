@@ -99,19 +99,23 @@ class Dispatcher:
         kind = GuessWsdlType(this.get("type")).__name__.rpartition(".")[2]
         if (kind, wanted) not in _BEFORE_LOGIN and not self.context.sessions.touch(cookie):
             raise ApiFault(
-                vim.fault.NotAuthenticated(object=GuessWsdlType(this.get("type"))(this.text), privilegeId="System.View"),
+                vim.fault.NotAuthenticated(
+                    object=GuessWsdlType(this.get("type"))(this.text), privilegeId="System.View"
+                ),
                 "The session is not authenticated.",
             )
         if target is None:
             raise ApiFault(
                 vmodl.fault.ManagedObjectNotFound(obj=GuessWsdlType(this.get("type"))(this.text)),
-                f"The object '{this.get('type')}:{this.text}' has already been deleted or has not been completely created",
+                f"The object '{this.get('type')}:{this.text}' has already been deleted",
             )
         if method == "Fetch":
             return self._fetch(target, wanted, cookie), None
         function = target.methods.get(method)
         if function is None:
-            raise ApiFault(vmodl.fault.MethodNotFound(receiver=target.ref, method=method), f"Method {method} is not served.")
+            raise ApiFault(
+                vmodl.fault.MethodNotFound(receiver=target.ref, method=method), f"Method {method} is not served."
+            )
         call = Call(method, _arguments(method, elements), cookie)
         self.context.faults.meet(target, call)
         result = function(target, call)
@@ -124,7 +128,8 @@ class Dispatcher:
         if isinstance(target.ref, vim.SessionManager) and name == "currentSession":
             value = self.context.sessions.of(cookie)
         else:
-            value = target.get(name)
+            with self.context.changed:
+                value = target.get(name)
         return self._response("Fetch", value, info.type)
 
     def _response(self, method: str, value: Any, kind: Any) -> str:

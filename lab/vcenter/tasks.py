@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pyVmomi import vim, vmodl
 from pyVmomi.VmomiSupport import GuessWsdlMethod
@@ -28,7 +28,7 @@ class Task(ManagedObject):
 
 class TaskManager(ManagedObject):
     vim_type = vim.TaskManager
-    computed = {"recentTask": "recent"}
+    computed: ClassVar[dict[str, str]] = {"recentTask": "recent"}
     volatile = True
 
     def __init__(self, context: Any, moid: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pyVmomi import vim
 
@@ -47,7 +47,7 @@ def descendants(objects: dict[str, ManagedObject], top: ManagedObject, recursive
 class ContainerView(ManagedObject):
     vim_type = vim.view.ContainerView
     prefix = "session-view"
-    computed = {"view": "view"}
+    computed: ClassVar[dict[str, str]] = {"view": "view"}
     volatile = True
 
     def __init__(self, context: Any, container: Any, types: list[Any], recursive: bool) -> None:

@@ -9,16 +9,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from pyVmomi import vim, vmodl
 
 from .changed_areas import allocated_areas, changed_since, page, unknown_change
 from .context import Context
 from .export import Lease
-from .guest_info import guest_info
+from .guest_info import GuestReport, guest_info
 from .hardware import DiskView, MachineSpec, configuration, devices, disk_device
-from .machine import Busy, Machine
+from .machine import Busy, Machine, MachineError
 from .managed import ApiFault, Call, ManagedObject, fill, invalid_argument, now, soap_method
 from .snapshots import Snapshot, find, walk, without
 
@@ -37,7 +37,7 @@ SNAPSHOT_LEVELS = 32
 class VirtualMachine(ManagedObject):
     vim_type = vim.VirtualMachine
     prefix = "vm"
-    computed = {"summary": "summary", "recentTask": "recent_tasks"}
+    computed: ClassVar[dict[str, str]] = {"summary": "summary", "recentTask": "recent_tasks"}
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class VirtualMachine(ManagedObject):
         places: dict[str, Any],
         machine: Machine | None,
     ) -> None:
-        """`places`: parent, resourcePool, host, network and datastore references. No `machine`: one in the inventory only."""
+        """`places`: parent, resourcePool, host, network, datastore. `machine` None: one in the inventory only."""
         host = places.pop("host")
         super().__init__(
             context,
@@ -68,10 +68,14 @@ class VirtualMachine(ManagedObject):
             ),
             runtime=fill(
                 vim.vm.RuntimeInfo(
-                    powerState="poweredOff", connectionState="connected", host=host, device=[], consolidationNeeded=False
+                    powerState="poweredOff",
+                    connectionState="connected",
+                    host=host,
+                    device=[],
+                    consolidationNeeded=False,
                 )
             ),
-            guest=guest_info(spec, tools_running=False, powered_on=False),
+            guest=guest_info(spec, None, powered_on=False),
             **places,
         )
         self.spec = spec
@@ -79,6 +83,8 @@ class VirtualMachine(ManagedObject):
         self.nics = nics
         self.machine = machine
         self.ignores_shutdown = False
+        self._report: GuestReport | None = None
+        """What the guest last told of itself; None: its tools do not run."""
         self.open_to_library: list[list[str]] = []
         """Rows for the disk library's table."""
         self.properties["config"] = configuration(spec, self._devices())
@@ -88,6 +94,9 @@ class VirtualMachine(ManagedObject):
             self._publish()
 
     # -- what clients see
+    def recent_tasks(self) -> list[Any]:
+        return self.context.tasks.of(self.ref)
+
     def summary(self) -> Any:
         config = self.properties["config"]
         guest = self.properties["guest"]
@@ -239,29 +248,30 @@ class VirtualMachine(ManagedObject):
                 machine.remove_points(untold)
             self._refresh_devices()
             if running:
-                self.set(runtime__powerState="poweredOn", guest=guest_info(self.spec, False, True))
+                self.set(runtime__powerState="poweredOn")
+                self._show_guest(None)
                 self._listen_to_tools(machine)
             elif record and not machine.points:
                 machine.flatten()
                 machine.store()
 
-    def _publish(self) -> None:
+    def _publish(self, powered_on: bool | None = None) -> None:
         """Tell the disk library what it may open: the disks at each snapshot, and as they are while switched off."""
         machine = self._really()
         rows = []
+        if powered_on is None:
+            powered_on = self.powered_on
         with machine.lock:
             for index, disk in enumerate(self.disks):
                 name = f"{self.moid}:{disk.key}"
                 chain = machine.chains[index]
-                if not self.powered_on:
+                if not powered_on:
                     layers = chain.readable_layers()
                     writable = "rw" if layers == [chain.base] else "ro"
                     rows.append(["disk", self.moid, "-", disk.current, name, writable, *layers[::-1]])
                 for snapshot in self.snapshots():
                     layers = machine.layers_at(snapshot.moid, disk.key)
-                    rows.append(
-                        ["disk", self.moid, snapshot.moid, snapshot.names[disk.key], name, "ro", *layers[::-1]]
-                    )
+                    rows.append(["disk", self.moid, snapshot.moid, snapshot.names[disk.key], name, "ro", *layers[::-1]])
             self.open_to_library = rows
         if hasattr(self.context, "table"):  # not while the inventory is being built
             self.context.table.write()
@@ -269,9 +279,10 @@ class VirtualMachine(ManagedObject):
     # -- power
     def _wrong_state(self, asked: str) -> ApiFault:
         state = self.properties["runtime"].powerState
+        shown = "Powered on" if self.powered_on else "Powered off"
         return ApiFault(
             vim.fault.InvalidPowerState(requestedState=asked, existingState=state),
-            f"The attempted operation cannot be performed in the current state ({'Powered on' if self.powered_on else 'Powered off'}).",
+            f"The attempted operation cannot be performed in the current state ({shown}).",
         )
 
     @soap_method("PowerOnVM_Task")
@@ -283,13 +294,16 @@ class VirtualMachine(ManagedObject):
         with machine.lock:
             if self.powered_on:
                 raise self._wrong_state("poweredOn")
-            machine.start()
-            self.set(
-                runtime__powerState="poweredOn", runtime__bootTime=now(), guest=guest_info(self.spec, False, True)
-            )
+            self._publish(powered_on=True)
+            try:
+                machine.start()
+            except MachineError:
+                self._publish(powered_on=False)
+                raise
+            self.set(runtime__powerState="poweredOn", runtime__bootTime=now())
+            self._show_guest(None)
             self._refresh_devices()
             self._keep()
-            self._publish()
         self._listen_to_tools(machine)
 
     @soap_method("PowerOffVM_Task")
@@ -317,7 +331,7 @@ class VirtualMachine(ManagedObject):
                 if not self.powered_on:
                     raise self._wrong_state("poweredOn")
                 machine.reset()
-                self.set(guest=guest_info(self.spec, False, True))
+                self._show_guest(None)
 
         return self.context.tasks.start(self, call, work)
 
@@ -342,32 +356,38 @@ class VirtualMachine(ManagedObject):
         self._refresh_devices()
         self.set(
             runtime__consolidationNeeded=left and bool(self.get("runtime.consolidationNeeded")),
-            guest=guest_info(self.spec, False, False),
+            runtime__bootTime=None,
         )
-        self.set(runtime__bootTime=None, runtime__powerState="poweredOff")
         self._keep()
-        self._publish()
+        self._publish(powered_on=False)  # first: who sees it is off may open its disks at once
+        with self.context.changed:
+            self.set(runtime__powerState="poweredOff")
+            self._show_guest(None)
         log.info("%s is off", self.spec.name)
 
     def _listen_to_tools(self, machine: Machine) -> None:
         qmp = machine.qmp
 
         def listen() -> None:
-            heard = 0.0
-            while machine.qmp is qmp and qmp is not None:
-                if machine.channel.ask("ping", ("pong",), 1):
+            heard = time.monotonic()
+            while qmp is not None and machine.qmp is qmp:
+                report = _report(machine.channel.ask("info", ("{",), 1))
+                if report:
                     heard = time.monotonic()
-                    self._tools_are(machine, True)
-                elif time.monotonic() - heard > HEARTBEAT_LOST:
-                    self._tools_are(machine, False)
+                if report or time.monotonic() - heard > HEARTBEAT_LOST:
+                    self._guest_reports(machine, report)
                 time.sleep(HEARTBEAT if self.tools_running else 0.2)
 
         threading.Thread(target=listen, name=f"{self.spec.name} tools", daemon=True).start()
 
-    def _tools_are(self, machine: Machine, running: bool) -> None:
+    def _guest_reports(self, machine: Machine, report: GuestReport | None) -> None:
         with self.context.changed:
-            if self.powered_on and machine.running and self.tools_running != running:
-                self.set(guest=guest_info(self.spec, running, True))
+            if machine.running and report != self._report:
+                self._show_guest(report)
+
+    def _show_guest(self, report: GuestReport | None) -> None:
+        self._report = report
+        self.set(guest=guest_info(self.spec, report, self.powered_on))
 
     # -- configuration
     @soap_method("ReconfigVM_Task")
@@ -408,14 +428,18 @@ class VirtualMachine(ManagedObject):
         return self.context.tasks.start(
             self,
             call,
-            lambda: self._create_snapshot(call["name"], call["description"] or "", bool(call["memory"]), bool(call["quiesce"])),
+            lambda: self._create_snapshot(
+                call["name"], call["description"] or "", bool(call["memory"]), bool(call["quiesce"])
+            ),
         )
 
     def _create_snapshot(self, name: str, description: str, memory: bool, quiesce: bool) -> Any:
         machine = self._really()
         with machine.lock:
             if memory and self.powered_on:
-                raise ApiFault(vmodl.fault.NotSupported(), "This vCenter does not keep a machine's memory in a snapshot.")
+                raise ApiFault(
+                    vmodl.fault.NotSupported(), "This vCenter does not keep a machine's memory in a snapshot."
+                )
             if len(self.snapshots()) >= SNAPSHOT_LEVELS:
                 raise ApiFault(vim.fault.TooManySnapshotLevels(), "The snapshot tree has too many levels.")
             # Without tools, or switched off, VMware takes the snapshot all the same and does not say it is quiesced.
@@ -445,7 +469,7 @@ class VirtualMachine(ManagedObject):
             if machine.channel.ask("freeze", ("frozen", "error"), QUIESCE_LIMIT) != "frozen":
                 raise ApiFault(
                     vim.fault.ApplicationQuiesceFault(),
-                    "An error occurred while quiescing the virtual machine. See the virtual machine's event log for details.",
+                    "An error occurred while quiescing the virtual machine.",
                 )
             yield
         finally:
@@ -458,7 +482,9 @@ class VirtualMachine(ManagedObject):
         parent: str | None, state: str, created: datetime.datetime,
     ) -> Snapshot:  # fmt: skip
         config = self.properties["config"]
-        then = vim.vm.ConfigInfo(**{p.name: getattr(config, p.name) for p in config._GetPropertyList() if p.name != "hardware"})
+        then = vim.vm.ConfigInfo(
+            **{p.name: getattr(config, p.name) for p in config._GetPropertyList() if p.name != "hardware"}
+        )
         hardware = config.hardware
         then.hardware = vim.vm.VirtualHardware(
             numCPU=hardware.numCPU, numCoresPerSocket=hardware.numCoresPerSocket, memoryMB=hardware.memoryMB,
@@ -540,11 +566,12 @@ class VirtualMachine(ManagedObject):
     # -- change tracking
     @soap_method("QueryChangedDiskAreas")
     def query_changed_disk_areas(self, call: Call) -> Any:
-        snapshot = None
+        snapshot: Snapshot | None = None
         if call["snapshot"]:
-            snapshot = self.context.objects.get(call["snapshot"]._moId)
-            if not isinstance(snapshot, Snapshot) or snapshot.machine is not self:
+            found = self.context.objects.get(call["snapshot"]._moId)
+            if not isinstance(found, Snapshot) or found.machine is not self:
                 raise ApiFault(vmodl.fault.ManagedObjectNotFound(obj=call["snapshot"]), "The snapshot does not exist.")
+            snapshot = found
         index = next((i for i, disk in enumerate(self.disks) if disk.key == call["deviceKey"]), None)
         if index is None:
             raise invalid_argument("deviceKey")
@@ -602,3 +629,10 @@ class VirtualMachine(ManagedObject):
             )
             self._refresh_devices()
             self._publish()
+
+
+def _report(line: str | None) -> GuestReport | None:
+    try:
+        return GuestReport.parse(line) if line else None
+    except (ValueError, KeyError):
+        return None

@@ -1,4 +1,4 @@
-"""Machines as they are: a QEMU process each, disks as chains of layers, a channel into the guest. No vSphere in here."""
+"""Machines as they are: a QEMU process each, disks as chains of layers, a channel into the guest; no vSphere."""
 
 from .chain import Chain
 from .machine import Busy, DiskFiles, Machine, MachineError

@@ -99,7 +99,9 @@ class Chain:
         return union(found)
 
     def save(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("key", "layers", "image", "born", "records", "made", "seq", "epoch")}
+        return {
+            name: getattr(self, name) for name in ("key", "layers", "image", "born", "records", "made", "seq", "epoch")
+        }
 
     @classmethod
     def load(cls, saved: dict[str, Any]) -> Chain:

@@ -60,7 +60,7 @@ def _nic(mac: str, index: int) -> list[str]:
     slot = nic_slot(index)
     return [
         "-device", f"pcie-root-port,id=port{slot},slot={slot},chassis={index + 1}",
-        "-netdev", f"user,id=net{index},restrict=on",
+        "-netdev", f"user,id=net{index},restrict=on,ipv6=off",
         "-device", f"vmxnet3,bus=port{slot},netdev=net{index},mac={mac},romfile=",
     ]  # fmt: skip
 

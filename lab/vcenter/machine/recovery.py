@@ -18,10 +18,7 @@ def settle(chains: list[Chain], qmp: Qmp | None, pending: dict[int, str]) -> lis
     """
     notes = []
     for chain in chains:
-        if qmp:
-            real = _layers_in_qemu(chain, qmp)
-        else:
-            real = _layers_on_disk(chain, pending.get(chain.key))
+        real = _layers_in_qemu(chain, qmp) if qmp else _layers_on_disk(chain, pending.get(chain.key))
         for layer in real:
             if layer not in chain.layers:
                 notes.append(f"found {layer}")
