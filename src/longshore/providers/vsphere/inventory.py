@@ -10,8 +10,10 @@ from pyVmomi import vim, vmodl
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Machine
 from longshore.providers.vsphere.machines import MACHINE_PATHS, PLACE_PATHS, Places, inventory_name, machine
-from longshore.providers.vsphere.properties import read, sweep
+from longshore.providers.vsphere.properties import PAGE, read, sweep
 from longshore.providers.vsphere.session import Session
+
+NAMES_PAGE = 2000  # objects in one answer when little is asked of each
 
 _REFERENCE = re.compile(r"^(vm-)?\d+$")  # vCenter's form, and an ESXi host's
 _NAME_PATHS = ("name", "parent", "parentVApp")
@@ -21,7 +23,7 @@ def machines(session: Session) -> Iterator[Machine]:
     """Every machine the user may see, told as the pages come in."""
     with session.doing("list its machines"):
         places = _places(session)
-        for ref, properties in sweep(session, {vim.VirtualMachine: MACHINE_PATHS}):
+        for ref, properties in sweep(session, {vim.VirtualMachine: MACHINE_PATHS}, page=PAGE):
             yield machine(ref, properties, places)
 
 
@@ -44,7 +46,7 @@ def find(session: Session, name_or_ref: str) -> Machine:
 
 def _places(session: Session) -> Places:
     places = Places()
-    for ref, properties in sweep(session, PLACE_PATHS, page=2000):
+    for ref, properties in sweep(session, PLACE_PATHS, page=NAMES_PAGE):
         places.add(ref, properties)
     return places
 
@@ -55,7 +57,7 @@ def _by_name(session: Session, wanted: str, places: Places) -> Any:
     named: list[tuple[str, Any]] = []
     placed: list[tuple[str, Any]] = []
     names: dict[str, str] = {}
-    for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=2000):
+    for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=NAMES_PAGE):
         name = inventory_name(properties["name"] or "")
         names[name.lower()] = name
         if name != wanted and not path.endswith(name):

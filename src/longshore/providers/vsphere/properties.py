@@ -45,7 +45,7 @@ def read_all(session: Session, refs: Sequence[Any], paths: Sequence[str]) -> dic
     return {found.obj._moId: _properties(found, paths) for found in (answer.objects if answer else [])}
 
 
-def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int = PAGE) -> Iterator[tuple[Any, Properties]]:
+def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:
     """Every object of some kinds that the user may see, with the paths asked of its kind. Starts over, without telling
     anything twice, when the session expires on the way.
 
