@@ -1,0 +1,340 @@
+"""Two small clouds with real disks (files behind real nbdkit), whose every call can be made to fail or to kill.
+
+They stand in for vCenter and OpenStack where a flow is tried with a fault at each of its steps, dozens of times, which
+takes hours on real ones. What they hold is kept in files, so that it outlives a killed process, as a cloud does.
+
+`faults.json` is a list of {"call": name, "number": n, "when": "before"|"after", "how": "error"|"kill"}: each strikes
+once, at the n-th call of that name or the next after it.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import uuid
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from longshore.blocks.exports import serve_nbdkit
+from longshore.errors import ProviderError
+from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
+from longshore.model.target import (
+    Flavor,
+    Network,
+    Port,
+    QuotaRoom,
+    Server,
+    Subnet,
+    Volume,
+    VolumeSnapshot,
+)
+
+MIB = 1 << 20
+SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
+MAC = "00:50:56:00:00:01"
+MARK = b"converted once".ljust(512, b"\0")
+
+
+class World:
+    """Both clouds' memory, one JSON file, changed under a lock."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    @classmethod
+    def create(cls, root):
+        world = cls(root)
+        world.root.mkdir(parents=True)
+        for key, size in SIZES.items():
+            (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
+        world.write({"power": "on", "snapshots": {}, "volumes": {}, "vsnaps": {}, "ports": {}, "servers": {}})
+        return world
+
+    def read(self):
+        return json.loads((self.root / "world.json").read_text())
+
+    def write(self, state):
+        new = self.root / "world.new"
+        new.write_text(json.dumps(state))
+        new.replace(self.root / "world.json")
+
+    @contextmanager
+    def change(self):
+        with (self.root / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            state = self.read()
+            yield state
+            self.write(state)
+
+    def volume_file(self, volume_id):
+        return self.root / f"volume-{volume_id}"
+
+    def calls(self):
+        path = self.root / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def plan_fault(self, call, number, when, how):
+        fault = {"call": call, "number": number, "when": when, "how": how}
+        path = self.root / "faults.json"
+        faults = json.loads(path.read_text()) if path.exists() else []
+        path.write_text(json.dumps([*faults, fault]))
+
+    def strike(self, call, when):
+        """Count the call (before), and let a fault strike if it is this one's turn."""
+        with (self.root / "calls.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if when == "before":
+                with (self.root / "calls").open("a") as log:
+                    log.write(call + "\n")
+            path = self.root / "faults.json"
+            faults = json.loads(path.read_text()) if path.exists() else []
+            count = self.calls().count(call)
+            mine = [f for f in faults if f["call"] == call and f["when"] == when and count >= f["number"]]
+            if not mine:
+                return
+            faults.remove(mine[0])
+            path.write_text(json.dumps(faults))
+        if mine[0]["how"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ProviderError(f"The cloud had a moment of weakness in {call}.")
+
+
+class Struck:
+    """Every public call of a cloud goes past the fault."""
+
+    def __init__(self, world):
+        self._world = world
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        if name.startswith("_") or name == "close" or not callable(found):
+            return found
+
+        def call(*args, **kwargs):
+            self._world.strike(name, "before")
+            answer = found(*args, **kwargs)
+            self._world.strike(name, "after")
+            return answer
+
+        return call
+
+    def close(self):
+        pass
+
+
+class SmallSource(Struck):
+    def machine(self, _name_or_ref):
+        state = self._world.read()
+        disks = tuple(
+            Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds") for n, (key, size) in enumerate(SIZES.items())
+        )
+        nic = Nic("4000", "Network adapter 1", MAC, "VM Network", addresses=("10.0.0.5",), pci_slot=192)
+        return Machine("vm-1", "web", PowerState(state["power"]), 1, 256, disks, (nic,))
+
+    def power_state(self, _ref):
+        return PowerState(self._world.read()["power"])
+
+    def shut_down(self, _ref):
+        with self._world.change() as state:
+            state["power"] = "off"
+
+    power_off = shut_down
+
+    def power_on(self, _ref):
+        with self._world.change() as state:
+            state["power"] = "on"
+
+    def wait_powered_off(self, _ref, _timeout):
+        return self._world.read()["power"] == "off"
+
+    def snapshot(self, ref, name, owner, *, quiesce):
+        with self._world.change() as state:
+            state["snapshots"].setdefault(owner.tag, f"snapshot-{len(state['snapshots']) + 1}")
+            return self._snapshot(ref, name, state["snapshots"][owner.tag])
+
+    def _snapshot(self, ref, name, snapshot):
+        return Snapshot(snapshot, ref, name, tuple(SnapshotDisk(k, k, s, None) for k, s in SIZES.items()))
+
+    def find_snapshot(self, ref, owner):
+        found = self._world.read()["snapshots"].get(owner.tag)
+        return self._snapshot(ref, "", found) if found else None
+
+    def remove_snapshot(self, _ref, snapshot_ref):
+        with self._world.change() as state:
+            state["snapshots"] = {o: s for o, s in state["snapshots"].items() if s != snapshot_ref}
+
+    def open_disk(self, _snapshot, disk_key):
+        return serve_nbdkit("file", {"file": str(self._world.root / f"source-{disk_key}")}, read_only=True)
+
+
+class SmallTarget(Struck):
+    def networks(self):
+        return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
+
+    def volume_types(self):
+        return ["ceph"]
+
+    def flavors(self):
+        return [Flavor("f", "small", 1, 256, 0)]
+
+    def quota_room(self):
+        return QuotaRoom(None, None, None, None, None, None, None)
+
+    def mac_in_use(self, _network, mac):
+        return any(p["mac"] == mac for p in self._world.read()["ports"].values())
+
+    def address_in_use(self, _network, _address):
+        return False
+
+    def _make(self, kind, owner, thing):
+        with self._world.change() as state:
+            for id_, one in state[kind].items():
+                if one["owner"] == owner.tag:
+                    return id_
+            id_ = str(uuid.uuid4())
+            state[kind][id_] = {"owner": owner.tag, **thing}
+            return id_
+
+    def _find(self, kind, owner):
+        return next((i for i, one in self._world.read()[kind].items() if one["owner"] == owner.tag), None)
+
+    def _delete(self, kind, id_):
+        with self._world.change() as state:
+            state[kind].pop(id_, None)
+
+    def create_volume(self, request, owner):
+        id_ = self._make("volumes", owner, {"size": request.size, "reserved": None, "bootable": False})
+        if not self._world.volume_file(id_).exists():
+            with self._world.volume_file(id_).open("wb") as file:
+                file.truncate(request.size)
+        return Volume(id_, request.name, request.size)
+
+    def find_volume(self, owner):
+        id_ = self._find("volumes", owner)
+        return Volume(id_, "", 0) if id_ else None
+
+    @contextmanager
+    def _opened(self, volume_id, owner):
+        with self._world.change() as state:
+            volume = state["volumes"][volume_id]
+            if volume["reserved"] not in (None, owner.tag):
+                raise ProviderError(f"Volume {volume_id} is attached to something else.")
+            volume["reserved"] = owner.tag
+        with serve_nbdkit("file", {"file": str(self._world.volume_file(volume_id))}, read_only=False) as export:
+            yield export
+        with self._world.change() as state:
+            state["volumes"][volume_id]["reserved"] = None
+
+    def open_volume(self, volume_id, owner):
+        return self._opened(volume_id, owner)
+
+    def finish_volume(self, volume_id, request):
+        with self._world.change() as state:
+            state["volumes"][volume_id]["bootable"] = request.bootable
+
+    def snapshot_volume(self, volume_id, owner):
+        id_ = self._make("vsnaps", owner, {"volume": volume_id})
+        copy = self._world.root / f"vsnap-{id_}"
+        if not copy.exists():
+            shutil.copyfile(self._world.volume_file(volume_id), copy)
+        return VolumeSnapshot(id_, volume_id)
+
+    def find_volume_snapshot(self, owner):
+        id_ = self._find("vsnaps", owner)
+        return VolumeSnapshot(id_, "") if id_ else None
+
+    def revert_volume(self, volume_id, snapshot_id):
+        shutil.copyfile(self._world.root / f"vsnap-{snapshot_id}", self._world.volume_file(volume_id))
+
+    def delete_volume_snapshot(self, snapshot_id):
+        self._delete("vsnaps", snapshot_id)
+
+    def delete_volume(self, volume_id):
+        if any(s["volume"] == volume_id for s in self._world.read()["vsnaps"].values()):
+            raise ProviderError(f"Volume {volume_id} has snapshots.")
+        self._delete("volumes", volume_id)
+        self._world.volume_file(volume_id).unlink(missing_ok=True)
+
+    def create_port(self, request, owner):
+        id_ = self._make("ports", owner, {"mac": request.mac})
+        return Port(id_, request.mac, request.fixed_addresses, request.network_id)
+
+    def find_port(self, owner):
+        id_ = self._find("ports", owner)
+        return Port(id_, "", (), "") if id_ else None
+
+    def delete_port(self, port_id):
+        self._delete("ports", port_id)
+
+    def create_server(self, request, owner):
+        state = self._world.read()
+        for volume in request.volume_ids:
+            if state["volumes"][volume]["reserved"]:
+                raise ProviderError(f"Volume {volume} is reserved.")
+        id_ = self._make("servers", owner, asdict(request))
+        return Server(id_, request.name, "ACTIVE")
+
+    def find_server(self, owner):
+        id_ = self._find("servers", owner)
+        return Server(id_, "", "ACTIVE") if id_ else None
+
+    def delete_server(self, server_id):
+        self._delete("servers", server_id)
+
+    def console(self, server_id):
+        """It boots only from disks that hold what the source holds, converted exactly once."""
+        server = self._world.read()["servers"][server_id]
+        whole = all(
+            self._world.volume_file(v).read_bytes() == expected(self._world, key)
+            for v, key in zip(server["volume_ids"], SIZES, strict=True)
+        )
+        return "web login: " if whole else "Kernel panic - not syncing: VFS"
+
+
+def expected(world, key):
+    """What a disk must hold after the migration."""
+    data = (world.root / f"source-{key}").read_bytes()
+    return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
+
+
+async def small_convert(disks, _directory, on_message, *, nics):
+    """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
+    import nbd
+
+    from longshore.guests import ConversionReport, OperatingSystem
+
+    world = World(os.environ["SMALL_WORLD"])
+    world.strike("convert", "before")
+    on_message("Converting.")
+    handle = nbd.NBD()
+    handle.connect_uri(disks[0])
+    there = handle.pread(len(MARK), MIB)
+    handle.pwrite(bytes(MARK) if not any(there) else b"converted twice".ljust(512, b"\0"), MIB)
+    handle.flush()
+    handle.shutdown()
+    world.strike("convert", "after")
+    system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
+    return ConversionReport(system, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
+
+
+def small_connect(kind, settings, _secrets):
+    world = World(settings["root"])
+    return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
+
+
+def install():
+    """Put the small clouds in the place of the real ones, in this process."""
+    from longshore.flows import clouds, conversion, undo
+
+    clouds.connect = small_connect
+    conversion.convert = small_convert
+    undo._PAUSE = 0.01
+
+
+if __name__ == "__main__":
+    install()
+    from longshore.flows import engine
+
+    engine.main()

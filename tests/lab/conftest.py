@@ -1,0 +1,229 @@
+"""The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openstack
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+sys.path.insert(0, str(PROJECT / "lab" / "vcenter"))
+sys.path.insert(0, str(PROJECT / "lab" / "guests"))
+
+LONGSHORE = PROJECT / ".venv" / "bin" / "longshore"
+USER = "administrator@vsphere.local"
+
+
+@dataclass(frozen=True)
+class Lab:
+    root: Path
+
+    @property
+    def vcenter_password_file(self):
+        return self.root / "etc" / "vcenter.password"
+
+    @property
+    def vcenter_password(self):
+        return self.vcenter_password_file.read_text().strip()
+
+    @property
+    def tenant_password(self):
+        import yaml
+
+        clouds = yaml.safe_load((self.root / "etc" / "clouds.yaml").read_text())
+        return clouds["clouds"]["lab"]["auth"]["password"]
+
+    @property
+    def vddk(self):
+        return self.root / "run" / "disklib"
+
+    def fingerprint(self):
+        """As a careful user would get it: from the server's own certificate, not over the network."""
+        shown = subprocess.run(
+            ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", self.root / "etc" / "vcenter.crt"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return shown.stdout.partition("=")[2].strip()
+
+
+@pytest.fixture(scope="session")
+def lab():
+    root = os.environ.get("LONGSHORE_LAB")
+    if root is None or not Path(root, "run").is_dir():
+        pytest.fail("these tests run inside the lab: lab/lab run .venv/bin/pytest -m lab")
+    return Lab(Path(root))
+
+
+@pytest.fixture(scope="session")
+def sidedoor(lab):
+    from sidedoor_client import SideDoor
+
+    return SideDoor()
+
+
+@pytest.fixture(scope="session")
+def cloud(lab):
+    """The target as its plain member sees it."""
+    connection = openstack.connect(cloud="lab")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def admin_cloud(lab):
+    connection = openstack.connect(cloud="lab-admin")
+    yield connection
+    connection.close()
+
+
+def target_inventory(cloud):
+    """Everything of the project that a migration could leave behind."""
+    return {
+        "servers": {s.id for s in cloud.compute.servers()},
+        "volumes": {(v.id, v.status) for v in cloud.block_storage.volumes()},
+        "snapshots": {s.id for s in cloud.block_storage.snapshots()},
+        "attachments": {a.id for a in cloud.block_storage.attachments()},
+        "ports": {p.id for p in cloud.network.ports() if not (p.device_owner or "").startswith("network:")},
+    }
+
+
+@pytest.fixture
+def nothing_left(cloud, sidedoor):
+    """Both sides are the same after the test as before it."""
+    before = target_inventory(cloud), sidedoor.fingerprint()
+    yield
+    assert (target_inventory(cloud), sidedoor.fingerprint()) == before
+
+
+@dataclass
+class Cli:
+    """The command, as a user runs it, with a state directory of its own."""
+
+    state: Path
+    environment: dict = field(default_factory=dict)
+
+    def __call__(self, *words, timeout=900, **environment):
+        return subprocess.run(
+            [LONGSHORE, "--state", self.state, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, **self.environment, **environment},
+        )
+
+    def json(self, *words, timeout=900):
+        done = self(*words, "-f", "json", timeout=timeout)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def start(self, *words):
+        return subprocess.Popen(
+            [LONGSHORE, "--state", self.state, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def engine_pid(self):
+        return int((self.state / "engine.pid").read_text())
+
+
+def refused(done, *words):
+    """A refusal as users deserve it: one line, an exit code, no traceback, and it says these words."""
+    assert done.returncode != 0
+    lines = done.stderr.strip().splitlines()
+    assert lines, "it failed without a word"
+    assert "Traceback" not in done.stderr
+    assert lines[-1].startswith("longshore: "), done.stderr
+    for word in words:
+        assert word in lines[-1], f"{word!r} is missing in: {lines[-1]}"
+    return lines[-1]
+
+
+@pytest.fixture
+def cli(tmp_path, lab):
+    """With both lab clouds added."""
+    cli = Cli(tmp_path / "state")
+    add_vcenter = ["provider", "add", "vsphere", "vc", "--host", "vcenter.lab", "--username", USER]
+    add_vcenter += ["--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()]
+    for done in (
+        cli(*add_vcenter, "--vddk-libdir", lab.vddk),
+        cli("provider", "add", "openstack", "cloud", "--os-cloud", "lab"),
+    ):
+        assert done.returncode == 0, done.stderr
+    yield cli
+    end_engine(cli)
+
+
+def end_engine(cli):
+    """An engine that a failed test left running is ended, so that it doesn't disturb the tests after it."""
+    pid_file = cli.state / "engine.pid"
+    if pid_file.exists():
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline")
+        if command.exists() and str(cli.state) in command.read_text():
+            os.kill(pid, 9)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A machine in the lab's vCenter with the writer inside."""
+
+    name: str
+    mac: str
+
+
+@pytest.fixture
+def tiny(sidedoor, lab):
+    """A tiny machine of the test's own, running and writing."""
+    name = f"tiny-{uuid.uuid4().hex[:8]}"
+    mac = f"00:50:56:3f:{uuid.uuid4().hex[:2]}:{uuid.uuid4().hex[:2]}"
+    sidedoor.add_machine("tiny01", name, nics=[{"network": "VM Network", "mac": mac}])
+    power_on(lab, name)
+    wait_for(lambda: last_acknowledged(sidedoor.console(name)) > 3, 120, f"{name} to write")
+    yield Guest(name, mac)
+    sidedoor.remove_machines(name)
+
+
+def power_on(lab, name):
+    """As an operator would in vCenter."""
+    import ssl
+
+    from pyVim.connect import Disconnect, SmartConnect
+    from pyVim.task import WaitForTask
+
+    context = ssl.create_default_context(cafile=lab.root / "etc" / "vcenter.crt")
+    si = SmartConnect(host="vcenter.lab", user=USER, pwd=lab.vcenter_password, sslContext=context)
+    try:
+        content = si.RetrieveContent()
+        from pyVmomi import vim
+
+        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+        machine = next(m for m in view.view if m.name == name)
+        if machine.runtime.powerState != "poweredOn":
+            WaitForTask(machine.PowerOnVM_Task(), si=si)
+    finally:
+        Disconnect(si)
+
+
+def last_acknowledged(console):
+    import console as writer
+
+    return writer.read(console).last_acknowledged
+
+
+def wait_for(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.5)

@@ -1,0 +1,218 @@
+"""Machines that write all the time are moved from the lab's vCenter into its OpenStack, and prove that nothing is lost."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
+
+pytestmark = pytest.mark.lab
+
+READY = "LONGSHORE-WRITER ready"
+TO_TINY = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--skip-conversion"]
+TO_TINY += ["--boot-mark", READY, "--plain"]
+
+
+def state_of(cli, migration):
+    return cli.json("migration", "show", migration)
+
+
+def only_migration(cli):
+    (migration,) = cli.json("migration", "list")
+    return migration["ID"]
+
+
+def kill_engine(cli):
+    """As the kernel's OOM killer would: no chance to tidy up. Its children die with it."""
+    os.kill(cli.engine_pid(), signal.SIGKILL)
+    wait_for(lambda: not children_of_a_dead_engine(cli), 10, "exports and copies to die with their engine")
+
+
+def children_of_a_dead_engine(cli):
+    """Processes that still speak of this state directory."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (directory / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(cli.state) in command and "longshore.flows.engine" not in command and "--state" not in command:
+            found.append(command)
+    return found
+
+
+def assert_moved(sidedoor, cloud, guest, shown):
+    """What the machine's owner would look at: every acknowledged record there, MAC kept, the source off and intact."""
+    import console as writer
+
+    acknowledged = last_acknowledged(sidedoor.console(guest.name))
+    server = cloud.compute.get_server(shown["server_id"])
+    assert server.status == "ACTIVE"
+    (seen,) = writer.read(cloud.compute.get_server_console_output(server.id)["output"]).boots
+    assert seen.verified is not None, "the guest on the target hasn't verified its records"
+    assert seen.verified.bad == 0
+    assert seen.verified.last >= acknowledged > 0
+    assert {nic.mac for nic in seen.nics.values()} == {guest.mac}
+    assert {nic.driver for nic in seen.nics.values()} == {"virtio_net"}
+    assert len(seen.disks) == 2
+    assert {disk.driver for disk in seen.disks} == {"virtio_blk"}
+    assert [p.mac_address for p in cloud.network.ports(device_id=server.id)] == [guest.mac]
+    source = sidedoor.machine(guest.name)
+    assert source["power"] == "poweredOff"
+    assert source["snapshots"] == []
+    return seen
+
+
+def remove_server(cloud, server_id):
+    volumes = [v.id for v in cloud.compute.volume_attachments(server_id)]
+    ports = [p.id for p in cloud.network.ports(device_id=server_id)]
+    cloud.compute.delete_server(server_id)
+    cloud.compute.wait_for_delete(cloud.compute.get_server(server_id), wait=120)
+    for port in ports:
+        cloud.network.delete_port(port, ignore_missing=True)
+    for volume in volumes:
+        wait_for(lambda v=volume: cloud.block_storage.get_volume(v).status == "available", 60, "a volume to be free")
+        cloud.block_storage.delete_volume(volume)
+
+
+@pytest.fixture
+def tidy(cloud):
+    """Servers that a test has moved are removed with all that belongs to them."""
+    before = target_inventory(cloud)
+    yield
+    for server in target_inventory(cloud)["servers"] - before["servers"]:
+        remove_server(cloud, server)
+    wait_for(lambda: target_inventory(cloud) == before, 60, "the target to be as before")
+
+
+def test_a_tiny_machine_is_moved_whole(cli, tiny, sidedoor, cloud, tidy):
+    done = cli("migrate", tiny.name, *TO_TINY, "--wait", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    shown = state_of(cli, only_migration(cli))
+    assert shown["status"] == "done"
+    assert shown["downtime_seconds"] > 0
+    assert shown["result"]["bytes_verified"] > 0
+    assert all(disk["root_digest"] for disk in shown["disks"])
+    assert_moved(sidedoor, cloud, tiny, shown)
+    # the user sees each phase, the disks' progress, and nothing of it is on standard output
+    for word in ("shutting-down", "snapshot", "copying", "checking", "Hard disk 1", "%"):
+        assert word in done.stderr
+    assert {e["State"] for e in cli.json("migration", "ledger", shown["id"])} == {"handed-over", "removed"}
+
+
+def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, cloud, tidy):
+    sidedoor.set_read_speed(tiny.name, 2001, 8)
+    try:
+        done = cli("migrate", tiny.name, *TO_TINY)
+        assert done.returncode == 0, done.stderr
+        migration = only_migration(cli)
+
+        def copied():
+            disks = {d["key"]: d for d in state_of(cli, migration)["disks"]}
+            return ((disks["2001"]["progress"] or {}).get("copied", 0)) > 24 << 20
+
+        wait_for(copied, 180, "the copy to be well on its way")
+        time.sleep(6)  # a checkpoint is written every five seconds
+        kill_engine(cli)
+    finally:
+        sidedoor.clear_trouble()
+    assert state_of(cli, migration)["status"] == "interrupted"
+    done = cli("migration", "resume", migration, "--wait", "--plain")
+    assert done.returncode == 0, done.stderr
+    shown = state_of(cli, migration)
+    assert_moved(sidedoor, cloud, tiny, shown)
+    disks = {d["key"]: d for d in shown["disks"]}
+    assert shown["result"]["bytes_read"] < sum(d["size"] for d in disks.values())
+
+
+def test_cancelled_in_the_copy_everything_is_taken_back(cli, tiny, sidedoor, nothing_left):
+    sidedoor.set_read_speed(tiny.name, 2001, 4)
+    try:
+        assert cli("migrate", tiny.name, *TO_TINY).returncode == 0
+        migration = only_migration(cli)
+        wait_for(lambda: state_of(cli, migration)["phase"] == "copying", 180, "the copy to begin")
+        done = cli("migration", "cancel", migration, "--wait", "--plain")
+    finally:
+        sidedoor.clear_trouble()
+    assert done.returncode == 0, done.stderr
+    assert state_of(cli, migration)["status"] == "cancelled"
+    wait_for(lambda: sidedoor.machine(tiny.name)["power"] == "poweredOn", 60, "the source to be on again")
+
+
+@pytest.fixture(scope="module")
+def web01(sidedoor, lab):
+    """The Debian guest, booted afresh; by the time it is needed it has come up beside the tests before it."""
+    sidedoor.reset_machine("web01")
+    power_on(lab, "web01")
+    yield Guest("web01", "00:50:56:ab:cd:01")
+    sidedoor.reset_machine("web01")
+
+
+def test_debian_killed_in_its_conversion_arrives_whole(web01, cli, sidedoor, cloud, tidy, lab):
+    """The whole path with a real distribution, and a power cut at its most delicate moment."""
+    wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
+    watched = watch_for_passwords(lab)
+    to = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY]
+    done = cli("migrate", "web01", *to, "--storage", "datastore1=ceph")
+    assert done.returncode == 0, done.stderr
+    migration = only_migration(cli)
+    wait_for(lambda: state_of(cli, migration)["phase"] == "converting", 300, "the conversion to begin")
+    wait_for(lambda: "Converting" in events(cli, migration), 180, "virt-v2v to write to the guest")
+    kill_engine(cli)
+    assert state_of(cli, migration)["status"] == "interrupted"
+    done = cli("migration", "resume", migration, "--wait", "--plain", timeout=1500)
+    assert done.returncode == 0, done.stderr
+    assert "going back to the volumes' snapshots" in events(cli, migration)
+
+    shown = state_of(cli, migration)
+    seen = assert_moved(sidedoor, cloud, web01, shown)
+    assert set(seen.nics) == {"ens192"}
+    assert seen.nics["ens192"].addresses == ("10.20.30.41/24",)
+    assert {"/", "/data"} <= set(seen.mounts)
+    assert shown["result"]["conversion"]["system"]["distribution"] == "debian"
+
+    # No password anywhere: not in any process' words or environment meanwhile, nor in anything that was kept
+    assert watched() == []
+    for path in [p for p in cli.state.rglob("*") if p.is_file()]:
+        held = path.read_bytes()
+        for secret in (lab.vcenter_password, lab.tenant_password):
+            assert secret.encode() not in held, path
+    for kept in (done.stderr, done.stdout, str(cli.json("provider", "show", "vc")), events(cli, migration)):
+        assert lab.vcenter_password not in kept
+        assert lab.tenant_password not in kept
+
+
+def events(cli, migration):
+    return "\n".join(e["What"] for e in cli.json("migration", "events", migration))
+
+
+def watch_for_passwords(lab):
+    """Look at every process all the time; the answer, called, ends it and names those that showed a password."""
+    import threading
+
+    secrets = [lab.vcenter_password.encode(), lab.tenant_password.encode()]
+    found, stop = [], threading.Event()
+
+    def look():
+        while not stop.wait(0.1):
+            for directory in Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    try:
+                        held = (directory / name).read_bytes()
+                    except OSError:
+                        continue
+                    if any(secret in held for secret in secrets):
+                        found.append(f"{directory.name}/{name}: {re.sub(rb'[^ -~]', b' ', held)[:60]!r}")
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+
+    def answer():
+        stop.set()
+        thread.join()
+        return found
+
+    return answer

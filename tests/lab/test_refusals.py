@@ -1,0 +1,119 @@
+"""What can't be done is said in one sentence, and leaves nothing behind on either side."""
+
+import pytest
+from conftest import USER, refused, wait_for
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("nothing_left")]
+
+TO = ["--from", "vc", "--to", "cloud"]
+MAPPED = [*TO, "--network", "VM Network=private"]
+
+
+def add_vcenter(cli, lab, name="other", **changes):
+    options = {
+        "--host": "vcenter.lab",
+        "--username": USER,
+        "--password-file": lab.vcenter_password_file,
+        "--fingerprint": lab.fingerprint(),
+    } | {f"--{key.replace('_', '-')}": value for key, value in changes.items()}
+    words = [word for key, value in options.items() if value is not None for word in (key, value)]
+    return cli("provider", "add", "vsphere", name, *words)
+
+
+def assert_not_added(cli, name="other"):
+    assert name not in [p["Name"] for p in cli.json("provider", "list")]
+
+
+def test_a_wrong_vcenter_password(cli, lab, tmp_path):
+    wrong = tmp_path / "password"
+    wrong.write_text("certainly-not-it\n")
+    said = refused(add_vcenter(cli, lab, password_file=wrong), USER)
+    assert "certainly-not-it" not in said
+    assert_not_added(cli)
+
+
+def test_a_wrong_fingerprint(cli, lab):
+    refused(add_vcenter(cli, lab, fingerprint=":".join(["AB"] * 32)), "fingerprint", lab.fingerprint())
+    assert_not_added(cli)
+
+
+def test_without_a_fingerprint_it_is_shown_and_has_to_be_confirmed(cli, lab):
+    refused(add_vcenter(cli, lab, fingerprint=None), f"--fingerprint {lab.fingerprint()}")
+    assert_not_added(cli)
+
+
+def test_a_vcenter_that_is_not_there(cli, lab):
+    refused(add_vcenter(cli, lab, host="127.0.0.3"), "127.0.0.3:443 refuses connections")
+    assert_not_added(cli)
+
+
+def test_a_password_file_that_is_not_there(cli, lab):
+    refused(add_vcenter(cli, lab, password_file="/nonexistent"), "/nonexistent")
+    assert_not_added(cli)
+
+
+def test_a_cloud_that_is_not_in_clouds_yaml(cli):
+    refused(cli("provider", "add", "openstack", "other", "--os-cloud", "nowhere"), "nowhere", "clouds.yaml")
+    assert_not_added(cli)
+
+
+def test_an_unknown_machine(cli):
+    refused(cli("migrate", "nobody", *MAPPED, "--wait"), "nobody")
+
+
+def test_an_unknown_provider(cli):
+    refused(cli("migrate", "tiny01", "--from", "nowhere", "--to", "cloud", "--wait"), "nowhere")
+
+
+def test_an_unmapped_network(cli):
+    refused(cli("migrate", "tiny01", *TO, "--wait"), "VM Network", '--network "VM Network=TARGET"')
+
+
+def test_a_network_the_target_does_not_have(cli):
+    refused(cli("migrate", "tiny01", *TO, "--network", "VM Network=nowhere", "--wait"), "nowhere", "private")
+
+
+def test_a_flavor_and_a_volume_type_the_target_does_not_have(cli):
+    done = cli("migrate", "tiny01", *MAPPED, "--flavor", "huge", "--storage", "datastore1=gold", "--wait")
+    refused(done, "huge", "gold")
+
+
+def test_too_small_a_quota(cli, admin_cloud, cloud):
+    project = cloud.current_project_id
+    admin_cloud.block_storage.update_quota_set(project, volumes=1)
+    try:
+        refused(cli("migrate", "tiny01", *MAPPED, "--wait"), "quota", "volume(s)", "tiny01 needs 2")
+    finally:
+        admin_cloud.block_storage.update_quota_set(project, volumes=50)
+
+
+def test_a_quota_that_shrinks_meanwhile_is_told_in_the_clouds_words(cli, tiny, sidedoor, admin_cloud, cloud):
+    """What preflight can't know: the machine must be back as it was."""
+    project = cloud.current_project_id
+    sidedoor.set_read_speed(tiny.name, 2001, 16)
+    try:
+        assert cli("migrate", tiny.name, *MAPPED).returncode == 0
+        (migration,) = cli.json("migration", "list")
+        wait_for(lambda: show(cli, migration)["phase"] == "copying", 180, "the copy to begin")
+        admin_cloud.block_storage.update_quota_set(project, snapshots=0)
+        sidedoor.clear_trouble()
+        refused(cli("migration", "wait", migration["ID"], "--plain"), "snapshots")
+    finally:
+        sidedoor.clear_trouble()
+        admin_cloud.block_storage.update_quota_set(project, snapshots=50)
+    assert show(cli, migration)["status"] == "failed"
+    wait_for(lambda: sidedoor.machine(tiny.name)["power"] == "poweredOn", 60, "the source to be on again")
+
+
+def test_a_guest_that_does_not_shut_down_keeps_running(cli, tiny, sidedoor):
+    sidedoor.ignore_shutdown(tiny.name)
+    try:
+        done = cli("migrate", tiny.name, *MAPPED, "--skip-conversion", "--shutdown-timeout", "5", "--wait")
+    finally:
+        sidedoor.ignore_shutdown(tiny.name, False)
+    refused(done, "didn't shut down within 5 s", "--force-power-off")
+    assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
+
+
+def show(cli, migration):
+    return cli.json("migration", "show", migration["ID"])
