@@ -1,0 +1,87 @@
+"""Finding one machine among many by reference, name or path."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+from pyVmomi import vim, vmodl
+
+from longshore.errors import Conflict, NotFound
+from longshore.providers.vsphere import inventory
+from longshore.providers.vsphere.machines import MACHINE_PATHS
+
+MACHINES = {  # reference: (name, folder)
+    "vm-1": ("web01", "group-v4"),
+    "vm-2": ("web01", "group-v5"),
+    "vm-3": ("db01", "group-v5"),
+    "vm-4": ("db01/old", "group-v5"),
+    "vm-5": ("vm-3", "group-v4"),
+    "vm-6": ("vm-77", "group-v4"),
+    "vm-7": ("loose", "group-v3"),
+}
+PLACES = [
+    (vim.Folder("group-d1"), {"name": "Datacenters", "parent": None}),
+    (vim.Datacenter("datacenter-2"), {"name": "DC0", "parent": vim.Folder("group-d1")}),
+    (vim.Folder("group-v3"), {"name": "vm", "parent": vim.Datacenter("datacenter-2")}),
+    (vim.Folder("group-v4"), {"name": "Prod", "parent": vim.Folder("group-v3")}),
+    (vim.Folder("group-v5"), {"name": "Test", "parent": vim.Folder("group-v4")}),
+]
+
+
+@pytest.fixture
+def session(monkeypatch):
+    def sweep(session, kinds, page):
+        if vim.VirtualMachine not in kinds:
+            yield from PLACES
+            return
+        for ref, (name, folder) in MACHINES.items():
+            escaped = name.replace("/", "%2f")
+            found = {"name": escaped, "parent": vim.Folder(folder), "parentVApp": None}
+            yield vim.VirtualMachine(ref), dict.fromkeys(kinds[vim.VirtualMachine]) | found
+
+    def read(session, ref, paths):
+        if ref._moId not in MACHINES:
+            raise vmodl.fault.ManagedObjectNotFound(obj=ref)
+        name, folder = MACHINES[ref._moId]
+        return dict.fromkeys(MACHINE_PATHS) | {"name": name.replace("/", "%2f"), "parent": vim.Folder(folder)}
+
+    monkeypatch.setattr(inventory, "sweep", sweep)
+    monkeypatch.setattr(inventory, "read", read)
+    settings = SimpleNamespace(username="user@test")
+    return SimpleNamespace(
+        label="vc", settings=settings, doing=lambda what: nullcontext(), object=lambda kind, ref: kind(ref)
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "ref"),
+    [
+        ("vm-1", "vm-1"),
+        ("vm-3", "vm-3"),  # a reference first, though another machine is called so
+        ("vm-77", "vm-6"),  # no such reference: then it is a name
+        ("db01", "vm-3"),
+        ("db01/old", "vm-4"),  # a slash in a name
+        ("Prod/web01", "vm-1"),
+        ("Prod/Test/web01", "vm-2"),
+        ("DC0/Prod/Test/web01", "vm-2"),
+        ("/DC0/vm/Prod/Test/web01", "vm-2"),
+        ("DC0/loose", "vm-7"),
+        ("loose", "vm-7"),
+    ],
+)
+def test_found(session, asked, ref):
+    assert inventory.find(session, asked).ref == ref
+
+
+def test_a_name_of_several_machines(session):
+    with pytest.raises(Conflict, match=r"2 machines 'web01': DC0/Prod/Test/web01 \(vm-2\), DC0/Prod/web01 \(vm-1\)"):
+        inventory.find(session, "web01")
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"), [("WEB01", "'web01'"), ("bd01", "'db01'"), ("Test/web01", ""), ("vm-99x", "")]
+)
+def test_not_found(session, asked, hint):
+    with pytest.raises(NotFound) as caught:
+        inventory.find(session, asked)
+    assert hint in caught.value.advice
