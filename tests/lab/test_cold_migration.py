@@ -1,4 +1,4 @@
-"""Machines that write all the time are moved from the lab's vCenter into its OpenStack, and prove that nothing is lost."""
+"""Machines that write all the time move from the lab's vCenter into its OpenStack, and prove that nothing is lost."""
 
 import os
 import re
