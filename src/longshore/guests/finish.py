@@ -24,7 +24,10 @@ GRUB_SNIPPET = "/etc/default/grub.d/90-longshore-console.cfg"
 GRUB_MENU = "/boot/grub/grub.cfg"
 SERIAL_CONSOLE = "console=tty0 console=ttyS0,115200n8"
 FIRST_BOOT = "/usr/lib/virt-sysprep"
+FIRST_BOOT_SCRIPTS = f"{FIRST_BOOT}/scripts"
 FIRST_BOOT_UNIT = "guestfs-firstboot.service"
+AGENT_SCRIPTS = {"wait-online", "setenforce-0", "install-qga", "setenforce-restore", "start-qga"}
+_FIRST_BOOT_NAME = re.compile(r"^(\d+-)+")  # scripts are called 5000-0003-install-qga
 
 
 def finish(guest: Guest, nics: Sequence[NicName]) -> list[str]:
@@ -106,22 +109,22 @@ def _roots(menu: str) -> set[str]:
 
 
 def drop_online_first_boot(guest: Guest) -> list[str]:
-    """Take away virt-v2v's first-boot scripts that install packages from the network.
+    """Take away virt-v2v's first-boot scripts, which install the QEMU guest agent from the network.
 
-    They stop the first boot for a minute when there is none, and change a guest whose owner didn't ask for it.
+    They hold up the first boot by up to a minute when there is none, and change a guest whose owner didn't ask for it.
+    Other first-boot scripts, and then the service that runs them, stay.
     """
     files = guest.files
-    scripts = f"{FIRST_BOOT}/scripts"
-    if not files.is_dir(scripts):
+    if not files.is_dir(FIRST_BOOT_SCRIPTS):
         return []
-    dropped = []
-    for name in files.ls(scripts):
-        text = files.read_file(f"{scripts}/{name}").decode(errors="replace")
-        if "qemu-guest-agent" in text:
-            files.rm(f"{scripts}/{name}")
-            dropped.append(f"virt-v2v's first-boot script {name} was taken away: it would install packages online.")
-    if dropped and not files.ls(scripts):
-        for path in guest.run(f"find /etc/systemd /lib/systemd -name {FIRST_BOOT_UNIT}").split():
+    names = files.ls(FIRST_BOOT_SCRIPTS)
+    ours = [name for name in names if _FIRST_BOOT_NAME.sub("", name) in AGENT_SCRIPTS]
+    if not any(name.endswith("install-qga") for name in ours):
+        return []
+    for name in ours:
+        files.rm(f"{FIRST_BOOT_SCRIPTS}/{name}")
+    if len(ours) == len(names):
+        for path in guest.run(f"find /etc/systemd /lib/systemd/ -name {FIRST_BOOT_UNIT}").split():
             files.rm_f(path)
         files.rm_rf(FIRST_BOOT)
-    return dropped
+    return ["virt-v2v's first-boot installation of the QEMU guest agent was taken away: it needs the network."]

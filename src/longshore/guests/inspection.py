@@ -27,12 +27,16 @@ def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
 
 
 def _describe(handle: guestfs.GuestFS, root: str) -> OperatingSystem:
+    distribution = handle.inspect_get_distro(root)
+    product = handle.inspect_get_product_name(root)
+    if not any(letter.isalpha() for letter in product):  # of Debian it is the bare content of /etc/debian_version
+        product = f"{distribution.capitalize()} {product}"
     return OperatingSystem(
         root=root,
         family=handle.inspect_get_type(root),
-        distribution=handle.inspect_get_distro(root),
+        distribution=distribution,
         version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
-        product=handle.inspect_get_product_name(root),
+        product=product,
         architecture=handle.inspect_get_arch(root),
         package_format=handle.inspect_get_package_format(root),
         host_name=handle.inspect_get_hostname(root),
