@@ -1,17 +1,22 @@
 """The command `longshore`: cliff finds the commands by their entry points (pyproject.toml, group longshore.cli)."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cliff.app import App
 from cliff.commandmanager import CommandManager
 
-from longshore.client import Client
 from longshore.errors import LongshoreError
-from longshore.store import StateDirectory
+
+if TYPE_CHECKING:
+    from longshore.client import Client
+
+
+_LIBRARIES = ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "stevedore", "asyncio")
 
 
 class LongshoreApp(App):  # type: ignore[misc]
@@ -36,12 +41,22 @@ class LongshoreApp(App):  # type: ignore[misc]
         return parser
 
     @property
-    def client(self) -> Client:
-        """Opened at first use: commands that need no state make none."""
+    def client(self) -> "Client":
+        """Opened at first use: commands that need no state make none, and needn't wait for the service's imports."""
         if self._client is None:
+            from longshore.client import Client
+            from longshore.store import StateDirectory
+
             named: str | None = self.options.state
             self._client = Client(StateDirectory(Path(named).absolute()) if named else StateDirectory.default())
         return self._client
+
+    def configure_logging(self) -> None:
+        """What libraries have to say is for --debug: a user's terminal shows Longshore's own words."""
+        super().configure_logging()
+        if not self.options.debug:
+            for library in _LIBRARIES:
+                logging.getLogger(library).setLevel(logging.WARNING)
 
     def clean_up(self, cmd: Any, result: int, err: BaseException | None) -> None:
         """cliff has said what went wrong in one line; when that wasn't foreseen, say so too."""

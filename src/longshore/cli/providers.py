@@ -136,7 +136,7 @@ def _with_name(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _shown(check: ProviderCheck) -> tuple[Any, Any]:
-    fields = {"name": check.provider.name, "kind": check.provider.kind} | check.found
+    fields = {"provider": check.provider.name, "type": check.provider.kind} | check.found
     return tuple(fields), tuple(fields.values())
 
 

@@ -35,8 +35,10 @@ def wait_until_up(console: Callable[[], str], *, mark: str | None, timeout: floa
             raise BootError(f'The guest doesn\'t boot on the target: its console says "{dead.group(0)}".')
         if time.monotonic() >= end:
             said = f'Its console ends with: "{text.strip()[-_TAIL:]}".' if text.strip() else "Its console is empty."
+            awaited = mark or "a login prompt"
             raise BootError(
-                f"The server runs but didn't show {mark or 'a login prompt'} on its console within {timeout:.0f} s. {said}",
-                advice="If it is fine all the same, say what its console shows: --boot-mark. Or allow more time: --boot-timeout.",
+                f"The server runs but didn't show {awaited} on its console within {timeout:.0f} s. {said}",
+                advice="If it is fine all the same, say what its console shows (--boot-mark) or allow more time "
+                "(--boot-timeout).",
             )
         time.sleep(_POLL)

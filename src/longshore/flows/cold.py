@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from longshore.errors import Conflict, InvalidInput, LongshoreError
+from longshore.errors import Conflict, LongshoreError
 from longshore.flows.bootcheck import wait_until_up
 from longshore.flows.conversion import converter
 from longshore.flows.copying import Copied, copier
@@ -19,11 +19,11 @@ from longshore.flows.facts import gather
 from longshore.flows.journey import Journey
 from longshore.flows.steps import step
 from longshore.flows.undo import undo
-from longshore.model.concern import Concern, Severity
+from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import Conversion
 from longshore.model.target import Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
-from longshore.planning import Landing, land
+from longshore.planning import Landing, blocked, land
 from longshore.store import EntryState, Kind, Status
 
 STILL_SHUTTING_DOWN = 180.0  # seconds a guest may be on its way down before a roll-back takes it that it stays up
@@ -368,10 +368,3 @@ class ColdMigration:
         for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
             raise error
         return outcomes
-
-
-def blocked(concerns: list[Concern]) -> InvalidInput:
-    """All blockers in one error, each a sentence."""
-    blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
-    code = blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed"
-    return InvalidInput(" ".join(str(c) for c in blockers), code=code)

@@ -177,7 +177,7 @@ def _give_up(store: Store, migration_id: str, reason: str) -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for noisy in ("httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
+    for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.umask(0o077)
     run(StateDirectory(Path(sys.argv[1])))
