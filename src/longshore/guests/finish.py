@@ -67,7 +67,7 @@ def _configured_names(guest: Guest) -> set[str]:
             if not guest.files.is_file(path) or guest.files.filesize(path) > 1 << 20:
                 continue
             text = guest.files.read_file(path).decode(errors="replace")
-            words.update(re.findall(r"[\w.:]+", re.sub(r"(?m)^\s*#.*$", "", text)))
+            words.update(re.findall(r"\w+", re.sub(r"(?m)^\s*#.*$", "", text)))
             words.add(name.rpartition("/")[2].removeprefix("ifcfg-"))
     return words
 

@@ -1,0 +1,206 @@
+"""What is done to a Linux guest after virt-v2v, in the real appliance on small made-up systems."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import guestfs
+import pytest
+
+from longshore.errors import ConversionError
+from longshore.guests import NicName
+from longshore.guests.appliance import BACKEND, Guest
+from longshore.guests.finish import (
+    FIRST_BOOT_SCRIPTS,
+    GRUB_DEFAULTS,
+    GRUB_MENU,
+    GRUB_SNIPPET,
+    LINK_DIRECTORY,
+    drop_online_first_boot,
+    enable_serial_console,
+    finish,
+    keep_nic_names,
+)
+from longshore.guests.inspection import inspect
+from longshore.guests.report import OperatingSystem
+
+SHELL = Path("/bin/busybox")  # the static one: the made-up systems have no libraries
+UPDATE_GRUB = """#!/bin/sh
+GRUB_CMDLINE_LINUX=quiet
+[ ! -e /etc/default/grub.d/90-longshore-console.cfg ] || . /etc/default/grub.d/90-longshore-console.cfg
+echo "linux /vmlinuz root=$(cat /root-device) $GRUB_CMDLINE_LINUX" > /boot/grub/grub.cfg
+"""
+SYSTEM = OperatingSystem(
+    "/dev/sda", "linux", "debian", "12.5", "Debian 12.5", "x86_64", "deb", "made-up", {"/": "/dev/sda"}
+)
+NICS = [NicName("00:50:56:00:00:01", "ens192"), NicName("00:50:56:00:00:02", "ens224")]
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory) -> Iterator[guestfs.GuestFS]:
+    for name, value in BACKEND.items():
+        os.environ.setdefault(name, value)
+    disk = tmp_path_factory.mktemp("disk") / "disk.raw"
+    with disk.open("wb") as file:
+        file.truncate(64 << 20)
+    handle = guestfs.GuestFS(python_return_dict=True)
+    handle.add_drive_opts(str(disk), format="raw")
+    handle.launch()
+    yield handle
+    handle.close()
+
+
+@pytest.fixture
+def guest(appliance) -> Iterator[Guest]:
+    """An empty file system with systemd's directories; each test adds what it is about."""
+    appliance.mkfs("ext4", "/dev/sda")
+    appliance.mount("/dev/sda", "/")
+    for directory in ("/usr/lib/systemd/network", "/etc/network", "/dev", "/proc", "/sys", "/bin", "/usr/sbin", "/tmp"):
+        appliance.mkdir_p(directory)
+    yield Guest(appliance, SYSTEM)
+    appliance.umount_all()
+
+
+@contextmanager
+def shell_in(guest: Guest) -> Iterator[None]:
+    guest.files.upload(str(SHELL), "/bin/busybox")
+    guest.files.chmod(0o755, "/bin/busybox")
+    for name in ("sh", "cat", "echo", "find"):
+        guest.files.ln_s("busybox", f"/bin/{name}")
+    yield
+
+
+def links(guest: Guest) -> dict[str, str]:
+    if not guest.files.is_dir(LINK_DIRECTORY):
+        return {}
+    names = guest.files.ls(LINK_DIRECTORY)
+    return {name: guest.files.read_file(f"{LINK_DIRECTORY}/{name}").decode() for name in names}
+
+
+def test_only_names_the_guest_configures_are_kept(guest):
+    guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n# iface ens224 inet dhcp\n")
+    changes = keep_nic_names(guest, NICS)
+    assert links(guest) == {
+        "10-longshore-ens192.link": "[Match]\nMACAddress=00:50:56:00:00:01\n\n[Link]\nName=ens192\n"
+    }
+    assert len(changes) == 1
+    assert "00:50:56:00:00:01 keeps its name ens192" in changes[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/etc/netplan/50-cloud-init.yaml", b"network:\n  ethernets:\n    ens224: {dhcp4: true}\n"),
+        ("/etc/sysconfig/network-scripts/ifcfg-ens224", b"BOOTPROTO=dhcp\n"),
+        ("/etc/NetworkManager/system-connections/lan.nmconnection", b"[connection]\ninterface-name=ens224\n"),
+        ("/etc/systemd/network/lan.network", b"[Match]\nName=ens224\n"),
+        ("/etc/network/interfaces.d/lan", b"auto ens224:1\niface ens224 inet manual\n"),
+    ],
+)
+def test_every_way_of_configuring_an_interface_is_understood(guest, path, content):
+    guest.files.mkdir_p(path.rpartition("/")[0])
+    guest.files.write(path, content)
+    keep_nic_names(guest, NICS)
+    assert [name for name in links(guest) if name.startswith("10-")] == ["10-longshore-ens224.link"]
+
+
+def test_a_guest_without_systemd_keeps_its_hands_clean(guest):
+    guest.files.rm_rf("/usr/lib/systemd")
+    guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
+    assert keep_nic_names(guest, NICS) == []
+    assert links(guest) == {}
+
+
+def grub(guest: Guest, root_now: str) -> bytes:
+    guest.files.mkdir_p("/etc/default")
+    guest.files.mkdir_p("/boot/grub")
+    guest.files.write(GRUB_DEFAULTS, b"GRUB_TIMEOUT=0\n")
+    menu = b"linux /vmlinuz root=UUID=1234 quiet\n"
+    guest.files.write(GRUB_MENU, menu)
+    guest.files.write("/root-device", root_now.encode())
+    guest.files.write("/usr/sbin/update-grub", UPDATE_GRUB.encode())
+    guest.files.chmod(0o755, "/usr/sbin/update-grub")
+    return menu
+
+
+def test_the_serial_console_is_added_once(guest):
+    with shell_in(guest):
+        grub(guest, "UUID=1234")
+        assert len(enable_serial_console(guest)) == 1
+        assert b"root=UUID=1234 quiet console=tty0 console=ttyS0,115200n8" in guest.files.read_file(GRUB_MENU)
+        assert enable_serial_console(guest) == []
+
+
+def test_a_menu_with_another_root_is_put_back(guest):
+    with shell_in(guest):
+        menu = grub(guest, "/dev/sda1")
+        assert enable_serial_console(guest) == []
+        assert guest.files.read_file(GRUB_MENU) == menu
+        assert not guest.files.exists(GRUB_SNIPPET)
+
+
+def test_a_failing_update_leaves_the_menu_alone(guest):
+    menu = grub(guest, "UUID=1234")  # and no shell in the guest to run it
+    assert enable_serial_console(guest) == []
+    assert guest.files.read_file(GRUB_MENU) == menu
+    assert not guest.files.exists(GRUB_SNIPPET)
+
+
+def first_boot(guest: Guest, *scripts: str) -> None:
+    guest.files.mkdir_p(FIRST_BOOT_SCRIPTS)
+    guest.files.mkdir_p("/etc/systemd/system/multi-user.target.wants")
+    guest.files.mkdir_p("/usr/lib/systemd/system")
+    guest.files.ln_s("usr/lib", "/lib")
+    guest.files.touch("/usr/lib/systemd/system/guestfs-firstboot.service")
+    guest.files.touch("/etc/systemd/system/multi-user.target.wants/guestfs-firstboot.service")
+    for script in scripts:
+        guest.files.touch(f"{FIRST_BOOT_SCRIPTS}/{script}")
+
+
+AGENT = ("5000-0001-wait-online", "5000-0003-install-qga", "5000-0005-start-qga")
+
+
+def test_the_online_installation_goes_with_its_service(guest):
+    with shell_in(guest):
+        first_boot(guest, *AGENT)
+        assert len(drop_online_first_boot(guest)) == 1
+    assert not guest.files.exists(FIRST_BOOT_SCRIPTS)
+    assert not guest.files.exists("/usr/lib/systemd/system/guestfs-firstboot.service")
+    assert guest.files.ls("/etc/systemd/system/multi-user.target.wants") == []
+
+
+def test_first_boot_scripts_of_others_stay(guest):
+    first_boot(guest, *AGENT, "5000-0006-users-own")
+    assert len(drop_online_first_boot(guest)) == 1
+    assert guest.files.ls(FIRST_BOOT_SCRIPTS) == ["5000-0006-users-own"]
+    assert guest.files.exists("/usr/lib/systemd/system/guestfs-firstboot.service")
+    assert drop_online_first_boot(guest) == []
+
+
+def test_other_systems_are_left_alone(guest):
+    guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
+    windows = OperatingSystem("/dev/sda2", "windows", "windows", "10.0", "Windows", "x86_64", "unknown", "w", {})
+    assert finish(Guest(guest.files, windows), NICS) == []
+    assert links(guest) == {}
+
+
+def test_disks_without_a_system_are_refused(guest):
+    guest.files.umount_all()
+    with pytest.raises(ConversionError, match="No operating system was found"):
+        inspect(guest.files)
+
+
+def test_a_system_is_described(guest):
+    files = guest.files
+    for directory in ("/etc", "/boot", "/var", "/bin"):
+        files.mkdir_p(directory)
+    files.write("/etc/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
+    files.write("/etc/debian_version", b"12.5\n")
+    files.write("/etc/hostname", b"made-up\n")
+    files.write("/etc/fstab", b"/dev/sda / ext4 defaults 0 1\n")
+    files.umount_all()
+    system = inspect(files)
+    assert (system.family, system.distribution, system.version) == ("linux", "debian", "12.5")
+    assert (system.product, system.package_format, system.host_name) == ("Debian 12.5", "deb", "made-up")
+    assert system.mounts["/"] == "/dev/sda"

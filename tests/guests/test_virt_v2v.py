@@ -1,0 +1,148 @@
+"""How virt-v2v's words become messages and errors: programs in its place say what it says when things are missing."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import pytest
+
+from longshore.blocks.exports import serve_nbdkit
+from longshore.errors import ConversionError
+from longshore.guests import convert
+from longshore.guests.virt_v2v import domain_xml, run_virt_v2v
+
+
+@pytest.fixture
+def virt_v2v(tmp_path, monkeypatch):
+    """Puts a shell script in virt-v2v-in-place's place; $OUT is the descriptor for its JSON lines."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    def install(script: str) -> None:
+        program = programs / "virt-v2v-in-place"
+        find = "for a; do case $a in --machine-readable=fd:*) OUT=${a##*:};; esac; done\n"
+        program.write_text("#!/bin/bash\n" + find + 'say() { printf "%s\\n" "$1" >&$OUT; }\n' + script)
+        program.chmod(0o755)
+
+    return install
+
+
+def line(kind: str, text: str) -> str:
+    return f"say '{json.dumps({'message': text, 'timestamp': '2026-01-01T00:00:00Z', 'type': kind})}'\n"
+
+
+def test_disks_keep_their_order_in_the_description():
+    domain = xml.fromstring(domain_xml([31001, 31002]))
+    disks = domain.findall("devices/disk")
+    assert [disk.find("source/host").get("port") for disk in disks] == ["31001", "31002"]
+    assert {disk.find("source/host").get("name") for disk in disks} == {"localhost"}
+    assert [disk.find("target").get("dev") for disk in disks] == ["sda", "sdb"]
+    many = xml.fromstring(domain_xml(range(1, 61))).findall("devices/disk/target")
+    assert [many[i].get("dev") for i in (25, 26, 51, 52)] == ["sdz", "sdaa", "sdaz", "sdba"]
+
+
+def test_messages_and_warnings_are_passed_on(virt_v2v, tmp_path):
+    virt_v2v(line("message", "Opening the source") + line("warning", "look\nhere") + "echo loud words >&2\n")
+    heard = []
+    said = run_virt_v2v([1], tmp_path, heard.append)
+    assert (said.messages, said.warnings) == (("Opening the source",), ("look here",))
+    assert heard == ["Opening the source", "Warning: look here"]
+    assert (tmp_path / "virt-v2v.log").read_text() == "loud words\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "said", "advice"),
+    [
+        (line("error", "No root device found in this operating system image.") + "exit 1", "No root device", "log is"),
+        (
+            line("error", "One of rhsrvany.exe or pvvxsvc.exe is missing in /usr/share/virt-tools.") + "exit 1",
+            "a program it needs at its first boot is missing",
+            "VIRT_TOOLS_DATA_DIR",
+        ),
+        (
+            line("warning", "there are no virtio drivers available for this version of Windows (10.0 x86_64 Server)."),
+            "its new drivers are missing",
+            "VIRTIO_WIN",
+        ),
+        ("kill -9 $$", "status -9 and gave no reason", "log is"),
+    ],
+)
+def test_failures_are_said_plainly(virt_v2v, tmp_path, script, said, advice):
+    virt_v2v(script)
+    with pytest.raises(ConversionError, match=said) as caught:
+        run_virt_v2v([1], tmp_path, lambda _: None)
+    assert advice in caught.value.advice
+
+
+def test_a_missing_converter_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConversionError, match="virt-v2v-in-place isn't installed"):
+        run_virt_v2v([1], tmp_path, lambda _: None)
+
+
+STUCK = line("message", "Converting") + "sleep 613 & echo $$ $! > $STUCK_PIDS; wait\n"
+
+
+def gone(pids: list[str], seconds: float = 10) -> bool:
+    """Whether these processes end in time; a zombie that nobody has reaped yet has ended."""
+
+    def ended(pid: str) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
+    deadline = time.monotonic() + seconds
+    while not all(ended(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return all(ended(pid) for pid in pids)
+
+
+def test_cancelling_ends_all_of_it_at_once(virt_v2v, tmp_path, monkeypatch):
+    virt_v2v(STUCK)
+    monkeypatch.setenv("STUCK_PIDS", str(tmp_path / "pids"))
+
+    async def cancelled_while_converting(uri: str) -> None:
+        converting = asyncio.Event()
+        task = asyncio.create_task(convert([uri], tmp_path / "report", lambda _: converting.set()))
+        await asyncio.wait_for(converting.wait(), 30)
+        while not (tmp_path / "pids").exists():
+            await asyncio.sleep(0.05)
+        task.cancel()
+        await task
+
+    with serve_nbdkit("memory", {"size": "1M"}, read_only=False) as export:
+        started = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(cancelled_while_converting(export.uri))
+        assert time.monotonic() - started < 15
+    assert gone((tmp_path / "pids").read_text().split())
+
+
+CONVERTER = """
+import asyncio, sys
+from pathlib import Path
+from longshore.guests import convert
+asyncio.run(convert([sys.argv[1]], Path(sys.argv[2]), print))
+"""
+
+
+def test_nothing_survives_the_death_of_who_asked(virt_v2v, tmp_path, monkeypatch):
+    virt_v2v(STUCK)
+    monkeypatch.setenv("STUCK_PIDS", str(tmp_path / "pids"))
+    with serve_nbdkit("memory", {"size": "1M"}, read_only=False) as export:
+        asker = subprocess.Popen([sys.executable, "-c", CONVERTER, export.uri, tmp_path / "report"])
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "pids").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        asker.send_signal(signal.SIGKILL)
+        asker.wait()
+        converter = (tmp_path / "pids").read_text().split()[0]
+        assert gone([converter])
