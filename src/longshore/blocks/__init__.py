@@ -1,7 +1,20 @@
 """Moves blocks between NBD exports: serve them, copy them, prove them. Knows nothing of clouds."""
 
-from longshore.blocks.process import run_copy
+from typing import TYPE_CHECKING, Any
+
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.model.request import Verify
 
+if TYPE_CHECKING:
+    from longshore.blocks.process import run_copy
+
 __all__ = ["CopyRequest", "CopyResult", "Phase", "Progress", "Verify", "run_copy"]
+
+
+def __getattr__(name: str) -> Any:
+    # The copy's own process passes here too, and must not spend its first 50 ms on importing asyncio
+    if name == "run_copy":
+        from longshore.blocks.process import run_copy
+
+        return run_copy
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

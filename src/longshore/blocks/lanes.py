@@ -13,10 +13,10 @@ import itertools
 import math
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from enum import Enum, auto
 from typing import TypeVar
@@ -58,7 +58,7 @@ _VERBS = {
 class Operation:
     """A request, and whom to tell when it has been answered. One that fails for good shows in `Lanes.failure`."""
 
-    __slots__ = ("attempts", "buffer", "done", "extents", "failing_since", "kind", "length", "offset", "started")
+    __slots__ = ("attempts", "buffer", "done", "extents", "failing_since", "kind", "length", "offset")
 
     def __init__(
         self,
@@ -76,7 +76,6 @@ class Operation:
         self.extents: list[int] = []  # answer of STATUS: length, flags, length, flags, …
         self.attempts = 0
         self.failing_since = 0.0
-        self.started = 0.0
 
 
 class Loop:
@@ -92,10 +91,8 @@ class Loop:
         self.finished: deque[Callable[[], None]] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake_fd, select.POLLIN)
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="longshore-copy")
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
         os.close(self._wake_fd)
 
     def call_soon(self, call: Callable[[], None]) -> None:
@@ -106,14 +103,20 @@ class Loop:
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), call))
 
-    def in_thread(self, work: Callable[[], Result], done: Callable[[Future[Result]], None]) -> None:
-        """Run `work` on a thread, then `done` in the loop."""
+    def in_thread(self, work: Callable[[], Result], done: Callable[[Result | BaseException], None]) -> None:
+        """Run `work` on a thread, then `done` in the loop, with what it returned or raised."""
 
-        def hand_back(future: Future[Result]) -> None:
-            with suppress(OSError):  # the loop is closed: nobody wants it any more
-                self.call_soon(lambda: done(future))
+        def run() -> None:
+            outcome: Result | BaseException
+            try:
+                outcome = work()
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits for it
+                outcome = error
+            with suppress(OSError):  # the loop is closed: nobody waits any more
+                self.call_soon(lambda: done(outcome))
 
-        self._threads.submit(work).add_done_callback(hand_back)
+        # Not from a pool: there are few of them, and one stuck in connect() must not keep the process from ending
+        threading.Thread(target=run, daemon=True).start()
 
     def add(self, lane: "_Lane") -> None:
         self._lanes[lane.fd] = lane
@@ -169,7 +172,7 @@ class _Lane:
         self.in_flight = 0
         self.broken = False
         self.leaving = False  # gets no new operations; closed when the last one has been answered
-        self.lost = lambda: lost(self)
+        self.lost: Callable[[], None] = lambda: lost(self)
 
 
 class Lanes:
@@ -188,7 +191,6 @@ class Lanes:
         self._failing_since = 0.0  # no connection at all since then
         self._pause = FIRST_PAUSE
         self.in_flight = 0
-        self.latency = 0.0  # seconds a read takes, smoothed
         self.failure: CopyError | None = None
         self.on_loss: Callable[[], None] = lambda: None  # called when a connection broke
         handle = connect(uri, extents=True)
@@ -250,7 +252,6 @@ class Lanes:
             return 1
 
         handle = lane.handle
-        operation.started = time.perf_counter()
         try:
             match operation.kind:
                 case Kind.READ:
@@ -282,8 +283,6 @@ class Lanes:
             return
         if lane.leaving and lane.in_flight == 0:
             self._retire(lane)
-        if operation.kind is Kind.READ:
-            self.latency += 0.1 * (time.perf_counter() - operation.started - self.latency)
         self.in_flight -= 1
         operation.done(operation)
 
@@ -310,12 +309,10 @@ class Lanes:
             self._connecting += 1
             self._loop.in_thread(lambda: connect(self._uri, extents=True), self._connected)
 
-    def _connected(self, future: Future[nbd.NBD]) -> None:
+    def _connected(self, outcome: nbd.NBD | BaseException) -> None:
         self._connecting -= 1
-        error = future.exception()
-        if error is None:
-            handle = future.result()
-            size = handle.get_size()
+        if not isinstance(outcome, BaseException):
+            size = outcome.get_size()
             if size != self.endpoint.size:
                 self._fail(
                     CopyError(
@@ -326,22 +323,22 @@ class Lanes:
                 )
                 return
             self._failing_since, self._pause = 0.0, FIRST_PAUSE
-            self._add(handle)
+            self._add(outcome)
             waiting, self._waiting = self._waiting, deque()
             for operation in waiting:
                 self._issue(operation)
             return
-        if not isinstance(error, CopyError):
-            raise error
+        if not isinstance(outcome, CopyError):
+            raise outcome
         now = time.monotonic()
         if not self._lanes:
             self._failing_since = self._failing_since or now
             if now - self._failing_since >= self._retry_for:
                 self._fail(
                     CopyError(
-                        f"The {self._role} of {self._disk} is gone: {error.message}",
+                        f"The {self._role} of {self._disk} is gone: {outcome.message}",
                         advice="When it is back, run the copy again: with a checkpoint it goes on where it stopped.",
-                        code=error.code,
+                        code=outcome.code,
                     )
                 )
                 return

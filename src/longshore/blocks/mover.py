@@ -8,7 +8,6 @@ connection to the target is lost before that, nobody knows what of it has reache
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from functools import partial
 
 import nbd
@@ -20,10 +19,11 @@ from longshore.blocks.limits import Limits
 from longshore.blocks.manifest import DIGEST_SIZE, Digests, digest_of, zero_digest
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
+from longshore.blocks.window import Window
 from longshore.model.extents import Extent, merge, split, subtract
 
 ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as data
-SLOTS = 64  # blocks in memory at once
+UNFLUSHED = 256 << 20  # bytes written after which the target is flushed: so that the disk works while we copy
 _NO_DIGEST = bytes(DIGEST_SIZE)
 
 
@@ -77,8 +77,9 @@ class Mover:
         self._block_size = findings.digests.block_size
         self._zeroes = nbd.Buffer.from_buffer(bytearray(self._block_size))
         self._free: list[_Slot] = []
-        self._slots = 0
+        self._window = Window()
         self._active = 0  # jobs begun and not done
+        self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
         self._flushing: list[Record] | None = None
         self._recording = False
@@ -91,7 +92,7 @@ class Mover:
 
     def fill(self) -> None:
         """Begin as many jobs as there is room for."""
-        while self._active < SLOTS and not self._limits.pause():
+        while self._active < self._window.size and not self._limits.pause():
             job = self._planner.next()
             if job is None:
                 break
@@ -102,7 +103,8 @@ class Mover:
                 self._begin(job)
         if self._unflushed and self._flushing is None and not self._recording:
             idle = self._planner.exhausted and self._active == 0
-            if idle or time.monotonic() - self._flushed_at >= self._interval:
+            late = time.monotonic() - self._flushed_at >= self._interval
+            if idle or late or self._unflushed_bytes >= UNFLUSHED:
                 self.settle()
 
     @property
@@ -119,7 +121,7 @@ class Mover:
         """Flush the target, then record what had been done when the flush was sent."""
         if self._flushing is not None or self._recording:
             return
-        self._flushing, self._unflushed = self._unflushed, []
+        self._flushing, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
         self._flushed_at = time.monotonic()
         if self._target.endpoint.can_flush:
             losses = self._losses
@@ -135,9 +137,9 @@ class Mover:
             self._recording = True
             self._loop.in_thread(partial(self._checkpoint.append, records), self._recorded)
 
-    def _recorded(self, future: Future[None]) -> None:
+    def _recorded(self, outcome: BaseException | None) -> None:
         self._recording = False
-        self.failure = self.failure or future.exception()
+        self.failure = self.failure or outcome
 
     def _target_lost(self) -> None:
         self._losses += 1
@@ -195,6 +197,7 @@ class Mover:
 
     def _begin(self, job: Job) -> None:
         slot = self._free.pop() if self._free else _Slot(self._block_size)
+        job.began = time.perf_counter()
         if job.fill is Fill.TARGET:
             self._read_base(job, slot)
             return
@@ -265,6 +268,7 @@ class Mover:
                 records = [Record(extent, Outcome.ZERO, _NO_DIGEST)]
 
         def finish() -> None:
+            self._window.took(time.perf_counter() - job.began)
             self._release(job, slot, records)
 
         def written(_: Operation) -> None:
@@ -284,6 +288,7 @@ class Mover:
                     self._meter.written += piece.length
                     job.pending += 1
                     part = slot.part(piece.offset - extent.offset, piece.length)
+                    self._unflushed_bytes += piece.length
                     self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, written, part))
         job.pending -= 1
         if not job.pending:

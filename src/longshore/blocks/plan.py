@@ -35,7 +35,7 @@ class Fill(Enum):
 class Job:
     """One block to copy."""
 
-    __slots__ = ("extent", "fill", "pending", "reads", "target_zero")
+    __slots__ = ("began", "extent", "fill", "pending", "reads", "target_zero")
 
     def __init__(self, extent: Extent, reads: list[Extent], fill: Fill, *, target_zero: bool) -> None:
         self.extent = extent
@@ -43,6 +43,7 @@ class Job:
         self.fill = fill
         self.target_zero = target_zero  # the target is zero all over `extent`
         self.pending = 0  # operations in flight
+        self.began = 0.0  # seconds on the performance counter
 
     @property
     def scope(self) -> int:
@@ -221,11 +222,11 @@ class Planner:
         holes = subtract([window.extent], blocks)
         self.data += sum(extent.length for extent in data)
         # In the order of the disk: sequential for both sides
-        yield from heapq.merge(
+        both: list[Iterator[Job | ZeroJob]] = [
             self._data_jobs(data, zero_already),
             self._zero_jobs(holes, zero_already),
-            key=lambda job: job.extent.offset,
-        )
+        ]
+        yield from heapq.merge(*both, key=lambda job: job.extent.offset)
 
     def _data_jobs(self, data: list[Extent], zero_already: list[Extent]) -> Iterator[Job]:
         zeroes = iter(zero_already)
