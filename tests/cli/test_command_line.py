@@ -1,0 +1,72 @@
+"""The command's own words: usage errors, exit codes, figures."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from longshore.cli.words import duration, size
+
+
+def longshore(tmp_path, *words, **environment):
+    return subprocess.run(
+        [Path(sys.executable).with_name("longshore"), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LONGSHORE_STATE": str(tmp_path / "state"), **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["migrate", "web", "--from", "a", "--to", "b", "--network", "nonsense"], "isn't SOURCE=TARGET"),
+        (["migrate", "web", "--from", "a", "--to", "b", "--limit", "fast"], "isn't a rate"),
+        (["migrate", "web"], "--from"),
+        (["provider", "add", "hyperv", "x"], "is not a longshore command"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_with_2(tmp_path, words, said):
+    done = longshore(tmp_path, *words)
+    assert done.returncode == 2
+    assert said in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["provider", "show", "nobody"], "There is no provider named nobody."),
+        (["machine", "list", "nobody"], "There is no provider named nobody."),
+        (["migration", "show", "nobody"], "There is no migration nobody."),
+        (["migration", "show", "a?b"], "There is no migration a?b."),
+        (["migrate", "web", "--from", "a", "--to", "b"], "There is no provider named a."),
+        (["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--port", "9", "--username", "u"], "127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_exits_with_1(tmp_path, words, said):
+    done = longshore(tmp_path, *words)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("longshore: ")
+    assert said in line
+
+
+def test_an_empty_password_and_none_at_all_are_refused(tmp_path):
+    add = ["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--username", "u", "--fingerprint", "AB" * 32]
+    assert "No password was given" in longshore(tmp_path, *add).stderr
+    assert "is empty" in longshore(tmp_path, *add, LONGSHORE_PASSWORD="").stderr
+
+
+def test_lists_are_empty_at_first_and_json_for_scripts(tmp_path):
+    done = longshore(tmp_path, "provider", "list", "-f", "json")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+
+
+def test_figures_read_well():
+    assert [size(n) for n in (0, 1023, 1536, 3 << 30)] == ["0 B", "1023 B", "1.5 KiB", "3.0 GiB"]
+    assert [duration(n) for n in (0.4, 59, 185, 7800)] == ["0 s", "59 s", "3 min 5 s", "2 h 10 min"]

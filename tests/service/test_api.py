@@ -1,0 +1,185 @@
+"""The REST API over a store of its own, asked as any program would."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from longshore.errors import AccessDenied
+from longshore.flows import engine
+from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
+from longshore.service import create_app
+from longshore.store import StateDirectory, Store
+
+NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network")
+MACHINE = Machine(
+    "vm-1", "web", PowerState.ON, 1, 256, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] a", "ds"),), (NIC,)
+)
+ROOM = QuotaRoom(None, None, None, None, None, None, None)
+
+
+class Cloud:
+    def __init__(self, kind, settings, secrets):
+        if secrets.get("password") == "wrong":
+            self.check = self._refuse
+        self.kind = kind
+
+    def _refuse(self):
+        raise AccessDenied("The vCenter refuses this password.", advice="Check it.")
+
+    def check(self):
+        return {"version": "8"}
+
+    def close(self):
+        pass
+
+    def machine(self, _name):
+        return MACHINE
+
+    def machines(self):
+        return iter([MACHINE])
+
+    def networks(self):
+        return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
+
+    def volume_types(self):
+        return ["ceph"]
+
+    def flavors(self):
+        return [Flavor("f", "small", 1, 256, 0)]
+
+    def quota_room(self):
+        return ROOM
+
+    def mac_in_use(self, _network, _mac):
+        return False
+
+    address_in_use = mac_in_use
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
+    store = Store(StateDirectory(tmp_path / "state"))
+    transport = httpx.ASGITransport(create_app(store))
+
+    def ask(method, path, body=None):
+        async def go():
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                return await http.request(method, path, json=body)
+
+        return asyncio.run(go())
+
+    ask.store = store
+    yield ask
+    store.close()
+
+
+def provider(name="vc", kind="vsphere", password="right", **settings):
+    return {"name": name, "kind": kind, "settings": settings, "secrets": {"password": password}}
+
+
+@pytest.fixture
+def both(ask):
+    assert ask("POST", "/v1/providers", provider()).status_code == 201
+    assert ask("POST", "/v1/providers", provider("cloud", "openstack")).status_code == 201
+
+
+def migration(**request):
+    return {"machine": "web", "source": "vc", "target": "cloud", "request": request}
+
+
+def test_versions_are_discovered_at_the_root(ask):
+    assert ask("GET", "/").json()["versions"][0]["id"] == "v1"
+
+
+def test_a_provider_that_lets_us_in_is_kept_and_its_secret_never_shown(ask):
+    answer = ask("POST", "/v1/providers", provider(password="s3cret-word", host="h"))
+    assert answer.status_code == 201
+    assert answer.json()["found"] == {"version": "8"}
+    for path in ("/v1/providers", "/v1/providers/vc"):
+        shown = ask("GET", path)
+        assert shown.status_code == 200
+        assert "s3cret-word" not in shown.text
+    assert "s3cret-word" not in answer.text
+
+
+def test_a_provider_that_refuses_us_is_not_kept(ask):
+    answer = ask("POST", "/v1/providers", provider(password="wrong"))
+    assert answer.status_code == 403
+    assert answer.json() == {"code": "access-denied", "message": "The vCenter refuses this password. Check it."}
+    assert ask("GET", "/v1/providers").json() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {**provider(), "kind": "hyperv"},
+        {**provider(), "unknown": 1},
+        {**provider(), "name": "../etc"},
+        {**provider(), "secrets": {"password": ["s3cret-word"]}},
+        [],
+    ],
+)
+def test_a_malformed_body_is_refused_in_one_sentence_without_echoing_it(ask, body):
+    answer = ask("POST", "/v1/providers", body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid-input"
+    assert "s3cret-word" not in answer.text
+
+
+def test_what_is_not_there_is_404(ask):
+    for path in ("/v1/providers/nobody", "/v1/migrations/nobody", "/v1/nothing", "/v1/migrations/nobody/events"):
+        answer = ask("GET", path)
+        assert answer.status_code == 404
+        assert set(answer.json()) == {"code", "message"}
+
+
+@pytest.mark.usefixtures("both")
+def test_a_migration_is_accepted_and_waits_for_an_engine(ask):
+    answer = ask("POST", "/v1/migrations", migration(networks={"VM Network": "private"}))
+    assert answer.status_code == 202
+    shown = ask("GET", f"/v1/migrations/{answer.json()['id']}").json()
+    assert (shown["status"], shown["interrupted"]) == ("queued", True)
+    assert [d["label"] for d in shown["disks"]] == ["Hard disk 1"]
+    again = ask("POST", "/v1/migrations", migration(networks={"VM Network": "private"}))
+    assert again.status_code == 409
+
+
+@pytest.mark.usefixtures("both")
+@pytest.mark.parametrize(
+    "request_",
+    [{}, {"networks": {"VM Network": "nowhere"}}, {"type": "hot"}, {"boot_timeout": "soon"}, {"flavour": "small"}],
+)
+def test_a_migration_that_cannot_work_is_refused_and_nothing_is_queued(ask, request_):
+    assert ask("POST", "/v1/migrations", migration(**request_)).status_code == 400
+    assert ask("GET", "/v1/migrations").json() == []
+
+
+@pytest.mark.usefixtures("both")
+def test_machines_go_from_vsphere_to_openstack_not_the_other_way(ask):
+    body = {"machine": "web", "source": "cloud", "target": "vc", "request": {}}
+    answer = ask("POST", "/v1/migrations", body)
+    assert answer.status_code == 400
+    assert "Provider cloud is openstack" in answer.json()["message"]
+
+
+@pytest.mark.usefixtures("both")
+def test_a_running_migration_can_be_cancelled_once_and_not_deleted(ask):
+    id_ = ask("POST", "/v1/migrations", migration(networks={"VM Network": "private"})).json()["id"]
+    assert ask("DELETE", f"/v1/migrations/{id_}").status_code == 409
+    assert ask("POST", f"/v1/migrations/{id_}/cleanup").status_code == 409
+    assert ask("POST", f"/v1/migrations/{id_}/cancel").json()["cancel_requested"] is True
+    ask.store.migrations.update(id_, status="cancelled")
+    assert ask("POST", f"/v1/migrations/{id_}/cancel").status_code == 409
+    assert ask("POST", f"/v1/migrations/{id_}/resume").status_code == 409
+    assert ask("DELETE", f"/v1/migrations/{id_}").status_code == 204
+
+
+def test_the_openapi_document_is_served(ask):
+    paths = ask("GET", "/v1/openapi.json").json()["paths"]
+    assert "/v1/migrations/{migration}/cancel" in paths
