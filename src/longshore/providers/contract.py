@@ -94,21 +94,34 @@ class Target(Provider, Protocol):
     def find_volume(self, owner: Owner) -> Volume | None: ...
 
     def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
-        """The volume served over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end."""
+        """The volume served over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end.
+
+        A reservation that a killed process of ours left behind is taken over. Raises Conflict when the volume isn't of
+        this owner's workflow, or a server holds it.
+        """
 
     def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
         """Set what a server made from it needs: bootable flag and image properties."""
 
     def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot: ...
     def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None: ...
-    def revert_volume(self, volume_id: str, snapshot_id: str) -> None: ...
-    def delete_volume_snapshot(self, snapshot_id: str) -> None: ...
+
+    def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
+        """Back to the volume's latest snapshot; to no other. Detaches what we attached ourselves first."""
+
+    def delete_volume_snapshot(self, snapshot_id: str) -> None:
+        """Returns when it is gone. Nothing to do when it isn't there."""
 
     def delete_volume(self, volume_id: str) -> None:
-        """Returns when it is gone; detaches what we attached ourselves first. Nothing to do when it isn't there."""
+        """Returns when it is gone; detaches what we attached ourselves first. Nothing to do when it isn't there.
+
+        Raises Conflict while it has snapshots.
+        """
 
     # Ports
-    def create_port(self, request: PortRequest, owner: Owner) -> Port: ...
+    def create_port(self, request: PortRequest, owner: Owner) -> Port:
+        """Raises AccessDenied when MAC or address may not be chosen there, Conflict when one of them is taken."""
+
     def find_port(self, owner: Owner) -> Port | None: ...
     def delete_port(self, port_id: str) -> None: ...
 

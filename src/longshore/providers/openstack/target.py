@@ -1,4 +1,4 @@
-"""An OpenStack project as the place where machines land: implements `longshore.providers.contract.Target`."""
+"""An OpenStack project as the place where machines land: see `longshore.providers.contract`."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -19,6 +19,7 @@ from longshore.model.target import (
     VolumeRequest,
     VolumeSnapshot,
 )
+from longshore.providers.contract import Target
 from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
@@ -30,7 +31,7 @@ from longshore.providers.openstack.volumes import Volumes
 ATTACHMENTS_SINCE = (3, 54)  # the Block Storage microversion whose attachments we use, of the Queens release (2018)
 
 
-class OpenstackTarget:
+class OpenstackTarget(Target):
     """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
 
     def __init__(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> None:
