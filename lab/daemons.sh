@@ -5,7 +5,8 @@ start() {
     local name=$1 address=$2
     shift 2
     echo "$address" >"$RUN/daemons/$name.address"
-    env -i PATH="$PATH" HOME="$RUN/home" TMPDIR="$RUN/tmp" LANG=C.UTF-8 LONGSHORE_LAB="$LAB" "${DAEMON_ENV[@]}" \
+    env -i PATH="$PATH" HOME="$RUN/home" TMPDIR="$RUN/tmp" LANG=C.UTF-8 LONGSHORE_LAB="$LAB" \
+        PYTHONDONTWRITEBYTECODE=1 "${DAEMON_ENV[@]}" \
         "$CODE/detach.py" "$name" "$@"
 }
 DAEMON_ENV=()

@@ -18,10 +18,16 @@ start_time() {
     echo "${20}"
 }
 
-in_lab() {
+# The command that runs another in the lab, as the array ENTER.
+find_lab() {
     local pid
     pid=$(holder_pid) || { echo "the lab isn't running; start it with: lab/lab up" >&2; return 1; }
-    /usr/bin/python3 -IS "$CODE/enter.py" "$pid" "$@"
+    ENTER=(/usr/bin/python3 -IS "$CODE/enter.py" "$pid")
+}
+
+in_lab() {
+    find_lab || return 1
+    "${ENTER[@]}" "$@"
 }
 
 start_holder() {
