@@ -113,8 +113,15 @@ def main() -> None:
     migration = answer("migration", "show", listed["ID"])
     shown = cloud.compute.get_server_console_output(migration["server_id"])["output"]
     say("The console of the server, in OpenStack:")
-    print(tail(shown, 16))
+    print(arrival(shown))
     prove(writer.read(sidedoor.console(MACHINE)), writer.read(shown).boots[-1], migration)
+
+
+def arrival(text: str) -> str:
+    """What the moved machine said as it came up: what it found, and the first records it wrote."""
+    lines = [line for line in text.splitlines() if "LONGSHORE-WRITER" in line]
+    first = next(n for n, line in enumerate(lines) if READY in line)
+    return "\n".join(lines[: first + 4])
 
 
 def tail(text: str, count: int) -> str:
