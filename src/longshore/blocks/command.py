@@ -74,6 +74,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="largest single read from the source (2M suits a vCenter, 23M an ESXi host)",
     )
+    parser.add_argument(
+        "--block-size",
+        type=parse_size,
+        default=_DEFAULTS.block_size,
+        metavar="SIZE",
+        help="of the digests, a power of two; a base manifest must have the same (default: 1M)",
+    )
+    parser.add_argument(
+        "--merge-gap",
+        type=parse_size,
+        default=_DEFAULTS.merge_gap,
+        metavar="SIZE",
+        help="copy unchanged or empty stretches up to this size along with what is around them (default: 64K)",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=_seconds,
+        default=_DEFAULTS.checkpoint_interval,
+        metavar="SECONDS",
+        help="flush the target and record progress this often (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--retry-for",
+        type=_seconds,
+        default=_DEFAULTS.retry_for,
+        metavar="SECONDS",
+        help="how long to try again when a side fails (default: %(default)s)",
+    )
     parser.add_argument("--disk", default=_DEFAULTS.disk, metavar="NAME", help="what messages call the disk")
     parser.add_argument(
         "--source-identity",
@@ -98,6 +126,10 @@ def arguments_of(request: CopyRequest, changes_file: Path | None) -> list[str]:
         request.target_uri,
         f"--verify={request.verify}",
         f"--connections={request.connections}",
+        f"--block-size={request.block_size}",
+        f"--merge-gap={request.merge_gap}",
+        f"--checkpoint-every={request.checkpoint_interval}",
+        f"--retry-for={request.retry_for}",
         f"--disk={request.disk}",
         "--progress=json",
     ]
@@ -132,6 +164,10 @@ def request_from(arguments: argparse.Namespace) -> CopyRequest:
         limit_groups=tuple(arguments.limit_group),
         connections=arguments.connections,
         maximum_read=arguments.maximum_read,
+        block_size=arguments.block_size,
+        merge_gap=arguments.merge_gap,
+        checkpoint_interval=arguments.checkpoint_every,
+        retry_for=arguments.retry_for,
     )
 
 
@@ -205,10 +241,19 @@ def read_changes(path: Path) -> tuple[Extent, ...]:
 def parse_size(text: str) -> int:
     """Bytes, from a number with K, M, G or T behind it (1024-fold). Raises argparse.ArgumentTypeError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(match[1]) * _FACTORS[match[2].upper()]) if match else 0
-    if size <= 0:
+    if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 100M or 1.5G")
-    return size
+    return int(float(match[1]) * _FACTORS[match[2].upper()])
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def _positive(text: str) -> int:

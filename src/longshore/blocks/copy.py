@@ -17,6 +17,7 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,7 +29,7 @@ from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_m
 from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
-from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.request import KIB, CopyRequest, CopyResult, Phase, Progress
 from longshore.blocks.verify import Verifier
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
 from longshore.model.extents import Extent, align, merge, subtract, total
@@ -57,51 +58,32 @@ class Copy:
         """Copy and verify. Raises CopyError and its kin, InvalidInput, Cancelled."""
         began = time.monotonic()
         request = self._request
-        if _place(request.source_uri) == _place(request.target_uri):
-            raise InvalidInput("Source and target are the same disk.", advice="Nothing was written.")
-        base, base_root = self._base()
-        source = Lanes(self._loop, request.source_uri, "source", request.disk, request.retry_for)
-        size = source.endpoint.size
-        if base is not None and base.size != size:
-            raise InvalidInput(
-                f"The base manifest describes a disk of {base.size} bytes, but {request.disk} has {size}.",
-                advice="Copy the whole disk, without a base manifest.",
-            )
-        if request.changes is not None and request.changes and max(e.end for e in request.changes) > size:
-            raise InvalidInput(f"The list of changes goes past the end of {request.disk}, which has {size} bytes.")
-        target = Lanes(self._loop, request.target_uri, "target", request.disk, request.retry_for)
-        self._check_target(target, size)
-        scope, scope_name = self._scope(size, max(source.endpoint.minimum_block, target.endpoint.minimum_block))
-        checkpoint = self._open_checkpoint(size, scope_name, base_root)
-        source.widen(_connections(source, request.connections))
-        target.widen(_connections(target, request.connections))
+        self._check_request()
+        with ExitStack() as stack:
+            stack.callback(self._loop.close)
+            base, base_root = self._base()
+            source = self._connect(stack, request.source_uri, "source")
+            self._check_source(source.endpoint.size, base)
+            target = self._connect(stack, request.target_uri, "target")
+            self._check_target(target, source.endpoint.size)
+            granule = max(source.endpoint.minimum_block, target.endpoint.minimum_block)
+            scope, scope_name = self._scope(source.endpoint.size, granule)
+            checkpoint = self._open_checkpoint(stack, source.endpoint.size, scope_name, base_root)
+            source.widen(_connections(source, request.connections))
+            target.widen(_connections(target, request.connections))
 
-        digests = base.copy() if base is not None and request.changes is not None else Digests(size, request.block_size)
-        findings = Findings(digests)
-        done: list[Extent] = []
-        if checkpoint is not None:
-            for record in checkpoint.records():
-                findings.remember(record)
-                done.append(record.extent)
-        done = list(merge(done))
-        self._meter.total = total(scope)
-        scope = list(subtract(scope, done))
-        self._meter.resumed = self._meter.done = self._meter.total - total(scope)
-
-        self._move(source, target, scope, findings, base=base, checkpoint=checkpoint)
-        repaired: list[Extent] = []
-        if request.verify is not Verify.NONE:
-            repaired = self._verify(source, target, findings)
-        source.close()
-        target.close()
-
-        root = digests.root() if digests.complete else None
-        if request.manifest is not None and root is not None:
-            write_manifest(request.manifest, digests, source=request.source_identity or request.source_uri, root=root)
-        if checkpoint is not None:
-            checkpoint.close()
-            if request.source_identity is None:
-                checkpoint.remove()  # it doesn't say of which moment it is: the next copy must not trust it
+            updating = base is not None and request.changes is not None
+            digests = base.copy() if base and updating else Digests(source.endpoint.size, request.block_size)
+            findings = Findings(digests)
+            self._meter.total = total(scope)
+            scope = self._resume(scope, checkpoint, findings)
+            self._move(source, target, scope, findings, base=base, checkpoint=checkpoint)
+            repaired: list[Extent] = []
+            if request.verify is not Verify.NONE:
+                repaired = self._verify(stack, source, target, findings)
+        root = self._write_manifest(digests)
+        if checkpoint is not None and request.source_identity is None:
+            checkpoint.remove()  # it doesn't say of which moment it is: the next copy must not trust it
         meter = self._meter
         return CopyResult(
             bytes_read=meter.read,
@@ -115,6 +97,28 @@ class Copy:
             seconds=time.monotonic() - began,
             root_digest=root,
         )
+
+    def _connect(self, stack: ExitStack, uri: str, role: str) -> Lanes:
+        lanes = Lanes(self._loop, uri, role, self._request.disk, self._request.retry_for)
+        stack.callback(lanes.close)
+        return lanes
+
+    def _check_request(self) -> None:
+        request = self._request
+        for uri in (request.source_uri, request.target_uri):
+            if not urlsplit(uri).scheme.startswith("nbd"):
+                raise InvalidInput(
+                    f"{uri} is not an NBD URI.",
+                    advice="It should be like nbd://host/export or nbd+unix:///?socket=PATH. Nothing was written.",
+                )
+        if _place(request.source_uri) == _place(request.target_uri):
+            raise InvalidInput("Source and target are the same disk.", advice="Nothing was written.")
+        if request.block_size < 4 * KIB or request.block_size & (request.block_size - 1):
+            raise InvalidInput(f"The block size {request.block_size} is not a power of two from 4096 bytes on.")
+        if request.rate_limit is not None and request.rate_limit <= 0:
+            raise InvalidInput("The limit must be above 0 bytes per second.")
+        if request.manifest is not None and not request.manifest.parent.is_dir():
+            raise InvalidInput(f"There is no directory {request.manifest.parent} for the manifest.")
 
     def _base(self) -> tuple[Digests | None, str]:
         request = self._request
@@ -139,6 +143,16 @@ class Copy:
             )
         return base, root
 
+    def _check_source(self, size: int, base: Digests | None) -> None:
+        request = self._request
+        if base is not None and base.size != size:
+            raise InvalidInput(
+                f"The base manifest describes a disk of {base.size} bytes, but {request.disk} has {size}.",
+                advice="Copy the whole disk, without a base manifest.",
+            )
+        if request.changes and max(extent.end for extent in request.changes) > size:
+            raise InvalidInput(f"The list of changes goes past the end of {request.disk}, which has {size} bytes.")
+
     def _check_target(self, target: Lanes, size: int) -> None:
         disk = self._request.disk
         if target.endpoint.read_only:
@@ -158,7 +172,7 @@ class Copy:
         extents = list(align(merge(request.changes, request.merge_gap), granule, size))
         return extents, digest_of(b"".join(struct.pack("<QQ", *extent) for extent in extents)).hex()
 
-    def _open_checkpoint(self, size: int, scope: str, base_root: str) -> Checkpoint | None:
+    def _open_checkpoint(self, stack: ExitStack, size: int, scope: str, base_root: str) -> Checkpoint | None:
         request = self._request
         if request.checkpoint is None:
             return None
@@ -170,7 +184,39 @@ class Copy:
             scope=scope,
             base=base_root,
         )
-        return Checkpoint.open(request.checkpoint, identity)
+        checkpoint = Checkpoint.open(request.checkpoint, identity)
+        stack.callback(checkpoint.close)
+        return checkpoint
+
+    def _resume(self, scope: list[Extent], checkpoint: Checkpoint | None, findings: Findings) -> list[Extent]:
+        """What is left of the scope, after what the checkpoint says is done."""
+        if checkpoint is None:
+            return scope
+        done = []
+        for record in checkpoint.records():
+            findings.remember(record)
+            done.append(record.extent)
+        left = list(subtract(scope, list(merge(done))))
+        self._meter.resumed = self._meter.done = self._meter.total - total(left)
+        return left
+
+    def _write_manifest(self, digests: Digests) -> str | None:
+        """Its root digest; None when not all of the disk's digests are known."""
+        request = self._request
+        if not digests.complete:
+            return None
+        root = digests.root()
+        if request.manifest is not None:
+            try:
+                write_manifest(
+                    request.manifest, digests, source=request.source_identity or request.source_uri, root=root
+                )
+            except OSError as error:
+                raise CopyError(
+                    f"The manifest {request.manifest} can't be written: {error.strerror}.",
+                    advice="The target is complete. Copy once more for its manifest.",
+                ) from error
+        return root
 
     def _move(
         self,
@@ -185,7 +231,7 @@ class Copy:
         request = self._request
         delta = request.changes is not None
         compare = base is not None and not delta
-        limits = Limits(request.rate_limit)
+        limits = Limits(request.rate_limit, request.limit_groups)
         planner = Planner(
             source,
             target,
@@ -237,10 +283,10 @@ class Copy:
             if lanes.failure is not None:
                 raise lanes.failure
 
-    def _verify(self, source: Lanes, target: Lanes, findings: Findings) -> list[Extent]:
+    def _verify(self, stack: ExitStack, source: Lanes, target: Lanes, findings: Findings) -> list[Extent]:
         """Read back and compare; write what is wrong once more; answer what that was. Raises VerificationError."""
         request = self._request
-        own = Lanes(self._loop, request.target_uri, "target", request.disk, request.retry_for)
+        own = self._connect(stack, request.target_uri, "target")
         own.widen(_connections(own, request.connections))
         digests, pieces = findings.digests, findings.pieces
         full = request.verify is Verify.FULL
@@ -257,7 +303,6 @@ class Copy:
                     f"{_ranges(again)}.",
                     advice="Don't use the target; check the storage below it.",
                 )
-        own.close()
         return wrong
 
     def _compare(

@@ -34,7 +34,7 @@ from longshore.blocks.endpoints import Endpoint, probe
 from longshore.errors import CopyError, ExportError, InvalidInput
 
 START_TIMEOUT = 60.0  # seconds until a server must be listening; vddk and rbd may take a while to load
-STOP_TIMEOUT = 15.0  # seconds a server gets to end by itself before it is killed
+STOP_TIMEOUT = 5.0  # seconds a server gets to end by itself before it is killed; nbdkit waits for its clients
 LAST_WORDS = 2000  # bytes of a server's standard error that are worth repeating
 
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="longshore-exports")

@@ -78,6 +78,10 @@ class Operation:
         self.failing_since = 0.0
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class Loop:
     """poll(2) over all connections of both sides, timers, and calls from threads and signal handlers."""
 
@@ -89,16 +93,24 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()
         # libnbd calls back with the connection locked, so callbacks only note what is finished; turn() deals with it
         self.finished: deque[Callable[[], None]] = deque()
+        self._lock = threading.RLock()  # a signal handler may interrupt the thread that holds it
+        self._closed = False
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake_fd, select.POLLIN)
 
     def close(self) -> None:
-        os.close(self._wake_fd)
+        with self._lock:
+            self._closed = True
+            os.close(self._wake_fd)
+        self._calls.clear()  # they may hold connections that were made too late
+        self.finished.clear()
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Run `call` in the loop's thread. May be called from any thread, and from signal handlers."""
-        self._calls.append(call)
-        os.eventfd_write(self._wake_fd, 1)
+        with self._lock:
+            if not self._closed:
+                self._calls.append(call)
+                os.eventfd_write(self._wake_fd, 1)
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), call))
@@ -112,8 +124,7 @@ class Loop:
                 outcome = work()
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits for it
                 outcome = error
-            with suppress(OSError):  # the loop is closed: nobody waits any more
-                self.call_soon(lambda: done(outcome))
+            self.call_soon(lambda: done(outcome))
 
         # Not from a pool: there are few of them, and one stuck in connect() must not keep the process from ending
         threading.Thread(target=run, daemon=True).start()
@@ -163,7 +174,7 @@ class Loop:
 class _Lane:
     """One connection."""
 
-    __slots__ = ("broken", "direction", "fd", "handle", "in_flight", "leaving", "lost")
+    __slots__ = ("_lost", "broken", "direction", "fd", "handle", "in_flight", "leaving")
 
     def __init__(self, handle: nbd.NBD, lost: Callable[["_Lane"], None]) -> None:
         self.handle = handle
@@ -172,7 +183,10 @@ class _Lane:
         self.in_flight = 0
         self.broken = False
         self.leaving = False  # gets no new operations; closed when the last one has been answered
-        self.lost: Callable[[], None] = lambda: lost(self)
+        self._lost = lost
+
+    def lost(self) -> None:
+        self._lost(self)
 
 
 class Lanes:
@@ -192,7 +206,7 @@ class Lanes:
         self._pause = FIRST_PAUSE
         self.in_flight = 0
         self.failure: CopyError | None = None
-        self.on_loss: Callable[[], None] = lambda: None  # called when a connection broke
+        self.on_loss: Callable[[], None] = _nothing  # called when a connection broke
         handle = connect(uri, extents=True)
         self.endpoint: Endpoint = describe(uri, handle)
         self._add(handle)
@@ -203,6 +217,9 @@ class Lanes:
         self._replace()
 
     def close(self) -> None:
+        """Say goodbye and close the sockets: a server may wait for its last client."""
+        self._wanted = 0
+        self.on_loss = _nothing
         for lane in self._lanes:
             self._retire(lane)
         self._lanes.clear()

@@ -1,39 +1,180 @@
-"""How fast a copy may read."""
+"""How fast a copy may read: by its own limit, and by limits that all copies of a group share.
 
+Every disk is copied by a process of its own, so a group (a host, a datastore, a vCenter, a link) is a small JSON file
+that each of its copies is given: {"bytes_per_second": 104857600, "requests": 16}, either of which may be null or
+missing. Replacing the file changes the limits of running copies within RELOAD_EVERY seconds.
+
+Beside it lies FILE.state, which the copies share: the tokens left, and byte locks, one for each request in flight. The
+kernel drops a process' locks with it, so a killed copy never keeps its share. docs/decisions/limits.md says why.
+"""
+
+import fcntl
+import json
+import os
+import struct
 import time
+from pathlib import Path
+from typing import Any
+
+from longshore.errors import InvalidInput
 
 BURST = 0.1  # seconds' worth of bytes that may be read at once after a pause
+PORTION = 0.02  # seconds' worth of bytes that a copy draws from its group at a time
+RELOAD_EVERY = 0.2  # seconds
+SLOT_PAUSE = 0.002  # seconds until a request slot is asked for again: no event tells when one is free
+_STATE = struct.Struct("<dd")  # tokens, and the monotonic time they were counted at
+_STATE_LOCK = 1 << 20  # the byte of the state file that guards the tokens; slots are bytes before it
 
 
 class Bucket:
     """Tokens for bytes, filled at a rate. A read may overdraw it; the next one waits until that is made up for."""
 
     def __init__(self, rate: int) -> None:
-        self.rate = rate
+        self._rate = rate
         self._tokens = rate * BURST
         self._filled = time.monotonic()
 
     def pause(self) -> float:
         """Seconds until the next read may begin; 0 for now."""
         now = time.monotonic()
-        self._tokens = min(self._tokens + (now - self._filled) * self.rate, self.rate * BURST)
+        self._tokens = min(self._tokens + (now - self._filled) * self._rate, self._rate * BURST)
         self._filled = now
-        return max(0.0, -self._tokens / self.rate)
+        return max(0.0, -self._tokens / self._rate)
 
     def spend(self, length: int) -> None:
         self._tokens -= length
+
+    def begin(self) -> None:
+        """Requests are not what this limits."""
+
+    def end(self) -> None:
+        """Requests are not what this limits."""
+
+
+class Group:
+    """Limits shared with the copies in other processes that name the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int] | None = None
+        self._looked = 0.0
+        self._rate: int | None = None
+        self._requests: int | None = None
+        self._drawn = 0.0  # bytes drawn from the group and not read yet
+        self._reserved: int | None = None  # a slot for the next request
+        self._slots: list[int] = []  # of requests in flight
+        self._load()
+        try:
+            self._state = os.open(f"{path}.state", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise InvalidInput(f"The limits in {path} can't be shared: {path}.state: {error.strerror}.") from error
+
+    def pause(self) -> float:
+        """Seconds until the next read may begin; 0 for now."""
+        if time.monotonic() - self._looked > RELOAD_EVERY:
+            self._load()
+        if self._rate is not None and self._drawn <= 0:
+            wait = self._draw(self._rate)
+            if wait > 0:
+                return wait
+        if self._requests is not None and self._reserved is None:
+            self._reserved = self._free_slot(self._requests)
+            if self._reserved is None:
+                return SLOT_PAUSE
+        return 0.0
+
+    def spend(self, length: int) -> None:
+        self._drawn -= length
+
+    def begin(self) -> None:
+        """The read that pause() allowed has begun."""
+        if self._reserved is not None:
+            self._slots.append(self._reserved)
+            self._reserved = None
+
+    def end(self) -> None:
+        """A read has been answered."""
+        if self._slots:
+            fcntl.lockf(self._state, fcntl.LOCK_UN, 1, self._slots.pop())
+
+    def _load(self) -> None:
+        self._looked = time.monotonic()
+        try:
+            found = self._path.stat()
+            if (found.st_ino, found.st_mtime_ns) == self._version:
+                return
+            self._version = (found.st_ino, found.st_mtime_ns)
+            limits = json.loads(self._path.read_text())
+            self._rate = _limit(limits, "bytes_per_second")
+            self._requests = _limit(limits, "requests")
+        except OSError as error:
+            raise InvalidInput(f"The limits in {self._path} can't be read: {error.strerror}.") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidInput(
+                f"{self._path} doesn't hold limits.",
+                advice='It should be like {"bytes_per_second": 104857600, "requests": 16}.',
+            ) from error
+
+    def _draw(self, rate: int) -> float:
+        """Take a portion for the next reads; seconds to wait when there is none."""
+        fcntl.lockf(self._state, fcntl.LOCK_EX, 1, _STATE_LOCK)
+        try:
+            now = time.monotonic()
+            kept = os.pread(self._state, _STATE.size, 0)
+            tokens, then = _STATE.unpack(kept) if len(kept) == _STATE.size else (rate * BURST, now)
+            if not now - then >= 0:  # the machine was started again meanwhile
+                tokens, then = 0.0, now
+            tokens = min(tokens + (now - then) * rate, rate * BURST)
+            # What the last reads took beyond their portion is paid back first
+            portion = rate * PORTION - self._drawn
+            if tokens > 0:
+                tokens -= portion
+                self._drawn += portion
+            os.pwrite(self._state, _STATE.pack(tokens, now), 0)
+        finally:
+            fcntl.lockf(self._state, fcntl.LOCK_UN, 1, _STATE_LOCK)
+        return 0.0 if self._drawn > 0 else max(-tokens / rate, SLOT_PAUSE)
+
+    def _free_slot(self, requests: int) -> int | None:
+        for slot in range(requests):
+            place = _STATE.size + slot
+            if place not in self._slots:  # our own lock wouldn't stop us
+                try:
+                    fcntl.lockf(self._state, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                except OSError:
+                    continue
+                return place
+        return None
+
+
+def _limit(limits: dict[str, Any], name: str) -> int | None:
+    value = limits.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or value <= 0:
+        raise ValueError(name)
+    return value
 
 
 class Limits:
     """All limits of one copy."""
 
-    def __init__(self, rate: int | None) -> None:
-        self._buckets = [Bucket(rate)] if rate else []
+    def __init__(self, rate: int | None, groups: tuple[Path, ...]) -> None:
+        self._limits: list[Bucket | Group] = [Bucket(rate)] if rate else []
+        self._limits += [Group(path) for path in groups]
 
     def pause(self) -> float:
         """Seconds until the next read may begin; 0 for now."""
-        return max((bucket.pause() for bucket in self._buckets), default=0.0)
+        return max((limit.pause() for limit in self._limits), default=0.0)
+
+    def begin(self) -> None:
+        for limit in self._limits:
+            limit.begin()
 
     def spend(self, length: int) -> None:
-        for bucket in self._buckets:
-            bucket.spend(length)
+        for limit in self._limits:
+            limit.spend(length)
+
+    def end(self) -> None:
+        for limit in self._limits:
+            limit.end()

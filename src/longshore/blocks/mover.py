@@ -198,6 +198,7 @@ class Mover:
     def _begin(self, job: Job) -> None:
         slot = self._free.pop() if self._free else _Slot(self._block_size)
         job.began = time.perf_counter()
+        self._limits.begin()
         if job.fill is Fill.TARGET:
             self._read_base(job, slot)
             return
@@ -211,6 +212,7 @@ class Mover:
         def answered(_: Operation) -> None:
             job.pending -= 1
             if not job.pending:
+                self._limits.end()
                 self._write(job, slot)
 
         base = job.extent.offset
