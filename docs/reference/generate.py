@@ -1,0 +1,251 @@
+"""Writes commands.md and api.md beside this file from the code itself: .venv/bin/python docs/reference/generate.py"""
+
+import json
+from argparse import SUPPRESS, Action, ArgumentParser
+from collections.abc import Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cliff.command import Command
+from cliff.lister import Lister
+from cliff.show import ShowOne
+
+from longshore.cli.app import LongshoreApp
+from longshore.service import create_app
+from longshore.store import StateDirectory, Store
+
+HERE = Path(__file__).parent
+NOTICE = (
+    "<!-- Made by generate.py from the code. Change that, then run: .venv/bin/python docs/reference/generate.py -->"
+)
+OWN_GROUPS = ("positional arguments", "options")  # argparse's names; cliff's output options are in groups of their own
+METHODS = ("get", "post", "put", "patch", "delete")
+
+_COMMANDS = """\
+# Commands
+
+{notice}
+
+`longshore [GLOBAL OPTIONS] COMMAND [OPTIONS]`. Every command has `--help`; `longshore help COMMAND` is the same.
+
+Exit codes: 0 done; 1 it could not be done, and one line on standard error says why; 2 wrong usage, nothing was tried;
+130 Ctrl-C.
+
+## Global options
+
+{options}
+
+## Output
+
+Commands that answer something print a table for people, or with `-f` something for programs. Results are on standard
+output, everything else on standard error. Lists take:
+
+{list_options}
+
+Commands that show one thing take:
+
+{show_options}
+"""
+
+_API = """\
+# REST API
+
+{notice}
+
+JSON over HTTP, below `/v1`. The commands use this API and nothing else; today the service runs inside the command's own
+process and no port is opened. A server that listens on the network is not there yet.
+
+An error is `{{"code": …, "message": …}}`: the code is for programs and stays, the message is a sentence for people.
+Times are RFC 3339 in UTC, sizes bytes. Unknown fields are refused. The whole description is served as
+`/v1/openapi.json`.
+
+| Request | Body | Answer | |
+| --- | --- | --- | --- |
+{routes}
+
+## Objects
+"""
+
+
+def pages() -> dict[str, str]:
+    """Each generated file's name and text."""
+    return {"commands.md": _commands_page(), "api.md": _api_page()}
+
+
+# Commands
+
+
+def _commands_page() -> str:
+    app = LongshoreApp()
+    commands = {_words(point): _command(point, app) for point in entry_points(group="longshore.cli")}
+    parsers = {words: command.get_parser(f"longshore {words}") for words, command in commands.items()}
+    head = _COMMANDS.format(
+        notice=NOTICE,
+        options=_table(app.build_option_parser("", "")),
+        list_options=_output_options(commands, parsers, Lister),
+        show_options=_output_options(commands, parsers, ShowOne),
+    )
+    return "\n".join([head, *(_command_section(w, commands[w], parsers[w]) for w in sorted(commands))])
+
+
+def _words(point: EntryPoint) -> str:
+    return point.name.replace("_", " ")
+
+
+def _command(point: EntryPoint, app: LongshoreApp) -> Command:
+    command: Command = point.load()(app, None, cmd_name=_words(point))
+    return command
+
+
+def _output_options(commands: dict[str, Command], parsers: dict[str, ArgumentParser], kind: type[Command]) -> str:
+    """The same for all commands of a kind: taken from the first."""
+    words = min(words for words, command in commands.items() if isinstance(command, kind))
+    return _table(parsers[words], own=False)
+
+
+def _command_section(words: str, command: Command, parser: ArgumentParser) -> str:
+    answers = {True: "a list", False: "one thing"}[isinstance(command, Lister)]
+    kind = f"\n\nAnswers {answers}." if isinstance(command, Lister | ShowOne) else ""
+    description = command.get_description().strip().rstrip(".")
+    usage = " ".join(["longshore", words, *_usage(parser)])
+    table = _table(parser)
+    return f"## {words}\n\n{description}.{kind}\n\n```\n{usage}\n```\n" + (f"\n{table}\n" if table else "")
+
+
+def _usage(parser: ArgumentParser) -> Iterator[str]:
+    """Positional arguments and required options; the others are in the table."""
+    actions = list(_actions(parser, own=True))
+    yield from (_label(a, a.option_strings[-1]) for a in actions if a.required and a.option_strings)
+    if any(a.option_strings and not a.required for a in actions):
+        yield "[OPTIONS]"
+    yield from (_placeholder(a) for a in actions if not a.option_strings)
+
+
+def _table(parser: ArgumentParser, *, own: bool = True) -> str:
+    rows = [f"| {_names(action)} | {_help(parser, action)} |" for action in _actions(parser, own=own)]
+    return "\n".join(["| | |", "| --- | --- |", *rows]) if rows else ""
+
+
+def _actions(parser: ArgumentParser, *, own: bool) -> Iterator[Action]:
+    for group in parser._action_groups:
+        if (group.title in OWN_GROUPS) == own:
+            shown = (a for a in group._group_actions if a.help != SUPPRESS and "--help" not in a.option_strings)
+            yield from shown
+
+
+def _names(action: Action) -> str:
+    if not action.option_strings:
+        return f"`{_placeholder(action)}`"
+    return ", ".join(f"`{_cell(_label(action, name))}`" for name in action.option_strings)
+
+
+def _label(action: Action, name: str) -> str:
+    if action.nargs == 0:
+        return name
+    values = "|".join(map(str, action.choices)) if action.choices else _placeholder(action)
+    return f"{name} {values}"
+
+
+def _placeholder(action: Action) -> str:
+    return str(action.metavar or action.dest).strip("<>").upper()
+
+
+def _help(parser: ArgumentParser, action: Action) -> str:
+    text = parser._get_formatter()._expand_help(action) if action.help else ""
+    if "default" not in text and action.nargs != 0 and action.default not in (None, SUPPRESS, [], ""):
+        default = f"{action.default:g}" if isinstance(action.default, float) else action.default
+        text = f"{text} (default: {default})".strip()
+    return _cell(text)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# REST API
+
+
+def _api_page() -> str:
+    with TemporaryDirectory() as directory:
+        store = Store(StateDirectory(Path(directory)))
+        try:
+            document = create_app(store).openapi()
+        finally:
+            store.close()
+    routes = [
+        f"| `{method.upper()} {path}` | {_body(route)} | {_answer(route)} | {_cell(_line(route))} |"
+        for path, methods in document["paths"].items()
+        for method, route in methods.items()
+        if method in METHODS
+    ]
+    head = _API.format(notice=NOTICE, routes="\n".join(routes))
+    schemas = document["components"]["schemas"]
+    return "\n".join([head, *(_object(name, schemas[name]) for name in sorted(schemas) if _ours(name))])
+
+
+def _ours(name: str) -> bool:
+    """FastAPI describes its own errors too, which the service never sends."""
+    return name not in ("HTTPValidationError", "ValidationError")
+
+
+def _line(route: dict[str, Any]) -> str:
+    """The first paragraph of the function's own words; a route that needs none says it with its answer."""
+    described: str = route.get("description", "")
+    return described.partition("\n\n")[0]
+
+
+def _body(route: dict[str, Any]) -> str:
+    return _type(route["requestBody"]["content"]["application/json"]["schema"]) if "requestBody" in route else ""
+
+
+def _answer(route: dict[str, Any]) -> str:
+    status, answer = next((code, a) for code, a in route["responses"].items() if code.startswith("2"))
+    content = answer.get("content", {}).get("application/json")
+    return f"{status} {_type(content['schema'])}" if content else status
+
+
+def _object(name: str, schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        values = ", ".join(f"`{value}`" for value in schema["enum"])
+        return f"### {name}\n\nOne of {values}.\n"
+    required = schema.get("required", ())
+    rows = [
+        f"| `{field}` | {_type(kind)} | {'required' if field in required else _default(kind)} |"
+        for field, kind in schema.get("properties", {}).items()
+    ]
+    return "\n".join([f"### {name}", "", "| Field | Type | |", "| --- | --- | --- |", *rows, ""])
+
+
+def _default(kind: dict[str, Any]) -> str:
+    default = kind.get("default")
+    return "" if default in (None, "") or isinstance(default, dict | list) else f"default: {json.dumps(default)}"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in _without_repeats(schema["anyOf"]))
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum") or [schema["const"]])
+    if schema.get("format") == "date-time":
+        return "time"
+    return str(schema.get("type", "anything"))
+
+
+def _without_repeats(schemas: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({str(schema): schema for schema in schemas}.values())
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (HERE / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
