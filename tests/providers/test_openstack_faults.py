@@ -57,8 +57,27 @@ CASES = [
         AccessDenied,
         "refused the login",
     ),
-    (auth.SSLError("certificate verify failed"), Unreachable, "certificate isn't trusted"),
-    (auth.ConnectFailure("Connection refused"), Unreachable, "didn't answer while trying to make it"),
+    (
+        auth.SSLError(
+            "SSL exception connecting to https://c.example:5000/v3: Max retries exceeded (Caused by SSLError("
+            "SSLCertVerificationError(1, '[SSL: X] certificate verify failed: self-signed certificate (_ssl.c:992)')))"
+        ),
+        Unreachable,
+        r"https://c\.example:5000 shows a TLS certificate that isn't trusted, so we didn't make it: self-signed",
+    ),
+    (
+        auth.ConnectFailure(
+            "Unable to establish connection to http://c.example/v3/auth/tokens: HTTPConnectionPool(host='c.example'): "
+            """Max retries exceeded (Caused by NewConnectionError("HTTPConnection: [Errno 111] Connection refused"))"""
+        ),
+        Unreachable,
+        r"http://c\.example didn't answer while trying to make it: Connection refused\. ",
+    ),
+    (
+        auth.ConnectFailure("Something new"),
+        Unreachable,
+        r"The cloud didn't answer while trying to make it: Something new\.",
+    ),
     (auth.EndpointNotFound("volumev3 endpoint not found"), ProviderError, "no usable endpoint"),
     (sdk.SDKException("Something else"), ProviderError, r"couldn't make it: Something else\."),
 ]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.openstack import settings_from_cloud
+from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
 
 CLOUDS = """
 clouds:
@@ -84,3 +84,9 @@ def test_a_cloud_without_an_address_is_refused():
 def test_an_environment_without_a_cloud_is_refused():
     with pytest.raises(InvalidInput, match=r"The OS_.* variables don't describe a cloud"):
         settings_from_cloud(None)
+
+
+def test_a_missing_password_is_said_before_anything_is_sent():
+    settings, _ = settings_from_cloud("field")
+    with pytest.raises(InvalidInput, match="no password for user alice"):
+        OpenstackTarget(settings, {})

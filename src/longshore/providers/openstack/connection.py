@@ -3,6 +3,7 @@
 Settings come from clouds.yaml or OS_* variables, read by openstacksdk itself: every authentication type it knows works.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -15,6 +16,10 @@ from openstack.config import OpenStackConfig
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.providers.openstack.faults import words
+
+# What goes wrong is raised; without a handler these libraries would also print it on the terminal
+for library in ("keystoneauth", "openstack"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
 
 # Authentication options that are secrets, over all of keystoneauth's plugins (v3password, v3token, v3totp,
 # v3applicationcredential, v3oidc*, v3oauth*).
@@ -85,8 +90,13 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
     """An openstacksdk Connection. Nothing is sent before it is first used.
 
     Only what is given counts: neither clouds.yaml nor the environment is read, so that a stored provider means the same
-    cloud everywhere.
+    cloud everywhere. Raises InvalidInput without a password where one is needed.
     """
+    if settings.auth_type in ("password", "v3password") and "password" not in secrets:
+        raise InvalidInput(
+            f"There is no password for user {settings.auth.get('username', '(unnamed)')}.",
+            advice="Put it in clouds.yaml or OS_PASSWORD when adding the provider.",
+        )
     return openstack.connect(
         load_yaml_config=False,
         load_envvars=False,

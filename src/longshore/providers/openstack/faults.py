@@ -27,12 +27,17 @@ def explained(doing: str) -> Iterator[None]:
         raise
     except auth.Unauthorized as error:
         raise AccessDenied(
-            f"The cloud refused the login while trying to {doing}: {words(error)}",
+            f"The cloud refused the login: {words(error)}",
             advice="Check user name, password, project and domain names.",
         ) from None
     except (auth.ConnectionError, auth.DiscoveryFailure) as error:
         raise unreachable(error, doing) from None
-    except (auth.CatalogException, sdk.EndpointNotFound, sdk.ServiceDiscoveryException) as error:
+    except (
+        auth.CatalogException,
+        sdk.EndpointNotFound,
+        sdk.ServiceDiscoveryException,
+        sdk.ServiceDisabledException,
+    ) as error:
         raise ProviderError(
             f"The cloud offers no usable endpoint to {doing}: {words(error)}",
             advice="Check region and interface (public, internal) of this provider.",
@@ -65,13 +70,18 @@ def refused(error: Exception, doing: str) -> LongshoreError:
 
 def unreachable(error: Exception, doing: str) -> Unreachable:
     """The error for a server that doesn't answer, or not with a certificate we trust."""
+    address = re.search(r"https?://[^\s/]+", str(error))
+    where = address.group() if address else "The cloud"
+    # The libraries' own text is a nest of representations; the innermost says what happened
+    why = re.search(r"certificate verify failed: ([^('\"]+)|\[Errno -?\d+\] ([^'\")]+)|(timed out)", str(error))
+    said = f"{next(filter(None, why.groups())).strip()}." if why else words(error)
     if isinstance(error, auth.SSLError):
         return Unreachable(
-            f"The cloud's TLS certificate isn't trusted, so we didn't {doing}: {words(error)}",
+            f"{where} shows a TLS certificate that isn't trusted, so we didn't {doing}: {said}",
             advice="Name the file with the cloud's certificate authority (cacert).",
         )
     return Unreachable(
-        f"The cloud didn't answer while trying to {doing}: {words(error)}",
+        f"{where} didn't answer while trying to {doing}: {said}",
         advice="Check the address, and that this machine reaches it.",
     )
 
