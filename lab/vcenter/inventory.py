@@ -232,7 +232,8 @@ class Inventory:
             self.shape += 1
             machine.drop()
             self._folder_of(machine.spec).remove(machine.ref)
-        self.context.table.write()
+        if machine.machine:
+            self.context.table.write()
         if self._added.pop(name, None):
             self._added_file.write_text(json.dumps(self._added))
 

@@ -206,7 +206,6 @@ class VirtualMachine(ManagedObject):
         machine.owner_record = {
             "tracking": self.tracking,
             "annotation": self.properties["config"].annotation,
-            "consolidation_needed": bool(self.get("runtime.consolidationNeeded")),
             "current": {disk.key: disk.current for disk in self.disks},
             "snapshots": nodes,
         }
@@ -223,11 +222,7 @@ class VirtualMachine(ManagedObject):
             running = machine.recover()
             record = machine.owner_record
             if record:
-                self.set(
-                    config__changeTrackingEnabled=record["tracking"],
-                    config__annotation=record["annotation"],
-                    runtime__consolidationNeeded=record["consolidation_needed"],
-                )
+                self.set(config__changeTrackingEnabled=record["tracking"], config__annotation=record["annotation"])
                 for disk in self.disks:
                     disk.current = record["current"][str(disk.key)]
             known = []
@@ -246,7 +241,6 @@ class VirtualMachine(ManagedObject):
                 for name in untold:
                     self.context.reserve_id(name)
                 machine.remove_points(untold)
-            self._refresh_devices()
             if running:
                 self.set(runtime__powerState="poweredOn")
                 self._show_guest(None)
@@ -254,6 +248,15 @@ class VirtualMachine(ManagedObject):
             elif record and not machine.points:
                 machine.flatten()
                 machine.store()
+            self._settle_names(machine)
+
+    def _settle_names(self, machine: Machine) -> None:
+        """Whether consolidation is due, and, if it isn't and no snapshot is left, the names the disks began with."""
+        self.set(runtime__consolidationNeeded=machine.unmerged)
+        if not machine.unmerged and not self.snapshot_tree:
+            for disk in self.disks:
+                disk.current = disk.name
+        self._refresh_devices()
 
     def _publish(self, powered_on: bool | None = None) -> None:
         """Tell the disk library what it may open: the disks at each snapshot, and as they are while switched off."""
@@ -350,14 +353,9 @@ class VirtualMachine(ManagedObject):
 
     def _stopped(self) -> None:
         """QEMU has ended: the guest shut down, or we switched it off, or it crashed. The machine's lock is held."""
-        left = bool(self.snapshot_tree)
-        for disk in self.disks:
-            disk.current = disk.current if left else disk.name
-        self._refresh_devices()
-        self.set(
-            runtime__consolidationNeeded=left and bool(self.get("runtime.consolidationNeeded")),
-            runtime__bootTime=None,
-        )
+        machine = self._really()
+        self._settle_names(machine)
+        self.set(runtime__bootTime=None)
         self._keep()
         self._publish(powered_on=False)  # first: who sees it is off may open its disks at once
         with self.context.changed:
@@ -553,13 +551,9 @@ class VirtualMachine(ManagedObject):
             raise ApiFault(
                 vim.fault.FileLocked(file=os.path.basename(str(error))), "Unable to access file since it is locked"
             ) from error
-        if not left:
-            if not self.powered_on:
-                machine.flatten()
-            for disk in self.disks:
-                disk.current = disk.name
-            self._refresh_devices()
-        self.set(runtime__consolidationNeeded=False)
+        if not left and not self.powered_on:
+            machine.flatten()
+        self._settle_names(machine)
         self._keep()
         self._publish()
 

@@ -274,6 +274,15 @@ class Machine:
                         self._merge(chain, still)
             self.store()
 
+    @property
+    def unmerged(self) -> bool:
+        """Whether there are layers that no point needs and that wait to be merged."""
+        return any(
+            len(group) > (2 if self.qmp and group[-1] == chain.top else 1)
+            for chain in self.chains
+            for group in self._groups(chain)
+        )
+
     def flatten(self) -> None:
         """Switched off and without points: merge everything into the base, except where a reader has it open."""
         for chain in self.chains:
