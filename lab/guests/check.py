@@ -4,9 +4,9 @@
     check.py ROOT DATA          ROOT, DATA: raw images or block devices, of either guest, mounted nowhere
     {"root": 812, "data": 812, "bad": [], "repairs": []}
 
-The disks are never written: a file system that wasn't unmounted gets its journal replayed in a sparse copy beside TMPDIR. Needs
-e2fsck and debugfs. The format is described in README.md; ledgerd/records.c is the other implementation. Exit status 1: something
-is wrong with the ledger.
+The disks are never written: a file system that wasn't unmounted gets its journal replayed in a sparse copy in TMPDIR.
+Needs e2fsck and debugfs. The format is described in README.md; ledgerd/records.c is the other implementation. Exit
+status 1: something is wrong with the ledger.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def check(root: Path, data: Path) -> Findings:
     with _data_area(data, found) as (file, begin):
         found.data = _check_data(file, begin, found)
     if found.root not in (found.data, found.data + 1):
-        found.bad.append(f"the root disk ends with record {found.root}, the data disk with {found.data}: not of one moment")
+        found.bad.append(f"the disks aren't of one moment: last record {found.root} on root, {found.data} on data")
     return found
 
 
@@ -175,7 +175,8 @@ def _file_from(disk: Path, offset: int, names: tuple[str, ...], found: Findings)
     """The first of these files in the ext4 file system at this byte, after its journal was replayed in a copy."""
     with tempfile.TemporaryDirectory(prefix="ledger-") as directory:
         image, content = Path(directory, "ext4"), Path(directory, "content")
-        _run("dd", f"if={disk}", f"of={image}", "bs=1M", f"skip={offset}", "iflag=skip_bytes", "conv=sparse", "status=none")
+        begin = (f"skip={offset}", "iflag=skip_bytes")
+        _run("dd", f"if={disk}", f"of={image}", "bs=1M", *begin, "conv=sparse", "status=none")
         found.repairs += _replay(image)
         for name in names:
             _run("debugfs", "-R", f"dump {name} {content}", str(image))
@@ -189,9 +190,11 @@ def _file_from(disk: Path, offset: int, names: tuple[str, ...], found: Findings)
 
 def _replay(image: Path) -> list[str]:
     """What e2fsck repaired, as it says it. A mounted file system's journal and orphans are no damage."""
-    done = subprocess.run(["e2fsck", "-fy", str(image)], capture_output=True, text=True, check=False, env=_environment())
-    harmless = ("Pass ", "e2fsck ", "recovering journal", "Clearing orphaned inode", " files (", "FILE SYSTEM WAS MODIFIED")
-    counts = re.compile(r"(Free (blocks|inodes) count wrong|Fix\? yes)")  # kept in memory while mounted, written at the end
+    command = ["e2fsck", "-fy", str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    harmless = ("Pass ", "e2fsck ", "recovering journal", "Clearing orphaned inode", " files (", "WAS MODIFIED")
+    # Kept in memory while mounted, written at the end.
+    counts = re.compile(r"(Free (blocks|inodes) count wrong|Fix\? yes)")
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     odd = [line for line in lines if not any(word in line for word in harmless) and not counts.search(line)]
     if done.returncode > 2:

@@ -1,7 +1,7 @@
 """What ledgerd says on a guest's console, as Python objects.
 
-The format is described in README.md beside this file. The text may come from the serial log of a QEMU or from Nova's console
-log: other programs' output in between is passed over, a line that is still being written is left for the next time.
+The format is described in README.md beside this file. The text may come from the serial log of a QEMU or from Nova's
+console log: other programs' output in between is passed over, a line that is still being written is left for next time.
 
     said = read(Path("console.log").read_text(errors="replace"))
     said.boots[-1].verified.bad == 0
