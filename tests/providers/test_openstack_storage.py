@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
+from keystoneauth1.exceptions import ConnectFailure
 
 from longshore.errors import Conflict, ProviderError
 from longshore.model.target import Owner
@@ -52,6 +53,13 @@ def test_storage_out_of_reach_is_refused_and_the_volume_freed(info, said):
         pass
     connection.block_storage.delete_attachment.assert_called_once_with("a", ignore_missing=True)
     connection.block_storage.complete_attachment.assert_not_called()
+
+
+def test_a_failing_detach_does_not_hide_what_went_wrong():
+    connection = cloud({"driver_volume_type": "iscsi"})
+    connection.block_storage.delete_attachment.side_effect = ConnectFailure("gone")
+    with pytest.raises(ProviderError, match="kind iscsi"), attachments(connection).open("v", OWNER):
+        pass
 
 
 def test_a_volume_of_another_workflow_is_not_opened():

@@ -9,11 +9,11 @@ left by a killed process may be taken away.
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
-from longshore.errors import Conflict, NotFound, ProviderError
+from longshore.errors import Conflict, LongshoreError, NotFound, ProviderError
 from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
@@ -48,8 +48,12 @@ class Attachments:
                 self._connection.block_storage.complete_attachment(attachment.id)
             with serve_qemu_nbd(image) as export:
                 yield export
-        finally:
-            self._detach(volume_id, attachment.id)
+        except BaseException:
+            # What went wrong first is what has to be told; an attachment that stays is taken away by the next run
+            with suppress(LongshoreError):
+                self._detach(volume_id, attachment.id)
+            raise
+        self._detach(volume_id, attachment.id)
 
     def release(self, volume_id: str) -> None:
         """Take away attachments that a process of ours left behind; nothing to do when the volume isn't there.
