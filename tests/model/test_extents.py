@@ -1,5 +1,7 @@
 """The arithmetic on extents, against sets of bytes: slow, and obviously right."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,9 +21,7 @@ def bytes_of(listed: list[Extent]) -> set[int]:
 
 def is_sorted(listed: list[Extent]) -> bool:
     """Ascending, not overlapping, none empty."""
-    return all(extent.length > 0 for extent in listed) and all(
-        one.end <= two.offset for one, two in zip(listed, listed[1:], strict=False)
-    )
+    return all(extent.length > 0 for extent in listed) and all(one.end <= two.offset for one, two in pairwise(listed))
 
 
 @given(extents)
@@ -29,7 +29,7 @@ def test_merge_keeps_the_bytes_and_leaves_no_two_that_touch(listed):
     merged = list(merge(listed))
     assert bytes_of(merged) == bytes_of(listed)
     assert is_sorted(merged)
-    assert all(one.end < two.offset for one, two in zip(merged, merged[1:], strict=False))
+    assert all(one.end < two.offset for one, two in pairwise(merged))
     assert total(merged) == len(bytes_of(listed))
 
 
@@ -39,7 +39,7 @@ def test_merge_over_gaps_adds_only_gaps_that_are_small_enough(listed, gap):
     assert bytes_of(listed) <= bytes_of(merged)
     for hole in subtract(merged, merge(listed)):
         assert hole.length <= gap
-    for one, two in zip(merged, merged[1:], strict=False):
+    for one, two in pairwise(merged):
         assert two.offset - one.end > gap
 
 

@@ -226,16 +226,20 @@ def read_changes(path: Path) -> tuple[Extent, ...]:
     """The extents in a JSON file. Raises InvalidInput."""
     try:
         listed = json.loads(path.read_text())
-        extents = tuple(Extent(int(offset), int(length)) for offset, length in listed)
     except OSError as error:
         raise InvalidInput(f"The list of changes {path} can't be read: {error.strerror}.") from error
-    except (ValueError, TypeError) as error:
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list) or not all(_is_pair(item) for item in listed):
         raise InvalidInput(
-            f"The list of changes {path} isn't a JSON list of [offset, length] pairs.", advice="Nothing was written."
-        ) from error
-    if any(extent.offset < 0 or extent.length < 0 for extent in extents):
-        raise InvalidInput(f"The list of changes {path} has negative numbers.", advice="Nothing was written.")
-    return extents
+            f"The list of changes {path} isn't a JSON list of [offset, length] pairs in bytes.",
+            advice="Nothing was written.",
+        )
+    return tuple(Extent(offset, length) for offset, length in listed)
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, list) and len(item) == 2 and all(type(number) is int and number >= 0 for number in item)
 
 
 def parse_size(text: str) -> int:

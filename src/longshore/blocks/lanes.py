@@ -222,6 +222,8 @@ class Lanes:
         self.on_loss = _nothing
         for lane in self._lanes:
             self._retire(lane)
+            # What is still in flight refers to the lane: only without its handle is the socket closed now
+            del lane.handle
         self._lanes.clear()
 
     def submit(self, operation: Operation) -> None:

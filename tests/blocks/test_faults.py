@@ -1,0 +1,224 @@
+"""Servers that fail, lie, die and fill up."""
+
+import os
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from longshore.blocks.copy import Copy
+from longshore.blocks.exports import serve_nbdkit
+from longshore.blocks.request import CopyRequest
+from longshore.errors import Cancelled, CopyError, VerificationError
+from longshore.model.extents import Extent
+from longshore.model.request import Verify
+
+from .conftest import KIB, MIB, copy
+
+SIZE = 4 * MIB
+BLOCK = 64 * KIB
+
+
+@pytest.fixture
+def lying(tmp_path):
+    """A target that answers "written" to writes at one offset and drops them: the first `times` of them."""
+    with ExitStack() as stack:
+
+        def serve(image, offset, times):
+            count = tmp_path / "dropped"
+            count.write_text("")
+            disk = f'"{image.path}"'
+            dd = "dd bs=1M status=none iflag=fullblock"
+            write = (
+                f"if [ $4 -le {offset} ] && [ $(($4 + $3)) -gt {offset} ] && "
+                f'[ $(wc -c < "{count}") -lt {times} ]; then printf x >> "{count}"; cat > /dev/null; '
+                f"else {dd} of={disk} conv=notrunc oflag=seek_bytes seek=$4; fi"
+            )
+            parameters = {
+                "get_size": f"stat -c %s {disk}",
+                "pread": f"{dd},skip_bytes,count_bytes if={disk} skip=$4 count=$3",
+                "pwrite": write,
+                "can_write": "exit 0",
+                "can_flush": "exit 0",
+                "flush": f"sync -d {disk}",
+            }
+            return stack.enter_context(serve_nbdkit("eval", parameters, read_only=False))
+
+        yield serve
+
+
+@pytest.mark.parametrize("verify", [Verify.WRITTEN, Verify.FULL])
+def test_a_write_that_was_dropped_is_found_and_mended(image, exports, lying, verify):
+    source, target = image(SIZE, [(0, MIB)]), image(SIZE)
+    result = copy(exports(source), lying(target, 3 * BLOCK, times=1), verify=verify)
+    assert result.repaired == (Extent(3 * BLOCK, BLOCK),)
+    assert target.read() == source.read()
+
+
+def test_a_write_that_is_dropped_again_fails_the_copy_and_names_the_range(image, exports, lying):
+    source, target = image(SIZE, [(0, MIB)]), image(SIZE)
+    with pytest.raises(VerificationError, match=f"bytes {3 * BLOCK}-{4 * BLOCK - 1}") as caught:
+        copy(exports(source), lying(target, 3 * BLOCK, times=9), verify=Verify.WRITTEN)
+    assert str(5 * BLOCK) not in str(caught.value)
+
+
+def test_a_dropped_piece_of_a_delta_is_found(image, exports, lying):
+    source, target = image(SIZE, [(0, MIB)]), image(SIZE, [(0, MIB)])
+    source.write(100 * KIB, b"changed")
+    served = lying(target, 100 * KIB, times=1)
+    result = copy(exports(source), served, changes=(Extent(100 * KIB, 512),), verify=Verify.WRITTEN)
+    assert result.repaired == (Extent(100 * KIB, 512),)
+    assert target.read() == source.read()
+
+
+def test_without_verification_nothing_is_said_to_be_verified(image, exports, lying):
+    source, target = image(SIZE, [(0, MIB)]), image(SIZE)
+    result = copy(exports(source), lying(target, 3 * BLOCK, times=1), verify=Verify.NONE)
+    assert result.bytes_verified == 0
+    assert target.read() != source.read()
+
+
+@pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
+def test_errors_that_pass_are_ridden_out(image, exports, tmp_path, operation):
+    source, target = image(SIZE, [(0, MIB)]), image(SIZE, [(0, SIZE)], seed=7)
+    trigger = tmp_path / "fail"
+    trigger.touch()
+    failing = {f"error-{operation}-rate": "50%", f"error-{operation}-file": trigger, "error": "EIO"}
+    source_options = failing if operation == "pread" else {}
+    target_options = {} if operation == "pread" else failing
+    source_served = exports(source, filters=("error",) if source_options else (), **source_options)
+    target_served = exports(target, filters=("error",) if target_options else (), **target_options)
+    healing = threading.Timer(0.5, trigger.unlink)
+    healing.start()
+    copy(source_served, target_served, verify=Verify.WRITTEN)
+    healing.join()
+    assert target.read() == source.read()
+
+
+def test_a_lasting_read_error_names_disk_offset_and_length(image, exports, monkeypatch):
+    monkeypatch.setattr("longshore.blocks.lanes.FIRST_PAUSE", 0.01)
+    failing = {"error-pread-rate": "100%", "error": "EIO"}
+    source = exports(image(SIZE, [(BLOCK, BLOCK)]), filters=("error",), **failing)
+    with pytest.raises(CopyError, match=f"read {BLOCK} bytes at offset {BLOCK} of web01, disk 1: Input/output error"):
+        copy(source, exports(image(SIZE)), disk="web01, disk 1")
+
+
+def test_a_full_target_says_so_and_after_enlarging_the_copy_goes_on(image, exports, tmp_path):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    options = {"checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "target_identity": "t"}
+    full = tmp_path / "full"
+    full.touch()
+    # As a thin pool does: writes succeed for a while, then there is no room
+    served = exports(
+        target,
+        filters=("delay", "error"),
+        **{"error-pwrite-file": full, "error-pwrite-rate": "20%", "error": "ENOSPC", "wdelay": "10ms"},
+    )
+    with pytest.raises(CopyError, match="target is full") as caught:
+        copy(exports(source), served, checkpoint_interval=0.0, **options)
+    assert caught.value.code == "target-full"
+    full.unlink()
+    result = copy(exports(source), served, verify=Verify.FULL, **options)
+    assert target.read() == source.read()
+    assert result.bytes_resumed + result.bytes_read == SIZE
+
+
+@pytest.mark.parametrize("dying", ["source", "target"])
+def test_a_server_that_dies_and_does_not_come_back(image, exports, dying):
+    served = {
+        "source": exports(image(SIZE, [(0, SIZE)]), filters=("delay",), rdelay="20ms", threads=2),
+        "target": exports(image(SIZE)),
+    }
+    killer = threading.Timer(0.2, os.kill, (served[dying].pid, 9))
+    killer.start()
+    with pytest.raises(CopyError, match=f"The {dying} of disk is gone") as caught:
+        copy(served["source"], served["target"], retry_for=0.5, connections=1)
+    killer.join()
+    assert caught.value.code == "unreachable"
+
+
+@pytest.mark.parametrize("dying", ["source", "target"])
+def test_a_server_that_dies_and_comes_back_costs_nothing_but_time(image, dying):
+    """Behind the same socket, as a service that is restarted. The target loses what wasn't flushed, as a cache does."""
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    images = {"source": source, "target": target}
+    filters = {"source": ("delay",), "target": ("delay", "cache")}
+    deaths = []
+    with ExitStack() as stack:
+
+        def start(role, delay):
+            parameters = {"file": str(images[role].path), "rdelay": delay, "wdelay": delay}
+            return stack.enter_context(
+                serve_nbdkit("file", parameters, filters=filters[role], read_only=role == "source", threads=2)
+            )
+
+        served = {role: start(role, "20ms") for role in images}
+
+        def restart():
+            while target.allocated < SIZE / 4:
+                time.sleep(0.002)
+            place = Path(served[dying].uri.split("socket=")[1])
+            os.kill(served[dying].pid, 9)
+            deaths.append(target.allocated)
+            place.unlink()
+            place.symlink_to(start(dying, "0").uri.split("socket=")[1])
+
+        restarting = threading.Thread(target=restart)
+        restarting.start()
+        options = {"retry_for": 10.0, "verify": Verify.NONE, "connections": 2, "checkpoint_interval": 0.05}
+        result = copy(served["source"], served["target"], **options)
+        restarting.join()
+    assert deaths[0] < SIZE
+    assert target.read() == source.read()
+    if dying == "target":
+        assert result.bytes_written > SIZE
+
+
+def test_a_source_that_changes_its_size_is_noticed(image, tmp_path):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    with ExitStack() as stack:
+        first = stack.enter_context(
+            serve_nbdkit("file", {"file": str(source.path), "rdelay": "20ms"}, filters=("delay",), threads=2)
+        )
+        served = stack.enter_context(serve_nbdkit("file", {"file": str(target.path)}, read_only=False))
+
+        def grow():
+            os.kill(first.pid, 9)
+            place = first.uri.split("socket=")[1]
+            os.truncate(source.path, SIZE + MIB)
+            again = stack.enter_context(serve_nbdkit("file", {"file": str(source.path)}))
+            os.unlink(place)
+            os.symlink(again.uri.split("socket=")[1], place)
+
+        growing = threading.Timer(0.15, grow)
+        growing.start()
+        with pytest.raises(CopyError, match=f"changed its size from {SIZE} to {SIZE + MIB} bytes"):
+            copy(first, served, retry_for=10.0)
+        growing.join()
+
+
+def test_cancel_ends_within_a_second_and_leaves_a_valid_checkpoint(image, exports, tmp_path):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    slow = exports(source, filters=("delay",), rdelay="100ms", threads=2)
+    served = exports(target)
+    checkpoint = tmp_path / "checkpoint"
+    options = {"checkpoint": checkpoint, "source_identity": "s@1", "block_size": BLOCK, "checkpoint_interval": 0.1}
+    running = Copy(CopyRequest(source_uri=slow.uri, target_uri=served.uri, connections=1, **options), lambda _: None)
+    cancelled_at = []
+
+    def cancel():
+        while not checkpoint.exists():
+            time.sleep(0.01)
+        cancelled_at.append(time.monotonic())
+        running.cancel()
+
+    threading.Thread(target=cancel).start()
+    with pytest.raises(Cancelled):
+        running.run()
+    assert time.monotonic() - cancelled_at[0] < 1.0
+    result = copy(slow, served, verify=Verify.FULL, checkpoint=checkpoint, source_identity="s@1")
+    assert result.bytes_resumed > 0
+    assert result.bytes_resumed + result.bytes_read == SIZE
+    assert target.read() == source.read()
