@@ -1,20 +1,48 @@
 """The Debian machine as VMware has it, converted in place on both its disks; it boots in test_cold_migration."""
 
 import asyncio
+import json
 import subprocess
 from contextlib import ExitStack
-from urllib.parse import urlsplit
+from pathlib import Path
 
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import ConversionReport, NicName, convert
-from longshore.guests.appliance import opened
+from longshore.guests import ConversionReport, NicName, convert, inspect_guest
 from longshore.guests.finish import FIRST_BOOT
 
 pytestmark = pytest.mark.lab
 
 MAC = "00:50:56:ab:cd:01"
+LINK = "/etc/systemd/network/10-longshore-ens192.link"
+
+
+class Root:
+    """The root disk's file system, looked at without the guest and without the code under test."""
+
+    def __init__(self, disk: Path) -> None:
+        table = json.loads(_output("sfdisk", "--json", disk))["partitiontable"]
+        self._device = f"{disk}?offset={table['partitions'][0]['start'] * 512}"
+
+    def read(self, path: str) -> str:
+        """Empty when it isn't there."""
+        return _output("debugfs", "-R", f"cat {path}", self._device)
+
+    def names(self, directory: str) -> set[str]:
+        """Empty when it isn't there."""
+        listed = _output("debugfs", "-R", f"ls -p {directory}", self._device)
+        return {line.split("/")[5] for line in listed.splitlines() if line.startswith("/")} - {".", ".."}
+
+    def initramfs(self, copy: Path) -> set[str]:
+        """Names of all files in the guest's initramfs."""
+        (name,) = (name for name in self.names("/boot") if name.startswith("initrd.img-") and "pre-v2v" not in name)
+        _output("debugfs", "-R", f"dump /boot/{name} {copy}", self._device)
+        return {line.rpartition("/")[2] for line in _output("lsinitramfs", copy).splitlines()}
+
+
+def _output(*command) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -26,42 +54,32 @@ def disks(lab, tmp_path):
     return [tmp_path / name for name in names]
 
 
-def looked_into(disks, *paths: str) -> tuple[dict[str, str], str]:
-    """Files of the guest, and what its newest initramfs holds."""
-    with ExitStack() as stack:
-        exports = [stack.enter_context(serve_qemu_nbd(disk, tcp_port=True)) for disk in disks]
-        ports = [urlsplit(export.uri).port for export in exports]
-        guest = stack.enter_context(opened(ports, read_only=True))
-        found = {path: guest.files.read_file(path).decode() for path in paths if guest.files.is_file(path)}
-        found |= {path: "directory" for path in paths if guest.files.is_dir(path)}
-        return found, guest.run("lsinitramfs $(ls /boot/initrd.img-* | grep -v pre-v2v | tail -n 1)")
-
-
 def test_the_debian_machine_is_converted_on_both_disks(disks, tmp_path):
-    link = "/etc/systemd/network/10-longshore-ens192.link"
-    kept = ("/etc/fstab", "/etc/network/interfaces")
-    before, initramfs = looked_into(disks, *kept)
+    root = Root(disks[0])
+    kept = ("/etc/fstab", "/etc/network/interfaces", "/etc/default/grub")
+    before = {path: root.read(path) for path in kept}
     assert "UUID=" in before["/etc/fstab"]
-    assert "virtio_blk" not in initramfs
+    assert "virtio_blk.ko" not in root.initramfs(tmp_path / "before")
 
     heard: list[str] = []
     with ExitStack() as stack:
         uris = [stack.enter_context(serve_qemu_nbd(disk)).uri for disk in disks]
+        system = asyncio.run(inspect_guest(uris, tmp_path / "report"))
         nics = [NicName(MAC, "ens192"), NicName("00:50:56:ab:cd:99", "ens999")]
         report = asyncio.run(convert(uris, tmp_path / "report", heard.append, nics=nics))
 
-    assert (report.system.family, report.system.distribution) == ("linux", "debian")
-    assert set(report.system.mounts) == {"/", "/data"}
+    assert report.system == system
+    assert (system.family, system.distribution, system.package_format) == ("linux", "debian", "deb")
+    assert (system.architecture, system.host_name, set(system.mounts)) == ("x86_64", "web01", {"/", "/data"})
     assert any("virtio" in message for message in report.messages)
     assert [message for message in heard if message.startswith("Converting")]
     assert ConversionReport.from_json(report.to_json()) == report
-    assert (tmp_path / "report" / "virt-v2v.log").stat().st_size > 0
+    assert Path(report.log).stat().st_size > 0
 
-    after, initramfs = looked_into(disks, *kept, link, link.replace("ens192", "ens999"), FIRST_BOOT)
-    assert {"virtio_blk", "virtio_net", "virtio_pci"} <= {
-        name.removesuffix(".ko") for name in initramfs.replace("\n", "/").split("/") if name.endswith(".ko")
-    }
-    assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
-    assert set(after) == {*kept, link}
-    assert f"MACAddress={MAC}" in after[link]
-    assert "Name=ens192" in after[link]
+    assert {"virtio_blk.ko", "virtio_net.ko", "virtio_pci.ko"} <= root.initramfs(tmp_path / "after")
+    assert {path: root.read(path) for path in kept} == before
+    assert f"MACAddress={MAC}" in root.read(LINK)
+    assert "Name=ens192" in root.read(LINK)
+    assert not root.read(LINK.replace("ens192", "ens999"))
+    assert root.names(FIRST_BOOT) == set()
+    assert "guestfs-firstboot.service" not in root.names("/etc/systemd/system/multi-user.target.wants")
