@@ -1,5 +1,6 @@
 """The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -60,6 +61,18 @@ def lab():
     if root is None or not Path(root, "run").is_dir():
         pytest.fail("these tests run inside the lab: lab/lab run .venv/bin/pytest -m lab")
     return Lab(Path(root))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_lab_to_ourselves(lab):
+    """Tests order faults and compare inventories: two runs in one lab would disturb each other, so one waits."""
+    with (lab.root / "run" / "tests.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another test run in this lab", file=sys.__stderr__, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -150,10 +163,8 @@ def refused(done, *words):
     return lines[-1]
 
 
-@pytest.fixture
-def cli(tmp_path, lab):
-    """With both lab clouds added."""
-    cli = Cli(tmp_path / "state")
+def with_both_clouds(state, lab):
+    cli = Cli(state)
     add_vcenter = ["provider", "add", "vsphere", "vc", "--host", "vcenter.lab", "--username", USER]
     add_vcenter += ["--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()]
     for done in (
@@ -161,6 +172,21 @@ def cli(tmp_path, lab):
         cli("provider", "add", "openstack", "cloud", "--os-cloud", "lab"),
     ):
         assert done.returncode == 0, done.stderr
+    return cli
+
+
+@pytest.fixture(scope="session")
+def shared_cli(tmp_path_factory, lab):
+    """With both lab clouds added; for tests that only ask, or whose migrations are their own."""
+    cli = with_both_clouds(tmp_path_factory.mktemp("shared") / "state", lab)
+    yield cli
+    end_engine(cli)
+
+
+@pytest.fixture
+def cli(tmp_path, lab):
+    """With both lab clouds added, and no migration yet."""
+    cli = with_both_clouds(tmp_path / "state", lab)
     yield cli
     end_engine(cli)
 
