@@ -102,14 +102,15 @@ verify (void)
 
 /* Returns on SIGTERM or when the power button is pressed; once a second says what is new. */
 static void
-wait_for_end (int signals, int listen_to_button)
+wait_for_end (const struct pollfd *buttons, int count, int signals)
 {
-	struct pollfd sources[1 + MAX_BUTTONS] = { { signals, POLLIN, 0 } };
-	int buttons = listen_to_button ? power_buttons (sources + 1) : 0;
+	struct pollfd sources[MAX_BUTTONS + 1];
 
+	memcpy (sources, buttons, count * sizeof *buttons);
+	sources[count] = (struct pollfd) { signals, POLLIN, 0 };
 	for (;;) {
-		poll (sources, 1 + buttons, 1000);
-		if (sources[0].revents || power_pressed (sources + 1, buttons))
+		poll (sources, count + 1, 1000);
+		if (sources[count].revents || power_pressed (sources, count))
 			return;
 		writer_report ();
 		say_nics_if_changed ();
@@ -145,7 +146,8 @@ open_tiny (void)
 int
 main (int argc, char **argv)
 {
-	int tiny = getpid () == 1, signals = block_signals (), pace;
+	int tiny = getpid () == 1, signals = block_signals (), button_count = 0, pace;
+	struct pollfd buttons[MAX_BUTTONS];
 	uint64_t next;
 
 	if (tiny)
@@ -155,9 +157,10 @@ main (int argc, char **argv)
 		return 2;
 	}
 	console_open ();
-	if (tiny)
+	if (tiny) {
 		pace = open_tiny ();
-	else {
+		button_count = power_buttons (buttons);		/* a press is heard from here on, long before "ready" */
+	} else {
 		open_data_directory (argv[2]);	/* before the root: file systems are frozen innermost first */
 		open_root (argv[1]);
 		pace = atoi (argv[3]);
@@ -170,7 +173,7 @@ main (int argc, char **argv)
 	writer_pace (pace);
 	writer_start (&stores, next);
 	tools_start (filesystems, filesystem_count);
-	wait_for_end (signals, tiny);
+	wait_for_end (buttons, button_count, signals);
 	writer_stop ();
 	writer_report ();
 	say ("stopping last=%llu", (unsigned long long) writer_acknowledged ());
