@@ -494,7 +494,9 @@ def test_a_restart_of_the_vcenter_loses_nothing(lab, service, library, running, 
     disk = disks(snapshot.config)[DATA].backing
     held = library.read(running, disk.fileName, snapshot)
     pid = sidedoor.machine(NAME)["pid"]
-    os.kill(int((lab.root / "run" / "vcenter.pid").read_text()), signal.SIGKILL)
+    server = int((lab.root / "run" / "vcenter.pid").read_text())
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{server}/exe").exists())
     subprocess.run([SERVER / "start"], check=True)
     service._stub.DropConnections()
     service.content.sessionManager.Login(USER, lab.vcenter_password)
