@@ -1,8 +1,6 @@
-# Keystone: keys, the administrator, the daemon, the catalogue. Sourced by `up`.
+# Keystone: the administrator, the daemon, the catalogue. Sourced by `up`.
 
 bootstrap() {
-    keystone-manage "${KEYSTONE[@]}" fernet_setup --keystone-user root --keystone-group root
-    keystone-manage "${KEYSTONE[@]}" credential_setup --keystone-user root --keystone-group root
     OS_BOOTSTRAP_PASSWORD=$(password admin) keystone-manage "${KEYSTONE[@]}" bootstrap \
         --bootstrap-region-id RegionOne --bootstrap-public-url http://127.0.0.1:5000/v3/ \
         --bootstrap-internal-url http://127.0.0.1:5000/v3/ --bootstrap-admin-url http://127.0.0.1:5000/v3/
