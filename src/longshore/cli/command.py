@@ -1,12 +1,15 @@
 """What Longshore's commands share: the client of the REST API."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
 from cliff.show import ShowOne as CliffShowOne
 
-from longshore.client import Client
+if TYPE_CHECKING:
+    from longshore.client import Client
 
 
 class Command(CliffCommand):  # type: ignore[misc]

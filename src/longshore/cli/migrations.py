@@ -1,16 +1,20 @@
 """longshore migrate, and longshore migration …"""
 
+from __future__ import annotations
+
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.progress import watch
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
 from longshore.model.request import Conversion, MigrationRequest, MigrationType, Verify
-from longshore.service.schemas import Migration
+
+if TYPE_CHECKING:
+    from longshore.service.schemas import Migration
 
 
 class Migrate(ShowOne):

@@ -1,17 +1,21 @@
 """Watching a migration from the terminal: bars for a person, lines for a log. Everything goes to standard error."""
 
+from __future__ import annotations
+
 import sys
 import time
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from longshore.cli.words import duration, size
-from longshore.client import Client
-from longshore.service.schemas import DiskProgress, Event, Migration
+
+if TYPE_CHECKING:
+    from longshore.client import Client
+    from longshore.service.schemas import DiskProgress, Event, Migration
 
 _POLL = 0.5  # seconds
 _LINE_EVERY = 5.0  # seconds between plain lines about the same disk

@@ -1,17 +1,21 @@
 """longshore provider …: the clouds that machines come from and go to."""
 
+from __future__ import annotations
+
 import os
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from getpass import getpass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.words import moment
 from longshore.errors import InvalidInput
-from longshore.service.schemas import ProviderCheck
+
+if TYPE_CHECKING:
+    from longshore.service.schemas import ProviderCheck
 
 PASSWORD_VARIABLE = "LONGSHORE_PASSWORD"  # noqa: S105 the name of a variable, not a password
 
