@@ -115,12 +115,27 @@ def test_an_error_takes_everything_back_and_says_why(run, call):
 
 
 def test_an_error_after_the_target_is_up_is_reported_but_takes_nothing_back(run):
-    run.world.plan_fault("delete_volume_snapshot", 1, "before", "error")
+    for _ in range(4):
+        run.world.plan_fault("delete_volume_snapshot", 1, "before", "error")
     record = run.to_the_end(lives=1)
     assert record.status is Status.DONE
     assert any("could not be removed" in e.text for e in run.store.migrations.events(run.id))
     (left,) = [e for e in run.store.ledger.entries(run.id) if e.state.value == "left"]
     assert left.ref in run.world.read()["vsnaps"]
+
+
+def test_a_server_that_cannot_be_removed_keeps_the_source_off(run):
+    """Two machines with one MAC and one address would be worse than none."""
+    run.world.plan_fault("console", 1, "before", "error")
+    for _ in range(4):
+        run.world.plan_fault("delete_server", 1, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "stays powered off" in record.error
+    state = run.world.read()
+    assert state["power"] == "off"
+    assert len(state["servers"]) == 1
+    assert {e.kind.value for e in run.store.ledger.entries(run.id) if e.state.value == "left"} >= {"server"}
 
 
 @pytest.mark.parametrize("call", LASTING)

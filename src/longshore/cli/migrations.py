@@ -15,6 +15,7 @@ from longshore.model.request import Conversion, MigrationRequest, MigrationType,
 
 if TYPE_CHECKING:
     from longshore.service.schemas import Migration
+from longshore.store import Status
 
 
 class Migrate(ShowOne):
@@ -244,6 +245,8 @@ def _follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelli
         raise LongshoreError(
             f"Migration {migration.id} {migration.status}: {migration.error}", code=migration.error_code or "error"
         )
+    if cancelling and migration.status is Status.DONE:
+        raise LongshoreError(f"The cancel came too late: migration {migration.id} is done.", code="too-late-to-cancel")
     if migration.interrupted:
         raise LongshoreError(
             f"Migration {migration.id} was broken off: the process that ran it has ended.",

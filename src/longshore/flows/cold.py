@@ -9,6 +9,7 @@ seen up, any failure and any cancel takes everything back and powers the source 
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from longshore.errors import Conflict, LongshoreError
@@ -44,11 +45,14 @@ class ColdMigration:
 
     async def run(self) -> None:
         try:
-            await self._forward()
+            result = await self._forward()
         except LongshoreError as error:
-            await self._back(error)
+            await step("roll-back", type(None), partial(self._roll_back, error))
+        else:  # the target is up: whatever fails from here on, nothing of it is taken back
+            await step("hand-over", type(None), partial(self._hand_over, result))
 
-    async def _forward(self) -> None:
+    async def _forward(self) -> dict[str, Any]:
+        """Until the target is seen up. What came of it, for the record."""
         await step("start", type(None), self._start)
         prepared = await step("prepare", Prepared, self._prepare)
         volumes = await self._each(prepared, "volume", Volume, self._make_volume)
@@ -63,7 +67,7 @@ class ColdMigration:
             report = await step("convert", dict[str, Any], converter(self._j, prepared.machine, volumes, snapshots))
         server = await step("boot", Server, lambda: self._boot(prepared, volumes, ports))
         await step("check", type(None), lambda: self._check(server))
-        await step("hand-over", type(None), lambda: self._hand_over(server, ports, copies, report))
+        return _result(server, ports, copies, report)
 
     # Before the source is touched
 
@@ -266,50 +270,21 @@ class ColdMigration:
         j.store.migrations.stamp(j.id, "target_up_at")
         j.say("The guest is up on the target.")
 
-    # The target is up: from here on there is nothing to take back
-
-    def _hand_over(self, server: Server, ports: list[Port], copies: list[Copied], report: dict[str, Any]) -> None:
+    def _hand_over(self, result: dict[str, Any]) -> None:
         j = self._j
-        j.phase("handing-over", "Removing the rollback points.")
-        with j.clouds.target(j.record.target_id) as target:
-            for entry in j.store.ledger.entries(j.id):
-                if entry.kind is Kind.VOLUME_SNAPSHOT and entry.state is not EntryState.REMOVED and entry.ref:
-                    try:
-                        target.delete_volume_snapshot(entry.ref)
-                    except LongshoreError as error:
-                        j.store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
-                        j.say(f"The volume snapshot {entry.ref} could not be removed: {error}", "warning")
-                    else:
-                        j.store.ledger.settle(entry.id, EntryState.REMOVED)
         for kind in (Kind.VOLUME, Kind.PORT, Kind.SERVER):
             j.settle(kind, EntryState.HANDED_OVER)
+        j.phase("handing-over", "Removing the rollback points.")
+        for sentence in undo(j.store, j.clouds, j.id):
+            j.say(sentence, "warning")
         record = j.store.migrations.get(j.id)
-        downtime = None
         if record.source_off_at and record.target_up_at:
-            downtime = (record.target_up_at - record.source_off_at).total_seconds()
-        seconds = max((c.seconds for c in copies), default=0.0)
-        written = sum(c.written for c in copies)
-        result = {
-            "server_id": server.id,
-            "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
-            "bytes_read": sum(c.read for c in copies),
-            "bytes_written": written,
-            "bytes_zeroed": sum(c.zeroed for c in copies),
-            "bytes_verified": sum(c.verified for c in copies),
-            "copy_seconds": round(seconds, 1),
-            "rate": round(sum(c.read for c in copies) / seconds) if seconds else None,
-            "downtime_seconds": downtime,
-            "digests": {c.disk_key: c.root_digest for c in copies},
-            "conversion": report,
-        }
+            result["downtime_seconds"] = (record.target_up_at - record.source_off_at).total_seconds()
         j.store.migrations.stamp(j.id, "finished_at")
         j.store.migrations.update(j.id, status=Status.DONE, phase="done", result=result)
         j.say("Done.")
 
     # Taking it back
-
-    async def _back(self, error: LongshoreError) -> None:
-        await step("roll-back", type(None), lambda: self._roll_back(error))
 
     def _roll_back(self, error: LongshoreError) -> None:
         j = self._j
@@ -336,6 +311,12 @@ class ColdMigration:
 
     def _power_source_on(self) -> list[str]:
         j = self._j
+        entries = j.store.ledger.entries(j.id)
+        if any(e.kind is Kind.SERVER and e.state is EntryState.LEFT for e in entries):
+            return [
+                f"{j.record.machine_name} stays powered off: the server on the target, with the same MACs and "
+                "addresses, may still run."
+            ]
         try:
             with j.clouds.source(j.record.source_id) as source:
                 # A guest that was asked to shut down may still be on its way: powering it on now would come too early.
@@ -368,3 +349,21 @@ class ColdMigration:
         for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
             raise error
         return outcomes
+
+
+def _result(server: Server, ports: list[Port], copies: list[Copied], report: dict[str, Any]) -> dict[str, Any]:
+    """Bytes unless the name says otherwise; the rate is that of all disks together."""
+    seconds = max((c.seconds for c in copies), default=0.0)
+    read = sum(c.read for c in copies)
+    return {
+        "server_id": server.id,
+        "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
+        "bytes_read": read,
+        "bytes_written": sum(c.written for c in copies),
+        "bytes_zeroed": sum(c.zeroed for c in copies),
+        "bytes_verified": sum(c.verified for c in copies),
+        "copy_seconds": round(seconds, 1),
+        "rate": round(read / seconds) if seconds else None,
+        "digests": {c.disk_key: c.root_digest for c in copies},
+        "conversion": report,
+    }

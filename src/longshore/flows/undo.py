@@ -17,10 +17,14 @@ _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may s
 def undo(store: Store, clouds: Clouds, migration_id: str) -> list[str]:
     """Remove everything that the ledger says we made and didn't hand over.
 
+    Once the target was seen up, its server, ports and volumes are the user's, whatever the ledger says of them.
+
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
     entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done]
+    if store.migrations.get(migration_id).target_up_at is not None:
+        entries = [e for e in entries if e.kind not in (Kind.SERVER, Kind.PORT, Kind.VOLUME)]
     left = []
     for entry in entries:
         try:
@@ -30,7 +34,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str) -> list[str]:
             left.append(f"The {entry.kind} {entry.ref or entry.owner.tag} could not be removed: {error}")
         else:
             store.ledger.settle(entry.id, EntryState.REMOVED)
-            store.migrations.say(migration_id, "rolling-back", f"The {entry.kind} {entry.step} is gone.")
+            store.migrations.say(migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
     return left
 
 
