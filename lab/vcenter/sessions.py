@@ -49,11 +49,11 @@ class Sessions:
             session = self._by_cookie.get(cookie)
             if session is None:
                 return False
-            if now() - session.lastActiveTime > IDLE_LIMIT:
-                del self._by_cookie[cookie]
-                return False
-            session.lastActiveTime = now()
-            return True
+            if now() - session.lastActiveTime <= IDLE_LIMIT:
+                session.lastActiveTime = now()
+                return True
+        self.close(cookie)
+        return False
 
     def close(self, cookie: str) -> None:
         with self.context.changed:

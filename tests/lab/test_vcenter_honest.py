@@ -3,6 +3,7 @@
 What the other lab tests prove is worth as much as this stand-in, so nothing of Longshore's is used here.
 """
 
+import base64
 import os
 import shutil
 import signal
@@ -10,6 +11,8 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -401,6 +404,38 @@ def test_ordered_faults_meet_the_calls_they_are_for(machine, sidedoor):
     snapshot = take_snapshot(machine)
     WaitForTask(snapshot.RemoveSnapshot_Task(removeChildren=False))
     assert [planned["machine"] for planned in sidedoor.planned_faults()] == ["tiny01"]
+
+
+def download(lab, url, **headers):
+    trusted = ssl.create_default_context(cafile=lab.root / "etc" / "vcenter.crt")
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), context=trusted, timeout=60)
+
+
+def test_datastore_files_are_for_those_who_log_in(lab, machine):
+    take_snapshot(machine)
+    WaitForTask(machine.RemoveAllSnapshots_Task())
+    url = f"https://{HOST}:{PORT}/folder/{NAME}/{NAME}-flat.vmdk?dcPath=DC0&dsName=datastore1"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        download(lab, url)
+    secret = base64.b64encode(f"{USER}:{lab.vcenter_password}".encode()).decode()
+    answer = download(lab, url, Authorization=f"Basic {secret}", Range="bytes=510-511")
+    assert (answer.status, answer.read()) == (206, b"\x55\xaa")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        download(lab, url.replace(NAME, "..", 1), Authorization=f"Basic {secret}")
+
+
+def test_a_machine_that_is_off_can_be_exported(lab, machine, tmp_path, sidedoor):
+    lease = machine.ExportVm()
+    wait_for(lambda: lease.state == vim.HttpNfcLease.State.ready, 60)
+    assert sidedoor.fingerprint()["open_leases"] == [lease._GetMoId()]
+    urls = {entry.key.rpartition("/")[2]: entry.url.replace("*", HOST) for entry in lease.info.deviceUrl}
+    stream = tmp_path / "data.vmdk"
+    with stream.open("wb") as file:
+        shutil.copyfileobj(download(lab, urls[str(DATA)]), file)
+    lease.HttpNfcLeaseComplete()
+    image = lab.root / "cache/guests/tiny/data.raw"
+    subprocess.run(["qemu-img", "compare", "-f", "vmdk", "-F", "raw", stream, image], check=True)
+    assert sidedoor.fingerprint()["open_leases"] == []
 
 
 # On

@@ -354,13 +354,14 @@ class Machine:
             self.chains = [Chain(disk.key, [disk.base], disk.image) for disk in self.disks]
 
     def open_layers(self) -> list[str]:
-        """The layers that readers have open in the disk library."""
+        """The layers (or images, while nothing was written) that readers have open in the disk library."""
         found = []
-        for layer in {layer for chain in self.chains for layer in chain.layers if os.path.exists(layer)}:
-            try:
-                _refuse_if_open(layer)
-            except Busy:
-                found.append(layer)
+        with self.lock:
+            for layer in {layer for chain in self.chains for layer in chain.readable_layers()}:
+                try:
+                    _refuse_if_open(layer)
+                except Busy:
+                    found.append(layer)
         return sorted(found)
 
 
