@@ -25,6 +25,8 @@ from longshore.guests.finish import (
 from longshore.guests.inspection import inspect
 from longshore.guests.report import OperatingSystem
 
+pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation
+
 SHELL = Path("/bin/busybox")  # the static one: the made-up systems have no libraries
 UPDATE_GRUB = """#!/bin/sh
 GRUB_CMDLINE_LINUX=quiet
