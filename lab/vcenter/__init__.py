@@ -8,8 +8,11 @@ and are taken up again by the next start.
     server, soap     HTTPS and XML; soap finds the managed object and calls its method
     managed          the base of managed objects: properties, stamps of their changes, SOAP methods
     service, sessions, collector, views, search, tasks, access     the service's own objects
-    inventory        datacenters, clusters, hosts, folders, networks, datastores, from inventory.yaml
-    virtual_machine, hardware, snapshots, changed_areas, guest_info, export     machines as the API shows them
+    inventory        puts places and machines together, from inventory.yaml and by tests' wishes
+    virtual_machine  machines as the API shows them, in layers: machine_view, power, snapshot_control, virtual_machine
+    hardware, snapshots, changed_areas, guest_info, export     what these are made of
+    places           datacenters, clusters, hosts, folders, networks, datastores
+    faults           calls that a test wants to fail
     machine/         machines as they are: QEMU, chains of disk layers, the channel into the guest. No vSphere in there
     disk_table       what the stand-in disk library may open, and what it shall do wrong
     sidedoor, sidedoor_client       what a test may do behind the API's back

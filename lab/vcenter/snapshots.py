@@ -10,7 +10,7 @@ from pyVmomi import vim
 from .managed import Call, ManagedObject, fill, soap_method
 
 if TYPE_CHECKING:
-    from .virtual_machine import VirtualMachine
+    from .snapshot_control import SnapshotControl
 
 
 def walk(tree: Iterable[Any]) -> Iterator[Any]:
@@ -52,7 +52,7 @@ class Snapshot(ManagedObject):
     prefix = "snapshot"
 
     def __init__(
-        self, machine: VirtualMachine, moid: str, names: dict[int, str], seqs: dict[int, int], config: Any
+        self, machine: SnapshotControl, moid: str, names: dict[int, str], seqs: dict[int, int], config: Any
     ) -> None:
         super().__init__(machine.context, moid, vm=machine.ref, childSnapshot=[], config=config)
         self.machine = machine
