@@ -98,7 +98,7 @@ def test_a_tiny_machine_is_moved_whole(cli, tiny, sidedoor, cloud, tidy):
     assert all(disk["root_digest"] for disk in shown["disks"])
     assert_moved(sidedoor, cloud, tiny, shown)
     # the user sees each phase, the disks' progress, and nothing of it is on standard output
-    for word in ("shutting-down", "snapshot", "copying", "checking", "Hard disk 1", "%"):
+    for word in ("shutting-down", "snapshot", "copying", "checking", "Hard disk 1: all of 256.0 MiB"):
         assert word in done.stderr
     assert {e["State"] for e in cli.json("migration", "ledger", shown["id"])} == {"handed-over", "removed"}
 

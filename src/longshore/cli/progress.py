@@ -54,10 +54,11 @@ class _View(AbstractContextManager["_View"], Protocol):
 
 
 class _Lines:
-    """One line for each event, and every few seconds one for each disk on its way."""
+    """One line for each event, every few seconds one for each disk on its way, and one when its copy is done."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._done: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +76,13 @@ class _Lines:
             if disk.state in ("copying", "verifying") and now - self._last.get(disk.key, 0.0) >= _LINE_EVERY:
                 self._last[disk.key] = now
                 if disk.progress:
-                    self._print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {disk.state:<16} {_sentence(disk)}")
+                    self._now(disk.state, _sentence(disk))
+            elif disk.state == "done" and disk.key not in self._done:
+                self._done.add(disk.key)
+                self._now("copied", f"{disk.label}: all of {size(disk.size)}, root digest {disk.root_digest}")
+
+    def _now(self, what: str, text: str) -> None:
+        self._print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {what:<16} {text}")
 
     def _print(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
