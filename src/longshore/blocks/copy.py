@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from longshore.blocks.checkpoint import Checkpoint, Identity
+from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
 from longshore.blocks.lanes import Lanes, Loop
 from longshore.blocks.limits import Limits
@@ -46,6 +47,7 @@ class Copy:
         self._request = request
         self._meter = Meter(report)
         self._loop = Loop()
+        self._digester = Digester(self._loop)
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -61,6 +63,7 @@ class Copy:
         self._check_request()
         with ExitStack() as stack:
             stack.callback(self._loop.close)
+            stack.callback(self._digester.close)
             base, base_root = self._base()
             source = self._connect(stack, request.source_uri, "source")
             self._check_source(source.endpoint.size, base)
@@ -253,6 +256,7 @@ class Copy:
             checkpoint=checkpoint,
             checkpoint_interval=request.checkpoint_interval,
             limits=limits,
+            digester=self._digester,
             maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
             meter=self._meter,
         )
@@ -308,7 +312,7 @@ class Copy:
     def _compare(
         self, own: Lanes, digests: Digests, blocks: list[Extent], pieces: list[tuple[Extent, bytes]]
     ) -> list[Extent]:
-        verifier = Verifier(own, digests, self._meter)
+        verifier = Verifier(own, digests, self._digester, self._meter)
         self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
         self._meter.begin(Phase.VERIFY)
         verifier.begin(blocks, pieces)

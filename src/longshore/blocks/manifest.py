@@ -167,6 +167,8 @@ def read_manifest(path: Path) -> tuple[Digests, str]:
     (length,) = _LENGTH.unpack_from(content, len(MAGIC))
     position = len(MAGIC) + _LENGTH.size
     header = json.loads(content[position : position + length])
+    if header["algorithm"] != "blake3":
+        raise CheckpointError(f"The manifest {path} has digests of a kind that isn't known: {header['algorithm']}.")
     position += length
     digests = Digests(header["size"], header["block_size"])
     while True:

@@ -13,10 +13,11 @@ from functools import partial
 import nbd
 
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
+from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
 from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
 from longshore.blocks.limits import Limits
-from longshore.blocks.manifest import DIGEST_SIZE, Digests, digest_of, zero_digest
+from longshore.blocks.manifest import DIGEST_SIZE, Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
 from longshore.blocks.window import Window
@@ -59,6 +60,7 @@ class Mover:
         checkpoint: Checkpoint | None,
         checkpoint_interval: float,
         limits: Limits,
+        digester: Digester,
         maximum_read: int,
         meter: Meter,
     ) -> None:
@@ -72,10 +74,11 @@ class Mover:
         self._checkpoint = checkpoint
         self._interval = checkpoint_interval
         self._limits = limits
+        self._digester = digester
         self._maximum_read = maximum_read
         self._meter = meter
         self._block_size = findings.digests.block_size
-        self._zeroes = nbd.Buffer.from_buffer(bytearray(self._block_size))
+        self._zeroes = memoryview(bytearray(self._block_size))
         self._free: list[_Slot] = []
         self._window = Window()
         self._active = 0  # jobs begun and not done
@@ -170,28 +173,25 @@ class Mover:
             self._done(job, [Record(job.extent, Outcome.HOLE, _NO_DIGEST)])
             return
 
-        def finish() -> None:
-            self._done(job, [Record(job.extent, Outcome.ZERO, _NO_DIGEST)])
-
-        for extent in job.writes:
-            self._zero(job, extent, finish)
-
-    def _zero(self, job: Job | ZeroJob, extent: Extent, finish: Callable[[], None]) -> None:
-        def written(_: Operation) -> None:
+        def step(_: Operation | None = None) -> None:
             job.pending -= 1
             if not job.pending:
-                finish()
+                self._done(job, [Record(job.extent, Outcome.ZERO, _NO_DIGEST)])
 
+        job.pending += 1  # until all are sent, so that the last answer is the last
+        for extent in job.writes:
+            self._zero(job, extent, step)
+        step()
+
+    def _zero(self, job: Job | ZeroJob, extent: Extent, step: Callable[[Operation], None]) -> None:
         if self._target.endpoint.can_zero:
             job.pending += 1
-            self._target.submit(Operation(Kind.ZERO, extent.offset, extent.length, written))
+            self._target.submit(Operation(Kind.ZERO, extent.offset, extent.length, step))
             return
-        for piece in split([extent], self._block_size):
+        for piece in split([extent], min(self._block_size, self._target.endpoint.maximum_request)):
             job.pending += 1
-            buffer = self._zeroes
-            if piece.length < self._block_size:
-                buffer = nbd.Buffer.from_buffer(memoryview(buffer.to_buffer())[: piece.length])
-            self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, written, buffer))
+            buffer = nbd.Buffer.from_buffer(self._zeroes[: piece.length])
+            self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, step, buffer))
 
     # One block
 
@@ -213,7 +213,7 @@ class Mover:
             job.pending -= 1
             if not job.pending:
                 self._limits.end()
-                self._write(job, slot)
+                self._arrived(job, slot)
 
         base = job.extent.offset
         for wanted in job.reads:
@@ -246,55 +246,68 @@ class Mover:
             part = slot.part(piece.offset - job.extent.offset, piece.length)
             self._target.submit(Operation(Kind.READ, piece.offset, piece.length, answered, part))
 
-    def _write(self, job: Job, slot: _Slot) -> None:
+    def _arrived(self, job: Job, slot: _Slot) -> None:
+        """All bytes of the block, or of the pieces that the job is about, are in memory."""
         extent = job.extent
-        partial_only = job.fill is Fill.NOTHING and job.reads != [extent]
-        if partial_only:
-            records = []
-            for piece in job.reads:
-                start = piece.offset - extent.offset
-                records.append(Record(piece, Outcome.PIECE, digest_of(slot.view[start : start + piece.length])))
-        else:
-            digest = digest_of(slot.view if extent.length == self._block_size else slot.view[: extent.length])
-            if self._compare and self._base and digest == self._base.get(extent.offset // self._block_size):
+        if job.fill is Fill.NOTHING and job.reads != [extent]:
+            starts = [(piece, piece.offset - extent.offset) for piece in job.reads]
+            digests = [digest_of(slot.view[start : start + piece.length]) for piece, start in starts]
+            pairs = zip(job.reads, digests, strict=True)
+            self._write(job, slot, [Record(piece, Outcome.PIECE, digest) for piece, digest in pairs])
+            return
+        if not self._compare or self._base is None:
+            self._write(job, slot, None)
+            return
+        expected = self._base.get(extent.offset // self._block_size)
+
+        def known(digest: bytes) -> None:
+            if digest == expected:
                 self._meter.skipped += extent.length
                 self._release(job, slot, [Record(extent, Outcome.SAME, digest)])
-                return
-            records = [Record(extent, Outcome.DATA, digest)]
-            if digest == zero_digest(extent.length):
-                self._meter.zero += extent.length
-                if job.target_zero:
-                    self._meter.skipped += extent.length
-                    self._release(job, slot, [Record(extent, Outcome.HOLE, _NO_DIGEST)])
-                    return
-                records = [Record(extent, Outcome.ZERO, _NO_DIGEST)]
+            else:
+                self._write(job, slot, [Record(extent, Outcome.DATA, digest)])
 
-        def finish() -> None:
-            self._window.took(time.perf_counter() - job.began)
-            self._release(job, slot, records)
+        self._digester.digest(slot.view[: extent.length], known)
 
-        def written(_: Operation) -> None:
+    def _write(self, job: Job, slot: _Slot, records: list[Record] | None) -> None:
+        """Write what isn't there already. Without records yet, take the block's digest meanwhile."""
+        extent = job.extent
+        wanted = [extent] if job.fill is Fill.ZERO else job.reads
+        runs = [run for part in wanted for run in self._runs(slot, part, extent.offset)]
+
+        def step(_: Operation | None = None) -> None:
             job.pending -= 1
             if not job.pending:
-                finish()
+                self._window.took(time.perf_counter() - job.began)
+                self._release(job, slot, records or [])
 
         job.pending += 1  # until all are sent, so that the last answer is the last
-        for wanted in [extent] if job.fill is Fill.ZERO else job.reads:
-            for piece, zero in self._runs(slot, wanted, extent.offset):
-                if zero and job.target_zero:
-                    self._meter.skipped += piece.length
-                elif zero and self._target.endpoint.can_zero:
-                    self._meter.zeroed += piece.length
-                    self._zero(job, piece, finish)
-                else:
-                    self._meter.written += piece.length
-                    job.pending += 1
-                    part = slot.part(piece.offset - extent.offset, piece.length)
-                    self._unflushed_bytes += piece.length
-                    self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, written, part))
-        job.pending -= 1
-        if not job.pending:
-            finish()
+        if wanted == [extent] and all(zero for _, zero in runs):
+            self._meter.zero += extent.length
+            outcome = Outcome.HOLE if job.target_zero else Outcome.ZERO
+            records = [Record(extent, outcome, _NO_DIGEST)]
+        elif records is None:
+
+            def known(digest: bytes) -> None:
+                nonlocal records
+                records = [Record(extent, Outcome.DATA, digest)]
+                step()
+
+            job.pending += 1
+            self._digester.digest(slot.view[: extent.length], known)
+        for piece, zero in runs:
+            if zero and job.target_zero:
+                self._meter.skipped += piece.length
+            elif zero and self._target.endpoint.can_zero:
+                self._meter.zeroed += piece.length
+                self._zero(job, piece, step)
+            else:
+                self._meter.written += piece.length
+                self._unflushed_bytes += piece.length
+                job.pending += 1
+                part = slot.part(piece.offset - extent.offset, piece.length)
+                self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, step, part))
+        step()
 
     def _runs(self, slot: _Slot, wanted: Extent, base: int) -> Iterable[tuple[Extent, bool]]:
         """The extent, cut where data and runs of zeroes meet, and where the target's largest request ends."""

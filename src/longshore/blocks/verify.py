@@ -5,27 +5,31 @@ its answer to what is there. So holes cost one question and not a read.
 """
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 import nbd
 
+from longshore.blocks.digester import Digester
 from longshore.blocks.endpoints import STATE_ZERO
 from longshore.blocks.lanes import Kind, Lanes, Operation
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
+from longshore.blocks.window import Window
 from longshore.model.extents import Extent, split, subtract
 
-SLOTS = 32  # blocks in flight
 QUESTION = 1 << 31  # bytes of zero blocks asked about at once
 
 
 class Verifier:
     """Compares what it is told to; what differs is in `wrong`."""
 
-    def __init__(self, target: Lanes, digests: Digests, meter: Meter) -> None:
+    def __init__(self, target: Lanes, digests: Digests, digester: Digester, meter: Meter) -> None:
         self._target = target
         self._digests = digests
+        self._digester = digester
+        self._window = Window()
         self._meter = meter
         self._block_size = digests.block_size
         self._active = 0
@@ -47,7 +51,7 @@ class Verifier:
 
     def fill(self) -> None:
         """Have as many reads in flight as there is room for."""
-        while self._active < SLOTS:
+        while self._active < self._window.size:
             if self._to_read:
                 extent, digest = self._to_read.popleft()
                 self._read(extent, digest)
@@ -121,14 +125,18 @@ class Verifier:
         def answered(_: Operation) -> None:
             nonlocal pending
             pending -= 1
-            if pending:
-                return
-            if digest_of(whole[: extent.length]) != expected:
+            if not pending:
+                self._digester.digest(whole[: extent.length], known)
+
+        def known(digest: bytes) -> None:
+            if digest != expected:
                 self.wrong.append(extent)
             self._meter.verified += extent.length
             self._free.append(whole)
             self._active -= 1
+            self._window.took(time.perf_counter() - began)
 
+        began = time.perf_counter()
         for piece in split([extent], min(self._block_size, self._target.endpoint.maximum_request)):
             pending += 1
             start = piece.offset - extent.offset

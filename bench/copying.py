@@ -1,0 +1,345 @@
+"""How fast Longshore copies, against nbdcopy and qemu-img on the same endpoints.
+
+    .venv/bin/python bench/copying.py [--runs 5] [--directory DIR] [--rbd pool=…,image=…,conf=…,user=…] [CASE …]
+
+Runs are interleaved (every contender once, then all again), since a busy machine changes its mind by the minute; what
+counts is the ratio of the medians. Every contender ends with the data flushed to the target. Longshore has digests and
+checkpoints on. The results go to bench/results/copy.json, a table to standard output.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from longshore.blocks.exports import Export, serve_nbdkit, serve_qemu_nbd
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+RESULTS = Path(__file__).parent / "results" / "copy.json"
+OURS = "longshore"
+FIELD_SIZE, FIELD_CHANGED = 14_294_967_296, 1_983_040  # a delta that a well-known product took 8 s for
+
+
+@dataclass
+class Case:
+    """What is compared, and what came of it. Seconds."""
+
+    name: str
+    contenders: dict[str, Callable[[], None]]
+    prepare: Callable[[], None] = lambda: None
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    memory_mib: float = 0.0  # of the largest of our processes
+
+    def run(self, runs: int) -> None:
+        for _ in range(runs):
+            for contender, action in self.contenders.items():
+                self.prepare()
+                start = time.perf_counter()
+                action()
+                self.seconds.setdefault(contender, []).append(time.perf_counter() - start)
+        self.memory_mib = Memory.take()
+
+    @property
+    def ratio(self) -> float:
+        """The best other's median by ours: above 1 we are faster."""
+        others = [median(seconds) for contender, seconds in self.seconds.items() if contender != OURS]
+        return min(others) / median(self.seconds[OURS])
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "case": self.name,
+            "ours_s": rounded(self.seconds[OURS]),
+            "others": {name: rounded(seconds) for name, seconds in self.seconds.items() if name != OURS},
+            "ratio": round(self.ratio, 2),
+            "memory_mib": round(self.memory_mib),
+        }
+
+    def row(self) -> str:
+        cells = [spread(self.seconds[OURS])]
+        cells += [f"{name}: {spread(seconds)}" for name, seconds in self.seconds.items() if name != OURS]
+        return f"| {self.name} | {cells[0]} | {'; '.join(cells[1:])} | {self.ratio:.2f} | {self.memory_mib:.0f} |"
+
+
+def rounded(seconds: list[float]) -> list[float]:
+    return [round(second, 3) for second in seconds]
+
+
+def spread(seconds: list[float]) -> str:
+    return f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
+
+
+class Memory:
+    """The most memory that one of our processes took, in MiB."""
+
+    peak = 0.0
+
+    @classmethod
+    def take(cls) -> float:
+        peak, cls.peak = cls.peak, 0.0
+        return peak
+
+
+def run(*arguments: str | Path) -> None:
+    """Run a program to its end; remember the most memory that one of ours took."""
+    process = subprocess.Popen([str(argument) for argument in arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{arguments[0]} failed with exit code {process.returncode}")
+    if arguments[0] == sys.executable:
+        Memory.peak = max(Memory.peak, usage.ru_maxrss / KIB)
+
+
+def longshore(source: Export, target: Export, *options: str) -> None:
+    run(sys.executable, "-m", "longshore.blocks", source.uri, target.uri, "--progress=none", *options)
+
+
+def nbdcopy(source: Export, target: Export, *options: str) -> None:
+    run("nbdcopy", "--flush", "--connections=4", "--requests=64", *options, source.uri, target.uri)
+
+
+def qemu_img(source: Export, target: Export, *options: str) -> None:
+    run("qemu-img", "convert", "-n", "-m", "16", "-W", "-f", "raw", "-O", "raw", *options, source.uri, target.uri)
+
+
+def make_disk(path: Path, size: int, data: int, piece: int) -> None:
+    """A sparse disk with `data` bytes of noise in pieces at scattered places."""
+    numbers = random.Random(1)
+    with path.open("wb") as file:
+        file.truncate(size)
+        for place in numbers.sample(range(size // piece), data // piece):
+            file.seek(place * piece)
+            for _ in range(piece // MIB):
+                file.write(os.urandom(MIB))
+
+
+class Bench:
+    """Disks and servers, made as the cases need them."""
+
+    def __init__(self, directory: Path, stack: ExitStack, rbd: str | None) -> None:
+        self.directory = directory
+        self.stack = stack
+        self.rbd = rbd
+
+    def serve(self, path: Path, *filters: str, read_only: bool = False, **parameters: str) -> Export:
+        return self.stack.enter_context(
+            serve_nbdkit("file", {"file": str(path), **parameters}, filters=filters, read_only=read_only, threads=16)
+        )
+
+    def empty(self, path: Path, size: int) -> Callable[[], None]:
+        """Makes the target as a new volume is: nothing in it."""
+
+        def empty() -> None:
+            with path.open("wb") as file:
+                file.truncate(size)
+
+        return empty
+
+    def whole(self, source: Export, target: Export) -> dict[str, Callable[[], None]]:
+        checkpoint = f"--checkpoint={self.directory / 'checkpoint'}"
+        return {
+            OURS: lambda: longshore(source, target, "--verify=none", checkpoint),
+            "nbdcopy, told that the target is zero": lambda: nbdcopy(source, target, "--destination-is-zero"),
+            "nbdcopy": lambda: nbdcopy(source, target),
+            "qemu-img, told that the target is zero": lambda: qemu_img(source, target, "--target-is-zero"),
+        }
+
+    def source(self) -> Path:
+        path = self.directory / "source"
+        if not path.exists():
+            make_disk(path, 4 * GIB, 1536 * MIB, 64 * MIB)
+        return path
+
+    def sparse(self) -> Case:
+        target = self.directory / "target"
+        self.empty(target, 4 * GIB)()
+        ends = self.serve(self.source(), read_only=True), self.serve(target)
+        return Case("4 GiB sparse, 1.5 GiB of data", self.whole(*ends), self.empty(target, 4 * GIB))
+
+    def almost_empty(self) -> Case:
+        source, target = self.directory / "empty-source", self.directory / "target"
+        make_disk(source, 16 * GIB, 64 * MIB, 4 * MIB)
+        self.empty(target, 16 * GIB)()
+        ends = self.serve(source, read_only=True), self.serve(target)
+        return Case("16 GiB almost empty", self.whole(*ends), self.empty(target, 16 * GIB))
+
+    def latency(self) -> Case:
+        target = self.directory / "target"
+        self.empty(target, 4 * GIB)()
+        far = {"rdelay": "5ms", "blocksize-maximum": "2M", "blocksize-error-policy": "error"}
+        source = self.serve(self.source(), "blocksize-policy", "delay", read_only=True, **far)
+        return Case("5 ms per read, 2 MiB at most", self.whole(source, self.serve(target)), self.empty(target, 4 * GIB))
+
+    def two(self) -> Case:
+        sources = [self.serve(self.source(), read_only=True) for _ in range(2)]
+        paths = [self.directory / f"target-{number}" for number in range(2)]
+        emptying = [self.empty(path, 4 * GIB) for path in paths]
+        for empty in emptying:
+            empty()
+        pairs = list(zip(sources, [self.serve(path) for path in paths], strict=True))
+
+        def both(command: Callable[[int], list[str]]) -> None:
+            running = [subprocess.Popen(command(number), stdout=subprocess.DEVNULL) for number in range(2)]
+            if any([process.wait() for process in running]):
+                raise SystemExit("a copy failed")
+
+        def ours(number: int) -> list[str]:
+            uris = [end.uri for end in pairs[number]]
+            checkpoint = f"--checkpoint={self.directory / f'checkpoint-{number}'}"
+            return [sys.executable, "-m", "longshore.blocks", *uris, "--progress=none", "--verify=none", checkpoint]
+
+        def theirs(number: int) -> list[str]:
+            options = ["--flush", "--connections=4", "--requests=64", "--destination-is-zero"]
+            return ["nbdcopy", *options, *(end.uri for end in pairs[number])]
+
+        contenders = {
+            OURS: lambda: both(ours),
+            "nbdcopy, told that the target is zero": lambda: both(theirs),
+        }
+        return Case("two disks at once, 1.5 GiB each", contenders, lambda: [empty() for empty in emptying] and None)
+
+    def into_rbd(self) -> Case:
+        if self.rbd is None:
+            raise SystemExit("the case rbd needs --rbd")
+        options = {"driver": "raw", "file.driver": "rbd"}
+        options |= {f"file.{key}": value for key, value in (item.split("=", 1) for item in self.rbd.split(","))}
+        source = self.serve(self.source(), read_only=True)
+        target = self.stack.enter_context(serve_qemu_nbd(options))
+
+        contenders = self.whole(source, target)
+
+        def discard() -> None:
+            subprocess.run(
+                ["qemu-io", "-f", "raw", "-c", "discard 0 4G", target.uri], check=True, stdout=subprocess.DEVNULL
+            )
+
+        return Case("into Ceph RBD through qemu-nbd, 1.5 GiB", contenders, discard)
+
+    def field(self) -> Case:
+        source, target = self.directory / "field-source", self.directory / "field-target"
+        make_disk(source, FIELD_SIZE // MIB * MIB, 512 * MIB, 4 * MIB)
+        os.truncate(source, FIELD_SIZE)
+        self.empty(target, FIELD_SIZE)()
+        ends = self.serve(source, read_only=True), self.serve(target)
+        base, changes = self.directory / "field-manifest", self.directory / "field-changes"
+        longshore(*ends, f"--manifest={base}")
+        numbers = random.Random(2)
+        left, listed = FIELD_CHANGED, []
+        with source.open("r+b") as file:
+            while left:
+                length = min(left, numbers.choice([512, 4096, 65536, 131072]))
+                offset = numbers.randrange(FIELD_SIZE // 65536 - 2) * 65536
+                file.seek(offset)
+                file.write(numbers.randbytes(length))
+                listed.append([offset, length])
+                left -= length
+        changes.write_text(json.dumps(listed))
+        options = [f"--changes={changes}", f"--base-manifest={base}", f"--manifest={self.directory / 'new-manifest'}"]
+        options.append(f"--checkpoint={self.directory / 'field-checkpoint'}")
+        command = Path(sys.executable).with_name("longshore")
+
+        def whole_command() -> None:
+            run(command, "copy", ends[0].uri, ends[1].uri, "--progress=none", *options)
+
+        contenders = {OURS: lambda: longshore(*ends, *options), "the same as `longshore copy`": whole_command}
+        return Case("delta of 1,983,040 bytes in 14 GB, verified", contenders)
+
+    def scattered(self) -> Case:
+        source, target = self.directory / "scattered-source", self.directory / "target"
+        make_disk(source, 4 * GIB, 256 * MIB, 4 * MIB)
+        self.empty(target, 4 * GIB)()
+        far = {"rdelay": "10ms"}
+        ends = self.serve(source, "delay", read_only=True, **far), self.serve(target)
+        places = random.Random(3).sample(range(4 * GIB // (64 * KIB)), 1000)
+        listed = [[place * 64 * KIB, 64 * KIB] for place in sorted(places)]
+        changes = self.directory / "scattered-changes"
+        changes.write_text(json.dumps(listed))
+
+        def one_at_a_time() -> None:
+            import nbd
+
+            one, two = nbd.NBD(), nbd.NBD()
+            one.connect_uri(ends[0].uri)
+            two.connect_uri(ends[1].uri)
+            for offset, length in listed:
+                two.pwrite(one.pread(length, offset), offset)
+            two.flush()
+
+        contenders = {
+            OURS: lambda: longshore(*ends, f"--changes={changes}", f"--checkpoint={self.directory / 'checkpoint'}"),
+            "one request at a time, unverified": one_at_a_time,
+        }
+        return Case("1,000 extents of 64 KiB, 10 ms away, verified", contenders)
+
+    def verify(self) -> Case:
+        target = self.directory / "target"
+        self.empty(target, 4 * GIB)()
+        ends = self.serve(self.source(), read_only=True), self.serve(target)
+        done = [f"--checkpoint={self.directory / 'verify-checkpoint'}", "--source-identity=bench"]
+        longshore(*ends, *done, "--verify=none")
+        contenders = {
+            # The checkpoint says that all is done, so verifying is all that is left
+            OURS: lambda: longshore(*ends, *done, "--verify=full"),
+            "nbdcopy TARGET null:": lambda: run("nbdcopy", "--connections=4", "--requests=64", ends[1].uri, "null:"),
+        }
+        return Case("reading the target back, 1.5 GiB in 4 GiB", contenders)
+
+
+CASES = {
+    "sparse": Bench.sparse,
+    "empty": Bench.almost_empty,
+    "latency": Bench.latency,
+    "two": Bench.two,
+    "rbd": Bench.into_rbd,
+    "field": Bench.field,
+    "scattered": Bench.scattered,
+    "verify": Bench.verify,
+}
+
+
+@contextmanager
+def working_directory(chosen: Path | None) -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-", dir=chosen))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all but rbd")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--directory", type=Path, help="where the disks are made (default: the temporary directory)")
+    parser.add_argument("--rbd", help="an RBD image of 4 GiB to write: pool=…,image=…,conf=…,user=…")
+    arguments = parser.parse_args()
+    names = arguments.cases or [name for name in CASES if name != "rbd" or arguments.rbd]
+    done = []
+    print("| case | Longshore, s | others, s | ratio | MiB |\n| --- | --- | --- | --- | --- |")
+    for name in names:
+        with working_directory(arguments.directory) as directory, ExitStack() as stack:
+            case = CASES[name](Bench(directory, stack, arguments.rbd))
+            Memory.take()
+            case.run(arguments.runs)
+            print(case.row(), flush=True)
+            done.append(case.as_json())
+    RESULTS.parent.mkdir(exist_ok=True)
+    machine = {"processors": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    RESULTS.write_text(json.dumps({"when": when, "machine": machine, "cases": done}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
