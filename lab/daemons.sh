@@ -21,7 +21,8 @@ alive() {
     [ "$1" != Z ] && [ "${20}" = "$start" ]
 }
 
-# wait_until SECONDS NAME WHAT COMMAND...: poll COMMAND until it succeeds; on timeout or NAME's death show NAME's last words.
+# wait_until SECONDS NAME WHAT COMMAND...: poll COMMAND until it succeeds. NAME's death or a timeout is a failure, and
+# shows the end of its log.
 wait_until() {
     local end=$((SECONDS + $1)) name=$2 what=$3
     shift 3
@@ -34,10 +35,28 @@ wait_until() {
             sleep 0.3
             continue
         fi
-        echo "--- last lines of $LOG/$name.log" >&2
-        tail -n 25 "$LOG/$name.log" >&2
+        last_words "$name"
         return 1
     done
+}
+
+last_words() {
+    echo "--- last lines of $LOG/$1.log" >&2
+    tail -n 25 "$LOG/$1.log" >&2
+}
+
+# Every daemon that was started is still there.
+all_alive() {
+    local file name status=0
+    for file in "$RUN"/daemons/*.pid; do
+        name=$(basename "$file" .pid)
+        if ! alive "$name"; then
+            echo "$name died" >&2
+            last_words "$name"
+            status=1
+        fi
+    done
+    return $status
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

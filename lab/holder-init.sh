@@ -1,5 +1,5 @@
 #!/bin/bash
-# Pid 1 of the lab: puts the lab's own directories in place (in its own mount namespace), then reaps what is left behind.
+# Pid 1 of the lab: puts its directories in place (in its own mount namespace), then reaps what others leave behind.
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/paths.sh"

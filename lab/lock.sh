@@ -1,5 +1,5 @@
-# One `up` or `down` at a time. Source it after paths.sh, then call `lock_lab`: the lock lasts as long as the calling shell
-# has descriptor 9 open. Daemons must not inherit it: call what starts any with `9>&-`.
+# One `up` or `down` at a time. Source it after paths.sh, then call `lock_lab`: the lock lasts as long as descriptor 9
+# is open. Daemons must not inherit it: call what starts any with `9>&-`.
 lock_lab() {
     mkdir -p "$LAB"
     chmod 711 "$LAB" # daemons that drop their rights look up paths below it

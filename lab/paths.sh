@@ -1,6 +1,6 @@
-# Where the lab lives, and the environment of everything that runs in it. Source it; sets LAB, CACHE, ETC, RUN, LOG, DATA, CODE.
-export LONGSHORE_LAB=${LONGSHORE_LAB:-/var/lib/longshore-lab}
-LAB=$LONGSHORE_LAB
+# Where the lab lives, and the environment of everything that runs in it. Source it.
+LAB=$(realpath -m "${LONGSHORE_LAB:-/var/lib/longshore-lab}")
+export LONGSHORE_LAB=$LAB
 CACHE=$LAB/cache # expensive built things, keyed by what they were built from; survives `down`
 ETC=$LAB/etc     # one life of the lab: configuration and passwords (0700)
 RUN=$LAB/run     #   pids, sockets

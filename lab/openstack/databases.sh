@@ -1,5 +1,5 @@
-# MariaDB and the services' databases. Making the schemas takes 40 s, so a data directory with all of them, empty, is kept
-# in the cache for the exact versions it was made by. Sourced by `up`.
+# MariaDB and the services' databases. Making the schemas takes 20 s on a quiet machine and minutes on a busy one, so a
+# data directory with all of them, empty, is kept in the cache for the exact versions it was made by. Sourced by `up`.
 
 DATABASES=(keystone:keystone glance:glance placement:placement nova:nova_api nova:nova nova:nova_cell0 neutron:neutron
     cinder:cinder) # owner:name

@@ -15,8 +15,8 @@ from openstack.connection import Connection
 # Name, vCPUs, MB of memory. No disk: servers boot from volumes.
 FLAVORS = (("t.nano", 1, 256), ("t.small", 1, 768), ("t.medium", 2, 1024))
 
-# More than tests need, little enough to run into on purpose. The storage behind it is 20 GiB, sold five times (cinder.conf):
-# a volume of 150 GB is within the quota and still refused, for want of space.
+# More than tests need, little enough to run into on purpose. The storage behind it is 20 GiB, sold five times
+# (cinder.conf): a volume of 150 GB is within the quota and still refused, for want of space.
 COMPUTE_QUOTA = {"instances": 20, "cores": 24, "ram": 16384}
 VOLUME_QUOTA = {"volumes": 60, "snapshots": 60, "gigabytes": 200}
 
@@ -78,7 +78,9 @@ def networks(admin: Connection, member: Connection) -> None:
     )
     network(admin, "shared", SHARED, is_shared=True)
     # Addresses below .100 are left to machines that bring their own.
-    private = network(member, "private", PRIVATE, {"allocation_pools": [{"start": f"{PRIVATE}.100", "end": f"{PRIVATE}.250"}]})
+    private = network(
+        member, "private", PRIVATE, {"allocation_pools": [{"start": f"{PRIVATE}.100", "end": f"{PRIVATE}.250"}]}
+    )
     if not member.network.find_router("private"):
         # Only an administrator may choose the router's outer address. The lab has a route to `private` through it.
         gateway = {"network_id": public.id, "external_fixed_ips": [{"ip_address": f"{UPLINK}.2"}]}

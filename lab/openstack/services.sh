@@ -37,7 +37,8 @@ agents() {
     external_network
     start nova-compute - nova-compute --config-file "$ETC/nova/nova.conf"
     DAEMON_ENV=(PATH="$CODE/openstack/sbin:$PATH")
-    start neutron-linuxbridge-agent - neutron-linuxbridge-agent "${configuration[@]}" "$ETC/neutron/linuxbridge_agent.ini"
+    start neutron-linuxbridge-agent - neutron-linuxbridge-agent "${configuration[@]}" \
+        "$ETC/neutron/linuxbridge_agent.ini"
     DAEMON_ENV=()
     start neutron-dhcp-agent - neutron-dhcp-agent "${configuration[@]}" "$ETC/neutron/dhcp_agent.ini"
     start neutron-l3-agent - neutron-l3-agent "${configuration[@]}" "$ETC/neutron/l3_agent.ini"
