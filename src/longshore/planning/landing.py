@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Disk, Machine, Nic
 from longshore.model.request import MigrationRequest
@@ -65,6 +66,13 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     if flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
     return Landing(flavor.id, flavor.name, tuple(n for n in nics if n), tuple(d for d in disks if d)), concerns
+
+
+def blocked(concerns: list[Concern]) -> InvalidInput:
+    """All blockers in one error, each a sentence."""
+    blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
+    code = blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed"
+    return InvalidInput(" ".join(str(c) for c in blockers), code=code)
 
 
 def _block(code: str, subject: str, text: str, advice: str = "") -> Concern:
@@ -135,8 +143,8 @@ def _land_nic(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns:
             _warn(
                 "network-not-owned",
                 network.name,
-                f'Network "{network.name}" belongs to another project: a plain member may choose neither MAC nor address '
-                f"there, so {nic.label} gets new ones.",
+                f'Network "{network.name}" belongs to another project: a plain member may choose neither MAC nor '
+                f"address there, so {nic.label} gets new ones.",
                 "Map it to a network of the project, or let an administrator's provider make the ports.",
             )
         )

@@ -7,11 +7,10 @@ from pydantic import TypeAdapter
 
 from longshore.errors import Conflict
 from longshore.flows import engine
-from longshore.flows.cold import blocked
 from longshore.flows.facts import gather
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest
-from longshore.planning import land
+from longshore.planning import blocked, land
 from longshore.service.parts import TheClouds, TheStore
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
 from longshore.store import MigrationRecord, Store
