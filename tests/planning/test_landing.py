@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
@@ -80,6 +80,18 @@ def test_quota_counts_volumes_and_their_rollback_points():
     assert landing is None
     assert codes(concerns) == {"quota-gigabytes", "quota-snapshots", "quota-instances", "quota-cores"}
     assert land(MACHINE, REQUEST, replace(FACTS, room=replace(UNLIMITED, gigabytes=6)))[1] == []
+
+
+def test_a_uefi_machine_is_refused_before_it_is_shut_down():
+    landing, concerns = land(replace(MACHINE, firmware=Firmware.UEFI), REQUEST, FACTS)
+    assert landing is None
+    assert codes(concerns) == {"firmware-uefi"}
+
+
+def test_the_same_is_not_said_twice():
+    machine = replace(MACHINE, disks=(DISK, replace(DISK, key="2001", position=1)))
+    _, concerns = land(machine, replace(REQUEST, storage={"ds1": "gold"}), FACTS)
+    assert [c.code for c in concerns] == ["volume-type-missing"]
 
 
 def test_no_flavor_large_enough():

@@ -13,7 +13,7 @@ class ListMachines(Lister):
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("provider")
+        parser.add_argument("provider", help="the provider's name")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -43,7 +43,7 @@ class ShowMachine(ShowOne):
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("provider")
+        parser.add_argument("provider", help="the provider's name")
         parser.add_argument("machine", help="name, inventory path or reference")
         return parser
 

@@ -90,7 +90,7 @@ class AddOpenstack(ShowOne):
         from longshore.providers.openstack import settings_from_cloud
 
         settings, secrets = settings_from_cloud(args.os_cloud)
-        plain = asdict(settings) | {"ceph_conf": args.ceph_conf, "ceph_user": args.ceph_user}
+        plain = asdict(settings) | {"ceph_conf": str(Path(args.ceph_conf).absolute()), "ceph_user": args.ceph_user}
         return _shown(self.client.add_provider(args.name, "openstack", plain, secrets))
 
 

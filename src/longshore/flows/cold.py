@@ -147,8 +147,9 @@ class ColdMigration:
         j.go_on()
         ref, name = j.record.machine_ref, j.record.machine_name
         with j.clouds.source(j.record.source_id) as source:
-            if source.power_state(ref) is PowerState.ON:
-                j.phase("shutting-down", f"Shutting {name} down.")
+            running = source.power_state(ref) is PowerState.ON
+            j.phase("shutting-down", f"Shutting {name} down." if running else f"{name} isn't running.")
+            if running:
                 j.store.migrations.stamp(j.id, "shutdown_requested_at")
                 try:
                     source.shut_down(ref)

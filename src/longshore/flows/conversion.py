@@ -33,8 +33,6 @@ def converter(
             opened = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
             work = convert([e.uri for e in opened], directory, journey.say, nics=_nic_names(machine))
             report = await journey.cancellable(asyncio.create_task(work))
-        for warning in report.warnings:
-            journey.say(warning, "warning")
         return report.to_json()
 
     return run

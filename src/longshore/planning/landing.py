@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import Disk, Machine, Nic
+from longshore.model.machine import Disk, Firmware, Machine, Nic
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Flavor, Network, QuotaRoom
 
@@ -63,6 +63,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     disks = [_land_disk(disk, request, facts, concerns) for disk in machine.disks]
     flavor = _choose_flavor(machine, request, facts, concerns)
     concerns.extend(_quota_concerns(machine, flavor, facts.room))
+    concerns = list(dict.fromkeys(concerns))  # two disks on one datastore needn't say the same twice
     if flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
     return Landing(flavor.id, flavor.name, tuple(n for n in nics if n), tuple(d for d in disks if d)), concerns
@@ -87,6 +88,10 @@ def _machine_concerns(machine: Machine) -> Iterator[Concern]:
     name = machine.name
     if machine.template:
         yield _block("machine-is-template", name, f"{name} is a template.", "Deploy a machine from it and move that.")
+    if machine.firmware is Firmware.UEFI:
+        yield _block(
+            "firmware-uefi", name, f"{name} boots by UEFI, which can't be carried over yet.", "Only BIOS machines can."
+        )
     if not machine.disks:
         yield _block("machine-without-disks", name, f"{name} has no disk.")
     for disk in machine.disks:
@@ -145,7 +150,7 @@ def _land_nic(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns:
                 network.name,
                 f'Network "{network.name}" belongs to another project: a plain member may choose neither MAC nor '
                 f"address there, so {nic.label} gets new ones.",
-                "Map it to a network of the project, or let an administrator's provider make the ports.",
+                "Map it to a network that belongs to the project, if it has to keep them.",
             )
         )
         return NicLanding(nic.key, network.id, None, ())

@@ -1,5 +1,6 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
+import shutil
 from dataclasses import asdict
 
 from fastapi import APIRouter
@@ -44,21 +45,25 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds) -> Migration:
 
 @router.get("/migrations")
 def migrations(store: TheStore) -> list[Migration]:
+    """All of them, oldest first."""
     return [_migration(store, record) for record in store.migrations.all()]
 
 
 @router.get("/migrations/{migration}")
 def migration(migration: str, store: TheStore) -> Migration:
+    """One, by its id or the beginning of it."""
     return _migration(store, store.migrations.get(migration))
 
 
 @router.get("/migrations/{migration}/events")
 def events(migration: str, store: TheStore, after: int = 0) -> list[Event]:
+    """What happened in it, oldest first; `after` is the last event id already known."""
     return [Event(**asdict(event)) for event in store.migrations.events(migration, after)]
 
 
 @router.get("/migrations/{migration}/ledger")
 def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
+    """Everything it made on either side, and what became of it."""
     record = store.migrations.get(migration)
     return [
         LedgerEntry(kind=e.kind, step=e.step, ref=e.ref, state=e.state, note=e.note)
@@ -99,7 +104,9 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
 @router.delete("/migrations/{migration}", status_code=204)
 def remove(migration: str, store: TheStore) -> None:
     """Forget an ended migration. What was moved stays as it is."""
-    store.migrations.remove(migration)
+    record = store.migrations.get(migration)
+    store.migrations.remove(record.id)
+    shutil.rmtree(store.state.migration(record.id), ignore_errors=True)
 
 
 def _migration(store: Store, record: MigrationRecord) -> Migration:

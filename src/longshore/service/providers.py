@@ -46,33 +46,39 @@ def fingerprint(body: FingerprintOf) -> Fingerprint:
 
 @router.get("/providers")
 def providers(store: TheStore) -> list[Provider]:
+    """All of them, by name."""
     return [_provider(record) for record in store.providers.all()]
 
 
 @router.get("/providers/{provider}")
 def provider(provider: str, store: TheStore) -> Provider:
+    """One, by its name or id; never its secrets."""
     return _provider(store.providers.get(provider))
 
 
 @router.delete("/providers/{provider}", status_code=204)
 def remove(provider: str, store: TheStore) -> None:
+    """Forget it and its secrets. Nothing in the cloud is changed."""
     store.providers.remove(provider)
 
 
 @router.post("/providers/{provider}/check")
 def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
+    """Log in, and say what is found."""
     with clouds.provider(provider) as cloud:
         return ProviderCheck(provider=_provider(store.providers.get(provider)), found=cloud.check())
 
 
 @router.get("/providers/{provider}/machines")
 def machines(provider: str, clouds: TheClouds) -> list[Machine]:
+    """The machines that its credentials may see."""
     with clouds.source(provider) as source:
         return list(source.machines())
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")
 def machine(provider: str, machine: str, clouds: TheClouds) -> Machine:
+    """One machine, by reference, name or inventory path."""
     with clouds.source(provider) as source:
         return source.machine(machine)
 
