@@ -1,10 +1,12 @@
 """What a copy does to its target, whole, in parts, and against a manifest."""
 
 import json
+import struct
 
 import pytest
+from blake3 import blake3
 
-from longshore.blocks.manifest import read_manifest
+from longshore.blocks.manifest import ROOT_CONTEXT, digest_of, read_manifest
 from longshore.blocks.request import CopyRequest
 from longshore.errors import CheckpointError, CopyError, InvalidInput
 from longshore.model.extents import Extent
@@ -24,6 +26,18 @@ def test_a_copy_is_equal_and_its_holes_stay_holes(image, exports):
     assert result.bytes_read < 2 * MIB
     assert result.bytes_verified == SIZE
     assert result.repaired == ()
+
+
+@pytest.mark.parametrize("processors", [1, 99])
+def test_digests_are_the_same_with_and_without_a_thread(image, exports, monkeypatch, processors):
+    monkeypatch.setattr("longshore.blocks.digester.PROCESSORS", processors)
+    monkeypatch.setattr("longshore.blocks.digester.WORTH_HANDING_OVER", 1)
+    source, target = image(SIZE, PATCHES), image(SIZE)
+    result = copy(exports(source), exports(target), verify=Verify.FULL)
+    assert target.read() == source.read()
+    content = source.read()
+    blocks = b"".join(digest_of(content[at : at + 64 * KIB]) for at in range(0, SIZE, 64 * KIB))
+    assert result.root_digest == blake3(ROOT_CONTEXT + struct.pack("<QQ", SIZE, 64 * KIB) + blocks).hexdigest()
 
 
 def test_what_the_target_held_before_is_gone(image, exports):

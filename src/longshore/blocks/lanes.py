@@ -181,7 +181,7 @@ class _Lane:
         self.fd: int = handle.aio_get_fd()
         self.direction = 0
         self.in_flight = 0
-        self.broken = False
+        self.broken = False  # and on_loss() has been told
         self.leaving = False  # gets no new operations; closed when the last one has been answered
         self._lost = lost
 
@@ -206,7 +206,7 @@ class Lanes:
         self._pause = FIRST_PAUSE
         self.in_flight = 0
         self.failure: CopyError | None = None
-        self.on_loss: Callable[[], None] = _nothing  # called when a connection broke
+        self.on_loss: Callable[[], None] = _nothing  # called when no flush will cover what a connection has written
         handle = connect(uri, extents=True)
         self.endpoint: Endpoint = describe(uri, handle)
         self._add(handle)
@@ -248,7 +248,7 @@ class Lanes:
             lane.leaving = True
             self._lanes.remove(lane)
             self._replace()
-        if broken and not lane.broken:
+        if not lane.broken and (broken or not self.endpoint.multi_conn):
             lane.broken = True
             self.on_loss()
         if broken or lane.in_flight == 0:

@@ -4,6 +4,9 @@ Each block goes through the same stations: read from the source (all its pieces 
 writes of many blocks are in flight at the same time, and nothing waits for anything but its own block. What has been
 written is kept in mind until the target has been flushed; only then may the checkpoint say it is there. When a
 connection to the target is lost before that, nobody knows what of it has reached the disk, and it is copied again.
+
+The target is flushed more often than the checkpoint is written: it spreads the work of the disk below, while writing
+the checkpoint costs several synchronisations of a local disk.
 """
 
 import time
@@ -24,7 +27,7 @@ from longshore.blocks.window import Window
 from longshore.model.extents import Extent, merge, split, subtract
 
 ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as data
-UNFLUSHED = 256 << 20  # bytes written after which the target is flushed: so that the disk works while we copy
+UNFLUSHED = 512 << 20  # bytes written after which the target is flushed: so that the disk works while we copy
 _NO_DIGEST = bytes(DIGEST_SIZE)
 
 
@@ -84,9 +87,11 @@ class Mover:
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
-        self._flushing: list[Record] | None = None
+        self._flushing: list[Record] = []
+        self._flushed: list[Record] = []
+        self._wants_record = False
         self._recording = False
-        self._flushed_at = time.monotonic()
+        self._recorded_at = time.monotonic()
         self._losses = 0
         self.failure: BaseException | None = None
         target.on_loss = self._target_lost
@@ -100,15 +105,16 @@ class Mover:
             if job is None:
                 break
             self._active += 1
+            job.losses = self._losses
             if isinstance(job, ZeroJob):
                 self._begin_zero(job)
             else:
                 self._begin(job)
-        if self._unflushed and self._flushing is None and not self._recording:
-            idle = self._planner.exhausted and self._active == 0
-            late = time.monotonic() - self._flushed_at >= self._interval
-            if idle or late or self._unflushed_bytes >= UNFLUSHED:
-                self.settle()
+        idle = self._planner.exhausted and self._active == 0
+        if idle or time.monotonic() - self._recorded_at >= self._interval:
+            self.settle()
+        elif self._unflushed_bytes >= UNFLUSHED:
+            self._flush()
 
     @property
     def finished(self) -> bool:
@@ -118,43 +124,61 @@ class Mover:
     @property
     def settled(self) -> bool:
         """Nothing of what is done is still to be flushed or recorded."""
-        return not self._unflushed and self._flushing is None and not self._recording
+        return not (self._unflushed or self._flushing or self._flushed or self._recording)
 
     def settle(self) -> None:
-        """Flush the target, then record what had been done when the flush was sent."""
-        if self._flushing is not None or self._recording:
+        """Have all that is done until now flushed and recorded."""
+        self._wants_record = True
+        self._flush()
+        self._record()
+
+    def _flush(self) -> None:
+        if self._flushing or not self._unflushed:
             return
         self._flushing, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
-        self._flushed_at = time.monotonic()
         if self._target.endpoint.can_flush:
             losses = self._losses
-            self._target.submit(Operation(Kind.FLUSH, 0, 0, lambda _: self._flushed(losses)))
+            self._target.submit(Operation(Kind.FLUSH, 0, 0, lambda _: self._have_flushed(losses)))
         else:
-            self._flushed(self._losses)
+            self._have_flushed(self._losses)
 
-    def _flushed(self, losses: int) -> None:
+    def _have_flushed(self, losses: int) -> None:
         if losses != self._losses:
             return  # it went through another connection than the writes; _target_lost() has dealt with them
-        records, self._flushing = self._flushing or [], None
+        self._flushed += self._flushing
+        self._flushing = []
+        if self._wants_record:
+            self._record()
+
+    def _record(self) -> None:
+        if self._recording or self._flushing or not self._flushed:
+            return
+        self._wants_record = False
+        self._recorded_at = time.monotonic()
+        records, self._flushed = self._flushed, []
         if self._checkpoint is not None:
             self._recording = True
-            self._loop.in_thread(partial(self._checkpoint.append, records), self._recorded)
+            self._loop.in_thread(partial(self._checkpoint.append, records), self._have_recorded)
 
-    def _recorded(self, outcome: BaseException | None) -> None:
+    def _have_recorded(self, outcome: BaseException | None) -> None:
         self._recording = False
         self.failure = self.failure or outcome
 
     def _target_lost(self) -> None:
         self._losses += 1
-        records = (self._flushing or []) + self._unflushed
+        records = self._flushing + self._unflushed
         lost = [record for record in records if record.outcome not in (Outcome.SAME, Outcome.HOLE)]
-        self._flushing = None
+        self._flushing = []
         self._unflushed = [record for record in records if record.outcome in (Outcome.SAME, Outcome.HOLE)]
         self._meter.done -= sum(record.extent.length for record in lost)
         self._planner.again(list(merge(record.extent for record in lost)))
 
     def _done(self, job: Job | ZeroJob, records: list[Record]) -> None:
         self._active -= 1
+        if job.losses != self._losses and records[0].outcome not in (Outcome.SAME, Outcome.HOLE):
+            # Some of its writes may have been answered by the connection that was lost
+            self._planner.again([record.extent for record in records])
+            return
         for record in records:
             self._findings.remember(record)
         self._unflushed += records

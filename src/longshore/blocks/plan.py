@@ -35,7 +35,7 @@ class Fill(Enum):
 class Job:
     """One block to copy."""
 
-    __slots__ = ("began", "extent", "fill", "pending", "reads", "target_zero")
+    __slots__ = ("began", "extent", "fill", "losses", "pending", "reads", "target_zero")
 
     def __init__(self, extent: Extent, reads: list[Extent], fill: Fill, *, target_zero: bool) -> None:
         self.extent = extent
@@ -43,6 +43,7 @@ class Job:
         self.fill = fill
         self.target_zero = target_zero  # the target is zero all over `extent`
         self.pending = 0  # operations in flight
+        self.losses = 0  # connections to the target that had been lost when it was begun
         self.began = 0.0  # seconds on the performance counter
 
     @property
@@ -54,12 +55,13 @@ class Job:
 class ZeroJob:
     """A run of blocks that are zero on the source. `writes` are those parts that aren't on the target."""
 
-    __slots__ = ("extent", "pending", "writes")
+    __slots__ = ("extent", "losses", "pending", "writes")
 
     def __init__(self, extent: Extent, writes: list[Extent]) -> None:
         self.extent = extent
         self.writes = writes
         self.pending = 0
+        self.losses = 0
 
     @property
     def scope(self) -> int:

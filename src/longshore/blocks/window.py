@@ -5,7 +5,7 @@ The time a block takes when it needn't wait for others is the shortest one seen.
 that, there is room for more of them; when they take much longer, they are only queueing for each other.
 """
 
-SMALLEST = 16
+SMALLEST = 8
 LARGEST = 128  # a memory limit above all
 ROOM = 2.0  # times the shortest time
 QUEUEING = 4.0
