@@ -127,11 +127,16 @@ def test_a_full_target_says_so_and_after_enlarging_the_copy_goes_on(image, expor
 
 @pytest.mark.parametrize("dying", ["source", "target"])
 def test_a_server_that_dies_and_does_not_come_back(image, exports, dying):
-    served = {
-        "source": exports(image(SIZE, [(0, SIZE)]), filters=("delay",), rdelay="20ms", threads=2),
-        "target": exports(image(SIZE)),
-    }
-    killer = threading.Timer(0.2, os.kill, (served[dying].pid, 9))
+    target = image(SIZE)
+    slow = exports(image(SIZE, [(0, SIZE)]), filters=("delay",), rdelay="50ms", threads=2)
+    served = {"source": slow, "target": exports(target)}
+
+    def kill():
+        while not target.allocated:
+            time.sleep(0.002)
+        os.kill(served[dying].pid, 9)
+
+    killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(CopyError, match=f"The {dying} of disk is gone") as caught:
         copy(served["source"], served["target"], retry_for=0.5, connections=1)
@@ -180,11 +185,13 @@ def test_a_source_that_changes_its_size_is_noticed(image, tmp_path):
     source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
     with ExitStack() as stack:
         first = stack.enter_context(
-            serve_nbdkit("file", {"file": str(source.path), "rdelay": "20ms"}, filters=("delay",), threads=2)
+            serve_nbdkit("file", {"file": str(source.path), "rdelay": "50ms"}, filters=("delay",), threads=2)
         )
         served = stack.enter_context(serve_nbdkit("file", {"file": str(target.path)}, read_only=False))
 
         def grow():
+            while not target.allocated:
+                time.sleep(0.002)
             os.kill(first.pid, 9)
             place = first.uri.split("socket=")[1]
             os.truncate(source.path, SIZE + MIB)
@@ -192,10 +199,10 @@ def test_a_source_that_changes_its_size_is_noticed(image, tmp_path):
             os.unlink(place)
             os.symlink(again.uri.split("socket=")[1], place)
 
-        growing = threading.Timer(0.15, grow)
+        growing = threading.Thread(target=grow)
         growing.start()
         with pytest.raises(CopyError, match=f"changed its size from {SIZE} to {SIZE + MIB} bytes"):
-            copy(first, served, retry_for=10.0)
+            copy(first, served, retry_for=10.0, connections=1)
         growing.join()
 
 
