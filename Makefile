@@ -25,7 +25,7 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: install
-	.venv/bin/pytest -m "not lab" -q
+	.venv/bin/pytest -m "not lab" -q -n 2
 
 lab-test: lab-up
 	$(LAB) run .venv/bin/pytest -m lab -v --durations=15

@@ -326,11 +326,12 @@ def small_connect(kind, settings, _secrets):
 
 def install():
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import clouds, conversion, undo
+    from longshore.flows import clouds, conversion, engine, undo
 
     clouds.connect = small_connect
     conversion.convert = small_convert
     undo._PAUSE = 0.01
+    engine._POLL, engine._LINGER = 0.05, 0.01
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def test_without_faults_the_machine_is_moved_and_every_call_is_one_we_try_faults
     assert record.result["conversion"]["changes"] == [f"{MAC} stays ens192"]
 
 
-@pytest.mark.parametrize("call", [*LOOKING, *MAKING])
+@pytest.mark.parametrize("call", [LOOKING[0], LOOKING[-1], *MAKING])  # all of LOOKING is one step
 def test_an_error_takes_everything_back_and_says_why(run, call):
     run.world.plan_fault(call, 1, "before", "error")
     record = run.to_the_end(lives=1)
