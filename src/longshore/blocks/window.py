@@ -2,10 +2,12 @@
 
 As few as keep both sides busy, so that they stay in the processor's cache; as many as the way there and back is long.
 The time a block takes when it needn't wait for others is the shortest one seen. While blocks take hardly longer than
-that, there is room for more of them; when they take much longer, they are only queueing for each other.
+that, there is room for more of them; when they take much longer, they are only queueing for each other. Where even the
+shortest time is long, the cache is no matter, and more in flight does no harm.
 """
 
-SMALLEST = 8
+NEAR, FAR = 8, 32  # the fewest in flight
+FAR_FROM = 0.003  # seconds that a block takes at least
 LARGEST = 128  # a memory limit above all
 ROOM = 2.0  # times the shortest time
 QUEUEING = 4.0
@@ -15,13 +17,15 @@ class Window:
     """The number of blocks in flight, adapted to the time that each took."""
 
     def __init__(self) -> None:
-        self.size = SMALLEST
+        self.size = NEAR
         self._shortest = float("inf")
 
     def took(self, seconds: float) -> None:
-        """A block has been read and written; it took that long."""
+        """A block has been read and written, or only read; it took that long."""
         self._shortest = min(self._shortest, seconds)
+        fewest = FAR if self._shortest >= FAR_FROM else NEAR
         if seconds < ROOM * self._shortest:
             self.size = min(self.size + 1, LARGEST)
         elif seconds > QUEUEING * self._shortest:
-            self.size = max(self.size - 1, SMALLEST)
+            self.size -= 1
+        self.size = max(self.size, fewest)

@@ -1,0 +1,29 @@
+"""The number of blocks in flight follows what the endpoints are like."""
+
+from longshore.blocks.window import FAR, LARGEST, NEAR, Window
+
+
+def settled(latency, bandwidth):
+    """Blocks in flight to a side that answers after `latency` seconds and moves `bandwidth` blocks a second."""
+    window = Window()
+    window.took(latency + 1 / bandwidth)
+    for _ in range(2000):
+        window.took(max(latency + 1 / bandwidth, window.size / bandwidth))
+    return window.size
+
+
+def test_few_are_in_flight_where_everything_is_near():
+    assert settled(latency=0.0001, bandwidth=2000) == NEAR
+
+
+def test_as_many_are_in_flight_as_the_way_is_long():
+    for latency, bandwidth in ((0.005, 2000), (0.01, 2000), (0.02, 1000)):
+        assert latency * bandwidth <= settled(latency, bandwidth)
+
+
+def test_memory_is_limited_however_long_the_way_is():
+    assert settled(latency=1.0, bandwidth=2000) == LARGEST
+
+
+def test_a_slow_side_far_away_gets_no_more_than_it_can_use():
+    assert settled(latency=0.004, bandwidth=100) == FAR
