@@ -1,6 +1,7 @@
 """Servers that fail, lie, die and fill up."""
 
 import os
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -229,3 +230,17 @@ def test_cancel_ends_within_a_second_and_leaves_a_valid_checkpoint(image, export
     assert result.bytes_resumed > 0
     assert result.bytes_resumed + result.bytes_read == SIZE
     assert target.read() == source.read()
+
+
+def test_cancel_also_ends_a_copy_that_nobody_has_answered_yet(image, exports):
+    """A host that takes the connection and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        request = CopyRequest(
+            source_uri=f"nbd://127.0.0.1:{silent.getsockname()[1]}", target_uri=exports(image(SIZE)).uri
+        )
+        running = Copy(request, lambda _: None)
+        threading.Timer(0.3, running.cancel).start()
+        start = time.monotonic()
+        with pytest.raises(Cancelled):
+            running.run()
+        assert time.monotonic() - start < 1.5

@@ -50,7 +50,7 @@ def test_a_copy_killed_at_random_moments_goes_on_and_repeats_only_what_was_not_r
         f"--checkpoint={checkpoint}",
         f"--block-size={BLOCK}",
         "--checkpoint-every=0.02",
-        "--limit=8M",
+        "--limit=3M",
         "--verify=none",
     )
     seconds = random.Random(8)

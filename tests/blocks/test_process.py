@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from longshore.blocks import CopyRequest, run_copy
-from longshore.errors import CopyError, InvalidInput
+from longshore.errors import CopyError, ExportError, InvalidInput
 from longshore.model.extents import Extent
 from longshore.model.request import Verify
 
@@ -101,6 +101,22 @@ def test_a_crash_is_an_error_with_a_plain_sentence(image, exports):
         assert caught.value.code == "copy-crashed"
 
     asyncio.run(crash())
+
+
+def test_a_server_that_dies_ends_the_copy_at_once_with_its_last_words(image, exports):
+    slow = exports(image(SIZE, [(0, SIZE)]), filters=("delay",), rdelay="100ms", threads=1)
+    target = exports(image(SIZE))
+
+    async def die():
+        begun = asyncio.Event()
+        running = run_copy(asked(slow, target, retry_for=60.0), lambda _: begun.set(), exports=(slow, target))
+        task = asyncio.create_task(running)
+        await asyncio.wait_for(begun.wait(), 10)
+        os.kill(target.pid, signal.SIGKILL)
+        with pytest.raises(ExportError, match="ended by itself"):
+            await asyncio.wait_for(task, 5)
+
+    asyncio.run(die())
 
 
 def test_the_copy_dies_with_the_process_that_asked_for_it(image, exports):

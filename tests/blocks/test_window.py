@@ -1,11 +1,13 @@
 """The number of blocks in flight follows what the endpoints are like."""
 
-from longshore.blocks.window import FAR, LARGEST, NEAR, Window
+from longshore.blocks.window import FAR, MEMORY, NEAR, Window
+
+from .conftest import MIB
 
 
-def settled(latency, bandwidth):
+def settled(latency, bandwidth, block_size=MIB):
     """Blocks in flight to a side that answers after `latency` seconds and moves `bandwidth` blocks a second."""
-    window = Window()
+    window = Window(block_size)
     window.took(latency + 1 / bandwidth)
     for _ in range(2000):
         window.took(max(latency + 1 / bandwidth, window.size / bandwidth))
@@ -22,7 +24,8 @@ def test_as_many_are_in_flight_as_the_way_is_long():
 
 
 def test_memory_is_limited_however_long_the_way_is():
-    assert settled(latency=1.0, bandwidth=2000) == LARGEST
+    for block_size in (MIB, 4 * MIB, 16 * MIB):
+        assert settled(latency=1.0, bandwidth=2000, block_size=block_size) == MEMORY // block_size
 
 
 def test_a_slow_side_far_away_gets_no_more_than_it_can_use():

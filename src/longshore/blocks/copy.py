@@ -21,8 +21,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import nbd
+
 from longshore.blocks.checkpoint import Checkpoint, Identity
 from longshore.blocks.digester import Digester
+from longshore.blocks.endpoints import connect
 from longshore.blocks.findings import Findings
 from longshore.blocks.lanes import Lanes, Loop
 from longshore.blocks.limits import Limits
@@ -102,7 +105,16 @@ class Copy:
         )
 
     def _connect(self, stack: ExitStack, uri: str, role: str) -> Lanes:
-        lanes = Lanes(self._loop, uri, role, self._request.disk, self._request.retry_for)
+        """Connect on a thread: a host that doesn't answer must not keep a cancelled copy from ending."""
+        outcomes: list[nbd.NBD | BaseException] = []
+        self._loop.in_thread(lambda: connect(uri, extents=True), outcomes.append)
+        while not outcomes:
+            self._loop.turn(0.2)
+            self._check()
+        if isinstance(outcomes[0], BaseException):
+            raise outcomes[0]
+        request = self._request
+        lanes = Lanes(self._loop, uri, outcomes[0], role=role, disk=request.disk, retry_for=request.retry_for)
         stack.callback(lanes.close)
         return lanes
 
@@ -298,9 +310,10 @@ class Copy:
         wrong = self._compare(own, digests, blocks, list(pieces.items()))
         if wrong:
             self._meter.begin(Phase.REPAIR)
-            self._move(source, target, wrong, findings)
-            known = [(extent, pieces[extent]) for extent in wrong if extent in pieces]
-            again = self._compare(own, digests, [extent for extent in wrong if extent not in pieces], known)
+            blocks = list(align((extent for extent in wrong if extent not in pieces), digests.block_size, digests.size))
+            known = [extent for extent in wrong if extent in pieces]
+            self._move(source, target, list(merge(blocks + known)), findings)
+            again = self._compare(own, digests, blocks, [(extent, pieces[extent]) for extent in known])
             if again:
                 raise VerificationError(
                     f"The target of {request.disk} differs from what was written, also after writing it once more: "

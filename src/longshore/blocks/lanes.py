@@ -190,9 +190,9 @@ class _Lane:
 
 
 class Lanes:
-    """Connections to one export. `role` is "source" or "target", for messages; so is `disk`."""
+    """Connections to one export, of which `first` is one. `role`, "source" or "target", and `disk` are for messages."""
 
-    def __init__(self, loop: Loop, uri: str, role: str, disk: str, retry_for: float) -> None:
+    def __init__(self, loop: Loop, uri: str, first: nbd.NBD, *, role: str, disk: str, retry_for: float) -> None:
         self._loop = loop
         self._uri = uri
         self._role = role
@@ -207,9 +207,8 @@ class Lanes:
         self.in_flight = 0
         self.failure: CopyError | None = None
         self.on_loss: Callable[[], None] = _nothing  # called when no flush will cover what a connection has written
-        handle = connect(uri, extents=True)
-        self.endpoint: Endpoint = describe(uri, handle)
-        self._add(handle)
+        self.endpoint: Endpoint = describe(uri, first)
+        self._add(first)
 
     def widen(self, connections: int) -> None:
         """Have that many connections from now on. Those that can't be made at once are tried again as others are."""

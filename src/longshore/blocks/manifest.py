@@ -82,13 +82,6 @@ class Digests:
         for match in _RUNS.finditer(self._states):
             yield match.start(), match.end() - match.start(), match[0][0]
 
-    def zero_extents(self) -> Iterator[Extent]:
-        """Where blocks are known to be all zero."""
-        for first, count, kind in self.runs():
-            if kind == _ZERO:
-                offset = first * self.block_size
-                yield Extent(offset, min(count * self.block_size, self.size - offset))
-
     def table(self, first: int, count: int) -> bytes:
         return self._table[first * DIGEST_SIZE : (first + count) * DIGEST_SIZE]
 

@@ -83,7 +83,7 @@ class Mover:
         self._block_size = findings.digests.block_size
         self._zeroes = memoryview(bytearray(self._block_size))
         self._free: list[_Slot] = []
-        self._window = Window()
+        self._window = Window(self._block_size)
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []

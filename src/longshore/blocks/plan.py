@@ -11,7 +11,7 @@ import bisect
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from longshore.blocks.endpoints import STATE_ZERO
@@ -96,7 +96,6 @@ class Planner:
         merge_gap: int,
         partial_fill: Fill,
         worth_mapping: int = WORTH_MAPPING,
-        assumed_zero: Callable[[Extent], Iterator[Extent]] | None = None,
     ) -> None:
         self._source = source
         self._target = target
@@ -105,7 +104,6 @@ class Planner:
         self._merge_gap = merge_gap
         self._partial_fill = partial_fill
         self._worth_mapping = worth_mapping
-        self._assumed_zero = assumed_zero  # where the target is zero, if it can't say so itself
         self._windows = self._cut(scope)
         self._ahead: deque[_Window] = deque()
         self._jobs: Iterator[Job | ZeroJob] = iter(())
@@ -187,8 +185,6 @@ class Planner:
                 self._ask(window, lanes, found, window.extent.offset)
         if not self._source.endpoint.has_extents:
             window.source.append((window.extent, False))
-        if not self._target.endpoint.has_extents and self._assumed_zero is not None:
-            window.target += [(extent, True) for extent in self._assumed_zero(window.extent)]
         if not window.waiting:
             self._mapping -= 1
 

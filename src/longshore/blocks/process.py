@@ -5,10 +5,10 @@ import json
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import longshore.errors
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
@@ -16,15 +16,22 @@ from longshore.errors import CopyError, LongshoreError
 from longshore.model.extents import Extent
 from longshore.model.request import Verify
 
+if TYPE_CHECKING:
+    from longshore.blocks.exports import Export
+
 CANCEL_TIME = 3.0  # seconds a copy gets to leave its checkpoint in order before it is killed
 LONGEST_LINE = 1 << 26  # bytes; the result names every range that was repaired
 
 
-async def run_copy(request: CopyRequest, on_progress: Callable[[Progress], None]) -> CopyResult:
+async def run_copy(
+    request: CopyRequest, on_progress: Callable[[Progress], None], *, exports: Sequence["Export"] = ()
+) -> CopyResult:
     """Run `longshore copy` for this request, and tell how it goes.
 
-    Cancelling the task stops the copy within a second, with its checkpoint valid. The process dies with ours. Raises
-    what the copy raised (CopyError and its kin, InvalidInput), or CopyError when its process crashed.
+    Cancelling the task stops the copy within a second, with its checkpoint valid. The process dies with ours. When one
+    of `exports` (the servers of source and target, if they are ours) dies, the copy ends at once instead of waiting for
+    it to come back. Raises what the copy raised (CopyError and its kin, InvalidInput), CopyError when its process
+    crashed, ExportError with the server's last words.
     """
     from longshore.blocks.command import arguments_of
 
@@ -43,6 +50,7 @@ async def run_copy(request: CopyRequest, on_progress: Callable[[Progress], None]
                 limit=LONGEST_LINE,
                 start_new_session=True,  # Ctrl-C is for us; we tell it in our own time
             )
+            dead = _watch(exports, process)
             try:
                 async for event in _events(process):
                     match event.pop("event"):
@@ -53,9 +61,13 @@ async def run_copy(request: CopyRequest, on_progress: Callable[[Progress], None]
                             return _result(event)
                         case "error":
                             await process.wait()
+                            for export in dead:
+                                export.check()
                             raise _error(event)
                 status = await process.wait()
             finally:
+                for export in exports:
+                    asyncio.get_running_loop().remove_reader(export.fileno())
                 await _end(process)
             log.seek(0)
             lines = log.read().decode(errors="replace").strip().splitlines()
@@ -65,6 +77,22 @@ async def run_copy(request: CopyRequest, on_progress: Callable[[Progress], None]
                 advice="Run it again: with a checkpoint it goes on where it stopped.",
                 code="copy-crashed",
             )
+
+
+def _watch(exports: Sequence["Export"], process: Process) -> list["Export"]:
+    """Which of them have died; the copy is told to end when that happens."""
+    dead: list[Export] = []
+    loop = asyncio.get_running_loop()
+
+    def died(export: "Export") -> None:
+        loop.remove_reader(export.fileno())
+        dead.append(export)
+        with suppress(ProcessLookupError):
+            process.terminate()
+
+    for export in exports:
+        loop.add_reader(export.fileno(), died, export)
+    return dead
 
 
 async def _events(process: Process) -> AsyncIterator[dict[str, Any]]:

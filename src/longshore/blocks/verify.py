@@ -29,7 +29,7 @@ class Verifier:
         self._target = target
         self._digests = digests
         self._digester = digester
-        self._window = Window()
+        self._window = Window(digests.block_size)
         self._meter = meter
         self._block_size = digests.block_size
         self._active = 0

@@ -8,7 +8,8 @@ shortest time is long, the cache is no matter, and more in flight does no harm.
 
 NEAR, FAR = 8, 32  # the fewest in flight
 FAR_FROM = 0.003  # seconds that a block takes at least
-LARGEST = 128  # a memory limit above all
+MEMORY = 128 << 20  # bytes that blocks may take
+LARGEST = 256
 ROOM = 2.0  # times the shortest time
 QUEUEING = 4.0
 
@@ -16,16 +17,17 @@ QUEUEING = 4.0
 class Window:
     """The number of blocks in flight, adapted to the time that each took."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_size: int) -> None:
+        self._largest = max(NEAR, min(MEMORY // block_size, LARGEST))
         self.size = NEAR
         self._shortest = float("inf")
 
     def took(self, seconds: float) -> None:
         """A block has been read and written, or only read; it took that long."""
         self._shortest = min(self._shortest, seconds)
-        fewest = FAR if self._shortest >= FAR_FROM else NEAR
+        fewest = min(FAR, self._largest) if self._shortest >= FAR_FROM else NEAR
         if seconds < ROOM * self._shortest:
-            self.size = min(self.size + 1, LARGEST)
+            self.size = min(self.size + 1, self._largest)
         elif seconds > QUEUEING * self._shortest:
             self.size -= 1
         self.size = max(self.size, fewest)
