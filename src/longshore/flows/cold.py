@@ -26,8 +26,9 @@ from longshore.model.request import Conversion
 from longshore.model.target import Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
 from longshore.planning import Landing, blocked, land
 from longshore.store import EntryState, Kind, Status
+from longshore.store.tables import utc_now
 
-STILL_SHUTTING_DOWN = 180.0  # seconds a guest may be on its way down before a roll-back takes it that it stays up
+LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
 POWER_OFF_AFTER_REQUEST = 60.0  # seconds a machine may take to be seen off once its power was cut
 
 
@@ -321,13 +322,19 @@ class ColdMigration:
         try:
             with j.clouds.source(j.record.source_id) as source:
                 # A guest that was asked to shut down may still be on its way: powering it on now would come too early.
-                if not source.wait_powered_off(j.record.machine_ref, STILL_SHUTTING_DOWN):
+                if not source.wait_powered_off(j.record.machine_ref, self._may_still_shut_down()):
                     return []
                 source.power_on(j.record.machine_ref)
         except LongshoreError as error:
             return [f"{j.record.machine_name} could not be powered on again: {error}"]
         j.say(f"{j.record.machine_name} is powered on again.")
         return []
+
+    def _may_still_shut_down(self) -> float:
+        """Seconds: as long as the user thinks that its shutdown may take, counted from when it was asked to."""
+        asked = self._j.store.migrations.get(self._j.id).shutdown_requested_at
+        gone = (utc_now() - asked).total_seconds() if asked else 0.0
+        return max(self._j.request.shutdown_timeout - gone, LAST_CHANCE)
 
     # Small things
 
