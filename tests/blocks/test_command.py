@@ -109,7 +109,9 @@ def test_a_target_that_is_smaller(ends, image, exports):
     assert small.allocated == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b'{"format": "something else"}', os.urandom(100)])
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b'{"format": "something else"}', pytest.param(os.urandom(100), id="random")]
+)
 def test_a_checkpoint_that_is_none(ends, tmp_path, content):
     source, target, image = ends
     checkpoint = tmp_path / "checkpoint"
