@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test check quick-test lab-test
+.PHONY: install lab-up lab-down demo test check quick-test lab-test bench
 
 install:
 	./install
@@ -29,3 +29,7 @@ quick-test: install
 
 lab-test: lab-up
 	$(LAB) run .venv/bin/pytest -m lab -v --durations=15
+
+# Longshore's copies against others' on the same endpoints, in turn; in the lab when it is up, for the case with Ceph.
+bench: install
+	if $(LAB) status >/dev/null; then $(LAB) run .venv/bin/python bench/copying.py; else .venv/bin/python bench/copying.py; fi
