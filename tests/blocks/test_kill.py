@@ -1,11 +1,14 @@
 """Copies that are killed: at any moment, and they go on; with any mixture of what else can happen, and all is equal."""
 
 import json
+import os
 import random
 import signal
 import subprocess
+import time
 
 from longshore.blocks.checkpoint import Checkpoint, Identity
+from longshore.blocks.exports import serve_nbdkit
 from longshore.model.extents import Extent, merge, total
 
 from .conftest import KIB, MIB, command, run_command
@@ -29,14 +32,25 @@ def killed_after(seconds, arguments):
         return False
 
 
-def recorded(path, scope="all"):
-    """Bytes that the checkpoint says are on the target, each counted once."""
-    identity = Identity(source="s@1", target="t", size=SIZE, block_size=BLOCK, scope=scope, base="")
+def records(path):
+    """What the checkpoint says is on the target."""
+    identity = Identity(source="s@1", target="t", size=SIZE, block_size=BLOCK, scope="all", base="")
     checkpoint = Checkpoint.open(path, identity)
     try:
-        return total(merge(record.extent for record in checkpoint.records()))
+        return list(checkpoint.records())
     finally:
         checkpoint.close()
+
+
+def recorded(path):
+    """How many bytes that is, each counted once."""
+    return total(merge(record.extent for record in records(path)))
+
+
+def assert_recorded_is_there(path, source, target):
+    for record in records(path):
+        offset, length = record.extent
+        assert target.read(offset, length) == source.read(offset, length)
 
 
 def test_a_copy_killed_at_random_moments_goes_on_and_repeats_only_what_was_not_recorded(image, exports, tmp_path):
@@ -64,19 +78,35 @@ def test_a_copy_killed_at_random_moments_goes_on_and_repeats_only_what_was_not_r
         now = recorded(checkpoint)
         assert now >= before, "a checkpoint forgot something"
         before = now
-        # Whatever is recorded is really there
-        identity = Identity(source="s@1", target="t", size=SIZE, block_size=BLOCK, scope="all", base="")
-        opened = Checkpoint.open(checkpoint, identity)
-        for record in opened.records():
-            offset, length = record.extent
-            assert target.read(offset, length) == source.read(offset, length)
-        opened.close()
+        assert_recorded_is_there(checkpoint, source, target)
     assert kills == KILLS
     code, result = run_command(*served, *NAMES, f"--checkpoint={checkpoint}", f"--block-size={BLOCK}", "--verify=full")
     assert (code, result["event"]) == (0, "result")
     assert result["bytes_resumed"] == before
     assert result["bytes_read"] == SIZE - before
     assert before > 0
+    assert target.read() == source.read()
+
+
+def test_what_is_recorded_survives_when_the_target_crashes_too(image, exports, tmp_path):
+    """The target keeps what it is given in memory until it is flushed, as a disk's cache does, and loses it."""
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    reading = exports(source, read_only=True, threads=1)
+    checkpoint = tmp_path / "checkpoint"
+    options = [*NAMES, f"--checkpoint={checkpoint}", f"--block-size={BLOCK}", "--verify=full"]
+    for _ in range(4):
+        with serve_nbdkit("file", {"file": str(target.path)}, filters=("cache",), read_only=False) as losing:
+            slowly = [*options, "--checkpoint-every=0.02", "--limit=10M"]
+            with subprocess.Popen(command(reading, losing, *slowly), stdout=subprocess.DEVNULL) as running:
+                before = checkpoint.read_bytes() if checkpoint.exists() else b""
+                while not checkpoint.exists() or checkpoint.read_bytes() == before:
+                    time.sleep(0.01)
+                os.kill(losing.pid, signal.SIGKILL)
+                running.kill()
+        assert_recorded_is_there(checkpoint, source, target)
+    code, result = run_command(reading, exports(target), *options)
+    assert (code, result["event"]) == (0, "result")
+    assert 0 < result["bytes_read"] < SIZE
     assert target.read() == source.read()
 
 
