@@ -59,4 +59,5 @@ class ShowMachine(ShowOne):
             )
             for name in ("tags", "snapshots"):
                 fields[name] = ", ".join(fields[name])
+            fields["extra"] = "\n".join(f"{name}: {value}" for name, value in machine.extra.items())
         return tuple(fields), tuple(fields.values())
