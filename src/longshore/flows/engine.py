@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +25,9 @@ AT_ONCE = 4  # migrations side by side; the others wait in the queue
 _POLL = 0.5  # seconds between looks for new work
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
 _LINGER = 2.0  # seconds without work before the engine ends
+
+# An engine lives long and takes its secrets from the store: what a user's shell holds is left there.
+_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|PASSCODE")
 
 _log = logging.getLogger("longshore.flows")
 
@@ -53,6 +57,7 @@ def ensure_running(state: StateDirectory) -> None:
             stderr=log,
             start_new_session=True,
             cwd="/",
+            env={name: value for name, value in os.environ.items() if not _SECRET.search(name)},
         )
     finally:
         os.close(log)

@@ -1,0 +1,53 @@
+"""The engine process: one per state directory, gone when there is nothing to do."""
+
+import subprocess
+import sys
+import time
+
+from longshore.flows import engine
+from longshore.store import StateDirectory, Store
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_an_engine_without_work_ends_and_leaves_the_lock(tmp_path):
+    state = StateDirectory(tmp_path / "state")
+    Store(state).close()
+    done = subprocess.run([sys.executable, "-m", "longshore.flows.engine", str(state.root)], timeout=60, check=False)
+    assert done.returncode == 0
+    assert not engine.is_running(state)
+
+
+def test_a_lock_that_is_held_is_seen_and_a_killed_holder_frees_it(tmp_path):
+    state = StateDirectory(tmp_path / "state")
+    Store(state).close()
+    hold = "import sys, time; from pathlib import Path; from longshore.flows import engine; "
+    hold += "from longshore.store import StateDirectory; state = StateDirectory(Path(sys.argv[1]))\n"
+    hold += "with engine._lock(state): time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", hold, str(state.root)])
+    try:
+        wait_until(lambda: engine.is_running(state))
+        engine.run(state)  # a second engine gives way at once, having done nothing
+    finally:
+        holder.kill()
+        holder.wait()
+    wait_until(lambda: not engine.is_running(state))
+
+
+def test_an_engine_is_not_given_the_users_secrets(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setenv("LONGSHORE_PASSWORD", "s3cret")
+    monkeypatch.setenv("OS_PASSWORD", "s3cret")
+    monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_SECRET", "s3cret")
+    monkeypatch.setattr(engine.subprocess, "Popen", lambda command, **how: started.append((command, how)))
+    state = StateDirectory(tmp_path / "state")
+    Store(state).close()
+    engine.ensure_running(state)
+    ((command, how),) = started
+    assert "s3cret" not in [*command, *how["env"].values()]
+    assert how["env"]["PATH"]
