@@ -1,7 +1,9 @@
 """One side of a copy: several connections to one NBD export, driven by one poll loop.
 
-An operation goes to the connection with the least in flight. When it fails, it is tried again with back-off on a fresh
-connection; only an error that lasts, or that trying again can't change, reaches whoever asked for it.
+The first connection is used until it has enough in flight, then the one with the least: a near server, which answers
+fast, gets by with one, reads in order and doesn't have its threads wait for each other's locks; a far one is spoken to
+on all. When an operation fails, it is tried again with back-off on a fresh connection; only an error that lasts, or
+that trying again can't change, reaches whoever asked for it.
 
 Nothing here blocks: connecting, which can, happens on a thread.
 """
@@ -26,7 +28,7 @@ import nbd
 from longshore.blocks.endpoints import Endpoint, connect, describe
 from longshore.errors import CopyError
 
-MAXIMUM_STATUS = 1 << 31  # bytes of disk one block status request asks about
+ENOUGH = 4  # operations in flight on a connection before the next is used as well
 FIRST_PAUSE = 0.1  # seconds before the first retry; doubles each time
 LONGEST_PAUSE = 5.0
 MAXIMUM_ATTEMPTS = 6  # of an operation that the server itself refuses; lost connections are judged by time alone
@@ -259,6 +261,8 @@ class Lanes:
             return
         lane = self._lanes[0]
         for other in self._lanes:
+            if lane.in_flight < ENOUGH:
+                break
             if other.in_flight < lane.in_flight:
                 lane = other
         lane.in_flight += 1
