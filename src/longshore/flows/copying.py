@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 from longshore.blocks import CopyRequest, Progress, run_copy
 from longshore.blocks.exports import Export
-from longshore.errors import CopyError
 from longshore.flows.journey import Journey
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.target import Owner, Volume
@@ -89,14 +88,9 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
 
     migrations.update_disk(journey.id, disk.key, state="copying")
     try:
-        result = await journey.cancellable(asyncio.create_task(run_copy(request, keep)))
-    except CopyError:
-        journey.stop()  # no sense in going on with the other disks
-        for export in exports:
-            export.check()  # when the server died, its own last words say more than "connection reset"
-        raise
+        result = await journey.cancellable(asyncio.create_task(run_copy(request, keep, exports=exports)))
     except BaseException:
-        journey.stop()
+        journey.stop()  # no sense in going on with the other disks
         raise
     migrations.update_disk(journey.id, disk.key, state="done", root_digest=result.root_digest)
     if result.repaired:
