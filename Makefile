@@ -30,6 +30,11 @@ quick-test: install
 lab-test: lab-up
 	$(LAB) run .venv/bin/pytest -m lab -v --durations=15
 
-# Longshore's copies against others' on the same endpoints, in turn; in the lab when it is up, for the case with Ceph.
+# Longshore's copies against others' on the same endpoints, in turn; with a Ceph volume too when the lab is up.
+RBD := pool=volumes,image=bench,conf=/etc/ceph/ceph.conf,user=cinder
 bench: install
-	if $(LAB) status >/dev/null; then $(LAB) run .venv/bin/python bench/copying.py; else .venv/bin/python bench/copying.py; fi
+	if $(LAB) status >/dev/null; then \
+	  $(LAB) run rbd --id cinder create --size 4G volumes/bench && \
+	  { $(LAB) run .venv/bin/python bench/copying.py --rbd $(RBD); done=$$?; \
+	    $(LAB) run rbd --id cinder rm --no-progress volumes/bench; exit $$done; }; \
+	else .venv/bin/python bench/copying.py; fi
