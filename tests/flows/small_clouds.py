@@ -166,7 +166,10 @@ class SmallSource(Struck):
             state["snapshots"] = {o: s for o, s in state["snapshots"].items() if s != snapshot_ref}
 
     def open_disk(self, _snapshot, disk_key):
-        return serve_nbdkit("file", {"file": str(self._world.root / f"source-{disk_key}")}, read_only=True)
+        file = {"file": str(self._world.root / f"source-{disk_key}")}
+        if (self._world.root / "hang").exists():
+            return serve_nbdkit("file", {**file, "rdelay": "600"}, filters=("delay",), read_only=True)
+        return serve_nbdkit("file", file, read_only=True)
 
 
 class SmallTarget(Struck):
@@ -326,11 +329,12 @@ def small_connect(kind, settings, _secrets):
 
 def install():
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import clouds, conversion, engine, undo
+    from longshore.flows import clouds, conversion, copying, engine, undo
 
     clouds.connect = small_connect
     conversion.convert = small_convert
     undo._PAUSE = 0.01
+    copying.STALLED_AFTER = 12.0
     engine._POLL, engine._LINGER = 0.05, 0.01
 
 

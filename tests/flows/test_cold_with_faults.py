@@ -124,6 +124,15 @@ def test_an_error_after_the_target_is_up_is_reported_but_takes_nothing_back(run)
     assert left.ref in run.world.read()["vsnaps"]
 
 
+def test_a_source_that_hangs_without_a_word_does_not_hang_the_migration(run):
+    (run.world.root / "hang").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert record.error_code == "copy-failed"
+    assert "hasn't moved for 12 s" in record.error
+    run.assert_as_before()
+
+
 def test_a_server_that_cannot_be_removed_keeps_the_source_off(run):
     """Two machines with one MAC and one address would be worse than none."""
     run.world.plan_fault("console", 1, "before", "error")

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
-from longshore.blocks import CopyRequest, Progress, run_copy
+from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.exports import Export
+from longshore.errors import CopyError
 from longshore.flows.journey import Journey
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.target import Owner, Volume
 
 VCENTER_MAXIMUM_READ = 2 << 20  # bytes: what one read through a vCenter may ask for
+STALLED_AFTER = 900.0  # seconds without a byte before a copy is given up: a server may hang without closing anything
+_LOOK_EVERY = 1.0  # seconds
 _KEEP_EVERY = 0.5  # seconds between rows of progress
 
 
@@ -29,6 +32,36 @@ class Copied:
     repaired: int  # ranges that were wrong when read back, and right after writing them once more
     seconds: float
     root_digest: str
+
+
+class Movement:
+    """Sees that a copy moves: no error ever comes from a server that takes a request and then says nothing."""
+
+    def __init__(self, disk: str) -> None:
+        self._disk = disk
+        self._at = time.monotonic()
+        self._figures: tuple[object, ...] = ()
+
+    def see(self, progress: Progress) -> None:
+        figures = (progress.phase, progress.done, progress.copied, progress.verified)
+        if figures != self._figures:
+            self._figures = figures
+            self._at = time.monotonic()
+
+    async def watch(self, copy: "asyncio.Task[CopyResult]") -> CopyResult:
+        """The copy's result. Raises CopyError when nothing moved for too long."""
+        try:
+            while not (await asyncio.wait({copy}, timeout=_LOOK_EVERY))[0]:
+                if time.monotonic() - self._at > STALLED_AFTER:
+                    raise CopyError(
+                        f"The copy of {self._disk} hasn't moved for {STALLED_AFTER:.0f} s: a server hangs.",
+                        advice="Look at the storage of both sides and start again.",
+                    )
+            return copy.result()
+        finally:
+            if not copy.done():
+                copy.cancel()
+                await asyncio.wait({copy})
 
 
 def copier(journey: Journey, disk: Disk, snapshot: Snapshot, volume: Volume) -> Callable[[], Awaitable[Copied]]:
@@ -78,9 +111,11 @@ def _request(  # noqa: PLR0917
 async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list[Export]) -> Copied:
     migrations = journey.store.migrations
     kept = 0.0
+    moved = Movement(request.disk)
 
     def keep(progress: Progress) -> None:
         nonlocal kept
+        moved.see(progress)
         if time.monotonic() - kept >= _KEEP_EVERY:
             kept = time.monotonic()
             state = "copying" if progress.phase == "copy" else "verifying"
@@ -88,7 +123,8 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
 
     migrations.update_disk(journey.id, disk.key, state="copying")
     try:
-        result = await journey.cancellable(asyncio.create_task(run_copy(request, keep, exports=exports)))
+        work = asyncio.create_task(run_copy(request, keep, exports=exports))
+        result = await journey.cancellable(asyncio.create_task(moved.watch(work)))
     except BaseException:
         journey.stop()  # no sense in going on with the other disks
         raise
