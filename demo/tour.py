@@ -155,7 +155,7 @@ def prove(said: writer.Console, target: writer.Boot, migration: dict[str, Any]) 
         (
             all(disk["root_digest"] for disk in migration["disks"]) and result["bytes_verified"] > 0,
             f"{result['bytes_read'] >> 20} MiB copied at {result['rate'] >> 20} MiB/s, "
-            f"{result['bytes_verified'] >> 20} MiB read back and compared with their BLAKE3 digests",
+            f"{result['bytes_verified'] >> 20} MiB of the target verified against their BLAKE3 digests",
         ),
     ]
     for good, text in facts:

@@ -156,6 +156,8 @@ def test_a_kill_right_after_a_call_loses_nothing_and_the_next_engine_ends_it(run
     record = run.to_the_end()
     assert record.status is Status.DONE, record.error
     run.assert_moved()
+    told = [e.text for e in run.store.migrations.events(run.id)]
+    assert told.count("Copying 2 disk(s) at once.") == 1  # what was done already isn't told again
 
 
 @pytest.mark.parametrize("call", ["delete_port", "delete_volume", "delete_volume_snapshot", "power_on"])

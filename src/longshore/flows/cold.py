@@ -203,7 +203,7 @@ class ColdMigration:
             )
 
     async def _copy(self, prepared: Prepared, snapshot: Snapshot, volumes: list[Volume]) -> list[Copied]:
-        self._j.phase("copying", f"Copying {len(volumes)} disk(s) at once.")
+        await step("copying", type(None), lambda: self._j.phase("copying", f"Copying {len(volumes)} disk(s) at once."))
         pairs = zip(prepared.machine.disks, volumes, strict=True)
         return await self._all_or_first_error(
             [step(f"copy-{disk.key}", Copied, copier(self._j, disk, snapshot, volume)) for disk, volume in pairs]
