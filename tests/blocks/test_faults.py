@@ -120,8 +120,8 @@ def test_a_full_target_says_so_and_after_enlarging_the_copy_goes_on(image, expor
     with pytest.raises(CopyError, match="target is full") as caught:
         copy(exports(source), served, checkpoint_interval=0.0, **options)
     assert caught.value.code == "target-full"
-    full.unlink()
-    result = copy(exports(source), served, verify=Verify.FULL, **options)
+    # A fresh server, as flows do: nbdkit 1.32 may abort when a client leaves with requests under way
+    result = copy(exports(source), exports(target), verify=Verify.FULL, **options)
     assert target.read() == source.read()
     assert result.bytes_resumed + result.bytes_read == SIZE
 
@@ -226,7 +226,8 @@ def test_cancel_ends_within_a_second_and_leaves_a_valid_checkpoint(image, export
     with pytest.raises(Cancelled):
         running.run()
     assert time.monotonic() - cancelled_at[0] < 1.0
-    result = copy(slow, served, verify=Verify.FULL, checkpoint=checkpoint, source_identity="s@1")
+    again = exports(source), exports(target)  # not the servers that a client left with requests under way
+    result = copy(*again, verify=Verify.FULL, checkpoint=checkpoint, source_identity="s@1")
     assert result.bytes_resumed > 0
     assert result.bytes_resumed + result.bytes_read == SIZE
     assert target.read() == source.read()
