@@ -212,7 +212,8 @@ def test_cancel_ends_within_a_second_and_leaves_a_valid_checkpoint(image, export
     slow = exports(source, filters=("delay",), rdelay="100ms", threads=2)
     served = exports(target)
     checkpoint = tmp_path / "checkpoint"
-    options = {"checkpoint": checkpoint, "source_identity": "s@1", "block_size": BLOCK, "checkpoint_interval": 0.1}
+    named = {"checkpoint": checkpoint, "source_identity": "s@1", "target_identity": "t"}
+    options = {**named, "block_size": BLOCK, "checkpoint_interval": 0.1}
     running = Copy(CopyRequest(source_uri=slow.uri, target_uri=served.uri, connections=1, **options), lambda _: None)
     cancelled_at = []
 
@@ -227,7 +228,7 @@ def test_cancel_ends_within_a_second_and_leaves_a_valid_checkpoint(image, export
         running.run()
     assert time.monotonic() - cancelled_at[0] < 1.0
     again = exports(source), exports(target)  # not the servers that a client left with requests under way
-    result = copy(*again, verify=Verify.FULL, checkpoint=checkpoint, source_identity="s@1")
+    result = copy(*again, verify=Verify.FULL, **named)
     assert result.bytes_resumed > 0
     assert result.bytes_resumed + result.bytes_read == SIZE
     assert target.read() == source.read()
