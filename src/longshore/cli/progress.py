@@ -98,7 +98,7 @@ class _Bars:
             BarColumn(),
             DownloadColumn(binary_units=True),
             TextColumn("{task.fields[pace]}"),
-            console=Console(stderr=True),
+            console=Console(stderr=True, highlight=False),
             transient=False,
         )
         self._phase: TaskID | None = None
