@@ -29,6 +29,7 @@ from longshore.blocks.exports import Export, serve_nbdkit, serve_qemu_nbd
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 RESULTS = Path(__file__).parent / "results" / "copy.json"
 OURS = "longshore"
+IDLE, LONGEST_WAIT = 0.1, 15.0  # busy at most to this part; seconds
 FIELD_SIZE, FIELD_CHANGED = 14_294_967_296, 1_983_040  # a delta that a well-known product took 8 s for
 
 
@@ -45,10 +46,12 @@ class Case:
     def run(self, runs: int) -> None:
         # Not counted: whoever comes first pays for memory that the making of the disks has filled
         self.prepare()
+        settle()
         self.contenders[OURS]()
         for _ in range(runs):
             for contender, action in self.contenders.items():
                 self.prepare()
+                settle()
                 start = time.perf_counter()
                 action()
                 self.seconds.setdefault(contender, []).append(time.perf_counter() - start)
@@ -81,6 +84,26 @@ def rounded(seconds: list[float]) -> list[float]:
 
 def spread(seconds: list[float]) -> str:
     return f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
+
+
+def settle() -> None:
+    """Wait, for a few seconds at most, until the machine has digested what came before.
+
+    A file system may discard the blocks of an emptied file in the background, and whoever comes next would pay for it.
+    """
+    os.sync()
+    deadline = time.monotonic() + LONGEST_WAIT
+    while time.monotonic() < deadline:
+        before, start = processor_seconds(), time.monotonic()
+        time.sleep(0.2)
+        if processor_seconds() - before < IDLE * (time.monotonic() - start) * (os.cpu_count() or 1):
+            return
+
+
+def processor_seconds() -> float:
+    """What all processors have worked since the machine started."""
+    user, nice, system, _, _, interrupts, soft, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(map(int, (user, nice, system, interrupts, soft))) / os.sysconf("SC_CLK_TCK")
 
 
 class Memory:
