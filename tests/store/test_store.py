@@ -126,3 +126,42 @@ def test_times_are_stamped_once(store):
     first = store.migrations.get(record.id).source_off_at
     store.migrations.stamp(record.id, "source_off_at")
     assert store.migrations.get(record.id).source_off_at == first
+
+
+def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):
+    import sqlite3
+
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    import longshore.store.database as database
+
+    path = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(database._SCHEMA))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with sqlite3.connect(path) as old:
+        old.execute("insert into providers values ('p', 'vc', 'vsphere', '{}', '2026-01-01 00:00:00')")
+        fields = "id, machine_name, machine_ref, source_id, target_id, request, status, phase, cancel_requested"
+        values = "'m', 'web', 'vm-1', 'p', 'p', '{\"conversion\": \"skip\"}', 'done', 'done', 0"
+        old.execute(
+            f"insert into migrations ({fields}, conversion_attempts, created_at) values ({values}, 0, '2026-01-01')"
+        )
+        old.execute(
+            "insert into events (migration_id, at, level, phase, text) values ('m', '2026-01-01', 'error', 'x', 'Hm.')"
+        )
+    opened = database.Database(f"sqlite:///{path}")
+    try:
+        from longshore.store.migrations import Migrations
+
+        migrations = Migrations(opened)
+        assert migrations.get("m").request == {"landing": "unchanged"}
+        assert migrations.get("m").cutover_requested is False
+        assert [event.text for event in migrations.events("m")] == ["Hm."]
+    finally:
+        opened.close()

@@ -11,7 +11,7 @@ from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.progress import watch
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
-from longshore.model.request import Conversion, MigrationRequest, MigrationType, Verify
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType, Verify
 
 if TYPE_CHECKING:
     from longshore.service.schemas import Migration
@@ -82,7 +82,7 @@ class Migrate(ShowOne):
             storage=dict(args.storage),
             flavor=args.flavor,
             type=MigrationType(args.type),
-            conversion=Conversion.SKIP if args.skip_conversion else Conversion.CONVERT,
+            landing=LandingMode.UNCHANGED if args.skip_conversion else LandingMode.CONVERT,
             verify=Verify(args.verify),
             server_name=args.server_name,
             security_groups=tuple(args.security_group) if args.security_group else None,

@@ -22,7 +22,7 @@ from longshore.flows.steps import step
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
-from longshore.model.request import Conversion
+from longshore.model.request import LandingMode
 from longshore.model.target import Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
 from longshore.planning import Landing, blocked, land
 from longshore.store import EntryState, Kind, Status
@@ -63,7 +63,7 @@ class ColdMigration:
         copies = await self._copy(prepared, snapshot, volumes)
         await step("drop-snapshot", type(None), lambda: self._drop_snapshot(snapshot))
         report: dict[str, Any] = {}
-        if self._j.request.conversion is Conversion.CONVERT:
+        if self._j.request.landing is LandingMode.CONVERT:
             snapshots = await step("safeguard", list[str], lambda: self._safeguard(volumes))
             report = await step("convert", dict[str, Any], converter(self._j, prepared.machine, volumes, snapshots))
         server = await step("boot", Server, lambda: self._boot(prepared, volumes, ports))

@@ -1,16 +1,28 @@
 """What a user asks for when a machine is to be moved."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
 class MigrationType(StrEnum):
+    DRY_RUN = "dry-run"  # a copy of the machine is booted and checked; the machine itself goes on as it was
     COLD = "cold"  # the machine is shut down, then copied
+    WARM = "warm"  # copied while it runs, again and again; shut down only for the last changes
 
 
-class Conversion(StrEnum):
-    CONVERT = "convert"  # give the guest the target's drivers before it boots there
-    SKIP = "skip"  # the guest boots on the target's hardware as it is
+class LandingMode(StrEnum):
+    """What happens to the guest before it boots on the target."""
+
+    CONVERT = "convert"  # it is given the drivers of the target's hardware
+    AS_IS = "as-is"  # unchanged, on hardware that it knows from where it comes
+    UNCHANGED = "unchanged"  # unchanged, on the target's own hardware, whose drivers it has
+
+
+class CutoverMode(StrEnum):
+    MANUAL = "manual"  # syncs go on until the user says so
+    AUTOMATIC = "automatic"  # as soon as the next sync would fit the downtime asked for
+    SCHEDULED = "scheduled"  # at a time, inside a window
 
 
 class Verify(StrEnum):
@@ -22,19 +34,45 @@ class Verify(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cutover:
+    """When a warm migration stops its machine. Times in seconds, moments in UTC."""
+
+    mode: CutoverMode = CutoverMode.MANUAL
+    downtime: float = 60.0  # automatic: that the last sync, not the boot, may take
+    interval: float = 600.0  # between two syncs while there is nothing else to do
+    syncs: int = 10  # automatic: after so many it stops the machine even if the next sync would take longer
+    at: datetime | None = None  # scheduled: not before
+    until: datetime | None = None  # scheduled: not begun any later; the migration then waits for the user
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationRequest:
     """Times in seconds. Mappings go from the source's name to the target's name or id."""
 
     networks: dict[str, str] = field(default_factory=dict)
     storage: dict[str, str] = field(default_factory=dict)  # datastore: volume type; unmapped ones get the default type
+    subnets: dict[str, str] = field(default_factory=dict)  # source network: subnet, where the target has several
+    ports: dict[str, str] = field(default_factory=dict)  # MAC: id of a port that is there already, made by an admin
     flavor: str | None = None  # None: the smallest that fits
     type: MigrationType = MigrationType.COLD
-    conversion: Conversion = Conversion.CONVERT
+    landing: LandingMode = LandingMode.CONVERT
+    cutover: Cutover = field(default_factory=Cutover)
+    quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
+    isolated: bool = False  # dry run: on a network made for it that leads nowhere, not on the mapped ones
+    keep: bool = False  # dry run: the server stays until the migration is cleaned up
     verify: Verify = Verify.FULL
     server_name: str | None = None  # None: as the machine is called
     security_groups: tuple[str, ...] | None = None  # None: the project's default
     availability_zone: str | None = None
     key_name: str | None = None
+    server_group: str | None = None  # name or id
+    user_data: str | None = None  # text that cloud-init is given
+    metadata: dict[str, str] = field(default_factory=dict)  # of the server
+    tags: tuple[str, ...] = ()  # of the server
+    allowed_addresses: tuple[str, ...] = ()  # further addresses that its ports may speak for: a cluster's VIPs
+    before: str | None = None  # path of an Ansible playbook run before anything is done
+    after: str | None = None  # and one run when the target is up, before the migration counts as done
+    accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     shutdown_timeout: float = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
     boot_timeout: float = 900.0

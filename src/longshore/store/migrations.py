@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
+from longshore.model.request import MigrationType
 from longshore.store.database import Database
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
 
@@ -62,6 +63,10 @@ class MigrationRecord:
     source_off_at: datetime | None
     target_up_at: datetime | None
     server_id: str | None
+    cutover_requested: bool
+    syncs: tuple[dict[str, Any], ...]
+    plan_id: str | None
+    wave: int
     result: dict[str, Any] | None
     disks: tuple[DiskRecord, ...]
 
@@ -80,7 +85,15 @@ class Migrations:
         self._database = database
 
     def add(
-        self, *, machine_name: str, machine_ref: str, source_id: str, target_id: str, request: dict[str, Any]
+        self,
+        *,
+        machine_name: str,
+        machine_ref: str,
+        source_id: str,
+        target_id: str,
+        request: dict[str, Any],
+        plan_id: str | None = None,
+        wave: int = 0,
     ) -> MigrationRecord:
         """Raises Conflict when the same machine is being migrated already."""
         with self._database.session() as session:
@@ -102,6 +115,8 @@ class Migrations:
                 source_id=source_id,
                 target_id=target_id,
                 request=request,
+                plan_id=plan_id,
+                wave=wave,
             )
             session.add(row)
             session.flush()
@@ -146,6 +161,30 @@ class Migrations:
             row.cancel_requested = True
             session.flush()
             return _record(session, row)
+
+    def request_cutover(self, migration_id: str) -> MigrationRecord:
+        """Raises NotFound, or Conflict when it has ended or isn't of a kind that waits for one."""
+        with self._database.session() as session:
+            row = _find(session, migration_id)
+            if Status(row.status).ended:
+                raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
+            if row.request.get("type") != MigrationType.WARM.value:
+                raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
+            row.cutover_requested = True
+            session.flush()
+            return _record(session, row)
+
+    def cutover_requested(self, migration_id: str) -> bool:
+        with self._database.session() as session:
+            query = select(MigrationRow.cutover_requested).where(MigrationRow.id == migration_id)
+            return bool(session.scalar(query))
+
+    def add_sync(self, migration_id: str, sync: dict[str, Any]) -> None:
+        """Keep what a sync came to. The same number again replaces what an earlier run of the step kept."""
+        with self._database.session() as session:
+            row = session.get_one(MigrationRow, migration_id)
+            others = [kept for kept in row.syncs or () if kept["number"] != sync["number"]]
+            row.syncs = sorted([*others, sync], key=lambda kept: kept["number"])
 
     def cancel_requested(self, migration_id: str) -> bool:
         with self._database.session() as session:
@@ -252,6 +291,10 @@ def _record(session: Session, row: MigrationRow) -> MigrationRecord:
         source_off_at=row.source_off_at,
         target_up_at=row.target_up_at,
         server_id=row.server_id,
+        cutover_requested=row.cutover_requested,
+        syncs=tuple(row.syncs or ()),
+        plan_id=row.plan_id,
+        wave=row.wave,
         result=row.result,
         disks=tuple(
             DiskRecord(d.key, d.position, d.label, d.size, d.state, d.progress, d.volume_id, d.root_digest)

@@ -12,7 +12,12 @@ def utc_now() -> datetime:
 
 
 class Base(DeclarativeBase):
-    type_annotation_map: ClassVar = {dict[str, Any]: JSON, datetime: DateTime, str: String(255)}
+    type_annotation_map: ClassVar = {
+        dict[str, Any]: JSON,
+        list[dict[str, Any]]: JSON,
+        datetime: DateTime,
+        str: String(255),
+    }
 
 
 class ProviderRow(Base):
@@ -58,6 +63,10 @@ class MigrationRow(Base):
     source_off_at: Mapped[datetime | None]  # the source was first seen powered off: the downtime begins
     target_up_at: Mapped[datetime | None]  # the target's check passed: the downtime ends
     server_id: Mapped[str | None]
+    cutover_requested: Mapped[bool] = mapped_column(default=False)
+    syncs: Mapped[list[dict[str, Any]] | None]  # what each copy of the running machine came to, oldest first
+    plan_id: Mapped[str | None] = mapped_column(index=True)
+    wave: Mapped[int] = mapped_column(default=0)  # those of a plan with a lower number go first
     result: Mapped[dict[str, Any] | None]
 
 
