@@ -27,6 +27,7 @@ from longshore.model.target import (
     QuotaRoom,
     Server,
     Subnet,
+    Taken,
     Volume,
     VolumeSnapshot,
 )
@@ -185,11 +186,8 @@ class SmallTarget(Struck):
     def quota_room(self):
         return QuotaRoom(None, None, None, None, None, None, None)
 
-    def mac_in_use(self, _network, mac):
-        return any(p["mac"] == mac for p in self._world.read()["ports"].values())
-
-    def address_in_use(self, _network, _address):
-        return False
+    def taken(self, _network, macs, _addresses):
+        return Taken(frozenset(p["mac"] for p in self._world.read()["ports"].values()) & frozenset(macs))
 
     def _make(self, kind, owner, thing):
         with self._world.change() as state:

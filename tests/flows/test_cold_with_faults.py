@@ -19,7 +19,7 @@ from longshore.store import StateDirectory, Status, Store
 ENGINE = Path(__file__).with_name("small_clouds.py")
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
-LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "mac_in_use", "address_in_use"]
+LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "taken"]
 MAKING = ["create_volume", "create_port", "power_state", "shut_down", "wait_powered_off", "snapshot", "open_disk"]
 MAKING += ["open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume", "create_server", "console"]
 HANDING_OVER = ["delete_volume_snapshot"]

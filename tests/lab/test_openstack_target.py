@@ -15,7 +15,7 @@ import openstack
 import pytest
 
 from longshore.errors import AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
-from longshore.model.target import Owner, PortRequest, ServerRequest, VolumeRequest
+from longshore.model.target import Owner, PortRequest, ServerRequest, Taken, VolumeRequest
 from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
@@ -254,13 +254,12 @@ def test_a_port_keeps_mac_and_address_on_the_projects_own_network(target, workfl
     owner = Owner(workflow, "port")
     own = network(target, "private").id
     request = PortRequest(f"{RUN}-p", own, "00:50:56:0a:0b:0c", ("10.20.30.77",), security_groups=("default",))
-    assert not target.mac_in_use(own, "00:50:56:0a:0b:0c")
+    asked = ["00:50:56:0a:0b:0c", "00:50:56:0a:0b:0d"], ["10.20.30.77", "10.20.30.7"]
+    assert target.taken(own, *asked) == Taken()
     port = target.create_port(request, owner)
     assert (port.mac, port.addresses) == ("00:50:56:0a:0b:0c", ("10.20.30.77",))
     assert target.create_port(request, owner) == port == target.find_port(owner)
-    assert target.mac_in_use(own, "00:50:56:0a:0b:0c")
-    assert target.address_in_use(own, "10.20.30.77")
-    assert not target.address_in_use(own, "10.20.30.7")
+    assert target.taken(own, *asked) == Taken(frozenset({"00:50:56:0a:0b:0c"}), frozenset({"10.20.30.77"}))
     with pytest.raises(Conflict, match="MAC address 00:50:56:0a:0b:0c on network private"):
         target.create_port(replace(request, fixed_addresses=()), Owner(workflow, "other"))
     with pytest.raises(Conflict, match=r"address 10\.20\.30\.77 on network private"):

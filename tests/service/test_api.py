@@ -8,7 +8,7 @@ import pytest
 from longshore.errors import AccessDenied
 from longshore.flows import engine
 from longshore.model.machine import Disk, Machine, Nic, PowerState
-from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
+from longshore.model.target import Flavor, Network, QuotaRoom, Subnet, Taken
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -52,10 +52,8 @@ class Cloud:
     def quota_room(self):
         return ROOM
 
-    def mac_in_use(self, _network, _mac):
-        return False
-
-    address_in_use = mac_in_use
+    def taken(self, _network, _macs, _addresses):
+        return Taken()
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""What has to be known of a machine and a target before a migration is decided."""
+"""What has to be known of machines and a target before migrations are decided."""
+
+from collections.abc import Sequence
 
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
@@ -7,20 +9,26 @@ from longshore.providers.contract import Target
 
 
 def gather(target: Target, machine: Machine, request: MigrationRequest) -> TargetFacts:
-    """Asks the target once for each list, and for the machine's MACs and addresses on the networks it is mapped to."""
+    """For one machine."""
+    return gather_for_plan(target, [(machine, request)])
+
+
+def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationRequest]]) -> TargetFacts:
+    """Asks the target once for each list, and once a network for the MACs and addresses that are mapped to it."""
     networks = tuple(target.networks())
-    macs: set[tuple[str, str]] = set()
-    addresses: set[tuple[str, str]] = set()
-    for nic in machine.nics:
-        for network in find_network(networks, request.networks.get(nic.network, "")):
-            if target.mac_in_use(network.id, nic.mac):
-                macs.add((network.id, nic.mac))
-            addresses.update((network.id, a) for a in nic.addresses if target.address_in_use(network.id, a))
+    wanted: dict[str, tuple[set[str], set[str]]] = {}
+    for machine, request in machines:
+        for nic in machine.nics:
+            for network in find_network(networks, request.networks.get(nic.network, "")):
+                macs, addresses = wanted.setdefault(network.id, (set(), set()))
+                macs.add(nic.mac)
+                addresses.update(nic.addresses)
+    taken = {network: target.taken(network, macs, addresses) for network, (macs, addresses) in wanted.items()}
     return TargetFacts(
         networks=networks,
         volume_types=tuple(target.volume_types()),
         flavors=tuple(target.flavors()),
         room=target.quota_room(),
-        macs_in_use=frozenset(macs),
-        addresses_in_use=frozenset(addresses),
+        macs_in_use=frozenset((network, mac) for network, found in taken.items() for mac in found.macs),
+        addresses_in_use=frozenset((network, one) for network, found in taken.items() for one in found.addresses),
     )

@@ -16,9 +16,11 @@ class Concern:
 
     code: str
     severity: Severity
-    subject: str
+    subject: str  # the thing that it is about: a disk, a network, a quota, …
     text: str
     advice: str = ""
+    machine: str = ""  # reference of the machine that it concerns; empty: several, or the plan as a whole
+    acceptable: bool = False  # a blocker that the user may take upon himself by naming its code
 
     def __str__(self) -> str:
         return f"{self.text} {self.advice}".strip()

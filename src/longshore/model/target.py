@@ -68,6 +68,7 @@ class ServerRequest:
     availability_zone: str | None = None
     key_name: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    disk_buses: tuple[str | None, ...] = ()  # one for each volume, None: as its image properties say; empty: all None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,14 @@ class Network:
     shared: bool
     owned: bool  # belongs to the project we act in: MACs and addresses may be chosen
     subnets: tuple[Subnet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which of the MACs and addresses asked about a network's ports have already."""
+
+    macs: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ other; everything they take and return is from `longshore.model`. Any failure is
 whose text a user can act on and which holds no secret.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from longshore.model.target import (
     QuotaRoom,
     Server,
     ServerRequest,
+    Taken,
     Volume,
     VolumeRequest,
     VolumeSnapshot,
@@ -84,8 +85,10 @@ class Target(Provider, Protocol):
     def volume_types(self) -> list[str]: ...
     def flavors(self) -> list[Flavor]: ...
     def quota_room(self) -> QuotaRoom: ...
-    def mac_in_use(self, network_id: str, mac: str) -> bool: ...
-    def address_in_use(self, network_id: str, address: str) -> bool: ...
+
+    def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
+        """Which of these a port there has already, as far as the project may see: of networks that aren't its own, its
+        own ports."""
 
     # Volumes. Everything made carries its owner; find_* finds it again, for second runs and for clean-up
     def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:

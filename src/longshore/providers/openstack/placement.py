@@ -3,12 +3,15 @@
 Everything is asked as a plain member may ask it, through the services' own APIs.
 """
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
+from longshore.model.target import Flavor, Network, QuotaRoom, Subnet, Taken
 from longshore.providers.openstack.faults import explained
+
+QUESTIONS = 100  # MACs or addresses asked for at once: a request line has its limits
 
 
 class Placement:
@@ -76,16 +79,27 @@ class Placement:
             return None
         return _room(details["limit"], int(details["used"]) + int(details.get("reserved", 0)))
 
-    def mac_in_use(self, network_id: str, mac: str) -> bool:
-        """Whether a port we may see has this MAC there. On a network of another project we see our own ports only."""
-        with explained(f"look for MAC address {mac}"):
-            return any(True for _ in self._connection.network.ports(network_id=network_id, mac_address=mac))
+    def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
+        """Of a network of another project we see our own ports only."""
+        wanted_macs, wanted_addresses = set(macs), set(addresses)
+        found_macs: set[str] = set()
+        found_addresses: set[str] = set()
+        filters = [
+            *({"mac_address": some} for some in _batches(macs)),
+            *({"fixed_ips": [f"ip_address={one}" for one in some]} for some in _batches(addresses)),
+        ]
+        with explained("look for MACs and addresses that are in use"):
+            for some in filters:
+                for port in self._connection.network.ports(network_id=network_id, **some):
+                    found_macs.add(port.mac_address)
+                    found_addresses.update(fixed["ip_address"] for fixed in port.fixed_ips)
+        return Taken(frozenset(found_macs & wanted_macs), frozenset(found_addresses & wanted_addresses))
 
-    def address_in_use(self, network_id: str, address: str) -> bool:
-        """As `mac_in_use`, for an IP address."""
-        with explained(f"look for address {address}"):
-            ports = self._connection.network.ports(network_id=network_id, fixed_ips=f"ip_address={address}")
-            return any(True for _ in ports)
+
+def _batches(values: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), QUESTIONS):
+        yield ordered[start : start + QUESTIONS]
 
 
 def _room(limit: int, used: int) -> int | None:

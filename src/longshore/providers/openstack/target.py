@@ -1,6 +1,6 @@
 """An OpenStack project as the place where machines land: see `longshore.providers.contract`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,6 +15,7 @@ from longshore.model.target import (
     QuotaRoom,
     Server,
     ServerRequest,
+    Taken,
     Volume,
     VolumeRequest,
     VolumeSnapshot,
@@ -86,11 +87,8 @@ class OpenstackTarget(Target):
     def quota_room(self) -> QuotaRoom:
         return self._placement.quota_room()
 
-    def mac_in_use(self, network_id: str, mac: str) -> bool:
-        return self._placement.mac_in_use(network_id, mac)
-
-    def address_in_use(self, network_id: str, address: str) -> bool:
-        return self._placement.address_in_use(network_id, address)
+    def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
+        return self._placement.taken(network_id, macs, addresses)
 
     # Volumes
 
