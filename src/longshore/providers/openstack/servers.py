@@ -104,16 +104,7 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
         "name": request.name,
         "flavor_id": request.flavor_id,
         "metadata": {**request.metadata, **ownership.metadata(owner)},
-        "block_device_mapping": [
-            {
-                "boot_index": position,
-                "uuid": volume_id,
-                "source_type": "volume",
-                "destination_type": "volume",
-                "delete_on_termination": False,
-            }
-            for position, volume_id in enumerate(request.volume_ids)
-        ],
+        "block_device_mapping": _disks(request),
         # Always ports: an address asked for here on a shared network is accepted, and then the server goes to ERROR
         "networks": [{"port": port_id} for port_id in request.port_ids] or "none",
     }
@@ -122,6 +113,22 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
     if request.key_name is not None:
         attributes["key_name"] = request.key_name
     return attributes
+
+
+def _disks(request: ServerRequest) -> list[dict[str, Any]]:
+    """The root disk first: Nova numbers disks of different buses in this order, and firmware tries the first alone."""
+    buses = request.disk_buses or (None,) * len(request.volume_ids)
+    return [
+        {
+            "boot_index": position,
+            "uuid": volume_id,
+            "source_type": "volume",
+            "destination_type": "volume",
+            "delete_on_termination": False,
+            **({} if bus is None else {"disk_bus": bus}),
+        }
+        for position, (volume_id, bus) in enumerate(zip(request.volume_ids, buses, strict=True))
+    ]
 
 
 def _fault(server: Any) -> str:

@@ -17,7 +17,7 @@ NAME_LIMIT = 255  # characters, Cinder's
 CREATE_TIMEOUT = 600.0
 CHANGE_TIMEOUT = 1800.0
 
-
+_HARDWARE = ("hw_", "os_secure_boot")  # image properties that choose a server's hardware
 # States from which nothing comes back; an error that came later (error_extending, …) isn't one of them
 _USELESS = ("error", "error_deleting", "deleting")
 
@@ -72,8 +72,17 @@ class Volumes:
                 raise NotFound(f"There is no volume {volume_id} in this project.") from None
 
     def finish(self, volume_id: str, request: VolumeRequest) -> None:
+        """Bootable flag and image properties, for servers made from then on.
+
+        Of the properties that choose a server's hardware, those not asked for are taken away: a converted guest
+        mustn't stay on the hardware it landed on as it was.
+        """
         with explained(f"set bootable flag and image properties of volume {request.name}"):
             self._connection.block_storage.set_volume_bootable_status(volume_id, request.bootable)
+            present = self._connection.block_storage.get_volume(volume_id).volume_image_metadata or {}
+            stale = [name for name in present if name.startswith(_HARDWARE) and name not in request.image_properties]
+            if stale:
+                self._connection.block_storage.delete_volume_image_metadata(volume_id, stale)
             if request.image_properties:
                 self._connection.block_storage.set_volume_image_metadata(volume_id, **request.image_properties)
 
