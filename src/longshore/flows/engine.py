@@ -16,12 +16,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from longshore.flows.queue import may_begin
+from longshore.planning.planfile import limits_of
 from longshore.store import StateDirectory, Status, Store
 
 APPLICATION_VERSION = "1"  # raised when the order of a workflow's steps changes
-AT_ONCE = 4  # migrations side by side; the others wait in the queue
 _POLL = 0.5  # seconds between looks for new work
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
 _LINGER = 2.0  # seconds without work before the engine ends
@@ -138,14 +140,23 @@ async def _until_idle(store: Store) -> None:
     running: dict[str, asyncio.Task[None]] = {}
     idle = 0.0
     while idle < _LINGER:
-        for migration_id in await asyncio.to_thread(store.migrations.unfinished):
-            if migration_id not in running and len(running) < AT_ONCE:
-                running[migration_id] = asyncio.create_task(_follow(store, migration_id))
+        for migration_id in await asyncio.to_thread(_turns, store, set(running)):
+            running[migration_id] = asyncio.create_task(_follow(store, migration_id))
         for migration_id, task in list(running.items()):
             if task.done():
                 del running[migration_id]
         idle = 0.0 if running else idle + _POLL
         await asyncio.sleep(_POLL)
+
+
+def _turns(store: Store, running: set[str]) -> list[str]:
+    """Those to take up now: what an earlier engine began, and what waits and finds room."""
+    # One that was begun a moment ago says "queued" until its first step
+    queue = [replace(r, status=Status.RUNNING) if r.id in running else r for r in store.migrations.queue()]
+    plans = {r.plan_id for r in queue if r.plan_id is not None and r.status is Status.QUEUED}
+    limits = {plan: limits_of(store.plans.get(plan).content) for plan in plans}
+    begun = [r.id for r in queue if r.status is not Status.QUEUED and r.id not in running]
+    return [*begun, *may_begin(queue, limits)]
 
 
 async def _follow(store: Store, migration_id: str) -> None:

@@ -1,7 +1,16 @@
-"""What is kept: providers and their secrets, migrations, events and the ledger of things made outside."""
+"""What is kept: providers and their secrets, plans, migrations, events and the ledger of things made outside."""
 
 from longshore.store.ledger import Entry, EntryState, Kind, Ledger
-from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, Status
+from longshore.store.migrations import (
+    DiskRecord,
+    EventRecord,
+    MigrationRecord,
+    Migrations,
+    NewMigration,
+    QueueRecord,
+    Status,
+)
+from longshore.store.plans import PlanRecord, Plans
 from longshore.store.providers import ProviderRecord, Providers
 from longshore.store.state import StateDirectory
 from longshore.store.store import Store
@@ -15,8 +24,12 @@ __all__ = [
     "Ledger",
     "MigrationRecord",
     "Migrations",
+    "NewMigration",
+    "PlanRecord",
+    "Plans",
     "ProviderRecord",
     "Providers",
+    "QueueRecord",
     "StateDirectory",
     "Status",
     "Store",

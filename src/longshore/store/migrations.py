@@ -1,6 +1,7 @@
 """Migrations as users see them: what was asked, how far it is, what happened."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,8 +68,38 @@ class MigrationRecord:
     syncs: tuple[dict[str, Any], ...]
     plan_id: str | None
     wave: int
+    places: dict[str, Any]  # {"host": name, "datastores": [names]} of the machine when it was asked for
     result: dict[str, Any] | None
     disks: tuple[DiskRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMigration:
+    machine_name: str
+    machine_ref: str
+    source_id: str
+    target_id: str
+    request: dict[str, Any]
+    plan_id: str | None = None
+    wave: int = 0
+    places: dict[str, Any] | None = None
+    disks: tuple[Disk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecord:
+    """What decides when a migration that hasn't ended gets its turn."""
+
+    id: str
+    status: Status
+    phase: str
+    cancel_requested: bool
+    source_id: str
+    target_id: str
+    plan_id: str | None
+    wave: int
+    host: str
+    datastores: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +123,35 @@ class Migrations:
         source_id: str,
         target_id: str,
         request: dict[str, Any],
-        plan_id: str | None = None,
-        wave: int = 0,
+        places: dict[str, Any] | None = None,
     ) -> MigrationRecord:
         """Raises Conflict when the same machine is being migrated already."""
+        new = NewMigration(machine_name, machine_ref, source_id, target_id, request, places=places)
+        return self.add_together([new])[0]
+
+    def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
+        """All of them or none. Raises Conflict when one of the machines is being migrated already."""
         with self._database.session() as session:
-            running = [s.value for s in Status if not s.ended]
-            same = select(MigrationRow.id).where(
-                MigrationRow.source_id == source_id,
-                MigrationRow.machine_ref == machine_ref,
-                MigrationRow.status.in_(running),
-            )
-            if other := session.scalar(same):
-                raise Conflict(
-                    f"{machine_name} is being migrated already ({other}).",
-                    advice=f"See: longshore migration show {other}.",
+            rows = []
+            for new in wanted:
+                _refuse_second(session, new)
+                row = MigrationRow(
+                    id=str(uuid.uuid4()),
+                    machine_name=new.machine_name,
+                    machine_ref=new.machine_ref,
+                    source_id=new.source_id,
+                    target_id=new.target_id,
+                    request=new.request,
+                    plan_id=new.plan_id,
+                    wave=new.wave,
+                    places=new.places,
                 )
-            row = MigrationRow(
-                id=str(uuid.uuid4()),
-                machine_name=machine_name,
-                machine_ref=machine_ref,
-                source_id=source_id,
-                target_id=target_id,
-                request=request,
-                plan_id=plan_id,
-                wave=wave,
-            )
-            session.add(row)
+                session.add(row)
+                session.flush()
+                _add_disks(session, row.id, new.disks)
+                rows.append(row)
             session.flush()
-            return _record(session, row)
+            return [_record(session, row) for row in rows]
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:
@@ -131,6 +162,49 @@ class Migrations:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
         with self._database.session() as session:
             return _record(session, _find(session, migration_id))
+
+    def of_plan(self, plan_id: str) -> list[MigrationRecord]:
+        """Oldest first."""
+        with self._database.session() as session:
+            query = select(MigrationRow).where(MigrationRow.plan_id == plan_id)
+            return [
+                _record(session, r) for r in session.scalars(query.order_by(MigrationRow.created_at, MigrationRow.id))
+            ]
+
+    def queue(self) -> list[QueueRecord]:
+        """Those that have not ended, oldest first; of each only what its turn depends on, since it is asked often."""
+        with self._database.session() as session:
+            wanted = [s.value for s in Status if not s.ended]
+            rows = session.execute(
+                select(
+                    MigrationRow.id,
+                    MigrationRow.status,
+                    MigrationRow.phase,
+                    MigrationRow.cancel_requested,
+                    MigrationRow.source_id,
+                    MigrationRow.target_id,
+                    MigrationRow.plan_id,
+                    MigrationRow.wave,
+                    MigrationRow.places,
+                )
+                .where(MigrationRow.status.in_(wanted))
+                .order_by(MigrationRow.created_at, MigrationRow.id)
+            )
+            return [
+                QueueRecord(
+                    id=row.id,
+                    status=Status(row.status),
+                    phase=row.phase,
+                    cancel_requested=row.cancel_requested,
+                    source_id=row.source_id,
+                    target_id=row.target_id,
+                    plan_id=row.plan_id,
+                    wave=row.wave,
+                    host=(row.places or {}).get("host", ""),
+                    datastores=tuple((row.places or {}).get("datastores", ())),
+                )
+                for row in rows
+            ]
 
     def unfinished(self) -> list[str]:
         """Ids of those that still need an engine, oldest first."""
@@ -218,17 +292,7 @@ class Migrations:
 
     def set_disks(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
         with self._database.session() as session:
-            for disk in disks:
-                if session.get(DiskRow, (migration_id, disk.key)) is None:
-                    session.add(
-                        DiskRow(
-                            migration_id=migration_id,
-                            key=disk.key,
-                            position=disk.position,
-                            label=disk.label,
-                            size=disk.size,
-                        )
-                    )
+            _add_disks(session, migration_id, disks)
 
     def update_disk(self, migration_id: str, key: str, **fields: Any) -> None:
         with self._database.session() as session:
@@ -252,6 +316,29 @@ class Migrations:
                 .limit(limit)
             )
             return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
+
+
+def _refuse_second(session: Session, new: NewMigration) -> None:
+    running = [s.value for s in Status if not s.ended]
+    same = select(MigrationRow.id).where(
+        MigrationRow.source_id == new.source_id,
+        MigrationRow.machine_ref == new.machine_ref,
+        MigrationRow.status.in_(running),
+    )
+    if other := session.scalar(same):
+        raise Conflict(
+            f"{new.machine_name} is being migrated already ({other}).", advice=f"See: longshore migration show {other}."
+        )
+
+
+def _add_disks(session: Session, migration_id: str, disks: tuple[Disk, ...]) -> None:
+    for disk in disks:
+        if session.get(DiskRow, (migration_id, disk.key)) is None:
+            session.add(
+                DiskRow(
+                    migration_id=migration_id, key=disk.key, position=disk.position, label=disk.label, size=disk.size
+                )
+            )
 
 
 def _find(session: Session, migration_id: str) -> MigrationRow:
@@ -295,6 +382,7 @@ def _record(session: Session, row: MigrationRow) -> MigrationRecord:
         syncs=tuple(row.syncs or ()),
         plan_id=row.plan_id,
         wave=row.wave,
+        places=row.places or {},
         result=row.result,
         disks=tuple(
             DiskRecord(d.key, d.position, d.label, d.size, d.state, d.progress, d.volume_id, d.root_digest)

@@ -1,4 +1,4 @@
-"""One opened state directory: providers, migrations and the ledger over one database."""
+"""One opened state directory: providers, plans, migrations and the ledger over one database."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ import os
 from longshore.store.database import Database
 from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
+from longshore.store.plans import Plans
 from longshore.store.providers import Providers
 from longshore.store.secrets import SecretBox
 from longshore.store.state import StateDirectory
@@ -28,6 +29,7 @@ class Store:
             os.close(lock)
         self.providers = Providers(self.database, SecretBox(state.key_file))
         self.migrations = Migrations(self.database)
+        self.plans = Plans(self.database)
         self.ledger = Ledger(self.database)
 
     def close(self) -> None:

@@ -40,6 +40,18 @@ class SecretRow(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class PlanRow(Base):
+    """What its migrations are to be made of; they carry its id."""
+
+    __tablename__ = "plans"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    content: Mapped[dict[str, Any]]  # the plan as its file has it
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    changed_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class MigrationRow(Base):
     __tablename__ = "migrations"
 
@@ -67,6 +79,7 @@ class MigrationRow(Base):
     syncs: Mapped[list[dict[str, Any]] | None]  # what each copy of the running machine came to, oldest first
     plan_id: Mapped[str | None] = mapped_column(index=True)
     wave: Mapped[int] = mapped_column(default=0)  # those of a plan with a lower number go first
+    places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"host", "datastores"}
     result: Mapped[dict[str, Any] | None]
 
 

@@ -1,0 +1,59 @@
+"""Whose turn it is: which of the migrations that wait may begin now.
+
+A pure function over the queue and the plans' limits. Limits are about what is at work at a place at this moment,
+whoever asked for it: a plan that allows two on a host doesn't begin a third there because the first two are another's.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from longshore.model.plan import Limits
+from longshore.store import QueueRecord, Status
+
+WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
+
+_NO_PLAN = Limits()
+_ANYWHERE = ("anywhere", "")
+
+
+def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> list[str]:
+    """Ids of queued migrations to begin now, in the order of the queue. `limits` are those of each plan, by its id.
+
+    - Waves of a plan go one after another: one begins when all of the lower ones have ended, whatever their end.
+    - A migration begins where each of its places has room, counted with those that are at work already.
+    - One that merely waits for its cutover takes no room. One that is cancelled needs none: it has only to end.
+    """
+    at_work: Counter[tuple[str, str]] = Counter()
+    for record in queue:
+        if record.status is not Status.QUEUED and record.phase != WAITING:
+            at_work.update(place for place, _ in _places(record, _NO_PLAN))
+    first_wave: dict[str, int] = {}
+    for record in queue:
+        if record.plan_id is not None:
+            first_wave[record.plan_id] = min(record.wave, first_wave.get(record.plan_id, record.wave))
+
+    begin = []
+    for record in queue:
+        if record.status is not Status.QUEUED:
+            continue
+        if record.cancel_requested:
+            begin.append(record.id)
+            continue
+        if record.plan_id is not None and record.wave > first_wave[record.plan_id]:
+            continue
+        places = list(_places(record, limits.get(record.plan_id or "", _NO_PLAN)))
+        if all(room is None or at_work[place] < room for place, room in places):
+            at_work.update(place for place, _ in places)
+            begin.append(record.id)
+    return begin
+
+
+def _places(record: QueueRecord, limits: Limits) -> Iterator[tuple[tuple[str, str], int | None]]:
+    """Where a migration is at work, and how many may be there at once. Hosts and datastores of two vCenters are two."""
+    yield _ANYWHERE, limits.at_once
+    yield ("source", record.source_id), limits.per_source
+    yield ("target", record.target_id), limits.per_target
+    if record.host:
+        yield ("host", f"{record.source_id}/{record.host}"), limits.per_host
+    for datastore in set(record.datastores):
+        yield ("datastore", f"{record.source_id}/{datastore}"), limits.per_datastore

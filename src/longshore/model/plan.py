@@ -1,0 +1,117 @@
+"""A plan: a named set of machines that move from one cloud to another, and everything that was decided about them.
+
+A plan says what shall be; what became of it is in the migrations that were started from it. It is kept as people wrote
+it: machines by the names they were given, options only where they differ from what Longshore would do anyway.
+"""
+
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import Any
+
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest
+
+# What a plan says once for all machines, in `Mappings`: an entry of one machine may still say otherwise.
+MAPPED = frozenset({"networks", "subnets", "storage"})
+# What is one machine's own, and would be wrong for all of them.
+OF_ONE_MACHINE = frozenset({"ports", "server_name"})
+OPTIONS = frozenset(option.name for option in fields(MigrationRequest))
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorRule:
+    """Machines that are no larger than this, and are called like this, get this flavor."""
+
+    flavor: str
+    cpus: int | None = None  # at most; None: any
+    memory_mib: int | None = None  # at most; None: any
+    machine: str | None = None  # pattern of the name, for example db-*; None: any
+
+    def fits(self, machine: Machine) -> bool:
+        return (
+            (self.cpus is None or machine.cpus <= self.cpus)
+            and (self.memory_mib is None or machine.memory_mib <= self.memory_mib)
+            and (self.machine is None or fnmatchcase(machine.name, self.machine))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """From the source's names to the target's names or ids."""
+
+    networks: dict[str, str] = field(default_factory=dict)
+    subnets: dict[str, str] = field(default_factory=dict)  # source network: subnet, where the target has several
+    storage: dict[str, str] = field(default_factory=dict)  # datastore: volume type; others get the default type
+    zones: dict[str, str] = field(default_factory=dict)  # cluster or folder: availability zone; the deepest folder wins
+    flavors: tuple[FlavorRule, ...] = ()  # the first that fits; none: the smallest flavor that is large enough
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many migrations may be at work before another of the plan is begun: those of other plans count too."""
+
+    at_once: int = 4
+    per_source: int | None = None  # from one vCenter
+    per_host: int | None = None  # from one ESXi host
+    per_datastore: int | None = None
+    per_target: int | None = None
+    bytes_per_second: int | None = None  # that all copies of the plan may read together
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMachine:
+    machine: str  # name, inventory path or reference
+    ref: str | None = None  # its reference, where it is known: a machine that was renamed is still found
+    wave: int = 1  # waves go one after another, the lowest first
+    options: dict[str, Any] = field(default_factory=dict)  # as in MigrationRequest, where this machine is different
+
+    @property
+    def wanted(self) -> str:
+        """What to look it up by."""
+        return self.ref or self.machine
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    name: str
+    source: str  # the provider's name
+    target: str
+    machines: tuple[PlannedMachine, ...] = ()
+    description: str = ""
+    mappings: Mappings = field(default_factory=Mappings)
+    defaults: dict[str, Any] = field(default_factory=dict)  # options of all machines, as in MigrationRequest
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def waves(self) -> list[int]:
+        return sorted({m.wave for m in self.machines})
+
+    def options_for(self, entry: PlannedMachine, machine: Machine) -> dict[str, Any]:
+        """What a MigrationRequest for this machine is made of: mappings, then defaults, then its own options.
+
+        Tables (mappings, metadata, cutover) are joined key by key; anything else is replaced.
+        """
+        options: dict[str, Any] = {name: dict(getattr(self.mappings, name)) for name in MAPPED}
+        zone = self._zone(machine)
+        if zone is not None:
+            options["availability_zone"] = zone
+        rule = next((r for r in self.mappings.flavors if r.fits(machine)), None)
+        if rule is not None:
+            options["flavor"] = rule.flavor
+        return _joined(_joined(options, self.defaults), entry.options)
+
+    def _zone(self, machine: Machine) -> str | None:
+        folder = machine.folder
+        while folder:
+            if folder in self.mappings.zones:
+                return self.mappings.zones[folder]
+            folder = folder.rpartition("/")[0]
+        return self.mappings.zones.get(machine.cluster)
+
+
+def _joined(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    joined = dict(below)
+    for name, value in above.items():
+        there = joined.get(name)
+        joined[name] = {**there, **value} if isinstance(there, dict) and isinstance(value, dict) else value
+    return joined

@@ -1,0 +1,299 @@
+"""Plans as YAML that people read, edit and keep in git.
+
+`read` refuses what it doesn't know and says where: file, line, and what is known instead. `write` gives the same text
+for the same plan, without what Longshore would do anyway. `schema` is for editors and for checks in git.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, fields
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from longshore.errors import InvalidInput
+from longshore.model.plan import MAPPED, OF_ONE_MACHINE, OPTIONS, FlavorRule, Limits, Mappings, Plan, PlannedMachine
+from longshore.model.request import Cutover, MigrationRequest
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+_HINTS = get_type_hints(MigrationRequest)
+_OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
+_FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
+_PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
+_CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
+
+Path = tuple[str | int, ...]
+
+
+class Fault(Exception):
+    """Something in the plan isn't right; `path` says where in it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+        super().__init__(text)
+
+
+def read(text: str, file: str) -> Plan:
+    """Raises InvalidInput that begins with file and line."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            raise InvalidInput(f"{file} is empty.", advice="A plan has a name, a source, a target and machines.")
+        _refuse_repeats(root, file)
+        loader = yaml.SafeLoader(text)
+        try:
+            data = loader.construct_document(root)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "it can't be read"
+        where = f"{file}, line {mark.line + 1}" if mark else file
+        raise InvalidInput(f"{where}: this isn't YAML: {problem}.", code="plan-refused") from None
+    try:
+        return parse(data)
+    except Fault as fault:
+        raise InvalidInput(f"{file}, line {_line(root, fault.path)}: {fault.text}", code="plan-refused") from None
+
+
+def parse(data: Any) -> Plan:
+    """A plan from plain data, as a file or a request holds it. Raises Fault."""
+    top = _table(data, (), [f.name for f in fields(Plan)])
+    for needed in ("name", "source", "target"):
+        if not top.get(needed):
+            raise Fault((), f'A plan needs "{needed}".')
+    if not isinstance(top["name"], str) or not re.match(NAME, top["name"]):
+        raise Fault(("name",), "A plan's name is made of letters, digits, dots, dashes and underscores.")
+    mappings = _table(top.get("mappings"), ("mappings",), [f.name for f in fields(Mappings)])
+    rules = _list(mappings.get("flavors"), ("mappings", "flavors"))
+    for number, rule in enumerate(rules):
+        _table(rule, ("mappings", "flavors", number), [f.name for f in fields(FlavorRule)])
+    limits = _table(top.get("limits"), ("limits",), [f.name for f in fields(Limits)])
+    for name, value in limits.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise Fault(("limits", name), f'"{name}" has to be a whole number of at least 1.')
+    defaults = _options(_table(top.get("defaults"), ("defaults",), sorted(_FOR_ALL)), ("defaults",))
+    machines = [
+        _machine(entry, ("machines", number)) for number, entry in enumerate(_list(top.get("machines"), ("machines",)))
+    ]
+    _refuse_twice(machines)
+    whole = {**top, "mappings": {**mappings, "flavors": rules}, "limits": limits}
+    whole |= {"defaults": defaults, "machines": machines}
+    return _PLAN.validate_python(_valid(_PLAN, whole, ()))
+
+
+def from_plain(data: Any) -> Plan:
+    """A plan from plain data that no file stands behind. Raises InvalidInput that names the place."""
+    try:
+        return parse(data)
+    except Fault as fault:
+        where = ".".join(str(part) for part in fault.path)
+        raise InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused") from None
+
+
+def write(plan: Plan) -> str:
+    """The plan as YAML."""
+    return yaml.safe_dump(plain(plan), sort_keys=False, allow_unicode=True, width=120)
+
+
+def plain(plan: Plan) -> dict[str, Any]:
+    """The plan as a file holds it: plain data, without what nobody has said."""
+    data = _PLAN.dump_python(plan, mode="json")
+    order = ("name", "description", "source", "target", "mappings", "defaults", "limits", "machines")
+    mappings = {name: value for name, value in data["mappings"].items() if value}
+    if "flavors" in mappings:
+        mappings["flavors"] = [_said(rule) for rule in mappings["flavors"]]
+    usual = asdict(Limits())
+    limits = {name: value for name, value in data["limits"].items() if value != usual[name]}
+    machines = [_plain_machine(entry) for entry in data["machines"]]
+    whole = {**data, "mappings": mappings, "limits": limits, "machines": machines}
+    return {name: whole[name] for name in order if whole[name] or name == "machines"}
+
+
+def request_of(options: Mapping[str, Any]) -> MigrationRequest:
+    """A request from options that were joined. Raises InvalidInput."""
+    try:
+        return TypeAdapter(MigrationRequest).validate_python(dict(options))
+    except ValidationError as error:
+        raise InvalidInput(_sentence(error), code="plan-refused") from None
+
+
+def limits_of(content: Mapping[str, Any]) -> Limits:
+    """Of a plan as it is kept, without reading all of it."""
+    return Limits(**content.get("limits", {}))
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a plan's file."""
+    built = TypeAdapter(Plan).json_schema()
+    definitions = built["$defs"] | TypeAdapter(MigrationRequest).json_schema().pop("$defs")
+    options = TypeAdapter(MigrationRequest).json_schema()["properties"]
+    definitions["Cutover"]["additionalProperties"] = False
+    for name in ("Mappings", "Limits", "FlavorRule"):
+        definitions[name]["additionalProperties"] = False
+    for limit in definitions["Limits"]["properties"].values():
+        for kind in limit.get("anyOf", [limit]):
+            if kind.get("type") == "integer":
+                kind["minimum"] = 1
+    own = {name: definitions["PlannedMachine"]["properties"][name] for name in _OWN}
+    definitions["PlannedMachine"] = {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": own | {name: options[name] for name in sorted(OPTIONS)},
+                "required": ["machine"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+    properties = built["properties"]
+    properties["name"]["pattern"] = NAME
+    properties["defaults"] = {
+        "type": "object",
+        "properties": {name: options[name] for name in sorted(_FOR_ALL)},
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Longshore plan",
+        **{key: value for key, value in built.items() if key != "title"},
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+# Reading
+
+
+def _machine(entry: Any, path: Path) -> dict[str, Any]:
+    if isinstance(entry, str):
+        entry = {"machine": entry}
+    table = _table(entry, path, [*_OWN, *sorted(OPTIONS)])
+    if not isinstance(table.get("machine"), str) or not table["machine"]:
+        raise Fault(path, 'Each machine needs "machine": its name, inventory path or reference.')
+    wave = table.get("wave", 1)
+    if isinstance(wave, bool) or not isinstance(wave, int) or wave < 0:
+        raise Fault((*path, "wave"), '"wave" has to be a whole number.')
+    own = {name: table[name] for name in _OWN if name in table}
+    return own | {"options": _options({n: v for n, v in table.items() if n not in _OWN}, path)}
+
+
+def _options(options: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Each of them checked by itself, since the rest comes from elsewhere."""
+    checked = {}
+    for name, value in options.items():
+        if name == "cutover":
+            known = [f.name for f in fields(Cutover)]
+            part = _table(value, (*path, name), known)
+            whole = _CUTOVER.dump_python(_CUTOVER.validate_python(_valid(_CUTOVER, part, (*path, name))), mode="json")
+            checked[name] = {key: whole[key] for key in part}
+        else:
+            adapter: TypeAdapter[Any] = TypeAdapter(_HINTS[name])
+            value_ = adapter.validate_python(_valid(adapter, value, (*path, name)))
+            checked[name] = adapter.dump_python(value_, mode="json")
+    return checked
+
+
+def _valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:
+    """The value itself once it has been seen to be right."""
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise Fault((*path, *fault["loc"]), _sentence(error, path)) from None
+    return value
+
+
+def _sentence(error: ValidationError, path: Path = ()) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in (*path[-1:], *fault["loc"]) if isinstance(part, str))
+    return f'"{where}" isn\'t right: {fault["msg"][:1].lower()}{fault["msg"][1:]}.'
+
+
+def _table(value: Any, path: Path, known: Sequence[str]) -> dict[str, Any]:
+    if value is None:
+        return {}
+    what = f'"{path[-1]}"' if path and isinstance(path[-1], str) else "This"
+    if not isinstance(value, dict):
+        raise Fault(path, f"{what} has to be a table of names and values." if path else "A plan is a table.")
+    for name in value:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(known)}."
+            raise Fault((*path, name), f'"{name}" isn\'t known here. {hint}')
+    return value
+
+
+def _list(value: Any, path: Path) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Fault(path, f'"{path[-1]}" has to be a list.')
+    return value
+
+
+def _refuse_twice(machines: list[dict[str, Any]]) -> None:
+    seen: set[str] = set()
+    for number, entry in enumerate(machines):
+        for name in {entry["machine"], entry.get("ref") or entry["machine"]}:
+            if name in seen:
+                raise Fault(("machines", number), f"{name} is in the plan twice.")
+        seen |= {entry["machine"], entry.get("ref") or entry["machine"]}
+
+
+def _refuse_repeats(node: Any, file: str) -> None:
+    """YAML lets the last of two equal keys win in silence; a mapping that got lost so would be found too late."""
+    waiting, known = [node], {id(node)}  # a node may be there many times over: YAML has references
+    while waiting:
+        node = waiting.pop()
+        below = []
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if str(key.value) in seen:
+                    line = key.start_mark.line + 1
+                    raise InvalidInput(f'{file}, line {line}: "{key.value}" is there twice.', code="plan-refused")
+                seen.add(str(key.value))
+                below.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            below = node.value
+        waiting.extend(n for n in below if id(n) not in known)
+        known.update(id(n) for n in below)
+
+
+def _line(node: Any, path: Path) -> int:
+    """Where in the file; of what isn't there, where it should have been."""
+    line = int(node.start_mark.line) + 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+# Writing
+
+
+def _said(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _plain_machine(entry: dict[str, Any]) -> dict[str, Any]:
+    usual = {f.name: _default(f) for f in fields(PlannedMachine)}
+    own: dict[str, Any] = {name: entry[name] for name in _OWN if entry[name] != usual[name]}
+    return {**own, **entry["options"]}
+
+
+def _default(described: "Field[Any]") -> Any:
+    return None if described.default is MISSING else described.default

@@ -1,0 +1,138 @@
+"""Whose turn it is: examples that read like a plan, and what holds for any queue."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longshore.flows.queue import may_begin
+from longshore.model.plan import Limits
+from longshore.store import QueueRecord, Status
+
+NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "cloud", None, 0, "esx1", ("ds1",))
+MANY = Limits(at_once=100)
+
+
+def queue(*records):
+    return [replace(NONE, id=f"m{n}", **fields) for n, fields in enumerate(records)]
+
+
+def in_plan(**fields):
+    return {"plan_id": "p", "wave": 1, **fields}
+
+
+def test_without_a_plan_four_run_at_once_in_the_order_they_were_asked_for():
+    assert may_begin(queue(*[{}] * 6), {}) == ["m0", "m1", "m2", "m3"]
+    running = {"status": Status.RUNNING, "phase": "copying"}
+    assert may_begin(queue({}, running, running, running, {}), {}) == ["m0"]
+
+
+def test_a_host_takes_no_more_than_its_limit_and_others_go_on():
+    waiting = queue(*[in_plan(host=h) for h in ("esx1", "esx1", "esx1", "esx2")])
+    assert may_begin(waiting, {"p": Limits(at_once=100, per_host=2)}) == ["m0", "m1", "m3"]
+
+
+def test_the_same_host_name_in_another_vcenter_is_another_host():
+    waiting = queue(in_plan(), in_plan(source_id="vc2"))
+    assert may_begin(waiting, {"p": Limits(per_host=1)}) == ["m0", "m1"]
+
+
+def test_a_machine_with_disks_on_two_datastores_needs_room_on_both():
+    waiting = queue(in_plan(datastores=("ds1", "ds2")), in_plan(datastores=("ds2",)), in_plan(datastores=("ds3",)))
+    assert may_begin(waiting, {"p": Limits(per_datastore=1)}) == ["m0", "m2"]
+
+
+def test_what_others_do_at_a_place_counts_too():
+    waiting = queue({"status": Status.RUNNING, "phase": "copying"}, in_plan())
+    assert may_begin(waiting, {"p": Limits(per_source=1)}) == []
+    assert may_begin(waiting, {"p": Limits(per_target=1)}) == []
+    assert may_begin(waiting, {"p": Limits(per_target=2)}) == ["m1"]
+
+
+def test_a_wave_begins_when_the_lower_ones_have_ended():
+    first, second = in_plan(), in_plan(wave=2)
+    assert may_begin(queue(second, first, second), {"p": MANY}) == ["m1"]
+    rolling_back = in_plan(status=Status.ROLLING_BACK, phase="rolling-back")
+    assert may_begin(queue(rolling_back, second), {"p": MANY}) == []
+    assert may_begin(queue(second, second), {"p": MANY}) == ["m0", "m1"]
+
+
+def test_waves_of_one_plan_hold_up_no_other():
+    assert may_begin(queue(in_plan(), in_plan(wave=2, plan_id="other"), {}), {"p": MANY}) == ["m0", "m1", "m2"]
+
+
+def test_one_that_waits_for_its_cutover_holds_no_place_but_its_wave_has_not_ended():
+    waits = in_plan(status=Status.RUNNING, phase="waiting")
+    assert may_begin(queue(waits, in_plan()), {"p": Limits(at_once=1)}) == ["m1"]
+    assert may_begin(queue(waits, in_plan(wave=2)), {"p": MANY}) == []
+
+
+def test_a_cancelled_one_has_its_turn_at_once_to_end():
+    full = [in_plan(status=Status.RUNNING, phase="copying")] * 4
+    assert may_begin(queue(*full, in_plan(wave=2, cancel_requested=True), in_plan()), {"p": Limits()}) == ["m4"]
+
+
+few = st.one_of(st.none(), st.integers(1, 3))
+some_limits = st.builds(
+    Limits, at_once=st.integers(1, 5), per_source=few, per_host=few, per_datastore=few, per_target=few
+)
+records = st.lists(
+    st.builds(
+        QueueRecord,
+        id=st.uuids().map(str),
+        status=st.sampled_from([Status.QUEUED, Status.RUNNING, Status.ROLLING_BACK]),
+        phase=st.sampled_from(["queued", "copying", "waiting"]),
+        cancel_requested=st.booleans(),
+        source_id=st.sampled_from(["vc1", "vc2"]),
+        target_id=st.sampled_from(["c1", "c2"]),
+        plan_id=st.sampled_from([None, "p", "q"]),
+        wave=st.integers(0, 2),
+        host=st.sampled_from(["", "esx1", "esx2"]),
+        datastores=st.lists(st.sampled_from(["ds1", "ds2"]), max_size=2).map(tuple),
+    ),
+    max_size=25,
+    unique_by=lambda r: r.id,
+)
+
+
+@given(records, some_limits, some_limits)
+def test_what_begins_finds_room_beside_what_is_at_work(queue, p, q):
+    limits = {"p": p, "q": q}
+    begun = set(may_begin(queue, limits))
+    at_work = [r for r in queue if r.status is not Status.QUEUED and r.phase != "waiting"]
+    for record in [r for r in queue if r.id in begun and not r.cancel_requested]:
+        own = limits.get(record.plan_id, Limits())
+        same_source = [r for r in at_work if r.source_id == record.source_id]
+        assert len(at_work) < own.at_once
+        assert own.per_source is None or len(same_source) < own.per_source
+        assert own.per_host is None or len([r for r in same_source if record.host == r.host != ""]) < own.per_host
+
+
+@given(records, some_limits)
+def test_with_one_plan_no_place_ever_holds_more_than_its_limit(queue, limits):
+    queue = [replace(r, plan_id="p", cancel_requested=False, status=Status.QUEUED, phase="queued") for r in queue]
+    begun = [r for r in queue if r.id in may_begin(queue, {"p": limits})]
+    assert len(begun) <= limits.at_once
+    for place, most in (
+        (lambda r: [r.source_id], limits.per_source),
+        (lambda r: [r.target_id], limits.per_target),
+        (lambda r: [(r.source_id, r.host)] if r.host else [], limits.per_host),
+        (lambda r: {(r.source_id, d) for d in r.datastores}, limits.per_datastore),
+    ):
+        held = [p for r in begun for p in place(r)]
+        assert most is None or all(held.count(p) <= most for p in held)
+
+
+@given(records, some_limits, some_limits)
+def test_when_nothing_is_at_work_something_begins(queue, p, q):
+    """Or an engine would end with work left, for ever."""
+    queue = [r for r in queue if r.status is Status.QUEUED]
+    assert bool(may_begin(queue, {"p": p, "q": q})) == bool(queue)
+
+
+@given(records, some_limits, some_limits)
+def test_a_wave_never_begins_before_a_lower_one_has_ended(queue, p, q):
+    begun = set(may_begin(queue, {"p": p, "q": q}))
+    for record in queue:
+        if record.id in begun and record.plan_id and not record.cancel_requested:
+            assert not any(r.plan_id == record.plan_id and r.wave < record.wave for r in queue)
