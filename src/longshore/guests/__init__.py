@@ -1,6 +1,15 @@
 """Guests on NBD URIs: what is on them, and how they are made ready for new hardware."""
 
+from longshore.guests.as_is import finish_as_is, inspect_drivers
 from longshore.guests.conversion import convert, inspect_guest
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 
-__all__ = ["ConversionReport", "NicName", "OperatingSystem", "convert", "inspect_guest"]
+__all__ = [
+    "ConversionReport",
+    "NicName",
+    "OperatingSystem",
+    "convert",
+    "finish_as_is",
+    "inspect_drivers",
+    "inspect_guest",
+]

@@ -1,4 +1,4 @@
-"""The process that works on one guest: see longshore.guests.conversion for who starts it and why.
+"""The process that works on one guest: see longshore.guests.process for who starts it and why.
 
 Reads one line of JSON, the request, from standard input. Says on standard output, in lines of JSON, {"message": …} for
 each thing done, and at the end {"result": …} or {"error": {"message", "advice"}}.
@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.appliance import opened
-from longshore.guests.finish import finish
+from longshore.guests.drivers import find_drivers
+from longshore.guests.efi import put_fallback_loader
+from longshore.guests.finish import finish, keep_nic_names
 from longshore.guests.report import ConversionReport, NicName
 from longshore.guests.virt_v2v import run_virt_v2v
 
@@ -27,7 +29,7 @@ from longshore.guests.virt_v2v import run_virt_v2v
 def main() -> int:
     signal.signal(signal.SIGTERM, _leave)  # unwinds: servers are closed and their directories removed
     request = json.loads(sys.stdin.readline())
-    operations = {"convert": _convert, "inspect": _inspect}
+    operations = {"convert": _convert, "inspect": _inspect, "drivers": _drivers, "finish-as-is": _finish_as_is}
     try:
         _say({"result": operations[request["operation"]](request)})
     except LongshoreError as error:
@@ -46,7 +48,7 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         said = run_virt_v2v(ports, directory, _message)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False) as guest:
-            changes = finish(guest, [NicName(**nic) for nic in request["nics"]])
+            changes = [*finish(guest, _nics(request)), *put_fallback_loader(guest)]
             system = guest.system
     for change in changes:
         _message(change)
@@ -63,6 +65,23 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
 def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
     with _on_loopback(request["disks"], read_only=True) as ports, opened(ports, read_only=True) as guest:
         return asdict(guest.system)
+
+
+def _drivers(request: Mapping[str, Any]) -> dict[str, Any]:
+    with _on_loopback(request["disks"], read_only=True) as ports, opened(ports, read_only=True) as guest:
+        return asdict(find_drivers(guest, _nics(request)))
+
+
+def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
+    with _on_loopback(request["disks"], read_only=False) as ports, opened(ports, read_only=False) as guest:
+        changes = [*keep_nic_names(guest, _nics(request)), *put_fallback_loader(guest)]
+    for change in changes:
+        _message(change)
+    return {"changes": changes}
+
+
+def _nics(request: Mapping[str, Any]) -> list[NicName]:
+    return [NicName(**nic) for nic in request["nics"]]
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
     if not (guest.files.is_dir("/usr/lib/systemd/network") or guest.files.is_dir("/lib/systemd/network")):
         return []
     changes = []
-    mentioned = _configured_names(guest)
+    mentioned = configured_names(guest)
     for nic in nics:
         path = f"{LINK_DIRECTORY}/10-longshore-{nic.name}.link"
         if nic.name not in mentioned:
@@ -56,7 +56,7 @@ def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
     return changes
 
 
-def _configured_names(guest: Guest) -> set[str]:
+def configured_names(guest: Guest) -> set[str]:
     """All words of the network configuration, comments left out, and of its files' names (ifcfg-ens192)."""
     words: set[str] = set()
     for directory in NETWORK_CONFIGURATION:

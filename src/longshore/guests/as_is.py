@@ -1,0 +1,41 @@
+"""A guest that lands as it is: what it could boot on, and the little that has to be changed on its disks after all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from longshore.guests.process import work_on
+from longshore.guests.report import NicName
+from longshore.model.hardware import BootDrivers
+
+
+async def inspect_drivers(
+    disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, nics: Sequence[NicName] = ()
+) -> BootDrivers:
+    """What the guest on these NBD URIs, in the machine's order, can boot from; nothing is written to them.
+
+    `nics` are the names by which it may know its interfaces; those its configuration relies on are in the answer.
+    `on_message` gets a line for each thing done, on the caller's event loop. Raises ConversionError when the disks
+    can't be looked into, as encrypted ones can't.
+    """
+    report_dir.mkdir(parents=True, exist_ok=True)
+    request = {"operation": "drivers", "disks": list(disks), "nics": [asdict(nic) for nic in nics]}
+    found = await work_on(request, report_dir / "drivers.log", on_message)
+    return TypeAdapter(BootDrivers).validate_python(found)
+
+
+async def finish_as_is(
+    disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, nics: Sequence[NicName] = ()
+) -> list[str]:
+    """What an unchanged guest needs for its first boot on another cloud, one sentence for each thing changed.
+
+    Interfaces keep their names, by MAC address, where the guest's configuration mentions them; and the loader that UEFI
+    falls back to is put there. Drivers, boot menu and everything else stay. Raises ConversionError; after that, and
+    after cancellation, the disks are in doubt and have to be reverted.
+    """
+    report_dir.mkdir(parents=True, exist_ok=True)
+    request = {"operation": "finish-as-is", "disks": list(disks), "nics": [asdict(nic) for nic in nics]}
+    changes = (await work_on(request, report_dir / "finish.log", on_message))["changes"]
+    return [str(change) for change in changes]

@@ -1,0 +1,67 @@
+"""Which hardware an unchanged guest would boot on: its drivers, and what in it depends on the hardware it has now.
+
+Looked up on its disks, read-only, before it is decided how it lands.
+"""
+
+from collections.abc import Sequence
+
+from longshore.guests.appliance import Guest
+from longshore.guests.efi import has_fallback_loader
+from longshore.guests.finish import configured_names
+from longshore.guests.linux_boot import linux_drivers
+from longshore.guests.report import NicName
+from longshore.guests.windows_boot import windows_drivers
+from longshore.model.hardware import BootDrivers
+
+
+def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
+    """What the guest can boot from and talk through. The guest's file systems aren't mounted any more after it."""
+    system = guest.system
+    linux = system.family == "linux"
+    if linux:
+        found = linux_drivers(guest)
+    elif system.family == "windows":
+        found = windows_drivers(guest)
+    else:
+        found = BootDrivers(True, doubts=(f"What {system.product} can boot from isn't known to Longshore.",))
+    mentioned = configured_names(guest) if linux else set()
+    return BootDrivers(
+        inspected=True,
+        family=system.family,
+        system=system.product,
+        boot=found.boot,
+        later=found.later,
+        network=found.network,
+        root_disks=_root_disks(guest),
+        device_names=found.device_names,
+        interface_names=tuple(nic.name for nic in nics if nic.name in mentioned),
+        fallback_loader=has_fallback_loader(guest),
+        doubts=found.doubts,
+    )
+
+
+def _root_disks(guest: Guest) -> tuple[int, ...]:
+    """Positions of the disks without which the root file system, and /usr if it is one of its own, can't be mounted."""
+    devices = {guest.system.mounts[place] for place in ("/", "/usr") if place in guest.system.mounts}
+    positions: set[int] = set()
+    for device in devices or {guest.system.root}:
+        positions.update(_disks_below(guest, device))
+    return tuple(sorted(positions | {0}))  # the first holds the boot loader in any case
+
+
+def _disks_below(guest: Guest, device: str) -> set[int]:
+    """A volume group is there only with all its disks."""
+    files = guest.files
+    if device.startswith("/dev/md"):
+        return set(range(len(files.list_devices())))  # it isn't worth finding out which
+    parts = [device]
+    if files.is_lv(device):
+        group = files.lvm_canonical_lv_name(device).split("/")[2]
+        members = set(files.vgpvuuids(group))
+        parts = [volume for volume in files.pvs() if files.pvuuid(volume) in members]
+    return {files.device_index(_whole_disk(guest, part)) for part in parts}
+
+
+def _whole_disk(guest: Guest, device: str) -> str:
+    disk: str = device if device in guest.files.list_devices() else guest.files.part_to_dev(device)
+    return disk

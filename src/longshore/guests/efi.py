@@ -1,0 +1,99 @@
+"""The EFI system partition, and the loader on it that UEFI firmware falls back to.
+
+A cloud gives a server fresh firmware variables, so nothing says there which loader is the guest's: the firmware starts
+\\EFI\\BOOT\\BOOTX64.EFI. An installer may have put its loader elsewhere only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from longshore.guests.appliance import Guest
+
+_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # in a GPT
+_MBR_TYPE = 0xEF
+_FALLBACK = "/EFI/BOOT/BOOTX64.EFI"
+# Loaders as installers name them, best first, and the files they look for beside themselves
+_LOADERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("shimx64.efi", ("grubx64.efi", "mmx64.efi")),
+    ("shim.efi", ("grub.efi", "MokManager.efi")),
+    ("grubx64.efi", ()),
+    ("grub.efi", ()),
+    ("bootmgfw.efi", ()),
+    ("systemd-bootx64.efi", ()),
+)
+
+
+def has_fallback_loader(guest: Guest) -> bool | None:
+    """None when there is no EFI system partition. The guest's file systems aren't mounted any more after it."""
+    with _mounted(guest, read_only=True) as there:
+        return _path(guest, _FALLBACK) is not None if there else None
+
+
+def put_fallback_loader(guest: Guest) -> list[str]:
+    """Copy the guest's own loader to where firmware without variables looks for it, unless one is there.
+
+    One sentence for what was changed. The guest's file systems aren't mounted any more after it.
+    """
+    with _mounted(guest, read_only=False) as there:
+        if not there or _path(guest, _FALLBACK) is not None:
+            return []
+        found = _loader(guest)
+        if found is None:
+            return []
+        directory, name, companions = found
+        target = _FALLBACK.rpartition("/")[0]
+        guest.files.mkdir_p(target)
+        guest.files.cp(f"{directory}/{name}", _FALLBACK)
+        for companion in companions:
+            if source := _path(guest, f"{directory}/{companion}"):
+                guest.files.cp(source, f"{target}/{companion}")
+    said = f"{directory}/{name}".replace("/", "\\")
+    return [
+        f"UEFI starts {said} also without variables that say so: it was copied to {_FALLBACK.replace('/', chr(92))}."
+    ]
+
+
+def _loader(guest: Guest) -> tuple[str, str, tuple[str, ...]] | None:
+    """(directory, file name, companions) of the loader that the installer put there."""
+    top = _path(guest, "/EFI")
+    if top is None:
+        return None
+    paths = [f"{top}/{path}" for path in guest.files.find(top) if path.lower().endswith(".efi")]
+    for name, companions in _LOADERS:
+        for path in sorted(paths):
+            directory, _, file_name = path.rpartition("/")
+            if file_name.lower() == name.lower():
+                return directory, file_name, companions
+    return None
+
+
+def _path(guest: Guest, path: str) -> str | None:
+    """The path as it is written there: FAT doesn't mind upper and lower case, the appliance's kernel may."""
+    with suppress(RuntimeError):
+        found: str = guest.files.case_sensitive_path(path)
+        return found if guest.files.exists(found) else None
+    return None
+
+
+@contextmanager
+def _mounted(guest: Guest, *, read_only: bool) -> Iterator[bool]:
+    """The EFI system partition of the first disk that has one as the root; says whether there is one."""
+    files = guest.files
+    files.umount_all()
+    device = next(_partitions(guest), None)
+    if device is not None:
+        (files.mount_ro if read_only else files.mount)(device, "/")
+    yield device is not None
+    files.umount_all()
+
+
+def _partitions(guest: Guest) -> Iterator[str]:
+    files = guest.files
+    for device in files.list_partitions():
+        disk, number = files.part_to_dev(device), files.part_to_partnum(device)
+        with suppress(RuntimeError):  # a disk without a partition table that parted knows
+            kind = files.part_get_parttype(disk)
+            if kind == "gpt" and files.part_get_gpt_type(disk, number).upper() == _TYPE:
+                yield device
+            if kind == "msdos" and files.part_get_mbr_id(disk, number) == _MBR_TYPE:
+                yield device

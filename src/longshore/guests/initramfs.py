@@ -1,0 +1,120 @@
+"""What is in an initramfs: one or several cpio archives after each other, the last of them as a rule compressed.
+
+An uncompressed archive comes first when the kernel is to load microcode (or, on newer Ubuntus, modules) from it. See
+"Initramfs buffer format" in the kernel's documentation. Nothing of it is unpacked: only the names are read.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_HEADER = 110  # bytes of a cpio entry's header in the formats "newc" and "crc"
+_CPIO = (b"070701", b"070702")
+_END = "TRAILER!!!"
+_DECOMPRESSORS = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ": "xz",
+    b"\x5d\x00\x00": "xz",  # the older format of the same program, lzma
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x89LZO": "lzop",
+}
+LARGEST = 4 << 30  # bytes, unpacked: what is larger isn't an initramfs
+_LONGEST_NAME = 4096
+_PIECE = 1 << 20
+
+
+class Unreadable(Exception):
+    """It isn't an initramfs as we know them; the text says why."""
+
+
+def file_names(path: Path) -> Iterator[str]:
+    """The path of every file in the initramfs, without a leading slash. Raises Unreadable."""
+    with path.open("rb") as file:
+        yield from _archives(file)
+        place = file.tell()
+        start = file.read(8)
+        if not start:
+            return
+        program = next((name for magic, name in _DECOMPRESSORS.items() if start.startswith(magic)), None)
+        if program is None:
+            raise Unreadable("it is compressed in a way Longshore doesn't know")
+        if shutil.which(program) is None:
+            raise Unreadable(f"it is compressed with {program}, which isn't installed on this machine")
+        os.lseek(file.fileno(), place, os.SEEK_SET)  # where the program begins to read
+        yield from _decompressed(program, file)
+
+
+def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig=KILL", "--", program, "-dc"],
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            names = 0
+            for name in _archives(process.stdout):
+                names += 1
+                yield name
+            if not names:
+                raise Unreadable(f"{program} can't decompress it")
+        finally:
+            process.kill()  # what follows the last archive is of no interest
+
+
+def _archives(stream: IO[bytes]) -> Iterator[str]:
+    """The names in all archives up to the first bytes that begin none."""
+    read = 0
+    while True:
+        start = _after_zeroes(stream)
+        if start not in _CPIO:
+            if stream.seekable():
+                stream.seek(-len(start), os.SEEK_CUR)
+            return
+        for name, size in _entries(stream, start):
+            read += size
+            if read > LARGEST:
+                raise Unreadable(f"it is larger than {LARGEST >> 30} GiB")
+            yield name
+
+
+def _entries(stream: IO[bytes], start: bytes) -> Iterator[tuple[str, int]]:
+    """(name, bytes) of each entry of one archive, of which `start` has been read."""
+    while True:
+        header = start + stream.read(_HEADER - len(start))
+        start = b""
+        if len(header) < _HEADER or not header.startswith(_CPIO):
+            raise Unreadable("it is cut short")
+        try:
+            size, name_size = int(header[54:62], 16), int(header[94:102], 16)
+        except ValueError:
+            raise Unreadable("it is damaged") from None
+        if not 0 < name_size <= _LONGEST_NAME:
+            raise Unreadable("it is damaged")
+        name = stream.read(name_size + -(_HEADER + name_size) % 4)[: name_size - 1].decode(errors="replace")
+        if name == _END:
+            return
+        _skip(stream, size + -size % 4)
+        yield name.removeprefix("./").lstrip("/"), size
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    while size:
+        piece = stream.read(min(size, _PIECE))
+        if not piece:
+            raise Unreadable("it is cut short")
+        size -= len(piece)
+
+
+def _after_zeroes(stream: IO[bytes]) -> bytes:
+    """The first bytes that aren't padding: archives are padded up to where the next one begins."""
+    while (first := stream.read(1)) == b"\0":
+        pass
+    return first + stream.read(len(_CPIO[0]) - 1)
