@@ -18,7 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import ProviderError
+from longshore.errors import Conflict, NotFound, ProviderError
+from longshore.model.changes import Changed, Unknown
+from longshore.model.extents import Extent, merge
 from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
 from longshore.model.target import (
     Flavor,
@@ -50,8 +52,26 @@ class World:
         world.root.mkdir(parents=True)
         for key, size in SIZES.items():
             (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
-        world.write({"power": "on", "snapshots": {}, "volumes": {}, "vsnaps": {}, "ports": {}, "servers": {}})
+        nothing = {"snapshots": {}, "volumes": {}, "vsnaps": {}, "networks": {}, "ports": {}, "servers": {}}
+        world.write({"power": "on", "tracking": False, "life": 1, "moment": 0, "log": [], **nothing})
         return world
+
+    def grown(self):
+        path = self.root / "sizes.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def guest_writes(self, key, offset, data):
+        """As the running guest does: what is on the disk, and, while it is tracked, when and where it was written."""
+        with self.change() as state:
+            assert state["power"] == "on", "a guest that is off can't write"
+            self._write(state, key, offset, data)
+
+    def _write(self, state, key, offset, data):
+        with (self.root / f"source-{key}").open("r+b") as disk:
+            disk.seek(offset)
+            disk.write(data)
+        if state["tracking"]:
+            state["log"].append([state["moment"], key, offset, len(data)])
 
     def read(self):
         return json.loads((self.root / "world.json").read_text())
@@ -99,6 +119,8 @@ class World:
             path.write_text(json.dumps(faults))
         if mine[0]["how"] == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if mine[0]["how"] == "conflict":
+            raise Conflict(f"The cloud can't {call} now.")
         raise ProviderError(f"The cloud had a moment of weakness in {call}.")
 
 
@@ -126,22 +148,31 @@ class Struck:
 
 
 class SmallSource(Struck):
+    """Its guest writes to both disks at every snapshot, right after it, and once more while it shuts down."""
+
     def machine(self, _name_or_ref):
         state = self._world.read()
         disks = tuple(
             Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds") for n, (key, size) in enumerate(SIZES.items())
         )
         nic = Nic("4000", "Network adapter 1", MAC, "VM Network", addresses=("10.0.0.5",), pci_slot=192)
-        return Machine("vm-1", "web", PowerState(state["power"]), 1, 256, disks, (nic,))
+        return Machine(
+            "vm-1", "web", PowerState(state["power"]), 1, 256, disks, (nic,), change_tracking=state["tracking"]
+        )
 
     def power_state(self, _ref):
         return PowerState(self._world.read()["power"])
 
     def shut_down(self, _ref):
         with self._world.change() as state:
+            if state["power"] == "on":
+                for number, key in enumerate(SIZES):
+                    self._world._write(state, key, MIB + 8192 * (number + 1), f"last words {key}".encode())
             state["power"] = "off"
 
-    power_off = shut_down
+    def power_off(self, _ref):
+        with self._world.change() as state:
+            state["power"] = "off"
 
     def power_on(self, _ref):
         with self._world.change() as state:
@@ -150,13 +181,34 @@ class SmallSource(Struck):
     def wait_powered_off(self, _ref, _timeout):
         return self._world.read()["power"] == "off"
 
-    def snapshot(self, ref, name, owner, *, quiesce):
+    def set_change_tracking(self, _ref, on):
         with self._world.change() as state:
-            state["snapshots"].setdefault(owner.tag, f"snapshot-{len(state['snapshots']) + 1}")
+            if state["snapshots"] and state["tracking"] != on:
+                raise Conflict("It has snapshots.")
+            changed, state["tracking"] = state["tracking"] != on, on
+            return changed
+
+    def snapshot(self, ref, name, owner, *, quiesce):
+        if quiesce and (self._world.root / "no-quiesce").exists():
+            raise Conflict("The guest couldn't be frozen.", code="quiesce-failed")
+        with self._world.change() as state:
+            if owner.tag not in state["snapshots"]:
+                state["moment"] += 1
+                made = f"snapshot-{state['moment']}"
+                ids = {k: f"{state['life']}/{state['moment']}" if state["tracking"] else None for k in SIZES}
+                for key in SIZES:
+                    shutil.copyfile(self._world.root / f"source-{key}", self._world.root / f"{made}-{key}")
+                state["snapshots"][owner.tag] = {"ref": made, "ids": ids}
+                if state["power"] == "on":
+                    for number, key in enumerate(SIZES):
+                        place = (state["moment"] * 65536 + number * 4096) % (MIB - 4096)
+                        self._world._write(state, key, place, f"after {made} on {key}".encode())
             return self._snapshot(ref, name, state["snapshots"][owner.tag])
 
-    def _snapshot(self, ref, name, snapshot):
-        return Snapshot(snapshot, ref, name, tuple(SnapshotDisk(k, k, s, None) for k, s in SIZES.items()))
+    def _snapshot(self, ref, name, made):
+        sizes = {**SIZES, **self._world.grown()}
+        disks = tuple(SnapshotDisk(k, k, s, made["ids"][k]) for k, s in sizes.items())
+        return Snapshot(made["ref"], ref, name, disks)
 
     def find_snapshot(self, ref, owner):
         found = self._world.read()["snapshots"].get(owner.tag)
@@ -164,10 +216,23 @@ class SmallSource(Struck):
 
     def remove_snapshot(self, _ref, snapshot_ref):
         with self._world.change() as state:
-            state["snapshots"] = {o: s for o, s in state["snapshots"].items() if s != snapshot_ref}
+            state["snapshots"] = {o: s for o, s in state["snapshots"].items() if s["ref"] != snapshot_ref}
 
-    def open_disk(self, _snapshot, disk_key):
-        file = {"file": str(self._world.root / f"source-{disk_key}")}
+    def changed(self, snapshot, disk_key, since):
+        if (self._world.root / "forgets").exists():
+            return Unknown("The small cloud has forgotten that change id.")
+        now = next(d.change_id for d in snapshot.disks if d.key == disk_key)
+        if now is None or now.split("/")[0] != since.split("/")[0]:
+            return Unknown("Change tracking was reset since.")
+        first, last = (int(change_id.split("/")[1]) for change_id in (since, now))
+        log = self._world.read()["log"]
+        found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
+        return Changed(tuple(merge(found)))
+
+    def open_disk(self, snapshot, disk_key):
+        if not any(s["ref"] == snapshot.ref for s in self._world.read()["snapshots"].values()):
+            raise NotFound(f"There is no snapshot {snapshot.ref}.")
+        file = {"file": str(self._world.root / f"{snapshot.ref}-{disk_key}")}
         if (self._world.root / "hang").exists():
             return serve_nbdkit("file", {**file, "rdelay": "600"}, filters=("delay",), read_only=True)
         return serve_nbdkit("file", file, read_only=True)
@@ -258,9 +323,22 @@ class SmallTarget(Struck):
         self._delete("volumes", volume_id)
         self._world.volume_file(volume_id).unlink(missing_ok=True)
 
+    def create_isolated_network(self, name, subnets, owner):
+        return Network(self._make("networks", owner, {"name": name}), name, False, True, subnets)
+
+    def find_isolated_network(self, owner):
+        id_ = self._find("networks", owner)
+        return Network(id_, "", False, True, ()) if id_ else None
+
+    def delete_isolated_network(self, network_id):
+        if any(port["network"] == network_id for port in self._world.read()["ports"].values()):
+            raise ProviderError(f"Network {network_id} has ports.")
+        self._delete("networks", network_id)
+
     def create_port(self, request, owner):
-        id_ = self._make("ports", owner, {"mac": request.mac})
-        return Port(id_, request.mac, request.fixed_addresses, request.network_id)
+        mac = request.mac or "fa:16:3e:00:00:99"
+        id_ = self._make("ports", owner, {"mac": mac, "network": request.network_id})
+        return Port(id_, mac, request.fixed_addresses, request.network_id)
 
     def find_port(self, owner):
         id_ = self._find("ports", owner)
@@ -286,7 +364,11 @@ class SmallTarget(Struck):
 
     def console(self, server_id):
         """It boots only from disks that hold what the source holds, converted exactly once."""
+        if (self._world.root / "no-boot").exists():
+            return "Kernel panic - not syncing: VFS"
         server = self._world.read()["servers"][server_id]
+        if (self._world.root / "one-moment").exists():  # the machine runs on: it is enough that it is whole
+            return "web login: "
         whole = all(
             self._world.volume_file(v).read_bytes() == expected(self._world, key)
             for v, key in zip(server["volume_ids"], SIZES, strict=True)
@@ -327,11 +409,13 @@ def small_connect(kind, settings, _secrets):
 
 def install():
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import clouds, conversion, copying, engine, undo
+    from longshore.flows import clouds, conversion, copying, engine, patience, syncs, undo
 
     clouds.connect = small_connect
     conversion.convert = small_convert
     undo._PAUSE = 0.01
+    patience.FIRST_PAUSE = 0.01
+    syncs._LOOK_EVERY = 0.05
     copying.STALLED_AFTER = 12.0
     engine._POLL, engine._LINGER = 0.05, 0.01
 

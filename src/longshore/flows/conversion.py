@@ -9,11 +9,11 @@ from longshore.blocks.exports import Export
 from longshore.flows.journey import Journey
 from longshore.guests import NicName, convert
 from longshore.model.machine import Machine
-from longshore.model.target import Owner, Volume
+from longshore.model.target import Owner, Port, Volume
 
 
 def converter(
-    journey: Journey, machine: Machine, volumes: list[Volume], snapshots: list[str]
+    journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
     """The work of the conversion step: all disks of the machine at once.
 
@@ -31,7 +31,7 @@ def converter(
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with ExitStack() as exports:
             opened = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
-            work = convert([e.uri for e in opened], directory, journey.say, nics=_nic_names(machine))
+            work = convert([e.uri for e in opened], directory, journey.say, nics=_nic_names(machine, ports))
             report = await journey.cancellable(asyncio.create_task(work))
         return report.to_json()
 
@@ -50,6 +50,10 @@ def _open(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
     return exports.enter_context(cloud.open_volume(volume.id, Owner(journey.id, f"open-{volume.id}")))
 
 
-def _nic_names(machine: Machine) -> list[NicName]:
-    """On VMware a Linux guest calls an interface after the slot its adapter sits in; elsewhere that slot is another."""
-    return [NicName(nic.mac, f"ens{nic.pci_slot}") for nic in machine.nics if nic.pci_slot is not None]
+def _nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:
+    """On VMware a Linux guest calls an interface after the slot its adapter sits in; elsewhere that slot is another.
+
+    The MAC is that of the port, which isn't always the machine's own.
+    """
+    pairs = zip(machine.nics, ports, strict=True)
+    return [NicName(port.mac, f"ens{nic.pci_slot}") for nic, port in pairs if nic.pci_slot is not None]

@@ -8,9 +8,13 @@ from dataclasses import asdict, dataclass
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.exports import Export
-from longshore.errors import CopyError
+from longshore.errors import CopyError, LongshoreError
 from longshore.flows.journey import Journey
+from longshore.flows.patience import patiently
+from longshore.model.changes import Changed, Changes, Unknown
+from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot
+from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
 
 VCENTER_MAXIMUM_READ = 2 << 20  # bytes: what one read through a vCenter may ask for
@@ -31,6 +35,17 @@ class Copied:
     verified: int
     repaired: int  # ranges that were wrong when read back, and right after writing them once more
     seconds: float
+    root_digest: str
+    manifest: str  # name of the file in the migration's directory
+    changed: int | None = None  # what the source says was written since the last copy; None: it was all compared
+
+
+@dataclass(frozen=True, slots=True)
+class DiskBase:
+    """What an earlier copy has left on the target: a moment of the source, and the digests of what was written."""
+
+    change_id: str | None  # of that moment; None: the source doesn't track changes
+    manifest: str  # name of the file in the migration's directory
     root_digest: str
 
 
@@ -56,6 +71,7 @@ class Movement:
                     raise CopyError(
                         f"The copy of {self._disk} hasn't moved for {STALLED_AFTER:.0f} s: a server hangs.",
                         advice="Look at the storage of both sides and start again.",
+                        code="copy-stalled",
                     )
             return copy.result()
         finally:
@@ -64,19 +80,109 @@ class Movement:
                 await asyncio.wait({copy})
 
 
-def copier(journey: Journey, disk: Disk, snapshot: Snapshot, volume: Volume) -> Callable[[], Awaitable[Copied]]:
-    """The work of one copy step. A second run goes on from the checkpoint that the first one left."""
+def copier(
+    journey: Journey,
+    disk: Disk,
+    snapshot: Snapshot,
+    volume: Volume,
+    *,
+    name: str,
+    base: DiskBase | None,
+    verify: Verify,
+) -> Callable[[], Awaitable[Copied]]:
+    """The work of one copy step, called `name`. A second run goes on from the checkpoint that the first one left.
+
+    With a base only what has changed since is copied; where the source can't say, the whole disk is read and compared.
+    """
+
+    work = _Work(journey, disk, snapshot, volume, name, verify)
 
     async def copy() -> Copied:
-        journey.go_on()
-        with ExitStack() as exports:
-            source = await asyncio.to_thread(_open_source, journey, exports, snapshot, disk)
-            target = await asyncio.to_thread(_open_target, journey, exports, volume)
-            return await _run(
-                journey, disk, _request(journey, disk, snapshot, volume, source.uri, target.uri), [source, target]
-            )
+        try:
+            if base is None:
+                return await patiently(lambda: work.copy(None, None), before_again=work.again)
+            changes = await patiently(lambda: asyncio.to_thread(work.changes, base), before_again=work.again)
+            if isinstance(changes, Changed) and not changes.extents:
+                return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
+            return await patiently(lambda: work.copy(base, changes), before_again=work.again)
+        except BaseException:
+            journey.stop()  # no sense in going on with the other disks
+            raise
 
     return copy
+
+
+class _Work:
+    """One disk's copy, tried until it is done or there is no use in trying."""
+
+    def __init__(  # noqa: PLR0917
+        self, journey: Journey, disk: Disk, snapshot: Snapshot, volume: Volume, name: str, verify: Verify
+    ) -> None:
+        self._j = journey
+        self._disk = disk
+        self._snapshot = snapshot
+        self._volume = volume
+        self._name = name
+        self._verify = verify
+
+    def again(self, error: LongshoreError) -> None:
+        self._j.go_on()
+        self._j.say(f"{self._disk.label}: {error} It is tried again.", "warning")
+
+    def changes(self, base: DiskBase) -> Changes:
+        """Since the base. What can't be told is said, and never read as "nothing"."""
+        if base.change_id is None:
+            return Unknown("The source doesn't track this disk's changes.")
+        with self._j.clouds.source(self._j.record.source_id) as source:
+            found = source.changed(self._snapshot, self._disk.key, base.change_id)
+        if isinstance(found, Unknown):
+            self._j.say(f"{self._disk.label}: all of it is read and compared. {found.reason}", "warning")
+        return found
+
+    async def copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
+        self._j.go_on()
+        with ExitStack() as exports:
+            source = await asyncio.to_thread(_open_source, self._j, exports, self._snapshot, self._disk)
+            target = await asyncio.to_thread(_open_target, self._j, exports, self._volume)
+            request = self._request(source.uri, target.uri, base, changes)
+            result = await _run(self._j, self._disk, request, [source, target])
+        return Copied(
+            disk_key=self._disk.key,
+            read=result.bytes_read,
+            written=result.bytes_written,
+            zeroed=result.bytes_zeroed,
+            skipped=result.bytes_skipped,
+            verified=result.bytes_verified,
+            repaired=len(result.repaired),
+            seconds=result.seconds,
+            root_digest=result.root_digest or "",
+            manifest=self._manifest,
+            changed=total(changes.extents) if isinstance(changes, Changed) else None,
+        )
+
+    @property
+    def _manifest(self) -> str:
+        return f"{self._name}-{self._disk.key}.manifest"
+
+    def _request(self, source_uri: str, target_uri: str, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
+        j = self._j
+        directory = j.store.state.migration(j.id)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        moment = f"{j.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
+        return CopyRequest(
+            source_uri=source_uri,
+            target_uri=target_uri,
+            disk=f"{j.record.machine_name}, {self._disk.label}",
+            source_identity=moment,
+            target_identity=f"{j.record.target_id}/{self._volume.id}",
+            changes=changes.extents if isinstance(changes, Changed) else None,
+            base_manifest=directory / base.manifest if base else None,
+            manifest=directory / self._manifest,
+            checkpoint=directory / f"{self._name}-{self._disk.key}.checkpoint",
+            verify=self._verify,
+            rate_limit=j.request.rate_limit,
+            maximum_read=VCENTER_MAXIMUM_READ,
+        )
 
 
 def _open_source(journey: Journey, exports: ExitStack, snapshot: Snapshot, disk: Disk) -> Export:
@@ -89,26 +195,7 @@ def _open_target(journey: Journey, exports: ExitStack, volume: Volume) -> Export
     return exports.enter_context(cloud.open_volume(volume.id, Owner(journey.id, f"open-{volume.id}")))
 
 
-def _request(  # noqa: PLR0917
-    journey: Journey, disk: Disk, snapshot: Snapshot, volume: Volume, source_uri: str, target_uri: str
-) -> CopyRequest:
-    directory = journey.store.state.migration(journey.id)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return CopyRequest(
-        source_uri=source_uri,
-        target_uri=target_uri,
-        disk=f"{journey.record.machine_name}, {disk.label}",
-        source_identity=f"{journey.record.source_id}/{snapshot.machine_ref}/{disk.key}@{snapshot.ref}",
-        target_identity=f"{journey.record.target_id}/{volume.id}",
-        manifest=directory / f"disk-{disk.key}.manifest",
-        checkpoint=directory / f"disk-{disk.key}.checkpoint",
-        verify=journey.request.verify,
-        rate_limit=journey.request.rate_limit,
-        maximum_read=VCENTER_MAXIMUM_READ,
-    )
-
-
-async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list[Export]) -> Copied:
+async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list[Export]) -> CopyResult:
     migrations = journey.store.migrations
     kept = 0.0
     moved = Movement(request.disk)
@@ -122,25 +209,11 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
             migrations.update_disk(journey.id, disk.key, state=state, progress=asdict(progress))
 
     migrations.update_disk(journey.id, disk.key, state="copying")
-    try:
-        work = asyncio.create_task(run_copy(request, keep, exports=exports))
-        result = await journey.cancellable(asyncio.create_task(moved.watch(work)))
-    except BaseException:
-        journey.stop()  # no sense in going on with the other disks
-        raise
+    work = asyncio.create_task(run_copy(request, keep, exports=exports))
+    result = await journey.cancellable(asyncio.create_task(moved.watch(work)))
     migrations.update_disk(journey.id, disk.key, state="done", root_digest=result.root_digest)
     if result.repaired:
         journey.say(
             f"{disk.label}: {len(result.repaired)} range(s) were wrong on the target and were written again.", "warning"
         )
-    return Copied(
-        disk_key=disk.key,
-        read=result.bytes_read,
-        written=result.bytes_written,
-        zeroed=result.bytes_zeroed,
-        skipped=result.bytes_skipped,
-        verified=result.bytes_verified,
-        repaired=len(result.repaired),
-        seconds=result.seconds,
-        root_digest=result.root_digest or "",
-    )
+    return result

@@ -20,10 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from longshore.flows.queue import may_begin
+from longshore.model.request import MigrationType
 from longshore.planning.planfile import limits_of
 from longshore.store import StateDirectory, Status, Store
 
-APPLICATION_VERSION = "1"  # raised when the order of a workflow's steps changes
+APPLICATION_VERSION = "2"  # raised when the order of a workflow's steps changes
 _POLL = 0.5  # seconds between looks for new work
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
 _LINGER = 2.0  # seconds without work before the engine ends
@@ -167,8 +168,10 @@ async def _follow(store: Store, migration_id: str) -> None:
 
     try:
         if await DBOS.get_workflow_status_async(migration_id) is None:
+            record = await asyncio.to_thread(store.migrations.get, migration_id)
+            workflow = workflows.OF_TYPE[MigrationType(record.request.get("type", MigrationType.COLD))]
             with SetWorkflowID(migration_id):
-                handle = await DBOS.start_workflow_async(workflows.cold_migration, migration_id)
+                handle = await DBOS.start_workflow_async(workflow, migration_id)
         else:
             handle = await DBOS.retrieve_workflow_async(migration_id)
         await handle.get_result()

@@ -41,6 +41,10 @@ class Journey:
     def say(self, text: str, level: str = "information") -> None:
         self.store.migrations.say(self.id, self.store.migrations.get(self.id).phase, text, level)
 
+    def begin_together(self) -> None:
+        """Several things are about to run side by side, of which one may `stop` the others."""
+        self._stopped = False
+
     def stop(self) -> None:
         """One of several things side by side has failed: what else runs in this migration needn't go on."""
         self._stopped = True

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from longshore.errors import LongshoreError
 from longshore.flows.clouds import Clouds
+from longshore.model.request import MigrationType
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Kind, Store
 
@@ -14,16 +15,18 @@ _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
 
 
-def undo(store: Store, clouds: Clouds, migration_id: str) -> list[str]:
-    """Remove everything that the ledger says we made and didn't hand over.
+def undo(store: Store, clouds: Clouds, migration_id: str, kinds: Collection[Kind] = tuple(Kind)) -> list[str]:
+    """Remove everything of these kinds that the ledger says we made and didn't hand over.
 
-    Once the target was seen up, its server, ports and volumes are the user's, whatever the ledger says of them.
+    Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
+    of them. Those of a dry run never are.
 
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
-    entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done]
-    if store.migrations.get(migration_id).target_up_at is not None:
+    entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and e.kind in kinds]
+    record = store.migrations.get(migration_id)
+    if record.target_up_at is not None and record.request.get("type") != MigrationType.DRY_RUN.value:
         entries = [e for e in entries if e.kind not in (Kind.SERVER, Kind.PORT, Kind.VOLUME)]
     left = []
     for entry in entries:
@@ -51,7 +54,7 @@ def _persist(work: Callable[[], None]) -> None:
 
 
 def _remove(clouds: Clouds, entry: Entry) -> None:
-    if entry.kind is Kind.SOURCE_SNAPSHOT:
+    if entry.kind in (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING):
         with clouds.source(entry.provider_id) as source:
             _remove_from_source(source, entry)
     else:
@@ -61,6 +64,9 @@ def _remove(clouds: Clouds, entry: Entry) -> None:
 
 def _remove_from_source(source: Source, entry: Entry) -> None:
     machine = entry.parent or ""
+    if entry.kind is Kind.CHANGE_TRACKING:
+        source.set_change_tracking(machine, False)
+        return
     found = source.find_snapshot(machine, entry.owner)
     if found is not None:
         source.remove_snapshot(machine, found.ref)
@@ -74,6 +80,9 @@ def _remove_from_target(target: Target, entry: Entry) -> None:
     elif entry.kind is Kind.PORT:
         if ref := entry.ref or _id(target.find_port(entry.owner)):
             target.delete_port(ref)
+    elif entry.kind is Kind.NETWORK:
+        if ref := entry.ref or _id(target.find_isolated_network(entry.owner)):
+            target.delete_isolated_network(ref)
     elif entry.kind is Kind.VOLUME_SNAPSHOT:
         if ref := entry.ref or _id(target.find_volume_snapshot(entry.owner)):
             target.delete_volume_snapshot(ref)

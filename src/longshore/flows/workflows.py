@@ -1,10 +1,16 @@
 """The workflows as the durable engine knows them, by name. Importing this module registers them."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from dbos import DBOS
 
 from longshore.flows.clouds import Clouds
 from longshore.flows.cold import ColdMigration
+from longshore.flows.dry_run import DryRun
 from longshore.flows.journey import Journey
+from longshore.flows.warm import WarmMigration
+from longshore.model.request import MigrationType
 from longshore.store import Store
 
 _store: Store | None = None
@@ -18,6 +24,27 @@ def use(store: Store) -> None:
 
 @DBOS.workflow(name="cold-migration")
 async def cold_migration(migration_id: str) -> None:
+    await ColdMigration(_journey(migration_id)).run()
+
+
+@DBOS.workflow(name="warm-migration")
+async def warm_migration(migration_id: str) -> None:
+    await WarmMigration(_journey(migration_id)).run()
+
+
+@DBOS.workflow(name="dry-run")
+async def dry_run(migration_id: str) -> None:
+    await DryRun(_journey(migration_id)).run()
+
+
+OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
+    MigrationType.COLD: cold_migration,
+    MigrationType.WARM: warm_migration,
+    MigrationType.DRY_RUN: dry_run,
+}
+
+
+def _journey(migration_id: str) -> Journey:
     if _store is None:
         raise RuntimeError("workflows.use() was not called")
-    await ColdMigration(Journey(_store, Clouds(_store), migration_id)).run()
+    return Journey(_store, Clouds(_store), migration_id)

@@ -21,6 +21,7 @@ from longshore.model.target import (
     QuotaRoom,
     Server,
     ServerRequest,
+    Subnet,
     Taken,
     Volume,
     VolumeRequest,
@@ -120,6 +121,14 @@ class Target(Provider, Protocol):
 
         Raises Conflict while it has snapshots.
         """
+
+    # Networks that lead nowhere, for dry runs
+    def create_isolated_network(self, name: str, subnets: tuple[Subnet, ...], owner: Owner) -> Network:
+        """With subnets like these and no router. One that carries this owner already is answered instead."""
+
+    def find_isolated_network(self, owner: Owner) -> Network | None: ...
+    def delete_isolated_network(self, network_id: str) -> None:
+        """With its subnets. Nothing to do when it isn't there; raises Conflict while a port of ours is on it."""
 
     # Ports
     def create_port(self, request: PortRequest, owner: Owner) -> Port:

@@ -16,6 +16,8 @@ from longshore.store.tables import LedgerRow
 
 class Kind(StrEnum):
     SOURCE_SNAPSHOT = "source-snapshot"
+    CHANGE_TRACKING = "change-tracking"  # switched on at the source, to be switched off again
+    NETWORK = "network"  # one that leads nowhere, for a dry run
     VOLUME = "volume"
     VOLUME_SNAPSHOT = "volume-snapshot"
     PORT = "port"

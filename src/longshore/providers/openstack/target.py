@@ -15,6 +15,7 @@ from longshore.model.target import (
     QuotaRoom,
     Server,
     ServerRequest,
+    Subnet,
     Taken,
     Volume,
     VolumeRequest,
@@ -24,6 +25,7 @@ from longshore.providers.contract import Target
 from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.isolation import IsolatedNetworks
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
 from longshore.providers.openstack.servers import Servers
@@ -42,6 +44,7 @@ class OpenstackTarget(Target):
         self._volumes = Volumes(self._connection)
         self._attachments = Attachments(self._connection, settings, self._volumes)
         self._ports = Ports(self._connection)
+        self._isolated = IsolatedNetworks(self._connection)
         self._servers = Servers(self._connection, self._volumes)
 
     def check(self) -> dict[str, str]:
@@ -120,6 +123,17 @@ class OpenstackTarget(Target):
     def delete_volume(self, volume_id: str) -> None:
         self._attachments.release(volume_id)
         self._volumes.delete(volume_id)
+
+    # Networks that lead nowhere
+
+    def create_isolated_network(self, name: str, subnets: tuple[Subnet, ...], owner: Owner) -> Network:
+        return self._isolated.create(name, subnets, owner)
+
+    def find_isolated_network(self, owner: Owner) -> Network | None:
+        return self._isolated.find(owner)
+
+    def delete_isolated_network(self, network_id: str) -> None:
+        self._isolated.delete(network_id)
 
     # Ports
 

@@ -1,0 +1,45 @@
+"""Dry run: a copy of the running machine is booted and checked on the target; the machine itself goes on as it was.
+
+    prepare → volumes, network, ports → snapshot → copy and verify → drop the snapshot
+      → snapshot the volumes → convert → boot → check → clean up, or keep
+
+The source sees one snapshot that comes and goes, nothing else. The copy gets the machine's MACs and addresses only on a
+network of its own that leads nowhere; beside the machine, on the mapped networks, it gets others.
+"""
+
+from functools import partial
+from typing import Any
+
+from longshore.flows.migration import Migration, result_of
+from longshore.flows.source_side import drop_snapshot, take_snapshot
+from longshore.flows.steps import step
+from longshore.flows.undo import undo
+from longshore.model.machine import Snapshot
+from longshore.store import Kind
+
+
+class DryRun(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        j = self._j
+        prepared, volumes, ports = await self._begin()
+        await step("moment", type(None), partial(j.phase, "snapshot", "Taking one snapshot of all disks."))
+        taking = partial(take_snapshot, j, "snapshot", prepared.machine.disks, quiesce=j.request.quiesce)
+        snapshot = await step("snapshot", Snapshot, taking)
+        await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
+        copies = await self._copy("copy", prepared, snapshot, volumes, verify=j.request.verify)
+        await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
+        server, report = await self._land(prepared, volumes, ports)
+        return result_of(server, ports, copies, copies, report)
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""
+        j = self._j
+        if j.request.keep:
+            gone = [Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT]
+            j.say(f"The copy stays until you clean it up: longshore migration cleanup {j.id}.")
+        else:
+            gone = list(Kind)
+        j.phase("cleaning-up", "Removing what the dry run made.")
+        for sentence in undo(j.store, j.clouds, j.id, gone):
+            j.say(sentence, "warning")
+        self._done(result)

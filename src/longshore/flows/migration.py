@@ -1,0 +1,208 @@
+"""What all kinds of migration have in common: their beginning, their stations, and both of their ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from longshore.errors import LongshoreError
+from longshore.flows.conversion import converter
+from longshore.flows.copying import Copied, DiskBase, copier
+from longshore.flows.facts import gather
+from longshore.flows.journey import Journey
+from longshore.flows.source_side import power_on_again
+from longshore.flows.steps import step
+from longshore.flows.target_side import (
+    Prepared,
+    boot,
+    check,
+    make_isolated_networks,
+    make_ports,
+    make_volume,
+    safeguard,
+)
+from longshore.flows.undo import undo
+from longshore.model.concern import Severity
+from longshore.model.machine import Disk, PowerState, Snapshot
+from longshore.model.request import LandingMode, Verify
+from longshore.model.target import Port, Server, Volume
+from longshore.planning import blocked, land
+from longshore.store import EntryState, Kind, Status
+
+T = TypeVar("T")
+
+
+class Migration:
+    """One run. Every public effect is in a step; between steps it only decides."""
+
+    def __init__(self, journey: Journey) -> None:
+        self._j = journey
+
+    async def run(self) -> None:
+        try:
+            result = await self._forward()
+        except LongshoreError as error:
+            await step("roll-back", type(None), partial(self._roll_back, error))
+        else:  # the target is up: whatever fails from here on, nothing of it is taken back
+            await step("hand-over", type(None), partial(self._hand_over, result))
+
+    async def _forward(self) -> dict[str, Any]:
+        """Until the target is seen up. What came of it, for the record. Raises LongshoreError."""
+        raise NotImplementedError
+
+    # Before the source is touched
+
+    async def _begin(self) -> tuple[Prepared, list[Volume], list[Port]]:
+        """What can fail without touching the source comes first."""
+        await step("start", type(None), self._start)
+        prepared = await step("prepare", Prepared, self._prepare)
+        volumes = await self._side_by_side(
+            [
+                step(f"volume-{disk.key}", Volume, partial(make_volume, self._j, prepared, disk))
+                for disk in prepared.machine.disks
+            ]
+        )
+        isolated: dict[str, str] = {}
+        if self._j.request.isolated:
+            isolated = await step("networks", dict[str, str], partial(make_isolated_networks, self._j, prepared))
+        ports = await step("ports", list[Port], partial(make_ports, self._j, prepared, isolated))
+        return prepared, volumes, ports
+
+    def _start(self) -> None:
+        self._j.store.migrations.update(self._j.id, status=Status.RUNNING)
+        self._j.store.migrations.stamp(self._j.id, "started_at")
+
+    def _prepare(self) -> Prepared:
+        j = self._j
+        j.go_on()
+        j.phase("preparing", f"Looking at {j.record.machine_name} and at what the target has.")
+        with j.clouds.source(j.record.source_id) as source:
+            machine = source.machine(j.record.machine_ref)
+        with j.clouds.target(j.record.target_id) as target:
+            landing, concerns = land(machine, j.request, gather(target, machine, j.request))
+        for concern in concerns:
+            if concern.severity is not Severity.BLOCKER:
+                j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
+        if landing is None:
+            raise blocked(concerns)
+        j.store.migrations.set_disks(j.id, machine.disks)
+        j.store.migrations.update(j.id, source_power=machine.power.value)
+        return Prepared(machine, landing)
+
+    # Copying
+
+    async def _copy(
+        self,
+        name: str,
+        prepared: Prepared,
+        snapshot: Snapshot,
+        volumes: list[Volume],
+        *,
+        bases: dict[str, DiskBase] | None = None,
+        verify: Verify,
+    ) -> list[Copied]:
+        """All disks at once, each in a step of its own. Every step ends before any error goes on."""
+        self._j.begin_together()
+
+        def one(disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
+            base = bases[disk.key] if bases else None
+            return copier(self._j, disk, snapshot, volume, name=name, base=base, verify=verify)
+
+        pairs = zip(prepared.machine.disks, volumes, strict=True)
+        return await self._side_by_side(
+            [step(f"{name}-{disk.key}", Copied, one(disk, volume)) for disk, volume in pairs]
+        )
+
+    # On the target alone
+
+    async def _land(
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port]
+    ) -> tuple[Server, dict[str, Any]]:
+        """The guest made ready, booted and seen up; the server, and the report of its conversion."""
+        report: dict[str, Any] = {}
+        if self._j.request.landing is LandingMode.CONVERT:
+            snapshots = await step("safeguard", list[str], partial(safeguard, self._j, volumes))
+            work = converter(self._j, prepared.machine, ports, volumes, snapshots)
+            report = await step("convert", dict[str, Any], work)
+        server = await step("boot", Server, partial(boot, self._j, prepared, volumes, ports))
+        await step("check", type(None), partial(check, self._j, server))
+        return server, report
+
+    # The end
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """The server and what it is made of belong to the user now; what was made on the way there goes."""
+        j = self._j
+        for kind in (Kind.VOLUME, Kind.PORT, Kind.SERVER):
+            j.settle(kind, EntryState.HANDED_OVER)
+        j.phase("handing-over", "Removing the rollback points.")
+        for sentence in undo(j.store, j.clouds, j.id):
+            j.say(sentence, "warning")
+        record = j.store.migrations.get(j.id)
+        if record.source_off_at and record.target_up_at:
+            result["downtime_seconds"] = (record.target_up_at - record.source_off_at).total_seconds()
+        self._done(result)
+
+    def _done(self, result: dict[str, Any]) -> None:
+        j = self._j
+        j.store.migrations.stamp(j.id, "finished_at")
+        j.store.migrations.update(j.id, status=Status.DONE, phase="done", result=result)
+        j.say("Done.")
+
+    def _roll_back(self, error: LongshoreError) -> None:
+        j = self._j
+        record = j.store.migrations.get(j.id)
+        cancelled = error.code == "cancelled"
+        j.store.migrations.update(j.id, status=Status.ROLLING_BACK)
+        j.phase("rolling-back", "Taking back everything that was made.")
+        if not cancelled:
+            j.say(str(error), "error")
+        left = undo(j.store, j.clouds, j.id)
+        if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
+            left.extend(power_on_again(j))
+        for sentence in left:
+            j.say(sentence, "error")
+        text = " ".join([str(error), *left])
+        j.store.migrations.stamp(j.id, "finished_at")
+        j.store.migrations.update(
+            j.id,
+            status=Status.CANCELLED if cancelled else Status.FAILED,
+            phase="rolled-back",
+            error=text,
+            error_code=error.code,
+        )
+
+    async def _side_by_side(self, steps: list[Awaitable[T]]) -> list[T]:
+        """Every step ends before any error goes on: nothing is taken back under a step that still runs."""
+        outcomes = await asyncio.gather(*steps, return_exceptions=True)
+        errors = [o for o in outcomes if isinstance(o, BaseException)]
+        for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
+            raise error
+        return [o for o in outcomes if not isinstance(o, BaseException)]
+
+
+def result_of(
+    server: Server, ports: list[Port], copies: list[Copied], last: list[Copied], report: dict[str, Any]
+) -> dict[str, Any]:
+    """Bytes unless the name says otherwise. `copies` are those of all rounds, `last` those of the last one.
+
+    The rate is that of all disks of the first round together.
+    """
+    first = copies[: len(last)]
+    seconds = max((c.seconds for c in first), default=0.0)
+    return {
+        "server_id": server.id,
+        "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
+        "bytes_read": sum(c.read for c in copies),
+        "bytes_written": sum(c.written for c in copies),
+        "bytes_zeroed": sum(c.zeroed for c in copies),
+        "bytes_verified": sum(c.verified for c in copies),
+        "copy_seconds": round(sum(max(c.seconds for c in group) for group in _rounds(copies, len(last))), 1),
+        "rate": round(sum(c.read for c in first) / seconds) if seconds else None,
+        "digests": {c.disk_key: c.root_digest for c in last},
+        "conversion": report,
+    }
+
+
+def _rounds(copies: list[Copied], disks: int) -> list[list[Copied]]:
+    return [copies[start : start + disks] for start in range(0, len(copies), disks)] if disks else []

@@ -1,0 +1,47 @@
+"""Trying again what may go better a moment later, and not what can't."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from longshore.errors import LongshoreError
+
+T = TypeVar("T")
+TRIES = 4
+FIRST_PAUSE = 5.0  # seconds before the second try; each further one is three times as long
+
+# What no second try changes: somebody has to decide or to mend something first.
+_LASTING = {
+    "access-denied",
+    "cancelled",
+    "checkpoint-refused",
+    "copy-stalled",
+    "fingerprint-mismatch",
+    "invalid-input",
+    "not-found",
+    "quiesce-failed",
+    "quota-exceeded",
+    "target-full",
+    "target-read-only",
+    "target-too-small",
+    "verification-failed",
+}
+
+
+async def patiently(work: Callable[[], Awaitable[T]], *, before_again: Callable[[LongshoreError], None]) -> T:
+    """What `work` answers, after a few tries if need be.
+
+    `before_again` is told of each error that isn't the last, and may raise to stop the trying. Raises what the last try
+    raised.
+    """
+    pause = FIRST_PAUSE
+    for remaining in reversed(range(TRIES)):
+        try:
+            return await work()
+        except LongshoreError as error:
+            if remaining == 0 or error.code in _LASTING:
+                raise
+            await asyncio.to_thread(before_again, error)
+        await asyncio.sleep(pause)
+        pause *= 3
+    raise AssertionError("the last try answers or raises")

@@ -1,0 +1,153 @@
+"""What a migration makes on its target: volumes, ports, rollback points, the server."""
+
+from dataclasses import dataclass
+
+from longshore.flows.bootcheck import wait_until_up
+from longshore.flows.journey import Journey
+from longshore.model.machine import Disk, Machine
+from longshore.model.request import MigrationType
+from longshore.model.target import Network, Owner, Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
+from longshore.planning import Landing
+from longshore.store import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    machine: Machine  # as it was before anything was done to it
+    landing: Landing
+
+
+def server_name(j: Journey, prepared: Prepared) -> str:
+    name = j.request.server_name or prepared.machine.name
+    return f"{name}-dry-run" if j.request.type is MigrationType.DRY_RUN else name
+
+
+def volume_request(j: Journey, prepared: Prepared, disk: Disk) -> VolumeRequest:
+    types = {d.disk_key: d.volume_type for d in prepared.landing.disks}
+    return VolumeRequest(
+        name=f"{server_name(j, prepared)}-{disk.position}",
+        size=disk.size,
+        volume_type=types[disk.key],
+        bootable=disk.position == 0,
+        availability_zone=j.request.availability_zone,
+    )
+
+
+def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
+    if disk.position == 0:
+        j.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
+    with j.clouds.target(j.record.target_id) as target:
+        volume = j.make(
+            Kind.VOLUME,
+            f"volume-{disk.key}",
+            lambda owner: target.create_volume(volume_request(j, prepared, disk), owner),
+            provider_id=j.record.target_id,
+            ref=lambda v: v.id,
+        )
+    j.store.migrations.update_disk(j.id, disk.key, volume_id=volume.id)
+    return volume
+
+
+def make_isolated_networks(j: Journey, prepared: Prepared) -> dict[str, str]:
+    """For each network the machine is mapped to one with the same subnets that leads nowhere: id there, id here."""
+    made: dict[str, str] = {}
+    with j.clouds.target(j.record.target_id) as target:
+        there = {network.id: network for network in target.networks()}
+        for number, network_id in enumerate(dict.fromkeys(nic.network_id for nic in prepared.landing.nics)):
+            like = there[network_id]
+
+            def make(owner: Owner, like: Network = like) -> Network:
+                return target.create_isolated_network(f"{server_name(j, prepared)}-{like.name}", like.subnets, owner)
+
+            network = j.make(
+                Kind.NETWORK,
+                f"network-{number}",
+                make,
+                provider_id=j.record.target_id,
+                ref=lambda n: n.id,
+            )
+            made[network_id] = network.id
+    return made
+
+
+def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list[Port]:
+    """`isolated` has the networks to take instead of those the machine is mapped to."""
+    ports = []
+    # Beside the machine that goes on running, on its own network, a copy can't have the same MACs and addresses
+    changed = j.request.type is MigrationType.DRY_RUN and not isolated
+    with j.clouds.target(j.record.target_id) as target:
+        for number, nic in enumerate(prepared.landing.nics):
+            request = PortRequest(
+                name=f"{server_name(j, prepared)}-{number}",
+                network_id=isolated.get(nic.network_id, nic.network_id),
+                mac=None if changed else nic.mac,
+                fixed_addresses=() if changed else nic.addresses,
+                security_groups=j.request.security_groups,
+            )
+            ports.append(
+                j.make(
+                    Kind.PORT,
+                    f"port-{nic.nic_key}",
+                    lambda owner, request=request: target.create_port(request, owner),  # type: ignore[misc]
+                    provider_id=j.record.target_id,
+                    ref=lambda p: p.id,
+                )
+            )
+    return ports
+
+
+def safeguard(j: Journey, volumes: list[Volume]) -> list[str]:
+    """A way back for each volume before the guest is changed. Ids of the volumes' snapshots."""
+    j.phase("safeguarding", "Taking snapshots of the volumes before the guest is changed.")
+    with j.clouds.target(j.record.target_id) as target:
+        return [
+            j.make(
+                Kind.VOLUME_SNAPSHOT,
+                f"safeguard-{volume.id}",
+                lambda owner, volume=volume: target.snapshot_volume(volume.id, owner),  # type: ignore[misc]
+                provider_id=j.record.target_id,
+                ref=lambda s: s.id,
+            ).id
+            for volume in volumes
+        ]
+
+
+def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Server:
+    j.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
+    request = ServerRequest(
+        name=server_name(j, prepared),
+        flavor_id=prepared.landing.flavor_id,
+        volume_ids=tuple(v.id for v in volumes),
+        port_ids=tuple(p.id for p in ports),
+        availability_zone=j.request.availability_zone,
+        key_name=j.request.key_name,
+        metadata={**j.request.metadata, "longshore:source": j.record.machine_ref},
+    )
+    with j.clouds.target(j.record.target_id) as target:
+        for disk, volume in zip(prepared.machine.disks, volumes, strict=True):
+            target.finish_volume(volume.id, volume_request(j, prepared, disk))
+        server = j.make(
+            Kind.SERVER,
+            "server",
+            lambda owner: target.create_server(request, owner),
+            provider_id=j.record.target_id,
+            ref=lambda s: s.id,
+        )
+    j.store.migrations.update(j.id, server_id=server.id)
+    return server
+
+
+def check(j: Journey, server: Server) -> None:
+    j.phase("checking", "Waiting for the guest to show on its console that it is up.")
+    with j.clouds.target(j.record.target_id) as target:
+        console = wait_until_up(
+            lambda: target.console(server.id),
+            mark=j.request.boot_mark,
+            timeout=j.request.boot_timeout,
+            going_on=j.go_on,
+        )
+    directory = j.store.state.migration(j.id)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (directory / "console.log").write_text(console)
+    j.store.migrations.stamp(j.id, "target_up_at")
+    j.say("The guest is up on the target.")

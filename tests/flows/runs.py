@@ -1,0 +1,81 @@
+"""A migration between the small clouds, run by real engines, one life of them after another."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from small_clouds import MAC, SIZES, World, expected
+
+from longshore.store import StateDirectory, Store
+
+ENGINE = Path(__file__).with_name("small_clouds.py")
+
+
+class Run:
+    """One migration between the small clouds, with a state directory of its own."""
+
+    def __init__(self, directory, **request):
+        self.world = World.create(directory / "world")
+        self.store = Store(StateDirectory(directory / "state"))
+        settings = {"root": str(self.world.root)}
+        source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})
+        target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
+        self.id = self.store.migrations.add(
+            machine_name="web",
+            machine_ref="vm-1",
+            source_id=source.id,
+            target_id=target.id,
+            request={
+                "networks": {"VM Network": "private"},
+                "boot_timeout": 5.0,
+                "shutdown_timeout": 5.0,
+                **request,
+            },
+        ).id
+
+    def engine(self):
+        """One life of an engine."""
+        done = subprocess.run(
+            [sys.executable, str(ENGINE), str(self.store.state.root)],
+            env={**os.environ, "SMALL_WORLD": str(self.world.root)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stderr
+
+    @property
+    def record(self):
+        return self.store.migrations.get(self.id)
+
+    @property
+    def told(self):
+        return [event.text for event in self.store.migrations.events(self.id)]
+
+    def to_the_end(self, lives=3):
+        for _ in range(lives):
+            _, said = self.engine()
+            if self.record.status.ended:
+                return self.record
+        raise AssertionError(f"still {self.record.status} after {lives} engines: {said}")
+
+    def assert_moved(self):
+        state = self.world.read()
+        assert state["power"] == "off"
+        assert not any(state[kind] for kind in ("snapshots", "vsnaps", "networks"))
+        assert state["tracking"] is False
+        (server,) = state["servers"].values()
+        assert [p["mac"] for p in state["ports"].values()] == [MAC]
+        assert set(server["volume_ids"]) == set(state["volumes"])
+        assert all(volume["reserved"] is None for volume in state["volumes"].values())
+        for volume, key in zip(server["volume_ids"], SIZES, strict=True):
+            assert self.world.volume_file(volume).read_bytes() == expected(self.world, key)
+        assert {e.state.value for e in self.store.ledger.entries(self.id)} == {"handed-over", "removed"}
+
+    def assert_as_before(self):
+        state = self.world.read()
+        assert state["power"] == "on"
+        assert not any(state[kind] for kind in ("snapshots", "volumes", "vsnaps", "networks", "ports", "servers"))
+        assert state["tracking"] is False
+        assert {e.state.value for e in self.store.ledger.entries(self.id)} <= {"removed"}

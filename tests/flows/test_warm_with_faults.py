@@ -1,0 +1,203 @@
+"""The warm migration with a fault at each of its steps, of a machine that writes all the time.
+
+Whatever fails or dies, and whenever: in the end the machine is either whole on the target, with what it wrote last, and
+nothing left over; or as it was on the source, running, with nothing left on either side.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from runs import ENGINE
+from small_clouds import MIB, SIZES
+
+from longshore.flows.patience import TRIES
+from longshore.store import Status
+
+AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0}}
+MANUAL = {"type": "warm", "cutover": {"mode": "manual", "interval": 1.0}}
+
+# (call, number): the first of each kind, and those of a sync and of the last copy
+KILLED_AFTER = [("set_change_tracking", 1), ("snapshot", 1), ("snapshot", 2), ("snapshot", 3), ("open_volume", 3)]
+KILLED_AFTER += [("changed", 1), ("changed", 4), ("remove_snapshot", 1), ("remove_snapshot", 3), ("shut_down", 1)]
+KILLED_AFTER += [("convert", 1), ("create_server", 1), ("set_change_tracking", 2)]
+FAILING = [("set_change_tracking", 1), ("snapshot", 2), ("remove_snapshot", 2), ("shut_down", 1), ("snapshot", 3)]
+FAILING += [("snapshot_volume", 1), ("convert", 1), ("create_server", 1), ("console", 1)]
+
+
+def arrived(run):
+    """What the source's disks held when it was off is there, and what was converted: the console says so too."""
+    run.assert_moved()
+    assert run.record.syncs[-1]["final"] is True
+    last = (run.world.root / "source-2001").read_bytes()
+    assert b"last words 2001" in last  # written while it shut down, after all syncs
+
+
+def test_a_machine_that_writes_all_the_time_arrives_whole(begin):
+    run = begin(**AUTOMATIC)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    assert {call for call, _ in KILLED_AFTER + FAILING} <= set(run.world.calls())
+    assert len(record.syncs) == 3  # all, a sync, the last one
+    # only what changed was read again: in the small cloud a few bytes at each snapshot, in blocks of a disk
+    assert all(0 < sync["bytes_changed"] < 4096 for sync in record.syncs[1:])
+    assert all(0 < sync["bytes_read"] < sum(SIZES.values()) for sync in record.syncs[1:])
+    assert all(sync["bytes_verified"] > 0 for sync in record.syncs)
+
+
+@pytest.mark.parametrize(("call", "number"), KILLED_AFTER)
+def test_a_kill_loses_nothing(begin, call, number):
+    run = begin(**AUTOMATIC)
+    run.world.plan_fault(call, number, "after", "kill")
+    status, said = run.engine()
+    assert status == -9, said
+    record = run.to_the_end()
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+
+
+@pytest.mark.parametrize(("call", "number"), FAILING)
+def test_an_error_takes_everything_back(begin, call, number):
+    run = begin(**AUTOMATIC)
+    run.world.plan_fault(call, number, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert f"a moment of weakness in {call}" in record.error
+    run.assert_as_before()
+
+
+@pytest.mark.parametrize("call", ["changed", "open_disk", "open_volume"])
+def test_a_copy_that_fails_is_tried_again(begin, call):
+    run = begin(**AUTOMATIC)
+    run.world.plan_fault(call, 2, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    assert any("It is tried again." in text for text in run.told)
+
+
+def test_a_copy_that_keeps_failing_takes_everything_back(begin):
+    run = begin(**AUTOMATIC)
+    for _ in range(len(SIZES) * TRIES):
+        run.world.plan_fault("open_disk", 3, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    run.assert_as_before()
+
+
+def test_a_change_id_that_is_forgotten_makes_it_compare_everything(begin):
+    run = begin(**AUTOMATIC)
+    (run.world.root / "forgets").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    assert [sync["bytes_changed"] for sync in record.syncs[1:]] == [None, None]
+    assert any("all of it is read and compared. The small cloud has forgotten" in text for text in run.told)
+    # read, but only what differs is written
+    assert all(sync["bytes_written"] < sum(SIZES.values()) for sync in record.syncs[1:])
+
+
+def test_a_machine_whose_tracking_cannot_be_switched_is_compared(begin):
+    run = begin(**AUTOMATIC)
+    run.world.plan_fault("set_change_tracking", 1, "before", "conflict")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    assert any("will read and compare all of web's disks" in text for text in run.told)
+
+
+def test_tracking_that_is_reset_between_syncs_loses_nothing(begin):
+    run = begin(**MANUAL)
+    engine = start_engine(run)
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    with run.world.change() as state:
+        state["life"] += 1
+        state["log"].clear()
+    run.world.guest_writes("2000", 4096, b"written after the reset")
+    run.store.migrations.request_cutover(run.id)
+    record = run.to_the_end()
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    assert any("Change tracking was reset since." in text for text in run.told)
+
+
+def test_a_guest_that_cannot_be_frozen_is_not_copied_unfrozen(begin):
+    run = begin(**AUTOMATIC, quiesce=True)
+    (run.world.root / "no-quiesce").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert record.error_code == "quiesce-failed"
+    run.assert_as_before()
+
+
+def test_a_guest_that_does_not_boot_there_goes_on_where_it_was(begin):
+    run = begin(**AUTOMATIC)
+    (run.world.root / "no-boot").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "Kernel panic" in record.error
+    run.assert_as_before()
+
+
+def test_a_disk_that_grew_meanwhile_is_not_cut_short(begin):
+    run = begin(**MANUAL)
+    engine = start_engine(run)
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    (run.world.root / "sizes.json").write_text(f'{{"2001": {4 * MIB}}}')
+    with (run.world.root / "source-2001").open("r+b") as disk:
+        disk.truncate(4 * MIB)
+    record = run.to_the_end()
+    assert record.status is Status.FAILED
+    assert "Hard disk 2 of web had 2097152 bytes and has 4194304 now" in record.error
+    run.assert_as_before()
+
+
+def test_it_waits_for_the_cutover_syncing_on_through_a_kill(begin):
+    run = begin(**MANUAL)
+    engine = start_engine(run)
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    wait_for(lambda: len(run.record.syncs) >= 3, engine)
+    engine.send_signal(signal.SIGKILL)
+    engine.wait()
+    run.world.guest_writes("2001", 12288, b"while nobody looked")
+    known = len(run.record.syncs)
+    engine = start_engine(run)
+    wait_for(lambda: len(run.record.syncs) >= known + 2, engine)
+    assert run.world.read()["power"] == "on"
+    assert run.record.source_off_at is None
+    run.store.migrations.request_cutover(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    arrived(run)
+
+
+def test_a_cancel_while_it_waits_leaves_the_machine_running(begin):
+    run = begin(**MANUAL)
+    engine = start_engine(run)
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    run.store.migrations.request_cancel(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.CANCELLED
+    run.assert_as_before()
+    assert "shut_down" not in run.world.calls()
+
+
+def start_engine(run):
+    return subprocess.Popen(
+        [sys.executable, str(ENGINE), str(run.store.state.root)],
+        env={**os.environ, "SMALL_WORLD": str(run.world.root)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_for(condition, engine, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert engine.poll() is None, "the engine has ended"
+        assert time.monotonic() < end
+        time.sleep(0.05)
