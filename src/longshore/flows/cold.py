@@ -27,5 +27,6 @@ class ColdMigration(Migration):
         await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
         copies = await self._copy("copy", prepared, snapshot, volumes, verify=j.request.verify)
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
-        server, report = await self._land(prepared, volumes, ports)
+        hardware = await self._hardware(prepared, volumes, ports)
+        server, report = await self._land(prepared, volumes, ports, hardware)
         return result_of(server, ports, copies, copies, report)

@@ -3,21 +3,90 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.flows.journey import Journey
-from longshore.guests import NicName, convert
+from longshore.guests import NicName, convert, finish_as_is, inspect_drivers
+from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine
 from longshore.model.target import Owner, Port, Volume
+from longshore.planning.hardware import choose_hardware
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The hardware that was found for an unchanged guest; None: there is none, it has to be converted."""
+
+    hardware: Hardware | None
+
+
+Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory for what is found, the interfaces' names
 
 
 def converter(
     journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """The work of the conversion step: all disks of the machine at once.
+    """The work of the conversion step: the guest gets the drivers of the target's hardware."""
 
-    A conversion that was broken off leaves the guest in doubt, so every further try begins from the volumes' snapshots.
+    async def change(guest: Guest) -> dict[str, Any]:
+        disks, directory, nics = guest
+        report = await convert(disks, directory, journey.say, nics=nics)
+        return report.to_json()
+
+    said = "Making the guest ready for its new hardware."
+    return _changer(journey, machine, ports, volumes, snapshots, said, change)
+
+
+def finisher(
+    journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
+) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """The work of the step that gives a guest that lands as it is the little it needs all the same."""
+
+    async def change(guest: Guest) -> dict[str, Any]:
+        disks, directory, nics = guest
+        return {"changes": await finish_as_is(disks, directory, journey.say, nics=nics)}
+
+    said = "Keeping the guest's interface names and its way to boot."
+    return _changer(journey, machine, ports, volumes, snapshots, said, change)
+
+
+def hardware_chooser(
+    journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume]
+) -> Callable[[], Awaitable[Choice]]:
+    """The work of the step that looks into the copied disks, and says on what hardware their guest boots unchanged."""
+
+    async def choose() -> Choice:
+        journey.go_on()
+        journey.phase("inspecting", "Looking into the copied disks for the hardware that the guest can boot on.")
+        with ExitStack() as exports:
+            opened = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
+            directory = journey.store.state.migration(journey.id) / "inspection"
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            looking = inspect_drivers([e.uri for e in opened], directory, journey.say, nics=nic_names(machine, ports))
+            drivers = await journey.cancellable(asyncio.create_task(looking))
+        hardware, concerns = choose_hardware(machine, drivers)
+        for concern in concerns:
+            journey.say(str(concern), concern.severity.value if concern.severity.value != "blocker" else "warning")
+        return Choice(hardware)
+
+    return choose
+
+
+def _changer(  # noqa: PLR0917
+    journey: Journey,
+    machine: Machine,
+    ports: list[Port],
+    volumes: list[Volume],
+    snapshots: list[str],
+    said: str,
+    change: Callable[[Guest], Awaitable[dict[str, Any]]],
+) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """All disks of the machine at once.
+
+    A change that was broken off leaves the guest in doubt, so every further try begins from the volumes' snapshots.
     """
 
     async def run() -> dict[str, Any]:
@@ -26,14 +95,13 @@ def converter(
         if attempts:
             await asyncio.to_thread(_go_back, journey, volumes, snapshots)
         journey.store.migrations.update(journey.id, conversion_attempts=attempts + 1)
-        journey.phase("converting", "Making the guest ready for its new hardware.")
+        journey.phase("converting", said)
         directory = journey.store.state.migration(journey.id) / f"conversion-{attempts + 1}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with ExitStack() as exports:
             opened = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
-            work = convert([e.uri for e in opened], directory, journey.say, nics=_nic_names(machine, ports))
-            report = await journey.cancellable(asyncio.create_task(work))
-        return report.to_json()
+            work = change(([e.uri for e in opened], directory, nic_names(machine, ports)))
+            return await journey.cancellable(asyncio.ensure_future(work))
 
     return run
 
@@ -50,7 +118,7 @@ def _open(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
     return exports.enter_context(cloud.open_volume(volume.id, Owner(journey.id, f"open-{volume.id}")))
 
 
-def _nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:
+def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:
     """On VMware a Linux guest calls an interface after the slot its adapter sits in; elsewhere that slot is another.
 
     The MAC is that of the port, which isn't always the machine's own.

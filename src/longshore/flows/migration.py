@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
 from longshore.errors import LongshoreError
-from longshore.flows.conversion import converter
+from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.facts import gather
 from longshore.flows.journey import Journey
@@ -23,6 +24,7 @@ from longshore.flows.target_side import (
 )
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
+from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, PowerState, Snapshot
 from longshore.model.request import LandingMode, Verify
 from longshore.model.target import Port, Server, Volume
@@ -115,18 +117,32 @@ class Migration:
 
     # On the target alone
 
+    async def _hardware(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Hardware | None:
+        """On which the unchanged guest boots, if it is to land like that and there is such hardware."""
+        if self._j.request.landing is not LandingMode.AS_IS:
+            return None
+        work = hardware_chooser(self._j, prepared.machine, ports, volumes)
+        return (await step("hardware", Choice, work)).hardware
+
     async def _land(
-        self, prepared: Prepared, volumes: list[Volume], ports: list[Port]
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], hardware: Hardware | None
     ) -> tuple[Server, dict[str, Any]]:
-        """The guest made ready, booted and seen up; the server, and the report of its conversion."""
+        """The guest made ready, booted and seen up; the server, and what was changed in the guest."""
+        j, machine = self._j, prepared.machine
+        changer = None
+        if hardware is not None and hardware.finish:
+            changer = finisher
+        elif hardware is None and j.request.landing is not LandingMode.UNCHANGED:
+            changer = converter
         report: dict[str, Any] = {}
-        if self._j.request.landing is LandingMode.CONVERT:
-            snapshots = await step("safeguard", list[str], partial(safeguard, self._j, volumes))
-            work = converter(self._j, prepared.machine, ports, volumes, snapshots)
+        if changer is not None:
+            snapshots = await step("safeguard", list[str], partial(safeguard, j, volumes))
+            work = changer(j, machine, ports, volumes, snapshots)
             report = await step("convert", dict[str, Any], work)
-        server = await step("boot", Server, partial(boot, self._j, prepared, volumes, ports))
-        await step("check", type(None), partial(check, self._j, server))
-        return server, report
+        server = await step("boot", Server, partial(boot, j, prepared, volumes, ports, hardware))
+        await step("check", type(None), partial(check, j, server))
+        landed = LandingMode.CONVERT if changer is converter else j.request.landing
+        return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}
 
     # The end
 

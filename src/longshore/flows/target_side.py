@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from longshore.flows.bootcheck import wait_until_up
 from longshore.flows.journey import Journey
+from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import MigrationType
 from longshore.model.target import Network, Owner, Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
 from longshore.planning import Landing
+from longshore.planning.hardware import firmware_properties
 from longshore.store import Kind
 
 
@@ -22,14 +24,15 @@ def server_name(j: Journey, prepared: Prepared) -> str:
     return f"{name}-dry-run" if j.request.type is MigrationType.DRY_RUN else name
 
 
-def volume_request(j: Journey, prepared: Prepared, disk: Disk) -> VolumeRequest:
+def volume_request(j: Journey, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:
     types = {d.disk_key: d.volume_type for d in prepared.landing.disks}
     return VolumeRequest(
         name=f"{server_name(j, prepared)}-{disk.position}",
         size=disk.size,
         volume_type=types[disk.key],
         bootable=disk.position == 0,
-        availability_zone=j.request.availability_zone,
+        availability_zone=prepared.landing.volume_zone,
+        image_properties=hardware.image_properties if hardware else firmware_properties(prepared.machine),
     )
 
 
@@ -77,11 +80,15 @@ def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list
     changed = j.request.type is MigrationType.DRY_RUN and not isolated
     with j.clouds.target(j.record.target_id) as target:
         for number, nic in enumerate(prepared.landing.nics):
+            if nic.port_id is not None:  # somebody else's: not in the ledger, so that nothing of ours removes it
+                ports.append(target.port(nic.port_id))
+                continue
             request = PortRequest(
                 name=f"{server_name(j, prepared)}-{number}",
                 network_id=isolated.get(nic.network_id, nic.network_id),
                 mac=None if changed else nic.mac,
                 fixed_addresses=() if changed else nic.addresses,
+                subnet_id=None if isolated else nic.subnet_id,
                 security_groups=j.request.security_groups,
             )
             ports.append(
@@ -112,7 +119,7 @@ def safeguard(j: Journey, volumes: list[Volume]) -> list[str]:
         ]
 
 
-def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Server:
+def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port], hardware: Hardware | None) -> Server:
     j.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     request = ServerRequest(
         name=server_name(j, prepared),
@@ -121,11 +128,12 @@ def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port
         port_ids=tuple(p.id for p in ports),
         availability_zone=j.request.availability_zone,
         key_name=j.request.key_name,
+        disk_buses=hardware.disk_buses if hardware else (),
         metadata={**j.request.metadata, "longshore:source": j.record.machine_ref},
     )
     with j.clouds.target(j.record.target_id) as target:
         for disk, volume in zip(prepared.machine.disks, volumes, strict=True):
-            target.finish_volume(volume.id, volume_request(j, prepared, disk))
+            target.finish_volume(volume.id, volume_request(j, prepared, disk, hardware))
         server = j.make(
             Kind.SERVER,
             "server",

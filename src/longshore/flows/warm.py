@@ -18,6 +18,7 @@ from longshore.flows.source_side import drop_snapshot, shut_down, take_snapshot,
 from longshore.flows.steps import step
 from longshore.flows.syncs import Sync, Turn, wait_for_turn
 from longshore.flows.target_side import Prepared
+from longshore.model.hardware import Hardware
 from longshore.model.machine import Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Volume
@@ -30,14 +31,17 @@ class WarmMigration(Migration):
         await step("track-changes", type(None), partial(track_changes, j))
         syncs: list[Sync] = []
         bases: dict[str, DiskBase] | None = None
+        hardware: Hardware | None = None
         turn = Turn.SYNC
         while turn is Turn.SYNC:
             sync, bases = await self._sync(prepared, volumes, len(syncs), bases, final=False)
             syncs.append(sync)
+            if sync.number == 0:  # now there is something to look into, and the machine still runs
+                hardware = await self._hardware(prepared, volumes, ports)
             turn = await step(f"turn-{sync.number}", Turn, partial(self._wait, syncs))
         await step("shut-down", type(None), partial(shut_down, j))
         last, _ = await self._sync(prepared, volumes, len(syncs), bases, final=True)
-        server, report = await self._land(prepared, volumes, ports)
+        server, report = await self._land(prepared, volumes, ports, hardware)
         copies = [copy for sync in [*syncs, last] for copy in sync.copies]
         return result_of(server, ports, copies, list(last.copies), report)
 
