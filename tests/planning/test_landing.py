@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
+from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState, ToolsState
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
@@ -9,7 +9,18 @@ from longshore.planning import TargetFacts, land
 GIB = 1 << 30
 DISK = Disk("2000", "Hard disk 1", 0, 3 * GIB, "[ds1] a/a.vmdk", "ds1")
 NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network", addresses=("10.20.30.41", "fe80::1"))
-MACHINE = Machine("vm-1", "web01", PowerState.ON, 2, 1024, (DISK,), (NIC,))
+MACHINE = Machine(
+    "vm-1",
+    "web01",
+    PowerState.ON,
+    2,
+    1024,
+    (DISK,),
+    (NIC,),
+    guest_id="debian12_64Guest",
+    host_name="web01",
+    tools=ToolsState.RUNNING,
+)
 PRIVATE = Network("net-1", "private", shared=False, owned=True, subnets=(Subnet("s", "10.20.30.0/24", True),))
 SHARED = replace(PRIVATE, id="net-2", name="shared", shared=True, owned=False)
 FLAVORS = (

@@ -1,10 +1,13 @@
 """What has to be known of machines and a target before migrations are decided."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from longshore.errors import NotFound
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
-from longshore.planning import TargetFacts, find_network
+from longshore.model.target import Port
+from longshore.planning import TargetFacts, find_network, wants_choices
 from longshore.providers.contract import Target
 
 
@@ -24,6 +27,7 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
                 macs.add(nic.mac)
                 addresses.update(nic.addresses)
     taken = {network: target.taken(network, macs, addresses) for network, (macs, addresses) in wanted.items()}
+    named = {port for _, request in machines for port in request.ports.values()}
     return TargetFacts(
         networks=networks,
         volume_types=tuple(target.volume_types()),
@@ -31,4 +35,14 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
         room=target.quota_room(),
         macs_in_use=frozenset((network, mac) for network, found in taken.items() for mac in found.macs),
         addresses_in_use=frozenset((network, one) for network, found in taken.items() for one in found.addresses),
+        choices=target.choices() if any(wants_choices(request) for _, request in machines) else None,
+        ports=_ports(target, named),
     )
+
+
+def _ports(target: Target, ids: set[str]) -> dict[str, Port]:
+    found = {}
+    for port_id in sorted(ids):
+        with suppress(NotFound):
+            found[port_id] = target.port(port_id)
+    return found

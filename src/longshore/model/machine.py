@@ -56,6 +56,15 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSystem:
+    """One that the guest has mounted, as it tells."""
+
+    path: str  # /var, C:\
+    size: int  # bytes
+    free: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """A machine at one moment. Sizes in bytes unless the name says otherwise."""
 
@@ -81,6 +90,11 @@ class Machine:
     tags: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()  # names of snapshots already there
     template: bool = False
+    cores_per_socket: int = 1
+    datacenter: str = ""
+    pool: str = ""  # resource pool: its path below the cluster's own
+    attributes: dict[str, str] = field(default_factory=dict)  # the user's own fields (vSphere: custom attributes)
+    filesystems: tuple[FileSystem, ...] = ()
     extra: dict[str, str] = field(default_factory=dict)
 
 

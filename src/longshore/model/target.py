@@ -49,6 +49,7 @@ class PortRequest:
     mac: str | None
     fixed_addresses: tuple[str, ...] = ()  # empty: the cloud chooses
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
+    subnet_id: str | None = None  # out of which the cloud chooses an address; None: any of the network's
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Port:
     mac: str
     addresses: tuple[str, ...]
     network_id: str
+    in_use: bool = False  # by a server, a router, …
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Subnet:
     id: str
     cidr: str
     allows_dhcp: bool
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,9 @@ class Network:
     id: str
     name: str
     shared: bool
-    owned: bool  # belongs to the project we act in: MACs and addresses may be chosen
+    owned: bool  # by the project we act in, or we act as one who may do more: MACs and addresses may be chosen
     subnets: tuple[Subnet, ...]
+    vlan: int | None = None  # None: none, or the cloud doesn't tell a plain member
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,34 @@ class Taken:
 
     macs: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A thing that can be asked for by its name or its id."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a server can be given by name."""
+
+    zones: tuple[str, ...]  # availability zones for servers
+    volume_zones: tuple[str, ...]  # and for volumes
+    key_pairs: tuple[str, ...]
+    security_groups: tuple[Named, ...]
+    server_groups: tuple[Named, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeTypeRoom:
+    """What the quota of one volume type still allows; None is unlimited."""
+
+    volumes: int | None
+    gigabytes: int | None  # GiB, snapshots counted too
+    snapshots: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +154,5 @@ class QuotaRoom:
     gigabytes: int | None
     snapshots: int | None
     ports: int | None
+    largest_volume: int | None = None  # GiB
+    volume_types: dict[str, VolumeTypeRoom] = field(default_factory=dict)  # only those with a quota of their own

@@ -1,11 +1,15 @@
 """Deciding where machines land, and saying what stands against it: pure functions over the model."""
 
+from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
-from longshore.planning.landing import Landing, TargetFacts, blocked, find_network, land
+from longshore.planning.landing import Landing, blocked, land
+from longshore.planning.nics import NicLanding
+from longshore.planning.placement import wants_choices
 from longshore.planning.preflight import check
 
 __all__ = [
     "Landing",
+    "NicLanding",
     "TargetFacts",
     "blocked",
     "check",
@@ -14,4 +18,5 @@ __all__ = [
     "firmware_properties",
     "land",
     "likely_drivers",
+    "wants_choices",
 ]

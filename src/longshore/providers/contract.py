@@ -13,6 +13,7 @@ from longshore.blocks.exports import Export
 from longshore.model.changes import Changes
 from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.target import (
+    Choices,
     Flavor,
     Network,
     Owner,
@@ -86,6 +87,7 @@ class Target(Provider, Protocol):
     def volume_types(self) -> list[str]: ...
     def flavors(self) -> list[Flavor]: ...
     def quota_room(self) -> QuotaRoom: ...
+    def choices(self) -> Choices: ...
 
     def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
         """Which of these a port there has already, as far as the project may see: of networks that aren't its own, its
@@ -135,6 +137,9 @@ class Target(Provider, Protocol):
         """Raises AccessDenied when MAC or address may not be chosen there, Conflict when one of them is taken."""
 
     def find_port(self, owner: Owner) -> Port | None: ...
+    def port(self, port_id: str) -> Port:
+        """Any port of the project's, whoever made it. Raises NotFound."""
+
     def delete_port(self, port_id: str) -> None: ...
 
     # Servers

@@ -3,14 +3,15 @@
 Everything is asked as a plain member may ask it, through the services' own APIs.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.model.target import Flavor, Network, QuotaRoom, Subnet, Taken
+from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet, Taken, VolumeTypeRoom
 from longshore.providers.openstack.faults import explained
 
+MAY_CHOOSE_ANYWHERE = frozenset({"admin", "advsvc"})  # roles that Neutron lets choose MACs and addresses on any network
 QUESTIONS = 100  # MACs or addresses asked for at once: a request line has its limits
 
 
@@ -22,24 +23,32 @@ class Placement:
         """Networks a server of this project can be put on, by name."""
         with explained("list networks"):
             project = self._connection.current_project_id
+            may_all = bool(MAY_CHOOSE_ANYWHERE.intersection(self._roles()))
             subnets: dict[str, list[Subnet]] = {}
             for subnet in self._connection.network.subnets():
                 subnets.setdefault(subnet.network_id, []).append(
-                    Subnet(id=subnet.id, cidr=subnet.cidr, allows_dhcp=bool(subnet.is_dhcp_enabled))
+                    Subnet(
+                        id=subnet.id, cidr=subnet.cidr, allows_dhcp=bool(subnet.is_dhcp_enabled), name=subnet.name or ""
+                    )
                 )
             found = [
                 Network(
                     id=network.id,
                     name=network.name,
                     shared=bool(network.is_shared),
-                    owned=network.project_id == project,
+                    owned=may_all or network.project_id == project,
                     subnets=tuple(subnets.get(network.id, ())),
+                    vlan=_vlan(network),
                 )
                 for network in self._connection.network.networks()
                 # An external network is listed for its floating addresses; only its owner can put servers on it
                 if network.project_id == project or network.is_shared or not network.is_router_external
             ]
         return sorted(found, key=lambda network: network.name)
+
+    def _roles(self) -> list[str]:
+        access = self._connection.session.auth.get_access(self._connection.session)
+        return list(access.role_names)
 
     def volume_types(self) -> list[str]:
         with explained("list volume types"):
@@ -60,6 +69,7 @@ class Placement:
             compute = self._connection.compute.get_limits().absolute
             storage = self._connection.block_storage.get_limits().absolute
             ports = self._ports_room()
+            volume_quota = self._volume_quota()
         return QuotaRoom(
             instances=_room(compute.instances, compute.instances_used),
             cores=_room(compute.total_cores, compute.total_cores_used),
@@ -68,7 +78,16 @@ class Placement:
             gigabytes=_room(storage.max_total_volume_gigabytes, storage.total_gigabytes_used),
             snapshots=_room(storage.max_total_snapshots, storage.total_snapshots_used),
             ports=ports,
+            largest_volume=_largest_volume(volume_quota),
+            volume_types=_type_rooms(volume_quota),
         )
+
+    def _volume_quota(self) -> dict[str, Any]:
+        """Cinder's limits name neither the largest volume nor the quotas of volume types; its quota does."""
+        project = self._connection.current_project_id
+        answer = self._connection.block_storage.get(f"/os-quota-sets/{project}", params={"usage": "true"})
+        # Not every Cinder tells a member; its refusal then comes when the volume is made
+        return dict(answer.json()["quota_set"]) if answer.ok else {}
 
     def _ports_room(self) -> int | None:
         project = self._connection.current_project_id
@@ -78,6 +97,18 @@ class Placement:
             # Not every Neutron tells a member the counts; its refusal then comes when the port is made
             return None
         return _room(details["limit"], int(details["used"]) + int(details.get("reserved", 0)))
+
+    def choices(self) -> Choices:
+        with explained("list zones, key pairs and groups"):
+            compute, storage = self._connection.compute, self._connection.block_storage
+            project = self._connection.current_project_id
+            return Choices(
+                zones=_available(compute.availability_zones()),
+                volume_zones=_available(storage.availability_zones()),
+                key_pairs=tuple(sorted(pair.name for pair in compute.keypairs())),
+                security_groups=_named(self._connection.network.security_groups(project_id=project)),
+                server_groups=_named(compute.server_groups()),
+            )
 
     def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
         """Of a network of another project we see our own ports only."""
@@ -94,6 +125,38 @@ class Placement:
                     found_macs.add(port.mac_address)
                     found_addresses.update(fixed["ip_address"] for fixed in port.fixed_ips)
         return Taken(frozenset(found_macs & wanted_macs), frozenset(found_addresses & wanted_addresses))
+
+
+def _vlan(network: Any) -> int | None:
+    """Only an admin is told what a network is made of."""
+    return network.provider_segmentation_id if network.provider_network_type == "vlan" else None
+
+
+def _available(zones: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(sorted(zone.name for zone in zones if zone.state.get("available")))
+
+
+def _named(things: Iterable[Any]) -> tuple[Named, ...]:
+    return tuple(Named(thing.id, thing.name) for thing in things)
+
+
+def _largest_volume(quota: Mapping[str, Any]) -> int | None:
+    limit = quota.get("per_volume_gigabytes", {}).get("limit", -1)
+    return None if limit < 0 else int(limit)
+
+
+def _type_rooms(quota: Mapping[str, Any]) -> dict[str, VolumeTypeRoom]:
+    """Quotas of single volume types are called volumes_TYPE, gigabytes_TYPE and snapshots_TYPE."""
+    found: dict[str, dict[str, int | None]] = {}
+    for name, told in quota.items():
+        what, _, volume_type = name.partition("_")
+        if what in ("volumes", "gigabytes", "snapshots") and volume_type and told["limit"] >= 0:
+            room = _room(told["limit"], told["in_use"] + told["reserved"])
+            found.setdefault(volume_type, {})[what] = room
+    return {
+        volume_type: VolumeTypeRoom(rooms.get("volumes"), rooms.get("gigabytes"), rooms.get("snapshots"))
+        for volume_type, rooms in found.items()
+    }
 
 
 def _batches(values: Collection[str]) -> Iterator[list[str]]:

@@ -32,6 +32,8 @@ class Ports:
             attributes["mac_address"] = request.mac
         if request.fixed_addresses:
             attributes["fixed_ips"] = [{"ip_address": address} for address in request.fixed_addresses]
+        elif request.subnet_id is not None:
+            attributes["fixed_ips"] = [{"subnet_id": request.subnet_id}]
         if request.security_groups is not None:
             attributes["security_group_ids"] = [self._security_group(name) for name in request.security_groups]
         with explained(f"create port {request.name}"):
@@ -46,6 +48,13 @@ class Ports:
             project = self._connection.current_project_id
             listed = self._connection.network.ports(project_id=project, description=mark)
             return next((_port(found) for found in listed if found.description == mark), None)
+
+    def get(self, port_id: str) -> Port:
+        with explained(f"look up port {port_id}"):
+            try:
+                return _port(self._connection.network.get_port(port_id))
+            except (sdk.NotFoundException, sdk.BadRequestException):
+                raise NotFound(f"There is no port {port_id} in this project.") from None
 
     def delete(self, port_id: str) -> None:
         with explained(f"delete port {port_id}"):
@@ -104,4 +113,5 @@ def _port(found: Any) -> Port:
         mac=found.mac_address,
         addresses=tuple(fixed["ip_address"] for fixed in found.fixed_ips or ()),
         network_id=found.network_id,
+        in_use=bool(found.device_id),
     )

@@ -7,6 +7,7 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.errors import AccessDenied, ProviderError
 from longshore.model.target import (
+    Choices,
     Flavor,
     Network,
     Owner,
@@ -90,6 +91,9 @@ class OpenstackTarget(Target):
     def quota_room(self) -> QuotaRoom:
         return self._placement.quota_room()
 
+    def choices(self) -> Choices:
+        return self._placement.choices()
+
     def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
         return self._placement.taken(network_id, macs, addresses)
 
@@ -142,6 +146,9 @@ class OpenstackTarget(Target):
 
     def find_port(self, owner: Owner) -> Port | None:
         return self._ports.find(owner)
+
+    def port(self, port_id: str) -> Port:
+        return self._ports.get(port_id)
 
     def delete_port(self, port_id: str) -> None:
         self._ports.delete(port_id)

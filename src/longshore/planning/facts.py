@@ -1,0 +1,24 @@
+"""What is known of a target when it is decided where machines land."""
+
+from dataclasses import dataclass, field
+
+from longshore.model.target import Choices, Flavor, Network, Port, QuotaRoom
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """What the target has, as far as it matters to the machines that it was gathered for."""
+
+    networks: tuple[Network, ...]
+    volume_types: tuple[str, ...]
+    flavors: tuple[Flavor, ...]
+    room: QuotaRoom
+    macs_in_use: frozenset[tuple[str, str]] = frozenset()  # (network id, MAC)
+    addresses_in_use: frozenset[tuple[str, str]] = frozenset()  # (network id, address)
+    choices: Choices | None = None  # None: no request names one
+    ports: dict[str, Port] = field(default_factory=dict)  # those of the ports named in requests that are there, by id
+
+
+def find_network(networks: tuple[Network, ...], name_or_id: str) -> list[Network]:
+    by_id = [n for n in networks if n.id == name_or_id]
+    return by_id or [n for n in networks if n.name == name_or_id]

@@ -1,0 +1,217 @@
+"""What at the source stands against moving a machine, or won't come along: its state, its devices, its disks."""
+
+from collections.abc import Iterator
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning.kinds import blocker, information, warning
+
+MACHINE_UNREADABLE = blocker(
+    "machine-unreadable",
+    "The source can't say what the machine consists of: it is orphaned or inaccessible, or the account may not see it.",
+    "Repair it at the source, or give the account the right to read it.",
+)
+HOST_DISCONNECTED = blocker(
+    "host-disconnected",
+    "The host of the machine is out of touch with its vCenter, so nothing can be asked of the machine.",
+    "Bring the host back, or let another one run the machine.",
+)
+MACHINE_SUSPENDED = blocker(
+    "machine-suspended",
+    "The machine is suspended: its memory is part of its state, and can't be carried over.",
+    "Resume it, or power it off.",
+)
+MACHINE_IS_TEMPLATE = blocker(
+    "machine-is-template", "The machine is a template.", "Deploy a machine from it and move that."
+)
+FAULT_TOLERANCE = blocker(
+    "fault-tolerance",
+    "The machine is protected by Fault Tolerance: vSphere takes no snapshot of it that could be copied.",
+    "Turn Fault Tolerance off.",
+)
+MACHINE_ENCRYPTED = blocker(
+    "machine-encrypted",
+    "The machine is encrypted. Its disks can be read only by an account with the right to decrypt them "
+    "(Cryptographer.Access), and arrive in clear.",
+    "Give the account that right and accept this, or decrypt the machine.",
+    acceptable=True,
+)
+PCI_PASSTHROUGH = blocker(
+    "pci-passthrough",
+    "A device of the host (a graphics card, say) is passed through to the machine: it stays behind, and vSphere takes "
+    "no snapshot of such a machine while it runs.",
+    "Remove the device, and ask for a flavor that has one like it.",
+    acceptable=True,
+)
+SRIOV = warning(
+    "sriov", "A network adapter is a piece of a physical one (SR-IOV). It becomes a virtual adapter.", "Test its speed."
+)
+USB_DEVICE = warning("usb-device", "A USB device is plugged into the machine. It stays behind.", "Unplug it.")
+VTPM = warning(
+    "vtpm",
+    "The machine has a virtual TPM. Its content stays behind, with what the guest sealed in it (BitLocker's key).",
+    "Suspend BitLocker or have its recovery key at hand before the machine is moved.",
+)
+CPU_AFFINITY = warning(
+    "cpu-affinity",
+    "The machine is pinned to processors of its host. That isn't carried over.",
+    "Name a flavor that pins processors (hw:cpu_policy), if it needs that.",
+)
+MEMORY_AFFINITY = warning(
+    "memory-affinity",
+    "The machine is pinned to NUMA nodes of its host. That isn't carried over.",
+    "Name a flavor with a NUMA topology (hw:numa_nodes), if it needs that.",
+)
+HOST_AFFINITY = warning(
+    "host-affinity",
+    "Rules of its cluster tie the machine to hosts, to other machines, or away from them. They aren't carried over.",
+    "Name a server group or an availability zone that does the same.",
+)
+CPU_HOT_ADD = information(
+    "cpu-hot-add",
+    "Processors can be added to the machine while it runs. A server gets more by a resize, which restarts it.",
+)
+MEMORY_HOT_ADD = information(
+    "memory-hot-add",
+    "Memory can be added to the machine while it runs. A server gets more by a resize, which restarts it.",
+)
+BALLOONING = warning(
+    "ballooning",
+    "The host is short of memory and has taken some away from the machine: it uses more than it seems to.",
+    "Choose the flavor by what the machine is configured with, not by what it seems to use.",
+)
+MACHINE_HAS_SNAPSHOTS = information(
+    "machine-has-snapshots", "The machine has snapshots: its present state is moved, they are not."
+)
+CONSOLIDATION_NEEDED = warning(
+    "consolidation-needed",
+    "Disks of the machine have layers left over from removed snapshots: reading is slower, and a further snapshot may "
+    "be hard to remove.",
+    "Consolidate its disks at the source.",
+)
+TRACKING_OFF = information(
+    "change-tracking-off",
+    "Warm: the machine doesn't track changed blocks. Tracking is switched on for the migration, with a snapshot that "
+    "is removed at once, and off again at its end.",
+)
+TRACKING_UNSUPPORTED = warning(
+    "change-tracking-unsupported",
+    "Warm: the machine can't track changed blocks, so each sync reads and compares whole disks.",
+    "Upgrade its virtual hardware to version 7 or newer, or move it cold.",
+)
+TRACKING_NEEDS_NO_SNAPSHOTS = warning(
+    "change-tracking-needs-no-snapshots",
+    "Warm: change tracking is off and can't be switched on while the machine has snapshots, so each sync reads and "
+    "compares whole disks.",
+    "Remove its snapshots, or move it cold.",
+)
+
+MACHINE_WITHOUT_DISKS = blocker("machine-without-disks", "The machine has no disk.", "There is nothing to move.")
+DISK_OF_ZERO_SIZE = blocker("disk-of-zero-size", "A disk has no size.", "Remove the disk.")
+DISK_RAW_DEVICE = blocker(
+    "disk-raw-device",
+    "A disk is a raw device mapping: a LUN rather than a file. In virtual compatibility it can be copied; in physical "
+    "compatibility it is independent too, and can't.",
+    "Make it a virtual disk (a move to another datastore does it), or copy it in the guest.",
+    acceptable=True,
+)
+DISK_INDEPENDENT = blocker(
+    "disk-independent",
+    "A disk is independent: snapshots leave it out, and only a snapshot is copied.",
+    "Change its mode to dependent.",
+)
+DISK_SHARED = blocker(
+    "disk-shared",
+    "A disk is shared with other machines (multi-writer, or a controller that shares its bus): no snapshot holds what "
+    "they write, and vSphere often takes none.",
+    "Detach it first, or shut all machines that use it down and accept this.",
+    acceptable=True,
+)
+
+
+def machine_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    """Of everything but the guest."""
+    yield from _state(machine)
+    yield from _devices(machine)
+    yield from _snapshots(machine, request)
+    if not machine.disks and "unreadable" not in machine.extra:
+        yield MACHINE_WITHOUT_DISKS(machine.name, f"{machine.name} has no disk.")
+    for disk in machine.disks:
+        yield from _disk(machine, disk)
+
+
+def _state(machine: Machine) -> Iterator[Concern]:
+    name, extra = machine.name, machine.extra
+    if "connection" in extra:
+        yield HOST_DISCONNECTED(name, f"{name} is {extra['connection']}: its host can't be asked about it.")
+    if "unreadable" in extra:
+        yield MACHINE_UNREADABLE(name, f"The source can't say what {name} consists of.")
+    if machine.power is PowerState.SUSPENDED:
+        yield MACHINE_SUSPENDED(name, f"{name} is suspended.")
+    if machine.template:
+        yield MACHINE_IS_TEMPLATE(name, f"{name} is a template.")
+    if "fault_tolerance" in extra:
+        yield FAULT_TOLERANCE(name, f"{name} is protected by Fault Tolerance ({extra['fault_tolerance']}).")
+    if "encrypted" in extra:
+        yield MACHINE_ENCRYPTED(name, f"{name} is encrypted.")
+    if "cpu_affinity" in extra:
+        yield CPU_AFFINITY(name, f"{name} is pinned to processors of its host.")
+    if "memory_affinity" in extra:
+        yield MEMORY_AFFINITY(name, f"{name} is pinned to NUMA nodes of its host.")
+    if "host_affinity" in extra:
+        yield HOST_AFFINITY(name, f"Rules of its cluster hold for {name}: {extra['host_affinity']}.")
+    if "cpu_hot_add" in extra:
+        yield CPU_HOT_ADD(name, f"{name} can be given more CPUs while it runs; the server can't.")
+    if "memory_hot_add" in extra:
+        yield MEMORY_HOT_ADD(name, f"{name} can be given more memory while it runs; the server can't.")
+    if "ballooned_mib" in extra:
+        yield BALLOONING(name, f"The host has taken {extra['ballooned_mib']} MiB of memory away from {name}.")
+
+
+def _devices(machine: Machine) -> Iterator[Concern]:
+    name, extra = machine.name, machine.extra
+    if "passthrough" in extra:
+        yield PCI_PASSTHROUGH(name, f"{extra['passthrough']} device(s) of the host are passed through to {name}.")
+    for nic in machine.nics:
+        if nic.model == "sriov":
+            yield SRIOV(nic.label, f"{nic.label} of {name} is a piece of a physical adapter; it becomes a virtual one.")
+    if "usb" in extra:
+        yield USB_DEVICE(name, f"A USB device is plugged into {name}; it stays behind.")
+    if "vtpm" in extra:
+        yield VTPM(name, f"{name} has a virtual TPM; what is in it stays behind.")
+
+
+def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    name = machine.name
+    if machine.snapshots:
+        yield MACHINE_HAS_SNAPSHOTS(
+            name, f"{name} has {len(machine.snapshots)} snapshot(s): its present state is moved, they are not."
+        )
+    if "consolidation_needed" in machine.extra:
+        yield CONSOLIDATION_NEEDED(name, f"Disks of {name} need consolidation.")
+    if request.type is not MigrationType.WARM or machine.change_tracking:
+        return
+    if "tracking_unsupported" in machine.extra:
+        yield TRACKING_UNSUPPORTED(name, f"{name} can't track changed blocks: each sync reads all of its disks.")
+    elif machine.snapshots:
+        yield TRACKING_NEEDS_NO_SNAPSHOTS(
+            name,
+            f"{name} doesn't track changed blocks, and has snapshots, so that it can't be made to: "
+            "each sync reads all of its disks.",
+        )
+    else:
+        yield TRACKING_OFF(name, f"{name} doesn't track changed blocks; tracking is switched on for the migration.")
+
+
+def _disk(machine: Machine, disk: Disk) -> Iterator[Concern]:
+    what = f"{disk.label} of {machine.name}"
+    if disk.size <= 0:
+        yield DISK_OF_ZERO_SIZE(disk.label, f"{what} has no size.")
+    if disk.raw_device:
+        yield DISK_RAW_DEVICE(disk.label, f"{what} is a raw device mapping.")
+    if disk.mode.startswith("independent"):
+        mode = disk.mode.replace("_", " ")
+        yield DISK_INDEPENDENT(disk.label, f"{what} is {mode}: snapshots leave it out.")
+    if disk.shared:
+        yield DISK_SHARED(disk.label, f"{what} is shared with other machines.")

@@ -1,0 +1,218 @@
+"""Where a machine's network adapters land: network, subnet, MAC and addresses, or a port that was made for them."""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Machine, Nic
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.target import Network, Subnet
+from longshore.planning.facts import TargetFacts, find_network
+from longshore.planning.kinds import blocker, warning
+
+NETWORK_UNMAPPED = blocker(
+    "network-unmapped",
+    "No target network is named for a network that the machine is on.",
+    'Say which one: --network "SOURCE=TARGET".',
+)
+NETWORK_NOT_FOUND = blocker(
+    "network-not-found", "The target has no network of that name or id.", "Name one that it has."
+)
+NETWORK_AMBIGUOUS = blocker(
+    "network-ambiguous", "Several networks of the target have that name.", "Give its id instead."
+)
+NETWORK_NOT_OWNED = warning(
+    "network-not-owned",
+    "The network belongs to another project. A plain member may choose neither MAC nor fixed address nor further "
+    "addresses there, so the machine gets new ones.",
+    "To keep them: add the target as a provider with an account that may (an administrator's, or one with the role "
+    "advsvc), have an administrator make the port for this project and name it (--port MAC=ID), or map the network to "
+    "one that belongs to the project.",
+)
+NETWORK_WITHOUT_SUBNET = warning(
+    "network-without-subnet",
+    "The target network has no subnet: the adapter is connected, but has no address that the target knows of.",
+    "Make a subnet, if it is to have one.",
+)
+SUBNET_NOT_FOUND = blocker(
+    "subnet-not-found",
+    "The target network has no subnet of that name, id or address range.",
+    "Name one that it has.",
+)
+MAC_IN_USE = blocker(
+    "mac-in-use",
+    "A port on the target network has the adapter's MAC already.",
+    "Remove the port that has it, if it is left from an earlier try, or name it (--port MAC=ID).",
+)
+MAC_MULTICAST = blocker(
+    "mac-multicast",
+    "The adapter's MAC is one for groups of receivers: the target would take it, but no packet would find its way.",
+    "Give the adapter an ordinary MAC at the source.",
+)
+MAC_MISSING = warning(
+    "mac-missing",
+    "The source doesn't say which MAC the adapter has: the target gives it one.",
+    "Power the machine on once at the source, if it has never run.",
+)
+ADDRESS_OUTSIDE_SUBNET = warning(
+    "address-outside-subnet",
+    "An address of the guest is in no subnet of the target network, or not in the one named: the target gives another.",
+    "Map the network to one with that subnet, or give the guest another address afterwards.",
+)
+ADDRESS_IN_USE = blocker(
+    "address-in-use",
+    "A port on the target network has one of the guest's addresses already.",
+    "Free it, or map the network to another one.",
+)
+PORT_NOT_FOUND = blocker(
+    "port-not-found",
+    "The port named for an adapter isn't there, or isn't the project's.",
+    "Give the id of a port that was made for this project.",
+)
+PORT_IN_USE = blocker(
+    "port-in-use", "The port named for an adapter belongs to a server already.", "Detach it there, or name another."
+)
+PORT_FOR_NO_ADAPTER = blocker(
+    "port-for-no-adapter", "A port is named for a MAC that the machine doesn't have.", "Correct the MAC."
+)
+PORT_OTHER_MAC = warning(
+    "port-other-mac",
+    "The port named for an adapter has another MAC: what the guest ties to it (names of interfaces, licences) changes.",
+    "Have the port made with the adapter's MAC.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NicLanding:
+    nic_key: str
+    network_id: str
+    mac: str | None  # None: the target chooses
+    addresses: tuple[str, ...]
+    subnet_id: str | None = None  # out of which the target chooses an address when there are none
+    port_id: str | None = None  # a port that is there already: nothing is made, and it stays when all else is removed
+
+
+def land_nics(
+    machine: Machine, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
+) -> tuple[NicLanding, ...]:
+    """Those that have somewhere to land; `concerns` gets what stands against it."""
+    given = {mac.lower(): port for mac, port in request.ports.items()}
+    for mac in given.keys() - {nic.mac for nic in machine.nics}:
+        concerns.append(PORT_FOR_NO_ADAPTER(mac, f"{machine.name} has no network adapter with the MAC {mac}."))
+    landings = [
+        _given_port(nic, given[nic.mac], request, facts, concerns)
+        if nic.mac in given
+        else _mapped(nic, request, facts, concerns)
+        for nic in machine.nics
+    ]
+    return tuple(landing for landing in landings if landing is not None)
+
+
+def _given_port(
+    nic: Nic, port_id: str, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
+) -> NicLanding | None:
+    port = facts.ports.get(port_id)
+    if port is None:
+        concerns.append(PORT_NOT_FOUND(port_id, f"The target has no port {port_id}, named for {nic.label}."))
+        return None
+    if port.in_use:
+        concerns.append(PORT_IN_USE(port_id, f"Port {port_id}, named for {nic.label}, is in use already."))
+    if port.mac != nic.mac:
+        concerns.append(
+            PORT_OTHER_MAC(port_id, f"Port {port_id} has the MAC {port.mac}, and {nic.label} has {nic.mac}.")
+        )
+    # A dry run is no reason to use up the one port that is kept for the machine itself
+    kept = None if request.type is MigrationType.DRY_RUN else port.id
+    return NicLanding(nic.key, port.network_id, port.mac, port.addresses, port_id=kept)
+
+
+def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]) -> NicLanding | None:
+    wanted = request.networks.get(nic.network)
+    if wanted is None:
+        concerns.append(
+            NETWORK_UNMAPPED(
+                nic.network,
+                f'Network "{nic.network}" ({nic.label}) has no target.',
+                f'Say which one: --network "{nic.network}=TARGET". The target has: {_names(facts.networks)}.',
+            )
+        )
+        return None
+    found = find_network(facts.networks, wanted)
+    if not found:
+        text = f'The target has no network "{wanted}".'
+        concerns.append(NETWORK_NOT_FOUND(wanted, text, f"It has: {_names(facts.networks)}."))
+        return None
+    if len(found) > 1:
+        concerns.append(NETWORK_AMBIGUOUS(wanted, f'Several networks are called "{wanted}".'))
+        return None
+    network = found[0]
+    subnets = _subnets(nic, network, request, concerns)
+    subnet_id = subnets[0].id if nic.network in request.subnets and subnets else None
+    # A dry run's ports are on a network of their own, or have MACs and addresses of their own
+    rehearsed = request.type is MigrationType.DRY_RUN
+    if not network.owned and not rehearsed:
+        concerns.append(
+            NETWORK_NOT_OWNED(
+                network.name,
+                f'Network "{network.name}" belongs to another project: a plain member may choose neither MAC nor '
+                f"address there, so {nic.label} gets new ones.",
+            )
+        )
+        return NicLanding(nic.key, network.id, None, (), subnet_id)
+    concerns.extend(_mac_concerns(nic, network, facts, rehearsed))
+    taken = frozenset() if rehearsed else facts.addresses_in_use
+    addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
+    return NicLanding(nic.key, network.id, nic.mac or None, addresses, subnet_id)
+
+
+def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: list[Concern]) -> tuple[Subnet, ...]:
+    """Those in which the adapter may have its addresses."""
+    if not network.subnets:
+        text = f'Network "{network.name}" has no subnet: {nic.label} gets no address on the target.'
+        concerns.append(NETWORK_WITHOUT_SUBNET(network.name, text))
+    wanted = request.subnets.get(nic.network)
+    if wanted is None:
+        return network.subnets
+    found = tuple(subnet for subnet in network.subnets if wanted in (subnet.id, subnet.name, subnet.cidr))
+    if not found:
+        has = ", ".join(f"{subnet.name} ({subnet.cidr})" for subnet in network.subnets) or "none"
+        text = f'Network "{network.name}" of the target has no subnet "{wanted}".'
+        concerns.append(SUBNET_NOT_FOUND(wanted, text, f"It has: {has}."))
+    return found
+
+
+def _mac_concerns(nic: Nic, network: Network, facts: TargetFacts, rehearsed: bool) -> Iterator[Concern]:
+    if not nic.mac:
+        yield MAC_MISSING(nic.label, f"{nic.label} has no MAC that the source tells: the target gives it one.")
+    elif int(nic.mac[:2], 16) & 1:
+        yield MAC_MULTICAST(nic.mac, f"MAC {nic.mac} of {nic.label} is a multicast address.")
+    elif (network.id, nic.mac) in facts.macs_in_use and not rehearsed:
+        yield MAC_IN_USE(nic.mac, f'MAC {nic.mac} of {nic.label} is in use on network "{network.name}" already.')
+
+
+def _addresses(
+    nic: Nic,
+    network: Network,
+    subnets: tuple[Subnet, ...],
+    taken: frozenset[tuple[str, str]],
+    concerns: list[Concern],
+) -> Iterator[str]:
+    for text in nic.addresses:
+        address = ipaddress.ip_address(text)
+        if address.is_link_local:
+            continue
+        if not any(address in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
+            mapped = subnets != network.subnets
+            where = "isn't in the subnet it is mapped to" if mapped else f'is in no subnet of "{network.name}"'
+            concerns.append(
+                ADDRESS_OUTSIDE_SUBNET(text, f"{text} of {nic.label} {where}: the target gives another address.")
+            )
+        elif (network.id, text) in taken:
+            concerns.append(ADDRESS_IN_USE(text, f'{text} of {nic.label} is taken on network "{network.name}".'))
+        else:
+            yield text
+
+
+def _names(networks: tuple[Network, ...]) -> str:
+    return ", ".join(sorted(n.name for n in networks)) or "none"

@@ -1,0 +1,75 @@
+"""What a server is to be given by name: availability zone, key pair, server group, security groups."""
+
+from collections.abc import Iterable, Iterator
+
+from longshore.model.concern import Concern
+from longshore.model.request import MigrationRequest
+from longshore.model.target import Choices, Named
+from longshore.planning.kinds import blocker, warning
+
+ZONE_MISSING = blocker(
+    "availability-zone-missing", "The target has no such availability zone for servers.", "Name one that it has."
+)
+VOLUME_ZONE_MISSING = warning(
+    "volume-zone-missing",
+    "The target has that availability zone for servers but not for volumes, which are made in its default one.",
+    "Ask the operator whether servers in that zone can use volumes of another (cross_az_attach).",
+)
+KEY_PAIR_MISSING = blocker("key-pair-missing", "The user has no key pair of that name.", "Name one that is there.")
+SERVER_GROUP_MISSING = blocker(
+    "server-group-missing", "The project has no server group of that name or id.", "Name one that it has."
+)
+SECURITY_GROUP_MISSING = blocker(
+    "security-group-missing", "The project has no security group of that name or id.", "Name one that it has."
+)
+NAME_AMBIGUOUS = blocker(
+    "name-ambiguous", "Several server groups or security groups of the project have that name.", "Give the id instead."
+)
+
+
+def wants_choices(request: MigrationRequest) -> bool:
+    """Whether the target's choices have to be known to check this request."""
+    return bool(request.availability_zone or request.key_name or request.server_group or request.security_groups)
+
+
+def volume_zone(request: MigrationRequest, choices: Choices | None) -> str | None:
+    """The availability zone of the machine's volumes; None: the target's default one."""
+    zones = choices.volume_zones if choices else ()
+    return request.availability_zone if request.availability_zone in zones else None
+
+
+def placement_concerns(request: MigrationRequest, choices: Choices | None) -> Iterator[Concern]:
+    if choices is None:
+        return
+    zone, key = request.availability_zone, request.key_name
+    if zone and zone not in choices.zones:
+        yield ZONE_MISSING(zone, f'The target has no availability zone "{zone}".', _has(choices.zones))
+    elif zone and zone not in choices.volume_zones:
+        yield VOLUME_ZONE_MISSING(
+            zone, f'Availability zone "{zone}" has no volumes: they are made in the default zone.'
+        )
+    if key and key not in choices.key_pairs:
+        yield KEY_PAIR_MISSING(key, f'The user has no key pair "{key}".', _has(choices.key_pairs))
+    if request.server_group:
+        found = _called(request.server_group, choices.server_groups)
+        if not found:
+            text = f'The project has no server group "{request.server_group}".'
+            yield SERVER_GROUP_MISSING(request.server_group, text, _has(g.name for g in choices.server_groups))
+        if len(found) > 1:
+            yield NAME_AMBIGUOUS(request.server_group, f'Several server groups are called "{request.server_group}".')
+    for name in request.security_groups or ():
+        found = _called(name, choices.security_groups)
+        if not found:
+            text = f'The project has no security group "{name}".'
+            yield SECURITY_GROUP_MISSING(name, text, _has(g.name for g in choices.security_groups))
+        if len(found) > 1:
+            yield NAME_AMBIGUOUS(name, f'Several security groups are called "{name}".')
+
+
+def _called(name_or_id: str, things: tuple[Named, ...]) -> list[Named]:
+    by_id = [thing for thing in things if thing.id == name_or_id]
+    return by_id or [thing for thing in things if thing.name == name_or_id]
+
+
+def _has(names: Iterable[str]) -> str:
+    return f"It has: {', '.join(sorted(names)) or 'none'}."

@@ -1,0 +1,116 @@
+"""Whether the target project's quota has room for what machines need, one or many.
+
+Some of it is needed for good; some only while a machine is on its way: the snapshots that a conversion can go back to,
+and all that a dry run makes. Of that, only the machines that move at the same time count.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Machine
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.target import Flavor, QuotaRoom
+from longshore.planning.kinds import Kind, blocker
+from longshore.planning.nics import NicLanding
+
+GIB = 1 << 30
+_ADVICE = "Ask for a larger quota, free some, or accept it, if the quota will be raised before the machines move."
+
+
+def _kind(what: str, meaning: str) -> Kind:
+    return blocker(f"quota-{what}", meaning, _ADVICE, acceptable=True)
+
+
+QUOTA_INSTANCES = _kind("instances", "The project may not have as many servers as are needed.")
+QUOTA_CORES = _kind("cores", "The project may not have as many CPUs as the flavors need.")
+QUOTA_MEMORY = _kind("memory", "The project may not have as much memory as the flavors need.")
+QUOTA_VOLUMES = _kind("volumes", "The project may not have as many volumes as there are disks.")
+QUOTA_GIGABYTES = _kind(
+    "gigabytes",
+    "The project may not have as many GiB of volumes as are needed; the snapshots that a conversion can go back to "
+    "count too.",
+)
+QUOTA_SNAPSHOTS = _kind("snapshots", "The project may not have as many volume snapshots as conversions need.")
+QUOTA_PORTS = _kind("ports", "The project may not have as many ports as there are network adapters.")
+QUOTA_VOLUME_TYPE = _kind(
+    "volume-type", "The volume type has a quota of its own, which has no room for what is needed of it."
+)
+
+_UNITS = (
+    ("instances", QUOTA_INSTANCES, "server(s)"),
+    ("cores", QUOTA_CORES, "CPU(s)"),
+    ("memory_mib", QUOTA_MEMORY, "MiB of memory"),
+    ("volumes", QUOTA_VOLUMES, "volume(s)"),
+    ("gigabytes", QUOTA_GIGABYTES, "GiB of volumes and their snapshots"),
+    ("snapshots", QUOTA_SNAPSHOTS, "volume snapshot(s)"),
+    ("ports", QUOTA_PORTS, "port(s)"),
+)
+_TYPE_UNITS = (
+    ("volumes", "volume(s)"),
+    ("gigabytes", "GiB of volumes and their snapshots"),
+    ("snapshots", "volume snapshot(s)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Counts by the names of QuotaRoom's fields; those of a volume type as "volumes of TYPE"."""
+
+    lasting: Counter[str] = field(default_factory=Counter)
+    passing: Counter[str] = field(default_factory=Counter)  # while the machine moves
+
+
+def needs(
+    machine: Machine,
+    request: MigrationRequest,
+    flavor: Flavor | None,
+    nics: Iterable[NicLanding],
+    volume_types: Iterable[str | None],
+) -> Needs:
+    """`volume_types` are those of the machine's disks, in their order."""
+    made: Counter[str] = Counter(instances=1, ports=sum(nic.port_id is None for nic in nics))
+    if flavor is not None:
+        made.update(cores=flavor.cpus, memory_mib=flavor.memory_mib)
+    rollback: Counter[str] = Counter()
+    for disk, volume_type in zip(machine.disks, volume_types, strict=True):
+        size = -(-disk.size // GIB)
+        for suffix in ("", f" of {volume_type}") if volume_type else ("",):
+            made.update({f"volumes{suffix}": 1, f"gigabytes{suffix}": size})
+            rollback.update({f"snapshots{suffix}": 1, f"gigabytes{suffix}": size})
+    if request.landing is not LandingMode.CONVERT:
+        rollback.clear()
+    if request.type is MigrationType.DRY_RUN and not request.keep:
+        return Needs(passing=made + rollback)
+    return Needs(made, rollback)
+
+
+def together(each: Iterable[Needs], at_once: int | None = None) -> Counter[str]:
+    """What several machines need, `at_once` of them moving at a time (None: all): in the worst case the greediest."""
+    listed = list(each)
+    total: Counter[str] = Counter()
+    for one in listed:
+        total.update(one.lasting)
+    for what in {name for one in listed for name in one.passing}:
+        amounts = sorted((one.passing[what] for one in listed), reverse=True)
+        total[what] += sum(amounts[:at_once])
+    return total
+
+
+def quota_concerns(needed: Counter[str], room: QuotaRoom, who: str) -> Iterator[Concern]:
+    """`who` needs it, as in "web01 needs"."""
+    for what, kind, unit in _UNITS:
+        left = getattr(room, what)
+        if left is not None and needed[what] > left:
+            yield kind(
+                what.partition("_")[0],
+                f"The target project's quota has room for {left} {unit}; {who} {needed[what]}.",
+            )
+    for name, type_room in sorted(room.volume_types.items()):
+        for what, unit in _TYPE_UNITS:
+            left, wanted = getattr(type_room, what), needed[f"{what} of {name}"]
+            if left is not None and wanted > left:
+                yield QUOTA_VOLUME_TYPE(
+                    name, f"The quota of volume type {name} has room for {left} {unit}; {who} {wanted}."
+                )
