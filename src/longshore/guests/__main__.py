@@ -22,7 +22,7 @@ from longshore.guests.appliance import opened
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import put_fallback_loader
 from longshore.guests.finish import finish, keep_nic_names
-from longshore.guests.report import ConversionReport, NicName
+from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 from longshore.guests.virt_v2v import run_virt_v2v
 
 
@@ -73,8 +73,14 @@ def _drivers(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _on_loopback(request["disks"], read_only=False) as ports, opened(ports, read_only=False) as guest:
-        changes = [*keep_nic_names(guest, _nics(request)), *put_fallback_loader(guest)]
+    system = None if request["system"] is None else OperatingSystem(**request["system"])
+    with (
+        _on_loopback(request["disks"], read_only=False) as ports,
+        opened(ports, read_only=False, system=system) as guest,
+    ):
+        changes = keep_nic_names(guest, _nics(request))
+        if request["loader"]:
+            changes += put_fallback_loader(guest)
     for change in changes:
         _message(change)
     return {"changes": changes}

@@ -29,10 +29,11 @@ class Guest:
 
 
 @contextmanager
-def opened(ports: Sequence[int], *, read_only: bool) -> Iterator[Guest]:
+def opened(ports: Sequence[int], *, read_only: bool, system: OperatingSystem | None = None) -> Iterator[Guest]:
     """Open the disks served over NBD on these loopback ports, in the machine's order.
 
-    Raises ConversionError when the appliance doesn't start or the disks don't hold one operating system.
+    `system` is what an earlier inspection of the same disks has found; looking again takes as long as
+    starting the appliance. Raises ConversionError when that doesn't start or the disks don't hold one operating system.
     """
     for name, value in BACKEND.items():
         os.environ.setdefault(name, value)
@@ -55,7 +56,7 @@ def opened(ports: Sequence[int], *, read_only: bool) -> Iterator[Guest]:
                 f"The appliance in which guests are worked on didn't start: {error}",
                 advice="Run libguestfs-test-tool on this machine to see why.",
             ) from None
-        system = inspect(handle)
+        system = system or inspect(handle)
         _mount(handle, system, read_only=read_only)
         yield Guest(handle, system)
         handle.umount_all()

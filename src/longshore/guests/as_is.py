@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from longshore.guests.process import work_on
-from longshore.guests.report import NicName
+from longshore.guests.report import NicName, OperatingSystem
 from longshore.model.hardware import BootDrivers
 
 
@@ -27,15 +27,42 @@ async def inspect_drivers(
 
 
 async def finish_as_is(
-    disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, nics: Sequence[NicName] = ()
+    disks: Sequence[str],
+    report_dir: Path,
+    on_message: Callable[[str], None],
+    *,
+    drivers: BootDrivers,
+    nics: Sequence[NicName] = (),
 ) -> list[str]:
     """What an unchanged guest needs for its first boot on another cloud, one sentence for each thing changed.
 
     Interfaces keep their names, by MAC address, where the guest's configuration mentions them; and the loader that UEFI
-    falls back to is put there. Drivers, boot menu and everything else stay. Raises ConversionError; after that, and
-    after cancellation, the disks are in doubt and have to be reverted.
+    falls back to is put there. Drivers, boot menu and everything else stay. `drivers` are what `inspect_drivers` found
+    on an earlier copy of the same disks: it spares looking again. Raises ConversionError; after that, and after
+    cancellation, the disks are in doubt and have to be reverted.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
-    request = {"operation": "finish-as-is", "disks": list(disks), "nics": [asdict(nic) for nic in nics]}
+    request = {
+        "operation": "finish-as-is",
+        "disks": list(disks),
+        "nics": [asdict(nic) for nic in nics if not drivers.inspected or nic.name in drivers.interface_names],
+        "loader": drivers.fallback_loader is False or not drivers.inspected,
+        "system": asdict(_system(drivers)) if drivers.inspected else None,
+    }
     changes = (await work_on(request, report_dir / "finish.log", on_message))["changes"]
     return [str(change) for change in changes]
+
+
+def _system(drivers: BootDrivers) -> OperatingSystem:
+    """As far as it matters to where its file systems are."""
+    return OperatingSystem(
+        root=drivers.mounts["/"],
+        family=drivers.family,
+        distribution="unknown",
+        version="",
+        product=drivers.system,
+        architecture="",
+        package_format="unknown",
+        host_name="",
+        mounts=drivers.mounts,
+    )

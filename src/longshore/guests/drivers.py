@@ -35,6 +35,7 @@ def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
         root_disks=_root_disks(guest),
         device_names=found.device_names,
         interface_names=tuple(nic.name for nic in nics if nic.name in mentioned),
+        mounts=system.mounts,
         fallback_loader=has_fallback_loader(guest),
         doubts=found.doubts,
     )

@@ -55,10 +55,7 @@ def put_fallback_loader(guest: Guest) -> list[str]:
 
 def _loader(guest: Guest) -> tuple[str, str, tuple[str, ...]] | None:
     """(directory, file name, companions) of the loader that the installer put there."""
-    top = _path(guest, "/EFI")
-    if top is None:
-        return None
-    paths = [f"{top}/{path}" for path in guest.files.find(top) if path.lower().endswith(".efi")]
+    paths = [f"/{path.lstrip('/')}" for path in guest.files.find("/") if path.lower().endswith(".efi")]
     for name, companions in _LOADERS:
         for path in sorted(paths):
             directory, _, file_name = path.rpartition("/")

@@ -1,13 +1,13 @@
 """What a guest can boot from, and the hardware that is chosen for it when it lands unchanged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class BootDrivers:
     """What an unchanged guest brings along for new hardware: found on its disks, or guessed from its present hardware.
 
-    Drivers are called as Linux calls its modules (vmw_pvscsi, ahci, mptspi, virtio_blk, vmxnet3 …), those of Windows too.
+    Drivers are called as Linux calls its modules (vmw_pvscsi, ahci, mptspi, virtio_blk, vmxnet3 …), Windows' too.
     """
 
     inspected: bool  # False: nobody has looked at the disks yet
@@ -20,6 +20,7 @@ class BootDrivers:
     device_names: tuple[str, ...] = ()  # devices that fstab or the kernel's command line call by name: /dev/sda1
     interface_names: tuple[str, ...] = ()  # of the names asked about, those that the network configuration relies on
     fallback_loader: bool | None = None  # whether \EFI\BOOT\BOOTX64.EFI is there; None: there is no EFI partition
+    mounts: dict[str, str] = field(default_factory=dict)  # mount point to device, as the appliance calls it
     doubts: tuple[str, ...] = ()  # what couldn't be found out, one sentence each
 
 
