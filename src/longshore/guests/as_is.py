@@ -31,8 +31,8 @@ async def finish_as_is(
     report_dir: Path,
     on_message: Callable[[str], None],
     *,
-    drivers: BootDrivers,
     nics: Sequence[NicName] = (),
+    drivers: BootDrivers | None = None,
 ) -> list[str]:
     """What an unchanged guest needs for its first boot on another cloud, one sentence for each thing changed.
 
@@ -42,12 +42,13 @@ async def finish_as_is(
     cancellation, the disks are in doubt and have to be reverted.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
+    known = drivers if drivers is not None and drivers.inspected else None
     request = {
         "operation": "finish-as-is",
         "disks": list(disks),
-        "nics": [asdict(nic) for nic in nics if not drivers.inspected or nic.name in drivers.interface_names],
-        "loader": drivers.fallback_loader is False or not drivers.inspected,
-        "system": asdict(_system(drivers)) if drivers.inspected else None,
+        "nics": [asdict(nic) for nic in nics if known is None or nic.name in known.interface_names],
+        "loader": known is None or known.fallback_loader is False,
+        "system": None if known is None else asdict(_system(known)),
     }
     changes = (await work_on(request, report_dir / "finish.log", on_message))["changes"]
     return [str(change) for change in changes]

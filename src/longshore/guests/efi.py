@@ -47,10 +47,8 @@ def put_fallback_loader(guest: Guest) -> list[str]:
         for companion in companions:
             if source := _path(guest, f"{directory}/{companion}"):
                 guest.files.cp(source, f"{target}/{companion}")
-    said = f"{directory}/{name}".replace("/", "\\")
-    return [
-        f"UEFI starts {said} also without variables that say so: it was copied to {_FALLBACK.replace('/', chr(92))}."
-    ]
+    said = f"{directory}/{name} was copied to {_FALLBACK}".replace("/", "\\")
+    return [f"{said}, where UEFI looks for a loader that its variables don't name."]
 
 
 def _loader(guest: Guest) -> tuple[str, str, tuple[str, ...]] | None:
