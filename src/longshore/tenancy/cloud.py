@@ -1,0 +1,231 @@
+"""One cloud as the engine sees it: everything of a kind listed once, ids turned into references and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import AccessDenied
+from longshore.providers.openstack.faults import explained
+from longshore.tenancy.kind import AUTH, Field, Kind, Scope
+from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.operations import Operations, called
+
+BLOBS = "image_blobs"  # OS-Migrate's directory for the bytes of images
+WORKERS = 8  # requests under way at once; more only queue up in the services
+
+Progress = Callable[[int, int, str], None]  # things done, things in all, and what is being done
+
+
+def _hides(value: Any, there: Any) -> bool:
+    """Whether something that is there became nothing."""
+    if isinstance(value, list) and isinstance(there, list):
+        return any(map(_hides, value, there))
+    if isinstance(value, Mapping) and isinstance(there, Mapping) and "name" not in value:
+        return any(map(_hides, value.values(), there.values()))
+    return value is None and there is not None
+
+
+class Cloud:
+    """What one is logged in to. What was listed is kept: a Cloud is made for one export, diff or import."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        with explained("log in"):
+            access = connection.session.auth.get_access(connection.session)
+        if not access.project_id:
+            raise AccessDenied(
+                f"User {access.username} logged in, but to no project.", advice="Name the project (project_name)."
+            )
+        self.project_id: str = access.project_id
+        self.project_name: str = access.project_name
+        self.project_domain: tuple[str, str] = (access.project_domain_id, access.project_domain_name)
+        self.user_id: str = access.user_id
+        self.is_admin = "admin" in access.role_names
+        self.blobs = Path(BLOBS)  # where the bytes of images are
+        self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
+        self.wanted_hash_algorithm: dict[str, str] = {}  # by an image's name
+        self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
+        self._operations: dict[str, Operations] = {name: kind.operations(self, kind) for name, kind in BY_NAME.items()}
+        self._listed: dict[str, list[Any]] = {}
+        self._named: dict[str, dict[str, list[Any]]] = {}
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._locks = {name: Lock() for name in BY_NAME}
+        self._extensions: frozenset[str] | None = None
+        self._projects: dict[str, tuple[str | None, str | None]] = {}
+
+    def operations(self, kind: Kind) -> Operations:
+        return self._operations[kind.name]
+
+    def kind(self, name: str) -> Kind:
+        return BY_NAME[name]
+
+    # What is there
+
+    def missing(self, kind: Kind) -> str | None:
+        """Why nothing of this kind can be had or made here, as a sentence; None when it can."""
+        if kind.admin and not self.is_admin:
+            return f"{kind.plural}: left out, since only an administrator may see and make them."
+        if kind.extension and kind.extension not in self.extensions:
+            return f"{kind.plural}: left out, since this cloud's network service doesn't have them."
+        return None
+
+    @property
+    def extensions(self) -> frozenset[str]:
+        if self._extensions is None:
+            with explained("list network extensions"):
+                self._extensions = frozenset(e.alias for e in self.connection.network.extensions())
+        return self._extensions
+
+    def all(self, kind: Kind) -> list[Any]:
+        """All of a kind that one may see. Asked for once, from whatever thread comes first."""
+        with self._locks[kind.name]:
+            if kind.name not in self._listed:
+                if kind.extension and kind.extension not in self.extensions:
+                    self._listed[kind.name] = []
+                else:
+                    with explained(f"list {kind.plural.replace('_', ' ')}"):
+                        self._listed[kind.name] = list(self.operations(kind).listing())
+            return self._listed[kind.name]
+
+    def own(self, kind: Kind) -> list[Any]:
+        """Those of them that one exports and may change."""
+        if self.missing(kind):
+            return []
+        mine = self.operations(kind).own
+        return [raw for raw in self.all(kind) if mine(raw)]
+
+    def look(self, kinds: Iterable[Kind], progress: Progress) -> None:
+        """List these kinds side by side."""
+        wanted = list(kinds)
+        for service in {kind.service for kind in wanted}:
+            getattr(self.connection, service)  # made at first use, which isn't safe from several threads
+        _ = self.extensions
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for done, kind in enumerate(pool.map(self._look_at, wanted), 1):
+                progress(done, len(wanted), f"listed {kind.plural}")
+
+    def _look_at(self, kind: Kind) -> Kind:
+        self.own(kind)
+        return kind
+
+    # From ids to references
+
+    def params(self, kind: Kind, raw: Any, lost: list[Field] | None = None) -> dict[str, Any]:
+        """A resource of the cloud in a file's form. Fields that name what one may not see go to `lost`."""
+        operations = self.operations(kind)
+        params: dict[str, Any] = {}
+        for f in kind.fields:
+            there = called(raw) if f.name == "name" else operations.value(raw, f)
+            value = self._referring(f, f.name, there, params)
+            if lost is not None and f.refs and _hides(value, there):
+                lost.append(f)
+            if f.extra and (value is None or value == f.default):
+                continue
+            params[f.name] = f.order(value) if isinstance(value, list) else value
+        return params
+
+    def _referring(self, f: Field, key: str, value: Any, params: Mapping[str, Any]) -> Any:
+        if key in f.refs:
+            kind = f.refs[key]
+            kind = kind if isinstance(kind, str) else kind(params)
+            if isinstance(value, list):
+                return [self.reference(kind, each) for each in value]
+            return self.reference(kind, value)
+        if isinstance(value, list):
+            return [self._referring(f, "", each, params) for each in value]
+        if isinstance(value, Mapping) and f.refs:
+            named = {name.removesuffix("_ref") + "_id": name for name in f.refs}
+            renamed = {named.get(name, str(name)): each for name, each in value.items()}
+            return {name: self._referring(f, name, each, params) for name, each in renamed.items()}
+        return value
+
+    def reference(self, kinds: str, identity: str | None) -> dict[str, Any] | None:
+        """{name, project_name, domain_name} of a resource; None when it can't be seen."""
+        if identity is None:
+            return None
+        if kinds == "user" and identity == self.user_id:
+            return {"domain_name": AUTH, "name": AUTH, "project_name": None}
+        for name in kinds.split(" or "):
+            kind = BY_NAME[name]
+            raw = self.by_id(kind).get(identity)
+            if raw is not None:
+                project, domain = self._owner(kind, raw)
+                return {"domain_name": domain, "name": called(raw), "project_name": project}
+        return None
+
+    def _owner(self, kind: Kind, raw: Any) -> tuple[str | None, str | None]:
+        if kind.name in ("project", "user"):
+            return None, self._domain_name(raw.domain_id)
+        if kind.scope is not Scope.PROJECT:
+            return None, None
+        project_id = self.operations(kind).project_of(raw)
+        return (AUTH, AUTH) if project_id == self.project_id else self._project_names(project_id)
+
+    def _domain_name(self, domain_id: str | None) -> str | None:
+        if domain_id == self.project_domain[0]:
+            return self.project_domain[1]
+        return next((d.name for d in self.all(BY_NAME["domain"]) if d.id == domain_id), None)
+
+    def _project_names(self, project_id: str) -> tuple[str | None, str | None]:
+        if project_id not in self._projects:
+            try:
+                project = self.connection.identity.get_project(project_id)
+                self._projects[project_id] = (project.name, self._domain_name(project.domain_id))
+            except (sdk.ForbiddenException, sdk.NotFoundException):
+                self._projects[project_id] = (None, None)  # a plain member isn't told the names of other projects
+        return self._projects[project_id]
+
+    # From references to ids
+
+    def find(self, kinds: str, reference: Mapping[str, Any]) -> list[Any]:
+        """The resources that a reference may mean: none, one or, if it says too little, several."""
+        for name in kinds.split(" or "):
+            found = self._find(BY_NAME[name], reference)
+            if found:
+                return found
+        return []
+
+    def _find(self, kind: Kind, reference: Mapping[str, Any]) -> list[Any]:
+        found = self.by_name(kind).get(reference["name"], [])
+        project, domain = reference.get("project_name"), reference.get("domain_name")
+        if kind.name in ("project", "user"):
+            wanted = self.project_domain[1] if domain == AUTH else domain
+            return [raw for raw in found if wanted is None or self._domain_name(raw.domain_id) in (None, wanted)]
+        if kind.scope is not Scope.PROJECT or project is None:
+            return found
+        of = self.operations(kind).project_of
+        if self.is_own_project(reference):
+            return [raw for raw in found if of(raw) == self.project_id]
+        # Where a project's name can't be seen, the resource's own name has to do
+        return [raw for raw in found if self._project_names(of(raw))[0] in (None, project)]
+
+    def by_name(self, kind: Kind) -> dict[str, list[Any]]:
+        """All of a kind, by what references call them."""
+        listed = self.all(kind)
+        with self._locks[kind.name]:
+            if kind.name not in self._named:
+                named: dict[str, list[Any]] = {}
+                for raw in listed:
+                    named.setdefault(called(raw), []).append(raw)
+                self._named[kind.name] = named
+            return self._named[kind.name]
+
+    def by_id(self, kind: Kind) -> dict[str, Any]:
+        listed = self.all(kind)
+        with self._locks[kind.name]:
+            if kind.name not in self._by_id:
+                self._by_id[kind.name] = {self.operations(kind).identity(raw): raw for raw in listed}
+            return self._by_id[kind.name]
+
+    def is_own_project(self, reference: Mapping[str, Any]) -> bool:
+        """Whether a reference names the project one is logged in to."""
+        project, domain = reference.get("project_name"), reference.get("domain_name")
+        if project == AUTH:
+            return True
+        return project == self.project_name and domain in (None, AUTH, self.project_domain[1])

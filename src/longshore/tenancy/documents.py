@@ -1,0 +1,128 @@
+"""The files of a directory, as resources that know where they stand; and resources as files."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from longshore.errors import InvalidInput
+from longshore.tenancy import yamlfile
+from longshore.tenancy.faults import NOWHERE, Fault, Place
+from longshore.tenancy.kind import Kind
+from longshore.tenancy.kinds import BY_TYPE
+from longshore.tenancy.yamlfile import Entries, Items
+
+FORMAT = "1.0.5"  # the version of OS-Migrate that reads what is written here; it insists on its own number
+
+# Of OS-Migrate, and not part of a tenant's resources: other commands read them
+ELSEWHERE = frozenset({"openstack.compute.Server", "openstack.network.ServerVolume"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """One resource of a file."""
+
+    kind: Kind
+    params: Mapping[str, Any]
+    info: Mapping[str, Any] = field(default_factory=dict)
+    place: Place = NOWHERE
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence."""
+        name = self.params.get("name")
+        return name if isinstance(name, str) and name else self._told()
+
+    def _told(self) -> str:
+        """A resource without a name of its own is told by what it is about."""
+        words = []
+        for f in self.kind.fields:
+            value = self.params.get(f.name)
+            if value in (None, "", [], {}) or isinstance(value, bool) or f.name in ("device_owner", "description"):
+                continue
+            words += _texts(value)
+        return " ".join(dict.fromkeys(words)) or "without a name"
+
+    def line(self, name: str) -> Place:
+        """Where a field of it stands."""
+        lines = getattr(self.params, "lines", {})
+        return Place(self.place.file, lines.get(name, self.place.line))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        if "name" in value:
+            return [str(value["name"])]
+        return [text for key in sorted(value, key=str) for text in _texts(value[key])]
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [str(value)]
+
+
+def read_directory(directory: Path) -> tuple[list[Resource], list[Fault]]:
+    """All resources of all files, and what can't be understood as one. Raises InvalidInput without any file."""
+    if not directory.is_dir():
+        raise InvalidInput(f"There is no directory {directory}.", advice="`longshore tenant export` makes one.")
+    files = sorted(directory.glob("*.yml")) + sorted(directory.glob("longshore/*.yml"))
+    if not files:
+        raise InvalidInput(f"There are no *.yml files in {directory}.", advice="`longshore tenant export` writes them.")
+    resources: list[Resource] = []
+    faults: list[Fault] = []
+    for path in files:
+        name = str(path.relative_to(directory))
+        try:
+            document = yamlfile.read(path, name)
+        except yamlfile.BadYaml as error:
+            faults.append(error.fault)
+        else:
+            _read_document(document, name, resources, faults)
+    return resources, faults
+
+
+def _read_document(document: Any, name: str, resources: list[Resource], faults: list[Fault]) -> None:
+    if not isinstance(document, Entries):
+        faults.append(Fault(Place(name, 1), "This must be a mapping with os_migrate_version and resources."))
+        return
+    version = document.get("os_migrate_version")
+    if not re.match(r"1\.", str(version)):
+        line = document.lines.get("os_migrate_version", 1)
+        said = "os_migrate_version is missing" if version is None else f"os_migrate_version is {version}"
+        faults.append(Fault(Place(name, line), f'{said}; files of version 1 are read, for example "{FORMAT}".'))
+        return
+    listed = document.get("resources")
+    if not isinstance(listed, Items):
+        faults.append(Fault(Place(name, document.lines.get("resources", 1)), "resources must be a list."))
+        return
+    for item, line in zip(listed, listed.lines, strict=True):
+        found = _read_resource(item, Place(name, line))
+        if isinstance(found, Fault):
+            faults.append(found)
+        elif found:
+            resources.append(found)
+
+
+def _read_resource(item: Any, place: Place) -> Resource | Fault | None:
+    if not isinstance(item, Entries):
+        return Fault(place, "A resource must be a mapping with type and params.")
+    type_ = item.get("type")
+    if not isinstance(type_, str):
+        return Fault(place, "This resource has no type.")
+    if type_ in ELSEWHERE:
+        return None
+    if type_ not in BY_TYPE:
+        return Fault(Place(place.file, item.lines["type"]), f"There is no type {type_}.")
+    params = item.get("params")
+    if not isinstance(params, Entries):
+        return Fault(Place(place.file, item.lines.get("params", place.line)), "params must be a mapping.")
+    info = item.get("_info")
+    return Resource(BY_TYPE[type_], params, info if isinstance(info, Entries) else {}, place)
+
+
+def write_file(path: Path, resources: Iterable[Resource]) -> None:
+    """As OS-Migrate writes: keys sorted, block style."""
+    listed = [
+        {"_info": dict(r.info), "_migration_params": {}, "params": dict(r.params), "type": r.kind.type_name}
+        for r in resources
+    ]
+    yamlfile.write(path, {"os_migrate_version": FORMAT, "resources": listed})

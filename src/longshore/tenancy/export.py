@@ -1,0 +1,90 @@
+"""From a cloud to files."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longshore.errors import Conflict, LongshoreError
+from longshore.tenancy.cloud import BLOBS, Cloud, Progress
+from longshore.tenancy.documents import Resource, write_file
+from longshore.tenancy.kind import Field, Kind
+from longshore.tenancy.selection import Selection
+from longshore.tenancy.services.image import Images
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    files: dict[str, int]  # resources in each file
+    notes: list[str]  # what was left out, and why
+
+
+def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bool, progress: Progress) -> Exported:
+    """Everything of the project (and, for an administrator, of the cloud) that is selected.
+
+    The bytes of images come first and the files at the end, so that an export that was broken off can be run again and
+    goes on. Raises Conflict when a file is there already and may not be overwritten.
+    """
+    there = [kind.file for kind in selection.kinds if (directory / kind.file).exists()]
+    if there and not overwrite:
+        raise Conflict(
+            f"{directory / there[0]} is there already; it may hold what somebody edited.",
+            advice="Name another directory, or use --overwrite.",
+        )
+    notes = [reason for kind in selection.kinds if (reason := cloud.missing(kind))]
+    kinds = [kind for kind in selection.kinds if not cloud.missing(kind)]
+    cloud.look(kinds, progress)
+    found: list[tuple[Resource, Any]] = []
+    for done, kind in enumerate(kinds, 1):
+        found += _resources(cloud, kind, notes)
+        progress(done, len(kinds), f"reading {kind.plural}")
+    chosen = set(map(id, selection.of([resource for resource, _ in found])))
+    found = [(resource, raw) for resource, raw in found if id(resource) in chosen]
+    _download(cloud, directory, [raw for resource, raw in found if resource.kind.name == "image"], progress)
+    by_file: dict[str, list[Resource]] = defaultdict(list)
+    for resource, _ in found:
+        by_file[cloud.operations(resource.kind).file(resource.params)].append(resource)
+    for file in there:
+        by_file.setdefault(file, [])
+    for file, resources in by_file.items():
+        write_file(directory / file, sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items())))))
+    return Exported({file: len(resources) for file, resources in by_file.items()}, notes)
+
+
+def _resources(cloud: Cloud, kind: Kind, notes: list[str]) -> list[tuple[Resource, Any]]:
+    operations = cloud.operations(kind)
+    found = []
+    for raw in cloud.all(kind):
+        mine = operations.own(raw)
+        why = operations.hidden(raw) if mine or kind.name == "floating ip" else None
+        if why is not None:
+            notes.append(why)
+        elif mine:
+            lost: list[Field] = []
+            resource = Resource(kind, cloud.params(kind, raw, lost), operations.info(raw))
+            what = f"{kind.plural}: {resource.name}"
+            if any(f.required or f.null for f in lost):
+                notes.append(f"{what} is left out: what its {lost[0].name} names can't be seen.")
+                continue
+            notes += [f"{what} is without its {f.name}: what it names can't be seen." for f in lost]
+            found.append((resource, raw))
+    return found
+
+
+def _download(cloud: Cloud, directory: Path, images: list[Any], progress: Progress) -> None:
+    total, done = sum(raw.size or 0 for raw in images), 0
+    operations = cloud.operations(cloud.kind("image"))
+    if not images or not isinstance(operations, Images):
+        return
+    for raw in images:
+
+        def moved(count: int, name: str = raw.name) -> None:
+            nonlocal done
+            done += count
+            progress(min(done, total), total, f"bytes of image {name}")
+
+        cloud.moved = moved
+        try:
+            operations.download(raw, directory / BLOBS)
+        except OSError as error:
+            raise LongshoreError(f"The bytes of image {raw.name} can't be written: {error.strerror}.") from None

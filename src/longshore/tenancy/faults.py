@@ -1,0 +1,38 @@
+"""What is wrong with files, each with the place where it is."""
+
+from dataclasses import dataclass
+
+from longshore.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    file: str  # relative to the directory
+    line: int  # from 1; 0: the file as a whole
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+NOWHERE = Place("", 0)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    place: Place
+    sentence: str
+    warning: bool = False  # worth saying, but it may well work
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.sentence}"
+
+
+def refusal(faults: list[Fault], directory: object) -> InvalidInput:
+    """One error for all of them: the first, and how many more there are."""
+    serious = [fault for fault in faults if not fault.warning]
+    more = f" There are {len(serious) - 1} more faults." if len(serious) > 1 else ""
+    return InvalidInput(
+        f"{serious[0]}{more}",
+        advice=f"`longshore tenant validate {directory}` lists all. Nothing was changed.",
+        code="invalid-files",
+    )

@@ -1,0 +1,140 @@
+"""What a value in a file may be. A form answers None, or what is wrong as the end of a sentence about the field."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Form = Callable[[Any], str | None]
+
+_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.I)
+
+
+def text(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"must be text, not {_said(value)}"
+
+
+def boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else f"must be true or false, not {_said(value)}"
+
+
+def integer(value: Any) -> str | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return None if whole else f"must be a whole number, not {_said(value)}"
+
+
+def number(value: Any) -> str | None:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if right else f"must be a number, not {_said(value)}"
+
+
+def anything(_value: Any) -> str | None:
+    return None
+
+
+def mapping(value: Any) -> str | None:
+    return None if isinstance(value, Mapping) else f"must be a mapping, not {_said(value)}"
+
+
+def address(value: Any) -> str | None:
+    return text(value) or _parsed(ipaddress.ip_address, value, "an IP address")
+
+
+def cidr(value: Any) -> str | None:
+    """Of a network: no bits may be set behind the prefix."""
+    wrong = text(value) or _parsed(ipaddress.ip_interface, value, "a CIDR")
+    if wrong is None:
+        whole = ipaddress.ip_interface(value).network
+        if "/" not in value or str(whole) != str(ipaddress.ip_interface(value)):
+            return f'"{value}" isn\'t the CIDR of a network; did you mean {whole}?'
+    return wrong
+
+
+def prefix(value: Any) -> str | None:
+    """An address or a CIDR, with or without bits behind the prefix."""
+    return text(value) or _parsed(ipaddress.ip_interface, value, "an IP address or a CIDR")
+
+
+def mac(value: Any) -> str | None:
+    return text(value) or (None if _MAC.fullmatch(value) else f'"{value}" isn\'t a MAC address')
+
+
+def one_of(*words: Any) -> Form:
+    def form(value: Any) -> str | None:
+        known = ", ".join(str(word) for word in words)
+        return None if value in words else f"must be one of {known}, not {_said(value)}"
+
+    return form
+
+
+def between(low: int, high: int) -> Form:
+    def form(value: Any) -> str | None:
+        wrong = integer(value)
+        if wrong is None and not low <= value <= high:
+            return f"must be between {low} and {high}, not {value}"
+        return wrong
+
+    return form
+
+
+def list_of(each: Form) -> Form:
+    def form(value: Any) -> str | None:
+        if not isinstance(value, list):
+            return f"must be a list, not {_said(value)}"
+        return next((f"has an entry that {wrong}" for item in value if (wrong := each(item))), None)
+
+    return form
+
+
+def record(**parts: Form) -> Form:
+    """A mapping with exactly these keys at most; null is allowed for each."""
+
+    def form(value: Any) -> str | None:
+        if not isinstance(value, Mapping):
+            return f"must be a mapping, not {_said(value)}"
+        for key, part in value.items():
+            if key not in parts:
+                return f"has {key}, which isn't known; known: {', '.join(parts)}"
+            if part is not None and (wrong := parts[key](part)):
+                return f"has {key}, which {wrong}"
+        return None
+
+    return form
+
+
+def reference(value: Any) -> str | None:
+    """{name, project_name, domain_name}: the latter two may be null or left out."""
+    if not isinstance(value, Mapping):
+        return f"must be a reference (a mapping with name, project_name and domain_name), not {_said(value)}"
+    unknown = [key for key in value if key not in ("name", "project_name", "domain_name")]
+    if unknown:
+        return f"has {unknown[0]}; a reference has name, project_name and domain_name"
+    if not isinstance(value.get("name"), str):
+        return "is a reference without a name"
+    for key in ("project_name", "domain_name"):
+        if value.get(key) is not None and (wrong := text(value[key])):
+            return f"has a {key} that {wrong}"
+    return None
+
+
+def _parsed(parse: Callable[[str], object], value: str, what: str) -> str | None:
+    try:
+        parse(value)
+    except ValueError:
+        return f'"{value}" isn\'t {what}'
+    return None
+
+
+def _said(value: Any) -> str:
+    """A wrong value, as one would read it out."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f'"{value[:60]}"'
+    if isinstance(value, list):
+        return "a list"
+    return "a mapping" if isinstance(value, Mapping) else f"a {type(value).__name__}"

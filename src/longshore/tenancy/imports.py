@@ -1,0 +1,121 @@
+"""From files to a cloud: what would be done, and doing it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from longshore.errors import Conflict
+from longshore.tenancy.carry_out import carry_out
+from longshore.tenancy.cloud import BLOBS, Cloud, Progress
+from longshore.tenancy.documents import Resource
+from longshore.tenancy.faults import refusal
+from longshore.tenancy.kind import Kind
+from longshore.tenancy.kinds import BY_NAME, KINDS
+from longshore.tenancy.plan import Action, Plan, What, plan
+from longshore.tenancy.quotas import check_room
+from longshore.tenancy.selection import Selection
+from longshore.tenancy.validate import references, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What would become, or became, of one resource."""
+
+    action: str  # make, change, leave, conflict, skip; and when it is over: made, changed, left, failed, skipped
+    kind: str
+    name: str
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    rows: list[Row]
+    notes: list[str]
+
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(row.action for row in self.rows))
+
+
+def read_valid(directory: Path) -> list[Resource]:
+    """The resources of the files. Raises InvalidInput with the first fault when there are any."""
+    resources, faults = validate(directory)
+    if any(not fault.warning for fault in faults):
+        raise refusal(faults, directory)
+    return resources
+
+
+def diff(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Report:
+    """What an import would do. Changes nothing."""
+    return _foreseen(_plan(cloud, directory, selection, progress))
+
+
+def import_(cloud: Cloud, directory: Path, selection: Selection, progress: Progress, stop: Event) -> Report:
+    """Make the cloud have what the files say; what is there already stays. May be run as often as one likes.
+
+    Raises, before anything is changed, Conflict when something can't become what the files say, and QuotaExceeded.
+    What fails later fails alone, with all that needs it, and is in the report.
+    """
+    planned = _plan(cloud, directory, selection, progress)
+    conflicts = planned.of(What.CONFLICT)
+    if conflicts:
+        raise _refused(conflicts)
+    check_room(cloud, planned)
+    failed = carry_out(cloud, planned, progress, stop)
+    over = {What.MAKE: "made", What.CHANGE: "changed", What.LEAVE: "left", What.SKIP: "skipped"}
+    rows = [
+        Row(
+            "failed" if action in failed else over[action.what],
+            action.resource.kind.name,
+            action.resource.name,
+            failed.get(action, action.said),
+        )
+        for action in planned.actions
+    ]
+    return Report(rows + _strays(planned, "left"), planned.notes)
+
+
+def _refused(conflicts: list[Action]) -> Conflict:
+    first = conflicts[0]
+    what = f"{first.resource.kind.name.capitalize()} {first.resource.name} ({first.resource.place})"
+    more = f" There are {len(conflicts) - 1} more conflicts." if len(conflicts) > 1 else ""
+    return Conflict(
+        f"{what} can't be imported: {first.said}{more}",
+        advice="`longshore tenant diff` lists all. Change the files, or leave resources out with --only or --filter. "
+        "Nothing was changed.",
+    )
+
+
+def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Plan:
+    resources = selection.of(_in_order(read_valid(directory)))
+    cloud.blobs = directory / BLOBS
+    cloud.wanted_hash_algorithm = {
+        r.params["name"]: str(r.params.get("hash_algo")) for r in resources if r.kind.name == "image"
+    }
+    present = {r.kind.name for r in resources}
+    cloud.look(_needed(resources), progress)
+    return plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))
+
+
+def _in_order(resources: list[Resource]) -> list[Resource]:
+    """As kinds depend on each other, whatever the files are called."""
+    place = {kind.name: number for number, kind in enumerate(KINDS)}
+    return sorted(resources, key=lambda resource: (place[resource.kind.name], resource.place))
+
+
+def _needed(resources: Iterable[Resource]) -> list[Kind]:
+    """The kinds that have to be looked at: those of the files, and those that they name."""
+    names = {r.kind.name for r in resources}
+    for resource in resources:
+        names |= {name for _, kinds, _ in references(resource) for name in kinds.split(" or ")}
+    return [kind for kind in BY_NAME.values() if kind.name in names]
+
+
+def _foreseen(planned: Plan) -> Report:
+    rows = [Row(a.what.value, a.resource.kind.name, a.resource.name, a.said) for a in planned.actions]
+    return Report(rows + _strays(planned, "leave"), planned.notes)
+
+
+def _strays(planned: Plan, action: str) -> list[Row]:
+    return [Row(action, stray.kind.name, stray.name, "Only on the target.") for stray in planned.strays]

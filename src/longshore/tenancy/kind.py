@@ -1,0 +1,103 @@
+"""What a kind of resource is: declared, not programmed. One engine reads, checks, compares and makes all of them.
+
+A resource has three forms. In a *file* it is `params`, where other resources are references {name, project_name,
+domain_name}. In the *cloud* it is what openstacksdk gives. In between are *values*: params with every reference
+replaced by an id, which is what is compared and sent. Field names are openstacksdk's and so OS-Migrate's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from longshore.tenancy import forms
+
+if TYPE_CHECKING:
+    from longshore.tenancy.operations import Operations
+
+# A kind's name, several joined by " or ", or what finds it out from the resource's params
+KindOf = str | Callable[[Mapping[str, Any]], str]
+
+AUTH = "%auth%"  # in a reference: the project, domain or user that one is logged in as
+
+
+class Scope(StrEnum):
+    """Whose a resource is: what is exported, and how a name is looked up."""
+
+    PROJECT = "project"  # of the project one is logged in to
+    USER = "user"  # of a user, as key pairs are
+    CLOUD = "cloud"  # of the whole cloud: for administrators
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One entry of `params`."""
+
+    name: str
+    form: forms.Form
+    required: bool = False
+    update: bool = False  # the API can change it on what is there already; a difference is a conflict otherwise
+    admin: bool = False  # only an administrator may set it: left out for others
+    extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
+    default: Any = None
+    null: bool = False  # null says something ("none"); elsewhere it says nothing
+    quiet: bool = False  # empty says nothing, as null does
+    late: bool = False  # set when everything that belongs to the resource is there
+    compare: bool = True
+    sent: bool = True  # part of the request that makes the resource
+    sdk: str | None = None  # openstacksdk's name, when it isn't the field's
+    refs: Mapping[str, KindOf] = field(default_factory=dict)  # keys in it that are references, and the kind of each
+    order: Callable[[Any], Any] = _as_is  # a form in which two equal values are equal: sorted, in lower case …
+
+    @property
+    def attribute(self) -> str:
+        return self.sdk or self.name
+
+    def silent(self, value: Any) -> bool:
+        """Whether this value says nothing."""
+        return (value is None and not self.null) or (self.quiet and not value and value is not False)
+
+
+def ref(name: str, kind: str, *, sdk: str | None = None, **how: Any) -> Field:
+    """A field that names one other resource: network_ref, which openstacksdk calls network_id."""
+    return Field(name, forms.reference, sdk=sdk or f"{name.removesuffix('_ref')}_id", refs={name: kind}, **how)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of resource."""
+
+    name: str  # as in a sentence: "security group"
+    plural: str  # as in --only and the file's name: "security_groups"
+    type_name: str  # as in files: "openstack.network.SecurityGroup"
+    service: str  # openstacksdk's name of the service: "network"
+    fields: tuple[Field, ...]
+    operations: type[Operations]
+    info: tuple[str, ...] = ("id",)  # what is told of the original; nobody reads it again
+    key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
+    parent: str | None = None  # the field that names what it belongs to
+    scope: Scope = Scope.PROJECT
+    admin: bool = False  # only an administrator may make it
+    extension: str | None = None  # the extension of the network API that it needs
+    quota: str | None = None  # the network quota it counts against
+    own_file: bool = False  # unknown to OS-Migrate, which refuses directories with kinds it doesn't know
+    find_only: bool = False  # only named by others, never exported or made
+    by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {f.name: f for f in self.fields})
+
+    @property
+    def file(self) -> str:
+        """Kinds of our own lie one level down, where OS-Migrate's validation doesn't look."""
+        return f"longshore/{self.plural}.yml" if self.own_file else f"{self.plural}.yml"
+
+    @property
+    def named(self) -> bool:
+        return "name" in self.by_name

@@ -1,0 +1,100 @@
+"""The kinds of the compute and block storage services, in OS-Migrate's words where it has them."""
+
+from longshore.tenancy.forms import boolean, integer, list_of, mapping, number, one_of, reference, text
+from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.normal import by_text
+from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
+from longshore.tenancy.services.storage import VolumeTypes
+
+_NAME = Field("name", text, required=True)
+# Who may use what isn't public
+_ACCESS = Field(
+    "access_refs",
+    list_of(reference),
+    sdk="access",
+    refs={"access_refs": "project"},
+    update=True,
+    extra=True,
+    default=[],
+    order=by_text,
+)
+
+KEYPAIR = Kind(
+    "key pair",
+    "keypairs",
+    "openstack.compute.Keypair",
+    "compute",
+    (
+        _NAME,
+        Field("public_key", text, required=True, order=str.strip),
+        Field("type", one_of("ssh", "x509")),
+        ref("user_ref", "user", required=True),
+    ),
+    Keypairs,
+    info=("created_at", "fingerprint", "id", "is_deleted", "user_id"),
+    key=("user_id", "name"),
+    scope=Scope.USER,
+)
+
+FLAVOR = Kind(
+    "flavor",
+    "flavors",
+    "openstack.compute.Flavor",
+    "compute",
+    (
+        Field("description", text, update=True),
+        Field("disk", integer),
+        Field("ephemeral", integer),
+        Field("extra_specs", mapping, update=True),
+        Field("is_public", boolean),
+        _NAME,
+        Field("ram", integer, required=True),
+        Field("rxtx_factor", number),
+        Field("swap", integer),
+        Field("vcpus", integer, required=True),
+        _ACCESS,
+    ),
+    Flavors,
+    info=("id", "is_disabled"),
+    scope=Scope.CLOUD,
+    admin=True,
+)
+
+SERVER_GROUP = Kind(
+    "server group",
+    "server_groups",
+    "openstack.compute.ServerGroup",
+    "compute",
+    (
+        _NAME,
+        Field(
+            "policies",
+            list_of(one_of("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")),
+            required=True,
+        ),
+        Field("rules", mapping, quiet=True),
+    ),
+    ServerGroups,
+    info=("id", "project_id", "user_id"),
+    own_file=True,
+)
+
+VOLUME_TYPE = Kind(
+    "volume type",
+    "volume_types",
+    "openstack.block_storage.VolumeType",
+    "block_storage",
+    (
+        _NAME,
+        Field("description", text, update=True),
+        Field("extra_specs", mapping, update=True),
+        Field("is_public", boolean, update=True),
+        _ACCESS,
+    ),
+    VolumeTypes,
+    scope=Scope.CLOUD,
+    admin=True,
+    own_file=True,
+)
+
+KINDS = (FLAVOR, VOLUME_TYPE, KEYPAIR, SERVER_GROUP)

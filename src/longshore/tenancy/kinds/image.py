@@ -1,0 +1,101 @@
+"""Images, in OS-Migrate's words."""
+
+from typing import Any
+
+from longshore.tenancy.forms import boolean, integer, list_of, mapping, text
+from longshore.tenancy.kind import Field, Kind, ref
+from longshore.tenancy.normal import by_text
+from longshore.tenancy.services.image import Images
+
+# All of these are text for the image service; openstacksdk and people write some of them as numbers and truth values
+_PROPERTIES = (
+    "architecture",
+    "has_auto_disk_config",
+    "hw_cpu_cores",
+    "hw_cpu_policy",
+    "hw_cpu_sockets",
+    "hw_cpu_thread_policy",
+    "hw_cpu_threads",
+    "hw_disk_bus",
+    "hw_machine_type",
+    "hw_qemu_guest_agent",
+    "hw_rng_model",
+    "hw_scsi_model",
+    "hw_serial_port_count",
+    "hw_video_model",
+    "hw_video_ram",
+    "hw_vif_model",
+    "hw_watchdog_action",
+    "hypervisor_type",
+    "instance_type_rxtx_factor",
+    "is_hw_boot_menu_enabled",
+    "is_hw_vif_multiqueue_enabled",
+    "needs_config_drive",
+    "needs_secure_boot",
+    "os_admin_user",
+    "os_command_line",
+    "os_distro",
+    "os_require_quiesce",
+    "os_shutdown_timeout",
+    "os_type",
+    "os_version",
+    "vm_mode",
+    "vmware_adaptertype",
+    "vmware_ostype",
+)
+
+
+def _scalar(value: Any) -> str | None:
+    return None if isinstance(value, str | int | float) else "must be text, a number, true or false"
+
+
+def _word(value: Any) -> Any:
+    return None if value is None else str(value).lower()
+
+
+IMAGE = Kind(
+    "image",
+    "images",
+    "openstack.image.Image",
+    "image",
+    (
+        Field("container_format", text),
+        Field("disk_format", text, required=True),
+        Field("hash_algo", text),
+        Field("hash_value", text),
+        Field("is_hidden", boolean, update=True),
+        Field("is_protected", boolean, update=True),
+        Field("min_disk", integer, update=True),
+        Field("min_ram", integer, update=True),
+        Field("name", text, required=True),
+        Field("properties", mapping, update=True),
+        Field("visibility", text, update=True),
+        *(Field(name, _scalar, update=True, order=_word) for name in _PROPERTIES),
+        ref("kernel_ref", "image", update=True),
+        ref("ramdisk_ref", "image", update=True),
+        Field("tags", list_of(text), update=True, extra=True, default=[], order=by_text),
+    ),
+    Images,
+    info=(
+        "checksum",
+        "created_at",
+        "direct_url",
+        "file",
+        "id",
+        "instance_uuid",
+        "kernel_id",
+        "locations",
+        "metadata",
+        "owner_id",
+        "ramdisk_id",
+        "schema",
+        "size",
+        "status",
+        "store",
+        "updated_at",
+        "url",
+        "virtual_size",
+    ),
+)
+
+KINDS = (IMAGE,)

@@ -1,0 +1,451 @@
+"""The kinds of the network service, in OS-Migrate's words where it has them."""
+
+from longshore.tenancy.forms import (
+    address,
+    between,
+    boolean,
+    cidr,
+    integer,
+    list_of,
+    mac,
+    mapping,
+    one_of,
+    prefix,
+    record,
+    reference,
+    text,
+)
+from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.normal import by_text, lower, one_prefix, prefixes
+from longshore.tenancy.services.network import (
+    AddressGroups,
+    FloatingIps,
+    NetworkOperations,
+    Ports,
+    QosPolicies,
+    RbacPolicies,
+    RouterInterfaces,
+    Routers,
+    SecurityGroupRules,
+    SecurityGroups,
+    Subnets,
+)
+
+_NAME = Field("name", text, required=True)
+_DESCRIPTION = Field("description", text, update=True)
+_TAGS = Field("tags", list_of(text), update=True, order=by_text)
+_OWN_TAGS = Field("tags", list_of(text), update=True, order=by_text, extra=True, default=[])
+_SHARED = Field("is_shared", boolean, admin=True, update=True)
+_COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
+
+QOS_POLICY = Kind(
+    "qos policy",
+    "qos_policies",
+    "openstack.network.QosPolicy",
+    "network",
+    (
+        _NAME,
+        _DESCRIPTION,
+        _SHARED,
+        Field("is_default", boolean, admin=True, update=True),
+        Field("rules", list_of(mapping), update=True, order=by_text),
+    ),
+    QosPolicies,
+    extension="qos",
+    own_file=True,
+    admin=True,
+)
+
+NETWORK = Kind(
+    "network",
+    "networks",
+    "openstack.network.Network",
+    "network",
+    (
+        Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
+        _DESCRIPTION,
+        Field("dns_domain", text, update=True, quiet=True),
+        Field("is_admin_state_up", boolean, update=True),
+        Field("is_default", boolean, update=True, admin=True),
+        Field("is_port_security_enabled", boolean, update=True),
+        Field("is_router_external", boolean, update=True, admin=True),
+        _SHARED,
+        Field("is_vlan_transparent", boolean),
+        Field("mtu", between(68, 65535), update=True),
+        _NAME,
+        Field("provider_network_type", text, admin=True),
+        Field("provider_physical_network", text, admin=True),
+        Field("provider_segmentation_id", integer, admin=True),
+        Field("segments", list_of(mapping), admin=True),
+        _TAGS,
+        ref("qos_policy_ref", "qos policy", update=True),
+    ),
+    NetworkOperations,
+    info=("availability_zones", *_COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
+    quota="networks",
+)
+
+ADDRESS_SCOPE = Kind(
+    "address scope",
+    "address_scopes",
+    "openstack.network.AddressScope",
+    "network",
+    (_NAME, Field("ip_version", one_of(4, 6), required=True), _SHARED),
+    NetworkOperations,
+    extension="address-scope",
+    own_file=True,
+)
+
+SUBNET_POOL = Kind(
+    "subnet pool",
+    "subnet_pools",
+    "openstack.network.SubnetPool",
+    "network",
+    (
+        _NAME,
+        _DESCRIPTION,
+        Field("prefixes", list_of(cidr), required=True, update=True, order=prefixes),
+        Field("default_prefix_length", between(0, 128), update=True),
+        Field("minimum_prefix_length", between(0, 128), update=True),
+        Field("maximum_prefix_length", between(0, 128), update=True),
+        Field("default_quota", integer, update=True),
+        Field("is_default", boolean, admin=True, update=True),
+        Field("is_shared", boolean, admin=True),
+        _TAGS,
+        ref("address_scope_ref", "address scope", update=True),
+    ),
+    NetworkOperations,
+    info=_COMMON_INFO,
+    extension="subnet_allocation",
+    quota="subnet_pools",
+    own_file=True,
+)
+
+SEGMENT = Kind(
+    "segment",
+    "segments",
+    "openstack.network.Segment",
+    "network",
+    (_NAME,),
+    NetworkOperations,
+    scope=Scope.CLOUD,
+    extension="segment",
+    find_only=True,
+)
+
+NETWORK_FLAVOR = Kind(
+    "network flavor",
+    "flavors",
+    "openstack.network.Flavor",
+    "network",
+    (_NAME,),
+    NetworkOperations,
+    scope=Scope.CLOUD,
+    extension="flavors",
+    find_only=True,
+)
+
+SUBNET = Kind(
+    "subnet",
+    "subnets",
+    "openstack.subnet.Subnet",
+    "network",
+    (
+        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_text),
+        Field("cidr", cidr, required=True),
+        _DESCRIPTION,
+        Field("dns_nameservers", list_of(address), update=True, order=by_text),
+        Field("gateway_ip", address, update=True, null=True),
+        Field("host_routes", list_of(record(destination=prefix, nexthop=address)), update=True, order=by_text),
+        Field("ip_version", one_of(4, 6), required=True),
+        Field("ipv6_address_mode", one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless")),
+        Field("ipv6_ra_mode", one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless")),
+        Field("is_dhcp_enabled", boolean, update=True),
+        _NAME,
+        Field("service_types", list_of(text), update=True, quiet=True, order=by_text, admin=True),
+        _TAGS,
+        Field("use_default_subnet_pool", boolean, compare=False),
+        ref("network_ref", "network", required=True),
+        ref("segment_ref", "segment"),
+        ref("subnet_pool_ref", "subnet pool"),
+    ),
+    Subnets,
+    info=(*_COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
+    key=("network_id", "name"),
+    parent="network_ref",
+    quota="subnets",
+)
+
+ADDRESS_GROUP = Kind(
+    "address group",
+    "address_groups",
+    "openstack.network.AddressGroup",
+    "network",
+    (_NAME, _DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=prefixes)),
+    AddressGroups,
+    extension="address-group",
+    own_file=True,
+)
+
+SECURITY_GROUP = Kind(
+    "security group",
+    "security_groups",
+    "openstack.network.SecurityGroup",
+    "network",
+    (
+        _NAME,
+        _DESCRIPTION,
+        Field("is_stateful", boolean, update=True, sdk="stateful", extra=True, default=True),
+        _OWN_TAGS,
+    ),
+    SecurityGroups,
+    info=_COMMON_INFO,
+    quota="security_groups",
+)
+
+SECURITY_GROUP_RULE = Kind(
+    "security group rule",
+    "security_group_rules",
+    "openstack.network.SecurityGroupRule",
+    "network",
+    (
+        Field("description", text, compare=False),
+        Field("direction", one_of("ingress", "egress"), required=True),
+        Field("ether_type", one_of("IPv4", "IPv6")),
+        Field("port_range_max", integer),
+        Field("port_range_min", integer),
+        Field("protocol", text, order=lower),
+        Field("remote_ip_prefix", prefix, order=one_prefix),
+        ref("security_group_ref", "security group", required=True),
+        ref("remote_group_ref", "security group"),
+        ref("remote_address_group_ref", "address group", extra=True),
+    ),
+    SecurityGroupRules,
+    info=(*_COMMON_INFO, "remote_group_id", "security_group_id"),
+    key=(
+        "security_group_id",
+        "direction",
+        "ether_type",
+        "protocol",
+        "port_range_min",
+        "port_range_max",
+        "remote_ip_prefix",
+        "remote_group_id",
+        "remote_address_group_id",
+    ),
+    parent="security_group_ref",
+    quota="security_group_rules",
+)
+
+ROUTER = Kind(
+    "router",
+    "routers",
+    "openstack.network.Router",
+    "network",
+    (
+        Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
+        _DESCRIPTION,
+        Field("is_admin_state_up", boolean, update=True),
+        Field("is_distributed", boolean, admin=True),
+        Field("is_ha", boolean, admin=True),
+        _NAME,
+        _TAGS,
+        Field(
+            "external_gateway_refinfo",
+            record(
+                network_ref=reference,
+                enable_snat=boolean,
+                external_fixed_ips=list_of(record(ip_address=address, subnet_ref=reference)),
+            ),
+            update=True,
+            sdk="external_gateway_info",
+            refs={"network_ref": "network", "subnet_ref": "subnet"},
+        ),
+        ref("flavor_ref", "network flavor"),
+        Field(
+            "routes",
+            list_of(record(destination=prefix, nexthop=address)),
+            update=True,
+            late=True,
+            extra=True,
+            default=[],
+            order=by_text,
+        ),
+    ),
+    Routers,
+    info=(*_COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
+    extension="router",
+    quota="routers",
+)
+
+_FIXED_IPS = Field(
+    "fixed_ips_refs",
+    list_of(record(ip_address=address, subnet_ref=reference)),
+    sdk="fixed_ips",
+    refs={"subnet_ref": "subnet"},
+    order=by_text,
+    quiet=True,
+)
+
+ROUTER_INTERFACE = Kind(
+    "router interface",
+    "router_interfaces",
+    "openstack.network.RouterInterface",
+    "network",
+    (
+        Field("device_owner", text, compare=False, sent=False),
+        ref("device_ref", "router", required=True),
+        _FIXED_IPS,
+        ref("network_ref", "network", required=True),
+    ),
+    RouterInterfaces,
+    key=("device_id", "network_id", "subnets"),
+    parent="device_ref",
+    extension="router",
+    quota="ports",
+)
+
+PORT = Kind(
+    "port",
+    "ports",
+    "openstack.network.Port",
+    "network",
+    (
+        Field(
+            "allowed_address_pairs",
+            list_of(record(ip_address=prefix, mac_address=mac)),
+            update=True,
+            order=by_text,
+            quiet=True,
+        ),
+        Field("binding_vnic_type", text, update=True),
+        _DESCRIPTION,
+        Field("dns_name", text, update=True, quiet=True),
+        Field("extra_dhcp_opts", list_of(mapping), update=True, order=by_text, quiet=True),
+        Field("is_admin_state_up", boolean, update=True),
+        Field("is_port_security_enabled", boolean, update=True),
+        Field("mac_address", mac, order=lower),
+        _NAME,
+        _TAGS,
+        _FIXED_IPS,
+        ref("network_ref", "network", required=True),
+        ref("qos_policy_ref", "qos policy", update=True),
+        Field(
+            "security_group_refs",
+            list_of(reference),
+            sdk="security_group_ids",
+            refs={"security_group_refs": "security group"},
+            update=True,
+            order=by_text,
+        ),
+    ),
+    Ports,
+    info=(*_COMMON_INFO, "network_id", "status"),
+    key=("network_id", "name"),
+    parent="network_ref",
+    quota="ports",
+    own_file=True,
+)
+
+TRUNK = Kind(
+    "trunk",
+    "trunks",
+    "openstack.network.Trunk",
+    "network",
+    (
+        _NAME,
+        _DESCRIPTION,
+        Field("is_admin_state_up", boolean, update=True),
+        ref("port_ref", "port", required=True),
+        Field(
+            "sub_ports",
+            list_of(record(port_ref=reference, segmentation_id=integer, segmentation_type=text)),
+            refs={"port_ref": "port"},
+            order=by_text,
+        ),
+        _TAGS,
+    ),
+    NetworkOperations,
+    info=(*_COMMON_INFO, "status"),
+    extension="trunk",
+    quota="trunks",
+    own_file=True,
+)
+
+FLOATING_IP = Kind(
+    "floating ip",
+    "floating_ips",
+    "openstack.network.FloatingIP",
+    "network",
+    (
+        _DESCRIPTION,
+        Field("dns_domain", text, quiet=True),
+        Field("dns_name", text, quiet=True),
+        Field("fixed_ip_address", address, update=True),
+        Field("floating_ip_address", address, required=True, compare=False),
+        _TAGS,
+        ref("floating_network_ref", "network", required=True),
+        ref("port_ref", "port", update=True),
+        ref("qos_policy_ref", "qos policy", update=True),
+    ),
+    FloatingIps,
+    info=(*_COMMON_INFO, "floating_network_id", "router_id", "status"),
+    key=("floating_network_id", "floating_ip_address"),
+    extension="router",
+    quota="floating_ips",
+    own_file=True,
+)
+
+SHAREABLE = {
+    "network": "network",
+    "qos_policy": "qos policy",
+    "security_group": "security group",
+    "address_scope": "address scope",
+    "subnetpool": "subnet pool",
+    "address_group": "address group",
+}
+
+RBAC_POLICY = Kind(
+    "rbac policy",
+    "rbac_policies",
+    "openstack.network.RbacPolicy",
+    "network",
+    (
+        Field("action", one_of("access_as_shared", "access_as_external"), required=True),
+        Field("object_type", one_of(*SHAREABLE), required=True),
+        Field(
+            "object_ref",
+            reference,
+            required=True,
+            sdk="object_id",
+            refs={"object_ref": lambda params: SHAREABLE.get(str(params.get("object_type")), "network")},
+        ),
+        # A null project stands for all of them
+        ref("target_project_ref", "project", null=True),
+    ),
+    RbacPolicies,
+    key=("object_type", "object_id", "action", "target_project_id"),
+    parent="object_ref",
+    extension="rbac-policies",
+    quota="rbac_policies",
+    own_file=True,
+)
+
+KINDS = (
+    QOS_POLICY,
+    ADDRESS_SCOPE,
+    SUBNET_POOL,
+    NETWORK,
+    SUBNET,
+    ADDRESS_GROUP,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    ROUTER,
+    ROUTER_INTERFACE,
+    PORT,
+    TRUNK,
+    FLOATING_IP,
+    RBAC_POLICY,
+    SEGMENT,
+    NETWORK_FLAVOR,
+)

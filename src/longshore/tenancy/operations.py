@@ -1,0 +1,150 @@
+"""What the engine asks of a cloud, the same for every kind; kinds whose API is special override what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from longshore.tenancy.forms import anything
+from longshore.tenancy.kind import Field, Kind, Scope
+
+if TYPE_CHECKING:
+    from longshore.tenancy.cloud import Cloud
+    from longshore.tenancy.documents import Resource
+
+
+class Operations:
+    """`raw` is always openstacksdk's own object for a resource; `values` are by openstacksdk's names, with ids."""
+
+    def __init__(self, cloud: Cloud, kind: Kind) -> None:
+        self.cloud = cloud
+        self.kind = kind
+
+    @property
+    def proxy(self) -> Any:
+        return getattr(self.cloud.connection, self.kind.service)
+
+    @property
+    def single(self) -> str:
+        return self.kind.name.replace(" ", "_")
+
+    # What is there
+
+    def listing(self) -> Iterable[Any]:
+        """All that may be named in a reference; of projects and users that one may see."""
+        found: Iterable[Any] = getattr(self.proxy, self.kind.plural)()
+        return found
+
+    def own(self, raw: Any) -> bool:
+        """Whether it belongs to what is exported, and so may be changed."""
+        return self.kind.scope is not Scope.PROJECT or self.project_of(raw) == self.cloud.project_id
+
+    def project_of(self, raw: Any) -> str:
+        """The id of the project that a resource of a project belongs to."""
+        return str(raw.project_id)
+
+    def value(self, raw: Any, field: Field) -> Any:
+        """A field's value as the cloud has it: plain data, with ids."""
+        return plain(getattr(raw, field.attribute))
+
+    def key_value(self, raw: Any, name: str) -> Any:
+        """One part of what says which resource it is, by openstacksdk's name."""
+        field = next((f for f in self.kind.fields if f.attribute == name), Field(name, anything))
+        value = self.value(raw, field)
+        return called(raw) if name == "name" else field.order(value)
+
+    def key(self, raw: Any) -> tuple[Any, ...]:
+        """What tells it from others of its kind, to be compared with `wanted_key`."""
+        return tuple(_hashable(self.key_value(raw, name)) for name in self.kind.key)
+
+    def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The same of a resource in a file, whose references are ids already."""
+        fields = {f.attribute: f for f in self.kind.fields}
+        return tuple(_hashable(fields[name].order(values.get(name))) for name in self.kind.key)
+
+    def identity(self, raw: Any) -> str:
+        return str(raw.id)
+
+    def info(self, raw: Any) -> dict[str, Any]:
+        return {name: plain(getattr(raw, name, None)) for name in sorted(self.kind.info)}
+
+    def file(self, params: Mapping[str, Any]) -> str:
+        """The file that it is written to."""
+        return self.kind.file
+
+    def hidden(self, raw: Any) -> str | None:
+        """Why one of the own resources isn't exported, as a sentence; "" when there's nothing to be said about it."""
+        return None
+
+    # Comparing it
+
+    def changeable(self, raw: Any, field: Field) -> bool:
+        """Whether the API can change this field of what is there."""
+        return field.update
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        """Whether the cloud has what is wanted. Of a mapping, only what is said counts."""
+        wanted, live = field.order(wanted), field.order(live)
+        if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+            return all(live.get(name) == value for name, value in wanted.items() if value is not None)
+        return bool(wanted == live)
+
+    def incomplete(self, raw: Any) -> bool:
+        """Whether `complete` has something to do, though all fields are as they should be."""
+        return False
+
+    def obstacle(self, values: Mapping[str, Any]) -> str | None:
+        """What would prevent making it, beyond one of the same name, as the end of a sentence."""
+        return None
+
+    # Changing it
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """Make it, and answer its id."""
+        body = {name: value for name, value in values.items() if name != "tags"}
+        raw = getattr(self.proxy, f"create_{self.single}")(**body)
+        if values.get("tags"):
+            self.set_tags(raw, values["tags"])
+        return self.identity(raw)
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        """Change these fields of what is there."""
+        body = {name: value for name, value in values.items() if name != "tags"}
+        if body:
+            getattr(self.proxy, f"update_{self.single}")(raw, **body)
+        if "tags" in values:
+            self.set_tags(raw, values["tags"])
+
+    def complete(self, raw: Any, wanted: Resource) -> None:
+        """What is left to be done to a resource that was changed."""
+
+    def finish(self, identity: str, values: Mapping[str, Any]) -> None:
+        """Set what had to wait until everything that belongs to it is there."""
+        getattr(self.proxy, f"update_{self.single}")(identity, **values)
+
+    def settle(self, identity: str) -> None:
+        """Tidy up after it and all that belongs to it was made."""
+
+    def set_tags(self, raw: Any, tags: Iterable[str]) -> None:
+        self.proxy.set_tags(raw, sorted(tags))
+
+
+def called(raw: Any) -> str:
+    """A resource's name. One that has none can't be told from others in a file, so it gets one."""
+    return str(raw.name or f"unnamed-{str(raw.id)[:8]}")
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """openstacksdk's values as plain mappings and lists, which can be compared and written."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    to_dict = getattr(value, "to_dict", None)
+    return plain(to_dict(computed=False)) if to_dict else str(value)

@@ -1,0 +1,283 @@
+"""What an import would do, found out by comparing the files with the cloud. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from longshore.tenancy.cloud import Cloud
+from longshore.tenancy.documents import Resource
+from longshore.tenancy.kind import AUTH, Field, Kind, Scope
+from longshore.tenancy.kinds import BY_NAME
+
+
+class What(StrEnum):
+    MAKE = "make"
+    CHANGE = "change"
+    LEAVE = "leave"  # it is there already as the files say, or they say nothing about it
+    CONFLICT = "conflict"  # it can't become what the files say
+    SKIP = "skip"  # nobody may make it here
+
+
+@dataclass(slots=True, eq=False)
+class Action:
+    """What is to become of one resource of the files."""
+
+    resource: Resource
+    what: What = What.MAKE
+    said: str = ""  # why, or what is different
+    raw: Any = None  # as the cloud has it
+    identity: str | None = None  # its id, once there is one
+    values: dict[str, Any] = field(default_factory=dict)  # to be sent; an Action stands for an id that isn't known yet
+    late: dict[str, Any] = field(default_factory=dict)  # to be sent when what belongs to it is there
+    needs: set[Action] = field(default_factory=set)  # what has to be made before
+    parent: Action | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something on the target that belongs to a resource of the files, and that they don't have."""
+
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    actions: list[Action]
+    strays: list[Stray]
+    notes: list[str]
+    kinds: tuple[Kind, ...]
+
+    def of(self, what: What) -> list[Action]:
+        return [action for action in self.actions if action.what is what]
+
+
+class _Unresolved(Exception):
+    """A reference leads nowhere; its text is why."""
+
+
+# Belonging to a resource, and so worth a word when the files don't have them
+_TOLD_AS_STRAYS = ("security group rule", "router interface")
+
+
+def plan(cloud: Cloud, resources: Sequence[Resource], kinds: tuple[Kind, ...]) -> Plan:
+    """For resources that were found valid; the cloud has been looked at."""
+    return _Planner(cloud, resources).plan(kinds)
+
+
+class _Planner:
+    def __init__(self, cloud: Cloud, resources: Sequence[Resource]) -> None:
+        self._cloud = cloud
+        self._resources = resources
+        self._named: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+        for resource in resources:
+            if resource.kind.named:
+                self._named[resource.kind.name, resource.params["name"]].append(resource)
+        self._actions: dict[Resource, Action] = {}
+        self._open: set[Resource] = set()
+        self._live: dict[str, dict[tuple[Any, ...], list[Any]]] = {}
+        self._left_out: dict[tuple[str, str], int] = defaultdict(int)
+
+    def plan(self, kinds: tuple[Kind, ...]) -> Plan:
+        actions = [self._action(resource) for resource in self._resources]
+        notes = [
+            f"{plural}: {name} of {count} left out, since only an administrator may set it."
+            for (plural, name), count in self._left_out.items()
+        ]
+        return Plan(actions, list(self._strays(kinds)), notes, kinds)
+
+    def _action(self, resource: Resource) -> Action:
+        if resource in self._actions:
+            return self._actions[resource]
+        if resource in self._open:
+            raise _Unresolved(f"it and {resource.kind.name} {resource.name} need each other")
+        self._open.add(resource)
+        action = Action(resource)
+        try:
+            self._decide(action)
+        except _Unresolved as why:
+            action.what, action.said = What.CONFLICT, f"{str(why)[0].upper()}{str(why)[1:]}."
+        self._open.discard(resource)
+        self._actions[resource] = action
+        return action
+
+    def _decide(self, action: Action) -> None:
+        kind = action.resource.kind
+        reason = self._cloud.missing(kind)
+        if reason:
+            action.what, action.said = What.SKIP, reason
+            return
+        operations = self._cloud.operations(kind)
+        values = self._values(action)
+        key = operations.wanted_key(values) if not _waits(values, kind) else None
+        there = self._by_key(kind).get(key, []) if key is not None else []
+        if len(there) > 1:
+            raise _Unresolved(f"{len(there)} {kind.plural.replace('_', ' ')} there are called {action.resource.name}")
+        if there:
+            self._compare(action, there[0], values)
+            return
+        if key is not None and (obstacle := operations.obstacle(values)):
+            raise _Unresolved(obstacle)
+        for f in kind.fields:
+            if f.attribute in values:
+                (action.late if f.late else action.values)[f.attribute] = values[f.attribute]
+
+    def _compare(self, action: Action, raw: Any, values: Mapping[str, Any]) -> None:
+        kind = action.resource.kind
+        operations = self._cloud.operations(kind)
+        action.raw, action.identity = raw, operations.identity(raw)
+        different, fixed = [], []
+        for f in kind.fields:
+            if not f.compare or f.attribute in kind.key or f.attribute not in values:
+                continue
+            live, wanted = operations.value(raw, f), values[f.attribute]
+            if operations.same(raw, f, wanted, live):
+                continue
+            if operations.changeable(raw, f):
+                different.append(f"{f.name}: {_shown(live)} → {_shown(self._told(action, f, wanted))}")
+                (action.late if f.late else action.values)[f.attribute] = wanted
+            else:
+                fixed.append(
+                    f"{f.name} is {_shown(live)} there and {_shown(self._told(action, f, wanted))} in the files"
+                )
+        if fixed:
+            action.values, action.late = {}, {}
+            action.what, action.said = What.CONFLICT, f"The one there is another: {', '.join(fixed)}."
+        elif different or operations.incomplete(raw):
+            action.what, action.said = What.CHANGE, "; ".join(different) or "its bytes are missing"
+        else:
+            action.what = What.LEAVE
+            action.needs.clear()
+
+    def _told(self, action: Action, f: Field, wanted: Any) -> Any:
+        """References as the files have them: ids mean little to people."""
+        return action.resource.params.get(f.name) if f.refs else wanted
+
+    # References
+
+    def _values(self, action: Action) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        params = action.resource.params
+        for f in action.resource.kind.fields:
+            value = params.get(f.name)
+            if not f.sent or f.name not in params or f.silent(value):
+                continue
+            if f.admin and not self._cloud.is_admin:
+                if value:
+                    self._left_out[action.resource.kind.plural, f.name] += 1
+                continue
+            values[f.attribute] = self._resolved(action, f, f.name, value)
+        if "user_id" in action.resource.kind.key:
+            values.setdefault("user_id", self._cloud.user_id)
+        return values
+
+    def _resolved(self, action: Action, f: Field, key: str, value: Any) -> Any:
+        if key in f.refs and value is not None:
+            kind = f.refs[key]
+            kinds = kind if isinstance(kind, str) else kind(action.resource.params)
+            if isinstance(value, list):
+                return [self._resolve(action, f, kinds, each) for each in value]
+            return self._resolve(action, f, kinds, value)
+        if isinstance(value, list):
+            return [self._resolved(action, f, "", each) for each in value]
+        if isinstance(value, Mapping) and f.refs:
+            inner = {name: self._resolved(action, f, name, each) for name, each in value.items() if each is not None}
+            return {f"{n.removesuffix('_ref')}_id" if n in f.refs else n: each for n, each in inner.items()}
+        return dict(value) if isinstance(value, Mapping) else value
+
+    def _resolve(self, action: Action, f: Field, kinds: str, ref: Mapping[str, Any]) -> Any:
+        if kinds == "user" and ref["name"] == AUTH:
+            return self._cloud.user_id
+        within = action.resource.params.get("network_ref") if kinds == "subnet" else None
+        for name in kinds.split(" or "):
+            resource = self._in_files(BY_NAME[name], ref, within)
+            if resource is None:
+                continue
+            other = self._action(resource)
+            if f.name == action.resource.kind.parent:
+                action.parent = other
+            if other.what is What.CONFLICT:
+                raise _Unresolved(f"it needs {name} {resource.name}, which is a conflict itself")
+            if other.identity:
+                return other.identity
+            if other.what is not What.SKIP:
+                action.needs.add(other)
+                return other
+        return self._on_target(kinds, ref, within)
+
+    def _in_files(self, kind: Kind, ref: Mapping[str, Any], within: Mapping[str, Any] | None) -> Resource | None:
+        if kind.scope is Scope.PROJECT and ref.get("project_name") and not self._cloud.is_own_project(ref):
+            return None
+        found = self._named.get((kind.name, ref["name"]), [])
+        if len(found) > 1 and within:
+            found = [each for each in found if each.params["network_ref"].get("name") == within.get("name")]
+        if len(found) > 1 and ref.get("domain_name"):
+            found = [e for e in found if (e.params.get("domain_ref") or {}).get("name") == ref["domain_name"]]
+        if len(found) > 1:
+            raise _Unresolved(f"{len(found)} {kind.plural.replace('_', ' ')} of the files are called {ref['name']}")
+        return found[0] if found else None
+
+    def _on_target(self, kinds: str, ref: Mapping[str, Any], within: Mapping[str, Any] | None) -> str:
+        found = self._cloud.find(kinds, ref)
+        kind = BY_NAME[kinds.split(" or ", maxsplit=1)[0]]
+        if len(found) > 1 and within:
+            networks = {raw.id for raw in self._cloud.find("network", within)}
+            found = [raw for raw in found if raw.network_id in networks]
+        if len(found) > 1:
+            raise _Unresolved(f"{len(found)} {kind.plural.replace('_', ' ')} there are called {ref['name']}")
+        if not found:
+            raise _Unresolved(
+                f"it needs the {kind.name} {ref['name']}, which is neither there nor among what is imported"
+            )
+        return self._cloud.operations(kind).identity(found[0])
+
+    # What is there
+
+    def _by_key(self, kind: Kind) -> dict[tuple[Any, ...], list[Any]]:
+        if kind.name not in self._live:
+            keyed: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+            operations = self._cloud.operations(kind)
+            for raw in self._cloud.own(kind):
+                keyed[operations.key(raw)].append(raw)
+            self._live[kind.name] = keyed
+        return self._live[kind.name]
+
+    def _strays(self, kinds: Iterable[Kind]) -> Iterable[Stray]:
+        there = {action.identity for action in self._actions.values() if action.identity}
+        for kind in kinds:
+            parent = kind.by_name.get(kind.parent or "")
+            if kind.name not in _TOLD_AS_STRAYS or parent is None or self._cloud.missing(kind):
+                continue
+            operations = self._cloud.operations(kind)
+            for raw in self._cloud.own(kind):
+                if operations.value(raw, parent) in there and operations.identity(raw) not in there:
+                    yield Stray(kind, Resource(kind, self._cloud.params(kind, raw)).name)
+
+
+def _waits(values: Mapping[str, Any], kind: Kind) -> bool:
+    """Whether it belongs to something that isn't there yet, so that it can't be there either."""
+    names = {"fixed_ips" if name == "subnets" else name for name in kind.key}
+    return any(_holds_action(values.get(name)) for name in names)
+
+
+def _holds_action(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_action, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_action, value))
+    return isinstance(value, Action)
+
+
+def _shown(value: Any) -> str:
+    """Short enough for a table."""
+    if isinstance(value, Mapping) and "name" in value:
+        value = value["name"]
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"[:100]
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={_shown(each)}" for key, each in value.items())[:100]
+    return "nothing" if value is None or value == "" else str(value)[:100]

@@ -1,0 +1,102 @@
+"""What is special about kinds of the compute service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from longshore.tenancy.kind import Field
+from longshore.tenancy.operations import Operations
+
+if TYPE_CHECKING:
+    from longshore.tenancy.documents import Resource
+
+
+class Keypairs(Operations):
+    """The own ones. An administrator's export has those of all users, which OS-Migrate keeps in a file of their own."""
+
+    def listing(self) -> Iterable[Any]:
+        if not self.cloud.is_admin:
+            return list(self.proxy.keypairs())
+        users = self.cloud.all(self.cloud.kind("user"))
+        return [pair for user in users for pair in self.proxy.keypairs(user_id=user.id)]
+
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "user_ref":
+            return raw.user_id or self.cloud.user_id  # a plain listing doesn't say whose they are
+        if field.name == "type":
+            return raw.type or "ssh"
+        return super().value(raw, field)
+
+    def identity(self, raw: Any) -> str:
+        return f"{raw.user_id or self.cloud.user_id}/{raw.name}"
+
+    def file(self, params: Mapping[str, Any]) -> str:
+        return super().file(params) if params["user_ref"]["name"] == "%auth%" else "users_keypairs.yml"
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        body = dict(values)
+        if body.get("user_id") == self.cloud.user_id:
+            del body["user_id"]  # naming oneself is for administrators, too
+        made = self.proxy.create_keypair(**body)
+        return f"{values.get('user_id')}/{made.name}"
+
+
+class Flavors(Operations):
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = self.proxy.flavors(details=True, **({"is_public": None} if self.cloud.is_admin else {}))
+        return found
+
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "access_refs":
+            if raw.is_public:
+                return []
+            return sorted(each["tenant_id"] for each in self.proxy.get_flavor_access(raw.id))
+        value = super().value(raw, field)
+        return value or 0 if field.name == "swap" else value  # some versions answer ""
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        body = {k: v for k, v in values.items() if k not in ("extra_specs", "access")}
+        made = self.proxy.create_flavor(**body)
+        if values.get("extra_specs"):
+            self.proxy.create_flavor_extra_specs(made, values["extra_specs"])
+        for project in values.get("access") or ():
+            self.proxy.flavor_add_tenant_access(made, project)
+        return str(made.id)
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        if "description" in values:
+            self.proxy.update_flavor(raw.id, description=values["description"])
+        if "extra_specs" in values:
+            there, wanted = raw.extra_specs or {}, values["extra_specs"]
+            for name in sorted(set(there) - set(wanted)):
+                self.proxy.delete_flavor_extra_specs_property(raw.id, name)
+            changed = {name: value for name, value in wanted.items() if there.get(name) != value}
+            if changed:
+                self.proxy.create_flavor_extra_specs(raw, changed)
+        if "access" in values:
+            allowed = {each["tenant_id"] for each in self.proxy.get_flavor_access(raw.id)}
+            for project in sorted(set(values["access"]) - allowed):
+                self.proxy.flavor_add_tenant_access(raw.id, project)
+            for project in sorted(allowed - set(values["access"])):
+                self.proxy.flavor_remove_tenant_access(raw.id, project)
+
+
+class ServerGroups(Operations):
+    """One policy since microversion 2.64, a list of one before that; files have the list, which both understand."""
+
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "policies":
+            return [raw.policy] if raw.policy else list(raw.policies or [])
+        if field.name == "rules":
+            return super().value(raw, field) or {}
+        return super().value(raw, field)
+
+    def own(self, raw: Any) -> bool:
+        return raw.project_id in (None, self.cloud.project_id)
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        body = {"name": values["name"], "policy": values["policies"][0]}
+        if values.get("rules"):
+            body["rules"] = values["rules"]
+        return str(self.proxy.create_server_group(**body).id)

@@ -1,0 +1,120 @@
+"""What is special about kinds of the identity service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from openstack import exceptions as sdk
+
+from longshore.tenancy.kind import Field
+from longshore.tenancy.operations import Operations
+
+if TYPE_CHECKING:
+    from longshore.tenancy.documents import Resource
+
+
+class IdentityOperations(Operations):
+    """A plain member may list none of these; what is known from the login then has to do."""
+
+    def listing(self) -> Iterable[Any]:
+        try:
+            return list(super().listing())
+        except sdk.ForbiddenException:
+            return self.known()
+
+    def known(self) -> list[Any]:
+        return []
+
+
+class Domains(IdentityOperations):
+    def known(self) -> list[Any]:
+        id_, name = self.cloud.project_domain
+        return [SimpleNamespace(id=id_, name=name)]
+
+
+class Projects(IdentityOperations):
+    def known(self) -> list[Any]:
+        domain_id, _ = self.cloud.project_domain
+        return [SimpleNamespace(id=self.cloud.project_id, name=self.cloud.project_name, domain_id=domain_id)]
+
+
+class Users(IdentityOperations):
+    """Passwords can't be read from any cloud: a user who is made here has none until an administrator sets one."""
+
+
+class RoleAssignments(Operations):
+    """Of users in projects. Not a thing with an id: the three together are."""
+
+    def listing(self) -> Iterable[Any]:
+        found = self.proxy.role_assignments()
+        return [each for each in found if (each.scope or {}).get("project") and each.user]
+
+    def value(self, raw: Any, field: Field) -> Any:
+        whole = {"project_ref": raw.scope["project"], "role_ref": raw.role, "user_ref": raw.user}
+        return whole[field.name]["id"]
+
+    def identity(self, raw: Any) -> str:
+        return f"{raw.scope['project']['id']}/{raw.role['id']}/{raw.user['id']}"
+
+    def info(self, raw: Any) -> dict[str, Any]:
+        # OS-Migrate asks every resource for an id
+        ids = {"project_id": raw.scope["project"]["id"], "role_id": raw.role["id"], "user_id": raw.user["id"]}
+        return {"id": None} | ids
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        self.proxy.assign_project_role_to_user(values["project_id"], values["user_id"], values["role_id"])
+        return f"{values['project_id']}/{values['role_id']}/{values['user_id']}"
+
+
+class Quotas(Operations):
+    """The limits of a project, over all services. There always are some: they are only ever changed."""
+
+    def listing(self) -> Iterable[Any]:
+        return [self._of(project) for project in self.cloud.all(self.cloud.kind("project"))]
+
+    def _of(self, project: Any) -> Any:
+        connection = self.cloud.connection
+        compute = connection.compute.get_quota_set(project.id)
+        storage = connection.block_storage.get_quota_set(project.id)
+        network = connection.network.get_quota(project.id)
+        return SimpleNamespace(
+            id=project.id,
+            project_id=project.id,
+            compute={name: getattr(compute, name) for name in _COMPUTE},
+            storage={name: getattr(storage, name) for name in _STORAGE},
+            network={name: value for name in _NETWORK if (value := getattr(network, name, None)) is not None},
+        )
+
+    def own(self, raw: Any) -> bool:
+        return True
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        connection = self.cloud.connection
+        if "compute" in values:
+            connection.compute.update_quota_set(raw.id, **values["compute"])
+        if "storage" in values:
+            connection.block_storage.update_quota_set(raw.id, **values["storage"])
+        if "network" in values:
+            connection.network.update_quota(raw.id, **values["network"])
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """Of a project that is made in the same import."""
+        self.update(SimpleNamespace(id=values["project_id"]), values)
+        return str(values["project_id"])
+
+
+_COMPUTE = ("instances", "cores", "ram", "key_pairs", "metadata_items", "server_groups", "server_group_members")
+_STORAGE = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups", "per_volume_gigabytes")
+_NETWORK = (
+    "networks",
+    "subnets",
+    "ports",
+    "routers",
+    "floating_ips",
+    "security_groups",
+    "security_group_rules",
+    "rbac_policies",
+    "subnet_pools",
+)

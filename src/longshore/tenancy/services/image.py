@@ -1,0 +1,198 @@
+"""What is special about images: they have bytes, which lie beside the files and are checked at every step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openstack.image.v2.image import Image
+
+from longshore.errors import NotFound, VerificationError
+from longshore.providers.openstack.faults import explained
+from longshore.tenancy.kind import Field
+from longshore.tenancy.operations import Operations
+
+if TYPE_CHECKING:
+    from longshore.tenancy.documents import Resource
+
+CHUNK = 1 << 20  # bytes
+# What the image service and openstacksdk write by themselves
+_NOT_PROPERTIES = ("self", "stores", "direct_url", "locations")
+_NOT_PREFIXES = ("os_glance_", "owner_specified.openstack.")
+# Facts about the bytes: they aren't set, they come with them
+_OF_BYTES = ("hash_algo", "hash_value")
+
+Moved = Callable[[int], None]  # bytes that went over the wire since the last call
+
+
+class Images(Operations):
+    def project_of(self, raw: Any) -> str:
+        return str(raw.owner_id)
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        if field.name == "properties":
+            return {
+                name: each
+                for name, each in (value or {}).items()
+                if name not in _NOT_PROPERTIES and not name.startswith(_NOT_PREFIXES)
+            }
+        return value
+
+    def hidden(self, raw: Any) -> str | None:
+        if raw.status != "active":
+            return f"images: {raw.name} is {raw.status}, so it has no bytes to take along."
+        return None
+
+    def changeable(self, raw: Any, field: Field) -> bool:
+        """The bytes and their format stay as they are once they are there."""
+        formats = (*_OF_BYTES, "disk_format", "container_format")
+        return raw.status == "queued" if field.name in formats else super().changeable(raw, field)
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        # Digests of different algorithms say nothing about each other
+        algorithm = self.cloud.wanted_hash_algorithm.get(raw.name)
+        if field.name == "hash_algo" and raw.status != "queued":
+            return True
+        if field.name == "hash_value" and raw.status != "queued" and raw.hash_algo != algorithm:
+            return True
+        return super().same(raw, field, wanted, live)
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        blob = self._blob(wanted)  # before anything is made
+        with explained(f"make image {wanted.name}"):
+            made = Image.new(**_body(values)).create(self.proxy)
+        self._upload(made.id, blob, wanted)
+        return str(made.id)
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        body = _body(values)
+        if body:
+            self.proxy.update_image(raw.id, **body)
+
+    def complete(self, raw: Any, wanted: Resource) -> None:
+        """Bytes for an image that an earlier try made and didn't fill."""
+        if raw.status == "queued":
+            self._upload(raw.id, self._blob(wanted), wanted)
+
+    def incomplete(self, raw: Any) -> bool:
+        return bool(raw.status == "queued")
+
+    def _blob(self, wanted: Resource) -> Path:
+        path = self.cloud.blobs / blob_name(str(wanted.info.get("id")), wanted.name)
+        if not path.is_file():
+            # A renamed image keeps its bytes: the id in the name says whose they are
+            path = next(iter(sorted(self.cloud.blobs.glob(f"{wanted.info.get('id')}-*"))), path)
+        if not path.is_file():
+            raise NotFound(f"The bytes of image {wanted.name} aren't there: there is no file {path}.")
+        return path
+
+    def _upload(self, image_id: str, blob: Path, wanted: Resource) -> None:
+        algorithm, expected = wanted.params.get("hash_algo"), wanted.params.get("hash_value")
+        if expected and algorithm and file_digest(blob, str(algorithm)) != expected:
+            raise VerificationError(
+                f"{blob} doesn't hold the bytes of image {wanted.name}: its {algorithm} digest is another.",
+                advice="Export the image again.",
+            )
+        with explained(f"upload image {wanted.name}"), blob.open("rb") as file:
+            self.proxy.put(
+                f"/images/{image_id}/file",
+                data=_Watched(file, blob.stat().st_size, self.cloud.moved),
+                headers={"Content-Type": "application/octet-stream"},
+                raise_exc=True,
+            )
+            made = self.proxy.get_image(image_id)
+        if made.hash_algo and file_digest(blob, made.hash_algo) != made.hash_value:
+            with explained(f"remove image {wanted.name}"):
+                self.proxy.delete_image(image_id)
+            raise VerificationError(
+                f"The cloud has other bytes for image {wanted.name} than were sent; the image was removed.",
+                advice="Import once more.",
+            )
+
+    def download(self, raw: Any, directory: Path) -> None:
+        """Its bytes, checked against the digest that the cloud keeps of them. Goes on where an earlier try stopped,
+        if the store behind the image service can read from the middle."""
+        path = directory / blob_name(raw.id, raw.name)
+        algorithm = raw.hash_algo or "md5"
+        expected = raw.hash_value or raw.checksum
+        if path.is_file() and path.stat().st_size == raw.size and file_digest(path, algorithm) == expected:
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        with explained(f"download image {raw.name}"):
+            self._fetch(raw, part)
+        if expected and file_digest(part, algorithm) != expected:
+            part.unlink()
+            raise VerificationError(
+                f"The bytes of image {raw.name} that arrived have another {algorithm} digest than the cloud says.",
+                advice="Export once more.",
+            )
+        part.replace(path)
+
+    def _fetch(self, raw: Any, part: Path) -> None:
+        there = part.stat().st_size if part.exists() else 0
+        answer = None
+        if 0 < there < (raw.size or 0):
+            answer = self.proxy.get(f"/images/{raw.id}/file", headers={"Range": f"bytes={there}-"}, stream=True)
+            if answer.status_code != 206:
+                answer.close()
+                answer = None
+        if answer is None:
+            there = 0
+            answer = self.proxy.get(f"/images/{raw.id}/file", stream=True, raise_exc=True)
+        with answer, part.open("ab" if there else "wb") as file:
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+                self.cloud.moved(len(chunk))
+
+
+class _Watched:
+    """A file that tells how much of it was read, and its length, so that it isn't sent in chunks of unknown number."""
+
+    def __init__(self, file: Any, size: int, moved: Moved) -> None:
+        self._file = file
+        self._size = size
+        self._moved = moved
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, size: int = CHUNK) -> bytes:
+        data: bytes = self._file.read(min(size, CHUNK) if size and size > 0 else CHUNK)
+        self._moved(len(data))
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read():
+            yield data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+
+def blob_name(image_id: str, name: str) -> str:
+    """As OS-Migrate calls them."""
+    return f"{image_id}-{name.replace('/', '_')}"
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def _body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As the API wants it: whatever it doesn't know by name is text."""
+    body = {name: value for name, value in values.items() if name not in (*_OF_BYTES, "properties")}
+    body |= values.get("properties") or {}
+    typed = ("min_disk", "min_ram", "is_hidden", "is_protected", "tags")
+    return {name: value if name in typed or value is None else _word(value) for name, value in body.items()}
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,278 @@
+"""What is special about kinds of the network service."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from openstack import exceptions as sdk
+
+from longshore.tenancy.kind import Field
+from longshore.tenancy.operations import Operations, plain
+
+if TYPE_CHECKING:
+    from longshore.tenancy.documents import Resource
+
+INTERFACE_OWNERS = (
+    "network:router_interface",
+    "network:router_interface_distributed",
+    "network:ha_router_replicated_interface",
+)
+# Tells which address a floating IP stands for that got another one here. Never exported
+ORIGIN = "longshore:was="
+
+
+class NetworkOperations(Operations):
+    """Networks, subnets, address scopes, subnet pools, trunks: as the API has them."""
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        # By id: openstacksdk's own object would only send what it believes to be different
+        super().update(raw.id, {k: v for k, v in values.items() if k != "tags"})
+        if "tags" in values:
+            self.set_tags(raw, values["tags"])
+
+
+class Subnets(NetworkOperations):
+    def obstacle(self, values: Mapping[str, Any]) -> str | None:
+        wanted = ipaddress.ip_network(values["cidr"])
+        for other in self.cloud.all(self.kind):
+            there = ipaddress.ip_network(other.cidr)
+            if other.network_id == values["network_id"] and there.version == wanted.version and there.overlaps(wanted):
+                return f"{wanted} overlaps {there} of subnet {other.name}, which its network has already"
+        return None
+
+
+class _OfProject(NetworkOperations):
+    """Kinds of which a cloud has too many to list those of all projects, and that nobody else's resources name."""
+
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = getattr(self.proxy, self.kind.plural)(project_id=self.cloud.project_id)
+        return found
+
+
+class SecurityGroups(NetworkOperations):
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """The API adds two rules of its own; they are removed, so that the group has those of the files and no others.
+
+        `SecurityGroupRules.create` keeps them when the files have just these.
+        """
+        group = self.proxy.create_security_group(**{k: v for k, v in values.items() if k != "tags"})
+        if values.get("tags"):
+            self.set_tags(group, values["tags"])
+        self.cloud.given_rules[group.id] = [plain(rule) for rule in group.security_group_rules or []]
+        return str(group.id)
+
+    def settle(self, identity: str) -> None:
+        """Remove those of the API's own rules that nothing asked for."""
+        for rule in self.cloud.given_rules.pop(identity, []):
+            self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
+
+
+class SecurityGroupRules(_OfProject):
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        given = self.cloud.given_rules.get(values["security_group_id"], [])
+        for rule in given:
+            if _is_given(rule, values):
+                given.remove(rule)
+                return str(rule["id"])
+        return str(self.proxy.create_security_group_rule(**values).id)
+
+
+def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a rule that the API made by itself (everything out) is the one that is wanted."""
+    if (
+        values.get("direction") != "egress"
+        or values.get("ether_type") != rule["ethertype"]
+        or values.get("description")
+    ):
+        return False
+    limits = set(values) - {"security_group_id", "direction", "ether_type", "description"}
+    return all(values[name] is None for name in limits)
+
+
+class AddressGroups(NetworkOperations):
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        """Addresses are added and removed by calls of their own."""
+        wanted = {str(ipaddress.ip_network(each, strict=False)) for each in values.get("addresses", raw.addresses)}
+        there = {str(ipaddress.ip_network(each, strict=False)) for each in raw.addresses}
+        super().update(raw, {k: v for k, v in values.items() if k != "addresses"})
+        if wanted - there:
+            self.proxy.add_addresses_to_address_group(raw.id, sorted(wanted - there))
+        if there - wanted:
+            self.proxy.remove_addresses_from_address_group(raw.id, sorted(there - wanted))
+
+
+class Routers(NetworkOperations):
+    def value(self, raw: Any, field: Field) -> Any:
+        """The gateway's address is the cloud's choice and not carried; translation of addresses is on if not said."""
+        value = super().value(raw, field)
+        if field.name == "external_gateway_refinfo" and value:
+            return {"network_id": value["network_id"]} | (
+                {} if value.get("enable_snat", True) else {"enable_snat": False}
+            )
+        return value
+
+
+class RouterInterfaces(Operations):
+    """Ports, for the API; made by way of their router."""
+
+    def listing(self) -> Iterable[Any]:
+        # Those with fixed IPs: a highly available router has others, which aren't anyone's to carry
+        ports = self.proxy.ports(project_id=self.cloud.project_id)
+        return [port for port in ports if port.device_owner in INTERFACE_OWNERS]
+
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "subnets":
+            return tuple(sorted(ip["subnet_id"] for ip in raw.fixed_ips))
+        return super().value(raw, field)
+
+    def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        subnets = tuple(sorted(ip["subnet_id"] for ip in values.get("fixed_ips") or []))
+        return values.get("device_id"), values.get("network_id"), subnets
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """With the subnet's gateway address, or by way of a port of the wanted addresses.
+
+        A port that an earlier try made and didn't attach is known by its description, and taken.
+        """
+        router, fixed_ips = values["device_id"], values.get("fixed_ips") or []
+        if len(fixed_ips) == 1:
+            subnet = self.proxy.get_subnet(fixed_ips[0]["subnet_id"])
+            if fixed_ips[0].get("ip_address") in (None, subnet.gateway_ip):
+                return str(self.proxy.add_interface_to_router(router, subnet.id)["port_id"])
+        mark = f"longshore: interface of router {router}"
+        addresses = {ip.get("ip_address") for ip in fixed_ips}
+        made = self.proxy.ports(network_id=values["network_id"], project_id=self.cloud.project_id, description=mark)
+        port = next(
+            (p for p in made if not p.device_id and addresses == {ip["ip_address"] for ip in p.fixed_ips}), None
+        )
+        if port is None:
+            port = self.proxy.create_port(network_id=values["network_id"], fixed_ips=fixed_ips, description=mark)
+        self.proxy.add_interface_to_router(router, None, port.id)
+        return str(port.id)
+
+
+class Ports(_OfProject):
+    def own(self, raw: Any) -> bool:
+        """Those that nothing uses: a server's ports go with the server, a router's are its interfaces."""
+        return super().own(raw) and raw.device_owner in ("", None, "trunk:subport")
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        if field.name == "extra_dhcp_opts":
+            return [{k: v for k, v in option.items() if v is not None} for option in value or []]
+        if field.name == "fixed_ips_refs":
+            return [self._address(ip) for ip in value or []]
+        return value
+
+    def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
+        """Addresses that follow from the MAC address may not be asked for, and needn't be."""
+        subnet = self.cloud.by_id(self.cloud.kind("subnet")).get(ip["subnet_id"])
+        if subnet is not None and subnet.ipv6_address_mode in ("slaac", "dhcpv6-stateless"):
+            return {"subnet_id": ip["subnet_id"]}
+        return {"ip_address": ip["ip_address"], "subnet_id": ip["subnet_id"]}
+
+
+class FloatingIps(NetworkOperations):
+    """Another cloud gives another address: which one it stands for is kept as a tag."""
+
+    def own(self, raw: Any) -> bool:
+        return super().own(raw) and self.hidden(raw) is None
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        if field.name == "tags":
+            return [tag for tag in value if not tag.startswith(ORIGIN)]
+        if field.name == "fixed_ip_address" and raw.port_id not in self._ports():
+            return None
+        if field.name == "port_ref" and value not in self._ports():
+            return None
+        return value
+
+    def key_value(self, raw: Any, name: str) -> Any:
+        if name == "floating_ip_address":
+            was = next((tag.removeprefix(ORIGIN) for tag in raw.tags if tag.startswith(ORIGIN)), None)
+            return was or raw.floating_ip_address
+        return super().key_value(raw, name)
+
+    def _ports(self) -> set[str]:
+        return {port.id for port in self.cloud.own(self.cloud.kind("port"))}
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """With the same address where that can be asked for, else with another."""
+        address = values["floating_ip_address"]
+        body = {k: v for k, v in values.items() if k not in ("tags", "floating_ip_address")}
+        try:
+            made = self.proxy.create_ip(**body, floating_ip_address=address)
+        except (sdk.ForbiddenException, sdk.ConflictException, sdk.BadRequestException):
+            made = self.proxy.create_ip(**body)
+        marked = [f"{ORIGIN}{address}"] if made.floating_ip_address != address else []
+        if values.get("tags") or marked:
+            self.set_tags(made, [*(values.get("tags") or ()), *marked])
+        return str(made.id)
+
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = self.proxy.ips(project_id=self.cloud.project_id)
+        return found
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        body = {k: v for k, v in values.items() if k != "tags"}
+        if body:
+            self.proxy.update_ip(raw.id, **body)
+        if "tags" in values:
+            self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags if tag.startswith(ORIGIN))])
+
+    def hidden(self, raw: Any) -> str | None:
+        if raw.port_id and raw.port_id not in self._ports():
+            return f"floating_ips: {raw.floating_ip_address} belongs to a server's port and goes with the server."
+        return None
+
+
+class QosPolicies(NetworkOperations):
+    """A policy's rules are resources of their own for the API; here they are part of it."""
+
+    _RULES: ClassVar = {
+        "bandwidth_limit": ("qos_bandwidth_limit_rule", ("max_kbps", "max_burst_kbps", "direction")),
+        "dscp_marking": ("qos_dscp_marking_rule", ("dscp_mark",)),
+        "minimum_bandwidth": ("qos_minimum_bandwidth_rule", ("min_kbps", "direction")),
+        "minimum_packet_rate": ("qos_minimum_packet_rate_rule", ("min_kpps", "direction")),
+    }
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        if field.name != "rules":
+            return value
+        return [{k: v for k, v in rule.items() if k not in ("id", "qos_policy_id", "tenant_id")} for rule in value]
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        policy = self.proxy.create_qos_policy(**{k: v for k, v in values.items() if k != "rules"})
+        self._add(policy.id, values.get("rules") or [])
+        return str(policy.id)
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        super().update(raw, {k: v for k, v in values.items() if k != "rules"})
+        if "rules" in values:
+            for rule in plain(raw.rules):
+                single, _ = self._RULES[rule["type"]]
+                getattr(self.proxy, f"delete_{single}")(rule["id"], raw.id)
+            self._add(raw.id, values["rules"])
+
+    def _add(self, policy_id: str, rules: Iterable[Mapping[str, Any]]) -> None:
+        for rule in rules:
+            single, names = self._RULES[rule["type"]]
+            getattr(self.proxy, f"create_{single}")(policy_id, **{n: rule[n] for n in names if n in rule})
+
+
+class RbacPolicies(_OfProject):
+    def own(self, raw: Any) -> bool:
+        """Without those that only say in other words that a network is shared or external."""
+        return super().own(raw) and not (raw.object_type == "network" and raw.target_project_id == "*")
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        return None if field.name == "target_project_ref" and value == "*" else value
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        body = {**values, "target_project_id": values.get("target_project_id") or "*"}
+        return str(self.proxy.create_rbac_policy(**body).id)

@@ -1,0 +1,51 @@
+"""What is special about kinds of the block storage service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from longshore.tenancy.kind import Field
+from longshore.tenancy.operations import Operations
+
+if TYPE_CHECKING:
+    from longshore.tenancy.documents import Resource
+
+
+class VolumeTypes(Operations):
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = self.proxy.types(**({"is_public": None} if self.cloud.is_admin else {}))
+        return [each for each in found if each.name != "__DEFAULT__"]  # every cloud has its own
+
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "access_refs":
+            if raw.is_public:
+                return []
+            return sorted(each["project_id"] for each in self.proxy.get_type_access(raw.id))
+        value = super().value(raw, field)
+        return value or {} if field.name == "extra_specs" else value
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        made = self.proxy.create_type(**{k: v for k, v in values.items() if k not in ("extra_specs", "access")})
+        if values.get("extra_specs"):
+            self.proxy.update_type_extra_specs(made.id, **values["extra_specs"])
+        for project in values.get("access") or ():
+            self.proxy.add_type_access(made.id, project)
+        return str(made.id)
+
+    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
+        body = {k: v for k, v in values.items() if k not in ("extra_specs", "access")}
+        if body:
+            self.proxy.update_type(raw.id, **body)
+        if "extra_specs" in values:
+            gone = sorted(set(raw.extra_specs or {}) - set(values["extra_specs"]))
+            if gone:
+                self.proxy.delete_type_extra_specs(raw.id, gone)
+            if values["extra_specs"]:
+                self.proxy.update_type_extra_specs(raw.id, **values["extra_specs"])
+        if "access" in values:
+            allowed = {each["project_id"] for each in self.proxy.get_type_access(raw.id)}
+            for project in sorted(set(values["access"]) - allowed):
+                self.proxy.add_type_access(raw.id, project)
+            for project in sorted(allowed - set(values["access"])):
+                self.proxy.remove_type_access(raw.id, project)

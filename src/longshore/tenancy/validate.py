@@ -1,0 +1,131 @@
+"""What can be known about files without any cloud."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from longshore.tenancy.addresses import address_faults
+from longshore.tenancy.documents import Resource, read_directory
+from longshore.tenancy.faults import Fault
+from longshore.tenancy.kind import AUTH, Field, Kind, Scope
+from longshore.tenancy.kinds import BY_NAME
+
+
+def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
+    """All resources of a directory, and all that is wrong with them, in the order of the files.
+
+    Raises InvalidInput when there is nothing to read.
+    """
+    resources, faults = read_directory(directory)
+    sound = []
+    for resource in resources:
+        found = list(_field_faults(resource))
+        faults += found
+        if not found:
+            sound.append(resource)
+    # What is compared with others must be sound itself
+    faults += _duplicates(sound)
+    faults += _dangling(sound, {resource.kind.name for resource in resources})
+    faults += address_faults(sound)
+    return resources, sorted(faults)
+
+
+def _field_faults(resource: Resource) -> Iterator[Fault]:
+    kind, params = resource.kind, resource.params
+    for name in params:
+        if name not in kind.by_name:
+            close = get_close_matches(str(name), kind.by_name, 1)
+            meant = f"; did you mean {close[0]}?" if close else "."
+            yield Fault(resource.line(name), f"params.{name} isn't a field of a {kind.name}{meant}")
+    for field in kind.fields:
+        value = params.get(field.name)
+        if field.required and value is None:
+            yield Fault(resource.line(field.name), f"params.{field.name} of this {kind.name} is missing.")
+        elif field.required and value == "":
+            yield Fault(resource.line(field.name), f"params.{field.name} of this {kind.name} is empty.")
+        elif value is not None and (wrong := field.form(value)):
+            yield Fault(resource.line(field.name), f"params.{field.name} {wrong.rstrip('.?')}{_end(wrong)}")
+
+
+def _end(sentence: str) -> str:
+    return "?" if sentence.endswith("?") else "."
+
+
+def file_key(resource: Resource) -> tuple[Any, ...]:
+    """What tells a resource from others of its kind, in the words of the files."""
+    kind = resource.kind
+    fields = {field.attribute: field for field in kind.fields}
+    parts = []
+    for name in kind.key:
+        if name == "subnets":  # of a router interface: whatever its addresses
+            ips = resource.params.get("fixed_ips_refs") or ()
+            parts.append(tuple(sorted(str(_still(ip.get("subnet_ref"))) for ip in ips)))
+        else:
+            parts.append(_still(fields[name].order(resource.params.get(fields[name].name))))
+    return kind.name, *parts
+
+
+def _still(value: Any) -> Any:
+    """Something that can be the key of a mapping."""
+    if isinstance(value, Mapping):
+        return tuple((key, _still(value[key])) for key in sorted(value, key=str) if value[key] is not None)
+    return tuple(map(_still, value)) if isinstance(value, list | tuple) else value
+
+
+def _duplicates(resources: Iterable[Resource]) -> Iterator[Fault]:
+    first: dict[tuple[Any, ...], Resource] = {}
+    for resource in resources:
+        earlier = first.setdefault(file_key(resource), resource)
+        if earlier is not resource:
+            what = f"{resource.kind.name} {resource.name}"
+            yield Fault(resource.line("name"), f"The {what} is here a second time; the first is in {earlier.place}.")
+
+
+def references(resource: Resource) -> Iterator[tuple[Field, str, Mapping[str, Any]]]:
+    """Each reference in it, with its field and the kind (or kinds) that it may name."""
+    for field in resource.kind.fields:
+        if field.refs:
+            yield from (
+                (field, kind, ref) for kind, ref in _within(field, field.name, resource.params, resource.params)
+            )
+
+
+def _within(field: Field, key: str, holder: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    value = holder.get(key)
+    if key in field.refs:
+        kind = field.refs[key]
+        named = value if isinstance(value, list) else [value]
+        yield from ((kind if isinstance(kind, str) else kind(params), ref) for ref in named if ref is not None)
+        return
+    for part in value if isinstance(value, list) else [value]:
+        if isinstance(part, Mapping):
+            for inner in part:
+                yield from _within(field, inner, part, params)
+
+
+def _dangling(resources: list[Resource], present: set[str]) -> Iterator[Fault]:
+    """References to what the files should have and don't: of one's own project, and of a kind that the files have."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for resource in resources:
+        names[resource.kind.name].add(str(resource.params.get("name")))
+    for resource in resources:
+        for field, kinds, ref in references(resource):
+            if ref.get("project_name") != AUTH or not _known(kinds, present):
+                continue
+            kind = BY_NAME[kinds]
+            if ref["name"] in names[kind.name] or (kind.name == "security group" and ref["name"] == "default"):
+                continue
+            close = get_close_matches(ref["name"], names[kind.name], 1)
+            meant = f"; did you mean {close[0]}?" if close else "."
+            yield Fault(
+                resource.line(field.name),
+                f"params.{field.name} of {resource.kind.name} {resource.name} names the {kind.name} {ref['name']}, "
+                f"which isn't in these files{meant}",
+            )
+
+
+def _known(kinds: str, present: set[str]) -> bool:
+    kind: Kind | None = BY_NAME.get(kinds)
+    return kind is not None and kind.scope is Scope.PROJECT and kind.name in present
