@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Console
@@ -76,7 +77,7 @@ class _Lines:
             if disk.state in ("copying", "verifying") and now - self._last.get(disk.key, 0.0) >= _LINE_EVERY:
                 self._last[disk.key] = now
                 if disk.progress:
-                    self._now(disk.state, _sentence(disk))
+                    self._now(disk.state, sentence(disk))
             elif disk.state == "done" and disk.key not in self._done:
                 self._done.add(disk.key)
                 self._now("copied", f"{disk.label}: all of {size(disk.size)}, root digest {disk.root_digest}")
@@ -121,7 +122,7 @@ class _Bars:
         for disk in migration.disks:
             if disk.progress is None:
                 continue
-            done, total, pace = _figures(disk)
+            done, total, rate, left = figures(disk)
             if disk.key not in self._bars:
                 self._bars[disk.key] = self._progress.add_task(disk.label, total=total, pace="")
             self._progress.update(
@@ -129,22 +130,36 @@ class _Bars:
                 description=f"{disk.label} {disk.state}",
                 completed=total if disk.state == "done" else done,
                 total=total,
-                pace="" if disk.state == "done" else pace,
+                pace="" if disk.state == "done" else pace(rate, left),
             )
 
 
-def _figures(disk: DiskProgress) -> tuple[int, int, str]:
-    """Bytes done, bytes in all, and the pace in words, of the phase the copy is in."""
+def figures(disk: DiskProgress) -> tuple[int, int, float, float | None]:
+    """Bytes done, bytes in all, bytes per second and seconds left, of the phase the copy is in."""
     progress: dict[str, Any] = disk.progress or {}
     verifying = disk.state == "verifying"
     done = progress["verified"] if verifying else progress["done"]
     total = progress["to_verify"] if verifying else progress["total"]
-    pace = f"{size(progress['rate'])}/s"
-    if progress.get("eta") is not None:
-        pace += f", {duration(progress['eta'])} left"
-    return int(done), max(int(total), 1), pace
+    return int(done), max(int(total), 1), progress["rate"], progress.get("eta")
 
 
-def _sentence(disk: DiskProgress) -> str:
-    done, total, pace = _figures(disk)
-    return f"{disk.label}: {size(done)} of {size(total)} ({done * 100 // total} %), {pace}"
+def pace(rate: float, left: float | None) -> str:
+    return f"{size(rate)}/s" + (f", {duration(left)} left" if left is not None else "")
+
+
+def sentence(disk: DiskProgress) -> str:
+    """How far a disk is."""
+    done, total, rate, left = figures(disk)
+    return f"{disk.label}: {size(done)} of {size(total)} ({done * 100 // total} %), {pace(rate, left)}"
+
+
+def status_of(migration: Migration) -> str:
+    return "interrupted" if migration.interrupted else migration.status.value
+
+
+def downtime(migration: Migration) -> float | None:
+    """Seconds since the source was seen off, until the target was seen up or until now."""
+    if migration.source_off_at is None or (migration.status.ended and migration.target_up_at is None):
+        return None
+    until = migration.target_up_at or datetime.now(UTC).replace(tzinfo=None)
+    return round((until - migration.source_off_at).total_seconds(), 1)

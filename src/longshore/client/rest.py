@@ -12,7 +12,22 @@ from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.service import create_app
-from longshore.service.schemas import Cleanup, Event, Fingerprint, LedgerEntry, Migration, Provider, ProviderCheck
+from longshore.service.schemas import (
+    Cleanup,
+    Event,
+    Fingerprint,
+    FoundMachine,
+    LedgerEntry,
+    Migration,
+    NewPlan,
+    PlanAnswer,
+    PlanConcern,
+    PlanStart,
+    PlanSummary,
+    PlanView,
+    Provider,
+    ProviderCheck,
+)
 from longshore.store import StateDirectory, Store
 
 T = TypeVar("T")
@@ -71,6 +86,47 @@ class Client:
     def machine(self, provider: str, machine: str) -> Machine:
         return self._ask(Machine, "GET", f"/v1/providers/{_part(provider)}/machines/{_part(machine)}")
 
+    # Plans: their content is as in a plan's file, see longshore.planning.planfile
+
+    def create_plan(self, wanted: NewPlan) -> PlanAnswer:
+        return self._ask(PlanAnswer, "POST", "/v1/plans", wanted.model_dump(mode="json"))
+
+    def apply_plan(self, plan: Mapping[str, Any]) -> PlanAnswer:
+        return self._ask(PlanAnswer, "PUT", f"/v1/plans/{_part(plan['name'])}", dict(plan))
+
+    def plans(self, machine: str | None = None) -> list[PlanSummary]:
+        question = "" if machine is None else f"?machine={_part(machine)}"
+        return self._ask(list[PlanSummary], "GET", f"/v1/plans{question}")
+
+    def plan(self, name: str) -> PlanView:
+        return self._ask(PlanView, "GET", f"/v1/plans/{_part(name)}")
+
+    def remove_plan(self, name: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/plans/{_part(name)}")
+
+    def plan_machines(self, name: str) -> list[FoundMachine]:
+        return self._ask(list[FoundMachine], "GET", f"/v1/plans/{_part(name)}/machines")
+
+    def plan_migrations(self, name: str) -> list[Migration]:
+        """The latest of each machine."""
+        return self._ask(list[Migration], "GET", f"/v1/plans/{_part(name)}/migrations")
+
+    def check_plan(self, name: str, asked: PlanStart) -> list[PlanConcern]:
+        return self._ask(list[PlanConcern], "POST", f"/v1/plans/{_part(name)}/check", asked.model_dump(mode="json"))
+
+    def start_plan(self, name: str, asked: PlanStart) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/start", asked.model_dump(mode="json"))
+
+    def retry_plan(self, name: str) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/retry")
+
+    def cut_plan_over(self, name: str, wave: int | None = None) -> list[Migration]:
+        question = "" if wave is None else f"?wave={wave}"
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cutover{question}")
+
+    def cancel_plan(self, name: str) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cancel")
+
     # Migrations
 
     def create_migration(self, machine: str, source: str, target: str, request: MigrationRequest) -> Migration:
@@ -92,6 +148,9 @@ class Client:
 
     def resume(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/resume")
+
+    def cut_over(self, migration: str) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cutover")
 
     def cancel(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cancel")

@@ -6,7 +6,9 @@ whoever asked for it: a plan that allows two on a host doesn't begin a third the
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from longshore.model.machine import Machine
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, Status
 
@@ -14,6 +16,11 @@ WAITING = "waiting"  # the phase of a warm migration that has nothing to do unti
 
 _NO_PLAN = Limits()
 _ANYWHERE = ("anywhere", "")
+
+
+def places_of(machine: Machine) -> dict[str, Any]:
+    """What has to be remembered of a machine to decide its turn."""
+    return {"host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
 
 
 def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> list[str]:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.service.migrations import router as migrations
+from longshore.service.plans import router as plans
 from longshore.service.providers import router as providers
 from longshore.store import Store
 
@@ -25,6 +26,7 @@ def create_app(store: Store) -> FastAPI:
     app = FastAPI(title="Longshore", version="1", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.store = store
     app.include_router(providers, prefix="/v1")
+    app.include_router(plans, prefix="/v1")
     app.include_router(migrations, prefix="/v1")
 
     @app.get("/")

@@ -1,6 +1,7 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter
 from longshore.errors import Conflict
 from longshore.flows import engine
 from longshore.flows.facts import gather
+from longshore.flows.queue import places_of
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest
 from longshore.planning import blocked, land
@@ -17,7 +19,7 @@ from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry,
 from longshore.store import MigrationRecord, Store
 
 router = APIRouter()
-_REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
+REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 
 @router.post("/migrations", status_code=202)
@@ -36,7 +38,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds) -> Migration:
         machine_ref=machine.ref,
         source_id=source_id,
         target_id=target_id,
-        request=_REQUEST.dump_python(body.request, mode="json"),
+        request=REQUEST.dump_python(body.request, mode="json"),
+        places=places_of(machine),
     )
     store.migrations.set_disks(record.id, machine.disks)
     engine.ensure_running(store.state)
@@ -46,7 +49,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds) -> Migration:
 @router.get("/migrations")
 def migrations(store: TheStore) -> list[Migration]:
     """All of them, oldest first."""
-    return [_migration(store, record) for record in store.migrations.all()]
+    return shown(store, store.migrations.all())
 
 
 @router.get("/migrations/{migration}")
@@ -84,6 +87,14 @@ def resume(migration: str, store: TheStore) -> Migration:
     return _migration(store, record)
 
 
+@router.post("/migrations/{migration}/cutover", status_code=202)
+def cutover(migration: str, store: TheStore) -> Migration:
+    """Stop the machine of a warm migration and end it; when a sync is under way, right after it."""
+    record = store.migrations.request_cutover(migration)
+    engine.ensure_running(store.state)
+    return _migration(store, record)
+
+
 @router.post("/migrations/{migration}/cancel", status_code=202)
 def cancel(migration: str, store: TheStore) -> Migration:
     """Stop and take back everything made so far; the engine does it."""
@@ -109,27 +120,41 @@ def remove(migration: str, store: TheStore) -> None:
     shutil.rmtree(store.state.migration(record.id), ignore_errors=True)
 
 
-def _migration(store: Store, record: MigrationRecord) -> Migration:
+def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
+    """As they go over the wire."""
     providers = {p.id: p.name for p in store.providers.all()}
-    return Migration(
-        id=record.id,
-        machine_name=record.machine_name,
-        machine_ref=record.machine_ref,
-        source=providers[record.source_id],
-        target=providers[record.target_id],
-        request=_REQUEST.validate_python(record.request),
-        status=record.status,
-        interrupted=not record.status.ended and not engine.is_running(store.state),
-        phase=record.phase,
-        error=record.error,
-        error_code=record.error_code,
-        cancel_requested=record.cancel_requested,
-        created_at=record.created_at,
-        started_at=record.started_at,
-        finished_at=record.finished_at,
-        source_off_at=record.source_off_at,
-        target_up_at=record.target_up_at,
-        server_id=record.server_id,
-        result=record.result,
-        disks=[DiskProgress(**asdict(disk)) for disk in record.disks],
-    )
+    plans = {p.id: p.name for p in store.plans.all()} if any(r.plan_id for r in records) else {}
+    running = engine.is_running(store.state)
+    return [
+        Migration(
+            id=record.id,
+            machine_name=record.machine_name,
+            machine_ref=record.machine_ref,
+            source=providers[record.source_id],
+            target=providers[record.target_id],
+            plan=plans.get(record.plan_id or ""),
+            wave=record.wave if record.plan_id else None,
+            request=REQUEST.validate_python(record.request),
+            status=record.status,
+            interrupted=not record.status.ended and not running,
+            phase=record.phase,
+            error=record.error,
+            error_code=record.error_code,
+            cancel_requested=record.cancel_requested,
+            cutover_requested=record.cutover_requested,
+            created_at=record.created_at,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            source_off_at=record.source_off_at,
+            target_up_at=record.target_up_at,
+            server_id=record.server_id,
+            syncs=list(record.syncs),
+            result=record.result,
+            disks=[DiskProgress(**asdict(disk)) for disk in record.disks],
+        )
+        for record in records
+    ]
+
+
+def _migration(store: Store, record: MigrationRecord) -> Migration:
+    return shown(store, [record])[0]

@@ -5,7 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from longshore.model.request import MigrationRequest
+from longshore.model.concern import Severity
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning.planfile import NAME
 from longshore.store import Status
 
 
@@ -71,6 +74,8 @@ class Migration(_Strict):
     machine_ref: str
     source: str
     target: str
+    plan: str | None  # that it was started from
+    wave: int | None
     request: MigrationRequest
     status: Status
     interrupted: bool  # it isn't finished, and no engine is running it
@@ -78,14 +83,91 @@ class Migration(_Strict):
     error: str | None
     error_code: str | None
     cancel_requested: bool
+    cutover_requested: bool
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     source_off_at: datetime | None
     target_up_at: datetime | None
     server_id: str | None
+    syncs: list[dict[str, Any]]  # what each copy of the running machine came to, oldest first
     result: dict[str, Any] | None
     disks: list[DiskProgress]
+
+
+class NewPlan(_Strict):
+    """What a plan is to be proposed for; machines by name, path or reference, or by where and how they are called."""
+
+    name: str = Field(pattern=NAME)
+    source: str
+    target: str
+    description: str = ""
+    machines: list[str] = []
+    folder: str | None = None
+    cluster: str | None = None
+    tag: str | None = None
+    match: str | None = None  # pattern of names
+    networks: dict[str, str] = {}  # what is to be mapped so, whatever would be proposed
+    storage: dict[str, str] = {}
+    defaults: dict[str, Any] = {}
+
+
+class PlanConcern(_Strict):
+    machine: str  # as the plan calls it; empty: several, or the plan as a whole
+    code: str
+    severity: Severity
+    subject: str
+    text: str
+    advice: str
+    acceptable: bool
+
+
+class PlanAnswer(_Strict):
+    plan: dict[str, Any]  # as its file has it
+    changed: bool = True
+    open: list[PlanConcern] = []  # what the user has to decide, or might want to
+
+
+class PlanSummary(_Strict):
+    name: str
+    description: str
+    source: str
+    target: str
+    machines: int
+    waves: int
+    states: dict[str, int]  # how many machines are planned, queued, running, done, …
+    changed_at: datetime
+
+
+class PlannedState(_Strict):
+    machine: str
+    ref: str | None
+    wave: int
+    status: str  # planned, or that of its latest migration
+    type: str | None
+    phase: str | None
+    migration: str | None
+    error: str | None
+
+
+class PlanView(_Strict):
+    plan: dict[str, Any]
+    created_at: datetime
+    changed_at: datetime
+    machines: list[PlannedState]
+
+
+class FoundMachine(_Strict):
+    entry: str  # as the plan calls it
+    wave: int
+    machine: Machine | None
+    error: str | None
+
+
+class PlanStart(_Strict):
+    type: MigrationType | None = None  # None: as the plan says
+    accept: list[str] = []  # codes of blockers, besides those that the plan accepts
+    wave: int | None = None  # None: all
 
 
 class Event(_Strict):

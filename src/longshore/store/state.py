@@ -44,6 +44,10 @@ class StateDirectory:
     def key_file(self) -> Path:
         return self.root / "secrets.key"
 
+    def limits(self, plan_id: str) -> Path:
+        """What the copies of a plan share."""
+        return self.root / "limits" / f"{plan_id}.json"
+
     def migration(self, migration_id: str) -> Path:
         """Manifests, checkpoints and reports of one migration."""
         return self.root / "migrations" / migration_id

@@ -1,0 +1,165 @@
+"""longshore plan …: plans checked, started, watched, cut over, cancelled."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.command import Command, Lister
+from longshore.cli.plan_watch import watch_plan
+from longshore.cli.plans import COLUMNS, rows, together, with_plan
+from longshore.errors import LongshoreError
+from longshore.model.request import MigrationType
+from longshore.store import Status
+
+if TYPE_CHECKING:
+    from longshore.service.schemas import Migration, PlanStart
+
+
+class CheckPlan(Lister):
+    """List everything that stands against a plan, or might. Exit code 1 when something prevents its start."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_start(with_plan(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        concerns = self.client.check_plan(args.plan, _asked(args))
+        self._blockers = sum(c.severity.value == "blocker" for c in concerns)
+        if not concerns:
+            print(f"Nothing stands against plan {args.plan}.", file=sys.stderr)
+        readable = self.formatter.__class__.__name__ == "TableFormatter"
+        return COLUMNS, together(rows(concerns)) if readable else rows(concerns)
+
+    def run(self, parsed_args: Namespace) -> int:
+        """The table is printed first: what is in it is why the exit code is 1."""
+        super().run(parsed_args)
+        if self._blockers:
+            print(f"longshore: {_count(self._blockers, 'blocker')} in plan {parsed_args.plan}.", file=sys.stderr)
+        return 1 if self._blockers else 0
+
+
+class StartPlan(Lister):
+    """Start the machines of a plan that aren't moved or on their way yet, wave by wave."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_wait(_with_start(with_plan(super().get_parser(prog_name))))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, args, self.client.start_plan(args.plan, _asked(args)))
+
+
+class RetryPlan(Lister):
+    """Start again those machines of a plan that have failed, and no others."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_wait(with_plan(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, args, self.client.retry_plan(args.plan))
+
+
+class CutPlanOver(Lister):
+    """Let the warm migrations of a plan stop their machines now, copy the last changes and boot on the target."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
+        return _with_wait(parser)
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, args, self.client.cut_plan_over(args.plan, args.wave))
+
+
+class CancelPlan(Lister):
+    """Stop everything of a plan that waits or is under way, and take back what it made. What is done stays."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_wait(with_plan(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, args, self.client.cancel_plan(args.plan), cancelling=True)
+
+
+class WatchPlan(Command):
+    """Watch all machines of a plan until none is under way."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        migrations = self.client.plan_migrations(args.plan)
+        if not migrations:
+            raise LongshoreError(
+                f"Nothing of plan {args.plan} was started yet.", advice=f"Start it: longshore plan start {args.plan}."
+            )
+        _judge(args.plan, watch_plan(self.client, args.plan, plain=args.plain))
+
+
+def _with_start(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("--type", choices=[t.value for t in MigrationType], help="whatever the plan says")
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="CODE", help="a blocker to take upon yourself; may be repeated"
+    )
+    parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
+    return parser
+
+
+def _with_wait(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("--wait", action="store_true", help="watch until they have ended; the exit code tells how")
+    parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
+    return parser
+
+
+def _asked(args: Namespace) -> PlanStart:
+    from longshore.service.schemas import PlanStart
+
+    return PlanStart(type=args.type, accept=args.accept, wave=args.wave)
+
+
+def _follow(
+    command: Lister, args: Namespace, migrations: list[Migration], *, cancelling: bool = False
+) -> tuple[Any, Any]:
+    """Watch them when asked to. Raises when one of them didn't end as the command meant it to."""
+    if args.wait:
+        wanted = {m.id for m in migrations}
+        try:
+            ended = watch_plan(command.client, args.plan, plain=args.plain, only=wanted)
+        except KeyboardInterrupt:
+            print(f"\nPlan {args.plan} goes on in the background.", file=sys.stderr)
+            print(f"Come back with: longshore plan watch {args.plan}", file=sys.stderr)
+            raise
+        migrations = [m for m in ended if m.id in wanted]
+        _judge(args.plan, migrations, cancelling=cancelling)
+    else:
+        print(f"{_count(len(migrations), 'migration')} of plan {args.plan} in the background.", file=sys.stderr)
+        print(f"Watch: longshore plan watch {args.plan}", file=sys.stderr)
+    return ("Machine", "Wave", "Type", "Status", "Phase", "Migration"), [
+        (m.machine_name, m.wave, m.request.type.value, m.status.value, m.phase, m.id) for m in migrations
+    ]
+
+
+def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) -> None:
+    """Raises when not all have ended well."""
+    broken = [m for m in migrations if m.interrupted]
+    if broken:
+        raise LongshoreError(
+            f"Plan {plan} was broken off with {_count(len(broken), 'machine')} under way: their process has ended.",
+            advice=f"Go on with: longshore migration resume {broken[0].id}, which takes up all of them.",
+            code="interrupted",
+        )
+    good = (Status.DONE, Status.CANCELLED) if cancelling else (Status.DONE,)
+    bad = [m for m in migrations if m.status.ended and m.status not in good]
+    if bad:
+        named = ", ".join(f"{m.machine_name} ({m.status.value})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
+        raise LongshoreError(
+            f"{len(bad)} of {_count(len(migrations), 'machine')} of plan {plan} didn't arrive: {named}.",
+            advice=f"See why: longshore plan report {plan}. Start the failed ones again: longshore plan retry {plan}.",
+            code="plan-incomplete",
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,175 @@
+"""Watching a whole plan: a live table for a person, lines for a log. Everything goes to standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from longshore.cli.progress import downtime, figures, sentence, status_of
+from longshore.cli.words import duration, size
+from longshore.store import Status
+
+if TYPE_CHECKING:
+    from longshore.client import Client
+    from longshore.service.schemas import DiskProgress, Migration
+
+_POLL = 1.0  # seconds
+_LINE_EVERY = 10.0  # seconds between plain lines about the same disk
+_ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
+_FRAME = 6  # lines of the terminal that are not for machines
+_COLOURS = {Status.DONE: "green", Status.FAILED: "red", Status.CANCELLED: "yellow", Status.ROLLING_BACK: "yellow"}
+
+
+def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] | None = None) -> list[Migration]:
+    """Until all of its migrations (or `only` these) have ended, or their engine has died: they as they then are.
+
+    Ctrl-C leaves the watching, not the migrations.
+    """
+    missing_since: float | None = None
+    view: _View = _Lines() if plain or not sys.stderr.isatty() else _Board(plan)
+    with view:
+        while True:
+            migrations = [m for m in client.plan_migrations(plan) if only is None or m.id in only]
+            view.show(migrations)
+            if all(m.status.ended for m in migrations):
+                return migrations
+            if not any(m.interrupted for m in migrations):
+                missing_since = None
+            elif missing_since is None:
+                missing_since = time.monotonic()
+            elif time.monotonic() - missing_since > _ENGINE_START:
+                return migrations
+            time.sleep(_POLL)
+
+
+def totals(migrations: list[Migration]) -> str:
+    """3 done, 2 running, 5 queued; 120.0 MiB/s."""
+    states = Counter(status_of(m) for m in migrations)
+    counted = ", ".join(f"{count} {status}" for status, count in states.items())
+    rate = sum(d.progress["rate"] for m in migrations for d in m.disks if d.state == "copying" and d.progress)
+    return f"{counted}; {size(rate)}/s" if rate else counted
+
+
+class _View(AbstractContextManager["_View"], Protocol):
+    def show(self, migrations: list[Migration]) -> None: ...
+
+
+class _Lines:
+    """One line for each change of a machine's phase, and every few seconds one for each disk on its way."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, tuple[str, str]] = {}
+        self._last: dict[tuple[str, str], float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, migrations: list[Migration]) -> None:
+        now = time.monotonic()
+        for m in migrations:
+            phase = (status_of(m), m.phase)
+            if self._phases.get(m.id) != phase:
+                self._phases[m.id] = phase
+                self._print(m, _told(m))
+            for disk in m.disks:
+                due = now - self._last.get((m.id, disk.key), 0.0) >= _LINE_EVERY
+                if due and _moves(m, disk):
+                    self._last[m.id, disk.key] = now
+                    self._print(m, f"{disk.state}, {sentence(disk)}")
+
+    def _print(self, m: Migration, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {m.machine_name:<20} {text}", file=sys.stderr, flush=True)
+
+
+def _moves(m: Migration, disk: DiskProgress) -> bool:
+    return not m.status.ended and disk.state in ("copying", "verifying") and disk.progress is not None
+
+
+def _told(m: Migration) -> str:
+    if m.status.ended:
+        off = downtime(m)
+        told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
+        return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
+    if m.status is Status.QUEUED:
+        return f"queued, wave {m.wave}"
+    return m.phase if not m.interrupted else f"interrupted in {m.phase}"
+
+
+class _Board:
+    """A table that is drawn over and over: machines under way with their disks, then those that wait or have ended."""
+
+    def __init__(self, plan: str) -> None:
+        self._plan = plan
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, migrations: list[Migration]) -> None:
+        self._live.update(self._drawn(migrations), refresh=True)
+
+    def _drawn(self, migrations: list[Migration]) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in ("Machine", "Wave", "Phase", "Progress", "Rate", "Left", "Changed", "Downtime"):
+            table.add_column(column, justify="left" if column in ("Machine", "Phase") else "right", no_wrap=True)
+        rows = [row for m in sorted(migrations, key=_order) for row in _rows(m)]
+        room = max(self._console.height - _FRAME, 5)
+        for row in rows[:room]:
+            table.add_row(*row)
+        more = Text(f"… and {len(rows) - room} more lines", style="dim") if len(rows) > room else Text("")
+        return Group(Text(f"Plan {self._plan}: {totals(migrations)}", style="bold"), table, more)
+
+
+def _order(m: Migration) -> tuple[int, int]:
+    """What moves first, then what waits by wave, then what failed, then the rest."""
+    if m.status in (Status.RUNNING, Status.ROLLING_BACK):
+        return 0, m.wave or 0
+    if m.status is Status.QUEUED:
+        return 1, m.wave or 0
+    return (2 if m.status is Status.FAILED else 3), m.wave or 0
+
+
+def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
+    off = downtime(m)
+    phase = status_of(m) if m.status.ended or m.interrupted else m.phase
+    changed = m.syncs[-1]["bytes_changed"] if m.syncs else None
+    yield (
+        Text(m.machine_name),
+        str(m.wave),
+        Text(phase, style=_COLOURS.get(m.status, "")),
+        "",
+        "",
+        "",
+        size(changed) if changed is not None else "",
+        duration(off) if off is not None else "",
+    )
+    for disk in m.disks:
+        if _moves(m, disk):
+            done, total, rate, left = figures(disk)
+            yield (
+                Text(f"  {disk.label}", style="dim"),
+                "",
+                Text(disk.state, style="dim"),
+                f"{size(done)} of {size(total)} {done * 100 // total:3d} %",
+                f"{size(rate)}/s",
+                duration(left) if left is not None else "",
+                "",
+                "",
+            )

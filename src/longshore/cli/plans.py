@@ -1,0 +1,332 @@
+"""longshore plan …: plans made, looked at, edited, kept in files."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from longshore.cli.arguments import mapping
+from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.words import moment, size
+from longshore.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from longshore.service.schemas import PlanConcern, PlanView
+
+COLUMNS = ("Machine", "Code", "Severity", "Subject", "What", "Do")
+
+
+class CreatePlan(Lister):
+    """Propose a plan for machines: mappings by name, VLAN and addresses, the smallest flavors that fit.
+
+    Answers what it could not decide. Look at the plan with `plan export`, edit it, `plan apply` it.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("machine", nargs="*", help="name, inventory path or reference of a machine")
+        parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
+        parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
+        parser.add_argument("--folder", metavar="PATH", help="all machines in this folder and below")
+        parser.add_argument("--cluster", metavar="NAME", help="all machines in this cluster")
+        parser.add_argument("--tag", metavar="TAG", help="all machines with this tag")
+        parser.add_argument(
+            "--name", dest="match", metavar="PATTERN", help="all machines called like this: web-*; filters narrow down"
+        )
+        parser.add_argument("--description", default="", metavar="TEXT")
+        _with_settings(parser)
+        # Machines may come after options: argparse by itself takes all positional words from one place
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.service.schemas import NewPlan
+
+        wanted = {name: getattr(args, name) for name in ("source", "target", "description", "folder", "cluster", "tag")}
+        answer = self.client.create_plan(
+            NewPlan.model_construct(
+                **wanted,
+                name=args.plan,
+                match=args.match,
+                machines=args.machine,
+                networks=dict(args.network),
+                storage=dict(args.storage),
+                defaults=dict(args.option),
+            )
+        )
+        count = len(answer.plan["machines"])
+        print(f"Plan {args.plan} is made, with {count} machine{'' if count == 1 else 's'}.", file=sys.stderr)
+        print(f"Look at it: longshore plan export {args.plan}", file=sys.stderr)
+        if answer.open:
+            print("For you to decide or to know:", file=sys.stderr)
+        return COLUMNS, rows(answer.open)
+
+
+class ListPlans(Lister):
+    """List the plans."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        return _summaries(self, None)
+
+
+class FindPlan(Lister):
+    """List the plans that a machine is in."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--machine", required=True, metavar="MACHINE", help="its name, inventory path or reference")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _summaries(self, args.machine)
+
+
+class ShowPlan(ShowOne):
+    """Show a plan: what it says, and how far each machine is."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_plan(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self, self.client.plan(args.plan))
+
+
+class DeletePlan(Command):
+    """Forget a plan. The records of its migrations stay, and what was moved."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_plan(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.remove_plan(args.plan)
+
+
+class DiscoverMachines(Lister):
+    """List the machines of a plan as the source has them now."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_plan(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        readable = self.formatter.__class__.__name__ == "TableFormatter"
+        found: list[tuple[Any, ...]] = []
+        for one in self.client.plan_machines(args.plan):
+            m = one.machine
+            if m is None:
+                found.append((one.entry, None, one.wave, None, None, None, None, None, one.error))
+                continue
+            total = sum(d.size for d in m.disks)
+            networks = ", ".join(dict.fromkeys(n.network for n in m.nics))
+            shown = size(total) if readable else total
+            found.append((one.entry, m.ref, one.wave, m.power.value, m.cpus, m.memory_mib, shown, networks, None))
+        return ("Machine", "Ref", "Wave", "Power", "CPUs", "Memory MiB", "Size", "Networks", "Error"), found
+
+
+class ModifyPlan(ShowOne):
+    """Change some of a plan. For more, export it, edit it and apply it."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("--description", metavar="TEXT")
+        parser.add_argument("--add", action="append", default=[], metavar="MACHINE", help="name, path or reference")
+        parser.add_argument("--remove", action="append", default=[], metavar="MACHINE", help="as the plan calls it")
+        parser.add_argument(
+            "--wave",
+            action="append",
+            default=[],
+            type=mapping,
+            metavar="MACHINE=NUMBER",
+            help="put a machine into another wave",
+        )
+        _with_settings(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        plan = self.client.plan(args.plan).plan
+        if args.description is not None:
+            plan["description"] = args.description
+        machines = [m for m in plan["machines"] if not {m["machine"], m.get("ref")} & set(args.remove)]
+        _refuse_unknown(args.plan, args.remove, plan["machines"])
+        plan["machines"] = [*machines, *({"machine": name} for name in args.add)]
+        _refuse_unknown(args.plan, [name for name, _ in args.wave], plan["machines"])
+        for name, number in args.wave:
+            for entry in plan["machines"]:
+                if name in (entry["machine"], entry.get("ref")):
+                    entry["wave"] = _number(number)
+        for kind, said in (("networks", args.network), ("storage", args.storage)):
+            if said:
+                plan.setdefault("mappings", {}).setdefault(kind, {}).update(dict(said))
+        if args.option:
+            plan.setdefault("defaults", {}).update(dict(args.option))
+        self.client.apply_plan(plan)
+        return _fields(self, self.client.plan(args.plan))
+
+
+class ExportPlan(Command):
+    """Write a plan as YAML, to a file or to standard output."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("file", nargs="?", help="default: standard output")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.planning import planfile
+
+        text = planfile.write(planfile.from_plain(self.client.plan(args.plan).plan))
+        if args.file is None or args.file == "-":
+            sys.stdout.write(text)
+            return
+        try:
+            Path(args.file).write_text(text)
+        except OSError as error:
+            raise InvalidInput(f"{args.file} can't be written: {error.strerror}.") from None
+
+
+class ApplyPlan(Command):
+    """Keep the plan that a file holds, as a new one or in the place of the one of its name."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("file", help="YAML; - is standard input")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.planning import planfile
+
+        plan = planfile.read(_text(args.file), "standard input" if args.file == "-" else args.file)
+        answer = self.client.apply_plan(planfile.plain(plan))
+        print(f"Plan {plan.name} is {'applied' if answer.changed else 'as it was'}.", file=sys.stderr)
+
+
+# Shared with the commands that run plans
+
+
+def with_plan(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("plan", help="the plan's name")
+    return parser
+
+
+def rows(concerns: list[PlanConcern]) -> list[tuple[Any, ...]]:
+    """Blockers first; the order is otherwise that of the plan."""
+    order = {"blocker": 0, "warning": 1, "information": 2}
+    ordered = sorted(concerns, key=lambda c: order[c.severity.value])
+    return [(c.machine, c.code, c.severity.value, c.subject, c.text, c.advice) for c in ordered]
+
+
+def together(concerns: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """What is the same for many machines in one row: a thousand of them say it once."""
+    machines: dict[tuple[Any, ...], list[str]] = {}
+    for machine, *rest in concerns:
+        machines.setdefault(tuple(rest), []).append(machine)
+    return [(_some(names), *rest) for rest, names in machines.items()]
+
+
+# Parts
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} others"
+
+
+def _with_settings(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--network",
+        action="append",
+        default=[],
+        type=mapping,
+        metavar="SOURCE=TARGET",
+        help="source network and target network (name or id)",
+    )
+    parser.add_argument(
+        "--storage",
+        action="append",
+        default=[],
+        type=mapping,
+        metavar="DATASTORE=TYPE",
+        help="datastore and volume type",
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="what is asked for all machines, as under defaults in the plan's file: type=warm, boot_timeout=300",
+    )
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, value = mapping(text)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ArgumentTypeError(f'"{value}" isn\'t YAML') from None
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidInput(f'A wave is a number, not "{text}".') from None
+
+
+def _refuse_unknown(plan: str, names: list[str], machines: list[dict[str, Any]]) -> None:
+    known = {name for entry in machines for name in (entry["machine"], entry.get("ref"))}
+    for name in names:
+        if name not in known:
+            raise InvalidInput(f"Plan {plan} has no machine {name}.", advice=f"See: longshore plan show {plan}.")
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        raise InvalidInput(f"{file} can't be read: {reason}.") from None
+
+
+def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
+    found = [
+        (
+            p.name,
+            p.source,
+            p.target,
+            p.machines,
+            p.waves,
+            ", ".join(f"{count} {status}" for status, count in p.states.items()),
+            moment(p.changed_at),
+            p.description,
+        )
+        for p in command.client.plans(machine)
+    ]
+    return ("Name", "From", "To", "Machines", "Waves", "State", "Changed", "Description"), found
+
+
+def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
+    plan = view.plan
+    fields: dict[str, Any] = {
+        "name": plan["name"],
+        "description": plan.get("description", ""),
+        "from": plan["source"],
+        "to": plan["target"],
+        "mappings": plan.get("mappings", {}),
+        "defaults": plan.get("defaults", {}),
+        "limits": plan.get("limits", {}),
+        "changed_at": moment(view.changed_at),
+        "machines": [state.model_dump() for state in view.machines],
+    }
+    if command.formatter.__class__.__name__ == "TableFormatter":
+        for name in ("mappings", "defaults", "limits"):
+            fields[name] = yaml.safe_dump(fields[name], sort_keys=False).strip() if fields[name] else ""
+        fields["machines"] = "\n".join(
+            f"wave {s.wave}: {s.machine}{f' ({s.ref})' if s.ref else ''}: {s.status}"
+            + (f", {s.type} {s.migration[:8]}" if s.migration else "")
+            for s in view.machines
+        )
+        fields = {name: value for name, value in fields.items() if value}
+    return tuple(fields), tuple(fields.values())

@@ -1,0 +1,127 @@
+"""The machines of a plan as they are now, what is asked for each of them, and what stands against it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longshore.errors import LongshoreError
+from longshore.flows.facts import gather_for_plan
+from longshore.model.concern import Concern, Severity
+from longshore.model.machine import Machine
+from longshore.model.plan import Plan, PlannedMachine
+from longshore.model.request import MigrationRequest
+from longshore.planning import check
+from longshore.planning.planfile import request_of
+from longshore.planning.selection import Selection
+from longshore.providers.contract import Source, Target
+
+FEW = 5  # machines that are looked up one by one; more of them cost less in one sweep over all
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    entry: PlannedMachine
+    machine: Machine
+    request: MigrationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    prospects: list[Prospect]  # those of which enough is known
+    concerns: list[Concern]
+
+    @property
+    def blockers(self) -> list[Concern]:
+        return [c for c in self.concerns if c.severity is Severity.BLOCKER]
+
+
+def look_up(source: Source, wanted: Sequence[str]) -> list[Machine | LongshoreError]:
+    """Each machine by its name, path or reference, or why it isn't found."""
+    known: dict[str, Machine] = {}
+    if len(wanted) > FEW:
+        machines = list(source.machines())
+        named = Counter(m.name for m in machines)
+        known = {m.name: m for m in machines if named[m.name] == 1} | {m.ref: m for m in machines}
+    return [known.get(name) or _ask(source, name) for name in wanted]
+
+
+def select(source: Source, selection: Selection) -> list[Machine]:
+    """All machines of a selection, by folder and name. Templates are left out: they are nobody's machine."""
+    found = [m for m in source.machines() if selection.has(m) and not m.template]
+    return sorted(found, key=lambda m: (m.folder, m.name))
+
+
+def examine(
+    source: Source, target: Target, plan: Plan, entries: Sequence[PlannedMachine], last: Mapping[str, Any]
+) -> Examined:
+    """Everything that stands against these machines of a plan. `last` are options that win over the plan's own."""
+    concerns: list[Concern] = []
+    prospects: list[Prospect] = []
+    for entry, found in zip(entries, look_up(source, [e.wanted for e in entries]), strict=True):
+        if isinstance(found, LongshoreError):
+            concerns.append(_block("machine-not-found", entry.machine, found.message, found.advice))
+            continue
+        try:
+            request = request_of(_with(plan.options_for(entry, found), last))
+        except LongshoreError as error:
+            concerns.append(_block("option-refused", entry.machine, error.message, "Correct it in the plan.", found))
+            continue
+        prospects.append(Prospect(entry, found, request))
+        concerns.extend(_identity(entry, found))
+        concerns.extend(_hooks(found, request))
+    concerns.extend(_twice(prospects))
+    pairs = [(p.machine, p.request) for p in prospects]
+    concerns.extend(check(pairs, gather_for_plan(target, pairs)))
+    return Examined(prospects, concerns)
+
+
+def _ask(source: Source, name: str) -> Machine | LongshoreError:
+    try:
+        return source.machine(name)
+    except LongshoreError as error:
+        if error.code not in ("not-found", "conflict"):
+            raise  # the source itself is the trouble, not this machine
+        return error
+
+
+def _with(options: dict[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
+    accepted = [*options.get("accept", ()), *last.get("accept", ())]
+    return {**options, **last, "accept": list(dict.fromkeys(accepted))}
+
+
+def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
+    """A reference that names another machine than the plan's words do moves the wrong machine."""
+    called = entry.machine.rpartition("/")[2]
+    if machine.name == called or entry.machine == machine.ref:
+        return []
+    text = f"{machine.ref} is called {machine.name}, the plan calls it {called}."
+    advice = (
+        "Correct the name in the plan if it was renamed, or leave out the reference if the plan is for other clouds."
+    )
+    return [_block("machine-renamed", entry.machine, text, advice, machine)]
+
+
+def _hooks(machine: Machine, request: MigrationRequest) -> list[Concern]:
+    advice = "Give its path from the root on the machine that Longshore runs on."
+    return [
+        _block("hook-missing", path, f"The playbook {path} can't be read.", advice, machine)
+        for path in (request.before, request.after)
+        if path is not None and not (Path(path).is_absolute() and Path(path).is_file())
+    ]
+
+
+def _twice(prospects: list[Prospect]) -> list[Concern]:
+    seen: dict[str, str] = {}
+    concerns = []
+    for prospect in prospects:
+        first = seen.setdefault(prospect.machine.ref, prospect.entry.machine)
+        if first != prospect.entry.machine:
+            text = f"{first} and {prospect.entry.machine} are the same machine ({prospect.machine.ref})."
+            concerns.append(_block("machine-twice", prospect.entry.machine, text, "Leave one out.", prospect.machine))
+    return concerns
+
+
+def _block(code: str, subject: str, text: str, advice: str, machine: Machine | None = None) -> Concern:
+    return Concern(code, Severity.BLOCKER, subject, text, advice, machine=machine.ref if machine else "")

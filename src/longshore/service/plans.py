@@ -1,0 +1,347 @@
+"""Plans: made, kept, checked, started, watched over."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.flows import engine
+from longshore.flows.limits import keep_limits
+from longshore.flows.prospects import Examined, Prospect, examine, look_up, select
+from longshore.flows.queue import places_of
+from longshore.model.concern import Concern, Severity
+from longshore.model.machine import Machine
+from longshore.model.plan import Mappings, Plan, PlannedMachine
+from longshore.model.request import MigrationType
+from longshore.planning import planfile
+from longshore.planning.proposal import Offer, propose
+from longshore.planning.selection import Selection
+from longshore.service.migrations import REQUEST, shown
+from longshore.service.parts import TheClouds, TheStore
+from longshore.service.schemas import (
+    FoundMachine,
+    Migration,
+    NewPlan,
+    PlanAnswer,
+    PlanConcern,
+    PlannedState,
+    PlanStart,
+    PlanSummary,
+    PlanView,
+)
+from longshore.store import MigrationRecord, NewMigration, PlanRecord, Status, Store
+
+router = APIRouter()
+
+
+@router.post("/plans", status_code=201)
+def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
+    """Propose a plan for machines of the source, and keep it. What could not be decided is said."""
+    if any(p.name == body.name for p in store.plans.all()):
+        raise Conflict(f"A plan named {body.name} is there already.", advice="Choose another name or delete it.")
+    selection = Selection(body.folder, body.cluster, body.tag, body.match)
+    with clouds.source(body.source) as source:
+        machines = [*_found(look_up(source, body.machines)), *(select(source, selection) if selection else [])]
+    machines = list({m.ref: m for m in machines}.values())
+    if not machines:
+        raise InvalidInput(
+            f"No machine of {body.source} is in {selection}." if selection else "No machine was named.",
+            advice="Name machines, or a --folder, --cluster, --tag or --name that has some.",
+        )
+    with clouds.target(body.target) as target:
+        offer = Offer(target.networks(), target.volume_types(), target.flavors())
+    given = Mappings(networks=body.networks, storage=body.storage)
+    proposal = propose(body.name, body.source, body.target, machines, offer, given)
+    options = planfile.from_plain(
+        {"name": body.name, "source": body.source, "target": body.target, "defaults": body.defaults}
+    ).defaults
+    plan = replace(proposal.plan, description=body.description, defaults=options)
+    record = store.plans.add(plan.name, planfile.plain(plan))
+    return PlanAnswer(plan=record.content, open=[_concern(c) for c in proposal.open])
+
+
+@router.get("/plans")
+def plans(store: TheStore, machine: str | None = None) -> list[PlanSummary]:
+    """All of them, by name; or those that have a machine of this name, path or reference."""
+    answer = []
+    for record in store.plans.all():
+        opened = _open(store, record)
+        plan = opened.plan
+        if machine is not None and not _names(opened, machine):
+            continue
+        states = [state.status for state in _states(opened)]
+        answer.append(
+            PlanSummary(
+                name=plan.name,
+                description=plan.description,
+                source=plan.source,
+                target=plan.target,
+                machines=len(plan.machines),
+                waves=len(plan.waves),
+                states={status: states.count(status) for status in dict.fromkeys(states)},
+                changed_at=record.changed_at,
+            )
+        )
+    return answer
+
+
+@router.put("/plans/{name}")
+def apply(name: str, body: dict[str, Any], store: TheStore, response: Response) -> PlanAnswer:
+    """Keep this plan under its name: a new one (201), or in the place of what was there.
+
+    The same again changes nothing. The body is a plan as its file has it: see plan.schema.json.
+    """
+    plan = planfile.from_plain(body)
+    if plan.name != name:
+        raise InvalidInput(f"The plan is called {plan.name}, not {name}.")
+    content = planfile.plain(plan)
+    try:
+        before = store.plans.get(name)
+    except NotFound:
+        response.status_code = 201
+        return PlanAnswer(plan=store.plans.add(name, content).content, changed=True)
+    record = store.plans.replace(name, content)
+    keep_limits(store, record.id, plan.limits)
+    return PlanAnswer(plan=record.content, changed=record.content != before.content)
+
+
+@router.get("/plans/{name}")
+def plan(name: str, store: TheStore) -> PlanView:
+    """One, with how far each of its machines is."""
+    record = store.plans.get(name)
+    states = _states(_open(store, record))
+    return PlanView(plan=record.content, created_at=record.created_at, changed_at=record.changed_at, machines=states)
+
+
+@router.delete("/plans/{name}", status_code=204)
+def remove(name: str, store: TheStore) -> None:
+    """Forget a plan. Its migrations' records stay; refused while one of them hasn't ended."""
+    store.plans.remove(name)
+
+
+@router.get("/plans/{name}/machines")
+def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine]:
+    """Its machines as the source has them now."""
+    plan = planfile.from_plain(store.plans.get(name).content)
+    with clouds.source(plan.source) as source:
+        found = look_up(source, [e.wanted for e in plan.machines])
+    return [
+        FoundMachine(entry=entry.machine, wave=entry.wave, machine=one, error=None)
+        if isinstance(one, Machine)
+        else FoundMachine(entry=entry.machine, wave=entry.wave, machine=None, error=str(one))
+        for entry, one in zip(plan.machines, found, strict=True)
+    ]
+
+
+@router.post("/plans/{name}/check")
+def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
+    """Everything that stands against starting it so, or might: nothing is made."""
+    opened = _open(store, store.plans.get(name))
+    examined = _examine(store, clouds, opened, _entries(opened.plan, body.wave), body)
+    names = {p.machine.ref: p.entry.machine for p in examined.prospects}
+    return [_concern(c, names.get(c.machine, "")) for c in examined.concerns]
+
+
+@router.post("/plans/{name}/start", status_code=202)
+def start(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[Migration]:
+    """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
+    opened = _open(store, store.plans.get(name))
+    latest = opened.latest
+    todo = [e for e in _entries(opened.plan, body.wave) if not _settled(latest[e.machine])]
+    if not todo:
+        raise Conflict(
+            f"Nothing of plan {name} is left to start: its machines are moved or on their way.",
+            advice=f"See: longshore plan show {name}.",
+        )
+    return _begin(store, opened, [_examine(store, clouds, opened, todo, body)])
+
+
+@router.post("/plans/{name}/retry", status_code=202)
+def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
+    """Start again what has failed, and nothing else; with the type and what was accepted as before."""
+    opened = _open(store, store.plans.get(name))
+    latest = opened.latest
+    failed = [
+        (e, m) for e in opened.plan.machines if (m := latest[e.machine]) is not None and m.status is Status.FAILED
+    ]
+    if not failed:
+        raise Conflict(f"Nothing of plan {name} has failed.", advice=f"See: longshore plan show {name}.")
+    examined = []
+    for kind in dict.fromkeys(REQUEST.validate_python(m.request).type for _, m in failed):
+        same = [(e, m) for e, m in failed if REQUEST.validate_python(m.request).type is kind]
+        accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
+        asked = PlanStart(type=kind, accept=accepted)
+        examined.append(_examine(store, clouds, opened, [e for e, _ in same], asked))
+    return _begin(store, opened, examined)
+
+
+@router.post("/plans/{name}/cutover", status_code=202)
+def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migration]:
+    """Let its warm migrations, or those of a wave, stop their machines now."""
+    opened = _open(store, store.plans.get(name))
+    waves = {e.wave for e in _entries(opened.plan, wave)}
+    warm = [
+        m
+        for m in opened.own
+        if not m.status.ended and m.request.get("type") == MigrationType.WARM.value and m.wave in waves
+    ]
+    if not warm:
+        raise Conflict(f"No warm migration of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
+    asked = [store.migrations.request_cutover(m.id) for m in warm]
+    engine.ensure_running(store.state)
+    return shown(store, asked)
+
+
+@router.post("/plans/{name}/cancel", status_code=202)
+def cancel(name: str, store: TheStore) -> list[Migration]:
+    """Stop all that is under way or waits, and take back what it made."""
+    opened = _open(store, store.plans.get(name))
+    under_way = [m for m in opened.own if not m.status.ended]
+    if not under_way:
+        raise Conflict(f"Nothing of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
+    asked = [store.migrations.request_cancel(m.id) for m in under_way]
+    engine.ensure_running(store.state)
+    return shown(store, asked)
+
+
+@router.get("/plans/{name}/migrations")
+def migrations(name: str, store: TheStore) -> list[Migration]:
+    """The latest migration of each of its machines, in the plan's order."""
+    opened = _open(store, store.plans.get(name))
+    return shown(store, [m for m in opened.latest.values() if m is not None])
+
+
+# Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    id: str
+    plan: Plan
+    own: list[MigrationRecord]  # all that were started from it, oldest first
+
+    @property
+    def latest(self) -> dict[str, MigrationRecord | None]:
+        """The latest migration of each entry, in the plan's order."""
+        by_ref: dict[str, MigrationRecord] = {m.machine_ref: m for m in self.own}
+        by_name: dict[str, MigrationRecord] = {m.machine_name: m for m in self.own}
+        latest: dict[str, MigrationRecord | None] = {}
+        for entry in self.plan.machines:
+            called = entry.machine.rpartition("/")[2]
+            latest[entry.machine] = by_ref.get(entry.wanted) or (None if entry.ref else by_name.get(called))
+        return latest
+
+
+def _open(store: Store, record: PlanRecord) -> Opened:
+    return Opened(record.id, planfile.from_plain(record.content), store.migrations.of_plan(record.id))
+
+
+def _entries(plan: Plan, wave: int | None) -> list[PlannedMachine]:
+    if not plan.machines:
+        raise InvalidInput(f"Plan {plan.name} has no machines.")
+    entries = [e for e in plan.machines if wave is None or e.wave == wave]
+    if not entries:
+        waves = ", ".join(str(w) for w in plan.waves)
+        raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
+    return entries
+
+
+def _examine(
+    store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
+) -> Examined:
+    plan = opened.plan
+    last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type.value} if asked.type else {})
+    source_id = store.providers.get(plan.source).id
+    with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
+        examined = examine(source, target, plan, entries, last)
+    busy = {m.machine_ref: m for m in store.migrations.all() if m.source_id == source_id and not m.status.ended}
+    for prospect in examined.prospects:
+        other = busy.get(prospect.machine.ref)
+        if other is not None and other.plan_id != opened.id:
+            text = f"{prospect.machine.name} is being migrated already ({other.id})."
+            advice = "Let that end, or cancel it."
+            found = Concern("already-migrating", Severity.BLOCKER, other.id, text, advice, machine=prospect.machine.ref)
+            examined.concerns.append(found)
+    return examined
+
+
+def _begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
+    """All of them or none. Raises InvalidInput while a blocker stands against one."""
+    plan = opened.plan
+    blockers = [c for part in examined for c in part.blockers]
+    if blockers:
+        count = f"{len(blockers)} blocker{'s' if len(blockers) > 1 else ''}"
+        raise InvalidInput(
+            f"Plan {plan.name} has {count}. The first: {blockers[0]}",
+            advice=f"See them all: longshore plan check {plan.name}.",
+            code=blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed",
+        )
+    source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
+    wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
+    keep_limits(store, opened.id, plan.limits)
+    records = store.migrations.add_together(wanted)
+    engine.ensure_running(store.state)
+    return shown(store, records)
+
+
+def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> NewMigration:
+    machine = prospect.machine
+    return NewMigration(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=source_id,
+        target_id=target_id,
+        request=REQUEST.dump_python(prospect.request, mode="json"),
+        plan_id=plan_id,
+        wave=prospect.entry.wave,
+        places=places_of(machine),
+        disks=machine.disks,
+    )
+
+
+def _settled(migration: MigrationRecord | None) -> bool:
+    """Moved, or on its way. A dry run that is done has moved nothing."""
+    if migration is None:
+        return False
+    rehearsed = migration.request.get("type") == MigrationType.DRY_RUN.value
+    return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
+
+
+def _states(opened: Opened) -> list[PlannedState]:
+    states = []
+    latest = opened.latest
+    for entry in opened.plan.machines:
+        migration = latest[entry.machine]
+        states.append(
+            PlannedState(
+                machine=entry.machine,
+                ref=entry.ref,
+                wave=entry.wave,
+                status=migration.status.value if migration else "planned",
+                type=migration.request.get("type") if migration else None,
+                phase=migration.phase if migration else None,
+                migration=migration.id if migration else None,
+                error=migration.error if migration else None,
+            )
+        )
+    return states
+
+
+def _names(opened: Opened, machine: str) -> bool:
+    """Whether the plan speaks of this machine."""
+    written = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in opened.plan.machines)
+    return written or any(machine in (m.machine_ref, m.machine_name) for m in opened.own)
+
+
+def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
+    missing = [one for one in looked_up if isinstance(one, LongshoreError)]
+    if missing:
+        raise InvalidInput(" ".join(str(one) for one in missing), code="machine-not-found")
+    return [one for one in looked_up if isinstance(one, Machine)]
+
+
+def _concern(concern: Concern, called: str = "") -> PlanConcern:
+    fields = asdict(concern)
+    return PlanConcern(**{**fields, "machine": called or concern.machine})
