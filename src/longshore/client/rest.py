@@ -28,6 +28,7 @@ from longshore.service.schemas import (
     Provider,
     ProviderCheck,
 )
+from longshore.service.tenancy import TenancyJob
 from longshore.store import StateDirectory, Store
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class Client:
     def __init__(self, state: StateDirectory) -> None:
         self._store = Store(state)
         self._loop = asyncio.Runner()
-        transport = httpx.ASGITransport(create_app(self._store))
+        transport = httpx.ASGITransport(create_app(self._store, local_files=True))
         self._http = httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=_ANSWER_WITHIN)
 
     def close(self) -> None:
@@ -160,6 +161,18 @@ class Client:
 
     def remove_migration(self, migration: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/migrations/{_part(migration)}")
+
+    # Resources as files
+
+    def start_tenancy(self, what: str, body: Mapping[str, Any]) -> TenancyJob:
+        """`what`: exports, diffs or imports. The directory is one of the service's machine, and absolute."""
+        return self._ask(TenancyJob, "POST", f"/v1/tenancy/{what}", dict(body))
+
+    def tenancy_job(self, job: str) -> TenancyJob:
+        return self._ask(TenancyJob, "GET", f"/v1/tenancy/jobs/{_part(job)}")
+
+    def stop_tenancy_job(self, job: str) -> TenancyJob:
+        return self._ask(TenancyJob, "POST", f"/v1/tenancy/jobs/{_part(job)}/stop")
 
     def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
         answer = self._loop.run(self._http.request(method, path, json=body))

@@ -11,6 +11,8 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.service.migrations import router as migrations
 from longshore.service.plans import router as plans
 from longshore.service.providers import router as providers
+from longshore.service.tenancy import Jobs
+from longshore.service.tenancy import router as tenancy
 from longshore.store import Store
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
@@ -22,12 +24,16 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 ]
 
 
-def create_app(store: Store) -> FastAPI:
+def create_app(store: Store, *, local_files: bool = False) -> FastAPI:
+    """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command."""
     app = FastAPI(title="Longshore", version="1", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.store = store
+    app.state.local_files = local_files
+    app.state.tenancy_jobs = Jobs()
     app.include_router(providers, prefix="/v1")
     app.include_router(plans, prefix="/v1")
     app.include_router(migrations, prefix="/v1")
+    app.include_router(tenancy, prefix="/v1")
 
     @app.get("/")
     def versions() -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""How far something is that takes longer than a person likes to wait without a word. On standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+_FIRST = 2.0  # seconds without a word
+_EVERY = 5.0  # seconds between lines
+
+Show = Callable[[int, int, str], None]  # how many are done, of how many, and what is being done
+
+
+@contextmanager
+def following() -> Iterator[Show]:
+    """A bar on a terminal, which goes away at the end; lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total, doing: progress.update(
+            task, description=doing[:60], completed=done, total=total or None
+        )
+
+
+def _lines() -> Show:
+    due = time.monotonic() + _FIRST
+
+    def show(done: int, total: int, doing: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + _EVERY
+            share = f"{done * 100 // total:>3} %" if total else "     "
+            print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {share}  {doing}", file=sys.stderr, flush=True)
+
+    return show

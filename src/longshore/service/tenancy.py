@@ -1,0 +1,188 @@
+"""Resources of an OpenStack as files: exported, compared, imported.
+
+Each is a job in a thread of the service: it takes minutes, and who asked wants to see how far it is. Jobs live as long
+as the service and no longer; since each can be run again at any time and goes on, nothing of them is recorded.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
+from longshore.service.parts import TheStore
+from longshore.store import Store
+
+router = APIRouter()
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TenancyRequest(_Strict):
+    provider: str
+    directory: str = Field(min_length=1)  # an absolute path on the machine of the service
+    only: list[str] = []  # kinds, as their files are called: networks, security_groups, …
+    filters: list[str] = []  # name=WORD, name~REGEX, tag=WORD, tag~REGEX; ! before = or ~ denies
+
+
+class ExportRequest(TenancyRequest):
+    overwrite: bool = False
+
+
+class TenancyRow(_Strict):
+    action: str
+    kind: str
+    name: str
+    said: str
+
+
+class TenancyReport(_Strict):
+    rows: list[TenancyRow] = []
+    files: dict[str, int] = {}  # of an export: how many resources are in each
+    notes: list[str] = []  # what was left out, and why
+
+
+class TenancyJob(_Strict):
+    id: str
+    state: Literal["running", "done", "failed"]
+    done: int  # of `total` things, in the step that it is at
+    total: int
+    doing: str
+    report: TenancyReport | None
+    error: str | None
+    error_code: str | None
+
+
+@dataclass(slots=True)
+class _Job:
+    id: str
+    state: Literal["running", "done", "failed"] = "running"
+    done: int = 0
+    total: int = 0
+    doing: str = "logging in"
+    report: TenancyReport | None = None
+    error: str | None = None
+    error_code: str | None = None
+    stop: Event = field(default_factory=Event)
+
+    def progress(self, done: int, total: int, doing: str) -> None:
+        self.done, self.total, self.doing = done, total, doing
+
+    def shown(self) -> TenancyJob:
+        return TenancyJob(**{name: getattr(self, name) for name in TenancyJob.model_fields})
+
+
+class Jobs:
+    """Those of one service."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, _Job] = {}
+
+    def start(self, work: Callable[[_Job], TenancyReport]) -> TenancyJob:
+        job = _Job(str(uuid.uuid4()))
+        self._jobs[job.id] = job
+        Thread(target=self._run, args=(job, work), name=f"tenancy-{job.id}", daemon=True).start()
+        return job.shown()
+
+    def get(self, job_id: str) -> _Job:
+        if job_id not in self._jobs:
+            raise NotFound(f"There is no job {job_id}.", advice="Jobs end with the service; run it again.")
+        return self._jobs[job_id]
+
+    def _run(self, job: _Job, work: Callable[[_Job], TenancyReport]) -> None:
+        try:
+            job.report = work(job)
+            job.state = "done"
+        except LongshoreError as error:
+            job.error, job.error_code, job.state = str(error), error.code, "failed"
+        except Exception as error:  # noqa: BLE001 a thread's error is seen by nobody else
+            job.error = f"A {type(error).__name__}, which Longshore didn't foresee: {error}"
+            job.error_code, job.state = "unforeseen", "failed"
+
+
+def _jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.tenancy_jobs
+    return jobs
+
+
+def _local(request: Request) -> None:
+    """Files are the user's only where the service runs inside the user's own command."""
+    if not request.app.state.local_files:
+        raise AccessDenied(
+            "This service doesn't read or write files.", advice="Run `longshore tenant` without a server."
+        )
+
+
+TheJobs = Annotated[Jobs, Depends(_jobs)]
+
+
+@router.post("/tenancy/exports", status_code=202, dependencies=[Depends(_local)])
+def start_export(body: ExportRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+    """Write the project's resources, and for an administrator the cloud's, to a directory."""
+    from longshore.tenancy import export, parse
+
+    selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
+
+    def work(job: _Job) -> TenancyReport:
+        done = export(open_cloud(), Path(body.directory), selection, overwrite=body.overwrite, progress=job.progress)
+        return TenancyReport(files=done.files, notes=done.notes)
+
+    return jobs.start(work)
+
+
+@router.post("/tenancy/diffs", status_code=202, dependencies=[Depends(_local)])
+def start_diff(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+    """Say what an import would make, change and leave, and what it can't."""
+    from longshore.tenancy import diff, parse
+
+    selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
+    return jobs.start(lambda job: _report(diff(open_cloud(), Path(body.directory), selection, job.progress)))
+
+
+@router.post("/tenancy/imports", status_code=202, dependencies=[Depends(_local)])
+def start_import(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+    """Make the cloud have what the files say."""
+    from longshore.tenancy import import_, parse
+
+    selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
+    return jobs.start(
+        lambda job: _report(import_(open_cloud(), Path(body.directory), selection, job.progress, job.stop))
+    )
+
+
+@router.get("/tenancy/jobs/{job}")
+def job(job: str, jobs: TheJobs) -> TenancyJob:
+    """How far it is, and what came of it."""
+    return jobs.get(job).shown()
+
+
+@router.post("/tenancy/jobs/{job}/stop", status_code=202)
+def stop(job: str, jobs: TheJobs) -> TenancyJob:
+    """End an import after the requests that are under way. What is made stays; another import goes on from there."""
+    found = jobs.get(job)
+    found.stop.set()
+    return found.shown()
+
+
+def _opener(store: Store, provider: str) -> Callable[[], Any]:
+    """The provider is looked up now, and logged in to by the job."""
+    from longshore.providers.openstack.connection import OpenstackSettings, connect
+    from longshore.tenancy import Cloud
+
+    record = store.providers.get(provider)
+    if record.kind != "openstack":
+        raise InvalidInput(f"Provider {record.name} is {record.kind}.", advice="Name an openstack provider.")
+    settings = TypeAdapter(OpenstackSettings).validate_python(record.settings)
+    secrets = store.providers.secrets(record.id)
+    return lambda: Cloud(connect(settings, secrets))
+
+
+def _report(report: Any) -> TenancyReport:
+    return TenancyReport(rows=[TenancyRow(**asdict(row)) for row in report.rows], notes=report.notes)
