@@ -1,4 +1,4 @@
-"""Writes commands.md and api.md beside this file from the code itself: .venv/bin/python docs/reference/generate.py"""
+"""Writes commands.md, api.md and plan.schema.json beside this file from the code itself: .venv/bin/python docs/reference/generate.py"""
 
 import json
 from argparse import SUPPRESS, Action, ArgumentParser
@@ -13,6 +13,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from longshore.cli.app import LongshoreApp
+from longshore.planning import planfile
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -71,7 +72,8 @@ Times are RFC 3339 in UTC, sizes bytes. Unknown fields are refused. The whole de
 
 def pages() -> dict[str, str]:
     """Each generated file's name and text."""
-    return {"commands.md": _commands_page(), "api.md": _api_page()}
+    schema = json.dumps(planfile.schema(), indent=2) + "\n"
+    return {"commands.md": _commands_page(), "api.md": _api_page(), "plan.schema.json": schema}
 
 
 # Commands

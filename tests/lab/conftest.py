@@ -253,3 +253,28 @@ def wait_for(condition, seconds, what):
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
         time.sleep(0.5)
+
+
+@pytest.fixture
+def tidy(cloud):
+    """Servers that a test has moved are removed with all that belongs to them."""
+    from moves import remove_server
+
+    before = target_inventory(cloud)
+    yield
+    for server in target_inventory(cloud)["servers"] - before["servers"]:
+        remove_server(cloud, server)
+    wait_for(lambda: target_inventory(cloud) == before, 60, "the target to be as before")
+
+
+@pytest.fixture(scope="module")
+def web01(sidedoor, lab, cloud):
+    """The Debian guest, booted afresh. Where the demo has run in this lab, its copy has the same MAC: it goes first."""
+    from moves import remove_server
+
+    for server in cloud.compute.servers(name="^web01$"):
+        remove_server(cloud, server.id)
+    sidedoor.reset_machine("web01")
+    power_on(lab, "web01")
+    yield Guest("web01", "00:50:56:ab:cd:01")
+    sidedoor.reset_machine("web01")

@@ -1,91 +1,17 @@
 """Machines that write all the time move from the lab's vCenter into its OpenStack, and prove that nothing is lost."""
 
-import os
 import re
-import signal
 import time
 from pathlib import Path
 
 import pytest
-from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
+from conftest import last_acknowledged, wait_for
+from moves import READY, assert_moved, events, kill_engine, only_migration, state_of
 
 pytestmark = pytest.mark.lab
 
-READY = "LONGSHORE-WRITER ready"
-TO_TINY = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--skip-conversion"]
+TO_TINY = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--landing=unchanged"]
 TO_TINY += ["--boot-mark", READY, "--plain"]
-
-
-def state_of(cli, migration):
-    return cli.json("migration", "show", migration)
-
-
-def only_migration(cli):
-    (migration,) = cli.json("migration", "list")
-    return migration["ID"]
-
-
-def kill_engine(cli):
-    """As the kernel's OOM killer would: no chance to tidy up. Its children die with it."""
-    os.kill(cli.engine_pid(), signal.SIGKILL)
-    wait_for(lambda: not children_of_a_dead_engine(cli), 10, "exports and copies to die with their engine")
-
-
-def children_of_a_dead_engine(cli):
-    """Processes that still speak of this state directory."""
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (directory / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if str(cli.state) in command and "longshore.flows.engine" not in command and "--state" not in command:
-            found.append(command)
-    return found
-
-
-def assert_moved(sidedoor, cloud, guest, shown):
-    """What the machine's owner would look at: every acknowledged record there, MAC kept, the source off and intact."""
-    import console as writer
-
-    acknowledged = last_acknowledged(sidedoor.console(guest.name))
-    server = cloud.compute.get_server(shown["server_id"])
-    assert server.status == "ACTIVE"
-    (seen,) = writer.read(cloud.compute.get_server_console_output(server.id)["output"]).boots
-    assert seen.verified is not None, "the guest on the target hasn't verified its records"
-    assert seen.verified.bad == 0
-    assert seen.verified.last >= acknowledged > 0
-    assert {nic.mac for nic in seen.nics.values()} == {guest.mac}
-    assert {nic.driver for nic in seen.nics.values()} == {"virtio_net"}
-    assert len(seen.disks) == 2
-    assert {disk.driver for disk in seen.disks} == {"virtio_blk"}
-    assert [p.mac_address for p in cloud.network.ports(device_id=server.id)] == [guest.mac]
-    source = sidedoor.machine(guest.name)
-    assert source["power"] == "poweredOff"
-    assert source["snapshots"] == []
-    return seen
-
-
-def remove_server(cloud, server_id):
-    volumes = [v.id for v in cloud.compute.volume_attachments(server_id)]
-    ports = [p.id for p in cloud.network.ports(device_id=server_id)]
-    cloud.compute.delete_server(server_id)
-    cloud.compute.wait_for_delete(cloud.compute.get_server(server_id), wait=120)
-    for port in ports:
-        cloud.network.delete_port(port, ignore_missing=True)
-    for volume in volumes:
-        wait_for(lambda v=volume: cloud.block_storage.get_volume(v).status == "available", 60, "a volume to be free")
-        cloud.block_storage.delete_volume(volume)
-
-
-@pytest.fixture
-def tidy(cloud):
-    """Servers that a test has moved are removed with all that belongs to them."""
-    before = target_inventory(cloud)
-    yield
-    for server in target_inventory(cloud)["servers"] - before["servers"]:
-        remove_server(cloud, server)
-    wait_for(lambda: target_inventory(cloud) == before, 60, "the target to be as before")
 
 
 def test_a_tiny_machine_is_moved_whole(cli, tiny, sidedoor, cloud, tidy):
@@ -142,17 +68,6 @@ def test_cancelled_in_the_copy_everything_is_taken_back(cli, tiny, sidedoor, not
     wait_for(lambda: sidedoor.machine(tiny.name)["power"] == "poweredOn", 60, "the source to be on again")
 
 
-@pytest.fixture(scope="module")
-def web01(sidedoor, lab, cloud):
-    """The Debian guest, booted afresh. Where the demo has run in this lab, its copy has the same MAC: it goes first."""
-    for server in cloud.compute.servers(name="^web01$"):
-        remove_server(cloud, server.id)
-    sidedoor.reset_machine("web01")
-    power_on(lab, "web01")
-    yield Guest("web01", "00:50:56:ab:cd:01")
-    sidedoor.reset_machine("web01")
-
-
 def test_debian_killed_in_its_conversion_arrives_whole(web01, cli, sidedoor, cloud, tidy, lab):
     """The whole path with a real distribution, and a power cut at its most delicate moment."""
     wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
@@ -185,10 +100,6 @@ def test_debian_killed_in_its_conversion_arrives_whole(web01, cli, sidedoor, clo
     for kept in (done.stderr, done.stdout, str(cli.json("provider", "show", "vc")), events(cli, migration)):
         assert lab.vcenter_password not in kept
         assert lab.tenant_password not in kept
-
-
-def events(cli, migration):
-    return "\n".join(e["What"] for e in cli.json("migration", "events", migration))
 
 
 def watch_for_passwords(lab):

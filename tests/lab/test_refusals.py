@@ -97,7 +97,7 @@ def test_too_small_a_quota(cli, admin_cloud, cloud):
 def test_storage_that_is_full(cli, tiny, sidedoor, full_storage):
     """Cinder itself finds that no backend has room: what preflight can't know. The source isn't touched."""
     refused(
-        cli("migrate", tiny.name, *MAPPED, "--skip-conversion", "--wait", "--plain"),
+        cli("migrate", tiny.name, *MAPPED, "--landing=unchanged", "--wait", "--plain"),
         "couldn't create volume",
         "free space",
     )
@@ -129,7 +129,7 @@ def status(cloud, volume):
 def test_a_guest_that_does_not_shut_down_keeps_running(cli, tiny, sidedoor):
     sidedoor.ignore_shutdown(tiny.name)
     try:
-        done = cli("migrate", tiny.name, *MAPPED, "--skip-conversion", "--shutdown-timeout", "5", "--wait")
+        done = cli("migrate", tiny.name, *MAPPED, "--landing=unchanged", "--shutdown-timeout", "5", "--wait")
     finally:
         sidedoor.ignore_shutdown(tiny.name, False)
     refused(done, "didn't shut down within 5 s", "--force-power-off")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.progress import watch
 from longshore.cli.words import duration, moment, size
-from longshore.errors import LongshoreError
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType, Verify
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.model.request import Cutover, CutoverMode, LandingMode, MigrationRequest, MigrationType, Verify
 
 if TYPE_CHECKING:
     from longshore.service.schemas import Migration
@@ -19,7 +19,12 @@ from longshore.store import Status
 
 
 class Migrate(ShowOne):
-    """Move one machine: shut down, copied, verified, converted, booted on the target and seen on its console."""
+    """Move one machine: copied, verified, made ready for its new hardware, booted on the target, seen on its console.
+
+    Cold, it is shut down and copied. Warm, it is copied while it runs, again and again, and shut down only for the last
+    changes: when you say so (longshore migration cutover), as soon as they are few (--cutover automatic), or at a time
+    (--cutover-at). A dry run copies the running machine, boots the copy, and removes it again.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -54,9 +59,28 @@ class Migrate(ShowOne):
         parser.add_argument("--availability-zone", metavar="ZONE")
         parser.add_argument("--key-name", metavar="NAME", help="key pair of the server")
         parser.add_argument(
-            "--skip-conversion",
+            "--landing",
+            choices=[mode.value for mode in LandingMode],
+            default=LandingMode.CONVERT.value,
+            help="convert: the guest gets the drivers of the target's hardware; as-is: it is not changed and boots on "
+            "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: %(default)s)",
+        )
+        _with_cutover(parser)
+        parser.add_argument(
+            "--quiesce",
             action="store_true",
-            help="the guest boots on virtio hardware as it is: don't change it",
+            help="freeze the running guest's file systems for each snapshot, or fail",
+        )
+        parser.add_argument(
+            "--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere"
+        )
+        parser.add_argument("--keep", action="store_true", help="dry run: leave the server until it is cleaned up")
+        parser.add_argument(
+            "--accept",
+            action="append",
+            default=[],
+            metavar="CODE",
+            help="go on in spite of this concern (may be repeated)",
         )
         parser.add_argument(
             "--verify",
@@ -65,24 +89,31 @@ class Migrate(ShowOne):
             help="what is read back from the target and compared (default: %(default)s)",
         )
         parser.add_argument("--limit", type=_rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
-        parser.add_argument("--shutdown-timeout", type=float, default=600.0, metavar="SECONDS")
+        parser.add_argument("--shutdown-timeout", type=_seconds, default=600.0, metavar="SECONDS")
         parser.add_argument(
             "--force-power-off", action="store_true", help="cut the power of a guest that doesn't shut down in time"
         )
         parser.add_argument(
             "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
         )
-        parser.add_argument("--boot-timeout", type=float, default=900.0, metavar="SECONDS")
+        parser.add_argument("--boot-timeout", type=_seconds, default=900.0, metavar="SECONDS")
         _with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        if args.type != MigrationType.DRY_RUN.value and (args.isolated or args.keep):
+            raise InvalidInput("--isolated and --keep are for dry runs.", advice="Add --type dry-run.")
         request = MigrationRequest(
             networks=dict(args.network),
             storage=dict(args.storage),
             flavor=args.flavor,
             type=MigrationType(args.type),
-            landing=LandingMode.UNCHANGED if args.skip_conversion else LandingMode.CONVERT,
+            landing=LandingMode(args.landing),
+            cutover=_cutover(args),
+            quiesce=args.quiesce,
+            isolated=args.isolated,
+            keep=args.keep,
+            accept=tuple(args.accept),
             verify=Verify(args.verify),
             server_name=args.server_name,
             security_groups=tuple(args.security_group) if args.security_group else None,
@@ -165,6 +196,18 @@ class ResumeMigration(ShowOne):
         return _follow(self, self.client.resume(args.migration), args)
 
 
+class CutOver(ShowOne):
+    """Stop the machine of a warm migration, copy its last changes and boot it on the target."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_id(super().get_parser(prog_name))
+        _with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, self.client.cut_over(args.migration), args)
+
+
 class CancelMigration(ShowOne):
     """Stop a migration, take back everything it made, and power the source on again if it was on."""
 
@@ -208,6 +251,73 @@ def _with_id(parser: ArgumentParser) -> ArgumentParser:
 def _with_wait(parser: ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="watch until it has ended; the exit code tells how")
     parser.add_argument("--plain", action="store_true", help="lines instead of bars")
+
+
+def _with_cutover(parser: ArgumentParser) -> None:
+    default = Cutover()
+    parser.add_argument(
+        "--cutover",
+        choices=[CutoverMode.MANUAL.value, CutoverMode.AUTOMATIC.value],
+        help="warm: when the machine is shut down (default: manual, by longshore migration cutover)",
+    )
+    parser.add_argument(
+        "--cutover-at",
+        type=_moment,
+        metavar="TIME",
+        help="warm: at this time, 2026-11-21T22:00 (UTC unless it says so)",
+    )
+    parser.add_argument(
+        "--cutover-until", type=_moment, metavar="TIME", help="and not begun later than that: it then waits for you"
+    )
+    parser.add_argument(
+        "--downtime",
+        type=_seconds,
+        default=default.downtime,
+        metavar="SECONDS",
+        help="warm, automatic: what the last copy may take (default: %(default).0f)",
+    )
+    parser.add_argument(
+        "--sync-every",
+        type=_seconds,
+        default=default.interval,
+        metavar="SECONDS",
+        help="warm: between two syncs while it waits (default: %(default).0f)",
+    )
+
+
+def _cutover(args: Namespace) -> Cutover:
+    """Raises InvalidInput for what doesn't go together."""
+    wishes = args.cutover or args.cutover_at or args.cutover_until
+    if wishes and args.type != MigrationType.WARM.value:
+        raise InvalidInput("Only a warm migration has a cutover.", advice="Add --type warm.")
+    if args.cutover and args.cutover_at:
+        raise InvalidInput("--cutover and --cutover-at exclude each other.", advice="Choose one.")
+    if args.cutover_until and not args.cutover_at:
+        raise InvalidInput("--cutover-until needs a --cutover-at.", advice="Say when the window opens, too.")
+    if args.cutover_until and args.cutover_until <= args.cutover_at:
+        raise InvalidInput("The window for the cutover closes before it opens.")
+    mode = CutoverMode.SCHEDULED if args.cutover_at else CutoverMode(args.cutover or CutoverMode.MANUAL)
+    return Cutover(
+        mode=mode, downtime=args.downtime, interval=args.sync_every, at=args.cutover_at, until=args.cutover_until
+    )
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f'"{text}" isn\'t a time such as 2026-11-21T22:00 or 2026-11-21T22:00+01:00') from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ArgumentTypeError(f'"{text}" isn\'t a number of seconds')
+    return seconds
 
 
 def _mapping(text: str) -> tuple[str, str]:
@@ -282,6 +392,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "finished_at": moment(m.finished_at),
         "downtime_seconds": downtime,
         "server_id": m.server_id,
+        "syncs": m.syncs,
         "error": m.error,
         "error_code": m.error_code,
         "disks": [d.model_dump() for d in m.disks],
@@ -290,6 +401,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     if readable:
         del fields["downtime_seconds"]
         fields["downtime"] = duration(downtime) if downtime is not None else None
+        fields["syncs"] = "\n".join(sync_line(sync) for sync in m.syncs)
         fields["disks"] = "\n".join(_disk_line(d.label, d.size, d.state, d.root_digest) for d in m.disks)
         fields["result"] = _summary(m.result) if m.result else None
         fields = {name: value for name, value in fields.items() if value not in (None, "")}
@@ -298,6 +410,13 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
 
 def _disk_line(label: str, total: int, state: str, digest: str | None) -> str:
     return f"{label}, {size(total)}: {state}" + (f", digest {digest[:16]}…" if digest else "")
+
+
+def sync_line(sync: dict[str, Any]) -> str:
+    changed = sync["bytes_changed"]
+    what = "all" if sync["number"] == 0 else "compared" if changed is None else f"{size(changed)} changed"
+    last = ", the machine off" if sync["final"] else ""
+    return f"{sync['at'][:19]} {what}, {size(sync['bytes_written'])} written in {duration(sync['seconds'])}{last}"
 
 
 def _summary(result: dict[str, Any]) -> str:

@@ -1,0 +1,84 @@
+"""What is done to migrations in the lab, and how a moved machine is looked at."""
+
+import os
+import signal
+from pathlib import Path
+
+from conftest import last_acknowledged, wait_for
+
+READY = "LONGSHORE-WRITER ready"
+
+
+def state_of(cli, migration):
+    return cli.json("migration", "show", migration)
+
+
+def only_migration(cli):
+    (migration,) = cli.json("migration", "list")
+    return migration["ID"]
+
+
+def kill_engine(cli):
+    """As the kernel's OOM killer would: no chance to tidy up. Its children die with it."""
+    os.kill(cli.engine_pid(), signal.SIGKILL)
+    wait_for(lambda: not children_of_a_dead_engine(cli), 10, "exports and copies to die with their engine")
+
+
+def children_of_a_dead_engine(cli):
+    """Processes that still speak of this state directory."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (directory / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(cli.state) in command and "longshore.flows.engine" not in command and "--state" not in command:
+            found.append(command)
+    return found
+
+
+def seen_on(cloud, server_id):
+    """What the guest on the target told of itself in its one boot there."""
+    import console as writer
+
+    (seen,) = writer.read(cloud.compute.get_server_console_output(server_id)["output"]).boots
+    return seen
+
+
+def assert_moved(sidedoor, cloud, guest, shown, *, nics=frozenset({"virtio_net"}), disks=frozenset({"virtio_blk"})):
+    """What the machine's owner would look at: every acknowledged record there, MAC kept, the source off and intact.
+
+    `nics` and `disks` are the drivers that the guest should have for them.
+    """
+    acknowledged = last_acknowledged(sidedoor.console(guest.name))
+    server = cloud.compute.get_server(shown["server_id"])
+    assert server.status == "ACTIVE"
+    seen = seen_on(cloud, server.id)
+    assert seen.verified is not None, "the guest on the target hasn't verified its records"
+    assert seen.verified.bad == 0
+    assert seen.verified.last >= acknowledged > 0
+    assert {nic.mac for nic in seen.nics.values()} == {guest.mac}
+    assert {nic.driver for nic in seen.nics.values()} == nics
+    assert len(seen.disks) == 2
+    assert {disk.driver for disk in seen.disks} == disks
+    assert [p.mac_address for p in cloud.network.ports(device_id=server.id)] == [guest.mac]
+    source = sidedoor.machine(guest.name)
+    assert source["power"] == "poweredOff"
+    assert source["snapshots"] == []
+    return seen
+
+
+def remove_server(cloud, server_id):
+    volumes = [v.id for v in cloud.compute.volume_attachments(server_id)]
+    ports = [p.id for p in cloud.network.ports(device_id=server_id)]
+    cloud.compute.delete_server(server_id)
+    cloud.compute.wait_for_delete(cloud.compute.get_server(server_id), wait=120)
+    for port in ports:
+        cloud.network.delete_port(port, ignore_missing=True)
+    for volume in volumes:
+        wait_for(lambda v=volume: cloud.block_storage.get_volume(v).status == "available", 60, "a volume to be free")
+        cloud.block_storage.delete_volume(volume)
+
+
+def events(cli, migration):
+    return "\n".join(e["What"] for e in cli.json("migration", "events", migration))
