@@ -90,6 +90,8 @@ def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list
                 fixed_addresses=() if changed else nic.addresses,
                 subnet_id=None if isolated else nic.subnet_id,
                 security_groups=j.request.security_groups,
+                # Where not even the MAC may be chosen, these may not either
+                allowed_addresses=() if changed or nic.mac is None else j.request.allowed_addresses,
             )
             ports.append(
                 j.make(
@@ -128,6 +130,9 @@ def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port
         port_ids=tuple(p.id for p in ports),
         availability_zone=j.request.availability_zone,
         key_name=j.request.key_name,
+        server_group=j.request.server_group,
+        user_data=j.request.user_data,
+        tags=j.request.tags,
         disk_buses=hardware.disk_buses if hardware else (),
         metadata={**j.request.metadata, "longshore:source": j.record.machine_ref},
     )

@@ -50,6 +50,7 @@ class PortRequest:
     fixed_addresses: tuple[str, ...] = ()  # empty: the cloud chooses
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
     subnet_id: str | None = None  # out of which the cloud chooses an address; None: any of the network's
+    allowed_addresses: tuple[str, ...] = ()  # further addresses it may speak for, single ones or ranges (CIDR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,9 @@ class ServerRequest:
     availability_zone: str | None = None
     key_name: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    server_group: str | None = None  # name or id
+    user_data: str | None = None  # text for cloud-init
+    tags: tuple[str, ...] = ()
     disk_buses: tuple[str | None, ...] = ()  # one for each volume, None: as its image properties say; empty: all None
 
 

@@ -1,5 +1,6 @@
 """Nova servers made from volumes and ports that are there already; both outlive their server."""
 
+import base64
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -30,7 +31,10 @@ class Servers:
         found = self.find(owner)
         if found is None:
             with explained(f"create server {request.name}"):
-                found = _server(self._connection.compute.create_server(**_attributes(request, owner)))
+                attributes = _attributes(request, owner)
+                if request.server_group is not None:
+                    attributes["scheduler_hints"] = {"group": self._server_group(request.server_group)}
+                found = _server(self._connection.compute.create_server(**attributes))
         server_id = found.id
 
         def built() -> Server | None:
@@ -44,6 +48,13 @@ class Servers:
 
         with explained(f"create server {request.name}"):
             return wait_for(built, what=f"Starting server {request.name}", timeout=CREATE_TIMEOUT)
+
+    def _server_group(self, name_or_id: str) -> str:
+        found = [group for group in self._connection.compute.server_groups() if name_or_id in (group.id, group.name)]
+        if len(found) != 1:
+            number = "no" if not found else "several"
+            raise NotFound(f"The project has {number} server group {name_or_id}.", advice="Name one by its id.")
+        return str(found[0].id)
 
     def find(self, owner: Owner) -> Server | None:
         with explained(f"look for the server of {owner.tag}"):
@@ -112,6 +123,10 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
         attributes["availability_zone"] = request.availability_zone
     if request.key_name is not None:
         attributes["key_name"] = request.key_name
+    if request.user_data is not None:
+        attributes["user_data"] = base64.b64encode(request.user_data.encode()).decode()
+    if request.tags:
+        attributes["tags"] = list(request.tags)
     return attributes
 
 
