@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
@@ -58,6 +59,7 @@ class Migrate(ShowOne):
         )
         parser.add_argument("--availability-zone", metavar="ZONE")
         parser.add_argument("--key-name", metavar="NAME", help="key pair of the server")
+        _with_extras(parser)
         parser.add_argument(
             "--landing",
             choices=[mode.value for mode in LandingMode],
@@ -114,6 +116,13 @@ class Migrate(ShowOne):
             isolated=args.isolated,
             keep=args.keep,
             accept=tuple(args.accept),
+            subnets=dict(args.subnet),
+            ports=dict(args.port),
+            server_group=args.server_group,
+            user_data=_text_of(args.user_data),
+            metadata=dict(args.metadata),
+            tags=tuple(args.tag),
+            allowed_addresses=tuple(args.allowed_address),
             verify=Verify(args.verify),
             server_name=args.server_name,
             security_groups=tuple(args.security_group) if args.security_group else None,
@@ -251,6 +260,46 @@ def _with_id(parser: ArgumentParser) -> ArgumentParser:
 def _with_wait(parser: ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="watch until it has ended; the exit code tells how")
     parser.add_argument("--plain", action="store_true", help="lines instead of bars")
+
+
+def _with_extras(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--subnet",
+        action="append",
+        default=[],
+        type=_mapping,
+        metavar="SOURCE=SUBNET",
+        help="source network and the subnet (name, id or CIDR) of the target network for its addresses",
+    )
+    parser.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        type=_mapping,
+        metavar="MAC=ID",
+        help="use a port that an administrator has made for the adapter with this MAC",
+    )
+    parser.add_argument(
+        "--allowed-address",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a further address (a cluster's, or a CIDR) that the server's ports may speak for",
+    )
+    parser.add_argument("--server-group", metavar="GROUP", help="name or id")
+    parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest")
+    parser.add_argument("--metadata", action="append", default=[], type=_mapping, metavar="KEY=VALUE")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG")
+
+
+def _text_of(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        raise InvalidInput(f"{path} can't be read: {reason}.") from error
 
 
 def _with_cutover(parser: ArgumentParser) -> None:
