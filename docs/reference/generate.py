@@ -1,4 +1,4 @@
-"""Writes commands.md, api.md and plan.schema.json beside this file from the code itself: .venv/bin/python docs/reference/generate.py"""
+"""Writes the reference pages beside this file from the code itself: .venv/bin/python docs/reference/generate.py"""
 
 import json
 from argparse import SUPPRESS, Action, ArgumentParser

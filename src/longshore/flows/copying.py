@@ -181,6 +181,7 @@ class _Work:
             checkpoint=directory / f"{self._name}-{self._disk.key}.checkpoint",
             verify=self._verify,
             rate_limit=j.request.rate_limit,
+            limit_groups=j.limit_groups,
             maximum_read=VCENTER_MAXIMUM_READ,
         )
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import TypeAdapter
@@ -33,6 +34,12 @@ class Journey:
     @cached_property
     def request(self) -> MigrationRequest:
         return TypeAdapter(MigrationRequest).validate_python(self.record.request)
+
+    @cached_property
+    def limit_groups(self) -> tuple[Path, ...]:
+        """What its copies share with the others of its plan."""
+        path = self.store.state.limits(self.record.plan_id) if self.record.plan_id else None
+        return (path,) if path and path.exists() else ()
 
     def phase(self, phase: str, text: str) -> None:
         self.store.migrations.update(self.id, phase=phase)

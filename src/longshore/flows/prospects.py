@@ -73,7 +73,7 @@ def examine(
         concerns.extend(_hooks(found, request))
     concerns.extend(_twice(prospects))
     pairs = [(p.machine, p.request) for p in prospects]
-    concerns.extend(check(pairs, gather_for_plan(target, pairs)))
+    concerns.extend(check(pairs, gather_for_plan(target, pairs), at_once=plan.limits.at_once))
     return Examined(prospects, concerns)
 
 

@@ -96,7 +96,10 @@ def from_plain(data: Any) -> Plan:
 
 def write(plan: Plan) -> str:
     """The plan as YAML."""
-    return yaml.safe_dump(plain(plan), sort_keys=False, allow_unicode=True, width=120)
+    data = plain(plan)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+    # PyYAML writes Unicode's rarer line breaks in a way that it reads as others
+    return text if yaml.safe_load(text) == data else yaml.safe_dump(data, sort_keys=False)
 
 
 def plain(plan: Plan) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
             advice="Name machines, or a --folder, --cluster, --tag or --name that has some.",
         )
     with clouds.target(body.target) as target:
-        offer = Offer(target.networks(), target.volume_types(), target.flavors())
+        offer = Offer(target.networks(), target.volume_types(), target.flavors(), target.choices().zones)
     given = Mappings(networks=body.networks, storage=body.storage)
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
     options = planfile.from_plain(

@@ -1,0 +1,163 @@
+"""Several small machines in one vCenter and one cloud: each is a world of its own (small_clouds), found by its name.
+
+`python small_fleet.py STATE` is an engine that knows them.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import small_clouds
+from small_clouds import SmallSource, SmallTarget, World
+
+from longshore.errors import NotFound
+from longshore.model.target import Choices, Flavor, Network, Subnet, Taken
+
+NAMES = ("app01", "app02", "db01")
+
+
+class Fleet:
+    """The machines' worlds, below one directory."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    @classmethod
+    def create(cls, root, names=NAMES):
+        root.mkdir(parents=True)
+        for name in names:
+            World.create(root / name)
+        (root / "names.json").write_text(json.dumps(names))
+        return cls(root)
+
+    @property
+    def names(self):
+        return json.loads((self.root / "names.json").read_text())
+
+    def world(self, name):
+        return World(self.root / name)
+
+    def ref(self, name):
+        return f"vm-{self.names.index(name) + 1}"
+
+    def of(self, ref):
+        return self.world(self.names[int(ref.rpartition("-")[2]) - 1])
+
+    def calls(self):
+        """(when, machine, call) of all of them, in order of time."""
+        return {name: self.world(name).calls() for name in self.names}
+
+
+class FleetSource:
+    """Every call about a machine goes to its own small vCenter."""
+
+    def __init__(self, fleet):
+        self._fleet = fleet
+
+    def close(self):
+        pass
+
+    def check(self):
+        return {"version": "8"}
+
+    def machines(self):
+        return iter([self.machine(name) for name in self._fleet.names])
+
+    def machine(self, name_or_ref):
+        names = self._fleet.names
+        name = next((n for n in names if name_or_ref in (n, f"fleet/{n}", self._fleet.ref(n))), None)
+        if name is None:
+            raise NotFound(f"The small vCenter has no machine {name_or_ref!r}.")
+        small = SmallSource(self._fleet.world(name)).machine(name)
+        number = names.index(name)
+        nic = replace(small.nics[0], mac=f"00:50:56:00:00:{number:02x}", addresses=(f"10.0.0.{number + 5}",))
+        return replace(
+            small, ref=self._fleet.ref(name), name=name, folder="fleet", host=f"esx{number % 2 + 1}", nics=(nic,)
+        )
+
+    def open_disk(self, snapshot, disk_key):
+        return SmallSource(self._fleet.of(snapshot.machine_ref)).open_disk(snapshot, disk_key)
+
+    def changed(self, snapshot, disk_key, since):
+        return SmallSource(self._fleet.of(snapshot.machine_ref)).changed(snapshot, disk_key, since)
+
+    def __getattr__(self, call):
+        return lambda ref, *rest, **more: getattr(SmallSource(self._fleet.of(ref)), call)(ref, *rest, **more)
+
+
+class FleetTarget:
+    """What is made is made in the world of the machine it is called after, and found in whichever holds it."""
+
+    def __init__(self, fleet):
+        self._fleet = fleet
+
+    def close(self):
+        pass
+
+    def check(self):
+        return {"project": "small"}
+
+    def networks(self):
+        return [
+            Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),)),
+            Network("net-2", "other", False, True, (Subnet("o", "10.9.0.0/24", True),)),
+        ]
+
+    def flavors(self):
+        return [Flavor("f", "small", 1, 256, 0), Flavor("g", "large", 4, 8192, 0)]
+
+    def volume_types(self):
+        return ["ceph", "gold"]
+
+    def choices(self):
+        return Choices(("nova",), ("nova",), (), (), ())
+
+    def quota_room(self):
+        return self._any().quota_room()
+
+    def taken(self, network, macs, addresses):
+        found = [t.taken(network, macs, addresses) for t in self._all()]
+        return Taken(frozenset().union(*(f.macs for f in found)), frozenset())
+
+    def _all(self):
+        return [SmallTarget(self._fleet.world(name)) for name in self._fleet.names]
+
+    def _any(self):
+        return self._all()[0]
+
+    def __getattr__(self, call):
+        if call in ("create_volume", "create_port", "create_server"):
+
+            def make(request, owner):
+                name = next(n for n in self._fleet.names if request.name.startswith(n))
+                return getattr(SmallTarget(self._fleet.world(name)), call)(request, owner)
+
+            return make
+        if call.startswith("find_"):
+            return lambda owner: next((found for t in self._all() if (found := getattr(t, call)(owner))), None)
+        return lambda id_, *rest: getattr(SmallTarget(self._holding(id_)), call)(id_, *rest)
+
+    def _holding(self, id_):
+        for name in self._fleet.names:
+            if f'"{id_}"' in (self._fleet.root / name / "world.json").read_text():
+                return self._fleet.world(name)
+        raise NotFound(f"There is no {id_}.")
+
+
+def fleet_connect(kind, settings, _secrets):
+    fleet = Fleet(settings["root"])
+    return FleetSource(fleet) if kind == "vsphere" else FleetTarget(fleet)
+
+
+def install():
+    small_clouds.install()
+    from longshore.flows import clouds
+
+    clouds.connect = fleet_connect
+
+
+if __name__ == "__main__":
+    install()
+    from longshore.flows import engine
+
+    engine.main()

@@ -1,0 +1,282 @@
+"""Plans from the command line to the end of their migrations, between small clouds with real disks and engines."""
+
+import itertools
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from small_fleet import NAMES, Fleet, fleet_connect
+
+from longshore.cli.app import main
+from longshore.flows import clouds, engine
+from longshore.store import StateDirectory, Store
+
+ENGINE = Path(__file__).with_name("small_fleet.py")
+FAST = ["--option", "boot_timeout=5", "--option", "shutdown_timeout=5"]
+
+
+class User:
+    """Somebody at a terminal, with both clouds added."""
+
+    def __init__(self, directory, capsys):
+        self.fleet = Fleet.create(directory / "fleet")
+        self.directory = directory
+        self.state = StateDirectory(directory / "state")
+        self._capsys = capsys
+        store = Store(self.state)
+        settings = {"root": str(self.fleet.root)}
+        store.providers.add("vc", "vsphere", settings, {"password": "x"})
+        store.providers.add("cloud", "openstack", settings, {"password": "x"})
+        store.close()
+
+    def __call__(self, *words):
+        """Exit code, standard output, standard error."""
+        handlers = logging.root.handlers[:]  # cliff adds one with each command
+        try:
+            code = main(["--state", str(self.state.root), *words])
+        except SystemExit as left:
+            code = left.code
+        finally:
+            logging.root.handlers[:] = handlers
+        said = self._capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    def well(self, *words):
+        code, out, err = self(*words)
+        assert code == 0, err
+        return out
+
+    def json(self, *words):
+        return json.loads(self.well(*words, "-f", "json"))
+
+    def refused(self, *words):
+        """The one sentence."""
+        code, out, err = self(*words)
+        assert code == 1, (out, err)
+        assert out == ""
+        (line,) = err.strip().splitlines()
+        assert line.startswith("longshore: ")
+        return line
+
+    def create(self, *words):
+        return self.well("plan", "create", "shop", "--from", "vc", "--to", "cloud", *words, *FAST)
+
+    def states(self):
+        return {m["machine"]: m["status"] for m in self.json("plan", "show", "shop")["machines"]}
+
+    def store(self):
+        return Store(self.state)
+
+
+@pytest.fixture
+def user(monkeypatch, capsys):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        user = User(Path(directory), capsys)
+        engines = []
+
+        def ensure_running(state):
+            if not engine.is_running(state):
+                environment = {**os.environ, "SMALL_WORLD": str(user.fleet.root / NAMES[0])}
+                engines.append(subprocess.Popen([sys.executable, str(ENGINE), str(state.root)], env=environment))
+                for _ in range(200):
+                    if engine.is_running(state) or engines[-1].poll() is not None:
+                        break
+                    time.sleep(0.05)
+
+        monkeypatch.setattr(clouds, "connect", fleet_connect)
+        monkeypatch.setattr(engine, "ensure_running", ensure_running)
+        monkeypatch.setattr("longshore.cli.plan_watch._POLL", 0.05)
+        monkeypatch.setattr("longshore.cli.plan_watch._LINE_EVERY", 0.0)
+        yield user
+        for one in engines:
+            one.kill()
+            one.wait()
+
+
+def test_a_plan_is_proposed_by_addresses_and_sizes_and_says_what_it_left_open(user):
+    user.create("--folder", "fleet", "app01")
+    plan = yaml.safe_load(user.well("plan", "export", "shop"))
+    assert [m["machine"] for m in plan["machines"]] == list(NAMES)
+    assert [m["ref"] for m in plan["machines"]] == ["vm-1", "vm-2", "vm-3"]
+    assert plan["mappings"]["networks"] == {"VM Network": "private"}
+    assert plan["mappings"]["flavors"] == [{"flavor": "small", "cpus": 1, "memory_mib": 256}]
+    code, out, _ = user("plan", "check", "shop", "-f", "json")
+    assert code == 0
+    assert not [c for c in json.loads(out) if c["Severity"] == "blocker"]
+
+
+def test_all_machines_of_a_plan_arrive_wave_by_wave(user):
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--wave", "db01=2", "--option", "type=cold")
+    started = user.json("plan", "start", "shop", "--wait", "--plain")
+    assert {m["Machine"]: m["Status"] for m in started} == dict.fromkeys(NAMES, "done")
+    assert user.states() == dict.fromkeys(NAMES, "done")
+    store = user.store()
+    ended = {m.machine_name: m for m in store.migrations.all()}
+    first_wave = max(ended[n].finished_at for n in ("app01", "app02"))
+    assert ended["app01"].started_at < ended["app02"].finished_at  # side by side
+    assert ended["db01"].started_at >= first_wave
+    assert "is left to start" in user.refused("plan", "start", "shop")
+    (summary,) = user.json("plan", "find", "--machine", "db01")
+    assert summary["State"] == "3 done"
+    store.close()
+
+
+def test_one_failure_stops_no_other_and_is_retried_alone(user):
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    user.fleet.world("app01").plan_fault("create_server", 1, "before", "error")
+    code, _, said = user("plan", "start", "shop", "--wait", "--plain")
+    assert code == 1
+    assert "1 of 3 machines of plan shop didn't arrive: app01 (failed)" in said
+    assert "longshore plan retry shop" in said
+    assert user.states() == {"app01": "failed", "app02": "done", "db01": "done"}
+    retried = user.json("plan", "retry", "shop", "--wait", "--plain")
+    assert [(m["Machine"], m["Status"]) for m in retried] == [("app01", "done")]
+    assert "Nothing of plan shop has failed" in user.refused("plan", "retry", "shop")
+
+
+def test_limits_hold_while_it_runs(user):
+    user.create("--name", "*")
+    path = user.directory / "shop.yaml"
+    user.well("plan", "export", "shop", str(path))
+    path.write_text(path.read_text() + "limits:\n  at_once: 1\n  bytes_per_second: 4000000\n")
+    user.well("plan", "apply", str(path))
+    began = time.monotonic()
+    user.well("plan", "start", "shop", "--wait", "--plain")
+    # 2 MiB of data in each of three machines, one after another
+    assert time.monotonic() - began > 3 * (2 << 20) / 4_000_000
+    store = user.store()
+    runs = sorted(store.migrations.all(), key=lambda m: m.started_at)
+    for before, after in itertools.pairwise(runs):
+        assert after.started_at >= before.finished_at
+    store.close()
+
+
+def test_a_wave_alone_and_then_the_rest(user):
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    user.well("plan", "start", "shop", "--wave", "2", "--wait", "--plain")
+    assert user.states() == {"app01": "planned", "app02": "planned", "db01": "done"}
+    user.well("plan", "start", "shop", "--wait", "--plain")
+    assert user.states() == dict.fromkeys(NAMES, "done")
+
+
+def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    for name in ("app01", "app02"):
+        (user.fleet.world(name).root / "hang").touch()
+    user.well("plan", "start", "shop")
+    user.well("plan", "cancel", "shop", "--wait", "--plain")
+    assert user.states() == dict.fromkeys(NAMES, "cancelled")
+    for name in NAMES:
+        world = user.fleet.world(name).read()
+        assert world["power"] == "on"
+        assert not any(world[kind] for kind in ("snapshots", "volumes", "vsnaps", "ports", "servers"))
+
+
+def test_warm_machines_wait_hold_no_place_and_are_cut_over_together(user):
+    user.create("--name", "app*", "--option", "type=warm", "--option", "cutover={interval: 60}")
+    path = user.directory / "shop.yaml"
+    user.well("plan", "export", "shop", str(path))
+    path.write_text(path.read_text() + "limits: {at_once: 1}\n")
+    user.well("plan", "apply", str(path))
+    user.well("plan", "start", "shop")
+    for _ in range(600):
+        if [m["phase"] for m in user.json("plan", "show", "shop")["machines"]] == ["waiting", "waiting"]:
+            break
+        time.sleep(0.05)
+    assert "under way" in user.refused("plan", "delete", "shop")
+    cut = user.json("plan", "cutover", "shop", "--wait", "--plain")
+    assert [m["Status"] for m in cut] == ["done", "done"]
+
+
+def test_a_dry_run_moves_nothing_and_the_plan_is_started_after_it(user):
+    user.create("app01")
+    (user.fleet.world("app01").root / "one-moment").touch()
+    user.well("plan", "start", "shop", "--type", "dry-run", "--wait", "--plain")
+    assert user.fleet.world("app01").read()["power"] == "on"
+    started = user.json("plan", "start", "shop", "--type", "cold", "--wait", "--plain")
+    assert [(m["Type"], m["Status"]) for m in started] == [("cold", "done")]
+
+
+def test_blockers_are_all_listed_and_stop_the_start_of_every_machine(user):
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--network", "VM Network=nowhere", "--option", "flavor=huge")
+    code, out, err = user("plan", "check", "shop", "-f", "json")
+    assert code == 1
+    concerns = json.loads(out)
+    assert {(c["Machine"], c["Code"]) for c in concerns if c["Severity"] == "blocker"} == {
+        (name, code) for name in NAMES for code in ("network-not-found", "flavor-not-found")
+    }
+    assert "6 blockers in plan shop" in err
+    assert "6 blockers" in user.refused("plan", "start", "shop")
+    store = user.store()
+    assert store.migrations.all() == []
+    store.close()
+
+
+def test_a_machine_that_is_gone_or_renamed_or_busy_is_a_blocker(user):
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--add", "ghost")
+    path = user.directory / "shop.yaml"
+    user.well("plan", "export", "shop", str(path))
+    path.write_text(path.read_text().replace("machine: app02", "machine: app99"))
+    user.well("plan", "apply", str(path))
+    (user.fleet.world("db01").root / "hang").touch()
+    network = ["--network", "VM Network=private", "--boot-timeout", "5"]
+    user.well("migrate", "db01", "--from", "vc", "--to", "cloud", *network)
+    code, out, _ = user("plan", "check", "shop", "-f", "json")
+    assert code == 1
+    found = {c["Code"]: c["What"] for c in json.loads(out) if c["Severity"] == "blocker"}
+    assert found["machine-not-found"] == "The small vCenter has no machine 'ghost'."
+    assert found["machine-renamed"] == "vm-2 is called app02, the plan calls it app99."
+    assert "db01 is being migrated already" in found["already-migrating"]
+
+
+def test_a_plan_file_is_idempotent_and_wrong_ones_are_refused_with_their_line(user):
+    user.create("--name", "app*")
+    path = user.directory / "shop.yaml"
+    user.well("plan", "export", "shop", str(path))
+    _, _, said = user("plan", "apply", str(path))
+    assert "Plan shop is as it was." in said
+    first = path.read_text()
+    user.well("plan", "export", "shop", str(path))
+    assert path.read_text() == first
+    path.write_text(first.replace("flavors:", "flavours:"))
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "flavours" in text)
+    assert f'{path}, line {line}: "flavours" isn\'t known here. Did you mean "flavors"?' in user.refused(
+        "plan", "apply", str(path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "create", "shop", "--from", "vc", "--to", "cloud"], "No machine was named"),
+        (["plan", "create", "shop", "--from", "vc", "--to", "cloud", "ghost"], "no machine 'ghost'"),
+        (["plan", "create", "shop", "--from", "vc", "--to", "cloud", "--folder", "x"], "is in folder x"),
+        (["plan", "create", "shop", "--from", "nobody", "--to", "cloud", "app01"], "no provider named nobody"),
+        (["plan", "create", "shop", "--from", "cloud", "--to", "vc", "app01"], "can't be taken from it yet"),
+        (["plan", "create", "a b", "--from", "vc", "--to", "cloud", "app01"], "name"),
+        (["plan", "create", "x", "--from", "vc", "--to", "cloud", "app01", "--option", "typ=warm"], 'mean "type"?'),
+        (["plan", "create", "x", "--from", "vc", "--to", "cloud", "app01", "--option", "type=hot"], '"type" isn\'t'),
+        (["plan", "show", "nobody"], "There is no plan named nobody. See: longshore plan list."),
+        (["plan", "start", "nobody"], "There is no plan named nobody"),
+        (["plan", "watch", "nobody"], "There is no plan named nobody"),
+        (["plan", "delete", "nobody"], "There is no plan named nobody"),
+        (["plan", "apply", "/nonexistent"], "/nonexistent can't be read: No such file"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(user, words, said):
+    assert said in user.refused(*words)
+    assert user.json("plan", "list") == []
