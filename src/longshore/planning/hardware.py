@@ -15,9 +15,10 @@ Which of it a given cloud really has can't be asked for; a dry run tells.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from longshore.model.concern import Concern, Severity
+from longshore.model.concern import Concern
 from longshore.model.hardware import BootDrivers, Hardware
 from longshore.model.machine import Firmware, Machine
+from longshore.planning.as_is import hardware_concerns, nothing_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,7 @@ _CONTROLLER_DRIVERS = {
 }
 _LINUX = ("linux", "debian", "ubuntu", "rhel", "centos", "sles", "suse", "fedora", "rocky", "alma", "photon", "coreos")
 
-# Names under /dev that mean the same disk on any hardware
-_STABLE = ("/dev/mapper/", *(f"/dev/disk/by-{what}/" for what in ("uuid", "label", "partuuid", "partlabel")))
-_BY_HARDWARE = "/dev/disk/by-"
+_BY_PLACE = "/dev/disk/by-"  # by the adapter's place, or the disk's serial number: both are others on the target
 
 
 def firmware_properties(machine: Machine) -> dict[str, str]:
@@ -89,8 +88,7 @@ def likely_drivers(machine: Machine) -> BootDrivers:
     """What can be said before anyone has looked at the disks: the guest boots from the controllers that it has."""
     controllers = [_CONTROLLER_DRIVERS[d.controller] for d in machine.disks if d.controller in _CONTROLLER_DRIVERS]
     root = [_CONTROLLER_DRIVERS[d.controller] for d in machine.disks[:1] if d.controller in _CONTROLLER_DRIVERS]
-    models = [_FOREIGN_NIC_NAMES.get(nic.model, nic.model) for nic in machine.nics]
-    networks = [_NIC_MODELS[model] for model in models if model in _NIC_MODELS]
+    networks = [_NIC_MODELS[model] for model in _present_models(machine) if model in _NIC_MODELS]
     guest = machine.guest_id.lower()
     linux = any(name in guest for name in _LINUX)
     return BootDrivers(
@@ -115,7 +113,7 @@ def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | 
     if machine.nics and nic_model is None:
         refusals.append("It has no driver for a network adapter that Nova emulates.")
     if chosen is None or (machine.nics and nic_model is None):
-        return None, [_nothing_fits(machine, drivers, refusals)]
+        return None, [nothing_fits(machine, drivers, " ".join(refusals))]
     root, beside = chosen
     properties = firmware_properties(machine)
     if root.pc_only or (beside is not None and beside.pc_only):
@@ -128,13 +126,13 @@ def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | 
     buses = tuple(None if beside is None or disk.position == 0 else beside.bus for disk in machine.disks)
     reasons = tuple(_reasons(chosen, nic_model))
     hardware = Hardware(properties, buses, nic_model, _needs_finish(machine, drivers), reasons)
-    return hardware, list(_concerns(machine, drivers, hardware, beside))
+    return hardware, list(hardware_concerns(machine, drivers, hardware, _present_models(machine)))
 
 
 def _choose_disks(machine: Machine, drivers: BootDrivers, refusals: list[str]) -> tuple[_Bus, _Bus | None] | None:
     """(the root disk's bus, that of the others when it is another)."""
-    bound = [name for name in drivers.device_names if name.startswith(_BY_HARDWARE) and not name.startswith(_STABLE)]
-    named = [name for name in drivers.device_names if not name.startswith(_STABLE)]
+    bound = [name for name in drivers.device_names if name.startswith(_BY_PLACE)]
+    named = drivers.device_names
     if bound:
         refusals.append(f"Its configuration names disks by their place or serial number ({', '.join(bound)}).")
         return None
@@ -148,7 +146,7 @@ def _choose_disks(machine: Machine, drivers: BootDrivers, refusals: list[str]) -
         for bus in _BESIDE:
             if bus.driver in early and count - 1 <= bus.most and not (bus.pc_only and machine.secure_boot):
                 return _PVSCSI, bus
-    refusals.extend(_why_not(machine, drivers, usable, named))
+    refusals.append(_why_not(machine, drivers, usable, named))
     return None
 
 
@@ -160,29 +158,33 @@ def _can_boot(bus: _Bus, machine: Machine, drivers: BootDrivers, named: Sequence
     return bus.driver in drivers.boot and (bus.same_names or not named)
 
 
-def _why_not(machine: Machine, drivers: BootDrivers, usable: Sequence[_Bus], named: Sequence[str]) -> Iterator[str]:
+def _why_not(machine: Machine, drivers: BootDrivers, usable: Sequence[_Bus], named: Sequence[str]) -> str:
     known = ", ".join(drivers.boot) or "none"
-    if not usable and machine.firmware is Firmware.UEFI:
-        yield f"It boots by UEFI, which wants SATA (ahci) or virtio (virtio_blk); its drivers for booting are: {known}."
-    elif not usable:
-        yield f"None of its drivers for booting ({known}) is for a disk controller that Nova emulates."
-    elif named:
-        yield (
-            f"Nova takes one pvscsi disk only, this machine has {len(machine.disks)}, and they can't be put on other "
-            f"buses, since its configuration calls disks by names that would change ({', '.join(named)})."
+    names = f"other names than its configuration calls them by ({', '.join(named)})"
+    if usable:
+        limits = " and ".join(f"{bus.most} on {bus.name}" for bus in usable)
+        beside = (
+            f"on another bus beside it they would get {names}" if named else "it has no driver for another beside it"
         )
-    else:
-        yield (
-            f"Nova takes one pvscsi disk only, this machine has {len(machine.disks)}, and it has no driver for another "
-            "bus beside it."
+        return f"It has {len(machine.disks)} disks; of the buses it can boot from, Nova takes {limits}, and {beside}."
+    if named and _VIRTIO.driver in drivers.boot:
+        return f"Of what the target emulates it can boot from virtio only, and there its disks would get {names}."
+    if machine.firmware is Firmware.UEFI:
+        return (
+            f"It boots by UEFI, which wants SATA (ahci) or virtio (virtio_blk); its drivers for booting are: {known}."
         )
+    return f"None of its drivers for booting ({known}) is for a disk controller that Nova emulates."
 
 
 def _nic_model(machine: Machine, drivers: BootDrivers) -> str | None:
     """Nova gives all adapters of a server one model: the present one of the first adapter, if it may be."""
-    present = [_FOREIGN_NIC_NAMES.get(nic.model, nic.model) for nic in machine.nics]
     candidates = [model for model, driver in _NIC_MODELS.items() if driver in drivers.network]
-    return next((model for model in present if model in candidates), next(iter(candidates), None))
+    return next((model for model in _present_models(machine) if model in candidates), next(iter(candidates), None))
+
+
+def _present_models(machine: Machine) -> list[str]:
+    """Of its network adapters, as Nova calls them."""
+    return [_FOREIGN_NIC_NAMES.get(nic.model, nic.model) for nic in machine.nics]
 
 
 def _needs_finish(machine: Machine, drivers: BootDrivers) -> bool:
@@ -203,67 +205,3 @@ def _reasons(chosen: tuple[_Bus, _Bus | None], nic_model: str | None) -> Iterato
         )
     if nic_model is not None:
         yield f"Its network adapters are {nic_model} (driver {_NIC_MODELS[nic_model]})."
-
-
-def _concerns(machine: Machine, drivers: BootDrivers, hardware: Hardware, beside: _Bus | None) -> Iterator[Concern]:
-    name = machine.name
-    text = " ".join(hardware.reasons)
-    if not drivers.inspected:
-        text = f"{text} That is judged by its present hardware; its disks are looked at once they have been copied."
-    yield Concern("as-is-hardware", Severity.INFORMATION, name, f"{name} can land as it is. {text}")
-    for doubt in drivers.doubts:
-        yield Concern("as-is-doubt", Severity.WARNING, name, doubt, "A dry run tells whether it boots.")
-    if hardware.image_properties.get("hw_scsi_model") == "vmpvscsi":
-        yield Concern(
-            "as-is-no-hot-plug",
-            Severity.INFORMATION,
-            name,
-            f"While {name} is on pvscsi, no further disk can be attached to the running server.",
-            "Convert it later, or stop the server to attach one.",
-        )
-    if beside is not None:
-        yield Concern(
-            "as-is-disk-names",
-            Severity.WARNING,
-            name,
-            f"The disks of {name} but the first get other device names on {beside.name}.",
-            "Its fstab doesn't mind; look whether an application of it names one."
-            if drivers.inspected
-            else "Look whether fstab, or an application of it, names one.",
-        )
-    models = {nic.model for nic in machine.nics}
-    if len(models) > 1 or (models and hardware.nic_model not in {_FOREIGN_NIC_NAMES.get(m, m) for m in models}):
-        yield Concern(
-            "as-is-nic-model",
-            Severity.WARNING,
-            name,
-            f"All network adapters of {name} become {hardware.nic_model}; now they are {', '.join(sorted(models))}.",
-        )
-    if drivers.family == "windows" and machine.nics:
-        yield Concern(
-            "as-is-windows-addresses",
-            Severity.WARNING,
-            name,
-            f"Windows takes the network adapters of {name} for new ones and asks by DHCP for their addresses.",
-            "The target gives the ports' addresses by DHCP; set other settings of the adapters by hand.",
-        )
-
-
-def _nothing_fits(machine: Machine, drivers: BootDrivers, refusals: Sequence[str]) -> Concern:
-    why = " ".join(refusals)
-    if not drivers.inspected:
-        return Concern(
-            "as-is-undecided",
-            Severity.WARNING,
-            machine.name,
-            f"By its present hardware {machine.name} can't land as it is. {why} Its disks are looked at once they have "
-            "been copied.",
-            "If they hold no other driver, it has to be converted.",
-        )
-    return Concern(
-        "as-is-no-hardware",
-        Severity.WARNING,
-        machine.name,
-        f"{machine.name} can't land as it is. {why}",
-        "Only a conversion will do: --landing convert.",
-    )
