@@ -44,6 +44,9 @@ class _Run:
         last = {action: _Step(action, last=True) for action in todo if action.late or self._settles(action)}
         for action, step in first.items():
             step.waits_for |= {first[other] for other in action.needs if other in first}
+            step.waits_for |= {
+                s for other, s in first.items() if other.resource.kind.name in action.resource.kind.after
+            }
             if action in last:
                 last[action].waits_for.add(step)
             if action.parent in last:

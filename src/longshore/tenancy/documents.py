@@ -37,17 +37,17 @@ class Resource:
     def _told(self) -> str:
         """A resource without a name of its own is told by what it is about."""
         words = []
-        for f in self.kind.fields:
-            value = self.params.get(f.name)
-            if value in (None, "", [], {}) or isinstance(value, bool) or f.name in ("device_owner", "description"):
-                continue
-            words += _texts(value)
+        for name in self.kind.told or tuple(self.kind.by_name):
+            value = self.params.get(name)
+            if value not in (None, "", [], {}) and not isinstance(value, bool) and name != "description":
+                words += _texts(value)
         return " ".join(dict.fromkeys(words)) or "without a name"
 
     def line(self, name: str) -> Place:
         """Where a field of it stands."""
-        lines = getattr(self.params, "lines", {})
-        return Place(self.place.file, lines.get(name, self.place.line))
+        if isinstance(self.params, Entries):
+            return Place(self.place.file, self.params.lines.get(name, self.params.line))
+        return self.place
 
 
 def _texts(value: Any) -> list[str]:

@@ -30,7 +30,7 @@ class Fault:
 def refusal(faults: list[Fault], directory: object) -> InvalidInput:
     """One error for all of them: the first, and how many more there are."""
     serious = [fault for fault in faults if not fault.warning]
-    more = f" There are {len(serious) - 1} more faults." if len(serious) > 1 else ""
+    more = f" And {len(serious) - 1} more." if len(serious) > 1 else ""
     return InvalidInput(
         f"{serious[0]}{more}",
         advice=f"`longshore tenant validate {directory}` lists all. Nothing was changed.",

@@ -79,7 +79,7 @@ def import_(cloud: Cloud, directory: Path, selection: Selection, progress: Progr
 def _refused(conflicts: list[Action]) -> Conflict:
     first = conflicts[0]
     what = f"{first.resource.kind.name.capitalize()} {first.resource.name} ({first.resource.place})"
-    more = f" There are {len(conflicts) - 1} more conflicts." if len(conflicts) > 1 else ""
+    more = f" And {len(conflicts) - 1} more." if len(conflicts) > 1 else ""
     return Conflict(
         f"{what} can't be imported: {first.said}{more}",
         advice="`longshore tenant diff` lists all. Change the files, or leave resources out with --only or --filter. "

@@ -82,6 +82,8 @@ class Kind:
     info: tuple[str, ...] = ("id",)  # what is told of the original; nobody reads it again
     key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
     parent: str | None = None  # the field that names what it belongs to
+    after: tuple[str, ...] = ()  # kinds to be made before it, though it doesn't name them
+    told: tuple[str, ...] = ()  # the fields that tell people which one it is, where it has no name; else all
     scope: Scope = Scope.PROJECT
     admin: bool = False  # only an administrator may make it
     extension: str | None = None  # the extension of the network API that it needs

@@ -101,6 +101,7 @@ QUOTA = Kind(
     ),
     Quotas,
     key=("project_id",),
+    told=("project_ref",),
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,

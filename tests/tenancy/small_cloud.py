@@ -1,0 +1,284 @@
+"""A small cloud that speaks HTTP: enough of Keystone, Neutron and Nova for openstacksdk, kept in memory.
+
+The lab's real cloud shows whether requests are right. This one does what a real one rarely does: it fails at a chosen
+request, has two networks of one name, and services that the lab's cloud doesn't have.
+"""
+
+import json
+import re
+import threading
+import uuid
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+import openstack
+
+EXTENSIONS = (
+    "address-group",
+    "address-scope",
+    "subnet_allocation",
+    "router",
+    "rbac-policies",
+    "trunk",
+    "qos",
+    "flavors",
+    "standard-attr-tag",
+)
+
+# What the network service fills in, by collection
+DEFAULTS = {
+    "networks": {
+        "admin_state_up": True,
+        "shared": False,
+        "router:external": False,
+        "mtu": 1500,
+        "port_security_enabled": True,
+        "availability_zone_hints": [],
+        "subnets": [],
+        "qos_policy_id": None,
+    },
+    "subnets": {
+        "allocation_pools": [],
+        "dns_nameservers": [],
+        "host_routes": [],
+        "enable_dhcp": True,
+        "service_types": [],
+        "gateway_ip": None,
+        "subnetpool_id": None,
+    },
+    "routers": {"admin_state_up": True, "routes": [], "external_gateway_info": None, "availability_zone_hints": []},
+    "ports": {
+        "admin_state_up": True,
+        "device_owner": "",
+        "device_id": "",
+        "fixed_ips": [],
+        "security_groups": [],
+        "allowed_address_pairs": [],
+        "extra_dhcp_opts": [],
+        "binding:vnic_type": "normal",
+        "port_security_enabled": True,
+    },
+    "security-groups": {"stateful": True, "shared": False, "security_group_rules": []},
+    "security-group-rules": {
+        "ethertype": "IPv4",
+        "protocol": None,
+        "port_range_min": None,
+        "port_range_max": None,
+        "remote_ip_prefix": None,
+        "remote_group_id": None,
+        "remote_address_group_id": None,
+    },
+    "qos/policies": {"rules": [], "shared": False, "is_default": False},
+    "trunks": {"sub_ports": [], "admin_state_up": True},
+    "floatingips": {"port_id": None, "fixed_ip_address": None},
+    "subnetpools": {"shared": False, "is_default": False},
+}
+SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-policies": "rbac_policy"}
+
+
+class SmallCloud:
+    """Use as a context manager; `connect` gives a member's connection to one of its projects."""
+
+    def __init__(self, extensions=EXTENSIONS):
+        self.extensions = list(extensions)
+        self.things = {}  # by collection, by id
+        self.keypairs = {}  # by user, by name
+        self.server_groups = {}  # by project
+        self.requests = Counter()  # (method, collection)
+        self.log = []
+        self.faults = []  # [method, path pattern, status, how often]
+        self.quota = {}
+        self.lock = threading.RLock()
+
+    def __enter__(self):
+        cloud = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, *_):
+                pass
+
+            def answer(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                url = urlsplit(self.path)
+                project = self.headers.get("X-Auth-Token", "")
+                with cloud.lock:
+                    status, answered = cloud.handle(self.command, url.path, dict(parse_qsl(url.query)), body, project)
+                data = b"" if answered is None else json.dumps(answered).encode()
+                self.send_response(status)
+                if url.path == "/v3/auth/tokens":
+                    self.send_header("X-Subject-Token", body["auth"]["scope"]["project"]["name"])
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def connect(self, project="here"):
+        return openstack.connect(
+            load_yaml_config=False,
+            load_envvars=False,
+            auth_type="v3password",
+            auth={
+                "auth_url": f"{self.url}/v3",
+                "username": f"user-of-{project}",
+                "password": "x",
+                "project_name": project,
+                "user_domain_id": "default",
+                "project_domain_id": "default",
+            },
+            region_name="R",
+        )
+
+    def fail(self, method, pattern, status=500, times=1):
+        self.faults.append([method, pattern, status, times])
+
+    def made(self):
+        return sum(count for (method, _), count in self.requests.items() if method in ("POST", "PUT", "DELETE"))
+
+    # Answers
+
+    def handle(self, method, path, query, body, project):
+        if path.startswith("/v3"):
+            return self.keystone(path, body)
+        self.requests[method, path.split("/")[-2 if path.count("/") > 2 else -1]] += 1
+        self.log.append((method, path, body))
+        for fault in self.faults:
+            if fault[0] == method and re.search(fault[1], path) and fault[3] > 0:
+                fault[3] -= 1
+                return fault[2], {"NeutronError": {"type": "X", "message": "as the test asked", "detail": ""}}
+        if path.startswith("/compute"):
+            return self.nova(method, path.removeprefix("/compute/v2.1").strip("/"), body, project)
+        return self.neutron(method, path.removeprefix("/network/v2.0").strip("/"), query, body, project)
+
+    def keystone(self, path, body):
+        if path in ("/v3", "/v3/"):
+            links = [{"rel": "self", "href": f"{self.url}/v3/"}]
+            return 200, {"version": {"id": "v3.14", "status": "stable", "links": links}}
+        if path != "/v3/auth/tokens":
+            return 403, {"error": {"code": 403, "message": "not for members", "title": "Forbidden"}}
+        project = body["auth"]["scope"]["project"]["name"]
+        catalog = [
+            {"type": kind, "name": kind, "id": kind, "endpoints": [
+                {"interface": "public", "url": f"{self.url}{path}", "region": "R", "region_id": "R", "id": kind}
+            ]}
+            for kind, path in (("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"))
+        ]  # fmt: skip
+        domain = {"id": "default", "name": "Default"}
+        return 201, {"token": {
+            "methods": ["password"], "issued_at": "2026-01-01T00:00:00.0Z", "expires_at": "2099-01-01T00:00:00.0Z",
+            "user": {"id": f"user-of-{project}", "name": f"user-of-{project}", "domain": domain},
+            "project": {"id": project, "name": project, "domain": domain}, "is_domain": False,
+            "roles": [{"id": "m", "name": "member"}], "catalog": catalog,
+        }}  # fmt: skip
+
+    def nova(self, method, path, body, project):
+        if path == "":
+            version = {"id": "v2.1", "status": "CURRENT", "version": "2.93", "min_version": "2.1",
+                       "links": [{"rel": "self", "href": f"{self.url}/compute/v2.1/"}]}  # fmt: skip
+            return 200, {"version": version}
+        if path == "limits":
+            return 200, {"limits": {"absolute": {"maxTotalKeypairs": 100, "maxServerGroups": 10}}}
+        mine = self.keypairs.setdefault(project, {})
+        if path == "os-keypairs" and method == "GET":
+            return 200, {"keypairs": [{"keypair": pair} for pair in mine.values()]}
+        if path == "os-keypairs":
+            pair = {"type": "ssh", "fingerprint": "", **body["keypair"]}
+            mine[pair["name"]] = pair
+            return 201, {"keypair": pair}
+        groups = self.server_groups.setdefault(project, {})
+        if method == "GET":
+            return 200, {"server_groups": list(groups.values())}
+        group = {"id": str(uuid.uuid4()), "rules": {}, "project_id": project, "members": [], **body["server_group"]}
+        groups[group["id"]] = group
+        return 200, {"server_group": group}
+
+    def neutron(self, method, path, query, body, project):
+        if path in ("", "v2.0"):
+            links = [{"rel": "self", "href": f"{self.url}/network/v2.0"}]
+            return 200, {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]}
+        if path == "extensions":
+            return 200, {"extensions": [{"alias": alias, "name": alias} for alias in self.extensions]}
+        if path.startswith("quotas"):
+            return 200, {"quota": {k: {"limit": v, "used": 0, "reserved": 0} for k, v in self.quota.items()}}
+        parts = path.split("/")
+        head = 2 if parts[0] == "qos" else 1
+        collection, rest = "/".join(parts[:head]), parts[head:]
+        if len(rest) > 1 and collection == "qos/policies":
+            policy = self.things[collection][rest[0]]
+            rule = {"id": str(uuid.uuid4()), "type": rest[1].removesuffix("_rules"), **next(iter(body.values()))}
+            policy["rules"].append(rule)
+            return 201, {rest[1].removesuffix("s"): rule}
+        return self.crud(method, collection, rest, query, body, project)
+
+    def crud(self, method, collection, rest, query, body, project):
+        there = self.things.setdefault(collection, {})
+        plural = collection.rpartition("/")[2].replace("-", "_")
+        single = SINGLE.get(collection, plural.removesuffix("s"))
+        if not rest and method == "GET":
+            found = [t for t in there.values() if all(str(t.get(k)) == v for k, v in query.items() if k in t)]
+            return 200, {plural: found}
+        if not rest:
+            made = self.add(collection, body[single], project)
+            return 201, {single: made}
+        thing = there.get(rest[0])
+        if thing is None:
+            return 404, {"NeutronError": {"type": "NotFound", "message": f"no {rest[0]}", "detail": ""}}
+        if rest[1:] == ["tags"]:
+            thing["tags"] = body["tags"]
+            return 200, {"tags": body["tags"]}
+        if rest[1:] == ["add_router_interface"]:
+            return 200, self.add_interface(thing, body)
+        if method == "PUT":
+            thing.update(body[single])
+        elif method == "DELETE":
+            self.drop(collection, rest[0])
+            return 204, None
+        return 200, {single: thing}
+
+    def add(self, collection, given, project):
+        thing = {"id": str(uuid.uuid4()), "project_id": project, "description": "", "tags": [], "revision_number": 1}
+        thing |= json.loads(json.dumps(DEFAULTS.get(collection, {}))) | given
+        self.things.setdefault(collection, {})[thing["id"]] = thing
+        if collection == "security-groups":
+            for ethertype in ("IPv4", "IPv6"):
+                rule = {"security_group_id": thing["id"], "direction": "egress", "ethertype": ethertype}
+                self.add("security-group-rules", rule, project)
+        elif collection == "security-group-rules":
+            group = self.things["security-groups"].get(thing["security_group_id"])
+            group["security_group_rules"].append(thing)
+        elif collection == "floatingips":
+            thing["floating_ip_address"] = f"203.0.113.{len(self.things[collection])}"
+        elif collection == "ports":
+            thing.setdefault("mac_address", f"fa:16:3e:00:00:{len(self.things[collection]):02x}")
+        return thing
+
+    def add_interface(self, router, body):
+        if "port_id" in body:
+            port = self.things["ports"][body["port_id"]]
+        else:
+            subnet = self.things["subnets"][body["subnet_id"]]
+            ips = [{"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}]
+            port = self.add("ports", {"network_id": subnet["network_id"], "fixed_ips": ips}, router["project_id"])
+        port |= {"device_id": router["id"], "device_owner": "network:router_interface"}
+        return {"port_id": port["id"], "id": router["id"]}
+
+    def drop(self, collection, identity):
+        thing = self.things[collection].pop(identity)
+        if collection == "security-group-rules":
+            group = self.things["security-groups"][thing["security_group_id"]]
+            group["security_group_rules"] = [r for r in group["security_group_rules"] if r["id"] != identity]
