@@ -12,7 +12,7 @@ from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from longshore.cli.app import LongshoreApp
+from longshore.cli.shell import LongshoreApp
 from longshore.planning import planfile
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -139,9 +140,57 @@ def test_one_failure_stops_no_other_and_is_retried_alone(user):
     assert "1 of 3 machines of plan shop didn't arrive: app01 (failed)" in said
     assert "longshore plan retry shop" in said
     assert user.states() == {"app01": "failed", "app02": "done", "db01": "done"}
+    report = json.loads(user.well("plan", "report", "shop", "-f", "json"))
+    assert report["states"] == {"failed": 1, "done": 2}
     retried = user.json("plan", "retry", "shop", "--wait", "--plain")
     assert [(m["Machine"], m["Status"]) for m in retried] == [("app01", "done")]
     assert "Nothing of plan shop has failed" in user.refused("plan", "retry", "shop")
+    text = user.well("plan", "report", "shop")
+    assert "# Plan shop\n" in text
+    assert "| Machines | 3 done |" in text
+    assert re.search(r"app01, an earlier try \(.*\): failed\. .*a moment of weakness in create_server", text)
+    assert "| app01 | 1 | cold | done |" in text
+
+
+def test_a_report_says_what_was_copied_verified_and_said(user):
+    user.create("db01", "--option", "accept=[guest-full]")
+    user.well("plan", "start", "shop", "--wait", "--plain")
+    (state,) = user.json("plan", "show", "shop")["machines"]
+    report = json.loads(user.well("migration", "report", state["migration"][:8], "-f", "json"))
+    assert (report["machine"], report["plan"], report["status"]) == ("db01", "shop", "done")
+    assert report["copied"]["verified"] == sum(d["size"] for d in report["disks"])
+    assert all(len(d["root_digest"]) == 64 for d in report["disks"])
+    assert report["downtime_seconds"] > 0
+    assert report["accepted"] == ["guest-full"]
+    assert report["conversion"]["system"]["product"] == "Debian 12"
+    assert report["left"] == []
+    moments = [e["at"] for e in report["events"]]
+    assert moments == sorted(moments)
+    assert all(m.endswith("Z") for m in moments)
+    text = user.well("migration", "report", state["migration"])
+    assert text.startswith("# db01: cold, done\n")
+    for disk in report["disks"]:
+        assert f"| {disk['label']} | {disk['size'] >> 20}.0 MiB | done | {disk['root_digest']} |" in text
+    for line in text.splitlines():  # tables hold whatever sentences there are
+        if line.startswith("| ") and "Z |" in line[:30]:
+            assert line.count(" | ") == 3
+
+
+def test_a_report_of_what_still_runs(user):
+    user.create("db01")
+    (user.fleet.world("db01").root / "hang").touch()
+    assert "There is no migration" in user.refused("migration", "report", "nobody")
+    report = json.loads(user.well("plan", "report", "shop", "-f", "json"))
+    assert (report["states"], report["machines"][0]["report"]) == ({"planned": 1}, None)
+    user.well("plan", "start", "shop")
+    for _ in range(200):
+        (machine,) = json.loads(user.well("plan", "report", "shop", "-f", "json"))["machines"]
+        if machine["report"]["source_off_at"]:
+            break
+        time.sleep(0.05)
+    assert machine["report"]["finished_at"] is None
+    assert machine["report"]["downtime_seconds"] >= 0
+    assert "running" in user.well("plan", "report", "shop")
 
 
 def test_limits_hold_while_it_runs(user):

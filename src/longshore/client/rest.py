@@ -9,6 +9,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from longshore.errors import LongshoreError
+from longshore.flows.report import PlanReport, Report
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.service import create_app
@@ -112,6 +113,9 @@ class Client:
         """The latest of each machine."""
         return self._ask(list[Migration], "GET", f"/v1/plans/{_part(name)}/migrations")
 
+    def plan_report(self, name: str) -> PlanReport:
+        return self._ask(PlanReport, "GET", f"/v1/plans/{_part(name)}/report")
+
     def check_plan(self, name: str, asked: PlanStart) -> list[PlanConcern]:
         return self._ask(list[PlanConcern], "POST", f"/v1/plans/{_part(name)}/check", asked.model_dump(mode="json"))
 
@@ -143,6 +147,9 @@ class Client:
 
     def events(self, migration: str, after: int = 0) -> list[Event]:
         return self._ask(list[Event], "GET", f"/v1/migrations/{_part(migration)}/events?after={after}")
+
+    def migration_report(self, migration: str) -> Report:
+        return self._ask(Report, "GET", f"/v1/migrations/{_part(migration)}/report")
 
     def ledger(self, migration: str) -> list[LedgerEntry]:
         return self._ask(list[LedgerEntry], "GET", f"/v1/migrations/{_part(migration)}/ledger")

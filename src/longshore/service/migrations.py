@@ -11,6 +11,7 @@ from longshore.errors import Conflict
 from longshore.flows import engine
 from longshore.flows.facts import gather
 from longshore.flows.queue import places_of
+from longshore.flows.report import Report, report_of
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest
 from longshore.planning import blocked, land
@@ -72,6 +73,12 @@ def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
         LedgerEntry(kind=e.kind, step=e.step, ref=e.ref, state=e.state, note=e.note)
         for e in store.ledger.entries(record.id)
     ]
+
+
+@router.get("/migrations/{migration}/report")
+def report(migration: str, store: TheStore) -> Report:
+    """What was copied, verified, changed and said, from its record alone."""
+    return report_of(store, store.migrations.get(migration))
 
 
 @router.post("/migrations/{migration}/resume", status_code=202)

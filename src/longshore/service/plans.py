@@ -11,6 +11,7 @@ from longshore.flows import engine
 from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine, look_up, select
 from longshore.flows.queue import places_of
+from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, plan_report, report_of
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
@@ -71,7 +72,6 @@ def plans(store: TheStore, machine: str | None = None) -> list[PlanSummary]:
         plan = opened.plan
         if machine is not None and not _names(opened, machine):
             continue
-        states = [state.status for state in _states(opened)]
         answer.append(
             PlanSummary(
                 name=plan.name,
@@ -80,7 +80,7 @@ def plans(store: TheStore, machine: str | None = None) -> list[PlanSummary]:
                 target=plan.target,
                 machines=len(plan.machines),
                 waves=len(plan.waves),
-                states={status: states.count(status) for status in dict.fromkeys(states)},
+                states=_counted(opened),
                 changed_at=record.changed_at,
             )
         )
@@ -213,6 +213,22 @@ def migrations(name: str, store: TheStore) -> list[Migration]:
     return shown(store, [m for m in opened.latest.values() if m is not None])
 
 
+@router.get("/plans/{name}/report")
+def report(name: str, store: TheStore) -> PlanReport:
+    """What became of each machine, and of all of them together."""
+    opened = _open(store, store.plans.get(name))
+    latest = opened.latest
+    machines = []
+    for entry in opened.plan.machines:
+        last = latest[entry.machine]
+        tries = [m for m in opened.own if last is not None and m.machine_ref == last.machine_ref]
+        machines.append(
+            ReportedMachine(entry.machine, entry.wave, report_of(store, last) if last else None, earlier_of(tries))
+        )
+    plan = opened.plan
+    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, _counted(opened))
+
+
 # Parts
 
 
@@ -327,6 +343,11 @@ def _states(opened: Opened) -> list[PlannedState]:
             )
         )
     return states
+
+
+def _counted(opened: Opened) -> dict[str, int]:
+    states = [state.status for state in _states(opened)]
+    return {status: states.count(status) for status in dict.fromkeys(states)}
 
 
 def _names(opened: Opened, machine: str) -> bool:

@@ -1,0 +1,207 @@
+"""longshore migration report and longshore plan report: what became of it, for people (Markdown) or programs (JSON)."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from longshore.cli.command import Command
+from longshore.cli.words import duration, moment, size
+
+if TYPE_CHECKING:
+    from longshore.flows.report import PlanReport, Report, ReportedMachine
+
+
+class ReportMigration(Command):
+    """Report what was copied, verified, changed and said in a migration, ended or running."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("migration", help="its id, or the beginning of it")
+        return _with_format(parser)
+
+    def take_action(self, args: Namespace) -> None:
+        report = self.client.migration_report(args.migration)
+        _write(args, report, "\n".join(of_migration(report)))
+
+
+class ReportPlan(Command):
+    """Report what became of all machines of a plan."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("plan", help="the plan's name")
+        return _with_format(parser)
+
+    def take_action(self, args: Namespace) -> None:
+        report = self.client.plan_report(args.plan)
+        _write(args, report, "\n".join(of_plan(report)))
+
+
+def of_plan(report: PlanReport) -> Iterator[str]:
+    """Lines of Markdown."""
+    yield f"# Plan {report.name}\n"
+    if report.description:
+        yield f"{report.description}\n"
+    states = ", ".join(f"{count} {status}" for status, count in report.states.items())
+    yield from _table(
+        ("", ""),
+        [
+            ("From, to", f"{report.source}, {report.target}"),
+            ("Machines", states),
+            ("Started", moment(report.started_at)),
+            ("Finished", moment(report.finished_at)),
+            ("Took", _duration(report.seconds)),
+            ("Read", size(report.bytes_read)),
+            ("Verified on the target", size(report.bytes_verified)),
+            ("Longest downtime", _duration(report.longest_downtime_seconds)),
+        ],
+    )
+    yield "\n## Machines\n"
+    yield from _table(
+        ("Machine", "Wave", "Type", "Status", "Downtime", "Read", "Tries", "Migration"), map(_row, report.machines)
+    )
+    for machine in report.machines:
+        for attempt in machine.earlier:
+            why = f". {_plain(attempt.error)}" if attempt.error else "."
+            yield f"\n{machine.machine}, an earlier try ({attempt.id}): {attempt.status}{why}"
+        if machine.report is not None:
+            yield "\n---\n"
+            yield from of_migration(machine.report)
+
+
+def of_migration(report: Report) -> Iterator[str]:
+    """Lines of Markdown."""
+    yield f"# {report.machine}: {report.type}, {report.status}\n"
+    where = f"{report.plan}, wave {report.wave}" if report.plan else None
+    yield from _table(
+        ("", ""),
+        [
+            ("Migration", report.id),
+            ("Machine", f"{report.machine} ({report.machine_ref})"),
+            ("From, to", f"{report.source}, {report.target}"),
+            ("Plan", where),
+            ("Phase", None if report.phase in (report.status, "rolled-back") else report.phase),
+            ("Landing", report.landing),
+            ("Server", report.server_id),
+            ("Started", moment(report.started_at)),
+            ("Source seen off", moment(report.source_off_at)),
+            ("Target seen up", moment(report.target_up_at)),
+            ("Finished", moment(report.finished_at)),
+            ("Took", _duration(report.seconds)),
+            ("Downtime", _duration(report.downtime_seconds)),
+            ("Error", report.error),
+            ("Accepted", ", ".join(report.accepted)),
+        ],
+    )
+    yield from _copies(report)
+    if report.ports:
+        yield "\n## Network\n"
+        yield from _table(("MAC", "Addresses"), [(p["mac"], " ".join(p["addresses"])) for p in report.ports])
+    yield from _conversion(report.conversion)
+    yield from _list("Concerns", report.concerns)
+    yield from _list("Left behind", [f"{e.kind} {e.ref or ''}: {e.note or ''}" for e in report.left])
+    yield "\n## Events\n"
+    yield from _table(
+        ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in report.events]
+    )
+
+
+def _copies(report: Report) -> Iterator[str]:
+    yield "\n## Disks\n"
+    disks = [(d.label, size(d.size), d.state, d.root_digest, d.volume_id) for d in report.disks]
+    yield from _table(("Disk", "Size", "Copy", "Root digest (BLAKE3)", "Volume"), disks)
+    copied = report.copied
+    if copied is not None:
+        rate = f" ({size(copied.rate)}/s at first)" if copied.rate else ""
+        yield (
+            f"\n{size(copied.read)} read, {size(copied.written)} written in {duration(copied.seconds)}{rate}; "
+            f"{size(copied.verified)} read back from the target and compared (verify: {report.verify})."
+        )
+    if report.syncs:
+        yield "\n## Copies of the running machine\n"
+        yield from _table(
+            ("Number", "At (UTC)", "Changed", "Written", "Verified", "Took", ""), [_sync(sync) for sync in report.syncs]
+        )
+
+
+def _sync(sync: dict[str, Any]) -> tuple[Any, ...]:
+    changed = sync.get("bytes_changed")
+    return (
+        sync["number"],
+        str(sync.get("at", ""))[:19],
+        "everything" if sync["number"] == 0 else "compared" if changed is None else size(changed),
+        size(sync.get("bytes_written", 0)),
+        size(sync.get("bytes_verified", 0)),
+        _duration(sync.get("seconds")),
+        "machine off" if sync.get("final") else "",
+    )
+
+
+def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
+    if not conversion:
+        return
+    yield "\n## Guest\n"
+    system = conversion.get("system") or {}
+    hardware = conversion.get("hardware") or {}
+    yield from _table(
+        ("", ""),
+        [
+            ("System", system.get("product")),
+            ("Hardware", ", ".join(f"{name} {value}" for name, value in hardware.items() if isinstance(value, str))),
+            ("Took", _duration(conversion.get("seconds"))),
+        ],
+    )
+    for what in ("changes", "warnings", "messages"):
+        for sentence in conversion.get(what) or ():
+            yield f"- {'' if what == 'changes' else what[:-1] + ': '}{_plain(sentence)}"
+
+
+def _row(machine: ReportedMachine) -> tuple[Any, ...]:
+    report = machine.report
+    if report is None:
+        return (machine.machine, machine.wave, None, "planned", None, None, 0, None)
+    read = size(report.copied.read) if report.copied else None
+    off = _duration(report.downtime_seconds)
+    tries = len(machine.earlier) + 1
+    return (machine.machine, machine.wave, report.type, report.status, off, read, tries, report.id)
+
+
+def _list(title: str, sentences: list[str]) -> Iterator[str]:
+    if sentences:
+        yield f"\n## {title}\n"
+        yield from (f"- {_plain(sentence)}" for sentence in sentences)
+
+
+def _table(head: tuple[str, ...], rows: Any) -> Iterator[str]:
+    """Without rows of which nothing is known; in a table of two columns, without those whose value isn't."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        if len(row) > 2 or row[1] not in (None, ""):
+            yield f"| {' | '.join(_plain(cell) for cell in row)} |"
+
+
+def _plain(cell: object) -> str:
+    """On one line, and no mark of a table's own."""
+    return "" if cell is None else " ".join(str(cell).split()).replace("|", "\\|")
+
+
+def _duration(seconds: float | None) -> str | None:
+    return None if seconds is None else duration(seconds)
+
+
+def _with_format(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("-f", "--format", choices=("md", "json"), default="md", help="default: %(default)s (Markdown)")
+    return parser
+
+
+def _write(args: Namespace, report: Report | PlanReport, text: str) -> None:
+    if args.format == "json":
+        text = TypeAdapter(dict[str, Any]).dump_json(asdict(report), indent=2).decode()
+    sys.stdout.write(text + "\n")
