@@ -1,7 +1,5 @@
 """Checkpoints: they remember, they survive being killed in between, and they refuse what they aren't for."""
 
-import dataclasses
-
 import pytest
 
 from longshore.blocks.checkpoint import Checkpoint, Identity, Outcome, Record
@@ -90,7 +88,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, field, value, words
     path = tmp_path / "checkpoint"
     written(path, RECORDS)
     with pytest.raises(CheckpointError, match=words):
-        Checkpoint.open(path, dataclasses.replace(IDENTITY, **{field: value}))
+        Checkpoint.open(path, IDENTITY._replace(**{field: value}))
 
 
 def test_two_copies_cannot_use_one_checkpoint(tmp_path):

@@ -10,7 +10,7 @@ from longshore.blocks.manifest import ROOT_CONTEXT, digest_of, read_manifest
 from longshore.blocks.request import CopyRequest
 from longshore.errors import CheckpointError, CopyError, InvalidInput
 from longshore.model.extents import Extent
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
 from .conftest import KIB, MIB, copy
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from contextlib import ExitStack
@@ -14,9 +15,9 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.blocks.request import CopyRequest
 from longshore.errors import Cancelled, CopyError, VerificationError
 from longshore.model.extents import Extent
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
-from .conftest import KIB, MIB, copy
+from .conftest import KIB, MIB, Image, copy
 
 SIZE = 4 * MIB
 BLOCK = 64 * KIB
@@ -124,6 +125,32 @@ def test_a_full_target_says_so_and_after_enlarging_the_copy_goes_on(image, expor
     result = copy(exports(source), exports(target), verify=Verify.FULL, **options)
     assert target.read() == source.read()
     assert result.bytes_resumed + result.bytes_read == SIZE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+def test_a_target_on_a_full_file_system_that_is_enlarged(image, exports, tmp_path):
+    source = image(SIZE, [(0, SIZE)])
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE // 2}", "none", place], check=True)
+    try:
+        target = Image(place / "disk")
+        target.path.touch()
+        os.truncate(target.path, SIZE)
+        options = {"checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "target_identity": "t"}
+        with ExitStack() as stack:
+            parameters = {"file": str(target.path)}
+            served = stack.enter_context(serve_nbdkit("file", parameters, read_only=False))
+            with pytest.raises(CopyError, match="target is full") as caught:
+                copy(exports(source), served, checkpoint_interval=0.01, **options)
+            assert caught.value.code == "target-full"
+            subprocess.run(["mount", "-o", f"remount,size={2 * SIZE}", place], check=True)
+            result = copy(exports(source), served, verify=Verify.FULL, **options)
+        assert target.read() == source.read()
+        assert 0 < result.bytes_resumed <= SIZE // 2
+        assert result.bytes_resumed + result.bytes_read == SIZE
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.parametrize("dying", ["source", "target"])

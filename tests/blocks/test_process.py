@@ -13,7 +13,7 @@ import pytest
 from longshore.blocks import CopyRequest, run_copy
 from longshore.errors import CopyError, ExportError, InvalidInput
 from longshore.model.extents import Extent
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
 from .conftest import KIB, MIB
 from .test_exports import is_running, wait_until_gone

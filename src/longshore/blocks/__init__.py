@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
 if TYPE_CHECKING:
     from longshore.blocks.process import run_copy

@@ -6,18 +6,17 @@ it records anything.
 """
 
 import fcntl
-import json
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from blake3 import blake3
 
 from longshore.blocks.durable import replace_file, sync_directory
+from longshore.blocks.request import FilePath
 from longshore.errors import CheckpointError
 from longshore.model.extents import Extent
 
@@ -43,8 +42,7 @@ class Record(NamedTuple):
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a checkpoint belongs to. It is no use for anything else."""
 
     source: str
@@ -68,7 +66,7 @@ _NAMES = {
 class Checkpoint:
     """An open checkpoint."""
 
-    def __init__(self, path: Path, identity: Identity, log_size: int, log_digest: "blake3") -> None:
+    def __init__(self, path: FilePath, identity: Identity, log_size: int, log_digest: "blake3") -> None:
         self.path = path
         self._identity = identity
         self._log_digest = log_digest
@@ -87,21 +85,23 @@ class Checkpoint:
         os.lseek(self._log, log_size, os.SEEK_SET)
 
     @classmethod
-    def open(cls, path: Path, identity: Identity) -> "Checkpoint":
+    def open(cls, path: FilePath, identity: Identity) -> "Checkpoint":
         """Go on with the checkpoint at `path`, or begin one.
 
         Raises CheckpointError when it is damaged, or was made for another copy.
         """
         try:
-            content = path.read_bytes()
+            with open(path, "rb") as file:
+                content = file.read()
         except FileNotFoundError:
-            if not path.parent.is_dir():
-                raise CheckpointError(f"There is no directory {path.parent} for the checkpoint.") from None
+            directory = os.path.dirname(path) or os.curdir
+            if not os.path.isdir(directory):
+                raise CheckpointError(f"There is no directory {directory} for the checkpoint.") from None
             return cls(path, identity, 0, blake3())
         except OSError as error:
             raise CheckpointError(f"The checkpoint {path} can't be read: {error.strerror}.") from error
         head = _head(path, content)
-        for field, value in asdict(identity).items():
+        for field, value in identity._asdict().items():
             if head["identity"].get(field) != value:
                 raise CheckpointError(
                     f"The checkpoint {path} belongs to another copy: it was made for another {_NAMES[field]}.",
@@ -109,7 +109,7 @@ class Checkpoint:
                 )
         log_digest = blake3()
         try:
-            with _log_path(path).open("rb") as log:
+            with open(_log_path(path), "rb") as log:
                 left = head["log_bytes"]
                 while left and (chunk := log.read(min(left, 1 << 22))):
                     log_digest.update(chunk)
@@ -140,7 +140,7 @@ class Checkpoint:
                 view = view[os.write(self._log, view) :]
             os.fsync(self._log)
             if self._log_size == 0:
-                sync_directory(self.path.parent)
+                sync_directory(os.path.dirname(self.path))
             self._log_size += len(data)
             replace_file(self.path, [self._encoded_head()])
         except OSError as error:
@@ -149,7 +149,7 @@ class Checkpoint:
     def _encoded_head(self) -> bytes:
         head: dict[str, Any] = {
             "format": FORMAT,
-            "identity": asdict(self._identity),
+            "identity": self._identity._asdict(),
             "log_bytes": self._log_size,
             "log_digest": self._log_digest.hexdigest(),
         }
@@ -160,11 +160,14 @@ class Checkpoint:
 
     def remove(self) -> None:
         """The copy is done: head first, so that no head is without its log."""
-        self.path.unlink(missing_ok=True)
-        _log_path(self.path).unlink(missing_ok=True)
+        for path in (self.path, _log_path(self.path)):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
 
-def _head(path: Path, content: bytes) -> dict[str, Any]:
+def _head(path: FilePath, content: bytes) -> dict[str, Any]:
+    import json
+
     try:
         head = json.loads(content)
         seal = head.pop("seal")
@@ -178,15 +181,17 @@ def _head(path: Path, content: bytes) -> dict[str, Any]:
     return dict(head)
 
 
-def _damaged(path: Path) -> CheckpointError:
+def _damaged(path: FilePath) -> CheckpointError:
     return CheckpointError(
         f"The checkpoint {path} was cut short or altered.", advice="Remove it to start the copy from the beginning."
     )
 
 
 def _canonical(value: dict[str, Any]) -> bytes:
+    import json
+
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _log_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.log")
+def _log_path(path: FilePath) -> str:
+    return f"{os.fspath(path)}.log"

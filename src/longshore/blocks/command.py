@@ -1,27 +1,31 @@
 """The copy command, of `longshore copy` and `python -m longshore.blocks`: its arguments and what it prints."""
 
 import argparse
-import json
-import re
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from longshore.blocks.copy import Copy
 from longshore.blocks.progress import bar
-from longshore.blocks.request import CopyRequest, CopyResult, Progress
+from longshore.blocks.request import CopyRequest, CopyResult, FilePath, Progress
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
 from longshore.model.extents import Extent
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
+DESCRIPTION = "Copy a disk from one NBD export to another, verified, and able to go on after an interruption"
 EXIT_FAILED = 1
 EXIT_INVALID = 2
 EXIT_CANCELLED = 130
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DEFAULTS = CopyRequest(source_uri="", target_uri="")
+
+
+def main(arguments: Sequence[str], name: str) -> int:
+    """Do what the arguments of the command of this name say, and answer the exit code."""
+    parser = argparse.ArgumentParser(prog=name, description=DESCRIPTION)
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET_URI", help="NBD URI of the disk to write, at least as large")
     parser.add_argument(
         "--changes",
-        type=Path,
         metavar="FILE",
         help="copy only these extents: a JSON list of [offset, length] in bytes",
     )
-    parser.add_argument("--manifest", type=Path, metavar="FILE", help="write the digests of the disk's blocks here")
+    parser.add_argument("--manifest", metavar="FILE", help="write the digests of the disk's blocks here")
     parser.add_argument(
         "--base-manifest",
-        type=Path,
         metavar="FILE",
         help="digests of what the target holds now; without --changes, only blocks that differ are written",
     )
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="record progress here, and go on from what is recorded"
-    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="record progress here, and go on from what is recorded")
     parser.add_argument(
         "--verify",
         choices=[str(verify) for verify in Verify],
@@ -55,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit-group",
-        type=Path,
         action="append",
         default=[],
         metavar="FILE",
@@ -119,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def arguments_of(request: CopyRequest, changes_file: Path | None) -> list[str]:
+def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[str]:
     """The command line that asks for this copy; `changes_file` holds its changes."""
     arguments = [
         request.source_uri,
@@ -176,8 +175,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         request = request_from(arguments)
         if arguments.progress == "json":
-            result = _copy(request, lambda progress: _print_json("progress", asdict(progress)))
-            _print_json("result", asdict(result))
+            result = _copy(request, lambda progress: _print_json("progress", progress._asdict()))
+            _print_json("result", result._asdict())
         elif arguments.progress == "bar":
             with bar(request.disk) as report:
                 result = _copy(request, report)
@@ -207,6 +206,8 @@ def _copy(request: CopyRequest, report: Callable[[Progress], None]) -> CopyResul
 
 
 def _print_json(event: str, details: dict[str, Any]) -> None:
+    import json
+
     print(json.dumps({"event": event, **details}), flush=True)
 
 
@@ -222,10 +223,13 @@ def _print_summary(result: CopyResult) -> None:
         print(f"Wrong when read back, and right after writing them once more: bytes {ranges}.", file=sys.stderr)
 
 
-def read_changes(path: Path) -> tuple[Extent, ...]:
+def read_changes(path: FilePath) -> tuple[Extent, ...]:
     """The extents in a JSON file. Raises InvalidInput."""
+    import json
+
     try:
-        listed = json.loads(path.read_text())
+        with open(path) as file:
+            listed = json.load(file)
     except OSError as error:
         raise InvalidInput(f"The list of changes {path} can't be read: {error.strerror}.") from error
     except ValueError:
@@ -244,6 +248,8 @@ def _is_pair(item: object) -> bool:
 
 def parse_size(text: str) -> int:
     """Bytes, from a number with K, M, G or T behind it (1024-fold). Raises argparse.ArgumentTypeError."""
+    import re
+
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 100M or 1.5G")

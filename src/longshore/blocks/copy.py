@@ -18,8 +18,7 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from functools import partial
 
 import nbd
 
@@ -34,10 +33,9 @@ from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
 from longshore.blocks.request import KIB, CopyRequest, CopyResult, Phase, Progress
-from longshore.blocks.verify import Verifier
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
 from longshore.model.extents import Extent, align, merge, subtract, total
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
 NAMED_RANGES = 8  # in a message
@@ -68,9 +66,8 @@ class Copy:
             stack.callback(self._loop.close)
             stack.callback(self._digester.close)
             base, base_root = self._base()
-            source = self._connect(stack, request.source_uri, "source")
+            source, target = self._connect(stack, ("source", request.source_uri), ("target", request.target_uri))
             self._check_source(source.endpoint.size, base)
-            target = self._connect(stack, request.target_uri, "target")
             self._check_target(target, source.endpoint.size)
             granule = max(source.endpoint.minimum_block, target.endpoint.minimum_block)
             scope, scope_name = self._scope(source.endpoint.size, granule)
@@ -104,24 +101,32 @@ class Copy:
             root_digest=root,
         )
 
-    def _connect(self, stack: ExitStack, uri: str, role: str) -> Lanes:
-        """Connect on a thread: a host that doesn't answer must not keep a cancelled copy from ending."""
-        outcomes: list[nbd.NBD | BaseException] = []
-        self._loop.in_thread(lambda: connect(uri, extents=True), outcomes.append)
-        while not outcomes:
-            self._loop.turn(0.2)
-            self._check()
-        if isinstance(outcomes[0], BaseException):
-            raise outcomes[0]
-        request = self._request
-        lanes = Lanes(self._loop, uri, outcomes[0], role=role, disk=request.disk, retry_for=request.retry_for)
-        stack.callback(lanes.close)
-        return lanes
+    def _connect(self, stack: ExitStack, *ends: tuple[str, str]) -> list[Lanes]:
+        """Connect to each (role, URI), at once; when several fail, the first of them is complained about.
+
+        On threads: a host that doesn't answer must not keep a cancelled copy from ending.
+        """
+        outcomes: dict[int, nbd.NBD | BaseException] = {}
+        for number, (_, uri) in enumerate(ends):
+            self._loop.in_thread(partial(connect, uri, extents=True), partial(outcomes.__setitem__, number))
+        connected = []
+        for number, (role, uri) in enumerate(ends):
+            while number not in outcomes:
+                self._loop.turn(0.2)
+                self._check()
+            outcome = outcomes[number]
+            if isinstance(outcome, BaseException):
+                raise outcome
+            request = self._request
+            lanes = Lanes(self._loop, uri, outcome, role=role, disk=request.disk, retry_for=request.retry_for)
+            stack.callback(lanes.close)
+            connected.append(lanes)
+        return connected
 
     def _check_request(self) -> None:
         request = self._request
         for uri in (request.source_uri, request.target_uri):
-            if not urlsplit(uri).scheme.startswith("nbd"):
+            if not uri.partition(":")[0].lower().startswith("nbd"):
                 raise InvalidInput(
                     f"{uri} is not an NBD URI.",
                     advice="It should be like nbd://host/export or nbd+unix:///?socket=PATH. Nothing was written.",
@@ -132,8 +137,8 @@ class Copy:
             raise InvalidInput(f"The block size {request.block_size} is not a power of two from 4096 bytes on.")
         if request.rate_limit is not None and request.rate_limit <= 0:
             raise InvalidInput("The limit must be above 0 bytes per second.")
-        if request.manifest is not None and not request.manifest.parent.is_dir():
-            raise InvalidInput(f"There is no directory {request.manifest.parent} for the manifest.")
+        if request.manifest is not None and not os.path.isdir(os.path.dirname(request.manifest) or os.curdir):
+            raise InvalidInput(f"There is no directory {os.path.dirname(request.manifest)} for the manifest.")
 
     def _base(self) -> tuple[Digests | None, str]:
         request = self._request
@@ -302,7 +307,7 @@ class Copy:
     def _verify(self, stack: ExitStack, source: Lanes, target: Lanes, findings: Findings) -> list[Extent]:
         """Read back and compare; write what is wrong once more; answer what that was. Raises VerificationError."""
         request = self._request
-        own = self._connect(stack, request.target_uri, "target")
+        (own,) = self._connect(stack, ("target", request.target_uri))
         own.widen(_connections(own, request.connections))
         digests, pieces = findings.digests, findings.pieces
         full = request.verify is Verify.FULL
@@ -325,15 +330,21 @@ class Copy:
     def _compare(
         self, own: Lanes, digests: Digests, blocks: list[Extent], pieces: list[tuple[Extent, bytes]]
     ) -> list[Extent]:
-        verifier = Verifier(own, digests, self._digester, self._meter)
+        from longshore.blocks.verify import Verifier
+
+        connections = _connections(own, self._request.connections)
+        verifier = Verifier(self._loop, own, digests, self._digester, self._meter, connections=connections)
         self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
         self._meter.begin(Phase.VERIFY)
         verifier.begin(blocks, pieces)
-        while not verifier.finished:
-            self._meter.tell()
-            verifier.fill()
-            self._loop.turn(0.2)
-            self._check(own)
+        try:
+            while not verifier.finished:
+                self._meter.tell()
+                verifier.fill()
+                self._loop.turn(0.2)
+                self._check(own)
+        finally:
+            verifier.close()
         self._meter.tell(now=True)
         return sorted(verifier.wrong)
 
@@ -345,10 +356,12 @@ def _connections(lanes: Lanes, wanted: int) -> int:
 
 def _place(uri: str) -> str:
     """What two URIs of the same export have in common."""
+    from urllib.parse import parse_qs, urlsplit
+
     parts = urlsplit(uri)
     sockets = parse_qs(parts.query).get("socket")
     if sockets:
-        return f"{Path(os.path.realpath(sockets[0]))} {parts.path}"
+        return f"{os.path.realpath(sockets[0])} {parts.path}"
     return f"{parts.hostname}:{parts.port or 10809} {parts.path}"
 
 

@@ -9,10 +9,15 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import digest_of
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+    Queue = SimpleQueue[tuple[memoryview, Callable[[bytes], None]] | None]
 
 WORTH_HANDING_OVER = 128 << 10  # bytes; what is shorter is digested sooner than handed to another thread
 PROCESSORS = 3  # from so many on there is one to spare
@@ -23,22 +28,25 @@ class Digester:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._queue: SimpleQueue[tuple[memoryview, Callable[[bytes], None]] | None] = SimpleQueue()
-        self._threaded = len(os.sched_getaffinity(0)) >= PROCESSORS
-        if self._threaded:
-            threading.Thread(target=self._work, daemon=True).start()
+        self._queue: Queue | None = None
+        if len(os.sched_getaffinity(0)) >= PROCESSORS:
+            from queue import SimpleQueue
+
+            self._queue = SimpleQueue()
+            threading.Thread(target=self._work, args=(self._queue,), daemon=True).start()
 
     def digest(self, data: memoryview, done: Callable[[bytes], None]) -> None:
         """Call `done` with the digest, in the loop; perhaps at once."""
-        if self._threaded and len(data) >= WORTH_HANDING_OVER:
+        if self._queue is not None and len(data) >= WORTH_HANDING_OVER:
             self._queue.put((data, done))
         else:
             done(digest_of(data))
 
     def close(self) -> None:
-        self._queue.put(None)
+        if self._queue is not None:
+            self._queue.put(None)
 
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
+    def _work(self, queue: "Queue") -> None:
+        while (item := queue.get()) is not None:
             data, done = item
             self._loop.call_soon(partial(done, digest_of(data)))

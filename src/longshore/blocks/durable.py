@@ -2,25 +2,27 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
+
+from longshore.blocks.request import FilePath
 
 
-def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
+def replace_file(path: FilePath, chunks: Iterable[bytes]) -> None:
     """Put a file in `path`'s place: written beside it, synchronised, renamed, and the directory synchronised."""
-    beside = path.with_name(f".{path.name}.new")
+    directory, name = os.path.split(path)
+    beside = os.path.join(directory, f".{name}.new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
-    sync_directory(path.parent)
+    os.replace(beside, path)
+    sync_directory(directory)
 
 
-def sync_directory(directory: Path) -> None:
+def sync_directory(directory: FilePath) -> None:
     """Make durable which names the directory holds."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory or os.curdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,6 +1,6 @@
 """What an NBD server offers, and connections to it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import nbd
 
@@ -10,8 +10,7 @@ STATE_ZERO = 2  # base:allocation: reads as zeroes
 ALLOCATION = "base:allocation"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An NBD export as its server describes it. Sizes in bytes."""
 
     uri: str

@@ -8,7 +8,6 @@ that trying again can't change, reaches whoever asked for it.
 Nothing here blocks: connecting, which can, happens on a thread.
 """
 
-import ctypes
 import errno
 import heapq
 import itertools
@@ -21,14 +20,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import nbd
 
 from longshore.blocks.endpoints import Endpoint, connect, describe
 from longshore.errors import CopyError
 
-ENOUGH = 4  # operations in flight on a connection before the next is used as well
+if TYPE_CHECKING:
+    import ctypes
+
+ENOUGH = 8  # operations in flight on a connection before the next is used as well
 FIRST_PAUSE = 0.1  # seconds before the first retry; doubles each time
 LONGEST_PAUSE = 5.0
 MAXIMUM_ATTEMPTS = 6  # of an operation that the server itself refuses; lost connections are judged by time alone
@@ -203,7 +205,7 @@ class Lanes:
         self._lanes: list[_Lane] = []
         self._waiting: deque[Operation] = deque()
         self._connecting = 0
-        self._wanted = 1
+        self._wanted = self._most = 1
         self._failing_since = 0.0  # no connection at all since then
         self._pause = FIRST_PAUSE
         self.in_flight = 0
@@ -213,13 +215,12 @@ class Lanes:
         self._add(first)
 
     def widen(self, connections: int) -> None:
-        """Have that many connections from now on. Those that can't be made at once are tried again as others are."""
-        self._wanted = connections
-        self._replace()
+        """Have up to that many connections from now on: one, and all once that has enough in flight."""
+        self._most = connections
 
     def close(self) -> None:
         """Say goodbye and close the sockets: a server may wait for its last client."""
-        self._wanted = 0
+        self._wanted = self._most = 0
         self.on_loss = _nothing
         for lane in self._lanes:
             self._retire(lane)
@@ -265,10 +266,13 @@ class Lanes:
                 break
             if other.in_flight < lane.in_flight:
                 lane = other
+        if lane.in_flight >= ENOUGH and self._wanted < self._most:
+            self._wanted = self._most
+            self._replace()
         lane.in_flight += 1
         finished = self._loop.finished
 
-        def completed(error: ctypes.c_int) -> int:
+        def completed(error: "ctypes.c_int") -> int:
             number = error.value
             finished.append(lambda: self._finish(lane, operation, number))
             return 1
@@ -288,7 +292,7 @@ class Lanes:
                     found = operation.extents
                     found.clear()
 
-                    def extents(_context: str, _offset: int, entries: Sequence[int], _error: ctypes.c_int) -> int:
+                    def extents(_context: str, _offset: int, entries: Sequence[int], _error: "ctypes.c_int") -> int:
                         found.extend(entries)
                         return 0
 

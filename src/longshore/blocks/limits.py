@@ -9,13 +9,12 @@ kernel drops a process' locks with it, so a killed copy never keeps its share. d
 """
 
 import fcntl
-import json
 import os
 import struct
 import time
-from pathlib import Path
 from typing import Any
 
+from longshore.blocks.request import FilePath
 from longshore.errors import InvalidInput
 
 BURST = 0.1  # seconds' worth of bytes that may be read at once after a pause
@@ -54,7 +53,7 @@ class Bucket:
 class Group:
     """Limits shared with the copies in other processes that name the same file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: FilePath) -> None:
         self._path = path
         self._version: tuple[int, int] | None = None
         self._looked = 0.0
@@ -98,13 +97,16 @@ class Group:
             fcntl.lockf(self._state, fcntl.LOCK_UN, 1, self._slots.pop())
 
     def _load(self) -> None:
+        import json
+
         self._looked = time.monotonic()
         try:
-            found = self._path.stat()
+            found = os.stat(self._path)
             if (found.st_ino, found.st_mtime_ns) == self._version:
                 return
             self._version = (found.st_ino, found.st_mtime_ns)
-            limits = json.loads(self._path.read_text())
+            with open(self._path) as file:
+                limits = json.load(file)
             self._rate = _limit(limits, "bytes_per_second")
             self._requests = _limit(limits, "requests")
         except OSError as error:
@@ -159,7 +161,7 @@ def _limit(limits: dict[str, Any], name: str) -> int | None:
 class Limits:
     """All limits of one copy."""
 
-    def __init__(self, rate: int | None, groups: tuple[Path, ...]) -> None:
+    def __init__(self, rate: int | None, groups: tuple[FilePath, ...]) -> None:
         self._limits: list[Bucket | Group] = [Bucket(rate)] if rate else []
         self._limits += [Group(path) for path in groups]
 

@@ -1,17 +1,15 @@
 """The digests of a disk's blocks at one point in time, in memory and as a file (docs/formats/manifest.md)."""
 
-import json
 import mmap
 import re
 import struct
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
 from blake3 import blake3
 
 from longshore.blocks.durable import replace_file
+from longshore.blocks.request import FilePath
 from longshore.errors import CheckpointError
 from longshore.model.extents import Extent
 
@@ -112,7 +110,7 @@ class Digests:
         return other
 
 
-def write_manifest(path: Path, digests: Digests, *, source: str, root: str) -> None:
+def write_manifest(path: FilePath, digests: Digests, *, source: str, root: str) -> None:
     """Write the file, durably. `source` names the point in time it describes."""
     replace_file(path, _sealed(_encoded(digests, source, root)))
 
@@ -126,6 +124,9 @@ def _sealed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _encoded(digests: Digests, source: str, root: str) -> Iterator[bytes]:
+    import json
+    from datetime import UTC, datetime
+
     header = json.dumps(
         {
             "algorithm": "blake3",
@@ -145,10 +146,11 @@ def _encoded(digests: Digests, source: str, root: str) -> Iterator[bytes]:
     yield _SEGMENT.pack(digests.blocks, 0, _END)
 
 
-def read_manifest(path: Path) -> tuple[Digests, str]:
+def read_manifest(path: FilePath) -> tuple[Digests, str]:
     """The digests and their root. Raises CheckpointError for anything but a whole, unaltered manifest."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise CheckpointError(f"The manifest {path} can't be read: {error.strerror}.") from error
     if not content.startswith(MAGIC):
@@ -157,6 +159,8 @@ def read_manifest(path: Path) -> tuple[Digests, str]:
         raise CheckpointError(
             f"The manifest {path} was cut short or altered.", advice="Make a new one with a full copy of the disk."
         )
+    import json
+
     (length,) = _LENGTH.unpack_from(content, len(MAGIC))
     position = len(MAGIC) + _LENGTH.size
     header = json.loads(content[position : position + length])

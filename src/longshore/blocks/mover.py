@@ -27,7 +27,10 @@ from longshore.blocks.window import Window
 from longshore.model.extents import Extent, merge, split, subtract
 
 ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as data
-UNFLUSHED = 512 << 20  # bytes written after which the target is flushed: so that the disk works while we copy
+LARGEST_WRITE = 512 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
+# Bytes written after which the target is flushed, so that its disk works while we copy: soon for the first time, for
+# small copies, then twice as many each time up to the second number
+FIRST_FLUSH, MOST_UNFLUSHED = 16 << 20, 256 << 20
 _NO_DIGEST = bytes(DIGEST_SIZE)
 
 
@@ -86,6 +89,7 @@ class Mover:
         self._window = Window(self._block_size)
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
+        self._enough_to_flush = FIRST_FLUSH
         self._unflushed: list[Record] = []
         self._flushing: list[Record] = []
         self._flushed: list[Record] = []
@@ -113,7 +117,8 @@ class Mover:
         idle = self._planner.exhausted and self._active == 0
         if idle or time.monotonic() - self._recorded_at >= self._interval:
             self.settle()
-        elif self._unflushed_bytes >= UNFLUSHED:
+        elif self._unflushed_bytes >= self._enough_to_flush and not self._flushing:
+            self._enough_to_flush = min(2 * self._enough_to_flush, MOST_UNFLUSHED)
             self._flush()
 
     @property
@@ -328,9 +333,10 @@ class Mover:
             else:
                 self._meter.written += piece.length
                 self._unflushed_bytes += piece.length
-                job.pending += 1
-                part = slot.part(piece.offset - extent.offset, piece.length)
-                self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, step, part))
+                for write in split([piece], LARGEST_WRITE):
+                    job.pending += 1
+                    part = slot.part(write.offset - extent.offset, write.length)
+                    self._target.submit(Operation(Kind.WRITE, write.offset, write.length, step, part))
         step()
 
     def _runs(self, slot: _Slot, wanted: Extent, base: int) -> Iterable[tuple[Extent, bool]]:

@@ -14,7 +14,7 @@ import longshore.errors
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.errors import CopyError, LongshoreError
 from longshore.model.extents import Extent
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
 if TYPE_CHECKING:
     from longshore.blocks.exports import Export

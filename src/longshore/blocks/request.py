@@ -1,18 +1,23 @@
-"""What a copy is asked for, what it tells while it runs, and what it answers: the engine's lasting interface."""
+"""What a copy is asked for, what it tells while it runs, and what it answers: the engine's lasting interface.
 
-from dataclasses import dataclass
+Named tuples, and paths as text where nobody brings a Path: a copy's process may live for a tenth of a second, and
+importing dataclasses and pathlib would take a tenth of that.
+"""
+
 from enum import StrEnum
-from pathlib import Path
+from os import PathLike
+from typing import NamedTuple, TypeAlias
 
 from longshore.model.extents import Extent
-from longshore.model.request import Verify
+from longshore.model.verify import Verify
 
 KIB = 1 << 10
 MIB = 1 << 20
 
+FilePath: TypeAlias = str | PathLike[str]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyRequest:
+
+class CopyRequest(NamedTuple):
     """One disk, from one NBD export to another. Sizes in bytes.
 
     Without `changes` and without `base_manifest` the whole disk is copied. `changes` alone: only these extents are;
@@ -26,12 +31,12 @@ class CopyRequest:
     source_identity: str | None = None  # names one point in time of one source disk; a checkpoint of another is refused
     target_identity: str | None = None
     changes: tuple[Extent, ...] | None = None
-    manifest: Path | None = None  # written at the end
-    base_manifest: Path | None = None  # what the target holds now
-    checkpoint: Path | None = None
+    manifest: FilePath | None = None  # written at the end
+    base_manifest: FilePath | None = None  # what the target holds now
+    checkpoint: FilePath | None = None
     verify: Verify = Verify.WRITTEN
     rate_limit: int | None = None  # bytes per second read from the source
-    limit_groups: tuple[Path, ...] = ()  # files of limits shared with other copies, see docs/decisions
+    limit_groups: tuple[FilePath, ...] = ()  # files of limits shared with other copies, see docs/decisions
     connections: int = 4  # at most, to each side
     maximum_read: int | None = None  # largest single read the source likes: 2 MiB vCenter, 23 MiB ESXi
     block_size: int = MIB  # of the digests
@@ -46,8 +51,7 @@ class Phase(StrEnum):
     REPAIR = "repair"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(NamedTuple):
     """A moment of a running copy. Bytes, seconds, bytes per second."""
 
     phase: Phase
@@ -63,8 +67,7 @@ class Progress:
     eta: float | None  # seconds left in this phase
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyResult:
+class CopyResult(NamedTuple):
     """A copy that is done. Bytes unless the name says otherwise."""
 
     bytes_read: int  # from the source

@@ -13,10 +13,11 @@ import nbd
 
 from longshore.blocks.digester import Digester
 from longshore.blocks.endpoints import STATE_ZERO
-from longshore.blocks.lanes import Kind, Lanes, Operation
+from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
-from longshore.blocks.window import Window
+from longshore.blocks.readers import Readers, Work
+from longshore.blocks.window import FAR_FROM, Window
 from longshore.model.extents import Extent, split, subtract
 
 QUESTION = 1 << 31  # bytes of zero blocks asked about at once
@@ -25,7 +26,10 @@ QUESTION = 1 << 31  # bytes of zero blocks asked about at once
 class Verifier:
     """Compares what it is told to; what differs is in `wrong`."""
 
-    def __init__(self, target: Lanes, digests: Digests, digester: Digester, meter: Meter) -> None:
+    def __init__(
+        self, loop: Loop, target: Lanes, digests: Digests, digester: Digester, meter: Meter, *, connections: int
+    ) -> None:
+        self._loop = loop
         self._target = target
         self._digests = digests
         self._digester = digester
@@ -34,8 +38,12 @@ class Verifier:
         self._block_size = digests.block_size
         self._active = 0
         self._free: list[memoryview] = []
-        self._work: Iterator[tuple[Extent, bytes | None]] = iter(())
-        self._to_read: deque[tuple[Extent, bytes]] = deque()
+        self._work: Iterator[Work] = iter(())
+        self._to_do: deque[Work] = deque()  # before the rest of the work
+        whole_blocks = digests.block_size <= target.endpoint.maximum_request
+        self._threads = connections if whole_blocks else 0
+        self._readers: Readers | None = None
+        self._compared = 0  # bytes that they have compared, as far as the meter knows
         self._exhausted = True
         self.wrong: list[Extent] = []
 
@@ -47,18 +55,15 @@ class Verifier:
 
     @property
     def finished(self) -> bool:
-        return self._exhausted and self._active == 0 and not self._to_read
+        return self._exhausted and self._active == 0 and not self._to_do and self._readers is None
 
     def fill(self) -> None:
         """Have as many reads in flight as there is room for."""
+        if self._readers is not None:
+            self._follow(self._readers)
         while self._active < self._window.size:
-            if self._to_read:
-                extent, digest = self._to_read.popleft()
-                self._read(extent, digest)
-                continue
-            item = next(self._work, None)
+            item = self._next()
             if item is None:
-                self._exhausted = True
                 return
             extent, expected = item
             if expected is None:
@@ -66,7 +71,41 @@ class Verifier:
             else:
                 self._read(extent, expected)
 
-    def _blocks(self, stretches: Iterable[Extent]) -> Iterator[tuple[Extent, bytes | None]]:
+    def close(self) -> None:
+        """Stop reading."""
+        if self._readers is not None:
+            self._readers.stop()
+
+    def _next(self) -> Work | None:
+        """What the loop itself should do next; None when that is nothing for now, or nothing at all."""
+        if self._to_do:
+            return self._to_do.popleft()
+        if self._readers is not None:
+            return None
+        if self._threads > 1 and self._window.shortest < FAR_FROM:
+            self._readers = Readers(self._target.endpoint.uri, self._threads, self._work, self._wake)
+            self._threads = 0  # when they give up they aren't tried again
+            return None
+        item = next(self._work, None)
+        self._exhausted = item is None
+        return item
+
+    def _wake(self) -> None:
+        self._loop.call_soon(lambda: None)
+
+    def _follow(self, readers: Readers) -> None:
+        """Take over what the threads have found out."""
+        ended = readers.ended  # before looking at what they left
+        compared = readers.compared
+        self._meter.verified += compared - self._compared
+        self._compared = compared
+        while readers.left:
+            self._to_do.append(readers.left.popleft())
+        if ended:
+            self.wrong += readers.wrong
+            self._readers = None
+
+    def _blocks(self, stretches: Iterable[Extent]) -> Iterator[Work]:
         """Blocks with digests; runs of zero blocks without."""
         ask = self._target.endpoint.has_extents
         zero_from: int | None = None
@@ -115,7 +154,7 @@ class Verifier:
     def _doubtful(self, extent: Extent, zeroes: list[Extent]) -> None:
         """Blocks that should be zero, and of which the server didn't say so."""
         for piece in split(subtract([extent], zeroes), self._block_size):
-            self._to_read.append((piece, digest_of(bytes(piece.length))))
+            self._to_do.append((piece, digest_of(bytes(piece.length))))
 
     def _read(self, extent: Extent, expected: bytes) -> None:
         self._active += 1

@@ -6,7 +6,7 @@ that, there is room for more of them; when they take much longer, they are only 
 shortest time is long, the cache is no matter, and more in flight does no harm.
 """
 
-NEAR, FAR = 8, 32  # the fewest in flight
+NEAR, FAR = 4, 32  # the fewest in flight
 FAR_FROM = 0.003  # seconds that a block takes at least
 MEMORY = 128 << 20  # bytes that blocks may take
 LARGEST = 256
@@ -20,14 +20,14 @@ class Window:
     def __init__(self, block_size: int) -> None:
         self._largest = max(NEAR, min(MEMORY // block_size, LARGEST))
         self.size = NEAR
-        self._shortest = float("inf")
+        self.shortest = float("inf")
 
     def took(self, seconds: float) -> None:
         """A block has been read and written, or only read; it took that long."""
-        self._shortest = min(self._shortest, seconds)
-        fewest = min(FAR, self._largest) if self._shortest >= FAR_FROM else NEAR
-        if seconds < ROOM * self._shortest:
+        self.shortest = min(self.shortest, seconds)
+        fewest = min(FAR, self._largest) if self.shortest >= FAR_FROM else NEAR
+        if seconds < ROOM * self.shortest:
             self.size = min(self.size + 1, self._largest)
-        elif seconds > QUEUEING * self._shortest:
+        elif seconds > QUEUEING * self.shortest:
             self.size -= 1
         self.size = max(self.size, fewest)

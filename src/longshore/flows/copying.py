@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.exports import Export
@@ -207,7 +207,7 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
         if time.monotonic() - kept >= _KEEP_EVERY:
             kept = time.monotonic()
             state = "copying" if progress.phase == "copy" else "verifying"
-            migrations.update_disk(journey.id, disk.key, state=state, progress=asdict(progress))
+            migrations.update_disk(journey.id, disk.key, state=state, progress=progress._asdict())
 
     migrations.update_disk(journey.id, disk.key, state="copying")
     work = asyncio.create_task(run_copy(request, keep, exports=exports))

@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from longshore.model.verify import Verify as Verify  # noqa: PLC0414 - for those who import it from here
+
 
 class MigrationType(StrEnum):
     DRY_RUN = "dry-run"  # a copy of the machine is booted and checked; the machine itself goes on as it was
     COLD = "cold"  # the machine is shut down, then copied
     WARM = "warm"  # copied while it runs, again and again; shut down only for the last changes
+    CONVERSION = "conversion"  # a machine that landed as it was is converted, in a stop of its own
 
 
 class LandingMode(StrEnum):
@@ -23,14 +26,6 @@ class CutoverMode(StrEnum):
     MANUAL = "manual"  # syncs go on until the user says so
     AUTOMATIC = "automatic"  # as soon as the next sync would fit the downtime asked for
     SCHEDULED = "scheduled"  # at a time, inside a window
-
-
-class Verify(StrEnum):
-    """What is read back from the target after a copy."""
-
-    NONE = "none"
-    WRITTEN = "written"  # what this copy wrote, in all its runs
-    FULL = "full"  # the whole disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +67,7 @@ class MigrationRequest:
     allowed_addresses: tuple[str, ...] = ()  # further addresses that its ports may speak for: a cluster's VIPs
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done
+    of: str | None = None  # conversion: the migration that brought the machine
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     shutdown_timeout: float = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked

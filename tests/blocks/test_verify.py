@@ -1,0 +1,90 @@
+"""Reading back near targets, which is done on threads as soon as a few blocks show how near they are."""
+
+import threading
+
+import pytest
+
+from longshore.blocks.manifest import digest_of
+from longshore.blocks.readers import Readers
+from longshore.model.extents import Extent
+from longshore.model.verify import Verify
+
+from .conftest import KIB, MIB, copy
+
+SIZE = 32 * MIB
+BLOCK = 64 * KIB
+
+
+@pytest.fixture
+def copied(image, exports, tmp_path):
+    """A source, its finished copy, and what to say to have the copy verified."""
+    source, target = image(SIZE, [(0, SIZE // 2)]), image(SIZE)
+    named = {"checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "target_identity": "t"}
+    copy(exports(source), exports(target), verify=Verify.NONE, **named)
+    return source, target, named
+
+
+def test_what_is_wrong_anywhere_is_found_and_mended(copied, exports):
+    source, target, named = copied
+    wrong = [2 * BLOCK, SIZE // 4 + 512, SIZE // 2 - BLOCK, SIZE // 2 + 5 * BLOCK, SIZE - 1]
+    for offset in wrong:
+        target.write(offset, b"?")
+    result = copy(exports(source), exports(target), verify=Verify.FULL, **named)
+    assert len(result.repaired) == len(wrong)
+    for extent, offset in zip(result.repaired, wrong, strict=True):
+        assert extent.offset <= offset < extent.end <= extent.offset + BLOCK
+    assert result.bytes_verified > SIZE, "what was written again was read again"
+    assert target.read() == source.read()
+
+
+def test_a_target_that_fails_now_and_then_is_read_to_the_end(copied, exports, tmp_path):
+    source, target, named = copied
+    trigger = tmp_path / "fail"
+    trigger.touch()
+    failing = {"error-pread-rate": "20%", "error-pread-file": trigger, "error": "EIO"}
+    served = exports(target, filters=("error",), **failing)
+    healing = threading.Timer(0.5, trigger.unlink)
+    healing.start()
+    result = copy(exports(source), served, verify=Verify.FULL, **named)
+    healing.join()
+    assert result.bytes_verified == SIZE
+    assert not result.repaired
+
+
+def read_by_threads(uri, work):
+    woken = threading.Event()
+    readers = Readers(uri, 3, iter(work), woken.set)
+    while not readers.ended:
+        assert woken.wait(10)
+        woken.clear()
+    return readers
+
+
+def test_readers_share_the_work_and_name_what_differs(image, exports):
+    disk = image(SIZE, [(0, SIZE // 2)])
+    work = [
+        (Extent(offset, BLOCK), digest_of(disk.read(offset, BLOCK) if offset != 7 * BLOCK else b"else"))
+        for offset in range(0, SIZE // 2, BLOCK)
+    ]
+    readers = read_by_threads(exports(disk).uri, [*work, (Extent(SIZE // 2, SIZE // 2), None)])
+    assert readers.compared == SIZE
+    assert readers.wrong == [Extent(7 * BLOCK, BLOCK)]
+    assert not readers.left
+
+
+def test_what_readers_cannot_settle_is_left_to_the_loop(image, exports):
+    disk = image(SIZE, [(MIB, BLOCK)])
+    question = Extent(0, SIZE), None
+    readers = read_by_threads(exports(disk).uri, [question])
+    assert (list(readers.left), readers.compared) == ([question], 0)
+    failing = exports(disk, filters=("error",), **{"error-pread-rate": "100%", "error": "EIO"})
+    work = [(Extent(offset, BLOCK), b"") for offset in range(0, MIB, BLOCK)]
+    pending = iter(work)
+    readers = read_by_threads(failing.uri, pending)
+    assert len(readers.left) == 3, "each gives up at its first error"
+    assert sorted([*readers.left, *pending]) == work
+
+
+def test_readers_of_a_server_that_is_gone_end(image, exports):
+    readers = read_by_threads("nbd+unix:///?socket=/nowhere", [(Extent(0, 512), b"")])
+    assert (readers.compared, list(readers.left)) == (0, [])
