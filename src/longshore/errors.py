@@ -106,3 +106,9 @@ class Cancelled(LongshoreError):
     """Stopped because the user asked for it."""
 
     code = "cancelled"
+
+
+class HookError(LongshoreError):
+    """A user's playbook failed."""
+
+    code = "hook-failed"

@@ -8,6 +8,7 @@ from typing import Any
 
 from longshore.errors import LongshoreError
 from longshore.flows.facts import gather_for_plan
+from longshore.flows.hooks import installed
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.plan import Plan, PlannedMachine
@@ -104,11 +105,15 @@ def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
 
 
 def _hooks(machine: Machine, request: MigrationRequest) -> list[Concern]:
+    paths = [path for path in (request.before, request.after) if path is not None]
+    if paths and not installed():
+        advice = "Install them with Longshore: pip install longshore[hooks]."
+        return [_block("hooks-not-installed", paths[0], "Playbooks need Ansible and ansible-runner.", advice, machine)]
     advice = "Give its path from the root on the machine that Longshore runs on."
     return [
         _block("hook-missing", path, f"The playbook {path} can't be read.", advice, machine)
-        for path in (request.before, request.after)
-        if path is not None and not (Path(path).is_absolute() and Path(path).is_file())
+        for path in paths
+        if not (Path(path).is_absolute() and Path(path).is_file())
     ]
 
 

@@ -1,0 +1,132 @@
+"""Ansible playbooks of the user's that run before a machine is moved, and after it was seen up on the target.
+
+A playbook is told everything about its machine in one variable, `longshore`, through a file: never a secret, and
+nothing on a command line. It runs in a process of its own (longshore.flows.playbook). Its output and input stay in the
+migration's directory.
+
+Like every step it is at-least-once: when an engine was killed, the next one ends what is left of the playbook and runs
+it from the start. A playbook has to stand that, as Ansible's usually do.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from longshore.errors import HookError
+from longshore.flows.journey import Journey
+from longshore.model.machine import Machine
+from longshore.model.target import Port, Server
+
+When = Literal["before", "after"]
+_TERM_GRACE = 10.0  # seconds between asking a playbook to end and killing it
+_LONGEST_LINE = 4 << 20  # bytes
+
+
+def installed() -> bool:
+    """Whether there is an Ansible to run playbooks with: it comes with longshore[hooks]."""
+    return find_spec("ansible_runner") is not None and find_spec("ansible") is not None
+
+
+def hook_facts(
+    journey: Journey, machine: Machine, when: When, server: Server | None = None, ports: list[Port] | None = None
+) -> dict[str, Any]:
+    """What a playbook finds in the variable `longshore`. Server and ports are the target's, once they are there."""
+    record, store = journey.record, journey.store
+    return {
+        "hook": when,
+        "migration": record.id,
+        "plan": store.plans.get(record.plan_id).name if record.plan_id else None,
+        "wave": record.wave if record.plan_id else None,
+        "type": journey.request.type.value,
+        "source": store.providers.get(record.source_id).name,
+        "target": store.providers.get(record.target_id).name,
+        "machine": asdict(machine),
+        "server": asdict(server) if server else None,
+        "ports": [asdict(port) for port in ports or ()],
+    }
+
+
+def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callable[[], Awaitable[None]]:
+    """The work of a step that runs a playbook. It raises HookError when the playbook fails, Cancelled when cancelled."""
+
+    async def run() -> None:
+        when = facts["hook"]
+        journey.go_on()
+        journey.phase(f"hook-{when}", f"Running the playbook {path}.")
+        directory = journey.store.state.migration(journey.id) / f"hook-{when}"
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _end_leftovers(directory)
+        request = {"directory": str(directory), "playbook": path, "facts": facts}
+        await journey.cancellable(asyncio.create_task(_work(request, directory, journey.say)))
+        journey.say(f"The playbook {path} is done.")
+
+    return run
+
+
+async def _work(request: Mapping[str, Any], directory: Path, on_message: Callable[[str], None]) -> None:
+    """Nothing of it is left when this returns, however it does."""
+    log_path = directory / "hook.log"
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *("setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", "longshore.flows.playbook"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            limit=_LONGEST_LINE,
+            start_new_session=True,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"},
+        )
+    assert process.stdin is not None and process.stdout is not None
+    answer: dict[str, Any] = {}
+    try:
+        process.stdin.write(json.dumps(request, default=str).encode() + b"\n")
+        with suppress(ConnectionError):  # it died at once; its status tells
+            await process.stdin.drain()
+        process.stdin.close()
+        async for line in process.stdout:
+            answer = json.loads(line)
+            if "message" in answer:
+                on_message(answer["message"])
+        await process.wait()
+    finally:
+        await _end(process)
+        _end_leftovers(directory)
+    if "error" in answer:
+        raise HookError(answer["error"], advice=f"Its output is in {directory}/artifacts.")
+    if "done" not in answer:
+        raise HookError(
+            f"The process that ran {request['playbook']} ended unexpectedly (status {process.returncode}).",
+            advice=f"Its log is {log_path}.",
+        )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        with suppress(TimeoutError):
+            await asyncio.shield(asyncio.wait_for(process.wait(), _TERM_GRACE))
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await asyncio.shield(process.wait())
+
+
+def _end_leftovers(directory: Path) -> None:
+    """Kill what is left of a playbook whose engine was killed: two at once would be worse than one begun again.
+
+    Ansible's processes are in sessions of their own, which no signal to ours reaches. All of them carry the directory
+    that ansible-runner gave the first one.
+    """
+    mark = f"AWX_ISOLATED_DATA_DIR={directory}/".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)

@@ -1,0 +1,91 @@
+"""The process in which one playbook runs: `python -m longshore.flows.playbook`, see longshore.flows.hooks.
+
+Reads one line of JSON, the request, from standard input. Says on standard output, in lines of JSON, {"message": …} for
+each task, and at the end {"done": true} or {"error": …}, a sentence.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+_LAST_WORDS = 400  # characters of Ansible's own output, when no task says what was wrong
+
+
+class Playbook:
+    """One run, and what its tasks tell."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._path = Path(request["playbook"])
+        self._directory = Path(request["directory"])
+        self._facts = request["facts"]
+        self._failed: str | None = None
+
+    def run(self) -> str | None:
+        """What went wrong, in a sentence; None when all is well."""
+        import ansible_runner
+
+        done = ansible_runner.run(
+            private_data_dir=str(self._directory),
+            project_dir=str(self._path.parent),
+            playbook=str(self._path),
+            inventory=self._inventory(),
+            extravars={"longshore": self._facts},
+            envvars={"ANSIBLE_LOCALHOST_WARNING": "False", "ANSIBLE_RETRY_FILES_ENABLED": "False"},
+            event_handler=self._see,
+            quiet=True,
+        )
+        if done.status == "successful":
+            return None
+        if done.status == "canceled":
+            return f"The playbook {self._path} was stopped."
+        return f"The playbook {self._path} failed{self._failed or ': ' + _last_words(done)}"
+
+    def _inventory(self) -> dict[str, Any]:
+        """This host, and the machine itself in the group `machine`, at the first address that it is known to have."""
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        machine = self._facts["machine"]
+        addresses = [a for port in self._facts["ports"] for a in port["addresses"]]
+        addresses += [a for nic in machine["nics"] for a in nic["addresses"]]
+        hosts = {machine["name"]: {"ansible_host": addresses[0]}} if addresses else {}
+        return {"all": {"hosts": {"localhost": local}, "children": {"machine": {"hosts": hosts}}}}
+
+    def _see(self, event: dict[str, Any]) -> bool:
+        """False: the event needn't be kept in a file, it is all in the output."""
+        data = event.get("event_data", {})
+        task = data.get("task") or "a task without a name"
+        match event.get("event"):
+            case "playbook_on_task_start":
+                _say({"message": f"Task: {task}"})
+            case "runner_on_failed" if not data.get("ignore_errors"):
+                self._failed = f' in task "{task}" on {data.get("host")}: {_why(data)}'
+            case "runner_on_unreachable":
+                self._failed = f' in task "{task}": {data.get("host")} can\'t be reached. {_why(data)}'
+        return False
+
+
+def _why(data: dict[str, Any]) -> str:
+    result = data.get("res", {})
+    text = str(result.get("msg") or result.get("stderr") or result.get("censored") or "it doesn't say why")
+    return " ".join(text.split()).rstrip(".") + "."
+
+
+def _last_words(done: Any) -> str:
+    """Of a playbook that never came to a task."""
+    lines = [line.strip() for line in done.stdout if line.strip()]
+    wrong = [line for line in lines if "ERROR" in line] or lines[-3:]
+    return " ".join(wrong)[:_LAST_WORDS] or "it doesn't say why."
+
+
+def _say(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def main() -> int:
+    error = Playbook(json.loads(sys.stdin.readline())).run()
+    _say({"error": error} if error else {"done": True})
+    return 1 if error else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
