@@ -73,6 +73,18 @@ class Run:
             assert self.world.volume_file(volume).read_bytes() == expected(self.world, key)
         assert {e.state.value for e in self.store.ledger.entries(self.id)} == {"handed-over", "removed"}
 
+    def convert_later(self):
+        """From here on the run is that of the later conversion."""
+        earlier = self.record
+        self.id = self.store.migrations.add(
+            machine_name=earlier.machine_name,
+            machine_ref=earlier.machine_ref,
+            source_id=earlier.source_id,
+            target_id=earlier.target_id,
+            request={**earlier.request, "type": "conversion", "of": earlier.id},
+        ).id
+        return earlier.id
+
     def assert_as_before(self):
         state = self.world.read()
         assert state["power"] == "on"

@@ -21,6 +21,7 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import Conflict, NotFound, ProviderError
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
+from longshore.model.hardware import BootDrivers
 from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
 from longshore.model.target import (
     Flavor,
@@ -312,6 +313,10 @@ class SmallTarget(Struck):
         return VolumeSnapshot(id_, "") if id_ else None
 
     def revert_volume(self, volume_id, snapshot_id):
+        if any(volume_id in server["volume_ids"] for server in self._world.read()["servers"].values()):
+            raise Conflict(f"Volume {volume_id} is attached to a server.")
+        with self._world.change() as state:
+            state["volumes"][volume_id]["reserved"] = None
         shutil.copyfile(self._world.root / f"vsnap-{snapshot_id}", self._world.volume_file(volume_id))
 
     def delete_volume_snapshot(self, snapshot_id):
@@ -359,6 +364,20 @@ class SmallTarget(Struck):
         id_ = self._find("servers", owner)
         return Server(id_, "", "ACTIVE") if id_ else None
 
+    def server(self, server_id):
+        state = self._world.read()
+        if server_id not in state["servers"]:
+            raise NotFound(f"There is no server {server_id}.")
+        return Server(server_id, "", state["servers"][server_id].get("status", "ACTIVE"))
+
+    def stop_server(self, server_id):
+        with self._world.change() as state:
+            state["servers"][server_id]["status"] = "SHUTOFF"
+
+    def start_server(self, server_id):
+        with self._world.change() as state:
+            state["servers"][server_id]["status"] = "ACTIVE"
+
     def delete_server(self, server_id):
         self._delete("servers", server_id)
 
@@ -369,16 +388,20 @@ class SmallTarget(Struck):
         server = self._world.read()["servers"][server_id]
         if (self._world.root / "one-moment").exists():  # the machine runs on: it is enough that it is whole
             return "web login: "
+        # One that landed as it is boots unconverted, on the hardware it was given
+        converted = not server["disk_buses"]
         whole = all(
-            self._world.volume_file(v).read_bytes() == expected(self._world, key)
+            self._world.volume_file(v).read_bytes() == expected(self._world, key, converted=converted)
             for v, key in zip(server["volume_ids"], SIZES, strict=True)
         )
         return "web login: " if whole else "Kernel panic - not syncing: VFS"
 
 
-def expected(world, key):
+def expected(world, key, *, converted=True):
     """What a disk must hold after the migration."""
     data = (world.root / f"source-{key}").read_bytes()
+    if not converted:
+        return data
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
 
 
@@ -402,6 +425,12 @@ async def small_convert(disks, _directory, on_message, *, nics):
     return ConversionReport(system, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
 
 
+async def small_inspect_drivers(_disks, _directory, _on_message, *, nics=()):
+    """A guest that knows SATA, unless told otherwise."""
+    known = () if (World(os.environ["SMALL_WORLD"]).root / "knows-nothing").exists() else ("ahci",)
+    return BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
+
+
 def small_connect(kind, settings, _secrets):
     world = World(settings["root"])
     return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
@@ -413,6 +442,7 @@ def install():
 
     clouds.connect = small_connect
     conversion.convert = small_convert
+    conversion.inspect_drivers = small_inspect_drivers
     undo._PAUSE = 0.01
     patience.FIRST_PAUSE = 0.01
     syncs._LOOK_EVERY = 0.05

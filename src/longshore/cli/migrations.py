@@ -50,7 +50,11 @@ class Migrate(ShowOne):
         )
         parser.add_argument("--flavor", help="default: the smallest that fits")
         parser.add_argument("--name", dest="server_name", help="of the server (default: as the machine is called)")
-        parser.add_argument("--type", choices=[t.value for t in MigrationType], default=MigrationType.COLD.value)
+        parser.add_argument(
+            "--type",
+            choices=[t.value for t in MigrationType if t is not MigrationType.CONVERSION],
+            default=MigrationType.COLD.value,
+        )
         parser.add_argument(
             "--security-group",
             action="append",
@@ -215,6 +219,18 @@ class CutOver(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, self.client.cut_over(args.migration), args)
+
+
+class ConvertMigration(ShowOne):
+    """Convert a machine that landed as it was: its server is stopped, converted and made anew on virtio hardware."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_id(super().get_parser(prog_name))
+        _with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, self.client.convert(args.migration), args)
 
 
 class CancelMigration(ShowOne):

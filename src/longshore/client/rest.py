@@ -160,6 +160,9 @@ class Client:
     def cut_over(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cutover")
 
+    def convert(self, migration: str) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/convert")
+
     def cancel(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cancel")
 

@@ -29,4 +29,4 @@ class ColdMigration(Migration):
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
         hardware = await self._hardware(prepared, volumes, ports)
         server, report = await self._land(prepared, volumes, ports, hardware)
-        return result_of(server, ports, copies, copies, report)
+        return result_of(prepared, server, ports, copies, copies, report)

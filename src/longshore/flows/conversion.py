@@ -93,7 +93,7 @@ def _changer(  # noqa: PLR0917
         journey.go_on()
         attempts = journey.store.migrations.get(journey.id).conversion_attempts
         if attempts:
-            await asyncio.to_thread(_go_back, journey, volumes, snapshots)
+            await asyncio.to_thread(_broken_off, journey, volumes, snapshots)
         journey.store.migrations.update(journey.id, conversion_attempts=attempts + 1)
         journey.phase("converting", said)
         directory = journey.store.state.migration(journey.id) / f"conversion-{attempts + 1}"
@@ -106,8 +106,13 @@ def _changer(  # noqa: PLR0917
     return run
 
 
-def _go_back(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> None:
+def _broken_off(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> None:
     journey.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
+    go_back(journey, volumes, snapshots)
+
+
+def go_back(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> None:
+    """Every volume is again as it was when its snapshot was taken."""
     with journey.clouds.target(journey.record.target_id) as target:
         for volume, snapshot in zip(volumes, snapshots, strict=True):
             target.revert_volume(volume.id, snapshot)
@@ -115,7 +120,8 @@ def _go_back(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> N
 
 def _open(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
     cloud = exports.enter_context(journey.clouds.target(journey.record.target_id))
-    return exports.enter_context(cloud.open_volume(volume.id, Owner(journey.id, f"open-{volume.id}")))
+    maker = journey.request.of or journey.id  # of the volume: it is opened for nobody else
+    return exports.enter_context(cloud.open_volume(volume.id, Owner(maker, f"open-{volume.id}")))
 
 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:

@@ -30,7 +30,7 @@ class DryRun(Migration):
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
         hardware = await self._hardware(prepared, volumes, ports)
         server, report = await self._land(prepared, volumes, ports, hardware)
-        return result_of(server, ports, copies, copies, report)
+        return result_of(prepared, server, ports, copies, copies, report)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+
 from longshore.errors import LongshoreError
 from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
 from longshore.flows.copying import Copied, DiskBase, copier
@@ -25,7 +27,7 @@ from longshore.flows.target_side import (
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
 from longshore.model.hardware import Hardware
-from longshore.model.machine import Disk, PowerState, Snapshot
+from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, Verify
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import blocked, land
@@ -197,8 +199,13 @@ class Migration:
         return [o for o in outcomes if not isinstance(o, BaseException)]
 
 
-def result_of(
-    server: Server, ports: list[Port], copies: list[Copied], last: list[Copied], report: dict[str, Any]
+def result_of(  # noqa: PLR0917
+    prepared: Prepared,
+    server: Server,
+    ports: list[Port],
+    copies: list[Copied],
+    last: list[Copied],
+    report: dict[str, Any],
 ) -> dict[str, Any]:
     """Bytes unless the name says otherwise. `copies` are those of all rounds, `last` those of the last one.
 
@@ -208,6 +215,9 @@ def result_of(
     seconds = max((c.seconds for c in first), default=0.0)
     return {
         "server_id": server.id,
+        # What a later stop has to know, when the source may be gone
+        "machine": TypeAdapter(Machine).dump_python(prepared.machine, mode="json"),
+        "flavor": {"id": prepared.landing.flavor_id, "name": prepared.landing.flavor_name},
         "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
         "bytes_read": sum(c.read for c in copies),
         "bytes_written": sum(c.written for c in copies),

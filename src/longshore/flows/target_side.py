@@ -29,7 +29,7 @@ def volume_request(j: Journey, prepared: Prepared, disk: Disk, hardware: Hardwar
     return VolumeRequest(
         name=f"{server_name(j, prepared)}-{disk.position}",
         size=disk.size,
-        volume_type=types[disk.key],
+        volume_type=types.get(disk.key),
         bootable=disk.position == 0,
         availability_zone=prepared.landing.volume_zone,
         image_properties=hardware.image_properties if hardware else firmware_properties(prepared.machine),
@@ -121,7 +121,15 @@ def safeguard(j: Journey, volumes: list[Volume]) -> list[str]:
         ]
 
 
-def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port], hardware: Hardware | None) -> Server:
+def boot(  # noqa: PLR0917
+    j: Journey,
+    prepared: Prepared,
+    volumes: list[Volume],
+    ports: list[Port],
+    hardware: Hardware | None,
+    step: str = "server",
+) -> Server:
+    """`hardware` is that of a guest that lands as it is; `step` is what the ledger calls the server."""
     j.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     request = ServerRequest(
         name=server_name(j, prepared),
@@ -141,7 +149,7 @@ def boot(j: Journey, prepared: Prepared, volumes: list[Volume], ports: list[Port
             target.finish_volume(volume.id, volume_request(j, prepared, disk, hardware))
         server = j.make(
             Kind.SERVER,
-            "server",
+            step,
             lambda owner: target.create_server(request, owner),
             provider_id=j.record.target_id,
             ref=lambda s: s.id,

@@ -43,7 +43,7 @@ class WarmMigration(Migration):
         last, _ = await self._sync(prepared, volumes, len(syncs), bases, final=True)
         server, report = await self._land(prepared, volumes, ports, hardware)
         copies = [copy for sync in [*syncs, last] for copy in sync.copies]
-        return result_of(server, ports, copies, list(last.copies), report)
+        return result_of(prepared, server, ports, copies, list(last.copies), report)
 
     async def _sync(
         self,

@@ -9,6 +9,7 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.cold import ColdMigration
 from longshore.flows.dry_run import DryRun
 from longshore.flows.journey import Journey
+from longshore.flows.late_conversion import LateConversion
 from longshore.flows.warm import WarmMigration
 from longshore.model.request import MigrationType
 from longshore.store import Store
@@ -37,10 +38,16 @@ async def dry_run(migration_id: str) -> None:
     await DryRun(_journey(migration_id)).run()
 
 
+@DBOS.workflow(name="late-conversion")
+async def late_conversion(migration_id: str) -> None:
+    await LateConversion(_journey(migration_id)).run()
+
+
 OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
     MigrationType.COLD: cold_migration,
     MigrationType.WARM: warm_migration,
     MigrationType.DRY_RUN: dry_run,
+    MigrationType.CONVERSION: late_conversion,
 }
 
 

@@ -147,8 +147,15 @@ class Target(Provider, Protocol):
         """Returns once it is ACTIVE. Raises BootError with Nova's fault when it ends in ERROR."""
 
     def find_server(self, owner: Owner) -> Server | None: ...
-    def server(self, server_id: str) -> Server: ...
-    def stop_server(self, server_id: str) -> None: ...
+    def server(self, server_id: str) -> Server:
+        """Raises NotFound."""
+
+    def stop_server(self, server_id: str) -> None:
+        """Returns when it is off. Nothing to do when it is off."""
+
+    def start_server(self, server_id: str) -> None:
+        """Returns when it is on. Nothing to do when it is on."""
+
     def delete_server(self, server_id: str) -> None:
         """Returns when it is gone and its volumes are free. Nothing to do when it isn't there."""
 

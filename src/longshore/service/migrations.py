@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from fastapi import APIRouter
 from pydantic import TypeAdapter
@@ -10,10 +10,11 @@ from pydantic import TypeAdapter
 from longshore.errors import Conflict
 from longshore.flows import engine
 from longshore.flows.facts import gather
+from longshore.flows.late_conversion import landed
 from longshore.flows.queue import places_of
 from longshore.flows.report import Report, report_of
 from longshore.flows.undo import undo
-from longshore.model.request import MigrationRequest
+from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked, land
 from longshore.service.parts import TheClouds, TheStore
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
@@ -100,6 +101,26 @@ def cutover(migration: str, store: TheStore) -> Migration:
     record = store.migrations.request_cutover(migration)
     engine.ensure_running(store.state)
     return _migration(store, record)
+
+
+@router.post("/migrations/{migration}/convert", status_code=202)
+def convert(migration: str, store: TheStore) -> Migration:
+    """Convert a machine that landed as it was, in a stop of its own. The answer is that stop's own migration."""
+    earlier = store.migrations.get(migration)
+    machine = landed(earlier).prepared.machine
+    asked = REQUEST.validate_python(earlier.request)
+    request = replace(asked, type=MigrationType.CONVERSION, of=earlier.id, before=None, after=None)
+    record = store.migrations.add(
+        machine_name=earlier.machine_name,
+        machine_ref=earlier.machine_ref,
+        source_id=earlier.source_id,
+        target_id=earlier.target_id,
+        request=REQUEST.dump_python(request, mode="json"),
+        places=earlier.places,
+    )
+    store.migrations.set_disks(record.id, machine.disks)
+    engine.ensure_running(store.state)
+    return _migration(store, store.migrations.get(record.id))
 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)

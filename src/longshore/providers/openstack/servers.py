@@ -14,6 +14,7 @@ from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
 CREATE_TIMEOUT = 900.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 300.0  # Nova itself gives a guest a minute to shut down before it cuts the power
 DELETE_TIMEOUT = 300.0
 
@@ -78,6 +79,18 @@ class Servers:
             lambda: self.get(server_id).status == "SHUTOFF" or None,
             what=f"Stopping server {server_id}",
             timeout=STOP_TIMEOUT,
+        )
+
+    def start(self, server_id: str) -> None:
+        """Returns when it is on. Nothing to do when it is on."""
+        if self.get(server_id).status == "ACTIVE":
+            return
+        with explained(f"start server {server_id}"):
+            self._connection.compute.start_server(server_id)
+        wait_for(
+            lambda: self.get(server_id).status == "ACTIVE" or None,
+            what=f"Starting server {server_id}",
+            timeout=START_TIMEOUT,
         )
 
     def delete(self, server_id: str) -> None:

@@ -167,6 +167,9 @@ class OpenstackTarget(Target):
     def stop_server(self, server_id: str) -> None:
         self._servers.stop(server_id)
 
+    def start_server(self, server_id: str) -> None:
+        self._servers.start(server_id)
+
     def delete_server(self, server_id: str) -> None:
         self._servers.delete(server_id)
 

@@ -1,0 +1,164 @@
+"""A machine that landed as it was is converted, in a stop of its own.
+
+    look → stop the server → snapshot the volumes → remove the server → convert → boot → check → done
+
+Nova keeps the hardware of a server as it was when the server was made, so it is made anew: on the same volumes and
+ports, with the same name, and another id. Whatever fails before the guest is seen up, the volumes go back to their
+snapshots and the server is made again on the hardware that it had.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from longshore.errors import Conflict, LongshoreError, NotFound
+from longshore.flows.conversion import converter, go_back
+from longshore.flows.migration import Migration
+from longshore.flows.steps import step
+from longshore.flows.target_side import Prepared, boot, check, safeguard
+from longshore.flows.undo import undo
+from longshore.model.hardware import Hardware
+from longshore.model.machine import Machine
+from longshore.model.target import Port, Server, Volume
+from longshore.planning import Landing
+from longshore.providers.contract import Target
+from longshore.store import EntryState, Kind, MigrationRecord, Status
+
+_AGAIN = "server-as-it-was"
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What an earlier migration has brought."""
+
+    server_id: str
+    prepared: Prepared
+    volumes: list[Volume]
+    ports: list[Port]
+    hardware: Hardware
+
+
+def landed(record: MigrationRecord) -> Landed:
+    """Raises Conflict when that migration has brought nothing that could be converted."""
+    result = record.result or {}
+    conversion = result.get("conversion") or {}
+    if record.status is not Status.DONE or not conversion.get("hardware") or not record.server_id:
+        raise Conflict(
+            f"Migration {record.id} has brought no machine that landed as it was.",
+            advice="Only what was moved with --landing as-is is converted later.",
+        )
+    if result.get("converted_by"):
+        raise Conflict(f"{record.machine_name} has been converted already ({result['converted_by']}).")
+    machine = TypeAdapter(Machine).validate_python(result["machine"])
+    flavor = result["flavor"]
+    sizes = {disk.key: disk.size for disk in machine.disks}
+    return Landed(
+        server_id=record.server_id,
+        prepared=Prepared(machine, Landing(flavor["id"], flavor["name"], (), ())),
+        volumes=[Volume(disk.volume_id or "", disk.label, sizes[disk.key]) for disk in record.disks],
+        ports=[Port(port["id"], port["mac"], tuple(port["addresses"]), "") for port in result["ports"]],
+        hardware=TypeAdapter(Hardware).validate_python(conversion["hardware"]),
+    )
+
+
+class LateConversion(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        j = self._j
+        await step("start", type(None), self._start)
+        now = await step("look", Landed, self._look)
+        await step("stop", type(None), partial(self._stop, now))
+        snapshots = await step("safeguard", list[str], partial(safeguard, j, now.volumes))
+        await step("remove", type(None), partial(self._remove, now))
+        work = converter(j, now.prepared.machine, now.ports, now.volumes, snapshots)
+        report = await step("convert", dict[str, Any], work)
+        server = await step("boot", Server, partial(boot, j, now.prepared, now.volumes, now.ports, None))
+        await step("check", type(None), partial(check, j, server))
+        return {"server_id": server.id, "ports": [], "conversion": {**report, "landed": "convert", "hardware": None}}
+
+    def _look(self) -> Landed:
+        j = self._j
+        j.go_on()
+        j.phase("preparing", f"Looking at {j.record.machine_name}, as it has landed.")
+        found = landed(j.store.migrations.get(j.request.of or ""))
+        with j.clouds.target(j.record.target_id) as target:
+            target.server(found.server_id)  # raises NotFound when somebody has removed it
+        return found
+
+    def _stop(self, now: Landed) -> None:
+        j = self._j
+        j.go_on()
+        j.phase("shutting-down", f"Stopping {j.record.machine_name}.")
+        j.store.migrations.stamp(j.id, "shutdown_requested_at")
+        with j.clouds.target(j.record.target_id) as target:
+            target.stop_server(now.server_id)
+        j.store.migrations.stamp(j.id, "source_off_at")
+
+    def _remove(self, now: Landed) -> None:
+        """The server alone: its volumes and ports were made before it, and outlive it."""
+        self._j.phase("removing", "Removing the server, to make it anew on other hardware. Its disks and ports stay.")
+        with self._j.clouds.target(self._j.record.target_id) as target:
+            target.delete_server(now.server_id)
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        j = self._j
+        earlier = j.store.migrations.get(j.request.of or "")
+        converted = {**(earlier.result or {}), "converted_by": j.id, "server_id": result["server_id"]}
+        j.store.migrations.update(earlier.id, server_id=result["server_id"], result=converted)
+        super()._hand_over(result)
+
+    def _roll_back(self, error: LongshoreError) -> None:
+        """The server as it was, on volumes as they were; if that fails, everything needed for it stays."""
+        j = self._j
+        record = j.store.migrations.get(j.id)
+        cancelled = error.code == "cancelled"
+        j.store.migrations.update(j.id, status=Status.ROLLING_BACK)
+        j.phase("rolling-back", "Making the machine again as it was.")
+        if not cancelled:
+            j.say(str(error), "error")
+        left: list[str] = []
+        if record.shutdown_requested_at:
+            left = self._as_it_was(landed(j.store.migrations.get(j.request.of or "")))
+        if not left:
+            left = undo(j.store, j.clouds, j.id)
+        for sentence in left:
+            j.say(sentence, "error")
+        j.store.migrations.stamp(j.id, "finished_at")
+        j.store.migrations.update(
+            j.id,
+            status=Status.CANCELLED if cancelled else Status.FAILED,
+            phase="rolled-back",
+            error=" ".join([str(error), *left]),
+            error_code=error.code,
+        )
+
+    def _as_it_was(self, then: Landed) -> list[str]:
+        j = self._j
+        entries = {entry.step: entry for entry in j.store.ledger.entries(j.id)}
+        again = entries.get(_AGAIN)
+        if again is not None and again.state is EntryState.HANDED_OVER:
+            return []  # an earlier run of this roll-back got so far
+        try:
+            if left := undo(j.store, j.clouds, j.id, [Kind.SERVER]):
+                return left
+            with j.clouds.target(j.record.target_id) as target:
+                if _is_there(target, then.server_id):
+                    target.start_server(then.server_id)
+                    return []
+            if j.store.migrations.get(j.id).conversion_attempts:
+                go_back(j, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
+            server = boot(j, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
+        except LongshoreError as failure:
+            return [f"{j.record.machine_name} could not be made again as it was: {failure}"]
+        j.settle(Kind.SERVER, EntryState.HANDED_OVER)
+        j.store.migrations.update(j.request.of or "", server_id=server.id)
+        return []
+
+
+def _is_there(target: Target, server_id: str) -> bool:
+    try:
+        target.server(server_id)
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""Guests that land as they are, and are converted later in a stop of their own."""
+
+import pytest
+from small_clouds import SIZES, expected
+
+from longshore.store import EntryState, Status
+
+LATER = ["stop_server", "snapshot_volume", "delete_server", "open_volume", "convert", "finish_volume", "create_server"]
+
+
+@pytest.fixture
+def landed(begin):
+    run = begin(landing="as-is")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert record.result["conversion"]["landed"] == "as-is"
+    return run
+
+
+def the_server(run):
+    ((server_id, server),) = run.world.read()["servers"].items()
+    return server_id, server
+
+
+def held(run):
+    """What the disks of the one server hold."""
+    return [run.world.volume_file(volume).read_bytes() for volume in the_server(run)[1]["volume_ids"]]
+
+
+def as_copied(run):
+    return [expected(run.world, key, converted=False) for key in SIZES]
+
+
+def converted(run):
+    return [expected(run.world, key) for key in SIZES]
+
+
+def test_it_lands_unchanged_on_hardware_it_knows(landed):
+    assert held(landed) == as_copied(landed)
+    assert landed.record.result["conversion"]["hardware"]["image_properties"]["hw_disk_bus"] == "sata"
+    assert "convert" not in landed.world.calls()
+
+
+def test_a_guest_that_knows_no_hardware_of_ours_is_converted(begin):
+    run = begin(landing="as-is")
+    (run.world.root / "knows-nothing").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert record.result["conversion"]["landed"] == "convert"
+    assert held(run) == converted(run)
+    assert any("can't land as it is" in text for text in run.told)
+
+
+def test_it_is_converted_later_on_the_same_disks_and_ports(landed):
+    before = landed.world.read()
+    earlier = landed.convert_later()
+    record = landed.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    now = landed.world.read()
+    assert held(landed) == converted(landed)
+    assert now["ports"] == before["ports"]
+    assert now["volumes"].keys() == before["volumes"].keys()
+    assert now["vsnaps"] == {}
+    server_id, server = the_server(landed)
+    assert server["name"] == "web"
+    assert landed.store.migrations.get(earlier).server_id == server_id
+
+
+@pytest.mark.parametrize("call", LATER)
+def test_a_later_conversion_that_fails_leaves_the_machine_as_it_was(landed, call):
+    earlier = landed.convert_later()
+    landed.world.plan_fault(call, 1, "before", "error")
+    record = landed.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert f"a moment of weakness in {call}" in record.error
+    assert held(landed) == as_copied(landed)
+    server_id, server = the_server(landed)
+    assert server.get("status", "ACTIVE") == "ACTIVE"
+    assert server["disk_buses"]  # on the hardware that it knows
+    assert landed.store.migrations.get(earlier).server_id == server_id
+    assert landed.world.read()["vsnaps"] == {}
+    assert {e.state for e in landed.store.ledger.entries(landed.id)} <= {EntryState.REMOVED, EntryState.HANDED_OVER}
+
+
+@pytest.mark.parametrize("call", LATER)
+def test_a_kill_in_a_later_conversion_is_taken_up_again(landed, call):
+    landed.convert_later()
+    landed.world.plan_fault(call, 1, "after", "kill")
+    status, said = landed.engine()
+    assert status == -9, said
+    record = landed.to_the_end()
+    assert record.status is Status.DONE, record.error
+    assert held(landed) == converted(landed)
+    assert landed.world.read()["vsnaps"] == {}
+
+
+@pytest.mark.parametrize("call", ["delete_server", "revert_volume", "create_server"])
+def test_a_kill_while_it_is_made_again_as_it_was_is_taken_up_again(landed, call):
+    landed.convert_later()
+    (landed.world.root / "no-boot").touch()
+    landed.world.plan_fault(call, 2 if call != "revert_volume" else 1, "after", "kill")
+    status, said = landed.engine()
+    assert status == -9, said
+    record = landed.to_the_end()
+    assert record.status is Status.FAILED
+    assert held(landed) == as_copied(landed)
+    assert landed.world.read()["vsnaps"] == {}
