@@ -100,6 +100,10 @@ def test_the_menus_first_entry_is_booted_or_the_saved_one(guest):
     assert "ahci" not in linux_drivers(guest).boot  # this menu doesn't go by what was saved
     guest.files.write("/boot/grub/grub.cfg", grub(*entries, default="${saved_entry}"))
     assert "ahci" in linux_drivers(guest).boot
+    guest.files.write("/boot/grub/grub.cfg", grub(*entries, default=f"advanced>Debian, with {NEW}"))
+    assert "ahci" in linux_drivers(guest).boot
+    guest.files.write("/boot/grub/grub.cfg", grub(*entries, default="1>2"))
+    assert "isn't clear" in linux_drivers(guest).doubts[0]
 
 
 def test_a_boot_partition_and_microcode_before_the_initramfs(guest):

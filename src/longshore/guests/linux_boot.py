@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from longshore.guests.appliance import Guest
@@ -36,6 +36,7 @@ class _Entry:
 
     initramfs: str  # path in the guest; "" when it has none
     options: str = ""  # kernel command line
+    sure: bool = True  # that it is the one that is booted
 
 
 def linux_drivers(guest: Guest) -> BootDrivers:
@@ -53,6 +54,8 @@ def linux_drivers(guest: Guest) -> BootDrivers:
             doubts.append(f"The guest's {entry.initramfs} couldn't be read: {why}.")
         if match := _INITRAMFS.match(PurePosixPath(entry.initramfs).name):
             kernels.add(match["kernel"])
+    if entry is not None and not entry.sure:
+        doubts.append("Which entry of its boot menu the guest starts isn't clear; the first one was looked at.")
     built_in, modules = set[str](), set[str]()
     for kernel in kernels:
         built_in |= _listed(guest, f"/lib/modules/{kernel}/modules.builtin")
@@ -112,7 +115,7 @@ def _default_entry(guest: Guest) -> _Entry | None:
         if guest.files.is_file(menu) and (entry := _grub_entry(_text(guest, menu), saved)):
             path = _in_boot(guest, entry.initramfs)
             if path:
-                return _Entry(path, entry.options)
+                return replace(entry, initramfs=path)
     return _newest(guest)
 
 
@@ -139,16 +142,25 @@ def _bls_entries(guest: Guest) -> dict[str, _Entry]:
 
 
 def _grub_entry(menu: str, saved: str) -> _Entry | None:
-    """The entry that was saved, if the menu goes by that, or else the first."""
+    """The entry that the menu starts by itself, or the first when that can't be told."""
+    defaults = re.findall(r"""^\s*set default=["']?([^"'\n]+)""", menu, re.MULTILINE)
+    default = next((said for said in reversed(defaults) if "next_entry" not in said), "0")
+    wanted = (saved if "saved_entry" in default else default).rpartition(">")[2] or "0"
     blocks = re.split(r"^\s*menuentry\s+", menu, flags=re.MULTILINE)[1:]
-    wanted = saved.rpartition(">")[2] if "saved_entry" in menu else ""
-    chosen = next((block for block in blocks if wanted and wanted in block.partition("{")[0]), None)
-    for block in blocks if chosen is None else [chosen]:
+    chosen = [block for block in blocks if not wanted.isdigit() and _is_called(block, wanted)]
+    for block in chosen or blocks:
         linux = re.search(r"^\s*linux(?:efi|16)?\s+\S+[ \t]*(.*)$", block, re.MULTILINE)
         initrd = re.search(r"^\s*initrd(?:efi|16)?\s+(.+)$", block, re.MULTILINE)
         if linux and initrd:
-            return _Entry(initrd[1].split()[-1], linux[1])  # the last one: before it come those with microcode
+            # Of several initramfs the last one: those with microcode come before it
+            return _Entry(initrd[1].split()[-1], linux[1], sure=bool(chosen) or wanted == "0")
     return None
+
+
+def _is_called(block: str, wanted: str) -> bool:
+    """By its title or its id, which are both in quotes, or an id without them."""
+    heading = block.partition("{")[0]
+    return f"'{wanted}'" in heading or f'"{wanted}"' in heading or wanted in heading.split()
 
 
 def _in_boot(guest: Guest, path: str) -> str:
