@@ -27,6 +27,6 @@ class ColdMigration(Migration):
         await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
         copies = await self._copy("copy", prepared, snapshot, volumes, verify=j.request.verify)
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
-        hardware = await self._hardware(prepared, volumes, ports)
-        server, report = await self._land(prepared, volumes, ports, hardware)
+        choice = await self._hardware(prepared, volumes, ports)
+        server, report = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, copies, copies, report)

@@ -10,7 +10,7 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.flows.journey import Journey
 from longshore.guests import NicName, convert, finish_as_is, inspect_drivers
-from longshore.model.hardware import Hardware
+from longshore.model.hardware import BootDrivers, Hardware
 from longshore.model.machine import Machine
 from longshore.model.target import Owner, Port, Volume
 from longshore.planning.hardware import choose_hardware
@@ -21,6 +21,7 @@ class Choice:
     """The hardware that was found for an unchanged guest; None: there is none, it has to be converted."""
 
     hardware: Hardware | None
+    drivers: BootDrivers
 
 
 Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory for what is found, the interfaces' names
@@ -40,14 +41,22 @@ def converter(
     return _changer(journey, machine, ports, volumes, snapshots, said, change)
 
 
-def finisher(
-    journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
+def finisher(  # noqa: PLR0917
+    journey: Journey,
+    machine: Machine,
+    ports: list[Port],
+    volumes: list[Volume],
+    snapshots: list[str],
+    drivers: BootDrivers,
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """The work of the step that gives a guest that lands as it is the little it needs all the same."""
+    """The work of the step that gives a guest that lands as it is the little it needs all the same.
+
+    What is known of its disks already needn't be looked up again: the machine is off meanwhile.
+    """
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
-        return {"changes": await finish_as_is(disks, directory, journey.say, nics=nics)}
+        return {"changes": await finish_as_is(disks, directory, journey.say, nics=nics, drivers=drivers)}
 
     said = "Keeping the guest's interface names and its way to boot."
     return _changer(journey, machine, ports, volumes, snapshots, said, change)
@@ -70,7 +79,7 @@ def hardware_chooser(
         hardware, concerns = choose_hardware(machine, drivers)
         for concern in concerns:
             journey.say(str(concern), concern.severity.value if concern.severity.value != "blocker" else "warning")
-        return Choice(hardware)
+        return Choice(hardware, drivers)
 
     return choose
 

@@ -12,6 +12,7 @@ from longshore.errors import LongshoreError
 from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.facts import gather
+from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
 from longshore.flows.source_side import power_on_again
 from longshore.flows.steps import step
@@ -26,7 +27,6 @@ from longshore.flows.target_side import (
 )
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
-from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, Verify
 from longshore.model.target import Port, Server, Volume
@@ -60,6 +60,9 @@ class Migration:
         """What can fail without touching the source comes first."""
         await step("start", type(None), self._start)
         prepared = await step("prepare", Prepared, self._prepare)
+        if self._j.request.before is not None:
+            facts = hook_facts(self._j, prepared.machine, "before")
+            await step("hook-before", type(None), hook_runner(self._j, self._j.request.before, facts))
         volumes = await self._side_by_side(
             [
                 step(f"volume-{disk.key}", Volume, partial(make_volume, self._j, prepared, disk))
@@ -119,31 +122,33 @@ class Migration:
 
     # On the target alone
 
-    async def _hardware(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Hardware | None:
-        """On which the unchanged guest boots, if it is to land like that and there is such hardware."""
+    async def _hardware(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice | None:
+        """On which the unchanged guest boots; None when it isn't to land like that."""
         if self._j.request.landing is not LandingMode.AS_IS:
             return None
         work = hardware_chooser(self._j, prepared.machine, ports, volumes)
-        return (await step("hardware", Choice, work)).hardware
+        return await step("hardware", Choice, work)
 
     async def _land(
-        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], hardware: Hardware | None
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice | None
     ) -> tuple[Server, dict[str, Any]]:
         """The guest made ready, booted and seen up; the server, and what was changed in the guest."""
         j, machine = self._j, prepared.machine
-        changer = None
-        if hardware is not None and hardware.finish:
-            changer = finisher
-        elif hardware is None and j.request.landing is not LandingMode.UNCHANGED:
-            changer = converter
+        hardware = choice.hardware if choice else None
+        landed = LandingMode.CONVERT if choice and hardware is None else j.request.landing
         report: dict[str, Any] = {}
-        if changer is not None:
+        if landed is LandingMode.CONVERT or (hardware is not None and hardware.finish):
             snapshots = await step("safeguard", list[str], partial(safeguard, j, volumes))
-            work = changer(j, machine, ports, volumes, snapshots)
+            if choice is not None and landed is LandingMode.AS_IS:
+                work = finisher(j, machine, ports, volumes, snapshots, choice.drivers)
+            else:
+                work = converter(j, machine, ports, volumes, snapshots)
             report = await step("convert", dict[str, Any], work)
         server = await step("boot", Server, partial(boot, j, prepared, volumes, ports, hardware))
         await step("check", type(None), partial(check, j, server))
-        landed = LandingMode.CONVERT if changer is converter else j.request.landing
+        if j.request.after is not None:
+            facts = hook_facts(j, machine, "after", server, ports)
+            await step("hook-after", type(None), hook_runner(j, j.request.after, facts))
         return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}
 
     # The end
@@ -171,7 +176,8 @@ class Migration:
         j = self._j
         record = j.store.migrations.get(j.id)
         cancelled = error.code == "cancelled"
-        j.store.migrations.update(j.id, status=Status.ROLLING_BACK)
+        # A target that was up before something failed after all isn't the user's: it is taken back like the rest
+        j.store.migrations.update(j.id, status=Status.ROLLING_BACK, target_up_at=None)
         j.phase("rolling-back", "Taking back everything that was made.")
         if not cancelled:
             j.say(str(error), "error")

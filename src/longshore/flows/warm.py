@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from longshore.flows.conversion import Choice
 from longshore.flows.copying import DiskBase
 from longshore.flows.migration import Migration, result_of
 from longshore.flows.source_side import drop_snapshot, shut_down, take_snapshot, track_changes
 from longshore.flows.steps import step
 from longshore.flows.syncs import Sync, Turn, wait_for_turn
 from longshore.flows.target_side import Prepared
-from longshore.model.hardware import Hardware
 from longshore.model.machine import Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Volume
@@ -31,17 +31,17 @@ class WarmMigration(Migration):
         await step("track-changes", type(None), partial(track_changes, j))
         syncs: list[Sync] = []
         bases: dict[str, DiskBase] | None = None
-        hardware: Hardware | None = None
+        choice: Choice | None = None
         turn = Turn.SYNC
         while turn is Turn.SYNC:
             sync, bases = await self._sync(prepared, volumes, len(syncs), bases, final=False)
             syncs.append(sync)
             if sync.number == 0:  # now there is something to look into, and the machine still runs
-                hardware = await self._hardware(prepared, volumes, ports)
+                choice = await self._hardware(prepared, volumes, ports)
             turn = await step(f"turn-{sync.number}", Turn, partial(self._wait, syncs))
         await step("shut-down", type(None), partial(shut_down, j))
         last, _ = await self._sync(prepared, volumes, len(syncs), bases, final=True)
-        server, report = await self._land(prepared, volumes, ports, hardware)
+        server, report = await self._land(prepared, volumes, ports, choice)
         copies = [copy for sync in [*syncs, last] for copy in sync.copies]
         return result_of(prepared, server, ports, copies, list(last.copies), report)
 
