@@ -1,6 +1,6 @@
 """What a person sees while a migration runs."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -104,8 +104,22 @@ def test_bars_are_drawn_in_a_terminal(capsys, monkeypatch):
     assert shown.out == ""
     assert "A [word] of warning." in shown.err
     assert "Hard disk 1 done" in shown.err
-    assert "4.2/4.2" not in shown.err  # binary units
-    assert "4.0/4.0 MiB" in shown.err
+    assert "4.0 MiB of 4.0 MiB" in shown.err
+
+
+def test_a_warm_migration_shows_what_had_changed_and_then_how_long_it_is_down(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("longshore.cli.progress._POLL", 0.3)  # it is drawn ten times a second
+    sync = {"number": 1, "at": "2026-11-20T08:00:00", "seconds": 12.0, "bytes_changed": 3 * MIB, "final": False}
+    waiting = migration("running", disk("done")).model_copy(update={"phase": "waiting", "syncs": [sync]})
+    off = waiting.model_copy(update={"phase": "last-sync", "source_off_at": datetime.now(UTC).replace(tzinfo=None)})
+    watch(Client([waiting, off, STORY[-1]]), "m", plain=False)
+    shown = capsys.readouterr().err
+    assert "waiting" in shown
+    assert "last sync: 3.0 MiB changed, 12 s" in shown
+    assert "down for 0 s" in shown
 
 
 def test_an_engine_that_is_gone_ends_the_watching(capsys, monkeypatch):

@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.arguments import mapping
 from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.progress import watch
+from longshore.cli.progress import downtime, moves, sentence, status_of, watch
 from longshore.cli.words import duration, moment, size
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import Cutover, CutoverMode, LandingMode, MigrationRequest, MigrationType, Verify
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import Migration
+    from longshore.service.schemas import DiskProgress, Migration
 from longshore.store import Status
 
 
@@ -36,7 +37,7 @@ class Migrate(ShowOne):
             "--network",
             action="append",
             default=[],
-            type=_mapping,
+            type=mapping,
             metavar="SOURCE=TARGET",
             help="source network and target network (name or id); once for each network of the machine",
         )
@@ -44,7 +45,7 @@ class Migrate(ShowOne):
             "--storage",
             action="append",
             default=[],
-            type=_mapping,
+            type=mapping,
             metavar="DATASTORE=TYPE",
             help="datastore and volume type; without, the target's default type",
         )
@@ -146,7 +147,7 @@ class ListMigrations(Lister):
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         rows = [
-            (m.id, m.machine_name, m.source, m.target, _status(m), m.phase, moment(m.created_at))
+            (m.id, m.machine_name, m.source, m.target, status_of(m), m.phase, moment(m.created_at))
             for m in self.client.migrations()
         ]
         return ("ID", "Machine", "From", "To", "Status", "Phase", "Created"), rows
@@ -253,8 +254,8 @@ class CleanUpMigration(Command):
 
     def take_action(self, args: Namespace) -> int:
         left = self.client.clean_up(args.migration).left
-        for sentence in left:
-            print(sentence, file=sys.stderr)
+        for said in left:
+            print(said, file=sys.stderr)
         return 1 if left else 0
 
 
@@ -283,7 +284,7 @@ def _with_extras(parser: ArgumentParser) -> None:
         "--subnet",
         action="append",
         default=[],
-        type=_mapping,
+        type=mapping,
         metavar="SOURCE=SUBNET",
         help="source network and the subnet (name, id or CIDR) of the target network for its addresses",
     )
@@ -291,7 +292,7 @@ def _with_extras(parser: ArgumentParser) -> None:
         "--port",
         action="append",
         default=[],
-        type=_mapping,
+        type=mapping,
         metavar="MAC=ID",
         help="use a port that an administrator has made for the adapter with this MAC",
     )
@@ -304,7 +305,7 @@ def _with_extras(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--server-group", metavar="GROUP", help="name or id")
     parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest")
-    parser.add_argument("--metadata", action="append", default=[], type=_mapping, metavar="KEY=VALUE")
+    parser.add_argument("--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG")
 
 
@@ -385,13 +386,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _mapping(text: str) -> tuple[str, str]:
-    source, found, target = text.partition("=")
-    if not found or not source.strip() or not target.strip():
-        raise ArgumentTypeError(f'"{text}" isn\'t SOURCE=TARGET')
-    return source.strip(), target.strip()
-
-
 def _rate(text: str) -> int:
     factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
     number, factor = (text[:-1], factors[text[-1].upper()]) if text[-1:].upper() in factors else (text, 1)
@@ -431,31 +425,21 @@ def _follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelli
     return _fields(command, migration)
 
 
-def _status(migration: Migration) -> str:
-    return "interrupted" if migration.interrupted else migration.status.value
-
-
-def _downtime(migration: Migration) -> float | None:
-    """Seconds since the source was seen off, until the target was seen up or until now."""
-    if migration.source_off_at is None or (migration.status.ended and migration.target_up_at is None):
-        return None
-    until = migration.target_up_at or datetime.now(UTC).replace(tzinfo=None)
-    return round((until - migration.source_off_at).total_seconds(), 1)
-
-
 def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     readable = command.formatter.__class__.__name__ == "TableFormatter"
-    downtime = _downtime(m)
+    off = downtime(m)
     fields: dict[str, Any] = {
         "id": m.id,
         "machine": m.machine_name,
         "from": m.source,
         "to": m.target,
-        "status": _status(m),
+        "plan": m.plan,
+        "wave": m.wave,
+        "status": status_of(m),
         "phase": m.phase,
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
-        "downtime_seconds": downtime,
+        "downtime_seconds": off,
         "server_id": m.server_id,
         "syncs": m.syncs,
         "error": m.error,
@@ -465,16 +449,19 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     }
     if readable:
         del fields["downtime_seconds"]
-        fields["downtime"] = duration(downtime) if downtime is not None else None
+        fields["downtime"] = duration(off) if off is not None else None
         fields["syncs"] = "\n".join(sync_line(sync) for sync in m.syncs)
-        fields["disks"] = "\n".join(_disk_line(d.label, d.size, d.state, d.root_digest) for d in m.disks)
+        fields["disks"] = "\n".join(_disk_line(m, d) for d in m.disks)
         fields["result"] = _summary(m.result) if m.result else None
         fields = {name: value for name, value in fields.items() if value not in (None, "")}
     return tuple(fields), tuple(fields.values())
 
 
-def _disk_line(label: str, total: int, state: str, digest: str | None) -> str:
-    return f"{label}, {size(total)}: {state}" + (f", digest {digest[:16]}…" if digest else "")
+def _disk_line(m: Migration, disk: DiskProgress) -> str:
+    if moves(m, disk):
+        return f"{sentence(disk)}: {disk.state}"
+    digest = f", digest {disk.root_digest[:16]}…" if disk.root_digest else ""
+    return f"{disk.label}, {size(disk.size)}: {disk.state}{digest}"
 
 
 def sync_line(sync: dict[str, Any]) -> str:

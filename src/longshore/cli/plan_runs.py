@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from longshore.cli.command import Command, Lister
 from longshore.cli.plan_watch import watch_plan
 from longshore.cli.plans import COLUMNS, rows, together, with_plan
 from longshore.errors import LongshoreError
-from longshore.model.request import MigrationType
+from longshore.planning.planfile import PlannedType
 from longshore.store import Status
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class WatchPlan(Command):
 
 
 def _with_start(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("--type", choices=[t.value for t in MigrationType], help="whatever the plan says")
+    parser.add_argument("--type", choices=get_args(PlannedType), help="whatever the plan says")
     parser.add_argument(
         "--accept", action="append", default=[], metavar="CODE", help="a blocker to take upon yourself; may be repeated"
     )

@@ -14,13 +14,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from longshore.cli.progress import downtime, figures, sentence, status_of
+from longshore.cli.progress import downtime, figures, moves, sentence, status_of
 from longshore.cli.words import duration, size
 from longshore.store import Status
 
 if TYPE_CHECKING:
     from longshore.client import Client
-    from longshore.service.schemas import DiskProgress, Migration
+    from longshore.service.schemas import Migration
 
 _POLL = 1.0  # seconds
 _LINE_EVERY = 10.0  # seconds between plain lines about the same disk
@@ -55,7 +55,7 @@ def totals(migrations: list[Migration]) -> str:
     """3 done, 2 running, 5 queued; 120.0 MiB/s."""
     states = Counter(status_of(m) for m in migrations)
     counted = ", ".join(f"{count} {status}" for status, count in states.items())
-    rate = sum(d.progress["rate"] for m in migrations for d in m.disks if d.state == "copying" and d.progress)
+    rate = sum(figures(d)[2] for m in migrations for d in m.disks if d.state == "copying" and moves(m, d))
     return f"{counted}; {size(rate)}/s" if rate else counted
 
 
@@ -85,16 +85,12 @@ class _Lines:
                 self._print(m, _told(m))
             for disk in m.disks:
                 due = now - self._last.get((m.id, disk.key), 0.0) >= _LINE_EVERY
-                if due and _moves(m, disk):
+                if due and moves(m, disk):
                     self._last[m.id, disk.key] = now
                     self._print(m, f"{disk.state}, {sentence(disk)}")
 
     def _print(self, m: Migration, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {m.machine_name:<20} {text}", file=sys.stderr, flush=True)
-
-
-def _moves(m: Migration, disk: DiskProgress) -> bool:
-    return not m.status.ended and disk.state in ("copying", "verifying") and disk.progress is not None
 
 
 def _told(m: Migration) -> str:
@@ -161,7 +157,7 @@ def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
         duration(off) if off is not None else "",
     )
     for disk in m.disks:
-        if _moves(m, disk):
+        if moves(m, disk):
             done, total, rate, left = figures(disk)
             yield (
                 Text(f"  {disk.label}", style="dim"),

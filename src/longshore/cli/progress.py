@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from longshore.cli.words import duration, size
 
@@ -90,14 +90,14 @@ class _Lines:
 
 
 class _Bars:
-    """A bar for each disk below the events, with rate and time left."""
+    """A bar for each disk below the events, with rate and time left; above them the phase, and how long it is down."""
 
     def __init__(self) -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[amount]}"),
             TextColumn("{task.fields[pace]}"),
             console=Console(stderr=True, highlight=False),
             transient=False,
@@ -119,17 +119,26 @@ class _Bars:
         )
 
     def show(self, migration: Migration) -> None:
+        if self._phase is None:
+            self._phase = self._progress.add_task("", total=None, amount="", pace="")
+        self._progress.update(
+            self._phase,
+            description=migration.phase,
+            pace=", ".join(standing(migration)),
+            visible=not migration.status.ended,
+        )
         for disk in migration.disks:
             if disk.progress is None:
                 continue
             done, total, rate, left = figures(disk)
             if disk.key not in self._bars:
-                self._bars[disk.key] = self._progress.add_task(disk.label, total=total, pace="")
+                self._bars[disk.key] = self._progress.add_task(disk.label, total=total, amount="", pace="")
             self._progress.update(
                 self._bars[disk.key],
                 description=f"{disk.label} {disk.state}",
                 completed=total if disk.state == "done" else done,
                 total=total,
+                amount=f"{size(total if disk.state == 'done' else done)} of {size(total)}",
                 pace="" if disk.state == "done" else pace(rate, left),
             )
 
@@ -151,6 +160,25 @@ def sentence(disk: DiskProgress) -> str:
     """How far a disk is."""
     done, total, rate, left = figures(disk)
     return f"{disk.label}: {size(done)} of {size(total)} ({done * 100 // total} %), {pace(rate, left)}"
+
+
+def moves(migration: Migration, disk: DiskProgress) -> bool:
+    """Whether the disk is being copied or read back now."""
+    return not migration.status.ended and disk.state in ("copying", "verifying") and disk.progress is not None
+
+
+def standing(migration: Migration) -> list[str]:
+    """How long the machine has been off, and what there was to copy again when it was last synchronised."""
+    told = []
+    off = downtime(migration)
+    if off is not None:
+        told.append(f"down for {duration(off)}")
+    if migration.syncs and off is None:
+        last = migration.syncs[-1]
+        changed = last["bytes_changed"]
+        what = "everything" if last["number"] == 0 else "compared" if changed is None else f"{size(changed)} changed"
+        told.append(f"last sync: {what}, {duration(last['seconds'])}")
+    return told
 
 
 def status_of(migration: Migration) -> str:

@@ -55,7 +55,7 @@ def hook_facts(
 
 
 def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callable[[], Awaitable[None]]:
-    """The work of a step that runs a playbook. It raises HookError when the playbook fails, Cancelled when cancelled."""
+    """The work of a step that runs a playbook. Raises HookError when the playbook fails, Cancelled when cancelled."""
 
     async def run() -> None:
         when = facts["hook"]

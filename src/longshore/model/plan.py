@@ -15,7 +15,7 @@ from longshore.model.request import MigrationRequest
 MAPPED = frozenset({"networks", "subnets", "storage"})
 # What is one machine's own, and would be wrong for all of them.
 OF_ONE_MACHINE = frozenset({"ports", "server_name"})
-OPTIONS = frozenset(option.name for option in fields(MigrationRequest))
+OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - {"of"}  # which is no wish of a user's
 
 
 @dataclass(frozen=True, slots=True)

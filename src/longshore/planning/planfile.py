@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -17,8 +17,9 @@ from longshore.errors import InvalidInput
 from longshore.model.plan import MAPPED, OF_ONE_MACHINE, OPTIONS, FlavorRule, Limits, Mappings, Plan, PlannedMachine
 from longshore.model.request import Cutover, MigrationRequest
 
+PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
-_HINTS = get_type_hints(MigrationRequest)
+_HINTS = get_type_hints(MigrationRequest) | {"type": PlannedType}
 _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
 _FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
@@ -134,6 +135,7 @@ def schema() -> dict[str, Any]:
     built = TypeAdapter(Plan).json_schema()
     definitions = built["$defs"] | TypeAdapter(MigrationRequest).json_schema().pop("$defs")
     options = TypeAdapter(MigrationRequest).json_schema()["properties"]
+    options["type"] = TypeAdapter(PlannedType).json_schema() | {"default": "cold"}
     definitions["Cutover"]["additionalProperties"] = False
     for name in ("Mappings", "Limits", "FlavorRule"):
         definitions[name]["additionalProperties"] = False

@@ -169,8 +169,8 @@ def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
     if not failed:
         raise Conflict(f"Nothing of plan {name} has failed.", advice=f"See: longshore plan show {name}.")
     examined = []
-    for kind in dict.fromkeys(REQUEST.validate_python(m.request).type for _, m in failed):
-        same = [(e, m) for e, m in failed if REQUEST.validate_python(m.request).type is kind]
+    for kind in dict.fromkeys(m.request["type"] for _, m in failed):
+        same = [(e, m) for e, m in failed if m.request["type"] == kind]
         accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
         asked = PlanStart(type=kind, accept=accepted)
         examined.append(_examine(store, clouds, opened, [e for e, _ in same], asked))
@@ -268,7 +268,7 @@ def _examine(
     store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
 ) -> Examined:
     plan = opened.plan
-    last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type.value} if asked.type else {})
+    last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
         examined = examine(source, target, plan, entries, last)

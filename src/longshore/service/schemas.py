@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest, MigrationType
-from longshore.planning.planfile import NAME
+from longshore.model.request import MigrationRequest
+from longshore.planning.planfile import NAME, PlannedType
 from longshore.store import Status
 
 
@@ -165,7 +165,7 @@ class FoundMachine(_Strict):
 
 
 class PlanStart(_Strict):
-    type: MigrationType | None = None  # None: as the plan says
+    type: PlannedType | None = None  # None: as the plan says
     accept: list[str] = []  # codes of blockers, besides those that the plan accepts
     wave: int | None = None  # None: all
 

@@ -1,0 +1,84 @@
+"""What a person sees while a plan runs."""
+
+import pytest
+from test_progress import MIB, disk, migration
+
+from longshore.cli.plan_watch import totals, watch_plan
+
+
+def of_plan(name, status, disk_, **more):
+    return migration(status, disk_).model_copy(
+        update={"id": f"id-{name}", "machine_name": name, "plan": "shop", "wave": 1, **more}
+    )
+
+
+COPYING = disk("copying", done=MIB)
+DONE = disk("done", done=4 * MIB, verified=4 * MIB, digest="ab" * 32)
+STORY = [
+    [of_plan("web", "queued", disk("waiting")), of_plan("db", "running", COPYING)],
+    [of_plan("web", "running", COPYING), of_plan("db", "running", disk("verifying", done=4 * MIB, verified=MIB))],
+    [of_plan("web", "running", COPYING), of_plan("db", "failed", COPYING, error="It broke.", phase="rolled-back")],
+    [of_plan("web", "done", DONE), of_plan("db", "failed", COPYING, error="It broke.", phase="rolled-back")],
+]
+
+
+class Client:
+    def __init__(self, story):
+        self.story = list(story)
+
+    def plan_migrations(self, _name):
+        return self.story.pop(0) if len(self.story) > 1 else self.story[0]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr("longshore.cli.plan_watch._POLL", 0.0)
+    monkeypatch.setattr("longshore.cli.plan_watch._LINE_EVERY", 0.0)
+
+
+def test_lines_tell_each_change_of_a_machine_its_disks_and_why_one_failed(capsys):
+    ended = watch_plan(Client(STORY), "shop", plain=True)
+    assert [m.status.value for m in ended] == ["done", "failed"]
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    lines = [line[10:] for line in shown.err.splitlines()]
+    assert lines[0] == f"{'web':<20} queued, wave 1"
+    assert f"{'db':<20} copying, Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in lines
+    assert f"{'db':<20} verifying, Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in lines
+    assert f"{'db':<20} failed: It broke." in lines
+    assert lines[-1] == f"{'web':<20} done"
+    assert sum("failed" in line for line in lines) == 1
+
+
+def test_the_table_shows_machines_disks_rates_and_the_sum(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    watch_plan(Client(STORY), "shop", plain=False)
+    shown = capsys.readouterr().err
+    for word in ("Plan shop: ", "1 queued, 1 running; 1.5 MiB/s", "1 done, 1 failed", "1.0 MiB of 4.0 MiB  25 %"):
+        assert word in shown
+
+
+def test_a_thousand_machines_fit_on_the_screen(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("LINES", "30")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    many = [of_plan(f"web{n}", "done", DONE) for n in range(1000)]
+    watch_plan(Client([many]), "shop", plain=False)
+    shown = capsys.readouterr().err
+    assert "1000 done" in shown
+    assert "more lines" in shown
+    assert len(shown.splitlines()) < 60
+
+
+def test_only_some_are_waited_for_and_a_dead_engine_ends_the_watching(monkeypatch):
+    monkeypatch.setattr("longshore.cli.plan_watch._ENGINE_START", 0.0)
+    broken = [of_plan("web", "done", DONE), of_plan("db", "running", COPYING, interrupted=True)]
+    assert [m.machine_name for m in watch_plan(Client([broken]), "shop", plain=True, only={"id-web"})] == ["web"]
+    assert any(m.interrupted for m in watch_plan(Client([broken]), "shop", plain=True))
+
+
+def test_totals_count_states_and_add_rates():
+    assert totals(STORY[0]) == "1 queued, 1 running; 1.5 MiB/s"
+    assert totals(STORY[3]) == "1 done, 1 failed"
