@@ -51,7 +51,10 @@ class CustomFieldsManager(ManagedObject):
             vim.CustomFieldsManager.FieldDef(key=key, name=name, type=str, managedObjectType=vim.VirtualMachine)
             for key, name in enumerate(names, FIRST_ATTRIBUTE)
         ]
-        for machine in context.of_type(VirtualMachine):
+        self.attach_to_all()
+
+    def attach_to_all(self) -> None:
+        for machine in self.context.of_type(VirtualMachine):
             self.attach(machine)
 
     def attach(self, machine: VirtualMachine) -> None:

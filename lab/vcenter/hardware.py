@@ -57,6 +57,8 @@ class MachineSpec:
     firmware: str = "bios"
     annotation: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    """CATEGORY/NAME each."""
 
 
 @dataclass

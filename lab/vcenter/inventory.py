@@ -24,12 +24,14 @@ from .places import (
     Folder,
     Host,
     Network,
+    OpaqueNetwork,
     Pool,
 )
 from .virtual_machine import VirtualMachine
 
 log = logging.getLogger(__name__)
 ROOT_FOLDER = "group-d1"
+AnyNetwork = Network | DistributedPortGroup | OpaqueNetwork
 
 
 class UnknownPlace(Exception):
@@ -53,7 +55,7 @@ class Inventory:
         self._pools: dict[tuple[str, str], Pool] = {}
         self._hosts: dict[str, Host] = {}
         self._datastores: dict[str, Datastore] = {}
-        self._networks: dict[str, Network | DistributedPortGroup] = {}
+        self._networks: dict[str, AnyNetwork] = {}
         self._machines: dict[str, VirtualMachine] = {}
         self._added: dict[str, dict[str, Any]] = {}
         """Machines that tests added: name -> moref and specification. They outlive this process as the others do."""
@@ -131,21 +133,23 @@ class Inventory:
             name = described["name"]
             if name not in wanted["networks"]:
                 continue
-            made: Network | DistributedPortGroup
-            if "switch" in described:
+            made: AnyNetwork
+            if "opaque" in described:
+                made = OpaqueNetwork(self.context, name, folder.ref, described["opaque"])
+            elif "switch" in described:
                 title = described["switch"]
                 if title not in switches:
                     switches[title] = DistributedSwitch(self.context, title, folder.ref, identity("switch", title))
                     folder.add(switches[title].ref)
                 made = DistributedPortGroup(self.context, name, folder.ref, switches[title], described["vlan"])
             else:
-                made = Network(self.context, name, folder.ref)
+                made = Network(self.context, name, folder.ref, described.get("vlan", 0))
             self._networks[name] = made
             folder.add(made.ref)
 
     def _build_cluster(
         self, datacenter: str, wanted: dict[str, Any], folder: Folder, datastores: list[Datastore],
-        networks: list[Network | DistributedPortGroup],
+        networks: list[AnyNetwork],
     ) -> None:  # fmt: skip
         context, name = self.context, wanted["name"]
         cluster = Cluster(context, name, folder.ref)
@@ -161,6 +165,7 @@ class Inventory:
         hosts = []
         for title in wanted["hosts"]:
             host = Host(context, title, cluster.ref, datastore=storage, network=nets)
+            host.show_port_groups([net for net in networks if isinstance(net, Network)])
             self._hosts[title] = host
             hosts.append(host)
         count = len(hosts)

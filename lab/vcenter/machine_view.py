@@ -66,6 +66,7 @@ class MachineView(ManagedObject):
         self.nics = nics
         self.machine = machine
         self.ignores_shutdown = False
+        self.ballooned_mib = 0
         self._report: GuestReport | None = None
         """What the guest last told of itself; None: its tools do not run."""
         self.open_to_library: list[list[str]] = []
@@ -78,6 +79,8 @@ class MachineView(ManagedObject):
 
     def summary(self) -> Any:
         config = self.properties["config"]
+        if config is None:  # orphaned: nobody knows any more
+            return fill(vim.vm.Summary(vm=self.ref, runtime=self.properties["runtime"], overallStatus="gray"))
         guest = self.properties["guest"]
         capacity = sum(disk.capacity for disk in self.disks)
         return fill(
@@ -110,7 +113,7 @@ class MachineView(ManagedObject):
                 storage=vim.vm.Summary.StorageSummary(
                     committed=capacity, uncommitted=0, unshared=capacity, timestamp=config.modified
                 ),
-                quickStats=vim.vm.Summary.QuickStats(),
+                quickStats=vim.vm.Summary.QuickStats(balloonedMemory=self.ballooned_mib),
                 overallStatus="green",
             )
         )
@@ -227,6 +230,11 @@ class MachineView(ManagedObject):
     def _show_guest(self, report: GuestReport | None) -> None:
         self._report = report
         self.set(guest=guest_info(self.spec, report, self.powered_on))
+
+    def pretend_to_run(self, report: GuestReport) -> None:
+        """For a machine that only the inventory knows: it says that it is on, and what its guest would tell."""
+        self.set(runtime__powerState="poweredOn")
+        self._show_guest(report)
 
     def _wrong_state(self, asked: str) -> ApiFault:
         state = self.properties["runtime"].powerState

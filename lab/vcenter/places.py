@@ -62,6 +62,11 @@ class Cluster(Entity):
                 dasConfig=vim.cluster.DasConfigInfo(enabled=False), drsConfig=vim.cluster.DrsConfigInfo(enabled=False)
             )
         )
+        self.properties["configurationEx"] = fill(
+            vim.cluster.ConfigInfoEx(
+                dasConfig=vim.cluster.DasConfigInfo(enabled=False), drsConfig=vim.cluster.DrsConfigInfo(enabled=False)
+            )
+        )
 
 
 class Pool(Entity):
@@ -103,6 +108,18 @@ class Host(Entity):
             quickStats=vim.host.Summary.QuickStats(),
         )  # fmt: skip
 
+    def show_port_groups(self, networks: list[Network]) -> None:
+        groups = [
+            vim.host.PortGroup(
+                spec=vim.host.PortGroup.Specification(
+                    name=network.properties["name"], vlanId=network.vlan, vswitchName="vSwitch0",
+                    policy=vim.host.NetworkPolicy(),
+                )
+            )
+            for network in networks
+        ]  # fmt: skip
+        self.set(config=fill(vim.host.ConfigInfo(network=vim.host.NetworkInfo(portgroup=groups))))
+
 
 class Datastore(Entity):
     vim_type = vim.Datastore
@@ -126,14 +143,36 @@ class Network(Entity):
     prefix = "network"
     machine_property = "network"
 
-    def __init__(self, context: Context, name: str, parent: Any) -> None:
+    def __init__(self, context: Context, name: str, parent: Any, vlan: int) -> None:
         super().__init__(context, name=name, parent=parent, host=[])
+        self.vlan = vlan
         self.properties["summary"] = vim.Network.Summary(network=self.ref, name=name, accessible=True, ipPoolName="")
 
     def backing(self) -> Any:
         name = self.properties["name"]
         return vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
             deviceName=name, network=self.ref, useAutoDetect=False
+        )
+
+
+class OpaqueNetwork(Entity):
+    """A network that something else than vSphere made."""
+
+    vim_type = vim.OpaqueNetwork
+    prefix = "network-o"
+    machine_property = "network"
+
+    def __init__(self, context: Context, name: str, parent: Any, network_id: str) -> None:
+        super().__init__(context, name=name, parent=parent, host=[])
+        self.network_id = network_id
+        self.properties["summary"] = vim.OpaqueNetwork.Summary(
+            network=self.ref, name=name, accessible=True, ipPoolName="", opaqueNetworkId=network_id,
+            opaqueNetworkType="nsx.LogicalSwitch",
+        )  # fmt: skip
+
+    def backing(self) -> Any:
+        return vim.vm.device.VirtualEthernetCard.OpaqueNetworkBackingInfo(
+            opaqueNetworkId=self.network_id, opaqueNetworkType="nsx.LogicalSwitch"
         )
 
 

@@ -18,6 +18,7 @@ from pyVmomi import vmodl
 from .context import Context
 from .export import Lease
 from .managed import ApiFault, HangUp
+from .rest import answer as rest_answer
 from .soap import SERVICE_VERSIONS, Dispatcher, fault_answer
 
 log = logging.getLogger(__name__)
@@ -58,9 +59,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
         self.wfile.flush()
 
-    # -- SOAP
+    # -- SOAP, and the little that there is of REST
     def do_POST(self) -> None:
         body = self._read_body()
+        if self.path.startswith("/api/"):
+            self._rest(body)
+            return
         try:
             text, cookie = self.server.dispatcher.answer(body, self.cookie)
         except ApiFault as error:
@@ -78,6 +82,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_body(200, text, cookie=cookie)
 
+    def do_DELETE(self) -> None:
+        self._rest(self._read_body())
+
+    def _rest(self, body: bytes) -> None:
+        status, text = rest_answer(self.context, self.command, self.path, dict(self.headers.items()), body)
+        self.send_body(status, text, "application/json")
+
     def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -91,7 +102,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # -- files
     def do_GET(self) -> None:
         address = urlsplit(self.path)
-        if address.path == "/sdk/vimServiceVersions.xml":
+        if address.path.startswith("/api/"):
+            self._rest(b"")
+        elif address.path == "/sdk/vimServiceVersions.xml":
             self.send_body(200, SERVICE_VERSIONS)
         elif address.path.startswith("/folder/"):
             self._datastore_file(unquote(address.path[len("/folder/") :]), parse_qs(address.query))

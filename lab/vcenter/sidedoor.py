@@ -20,7 +20,9 @@ from .context import Context
 from .disk_table import ReadError
 from .export import Lease
 from .faults import PlannedFault
+from .guest_info import GuestReport
 from .machine import Machine
+from .oddities import ODDITIES
 from .virtual_machine import VirtualMachine
 
 log = logging.getLogger(__name__)
@@ -104,19 +106,36 @@ class SideDoor:
         made = self._context.inventory.add({**wanted, "attributes": {}, **changes, "name": name})
         return self._attach(made)
 
-    def add_paper_machines(self, count: int, prefix: str, disks: int, capacity: int) -> int:
-        template = self._context.inventory.machines()[0].spec
+    def add_paper_machines(self, count: int, prefix: str, disks: int, capacity: int, running: bool = False) -> int:
         for number in range(1, count + 1):
+            high, low = number >> 8 & 255, number & 255
+            mac = f"00:50:56:b0:{high:02x}:{low:02x}"
             wanted = {
                 "name": f"{prefix}{number:05}",
-                "datacenter": template.datacenter,
-                "cluster": template.cluster,
+                "datacenter": "DC0",
+                "cluster": "cluster1",
                 "folder": f"paper/{number // 500:03}",
+                "guest_id": "debian12_64Guest",
                 "disks": [{"datastore": "datastore1", "capacity": capacity}] * disks,
-                "nics": [{"network": "VM Network", "mac": f"00:50:56:b0:{number >> 8 & 255:02x}:{number & 255:02x}"}],
+                "nics": [{"network": "VM Network", "mac": mac}],
             }
-            self._attach(self._context.inventory.add(wanted, lasting=False))
+            made = self._context.inventory.add(wanted, lasting=False)
+            if running:
+                made.pretend_to_run(GuestReport(made.spec.name, {mac: (f"10.20.{high}.{low}/16",)}))
+        for fields in self._context.of_type(CustomFieldsManager):
+            fields.attach_to_all()
         return count
+
+    def make_odd(self, machine: str, oddity: str) -> None:
+        if oddity not in ODDITIES:
+            raise Refused(f"There is no oddity {oddity}.")
+        ODDITIES[oddity](self._machine(machine))
+
+    def set_free_space(self, datastore: str, free: int) -> None:
+        found = self._context.inventory.datastore_named(datastore)
+        if found is None:
+            raise Refused(f"There is no datastore {datastore}.")
+        found.set(summary__freeSpace=free)
 
     def _attach(self, machine: VirtualMachine) -> str:
         for fields in self._context.of_type(CustomFieldsManager):

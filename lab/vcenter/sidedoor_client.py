@@ -70,9 +70,21 @@ class SideDoor:
         nics=[{"network": …, "mac": …}], memory_mib=…, folder=… Answers its moref."""
         return str(self.call("add_machine", like=like, name=name, **changes))
 
-    def add_paper_machines(self, count: int, prefix: str = "paper", disks: int = 1, capacity: int = 16 << 30) -> int:
-        """Machines that only the inventory knows, for large inventories. They are gone after a restart."""
-        return int(self.call("add_paper_machines", count=count, prefix=prefix, disks=disks, capacity=capacity))
+    def add_paper_machines(
+        self, count: int, prefix: str = "paper", disks: int = 1, capacity: int = 16 << 30, running: bool = False
+    ) -> int:
+        """Machines that only the inventory knows, for large inventories. They are gone after a restart. `running`: they
+        say that they run, and their guests' tools too, with the addresses 10.20.0.1 and up."""
+        asked = {"count": count, "prefix": prefix, "disks": disks, "capacity": capacity}
+        return int(self.call("add_paper_machines", **asked, **({"running": True} if running else {})))
+
+    def make_odd(self, machine: str, oddity: str) -> None:
+        """Give a machine, best one of paper, something that migrations have to look out for: see oddities.py."""
+        self.call("make_odd", machine=machine, oddity=oddity)
+
+    def set_free_space(self, datastore: str, free: int) -> None:
+        """What a datastore says is free there, in bytes."""
+        self.call("set_free_space", datastore=datastore, free=free)
 
     def remove_machines(self, *names: str) -> None:
         """Switch machines off and take them and their disks away."""

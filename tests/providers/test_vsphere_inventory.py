@@ -9,6 +9,7 @@ from pyVmomi import vim, vmodl
 from longshore.errors import Conflict, NotFound
 from longshore.providers.vsphere import inventory
 from longshore.providers.vsphere.machines import MACHINE_PATHS
+from longshore.providers.vsphere.places import Places
 
 MACHINES = {  # reference: (name, folder)
     "vm-1": ("web01", "group-v4"),
@@ -31,9 +32,6 @@ PLACES = [
 @pytest.fixture
 def session(monkeypatch):
     def sweep(session, kinds, page):
-        if vim.VirtualMachine not in kinds:
-            yield from PLACES
-            return
         for ref, (name, folder) in MACHINES.items():
             escaped = name.replace("/", "%2f")
             found = {"name": escaped, "parent": vim.Folder(folder), "parentVApp": None}
@@ -45,6 +43,10 @@ def session(monkeypatch):
         name, folder = MACHINES[ref._moId]
         return dict.fromkeys(MACHINE_PATHS) | {"name": name.replace("/", "%2f"), "parent": vim.Folder(folder)}
 
+    places = Places()
+    for ref, properties in PLACES:
+        places.add(ref, properties)
+    monkeypatch.setattr(inventory, "read_places", lambda _session: places)
     monkeypatch.setattr(inventory, "sweep", sweep)
     monkeypatch.setattr(inventory, "read", read)
     settings = SimpleNamespace(username="user@test")

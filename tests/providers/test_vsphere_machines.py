@@ -3,8 +3,9 @@
 import pytest
 from pyVmomi import vim
 
-from longshore.model.machine import Firmware, PowerState, ToolsState
-from longshore.providers.vsphere.machines import MACHINE_PATHS, Places, inventory_name, machine, snapshot_tree
+from longshore.model.machine import FileSystem, Firmware, PowerState, ToolsState
+from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, snapshot_tree
+from longshore.providers.vsphere.places import Places, inventory_name
 
 D = vim.vm.device
 BACK = D.VirtualDisk.FlatVer2BackingInfo
@@ -75,7 +76,7 @@ def disk(key, controller, unit, backing=None, size=1 << 30):
 def test_where_it_is(places):
     found = described(places)
     assert (found.folder, found.cluster, found.host) == ("Prod/Web/Shop", "Cluster A", "esx1.test")
-    assert found.extra["datacenter"] == "DC0"
+    assert found.datacenter == "DC0"
 
 
 def test_in_a_vapp_it_is_below_the_vapps_folder(places):
@@ -264,7 +265,6 @@ def test_what_preflight_has_to_know(places):
     assert (told.firmware, told.secure_boot) == (Firmware.UEFI, True)
     assert told.nics[0].model == "sriov"
     assert told.extra == {
-        "datacenter": "DC0",
         "consolidation_needed": "true",
         "fault_tolerance": "running",
         "vtpm": "true",
@@ -274,8 +274,8 @@ def test_what_preflight_has_to_know(places):
         "cpu_hot_add": "true",
         "cpu_affinity": "true",
         "ballooned_mib": "64",
-        "fullest_filesystem": "/var 97 %",
     }
+    assert told.filesystems == (FileSystem("/", 1000, 500), FileSystem("/var", 1000, 30))
 
 
 def test_snapshots_parents_first(places):

@@ -5,13 +5,15 @@ other; everything they take and return is from `longshore.model`. Any failure is
 whose text a user can act on and which holds no secret.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from longshore.blocks.exports import Export
 from longshore.model.changes import Changes
+from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import (
     Choices,
     Flavor,
@@ -39,8 +41,21 @@ class Provider(Protocol):
 
 
 class Source(Provider, Protocol):
-    def machines(self) -> Iterator[Machine]:
-        """Every machine the credentials may see."""
+    def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        """Of the machines that the credentials may see those that fit. They have their tags only if the filter names
+        one: reading tags takes calls of its own."""
+
+    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
+        """The references of the same machines, which takes much less than describing them."""
+
+    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
+        """The machines of these references, without tags. Those that are gone are left out."""
+
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The tags of the machines that have any, by reference."""
+
+    def inventory(self) -> Inventory:
+        """What the machines are in, on and attached to."""
 
     def machine(self, name_or_ref: str) -> Machine:
         """One machine by its reference, else by its name. Raises NotFound, or Conflict when the name isn't unique."""

@@ -1,19 +1,21 @@
 """From vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read already."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from pyVmomi import vim
 
-from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import Disk, FileSystem, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.providers.vsphere.places import Places, inventory_name
 from longshore.providers.vsphere.properties import Properties
 
 MACHINE_PATHS = (
     "name",
     "parent",
     "parentVApp",
+    "resourcePool",
+    "customValue",
+    "capability.changeTrackingSupported",
     "config.annotation",
     "config.bootOptions",
     "config.changeTrackingEnabled",
@@ -25,6 +27,7 @@ MACHINE_PATHS = (
     "config.hardware.device",
     "config.hardware.memoryMB",
     "config.hardware.numCPU",
+    "config.hardware.numCoresPerSocket",
     "config.instanceUuid",
     "config.keyId",
     "config.memoryAffinity",
@@ -45,16 +48,6 @@ MACHINE_PATHS = (
     "snapshot",
     "summary.quickStats.balloonedMemory",
 )
-
-PLACE_PATHS: dict[Any, tuple[str, ...]] = {
-    vim.Datacenter: ("name", "parent"),
-    vim.Folder: ("name", "parent"),
-    vim.VirtualApp: ("name", "parentFolder", "parentVApp"),
-    vim.ComputeResource: ("name",),
-    vim.HostSystem: ("name", "parent"),
-    vim.Network: ("name", "summary"),
-    vim.Datastore: ("name",),
-}
 
 _POWER = {"poweredOn": PowerState.ON, "poweredOff": PowerState.OFF, "suspended": PowerState.SUSPENDED}
 
@@ -81,66 +74,19 @@ _NIC_MODELS = (
 )
 
 
-@dataclass(slots=True)
-class Places:
-    """The names of what machines are in, on and attached to, by managed object id."""
-
-    names: dict[str, str] = field(default_factory=dict)
-    parents: dict[str, str] = field(default_factory=dict)
-    datacenters: set[str] = field(default_factory=set)
-    clusters: set[str] = field(default_factory=set)
-    opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its name
-
-    def add(self, ref: Any, properties: Properties) -> None:
-        """Take in an object that was read with its PLACE_PATHS."""
-        moid = ref._moId
-        self.names[moid] = inventory_name(properties["name"] or "")
-        parent = properties.get("parent") or properties.get("parentFolder") or properties.get("parentVApp")
-        if parent is not None:
-            self.parents[moid] = parent._moId
-        if isinstance(ref, vim.Datacenter):
-            self.datacenters.add(moid)
-        elif isinstance(ref, vim.ClusterComputeResource):
-            self.clusters.add(moid)
-        elif isinstance(ref, vim.Network):
-            opaque = getattr(properties["summary"], "opaqueNetworkId", None)
-            if opaque:
-                self.opaque_networks[opaque] = self.names[moid]
-
-    def folder(self, parent: Any) -> tuple[str, str]:
-        """(datacenter's name, "Folder/Sub" below the datacenter's machine folder) for a machine's parent."""
-        above: list[str] = []
-        moid = parent._moId if parent is not None else ""
-        while moid in self.names and moid not in self.datacenters:
-            above.append(self.names[moid])
-            moid = self.parents.get(moid, "")
-        if moid not in self.datacenters:
-            return "", "/".join(reversed(above))
-        # The last one is the folder "vm" that each datacenter has and no one sees
-        return self.names[moid], "/".join(reversed(above[:-1]))
-
-    def name(self, ref: Any) -> str:
-        return self.names.get(ref._moId, "") if ref is not None else ""
-
-
-def inventory_name(name: str) -> str:
-    """vSphere keeps /, \\ and % in names as %2f, %5c and %25."""
-    return unquote(name) if "%" in name else name
-
-
 def machine(ref: Any, properties: Properties, places: Places) -> Machine:
     """The machine with its disks in boot order.
 
     `extra` holds what only some decisions need, each key only when there is something to say: connection (when it isn't
-    "connected"), datacenter, hardware_version, instance_uuid, consolidation_needed, fault_tolerance, encrypted, vtpm,
-    usb, passthrough (number of PCI devices), sriov (number of NICs), cpu_hot_add, memory_hot_add, cpu_affinity,
-    memory_affinity, ballooned_mib, fullest_filesystem ("/var 97 %"), unreadable.
+    "connected"), hardware_version, instance_uuid, consolidation_needed, fault_tolerance, encrypted, vtpm, usb,
+    passthrough (number of PCI devices), sriov (number of NICs), cpu_hot_add, memory_hot_add, cpu_affinity,
+    memory_affinity, host_affinity (names of the cluster's rules), ballooned_mib, tracking_unsupported, unreadable.
     """
     devices = list(properties["config.hardware.device"] or [])
     datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
     host = properties["runtime.host"]
-    cluster = places.parents.get(host._moId, "") if host is not None else ""
     boot = properties["config.bootOptions"]
+    pool = properties["resourcePool"]
     return Machine(
         ref=ref._moId,
         name=inventory_name(properties["name"] or ""),
@@ -157,13 +103,18 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         tools=_tools(properties),
         change_tracking=bool(properties["config.changeTrackingEnabled"]),
         folder=folder,
-        cluster=places.names.get(cluster, "") if cluster in places.clusters else "",
+        cluster=places.cluster(host) if host is not None else "",
         host=places.name(host),
         uuid=properties["config.uuid"] or "",
         annotation=properties["config.annotation"] or "",
         snapshots=tuple(inventory_name(node.name) for node in snapshot_tree(properties["snapshot"])),
         template=bool(properties["config.template"]),
-        extra=_extra(devices, properties, datacenter),
+        cores_per_socket=properties["config.hardware.numCoresPerSocket"] or 1,
+        datacenter=datacenter,
+        pool=places.pool(pool) if pool is not None else "",
+        attributes=_attributes(properties["customValue"], places),
+        filesystems=tuple(_filesystems(properties["guest.disk"])),
+        extra=_extra(devices, properties, ", ".join(places.rules.get(ref._moId, ()))),
     )
 
 
@@ -286,7 +237,19 @@ def _tools(properties: Properties) -> ToolsState:
     return ToolsState.NOT_RUNNING
 
 
-def _extra(devices: list[Any], properties: Properties, datacenter: str) -> dict[str, str]:
+def _attributes(values: Any, places: Places) -> dict[str, str]:
+    named = ((places.attributes.get(entry.key), getattr(entry, "value", "")) for entry in values or [])
+    return {name: value for name, value in named if name and value}
+
+
+def _filesystems(told: Any) -> Iterator[FileSystem]:
+    """As VMware Tools report them; what has no size (proc, a CD-ROM drive) is none."""
+    for entry in told or []:
+        if entry.capacity:
+            yield FileSystem(entry.diskPath or "", entry.capacity, entry.freeSpace or 0)
+
+
+def _extra(devices: list[Any], properties: Properties, rules: str) -> dict[str, str]:
     connection = str(properties["runtime.connectionState"] or "connected")
     fault_tolerance = str(properties["runtime.faultToleranceState"] or "notConfigured")
     cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
@@ -294,7 +257,6 @@ def _extra(devices: list[Any], properties: Properties, datacenter: str) -> dict[
     sriov = sum(isinstance(device, _Device.VirtualSriovEthernetCard) for device in devices)
     said: Mapping[str, Any] = {
         "connection": connection if connection != "connected" else "",
-        "datacenter": datacenter,
         "hardware_version": properties["config.version"],
         "instance_uuid": properties["config.instanceUuid"],
         "consolidation_needed": properties["runtime.consolidationNeeded"],
@@ -308,18 +270,9 @@ def _extra(devices: list[Any], properties: Properties, datacenter: str) -> dict[
         "memory_hot_add": properties["config.memoryHotAddEnabled"],
         "cpu_affinity": bool(cpu is not None and cpu.affinitySet),
         "memory_affinity": bool(memory is not None and memory.affinitySet),
+        "host_affinity": rules,
         "ballooned_mib": properties["summary.quickStats.balloonedMemory"],
-        "fullest_filesystem": _fullest(properties["guest.disk"]),
+        "tracking_unsupported": properties["capability.changeTrackingSupported"] is False,
         "unreadable": properties["config.hardware.device"] is None,
     }
     return {key: "true" if value is True else str(value) for key, value in said.items() if value}
-
-
-def _fullest(filesystems: Any) -> str:
-    """The guest's file system with the least room, as VMware Tools report them: "/var 97 %"."""
-    used = [
-        (100 - 100 * (entry.freeSpace or 0) // entry.capacity, entry.diskPath or "")
-        for entry in filesystems or []
-        if entry.capacity
-    ]
-    return "{1} {0} %".format(*max(used)) if used else ""

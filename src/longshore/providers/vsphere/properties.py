@@ -41,8 +41,8 @@ def read_all(session: Session, refs: Sequence[Any], paths: Sequence[str]) -> dic
         objectSet=[_Collector.ObjectSpec(obj=ref) for ref in refs],
         propSet=[_Collector.PropertySpec(type=type(refs[0]), pathSet=list(paths))],
     )
-    answer = session.content.propertyCollector.RetrievePropertiesEx([spec], _Collector.RetrieveOptions())
-    return {found.obj._moId: _properties(found, paths) for found in (answer.objects if answer else [])}
+    found = _pages(session.content.propertyCollector, spec, _Collector.RetrieveOptions())
+    return {one.obj._moId: _properties(one, paths) for one in found}
 
 
 def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:
@@ -133,15 +133,19 @@ def _sweep_once(session: Session, kinds: Mapping[Any, Sequence[str]], page: int)
             ],
             propSet=[_Collector.PropertySpec(type=kind, pathSet=list(paths)) for kind, paths in kinds.items()],
         )
-        answer = content.propertyCollector.RetrievePropertiesEx([spec], _Collector.RetrieveOptions(maxObjects=page))
-        while answer is not None:
-            for found in answer.objects:
-                yield found.obj, _properties(found, _paths_for(found.obj, kinds))
-            token = answer.token
-            answer = content.propertyCollector.ContinueRetrievePropertiesEx(token) if token else None
+        for found in _pages(content.propertyCollector, spec, _Collector.RetrieveOptions(maxObjects=page)):
+            yield found.obj, _properties(found, _paths_for(found.obj, kinds))
     finally:
         with suppress(vmodl.MethodFault, OSError):
             view.DestroyView()
+
+
+def _pages(collector: Any, spec: Any, options: Any) -> Iterator[Any]:
+    """What the collector finds. The server may answer in smaller pages than it was asked for."""
+    answer = collector.RetrievePropertiesEx([spec], options)
+    while answer is not None:
+        yield from answer.objects
+        answer = collector.ContinueRetrievePropertiesEx(answer.token) if answer.token else None
 
 
 def _paths_for(ref: Any, kinds: Mapping[Any, Sequence[str]]) -> Sequence[str]:

@@ -8,7 +8,8 @@ from pyVmomi import vim, vmodl
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.target import Owner
-from longshore.providers.vsphere.machines import capacity, inventory_name, snapshot_tree
+from longshore.providers.vsphere.machines import capacity, snapshot_tree
+from longshore.providers.vsphere.places import inventory_name
 from longshore.providers.vsphere.properties import read, read_all
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.tasks import result

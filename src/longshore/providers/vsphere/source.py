@@ -1,14 +1,16 @@
 """A vCenter as a source of machines: what `longshore.providers.contract.Source` asks for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
 from longshore.model.changes import Changes
+from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.vsphere import changes, disks, inventory, power, snapshots, tracking
+from longshore.providers.vsphere import changes, disks, inventory, power, snapshots, surroundings, tags, tracking
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
@@ -39,8 +41,20 @@ class VsphereSource(Source):
     def close(self) -> None:
         self._session.close()
 
-    def machines(self) -> Iterator[Machine]:
-        return inventory.machines(self._session)
+    def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        return inventory.machines(self._session, wanted)
+
+    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
+        return inventory.references(self._session, wanted)
+
+    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
+        return inventory.described(self._session, refs)
+
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return tags.of(self._session, refs)
+
+    def inventory(self) -> Inventory:
+        return surroundings.inventory(self._session)
 
     def machine(self, name_or_ref: str) -> Machine:
         return inventory.find(self._session, name_or_ref)

@@ -1,0 +1,153 @@
+"""What a machine can have about it that a migration has to look out for, each by a name, for machines of paper too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyVmomi import vim
+
+from .managed import fill, now
+from .places import Cluster
+from .virtual_machine import VirtualMachine
+
+D = vim.vm.device
+Change = Callable[[VirtualMachine], None]
+
+
+def _set(**changes: Any) -> Change:
+    return lambda machine: machine.set(**changes)
+
+
+def _device(make: Callable[[], Any]) -> Change:
+    return lambda machine: machine.set(config__hardware__device=[*_devices(machine), fill(make())])
+
+
+def _devices(machine: VirtualMachine) -> list[Any]:
+    return list(machine.properties["config"].hardware.device)
+
+
+def _first_disk(change: Callable[[Any], None]) -> Change:
+    def apply(machine: VirtualMachine) -> None:
+        change(next(device for device in _devices(machine) if isinstance(device, D.VirtualDisk)))
+        machine.touch()
+
+    return apply
+
+
+def _no_size(disk: Any) -> None:
+    disk.capacityInBytes = disk.capacityInKB = 0
+
+
+def _raw(disk: Any) -> None:
+    old = disk.backing
+    disk.backing = D.VirtualDisk.RawDiskMappingVer1BackingInfo(
+        fileName=old.fileName, datastore=old.datastore, diskMode="persistent", compatibilityMode="virtualMode",
+        lunUuid="0200000000600508", deviceName="vml.0200000000600508",
+    )  # fmt: skip
+
+
+def _independent(disk: Any) -> None:
+    disk.backing.diskMode = "independent_persistent"
+
+
+def _multi_writer(disk: Any) -> None:
+    disk.backing.sharing = "sharingMultiWriter"
+
+
+def _bus_sharing(machine: VirtualMachine) -> None:
+    for device in _devices(machine):
+        if isinstance(device, D.VirtualSCSIController):
+            device.sharedBus = "physicalSharing"
+    machine.touch()
+
+
+def _no_disks(machine: VirtualMachine) -> None:
+    machine.set(config__hardware__device=[d for d in _devices(machine) if not isinstance(d, D.VirtualDisk)])
+
+
+def _sriov(machine: VirtualMachine) -> None:
+    """Its first adapter becomes one."""
+    devices = _devices(machine)
+    index = next(i for i, device in enumerate(devices) if isinstance(device, D.VirtualEthernetCard))
+    old = devices[index]
+    devices[index] = D.VirtualSriovEthernetCard(
+        key=old.key, deviceInfo=old.deviceInfo, controllerKey=old.controllerKey, unitNumber=old.unitNumber,
+        macAddress=old.macAddress, addressType=old.addressType, connectable=old.connectable, slotInfo=old.slotInfo,
+        backing=old.backing,
+    )  # fmt: skip
+    machine.set(config__hardware__device=devices)
+
+
+def _snapshot(machine: VirtualMachine) -> None:
+    node = vim.vm.SnapshotTree(
+        snapshot=vim.vm.Snapshot("snapshot-900"), vm=machine.ref, name="before the update", description="", id=1,
+        createTime=now(), state="poweredOff", quiesced=False,
+    )  # fmt: skip
+    machine.set(snapshot=vim.vm.SnapshotInfo(currentSnapshot=node.snapshot, rootSnapshotList=[node]))
+
+
+def _rule(machine: VirtualMachine) -> None:
+    """A rule of its cluster ties it to hosts."""
+    host = machine.properties["runtime"].host
+    for cluster in machine.context.of_type(Cluster):
+        if host in cluster.properties["host"]:
+            known = cluster.properties["configurationEx"]
+            group, hosts = f"vms of {machine.spec.name}", f"hosts of {machine.spec.name}"
+            rule = vim.cluster.VmHostRuleInfo(
+                name=f"{machine.spec.name} stays", enabled=True, mandatory=True, vmGroupName=group,
+                affineHostGroupName=hosts,
+            )  # fmt: skip
+            known.group = [
+                *known.group,
+                vim.cluster.VmGroup(name=group, vm=[machine.ref]),
+                vim.cluster.HostGroup(name=hosts, host=[host]),
+            ]
+            known.rule = [*known.rule, rule]
+            cluster.touch()
+
+
+def _full(machine: VirtualMachine) -> None:
+    told = vim.vm.GuestInfo.DiskInfo(diskPath="/", capacity=8 << 30, freeSpace=20 << 20)
+    machine.set(guest__disk=[told])
+
+
+def _ballooned(machine: VirtualMachine) -> None:
+    machine.ballooned_mib = 512
+    machine.touch()
+
+
+ODDITIES: dict[str, Change] = {
+    "template": _set(config__template=True),
+    "suspended": _set(runtime__powerState="suspended"),
+    "disconnected host": _set(runtime__connectionState="disconnected"),
+    "orphaned": _set(runtime__connectionState="orphaned", config=None),
+    "fault tolerance": _set(runtime__faultToleranceState="running"),
+    "encrypted": _set(config__keyId=vim.encryption.CryptoKeyId(keyId="key-1")),
+    "pci passthrough": _device(lambda: D.VirtualPCIPassthrough(key=13000)),
+    "sriov": _sriov,
+    "usb": _device(lambda: D.VirtualUSB(key=7100, connected=True, vendor=1, product=2)),
+    "vtpm": _device(lambda: D.VirtualTPM(key=11000)),
+    "cpu affinity": _set(config__cpuAffinity=vim.vm.AffinityInfo(affinitySet=[0, 1])),
+    "memory affinity": _set(config__memoryAffinity=vim.vm.AffinityInfo(affinitySet=[0])),
+    "host affinity": _rule,
+    "cpu hot add": _set(config__cpuHotAddEnabled=True),
+    "memory hot add": _set(config__memoryHotAddEnabled=True),
+    "ballooning": _ballooned,
+    "snapshot": _snapshot,
+    "consolidation needed": _set(runtime__consolidationNeeded=True),
+    "tracking unsupported": _set(capability__changeTrackingSupported=False),
+    "no disks": _no_disks,
+    "disk of zero size": _first_disk(_no_size),
+    "raw device": _first_disk(_raw),
+    "independent disk": _first_disk(_independent),
+    "multi-writer disk": _first_disk(_multi_writer),
+    "bus sharing": _bus_sharing,
+    "uefi": _set(config__firmware="efi"),
+    "tools stopped": _set(guest__toolsRunningStatus="guestToolsNotRunning"),
+    "no host name": _set(guest__hostName=None),
+    "no address": _set(guest__net=[]),
+    "freebsd": _set(config__guestId="freebsd13_64Guest", config__guestFullName="FreeBSD 13 (64-bit)"),
+    "unknown system": _set(config__guestId="otherGuest64", config__guestFullName="Other (64-bit)"),
+    "full file system": _full,
+}
