@@ -1,8 +1,8 @@
 """Projects of a test's own in the lab's cloud, with something of everything in them, and their removal."""
 
-import hashlib
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import openstack
 import yaml
 
 BYTES = os.urandom(1 << 20)
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGMJw2Yk0K2n4X1qvYbX2nGm0W8oHqf7x3o7y8b5r0Ut ops@example.com"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,8 @@ def tenants(lab, admin, directory, count=2):
             made.append(Tenant(name, project.id, user.id, cloud))
         yield made, path
     finally:
-        for tenant in made:
-            remove_all(tenant, admin)
-            tenant.cloud.close()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda tenant: remove_all(tenant, admin), made))
 
 
 def remove_all(tenant, admin):
@@ -116,14 +116,6 @@ def furnish(tenant):
         ipv6_address_mode="slaac",
         ipv6_ra_mode="slaac",
     )
-    scope = network.create_address_scope(name="inside", ip_version=4)
-    pool = network.create_subnet_pool(
-        name="branches", prefixes=["10.90.0.0/16"], default_prefix_length=24, address_scope_id=scope.id
-    )
-    branch = network.create_network(name="branch")
-    network.create_subnet(
-        name="branch-v4", network_id=branch.id, ip_version=4, subnet_pool_id=pool.id, cidr="10.90.7.0/24"
-    )
     router = network.create_router(name="edge", external_gateway_info={"network_id": public.id})
     network.add_interface_to_router(router, front_v4.id)
     inner = network.create_port(network_id=back.id, fixed_ips=[{"subnet_id": back_v4.id, "ip_address": "10.61.2.254"}])
@@ -165,7 +157,3 @@ def furnish(tenant):
     tenant.cloud.image.create_image(
         "tool", container_format="bare", disk_format="raw", data=BYTES, min_disk=1, hw_disk_bus="scsi", team="web"
     )
-
-
-SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGMJw2Yk0K2n4X1qvYbX2nGm0W8oHqf7x3o7y8b5r0Ut ops@example.com"
-DIGEST = hashlib.sha512(BYTES).hexdigest()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class VolumeTypes(Operations):
     def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = self.proxy.types(**({"is_public": None} if self.cloud.is_admin else {}))
+        found: Iterable[Any] = self.proxy.types(**({"is_public": "None"} if self.cloud.is_admin else {}))
         return [each for each in found if each.name != "__DEFAULT__"]  # every cloud has its own
 
     def value(self, raw: Any, field: Field) -> Any:
