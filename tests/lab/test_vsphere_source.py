@@ -188,22 +188,6 @@ def test_an_unknown_machine(source):
         source.power_state("vm-999999")
 
 
-def test_a_large_inventory_takes_two_sweeps(source, sidedoor, monkeypatch):
-    monkeypatch.setattr("longshore.providers.vsphere.inventory.PAGE", 40)
-    sidedoor.add_paper_machines(100, prefix="bulk")
-    try:
-        calls: list[str] = []
-        stub = source._session._stub
-        invoke = stub._invoke
-        monkeypatch.setattr(
-            stub, "_invoke", lambda mo, info, *rest: calls.append(info.wsdlName) or invoke(mo, info, *rest)
-        )
-        assert sum(found.name.startswith("bulk") for found in source.machines()) == 100
-        assert len(calls) <= 14  # three views made and destroyed, pages of places, pools, attributes and machines
-    finally:
-        sidedoor.remove_machines(*(f"bulk{number:05}" for number in range(1, 101)))
-
-
 def test_a_session_that_ends_during_a_sweep(source, sidedoor, monkeypatch):
     monkeypatch.setattr("longshore.providers.vsphere.inventory.PAGE", 2)
     sweep = source.machines()

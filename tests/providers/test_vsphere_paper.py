@@ -57,6 +57,29 @@ def test_every_machine_is_told_once_in_the_order_they_were_made(source, monkeypa
     assert len(set(told)) == len(told) >= 53
 
 
+def test_the_number_of_calls_does_not_follow_that_of_the_machines(source, monkeypatch):
+    monkeypatch.setattr(inventory, "PAGE", 40)
+    count = len(source.references())
+    calls: list[str] = []
+    stub = source._session._stub
+    invoke = stub._invoke
+    monkeypatch.setattr(
+        stub, "_invoke", lambda mo, info, *rest: calls.append(info.wsdlName) or invoke(mo, info, *rest)
+    )
+    assert len(list(source.machines())) == count
+    # Three views (machines, places, pools) are made, read and destroyed; attributes; pages of machines
+    assert len(calls) <= 3 * 3 + 1 + -(-count // 40)
+
+
+def test_a_session_that_ends_between_two_pages(paper, source, monkeypatch):
+    monkeypatch.setattr(inventory, "PAGE", 7)
+    told = source.machines()
+    refs = [next(told).ref]
+    paper.sidedoor.expire_sessions()
+    refs += [machine.ref for machine in told]
+    assert refs == source.references()
+
+
 def test_a_machine_that_goes_while_they_are_read_is_left_out(paper, source):
     paper.sidedoor.add_paper_machines(3, prefix="brief")
     refs = source.references(MachineFilter(name="brief*"))
