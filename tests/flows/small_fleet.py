@@ -10,7 +10,7 @@ from pathlib import Path
 import small_clouds
 from small_clouds import SmallSource, SmallTarget, World
 
-from longshore.errors import NotFound
+from longshore.errors import AccessDenied, NotFound
 from longshore.model.target import Choices, Flavor, Network, Subnet, Taken
 
 NAMES = ("app01", "app02", "db01")
@@ -104,7 +104,14 @@ class FleetTarget:
         ]
 
     def flavors(self):
+        if (self._fleet.root / "no-flavors").exists():
+            return []
         return [Flavor("f", "small", 1, 256, 0), Flavor("g", "large", 4, 8192, 0)]
+
+    def create_flavor(self, name, cpus, memory_mib):
+        if (self._fleet.root / "member").exists():
+            raise AccessDenied(f"The cloud didn't let us make flavor {name}.")
+        return Flavor(name, name, cpus, memory_mib, 0)
 
     def volume_types(self):
         return ["ceph", "gold"]

@@ -114,6 +114,22 @@ def test_a_plan_is_proposed_by_addresses_and_sizes_and_says_what_it_left_open(us
     assert not [c for c in json.loads(out) if c["Severity"] == "blocker"]
 
 
+def test_missing_flavors_are_made_for_those_who_may_and_only_when_asked(user):
+    (user.fleet.root / "no-flavors").touch()
+    words = ["plan", "create", "shop", "--from", "vc", "--to", "cloud", "app01", "-f", "json"]
+    (user.fleet.root / "member").touch()
+    assert "make flavor longshore-1c-256m" in user.refused(*words, "--create-flavors")
+    assert user.json("plan", "list") == []
+    (user.fleet.root / "member").unlink()
+    open_ = {c["Code"]: c["What"] for c in json.loads(user.well(*words, "--create-flavors"))}
+    assert open_["flavor-made"].startswith("Flavor longshore-1c-256m was made, with 1 CPU(s) and 256 MiB")
+    assert "flavor-undecided" not in open_
+    plan = yaml.safe_load(user.well("plan", "export", "shop"))
+    assert plan["mappings"]["flavors"] == [{"flavor": "longshore-1c-256m", "cpus": 1, "memory_mib": 256}]
+    user.well("plan", "delete", "shop")
+    assert "flavor-undecided" in {c["Code"] for c in json.loads(user.well(*words))}
+
+
 def test_all_machines_of_a_plan_arrive_wave_by_wave(user):
     user.create("--name", "*")
     user.well("plan", "modify", "shop", "--wave", "db01=2", "--option", "type=cold")

@@ -38,6 +38,11 @@ class CreatePlan(Lister):
             "--name", dest="match", metavar="PATTERN", help="all machines called like this: web-*; filters narrow down"
         )
         parser.add_argument("--description", default="", metavar="TEXT")
+        parser.add_argument(
+            "--create-flavors",
+            action="store_true",
+            help="make flavors for sizes that none is large enough for (the target's provider has to be an admin's)",
+        )
         _with_settings(parser)
         # Machines may come after options: argparse by itself takes all positional words from one place
         parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
@@ -56,6 +61,7 @@ class CreatePlan(Lister):
                 networks=dict(args.network),
                 storage=dict(args.storage),
                 defaults=dict(args.option),
+                create_flavors=args.create_flavors,
             )
         )
         count = len(answer.plan["machines"])

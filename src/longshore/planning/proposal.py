@@ -38,6 +38,11 @@ class FlavorGap:
     cpus: int
     memory_mib: int
 
+    @property
+    def name(self) -> str:
+        """What a flavor that fills it is called."""
+        return f"longshore-{self.cpus}c-{self.memory_mib}m"
+
 
 def propose(  # noqa: PLR0917
     name: str, source: str, target: str, machines: Sequence[Machine], offer: Offer, given: Mappings

@@ -16,8 +16,9 @@ from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
 from longshore.model.request import MigrationType
+from longshore.model.target import Flavor
 from longshore.planning import planfile
-from longshore.planning.proposal import Offer, propose
+from longshore.planning.proposal import Offer, gaps, propose
 from longshore.planning.selection import Selection
 from longshore.service.migrations import REQUEST, shown
 from longshore.service.parts import TheClouds, TheStore
@@ -52,7 +53,11 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
             advice="Name machines, or a --folder, --cluster, --tag or --name that has some.",
         )
     with clouds.target(body.target) as target:
-        offer = Offer(target.networks(), target.volume_types(), target.flavors(), target.choices().zones)
+        flavors = target.flavors()
+        made: list[Flavor] = []
+        if body.create_flavors:
+            made = [target.create_flavor(g.name, g.cpus, g.memory_mib) for g in gaps(machines, flavors)]
+        offer = Offer(target.networks(), target.volume_types(), [*flavors, *made], target.choices().zones)
     given = Mappings(networks=body.networks, storage=body.storage)
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
     options = planfile.from_plain(
@@ -60,7 +65,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
     ).defaults
     plan = replace(proposal.plan, description=body.description, defaults=options)
     record = store.plans.add(plan.name, planfile.plain(plan))
-    return PlanAnswer(plan=record.content, open=[_concern(c) for c in proposal.open])
+    return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open]])
 
 
 @router.get("/plans")
@@ -361,6 +366,11 @@ def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
     if missing:
         raise InvalidInput(" ".join(str(one) for one in missing), code="machine-not-found")
     return [one for one in looked_up if isinstance(one, Machine)]
+
+
+def _made(flavor: Flavor) -> Concern:
+    text = f"Flavor {flavor.name} was made, with {flavor.cpus} CPU(s) and {flavor.memory_mib} MiB, for this project."
+    return Concern("flavor-made", Severity.INFORMATION, flavor.name, text, "It stays there until an admin removes it.")
 
 
 def _concern(concern: Concern, called: str = "") -> PlanConcern:

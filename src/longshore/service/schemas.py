@@ -50,6 +50,10 @@ class Fingerprint(_Strict):
     sha256: str
 
 
+class References(_Strict):
+    refs: list[str] = Field(max_length=2000)
+
+
 class NewMigration(_Strict):
     machine: str
     source: str
@@ -110,6 +114,7 @@ class NewPlan(_Strict):
     networks: dict[str, str] = {}  # what is to be mapped so, whatever would be proposed
     storage: dict[str, str] = {}
     defaults: dict[str, Any] = {}
+    create_flavors: bool = False  # make those that no flavor of the target is large enough for; needs an admin
 
 
 class PlanConcern(_Strict):

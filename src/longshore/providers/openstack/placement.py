@@ -8,6 +8,7 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
+from longshore.errors import Conflict
 from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet, Taken, VolumeTypeRoom
 from longshore.providers.openstack.faults import explained
 
@@ -63,6 +64,19 @@ class Placement:
                 if not flavor.is_disabled
             ]
         return sorted(found, key=lambda flavor: (flavor.memory_mib, flavor.cpus, flavor.disk_gib, flavor.name))
+
+    def create_flavor(self, name: str, cpus: int, memory_mib: int) -> Flavor:
+        """Without a disk of its own: machines have their volumes."""
+        for flavor in self.flavors():
+            if flavor.name == name:
+                if (flavor.cpus, flavor.memory_mib) != (cpus, memory_mib):
+                    raise Conflict(f"A flavor {name} of another size is there already.", advice="Remove or rename it.")
+                return flavor
+        compute = self._connection.compute
+        with explained(f"make flavor {name}"):
+            made = compute.create_flavor(name=name, vcpus=cpus, ram=memory_mib, disk=0, is_public=False)
+            compute.flavor_add_tenant_access(made, self._connection.current_project_id)
+        return Flavor(id=made.id, name=name, cpus=cpus, memory_mib=memory_mib, disk_gib=0)
 
     def quota_room(self) -> QuotaRoom:
         with explained("read the project's quota"):

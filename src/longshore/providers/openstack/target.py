@@ -88,6 +88,9 @@ class OpenstackTarget(Target):
     def flavors(self) -> list[Flavor]:
         return self._placement.flavors()
 
+    def create_flavor(self, name: str, cpus: int, memory_mib: int) -> Flavor:
+        return self._placement.create_flavor(name, cpus, memory_mib)
+
     def quota_room(self) -> QuotaRoom:
         return self._placement.quota_room()
 
