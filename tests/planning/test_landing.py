@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState, ToolsState
-from longshore.model.request import MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
 
@@ -93,10 +93,23 @@ def test_quota_counts_volumes_and_their_rollback_points():
     assert land(MACHINE, REQUEST, replace(FACTS, room=replace(UNLIMITED, gigabytes=6)))[1] == []
 
 
-def test_a_uefi_machine_is_refused_before_it_is_shut_down():
-    landing, concerns = land(replace(MACHINE, firmware=Firmware.UEFI), REQUEST, FACTS)
-    assert landing is None
-    assert codes(concerns) == {"firmware-uefi"}
+def test_a_uefi_machine_lands_and_what_cannot_be_asked_for_is_said():
+    uefi = replace(MACHINE, firmware=Firmware.UEFI)
+    landing, concerns = land(uefi, REQUEST, FACTS)
+    assert landing is not None
+    assert [(c.code, c.severity) for c in concerns] == [("firmware-uefi", Severity.WARNING)]
+    assert codes(land(replace(uefi, secure_boot=True), REQUEST, FACTS)[1]) == {"firmware-uefi", "secure-boot"}
+
+
+def test_landing_as_is_is_judged_by_the_present_hardware():
+    as_is = replace(REQUEST, landing=LandingMode.AS_IS)
+    nic = replace(NIC, model="vmxnet3")
+    pvscsi = replace(MACHINE, disks=(replace(DISK, controller="pvscsi"),), nics=(nic,))
+    assert "as-is-hardware" in codes(land(pvscsi, as_is, FACTS)[1])
+    landing, concerns = land(replace(pvscsi, disks=(replace(DISK, controller="lsilogic"),)), as_is, FACTS)
+    assert landing is not None  # it may know more than it shows, and is converted if not
+    assert codes(concerns) == {"as-is-undecided"}
+    assert "as-is-hardware" not in codes(land(pvscsi, REQUEST, FACTS)[1])
 
 
 def test_the_same_is_not_said_twice():

@@ -10,18 +10,28 @@ from dataclasses import dataclass
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Disk, Firmware, Machine
-from longshore.model.request import MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
+from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accepted, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.placement import placement_concerns, volume_zone
 from longshore.planning.quota import GIB, Needs, needs, quota_concerns, together
 
-FIRMWARE_UEFI = blocker(
-    "firmware-uefi", "The machine boots by UEFI, which can't be carried over yet.", "Only BIOS machines can."
+FIRMWARE_UEFI = warning(
+    "firmware-uefi",
+    "The machine boots by UEFI. The target's compute nodes need firmware for that (OVMF), and don't tell whether they "
+    "have it.",
+    "A dry run tells.",
+)
+SECURE_BOOT = warning(
+    "secure-boot",
+    "The machine boots with secure boot. The target's firmware trusts Microsoft's keys; keys that were added to the "
+    "machine's own firmware stay behind, and so do its variables.",
+    "A dry run tells whether it boots.",
 )
 VOLUME_TYPE_MISSING = blocker(
     "volume-type-missing", "The target has no volume type of that name.", "Name one that it has."
@@ -94,6 +104,8 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     """What can be said of one machine without the others that move with it."""
     concerns: list[Concern] = [*machine_concerns(machine, request), *guest_concerns(machine, request)]
     concerns.extend(_firmware_concerns(machine))
+    if request.landing is LandingMode.AS_IS:
+        concerns.extend(choose_hardware(machine, likely_drivers(machine))[1])
     nics = land_nics(machine, request, facts, concerns)
     disks = tuple(_land_disk(machine, disk, request, facts, concerns) for disk in machine.disks)
     flavor = _choose_flavor(machine, request, facts, concerns)
@@ -119,7 +131,11 @@ def blocked(concerns: list[Concern]) -> InvalidInput:
 
 def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
     if machine.firmware is Firmware.UEFI:
-        yield FIRMWARE_UEFI(machine.name, f"{machine.name} boots by UEFI, which can't be carried over yet.")
+        yield FIRMWARE_UEFI(machine.name, f"{machine.name} boots by UEFI: the target needs firmware for that.")
+        if machine.secure_boot:
+            yield SECURE_BOOT(
+                machine.name, f"{machine.name} boots with secure boot: only keys of Microsoft's are kept."
+            )
 
 
 def _land_disk(
