@@ -1,15 +1,9 @@
 """A migration between the small clouds, run by real engines, one life of them after another."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
+from lives import Life
 from small_clouds import MAC, SIZES, World, expected
 
 from longshore.store import StateDirectory, Store
-
-ENGINE = Path(__file__).with_name("small_clouds.py")
 
 
 class Run:
@@ -34,16 +28,13 @@ class Run:
             },
         ).id
 
+    def start_engine(self):
+        return Life(self.store.state.root, self.world.root)
+
     def engine(self):
         """One life of an engine."""
-        done = subprocess.run(
-            [sys.executable, str(ENGINE), str(self.store.state.root)],
-            env={**os.environ, "SMALL_WORLD": str(self.world.root)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        return done.returncode, done.stderr
+        life = self.start_engine()
+        return life.wait(), life.said
 
     @property
     def record(self):

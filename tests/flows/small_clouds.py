@@ -448,10 +448,3 @@ def install():
     syncs._LOOK_EVERY = 0.05
     copying.STALLED_AFTER = 12.0
     engine._POLL, engine._LINGER = 0.05, 0.01
-
-
-if __name__ == "__main__":
-    install()
-    from longshore.flows import engine
-
-    engine.main()

@@ -11,6 +11,8 @@ import small_clouds
 from small_clouds import SmallSource, SmallTarget, World
 
 from longshore.errors import AccessDenied, NotFound
+from longshore.model.inventory import Inventory
+from longshore.model.selection import EVERY
 from longshore.model.target import Choices, Flavor, Network, Subnet, Taken
 
 NAMES = ("app01", "app02", "db01")
@@ -60,8 +62,15 @@ class FleetSource:
     def check(self):
         return {"version": "8"}
 
-    def machines(self):
-        return iter([self.machine(name) for name in self._fleet.names])
+    def machines(self, wanted=EVERY):
+        found = [self.machine(name) for name in self._fleet.names]
+        return iter([m for m in found if wanted.has_name(m.name) and wanted.has_folder(m.folder)])
+
+    def described(self, refs):
+        return iter([m for m in self.machines() if m.ref in refs])
+
+    def inventory(self):
+        return Inventory()
 
     def machine(self, name_or_ref):
         names = self._fleet.names

@@ -4,14 +4,9 @@ Whatever fails or dies, and whenever: in the end the machine is either whole on 
 nothing left over; or as it was on the source, running, with nothing left on either side.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from runs import ENGINE
 from small_clouds import MIB, SIZES
 
 from longshore.flows.patience import TRIES
@@ -112,7 +107,7 @@ def test_a_machine_whose_tracking_cannot_be_switched_is_compared(begin):
 
 def test_tracking_that_is_reset_between_syncs_loses_nothing(begin):
     run = begin(**MANUAL)
-    engine = start_engine(run)
+    engine = run.start_engine()
     wait_for(lambda: run.record.phase == "waiting", engine)
     with run.world.change() as state:
         state["life"] += 1
@@ -145,7 +140,7 @@ def test_a_guest_that_does_not_boot_there_goes_on_where_it_was(begin):
 
 def test_a_disk_that_grew_meanwhile_is_not_cut_short(begin):
     run = begin(**MANUAL)
-    engine = start_engine(run)
+    engine = run.start_engine()
     wait_for(lambda: run.record.phase == "waiting", engine)
     (run.world.root / "sizes.json").write_text(f'{{"2001": {4 * MIB}}}')
     with (run.world.root / "source-2001").open("r+b") as disk:
@@ -158,14 +153,13 @@ def test_a_disk_that_grew_meanwhile_is_not_cut_short(begin):
 
 def test_it_waits_for_the_cutover_syncing_on_through_a_kill(begin):
     run = begin(**MANUAL)
-    engine = start_engine(run)
+    engine = run.start_engine()
     wait_for(lambda: run.record.phase == "waiting", engine)
     wait_for(lambda: len(run.record.syncs) >= 3, engine)
-    engine.send_signal(signal.SIGKILL)
-    engine.wait()
+    engine.kill()
     run.world.guest_writes("2001", 12288, b"while nobody looked")
     known = len(run.record.syncs)
-    engine = start_engine(run)
+    engine = run.start_engine()
     wait_for(lambda: len(run.record.syncs) >= known + 2, engine)
     assert run.world.read()["power"] == "on"
     assert run.record.source_off_at is None
@@ -177,22 +171,13 @@ def test_it_waits_for_the_cutover_syncing_on_through_a_kill(begin):
 
 def test_a_cancel_while_it_waits_leaves_the_machine_running(begin):
     run = begin(**MANUAL)
-    engine = start_engine(run)
+    engine = run.start_engine()
     wait_for(lambda: run.record.phase == "waiting", engine)
     run.store.migrations.request_cancel(run.id)
     assert engine.wait(timeout=60) == 0
     assert run.record.status is Status.CANCELLED
     run.assert_as_before()
     assert "shut_down" not in run.world.calls()
-
-
-def start_engine(run):
-    return subprocess.Popen(
-        [sys.executable, str(ENGINE), str(run.store.state.root)],
-        env={**os.environ, "SMALL_WORLD": str(run.world.root)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
 
 
 def wait_for(condition, engine, seconds=30):
