@@ -183,7 +183,7 @@ class SmallCloud:
             "methods": ["password"], "issued_at": "2026-01-01T00:00:00.0Z", "expires_at": "2099-01-01T00:00:00.0Z",
             "user": {"id": f"user-of-{project}", "name": f"user-of-{project}", "domain": domain},
             "project": {"id": project, "name": project, "domain": domain}, "is_domain": False,
-            "roles": [{"id": "m", "name": "member"}], "catalog": catalog,
+            "roles": [{"id": "m", "name": "admin" if project == "admin" else "member"}], "catalog": catalog,
         }}  # fmt: skip
 
     def nova(self, method, path, body, project):

@@ -4,11 +4,11 @@ import random
 from threading import Event
 
 import pytest
-from conftest import compared, exported, group, imported, interface, network, of, ref, router, rule, subnet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_cloud import EXTENSIONS, SmallCloud
 
+from conftest import compared, exported, group, imported, interface, network, of, ref, router, rule, subnet
 from longshore.errors import Conflict, InvalidInput, QuotaExceeded
 
 
@@ -208,19 +208,80 @@ def test_what_only_the_target_has_is_told(shop, small):
     assert [(row.action, row.name, row.said) for row in rows] == [("left", "web ingress IPv6", "Only on the target.")]
 
 
-def test_kinds_that_the_cloud_does_not_have_are_skipped_with_a_sentence(files):
+def test_kinds_that_cannot_be_made_are_skipped_with_a_sentence(files):
+    port = {"name": "p", "network_ref": ref("front")}
     files.write("networks.yml", network("front"))
+    files.write("longshore/ports.yml", {"type": "openstack.network.Port", "params": port})
     files.write(
-        "longshore/qos_policies.yml", {"type": "openstack.network.QosPolicy", "params": {"name": "slow", "rules": []}}
+        "longshore/trunks.yml",
+        {"type": "openstack.network.Trunk", "params": {"name": "t", "port_ref": ref("p")}},
     )
     files.write("flavors.yml", {"type": "openstack.compute.Flavor", "params": {"name": "big", "ram": 1, "vcpus": 1}})
-    with SmallCloud(extensions=[each for each in EXTENSIONS if each != "qos"]) as small:
-        report = imported(small.connect(), files.path, "networks,qos_policies,flavors")
-    assert of(report, "made") == {("network", "front")}
-    assert {row.said for row in report.rows if row.action == "skipped"} == {
-        "qos_policies: left out, since only an administrator may see and make them.",
-        "flavors: left out, since only an administrator may see and make them.",
+    with SmallCloud(extensions=[each for each in EXTENSIONS if each != "trunk"]) as small:
+        report = imported(small.connect(), files.path, "networks,ports,trunks,flavors")
+        notes = exported(small.connect(), files.path / "out", "networks,trunks,flavors,volume_types").notes
+    assert of(report, "made") == {("network", "front"), ("port", "p")}
+    assert {(row.name, row.said) for row in report.rows if row.action == "skipped"} == {
+        ("t", "Left out, since this cloud's network service doesn't have them."),
+        ("big", "Left out, since only an administrator may see and make them."),
     }
+    assert notes == [
+        "flavors, volume_types: left out, since only an administrator may see and make them.",
+        "trunks: left out, since this cloud's network service doesn't have them.",
+    ]
+
+
+def test_what_a_member_cannot_see_is_not_guessed(shop, small, tmp_path):
+    """A share with one other project must not come out as a share with all."""
+    here = small.connect()
+    imported(here, shop.path)
+    front = here.network.find_network("front")
+    share = {"object_type": "network", "object_id": front.id, "action": "access_as_shared"}
+    here.network.create_rbac_policy(**share, target_project_id="of-somebody")
+    done = exported(here, tmp_path / "out", "networks,rbac_policies")
+    assert "longshore/rbac_policies.yml" not in done.files
+    assert [note for note in done.notes if note.startswith("rbac_policies")] == [
+        "rbac_policies: access_as_shared network front is left out: what its target_project_ref names can't be seen."
+    ]
+
+
+def test_policies_of_an_administrator(files, small):
+    limit = {"type": "bandwidth_limit", "max_kbps": 1000, "max_burst_kbps": 100, "direction": "egress"}
+    slow = {"name": "slow", "rules": [limit, {"type": "dscp_marking", "dscp_mark": 26}]}
+    shared = {"object_type": "qos_policy", "object_ref": ref("slow"), "action": "access_as_shared"}
+    files.write("longshore/qos_policies.yml", {"type": "openstack.network.QosPolicy", "params": slow})
+    files.write(
+        "longshore/rbac_policies.yml",
+        {"type": "openstack.network.RbacPolicy", "params": {**shared, "target_project_ref": None}},
+    )
+    files.write("networks.yml", network("front", qos_policy_ref=ref("slow")))
+    admin = small.connect("admin")
+    assert {row.action for row in imported(admin, files.path).rows} == {"made"}
+    policy = next(iter(small.things["qos/policies"].values()))
+    assert [{k: v for k, v in rule.items() if k != "id"} for rule in policy["rules"]] == slow["rules"]
+    assert next(iter(small.things["rbac-policies"].values()))["target_tenant"] == "*"
+    assert next(iter(small.things["networks"].values()))["qos_policy_id"] == policy["id"]
+    assert {row.action for row in imported(admin, files.path).rows} == {"left"}
+
+
+def test_a_floating_ip_that_cannot_have_its_address_is_known_by_it_all_the_same(files, small):
+    outside = small.connect("outside").network.create_network(name="public", is_router_external=True, is_shared=True)
+    public = {"name": "public", "project_name": None, "domain_name": None}
+    files.write(
+        "longshore/floating_ips.yml",
+        *(
+            {
+                "type": "openstack.network.FloatingIP",
+                "params": {"floating_ip_address": f"198.51.100.{n}", "floating_network_ref": public},
+            }
+            for n in (7, 8)
+        ),
+    )
+    here = small.connect()
+    assert len(of(imported(here, files.path), "made")) == 2
+    assert {ip["floating_network_id"] for ip in small.things["floatingips"].values()} == {outside.id}
+    assert len(of(imported(here, files.path), "left")) == 2
+    assert len(small.things["floatingips"]) == 2
 
 
 def test_broken_files_are_refused_before_anyone_logs_in(shop, small):

@@ -64,7 +64,14 @@ class _Run:
         open_ = {step: len(step.waits_for) for step in self._steps}
         ready = [step for step, count in open_.items() if not count]
         running: dict[Future[None], _Step] = {}
-        done = 0
+        done, sent = 0, 0
+
+        def moved(count: int) -> None:
+            nonlocal sent
+            sent += count
+            self._progress(done, len(self._steps), f"{sent >> 20} MiB of images sent")
+
+        self._cloud.moved = moved
         with ThreadPoolExecutor(WORKERS) as pool:
             while ready or running:
                 # Not all at once: what is asked to stop shall not have to wait for a long queue

@@ -50,6 +50,7 @@ class Cloud:
         self.blobs = Path(BLOBS)  # where the bytes of images are
         self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
         self.wanted_hash_algorithm: dict[str, str] = {}  # by an image's name
+        self.gateways: dict[str, str | None] = {}  # of subnets that were made just now
         self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
         self._operations: dict[str, Operations] = {name: kind.operations(self, kind) for name, kind in BY_NAME.items()}
         self._listed: dict[str, list[Any]] = {}
@@ -68,11 +69,11 @@ class Cloud:
     # What is there
 
     def missing(self, kind: Kind) -> str | None:
-        """Why nothing of this kind can be had or made here, as a sentence; None when it can."""
+        """Why nothing of this kind can be had or made here, as the end of a sentence; None when it can."""
         if kind.admin and not self.is_admin:
-            return f"{kind.plural}: left out, since only an administrator may see and make them."
+            return "since only an administrator may see and make them"
         if kind.extension and kind.extension not in self.extensions:
-            return f"{kind.plural}: left out, since this cloud's network service doesn't have them."
+            return "since this cloud's network service doesn't have them"
         return None
 
     @property

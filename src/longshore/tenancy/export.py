@@ -31,7 +31,7 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
             f"{directory / there[0]} is there already; it may hold what somebody edited.",
             advice="Name another directory, or use --overwrite.",
         )
-    notes = [reason for kind in selection.kinds if (reason := cloud.missing(kind))]
+    notes = _left_out(cloud, selection)
     kinds = [kind for kind in selection.kinds if not cloud.missing(kind)]
     cloud.look(kinds, progress)
     found: list[tuple[Resource, Any]] = []
@@ -49,6 +49,15 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     for file, resources in by_file.items():
         write_file(directory / file, sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items())))))
     return Exported({file: len(resources) for file, resources in by_file.items()}, notes)
+
+
+def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
+    """One sentence for each reason, not for each kind."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for kind in selection.kinds:
+        if reason := cloud.missing(kind):
+            by_reason[reason].append(kind.plural)
+    return [f"{', '.join(plurals)}: left out, {reason}." for reason, plurals in by_reason.items()]
 
 
 def _resources(cloud: Cloud, kind: Kind, notes: list[str]) -> list[tuple[Resource, Any]]:

@@ -105,7 +105,11 @@ class Operations:
         raw = getattr(self.proxy, f"create_{self.single}")(**body)
         if values.get("tags"):
             self.set_tags(raw, values["tags"])
+        self.made(raw)
         return self.identity(raw)
+
+    def made(self, raw: Any) -> None:
+        """Remember of what was made just now what others will want to know."""
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         """Change these fields of what is there."""

@@ -109,7 +109,7 @@ class _Planner:
         kind = action.resource.kind
         reason = self._cloud.missing(kind)
         if reason:
-            action.what, action.said = What.SKIP, reason
+            action.what, action.said = What.SKIP, f"Left out, {reason}."
             return
         operations = self._cloud.operations(kind)
         values = self._values(action)

@@ -44,7 +44,9 @@ class Keypairs(Operations):
 
 class Flavors(Operations):
     def listing(self) -> Iterable[Any]:
-        found: Iterable[Any] = self.proxy.flavors(details=True, **({"is_public": "None"} if self.cloud.is_admin else {}))
+        found: Iterable[Any] = self.proxy.flavors(
+            details=True, **({"is_public": "None"} if self.cloud.is_admin else {})
+        )
         return found
 
     def value(self, raw: Any, field: Field) -> Any:

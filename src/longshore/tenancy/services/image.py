@@ -81,21 +81,22 @@ class Images(Operations):
         return bool(raw.status == "queued")
 
     def _blob(self, wanted: Resource) -> Path:
+        """The file with its bytes, found to be the right ones."""
         path = self.cloud.blobs / blob_name(str(wanted.info.get("id")), wanted.name)
         if not path.is_file():
             # A renamed image keeps its bytes: the id in the name says whose they are
             path = next(iter(sorted(self.cloud.blobs.glob(f"{wanted.info.get('id')}-*"))), path)
         if not path.is_file():
             raise NotFound(f"The bytes of image {wanted.name} aren't there: there is no file {path}.")
+        algorithm, expected = wanted.params.get("hash_algo"), wanted.params.get("hash_value")
+        if expected and algorithm and file_digest(path, str(algorithm)) != expected:
+            raise VerificationError(
+                f"{path} doesn't hold the bytes of image {wanted.name}: its {algorithm} digest is another.",
+                advice="Export the image again.",
+            )
         return path
 
     def _upload(self, image_id: str, blob: Path, wanted: Resource) -> None:
-        algorithm, expected = wanted.params.get("hash_algo"), wanted.params.get("hash_value")
-        if expected and algorithm and file_digest(blob, str(algorithm)) != expected:
-            raise VerificationError(
-                f"{blob} doesn't hold the bytes of image {wanted.name}: its {algorithm} digest is another.",
-                advice="Export the image again.",
-            )
         with explained(f"upload image {wanted.name}"), blob.open("rb") as file:
             self.proxy.put(
                 f"/images/{image_id}/file",

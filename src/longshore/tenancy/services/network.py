@@ -34,6 +34,9 @@ class NetworkOperations(Operations):
 
 
 class Subnets(NetworkOperations):
+    def made(self, raw: Any) -> None:
+        self.cloud.gateways[raw.id] = raw.gateway_ip
+
     def obstacle(self, values: Mapping[str, Any]) -> str | None:
         wanted = ipaddress.ip_network(values["cidr"])
         for other in self.cloud.all(self.kind):
@@ -138,9 +141,11 @@ class RouterInterfaces(Operations):
         """
         router, fixed_ips = values["device_id"], values.get("fixed_ips") or []
         if len(fixed_ips) == 1:
-            subnet = self.proxy.get_subnet(fixed_ips[0]["subnet_id"])
-            if fixed_ips[0].get("ip_address") in (None, subnet.gateway_ip):
-                return str(self.proxy.add_interface_to_router(router, subnet.id)["port_id"])
+            subnet_id = fixed_ips[0]["subnet_id"]
+            there = self.cloud.by_id(self.cloud.kind("subnet")).get(subnet_id)
+            gateway = there.gateway_ip if there is not None else self.cloud.gateways.get(subnet_id)
+            if fixed_ips[0].get("ip_address") in (None, gateway):
+                return str(self.proxy.add_interface_to_router(router, subnet_id)["port_id"])
         mark = f"longshore: interface of router {router}"
         addresses = {ip.get("ip_address") for ip in fixed_ips}
         made = self.proxy.ports(network_id=values["network_id"], project_id=self.cloud.project_id, description=mark)
