@@ -4,7 +4,6 @@ from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.plan import Mappings
 from longshore.model.target import Flavor, Network, Subnet
 from longshore.planning.proposal import Offer, propose
-from longshore.planning.selection import Selection
 
 GIB = 1 << 30
 NOTHING = Mappings()
@@ -87,11 +86,3 @@ def test_clusters_and_zones_of_one_name_are_put_together():
 def test_machines_of_one_name_are_told_apart_by_their_folder():
     plan, _ = proposed([machine("a", folder="x"), machine("a", folder="y"), machine("b")])
     assert [m.machine for m in plan.machines] == ["x/a", "y/a", "b"]
-
-
-def test_a_selection_needs_all_that_it_says_and_says_no_machine_when_empty():
-    web = machine("web-1", folder="prod/web", cluster="c1", tags=("shop",))
-    assert Selection(folder="prod", name="web-*", tag="shop", cluster="c1").has(web)
-    assert not Selection(folder="pro").has(web)
-    assert not Selection(folder="prod", cluster="c2").has(web)
-    assert not Selection().has(web)

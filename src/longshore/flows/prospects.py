@@ -13,9 +13,9 @@ from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.plan import Plan, PlannedMachine
 from longshore.model.request import MigrationRequest
+from longshore.model.selection import MachineFilter
 from longshore.planning import check
 from longshore.planning.planfile import request_of
-from longshore.planning.selection import Selection
 from longshore.providers.contract import Source, Target
 
 FEW = 5  # machines that are looked up one by one; more of them cost less in one sweep over all
@@ -38,20 +38,20 @@ class Examined:
         return [c for c in self.concerns if c.severity is Severity.BLOCKER]
 
 
-def look_up(source: Source, wanted: Sequence[str]) -> list[Machine | LongshoreError]:
-    """Each machine by its name, path or reference, or why it isn't found."""
-    known: dict[str, Machine] = {}
-    if len(wanted) > FEW:
+def look_up(source: Source, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
+    """Each machine by its reference, name or path, or why it isn't found."""
+    refs = [entry.ref for entry in entries if entry.ref is not None]
+    known = {m.ref: m for m in source.described(refs)} if refs else {}
+    if sum(entry.wanted not in known for entry in entries) > FEW:
         machines = list(source.machines())
         named = Counter(m.name for m in machines)
-        known = {m.name: m for m in machines if named[m.name] == 1} | {m.ref: m for m in machines}
-    return [known.get(name) or _ask(source, name) for name in wanted]
+        known |= {m.name: m for m in machines if named[m.name] == 1} | {m.ref: m for m in machines}
+    return [known.get(entry.wanted) or _ask(source, entry.wanted) for entry in entries]
 
 
-def select(source: Source, selection: Selection) -> list[Machine]:
-    """All machines of a selection, by folder and name. Templates are left out: they are nobody's machine."""
-    found = [m for m in source.machines() if selection.has(m) and not m.template]
-    return sorted(found, key=lambda m: (m.folder, m.name))
+def select(source: Source, wanted: MachineFilter) -> list[Machine]:
+    """All machines that fit, by folder and name. Templates are left out: they are nobody's machine."""
+    return sorted((m for m in source.machines(wanted) if not m.template), key=lambda m: (m.folder, m.name))
 
 
 def examine(
@@ -60,7 +60,7 @@ def examine(
     """Everything that stands against these machines of a plan. `last` are options that win over the plan's own."""
     concerns: list[Concern] = []
     prospects: list[Prospect] = []
-    for entry, found in zip(entries, look_up(source, [e.wanted for e in entries]), strict=True):
+    for entry, found in zip(entries, look_up(source, entries), strict=True):
         if isinstance(found, LongshoreError):
             concerns.append(_block("machine-not-found", entry.machine, found.message, found.advice))
             continue
@@ -74,7 +74,7 @@ def examine(
         concerns.extend(_hooks(found, request))
     concerns.extend(_twice(prospects))
     pairs = [(p.machine, p.request) for p in prospects]
-    concerns.extend(check(pairs, gather_for_plan(target, pairs), at_once=plan.limits.at_once))
+    concerns.extend(check(pairs, gather_for_plan(target, pairs), source.inventory(), plan.limits.at_once))
     return Examined(prospects, concerns)
 
 

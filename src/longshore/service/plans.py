@@ -16,10 +16,10 @@ from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
 from longshore.model.request import MigrationType
+from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
 from longshore.planning import planfile
 from longshore.planning.proposal import Offer, gaps, propose
-from longshore.planning.selection import Selection
 from longshore.service.migrations import REQUEST, shown
 from longshore.service.parts import TheClouds, TheStore
 from longshore.service.schemas import (
@@ -43,13 +43,15 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
     """Propose a plan for machines of the source, and keep it. What could not be decided is said."""
     if any(p.name == body.name for p in store.plans.all()):
         raise Conflict(f"A plan named {body.name} is there already.", advice="Choose another name or delete it.")
-    selection = Selection(body.folder, body.cluster, body.tag, body.match)
+    wanted = MachineFilter(body.folder, body.cluster, body.tag, name=body.match)
     with clouds.source(body.source) as source:
-        machines = [*_found(look_up(source, body.machines)), *(select(source, selection) if selection else [])]
+        named = look_up(source, [PlannedMachine(name) for name in body.machines])
+        machines = [*_found(named), *(select(source, wanted) if wanted else [])]
+        vlans = {network.name: network.vlan for network in source.inventory().networks if network.vlan}
     machines = list({m.ref: m for m in machines}.values())
     if not machines:
         raise InvalidInput(
-            f"No machine of {body.source} is in {selection}." if selection else "No machine was named.",
+            f"No machine of {body.source} fits." if wanted else "No machine was named.",
             advice="Name machines, or a --folder, --cluster, --tag or --name that has some.",
         )
     with clouds.target(body.target) as target:
@@ -57,7 +59,8 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
         made: list[Flavor] = []
         if body.create_flavors:
             made = [target.create_flavor(g.name, g.cpus, g.memory_mib) for g in gaps(machines, flavors)]
-        offer = Offer(target.networks(), target.volume_types(), [*flavors, *made], target.choices().zones)
+        zones = target.choices().zones
+        offer = Offer(target.networks(), target.volume_types(), [*flavors, *made], zones, vlans)
     given = Mappings(networks=body.networks, storage=body.storage)
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
     options = planfile.from_plain(
@@ -131,7 +134,7 @@ def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine
     """Its machines as the source has them now."""
     plan = planfile.from_plain(store.plans.get(name).content)
     with clouds.source(plan.source) as source:
-        found = look_up(source, [e.wanted for e in plan.machines])
+        found = look_up(source, plan.machines)
     return [
         FoundMachine(entry=entry.machine, wave=entry.wave, machine=one, error=None)
         if isinstance(one, Machine)
