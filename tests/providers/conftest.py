@@ -1,22 +1,8 @@
-"""A simulated vCenter of machines that only its inventory knows, with real SOAP, REST and TLS."""
-
-import sys
-import tempfile
-from pathlib import Path
+"""A source on the simulated vCenter."""
 
 import pytest
 
 from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "lab"))
-
-
-@pytest.fixture(scope="session")
-def paper():
-    from vcenter.paper import paper_vcenter
-
-    with tempfile.TemporaryDirectory() as directory, paper_vcenter(Path(directory)) as served:
-        yield served
 
 
 @pytest.fixture(scope="session")

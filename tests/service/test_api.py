@@ -37,8 +37,17 @@ class Cloud:
     def machine(self, _name):
         return MACHINE
 
-    def machines(self):
-        return iter([MACHINE])
+    def machines(self, wanted):
+        return iter([MACHINE] if wanted.has_name(MACHINE.name) else [])
+
+    def references(self, wanted):
+        return [machine.ref for machine in self.machines(wanted)]
+
+    def described(self, refs):
+        return (MACHINE for ref in refs if ref == MACHINE.ref)
+
+    def tags(self, refs):
+        return {MACHINE.ref: ("stage/production",)}
 
     def networks(self):
         return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
@@ -88,6 +97,18 @@ def both(ask):
 
 def migration(**request):
     return {"machine": "web", "source": "vc", "target": "cloud", "request": request}
+
+
+@pytest.mark.usefixtures("both")
+def test_machines_are_found_by_what_they_have(ask):
+    assert [m["name"] for m in ask("GET", "/v1/providers/vc/machines?name=w*").json()] == ["web"]
+    assert ask("GET", "/v1/providers/vc/machines?name=db*").json() == []
+    assert ask("GET", "/v1/providers/vc/references").json() == ["vm-1"]
+    described = ask("POST", "/v1/providers/vc/machines", {"refs": ["vm-1", "vm-2"]}).json()
+    assert [(m["name"], m["tags"]) for m in described] == [("web", [])]
+    assert ask("GET", "/v1/providers/vc/machines/web").json()["tags"] == ["stage/production"]
+    refused = ask("GET", "/v1/providers/vc/machines?power=sleeping")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-input")
 
 
 def test_versions_are_discovered_at_the_root(ask):

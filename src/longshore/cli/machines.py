@@ -5,7 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
+from longshore.cli.counting import counting
 from longshore.cli.words import size
+from longshore.model.machine import PowerState
+from longshore.model.selection import MachineFilter
 
 
 class ListMachines(Lister):
@@ -14,12 +17,21 @@ class ListMachines(Lister):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("provider", help="the provider's name")
+        parser.add_argument("--folder", metavar="PATH", help="only machines in this folder and below")
+        parser.add_argument("--cluster", metavar="NAME", help="only machines of this cluster")
+        parser.add_argument("--tag", metavar="TAG", help="only machines with this tag: NAME or CATEGORY/NAME")
+        parser.add_argument("--power", choices=[state.value for state in PowerState], help="only machines that are so")
+        parser.add_argument("--name", metavar="PATTERN", help="only machines that are called so: 'web-*'")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        power = PowerState(args.power) if args.power else None
+        wanted = MachineFilter(args.folder, args.cluster, args.tag, power, args.name)
+        with counting(f"Reading the machines of {args.provider}") as told:
+            machines = self.client.machines(args.provider, wanted, told)
         readable = self.formatter.__class__.__name__ == "TableFormatter"
         rows = []
-        for machine in sorted(self.client.machines(args.provider), key=lambda m: (m.folder, m.name)):
+        for machine in sorted(machines, key=lambda m: (m.folder, m.name)):
             total = sum(d.size for d in machine.disks)
             rows.append(
                 (
@@ -59,5 +71,9 @@ class ShowMachine(ShowOne):
             )
             for name in ("tags", "snapshots"):
                 fields[name] = ", ".join(fields[name])
-            fields["extra"] = "\n".join(f"{name}: {value}" for name, value in machine.extra.items())
+            fields["filesystems"] = "\n".join(
+                f"{f.path}: {size(f.free)} of {size(f.size)} free" for f in machine.filesystems
+            )
+            for name in ("attributes", "extra"):
+                fields[name] = "\n".join(f"{key}: {value}" for key, value in fields[name].items())
         return tuple(fields), tuple(fields.values())

@@ -1,17 +1,20 @@
 """The client of the REST API. In embedded mode the service runs inside this process and no port is opened."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import TypeAdapter
 
 from longshore.errors import LongshoreError
 from longshore.flows.report import PlanReport, Report
+from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
+from longshore.model.selection import EVERY, MachineFilter
 from longshore.service import create_app
 from longshore.service.schemas import (
     Cleanup,
@@ -33,6 +36,7 @@ from longshore.service.tenancy import TenancyJob
 from longshore.store import StateDirectory, Store
 
 T = TypeVar("T")
+_MACHINES_AT_ONCE = 1000
 _ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
 
 
@@ -82,8 +86,22 @@ class Client:
 
     # Machines
 
-    def machines(self, provider: str) -> list[Machine]:
-        return self._ask(list[Machine], "GET", f"/v1/providers/{_part(provider)}/machines")
+    def machines(
+        self, provider: str, wanted: MachineFilter = EVERY, told: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> list[Machine]:
+        """Those that fit, without tags, some at a time; `told` hears how many of how many have been read."""
+        path = f"/v1/providers/{_part(provider)}"
+        said = {name: str(value) for name, value in asdict(wanted).items() if value is not None}
+        refs = self._ask(list[str], "GET", f"{path}/references{f'?{urlencode(said)}' if said else ''}")
+        found: list[Machine] = []
+        for start in range(0, len(refs), _MACHINES_AT_ONCE):
+            told(start, len(refs))
+            page = refs[start : start + _MACHINES_AT_ONCE]
+            found.extend(self._ask(list[Machine], "POST", f"{path}/machines", {"refs": page}))
+        return found
+
+    def inventory(self, provider: str) -> Inventory:
+        return self._ask(Inventory, "GET", f"/v1/providers/{_part(provider)}/inventory")
 
     def machine(self, provider: str, machine: str) -> Machine:
         return self._ask(Machine, "GET", f"/v1/providers/{_part(provider)}/machines/{_part(machine)}")

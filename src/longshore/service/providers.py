@@ -1,18 +1,34 @@
 """Clouds and the machines in them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
 from longshore.errors import InvalidInput
 from longshore.flows.clouds import connect
-from longshore.model.machine import Machine
+from longshore.model.inventory import Inventory
+from longshore.model.machine import Machine, PowerState
+from longshore.model.selection import MachineFilter
 from longshore.service.parts import TheClouds, TheStore
-from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck
+from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.store import ProviderRecord
 
 router = APIRouter()
+
+
+def _wanted(
+    folder: str | None = None,
+    cluster: str | None = None,
+    tag: str | None = None,
+    power: PowerState | None = None,
+    name: str | None = None,
+) -> MachineFilter:
+    return MachineFilter(folder, cluster, tag, power, name)
+
+
+Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 
 @router.post("/providers", status_code=201)
@@ -70,17 +86,39 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
 
 
 @router.get("/providers/{provider}/machines")
-def machines(provider: str, clouds: TheClouds) -> list[Machine]:
-    """The machines that its credentials may see."""
+def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[Machine]:
+    """The machines that its credentials may see, or those of them that fit. With tags only when a tag is asked for."""
     with clouds.source(provider) as source:
-        return list(source.machines())
+        return list(source.machines(wanted))
+
+
+@router.get("/providers/{provider}/references")
+def references(provider: str, wanted: Wanted, clouds: TheClouds) -> list[str]:
+    """The references of the same machines: what a large inventory is read by, some machines at a time."""
+    with clouds.source(provider) as source:
+        return source.references(wanted)
+
+
+@router.post("/providers/{provider}/machines")
+def described(provider: str, body: References, clouds: TheClouds) -> list[Machine]:
+    """The machines of these references, without tags. Those that are gone are left out."""
+    with clouds.source(provider) as source:
+        return list(source.described(body.refs))
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")
 def machine(provider: str, machine: str, clouds: TheClouds) -> Machine:
-    """One machine, by reference, name or inventory path."""
+    """One machine with its tags, by reference, name or inventory path."""
     with clouds.source(provider) as source:
-        return source.machine(machine)
+        found = source.machine(machine)
+        return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
+
+
+@router.get("/providers/{provider}/inventory")
+def inventory(provider: str, clouds: TheClouds) -> Inventory:
+    """What its machines are in, on and attached to."""
+    with clouds.source(provider) as source:
+        return source.inventory()
 
 
 def _provider(record: ProviderRecord) -> Provider:

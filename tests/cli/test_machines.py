@@ -1,0 +1,96 @@
+"""What a user sees of a vCenter's inventory, on a simulated one."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from longshore.providers.vsphere import fetch_fingerprint
+
+LONGSHORE = Path(sys.executable).with_name("longshore")
+
+
+@pytest.fixture(scope="module")
+def longshore(paper, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("machines")
+    password = directory / "password"
+    password.write_text(paper.password)
+    environment = {**os.environ, "LONGSHORE_STATE": str(directory / "state")}
+
+    def run(*words, **options):
+        return subprocess.run([LONGSHORE, *words], capture_output=True, text=True, env=environment, **options)
+
+    place = {"datacenter": "DC0", "cluster": "cluster1", "folder": "web"}
+    disks = [{"datastore": "datastore2", "capacity": 3 << 30}]
+    paper.sidedoor.add_paper_machines(3, prefix="seen")
+    paper.sidedoor.add_machine("seen00001", "seen-web", **place, disks=disks, tags=["stage/production"], attributes={})
+    address = ["--host", paper.host, "--port", str(paper.port), "--username", paper.user]
+    pinned = ["--fingerprint", fetch_fingerprint(paper.host, paper.port), "--password-file", str(password)]
+    added = run("provider", "add", "vsphere", "vc", *address, *pinned)
+    assert added.returncode == 0, added.stderr
+    run.environment = environment
+    return run
+
+
+def listed(done):
+    assert (done.returncode, done.stderr) == (0, "")  # nobody watches, so nothing is said of how far it is
+    return [row["Name"] for row in json.loads(done.stdout)]
+
+
+def test_machines_are_listed_by_folder_tag_and_pattern(longshore):
+    assert listed(longshore("machine", "list", "vc", "--name", "seen*", "-f", "json")) == [
+        "seen00001",
+        "seen00002",
+        "seen00003",
+        "seen-web",
+    ]
+    assert listed(longshore("machine", "list", "vc", "--tag", "production", "--name", "seen*", "-f", "json")) == [
+        "seen-web"
+    ]
+
+
+def test_somebody_who_waits_sees_how_far_it_is(longshore, monkeypatch):
+    """On a terminal, and only there; what is done sooner than two seconds shows nothing."""
+    master, slave = pty.openpty()
+    code = (
+        "import time; from longshore.cli import counting; counting.PATIENCE = 0.2\n"
+        "with counting.counting('Reading') as told: told(1000, 3000); time.sleep(0.8)"
+    )
+    subprocess.run([sys.executable, "-c", code], stderr=slave, check=True)
+    os.close(slave)
+    said = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert "1000/3000" in said
+
+
+def test_a_machine_is_shown_with_its_tags(longshore):
+    shown = json.loads(longshore("machine", "show", "vc", "seen-web", "-f", "json").stdout)
+    assert shown["tags"] == ["stage/production"]
+    assert shown["datacenter"] == "DC0"
+
+
+def test_the_inventory_is_listed(longshore):
+    done = longshore("inventory", "list", "vc", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    everything = json.loads(done.stdout)
+    assert {row["Name"]: row["About"] for row in everything}["Backend"] == "distributed, VLAN 30, DSwitch1"
+    assert {row["Kind"] for row in everything} == {
+        "datacenter",
+        "cluster",
+        "host",
+        "folder",
+        "pool",
+        "datastore",
+        "network",
+    }
+
+
+def test_what_is_not_there_is_one_sentence(longshore):
+    done = longshore("machine", "list", "vc", "--tag", "gold")
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert 'has no tag "gold"' in line

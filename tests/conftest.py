@@ -1,0 +1,18 @@
+"""What the tests of several rooms need."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
+
+
+@pytest.fixture(scope="session")
+def paper():
+    """A simulated vCenter of machines that only its inventory knows, with real SOAP, REST and TLS."""
+    from vcenter.paper import paper_vcenter
+
+    with tempfile.TemporaryDirectory() as directory, paper_vcenter(Path(directory)) as served:
+        yield served
