@@ -8,9 +8,10 @@ from longshore.errors import BootError
 
 LOGIN_PROMPT = r"\blogin: *$"
 
-# What firmware, boot loaders, kernels and initramfs print when they have given up.
+# What firmware, boot loaders, kernels and initramfs print when they have given up; UEFI without a loader starts its own shell, which
+# speaks of startup.nsh.
 _DEAD = re.compile(
-    r"Kernel panic - not syncing|No bootable device|Boot failed: not a bootable disk|grub rescue>"
+    r"Kernel panic - not syncing|No bootable device|Boot failed: not a bootable disk|grub rescue>|startup\.nsh"
     r"|error: no such (?:device|partition)|Entering emergency mode|Give root password for maintenance"
     r"|ALERT! .* does not exist|dracut-initqueue.*timeout|You are in emergency mode",
 )
