@@ -1,4 +1,4 @@
-"""Lives of an engine, forked from a process that has everything imported: a new interpreter takes 1.5 s to get there."""
+"""Engines of the small clouds, forked from a process that has everything imported, which takes 1.5 s each otherwise."""
 
 import multiprocessing
 import os

@@ -265,6 +265,25 @@ def test_warm_machines_wait_hold_no_place_and_are_cut_over_together(user):
     assert [m["Status"] for m in cut] == ["done", "done"]
 
 
+def test_a_failing_hook_stops_its_machine_alone_and_before_anything_is_done(user):
+    book = user.directory / "drain.yml"
+    task = {
+        "name": "Drain",
+        "fail": {"msg": "The pool of {{ longshore.machine.name }} is busy"},
+        "when": "longshore.machine.name == 'app01'",
+    }
+    book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    user.create("--name", "app*", "--option", f"before={book}.yaml")
+    assert f"The playbook {book}.yaml can't be read" in user.refused("plan", "start", "shop")
+    user.well("plan", "modify", "shop", "--option", f"before={book}")
+    code, _, said = user("plan", "start", "shop", "--wait", "--plain")
+    assert code == 1
+    assert "The pool of app01 is busy" in said
+    assert user.states() == {"app01": "failed", "app02": "done"}
+    assert "shut_down" not in user.fleet.world("app01").calls()
+    assert user.fleet.world("app01").read()["power"] == "on"
+
+
 def test_a_dry_run_moves_nothing_and_the_plan_is_started_after_it(user):
     user.create("app01")
     (user.fleet.world("app01").root / "one-moment").touch()
