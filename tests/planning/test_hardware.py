@@ -134,7 +134,7 @@ def test_one_model_for_all_network_adapters_the_present_one_if_it_may_be():
     assert "as-is-nic-model" in codes(concerns)
     hardware, _ = choose_hardware(machine("pvscsi", nics=(e1000,)), drivers("vmw_pvscsi", network=("virtio_net",)))
     assert properties(hardware)["vif_model"] == "virtio"
-    hardware, _ = choose_hardware(machine("pvscsi", nics=()), drivers("vmw_pvscsi", network=()))
+    hardware, _ = choose_hardware(machine("pvscsi", nics=()), drivers("vmw_pvscsi"))
     assert "vif_model" not in properties(hardware)
 
 

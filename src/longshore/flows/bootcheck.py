@@ -8,12 +8,11 @@ from longshore.errors import BootError
 
 LOGIN_PROMPT = r"\blogin: *$"
 
-# What firmware, boot loaders, kernels and initramfs print when they have given up; UEFI without a loader starts its own shell, which
-# speaks of startup.nsh.
+# What firmware, boot loaders, kernels and initramfs print when they have given up.
 _DEAD = re.compile(
-    r"Kernel panic - not syncing|No bootable device|Boot failed: not a bootable disk|grub rescue>|startup\.nsh"
+    r"Kernel panic - not syncing|No bootable device|Boot failed: not a bootable disk|grub rescue>"
     r"|error: no such (?:device|partition)|Entering emergency mode|Give root password for maintenance"
-    r"|ALERT! .* does not exist|dracut-initqueue.*timeout|You are in emergency mode",
+    r"|ALERT! .* does not exist|dracut-initqueue.*timeout|You are in emergency mode|UEFI Interactive Shell",
 )
 _TAIL = 300  # characters of the console worth repeating in an error
 _POLL = 2.0  # seconds between looks: Nova has no event for console output

@@ -112,7 +112,7 @@ def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | 
     nic_model = _nic_model(machine, drivers)
     if machine.nics and nic_model is None:
         refusals.append("It has no driver for a network adapter that Nova emulates.")
-    if chosen is None or (machine.nics and nic_model is None):
+    if chosen is None or refusals:
         return None, [nothing_fits(machine, drivers, " ".join(refusals))]
     root, beside = chosen
     properties = firmware_properties(machine)
@@ -178,6 +178,8 @@ def _why_not(machine: Machine, drivers: BootDrivers, usable: Sequence[_Bus], nam
 
 def _nic_model(machine: Machine, drivers: BootDrivers) -> str | None:
     """Nova gives all adapters of a server one model: the present one of the first adapter, if it may be."""
+    if not machine.nics:
+        return None
     candidates = [model for model, driver in _NIC_MODELS.items() if driver in drivers.network]
     return next((model for model in _present_models(machine) if model in candidates), next(iter(candidates), None))
 
