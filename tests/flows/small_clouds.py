@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -165,6 +166,8 @@ class SmallSource(Struck):
         return PowerState(self._world.read()["power"])
 
     def shut_down(self, _ref):
+        if (self._world.root / "stays-on").exists():
+            return
         with self._world.change() as state:
             if state["power"] == "on":
                 for number, key in enumerate(SIZES):
@@ -234,9 +237,20 @@ class SmallSource(Struck):
         if not any(s["ref"] == snapshot.ref for s in self._world.read()["snapshots"].values()):
             raise NotFound(f"There is no snapshot {snapshot.ref}.")
         file = {"file": str(self._world.root / f"{snapshot.ref}-{disk_key}")}
+        if (self._world.root / "cut").exists():
+            (self._world.root / "cut").unlink()
+            return cut_off(file)
         if (self._world.root / "hang").exists():
             return serve_nbdkit("file", {**file, "rdelay": "600"}, filters=("delay",), read_only=True)
         return serve_nbdkit("file", file, read_only=True)
+
+
+@contextmanager
+def cut_off(file):
+    """A server that dies while it is being read."""
+    with serve_nbdkit("file", {**file, "rdelay": "0.3"}, filters=("delay",), read_only=True) as export:
+        threading.Timer(0.2, os.kill, (export.pid, signal.SIGKILL)).start()
+        yield export
 
 
 class SmallTarget(Struck):

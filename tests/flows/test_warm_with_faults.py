@@ -5,6 +5,7 @@ nothing left over; or as it was on the source, running, with nothing left on eit
 """
 
 import time
+from collections import Counter
 
 import pytest
 from small_clouds import MIB, SIZES
@@ -15,12 +16,38 @@ from longshore.store import Status
 AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0}}
 MANUAL = {"type": "warm", "cutover": {"mode": "manual", "interval": 1.0}}
 
-# (call, number): the first of each kind, and those of a sync and of the last copy
-KILLED_AFTER = [("set_change_tracking", 1), ("snapshot", 1), ("snapshot", 2), ("snapshot", 3), ("open_volume", 3)]
-KILLED_AFTER += [("changed", 1), ("changed", 4), ("remove_snapshot", 1), ("remove_snapshot", 3), ("shut_down", 1)]
-KILLED_AFTER += [("convert", 1), ("create_server", 1), ("set_change_tracking", 2)]
-FAILING = [("set_change_tracking", 1), ("snapshot", 2), ("remove_snapshot", 2), ("shut_down", 1), ("snapshot", 3)]
-FAILING += [("snapshot_volume", 1), ("convert", 1), ("create_server", 1), ("console", 1)]
+# Every call of a run without faults, and how often it is made (checked below): a kill right after each of them, when
+# what it did is done and not yet written down.
+CALLS = {
+    "machine": 2,
+    "networks": 1,
+    "volume_types": 1,
+    "flavors": 1,
+    "taken": 1,
+    "quota_room": 1,
+    "create_volume": 2,
+    "create_port": 1,
+    "set_change_tracking": 2,
+    "snapshot": 3,
+    "open_disk": 6,
+    "open_volume": 8,
+    "remove_snapshot": 3,
+    "changed": 4,
+    "power_state": 1,
+    "shut_down": 1,
+    "wait_powered_off": 2,
+    "snapshot_volume": 2,
+    "convert": 1,
+    "finish_volume": 2,
+    "create_server": 1,
+    "console": 1,
+    "delete_volume_snapshot": 2,
+}
+KILLED_AFTER = [(call, number) for call, times in CALLS.items() for number in {1, times // 2 + 1, times}]
+# A copy that fails is tried again; of the others one error ends it
+FAILING = [("machine", 1), ("create_volume", 2), ("create_port", 1), ("set_change_tracking", 1), ("snapshot", 1)]
+FAILING += [("snapshot", 2), ("remove_snapshot", 2), ("shut_down", 1), ("snapshot", 3), ("remove_snapshot", 3)]
+FAILING += [("snapshot_volume", 1), ("convert", 1), ("finish_volume", 1), ("create_server", 1), ("console", 1)]
 
 
 def arrived(run):
@@ -36,7 +63,7 @@ def test_a_machine_that_writes_all_the_time_arrives_whole(begin):
     record = run.to_the_end(lives=1)
     assert record.status is Status.DONE, record.error
     arrived(run)
-    assert {call for call, _ in KILLED_AFTER + FAILING} <= set(run.world.calls())
+    assert Counter(run.world.calls()) == Counter(CALLS)
     assert len(record.syncs) == 3  # all, a sync, the last one
     # only what changed was read again: in the small cloud a few bytes at each snapshot, in blocks of a disk
     assert all(0 < sync["bytes_changed"] < 4096 for sync in record.syncs[1:])
@@ -73,6 +100,40 @@ def test_a_copy_that_fails_is_tried_again(begin, call):
     assert record.status is Status.DONE, record.error
     arrived(run)
     assert any("It is tried again." in text for text in run.told)
+
+
+def test_a_server_that_ends_in_error_is_removed(begin):
+    run = begin(**AUTOMATIC)
+    run.world.plan_fault("create_server", 1, "after", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    run.assert_as_before()
+
+
+def test_a_connection_cut_in_the_middle_of_a_copy_is_made_again(begin):
+    run = begin(**AUTOMATIC)
+    (run.world.root / "cut").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    assert not (run.world.root / "cut").exists()
+
+
+def test_a_guest_that_will_not_shut_down_goes_on_running(begin):
+    run = begin(**AUTOMATIC, shutdown_timeout=1.0)
+    (run.world.root / "stays-on").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "didn't shut down within 1 s" in record.error
+    run.assert_as_before()
+
+
+def test_a_guest_that_will_not_shut_down_loses_its_power_if_that_is_allowed(begin):
+    run = begin(**AUTOMATIC, shutdown_timeout=1.0, force_power_off=True)
+    (run.world.root / "stays-on").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
 
 
 def test_a_copy_that_keeps_failing_takes_everything_back(begin):

@@ -1,0 +1,90 @@
+"""A real distribution with two disks, writing to both all the time: rehearsed, moved warm in both landings, converted.
+
+One machine in one order, since each boot of it takes a minute here: a dry run first, then warm as it is, then its
+conversion, then warm once more with the conversion in the downtime.
+"""
+
+import sys
+
+import pytest
+from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
+from moves import READY, assert_moved, events, only_migration, remove_server, seen_on, state_of
+
+pytestmark = pytest.mark.lab
+
+TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
+WARM = ["--type", "warm", "--cutover", "automatic"]
+WEB01 = Guest("web01", "00:50:56:ab:cd:01")
+downtimes = {}
+
+
+@pytest.fixture(scope="module")
+def before(cloud, web01):
+    """What the target had before this module's first test; `web01` runs and writes."""
+    return target_inventory(cloud)
+
+
+def migrated(cli, *words):
+    done = cli("migrate", "web01", *TO, *words, timeout=1500)
+    assert done.returncode == 0, done.stderr
+    return state_of(cli, only_migration(cli))
+
+
+def test_its_dry_run_boots_a_converted_copy_while_it_writes_on(before, cli, sidedoor, cloud, nothing_left):
+    wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
+    began = last_acknowledged(sidedoor.console("web01"))
+    shown = migrated(cli, "--type", "dry-run", "--isolated")
+    assert shown["status"] == "done"
+    assert "The guest is up on the target." in events(cli, shown["id"])
+    assert sidedoor.machine("web01")["power"] == "poweredOn"
+    assert last_acknowledged(sidedoor.console("web01")) > began
+    assert {e["State"] for e in cli.json("migration", "ledger", shown["id"])} == {"removed"}
+    assert shown["downtime_seconds"] is None
+
+
+@pytest.fixture(scope="module")
+def brought(shared_cli, before):
+    """The state directory of the migration that brings web01 as it is, for its conversion later."""
+    return shared_cli
+
+
+def test_it_is_moved_warm_as_it_is(brought, sidedoor, cloud):
+    shown = migrated(brought, *WARM, "--landing", "as-is")
+    hardware = shown["result"]["conversion"]["hardware"]
+    seen = assert_moved(sidedoor, cloud, WEB01, shown, nics={"vmxnet3"}, disks={"vmw_pvscsi", "virtio_blk"})
+    assert hardware["nic_model"] == "vmxnet3"
+    at_home(seen)
+    downtimes["as it is"] = shown["downtime_seconds"]
+
+
+def test_it_is_converted_afterwards(brought, sidedoor, cloud):
+    (landed,) = brought.json("migration", "list")
+    done = brought("migration", "convert", landed["ID"], "--wait", "--plain", timeout=1500)
+    assert done.returncode == 0, done.stderr
+    shown = state_of(brought, landed["ID"])
+    seen = assert_moved(sidedoor, cloud, WEB01, shown)  # on virtio now, and all records are still there
+    at_home(seen)
+    assert cloud.compute.get_server(shown["server_id"]).name == "web01"
+    refused = brought("migration", "convert", landed["ID"])
+    assert "has been converted already" in refused.stderr
+    remove_server(cloud, shown["server_id"])
+
+
+def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud, lab, tidy):
+    sidedoor.reset_machine("web01")
+    power_on(lab, "web01")
+    wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
+    shown = migrated(cli, *WARM)
+    seen = assert_moved(sidedoor, cloud, WEB01, shown)
+    at_home(seen)
+    downtimes["converted"] = shown["downtime_seconds"]
+    told = ", ".join(f"{landing} {seconds:.0f} s" for landing, seconds in downtimes.items())
+    print(f"\nDowntime of a warm migration: {told}", file=sys.__stderr__, flush=True)
+    assert downtimes["as it is"] < downtimes["converted"]
+
+
+def at_home(seen):
+    """Its interface has its name and its static address, and both disks are where fstab says."""
+    assert set(seen.nics) == {"ens192"}
+    assert seen.nics["ens192"].addresses == ("10.20.30.41/24",)
+    assert {"/", "/data"} <= set(seen.mounts)
