@@ -28,9 +28,10 @@ from longshore.model.extents import Extent, merge, split, subtract
 
 ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as data
 LARGEST_WRITE = 512 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
-# Bytes written after which the target is flushed, so that its disk works while we copy: soon for the first time, for
-# small copies, then twice as many each time up to the second number
-FIRST_FLUSH, MOST_UNFLUSHED = 16 << 20, 256 << 20
+# The target is flushed whenever this part of all that was written isn't, so that its disk works while we copy and
+# little is left for the end, of small copies as well as large ones; but not for less, nor for more than so many bytes
+UNFLUSHED_PART = 1 / 4
+LEAST_UNFLUSHED, MOST_UNFLUSHED = 8 << 20, 256 << 20
 _NO_DIGEST = bytes(DIGEST_SIZE)
 
 
@@ -89,7 +90,6 @@ class Mover:
         self._window = Window(self._block_size)
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
-        self._enough_to_flush = FIRST_FLUSH
         self._unflushed: list[Record] = []
         self._flushing: list[Record] = []
         self._flushed: list[Record] = []
@@ -117,8 +117,7 @@ class Mover:
         idle = self._planner.exhausted and self._active == 0
         if idle or time.monotonic() - self._recorded_at >= self._interval:
             self.settle()
-        elif self._unflushed_bytes >= self._enough_to_flush and not self._flushing:
-            self._enough_to_flush = min(2 * self._enough_to_flush, MOST_UNFLUSHED)
+        elif self._unflushed_bytes >= max(LEAST_UNFLUSHED, min(self._meter.written * UNFLUSHED_PART, MOST_UNFLUSHED)):
             self._flush()
 
     @property
