@@ -14,6 +14,8 @@ from cliff.show import ShowOne
 
 from longshore.cli.shell import LongshoreApp
 from longshore.planning import planfile
+from longshore.planning.catalogue import catalogue
+from longshore.planning.kinds import Kind
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -70,10 +72,30 @@ Times are RFC 3339 in UTC, sizes bytes. Unknown fields are refused. The whole de
 """
 
 
+_CONCERNS = """\
+# Concerns
+
+{notice}
+
+What `longshore plan check` may say about machines before they are moved, and `longshore migrate` before it begins. The
+code is for programs and stays. A *blocker* stops the start, a *warning* is something that will be different or may go
+wrong, *information* needs nothing done. A blocker marked "acceptable" becomes a warning when its code is named with
+`--accept`; with the others no move is possible.
+
+Quotas are counted over all machines of a plan. What is needed only while a machine moves, such as the snapshots that a
+conversion can go back to, is counted for as many machines as move at once.
+"""
+
+
 def pages() -> dict[str, str]:
     """Each generated file's name and text."""
     schema = json.dumps(planfile.schema(), indent=2) + "\n"
-    return {"commands.md": _commands_page(), "api.md": _api_page(), "plan.schema.json": schema}
+    return {
+        "commands.md": _commands_page(),
+        "api.md": _api_page(),
+        "concerns.md": _concerns_page(),
+        "plan.schema.json": schema,
+    }
 
 
 # Commands
@@ -242,6 +264,25 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _without_repeats(schemas: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({str(schema): schema for schema in schemas}.values())
+
+
+# Concerns
+
+
+def _concerns_page() -> str:
+    areas = (_area(area, kinds) for area, kinds in catalogue().items())
+    return "\n".join([_CONCERNS.format(notice=NOTICE), *areas])
+
+
+def _area(area: str, kinds: list[Kind]) -> str:
+    rows = [
+        f"| `{kind.code}` | {kind.severity}{', acceptable' if kind.acceptable else ''} | {_cell(kind.meaning)} "
+        f"| {_cell(kind.advice)} |"
+        for kind in kinds
+    ]
+    return "\n".join(
+        [f"## {area}", "", "| Code | Severity | Meaning | What to do |", "| --- | --- | --- | --- |", *rows, ""]
+    )
 
 
 def main() -> None:

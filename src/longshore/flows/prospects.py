@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,13 @@ from longshore.model.plan import Plan, PlannedMachine
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import check
+from longshore.planning.plan_kinds import (
+    HOOK_MISSING,
+    HOOKS_NOT_INSTALLED,
+    MACHINE_NOT_FOUND,
+    MACHINE_RENAMED,
+    OPTION_REFUSED,
+)
 from longshore.planning.planfile import request_of
 from longshore.providers.contract import Source, Target
 
@@ -62,17 +69,16 @@ def examine(
     prospects: list[Prospect] = []
     for entry, found in zip(entries, look_up(source, entries), strict=True):
         if isinstance(found, LongshoreError):
-            concerns.append(_block("machine-not-found", entry.machine, found.message, found.advice))
+            concerns.append(MACHINE_NOT_FOUND(entry.machine, found.message, found.advice or None))
             continue
         try:
             request = request_of(_with(plan.options_for(entry, found), last))
         except LongshoreError as error:
-            concerns.append(_block("option-refused", entry.machine, error.message, "Correct it in the plan.", found))
+            concerns.append(_about(found, OPTION_REFUSED(entry.machine, error.message)))
             continue
         prospects.append(Prospect(entry, found, request))
         concerns.extend(_identity(entry, found))
         concerns.extend(_hooks(found, request))
-    concerns.extend(_twice(prospects))
     pairs = [(p.machine, p.request) for p in prospects]
     concerns.extend(check(pairs, gather_for_plan(target, pairs), source.inventory(), plan.limits.at_once))
     return Examined(prospects, concerns)
@@ -98,35 +104,19 @@ def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
     if machine.name == called or entry.machine == machine.ref:
         return []
     text = f"{machine.ref} is called {machine.name}, the plan calls it {called}."
-    advice = (
-        "Correct the name in the plan if it was renamed, or leave out the reference if the plan is for other clouds."
-    )
-    return [_block("machine-renamed", entry.machine, text, advice, machine)]
+    return [_about(machine, MACHINE_RENAMED(entry.machine, text))]
 
 
 def _hooks(machine: Machine, request: MigrationRequest) -> list[Concern]:
     paths = [path for path in (request.before, request.after) if path is not None]
     if paths and not installed():
-        advice = "Install them with Longshore: pip install longshore[hooks]."
-        return [_block("hooks-not-installed", paths[0], "Playbooks need Ansible and ansible-runner.", advice, machine)]
-    advice = "Give its path from the root on the machine that Longshore runs on."
+        return [_about(machine, HOOKS_NOT_INSTALLED(paths[0], "Playbooks need Ansible and ansible-runner."))]
     return [
-        _block("hook-missing", path, f"The playbook {path} can't be read.", advice, machine)
+        _about(machine, HOOK_MISSING(path, f"The playbook {path} can't be read."))
         for path in paths
         if not (Path(path).is_absolute() and Path(path).is_file())
     ]
 
 
-def _twice(prospects: list[Prospect]) -> list[Concern]:
-    seen: dict[str, str] = {}
-    concerns = []
-    for prospect in prospects:
-        first = seen.setdefault(prospect.machine.ref, prospect.entry.machine)
-        if first != prospect.entry.machine:
-            text = f"{first} and {prospect.entry.machine} are the same machine ({prospect.machine.ref})."
-            concerns.append(_block("machine-twice", prospect.entry.machine, text, "Leave one out.", prospect.machine))
-    return concerns
-
-
-def _block(code: str, subject: str, text: str, advice: str, machine: Machine | None = None) -> Concern:
-    return Concern(code, Severity.BLOCKER, subject, text, advice, machine=machine.ref if machine else "")
+def _about(machine: Machine, concern: Concern) -> Concern:
+    return replace(concern, machine=machine.ref)

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from longshore.model.concern import Concern, Severity
+from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import FlavorRule, Mappings, Plan, PlannedMachine
 from longshore.model.target import Flavor, Network, Subnet
+from longshore.planning.plan_kinds import FLAVOR_UNDECIDED, NETWORK_UNDECIDED, STORAGE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,11 @@ def _network(wanted: str, addresses: list[str], offer: Offer, concerns: list[Con
             return found[0]
         if found:
             names = ", ".join(f"{n.name} ({n.id})" for n in found)
-            concerns.append(_open("network-undecided", wanted, f'Network "{wanted}" could be {names}.', _MAP_NETWORK))
+            concerns.append(NETWORK_UNDECIDED(wanted, f'Network "{wanted}" could be {names}.'))
             return None
     names = ", ".join(sorted(n.name for n in offer.networks)) or "no network"
     text = f'Network "{wanted}" has no counterpart of its name, VLAN or addresses. The target has: {names}.'
-    concerns.append(_open("network-undecided", wanted, text, _MAP_NETWORK))
+    concerns.append(NETWORK_UNDECIDED(wanted, text))
     return None
 
 
@@ -146,7 +147,7 @@ def _storage(datastore: str, offer: Offer, storage: dict[str, str], concerns: li
         return
     text = f"Datastore {datastore} has no volume type of its name: its disks get the target's default type."
     advice = f"Map it under mappings.storage to be sure; the target has: {', '.join(sorted(offer.volume_types))}."
-    concerns.append(Concern("storage-default", Severity.INFORMATION, datastore, text, advice))
+    concerns.append(STORAGE_DEFAULT(datastore, text, advice))
 
 
 def _flavors(machines: Sequence[Machine], flavors: Sequence[Flavor], concerns: list[Concern]) -> Iterator[FlavorRule]:
@@ -158,12 +159,4 @@ def _flavors(machines: Sequence[Machine], flavors: Sequence[Flavor], concerns: l
             yield FlavorRule(flavor=flavor.name, cpus=cpus, memory_mib=memory)
             continue
         text = f"No flavor of the target has {cpus} CPU(s) and {memory} MiB, as {count} machine(s) of the plan have."
-        advice = "Let an admin make one (--create-flavors), or name a smaller one under mappings.flavors."
-        concerns.append(_open("flavor-undecided", f"{cpus} CPU(s), {memory} MiB", text, advice))
-
-
-_MAP_NETWORK = "Say which one under mappings.networks, or with --network SOURCE=TARGET."
-
-
-def _open(code: str, subject: str, text: str, advice: str) -> Concern:
-    return Concern(code, Severity.WARNING, subject, text, advice)
+        concerns.append(FLAVOR_UNDECIDED(f"{cpus} CPU(s), {memory} MiB", text))

@@ -54,7 +54,8 @@ def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
     """What dry runs make is gone before it could be in the way, so it doesn't count."""
     for _, names in _several((d.machine.ref, d.machine.name) for d in decisions):
         yield MACHINE_TWICE(names[0], f"{names[0]} is in the plan {len(names)} times.")
-    moved = [decision for decision in decisions if decision.request.type is not MigrationType.DRY_RUN]
+    once = {decision.machine.ref: decision for decision in decisions}.values()
+    moved = [decision for decision in once if decision.request.type is not MigrationType.DRY_RUN]
     called = ((d.request.server_name or d.machine.name, f"{d.machine.name} ({d.machine.ref})") for d in moved)
     for name, names in _several(called):
         yield DUPLICATE_NAME(name, f'Several servers are to be called "{name}": {_listed(names)}.')

@@ -12,13 +12,14 @@ from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine, look_up, select
 from longshore.flows.queue import places_of
 from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, plan_report, report_of
-from longshore.model.concern import Concern, Severity
+from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
 from longshore.model.request import MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
 from longshore.planning import planfile
+from longshore.planning.plan_kinds import ALREADY_MIGRATING, FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.service.migrations import REQUEST, shown
 from longshore.service.parts import TheClouds, TheStore
@@ -285,9 +286,7 @@ def _examine(
         other = busy.get(prospect.machine.ref)
         if other is not None and other.plan_id != opened.id:
             text = f"{prospect.machine.name} is being migrated already ({other.id})."
-            advice = "Let that end, or cancel it."
-            found = Concern("already-migrating", Severity.BLOCKER, other.id, text, advice, machine=prospect.machine.ref)
-            examined.concerns.append(found)
+            examined.concerns.append(replace(ALREADY_MIGRATING(other.id, text), machine=prospect.machine.ref))
     return examined
 
 
@@ -373,7 +372,7 @@ def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
 
 def _made(flavor: Flavor) -> Concern:
     text = f"Flavor {flavor.name} was made, with {flavor.cpus} CPU(s) and {flavor.memory_mib} MiB, for this project."
-    return Concern("flavor-made", Severity.INFORMATION, flavor.name, text, "It stays there until an admin removes it.")
+    return FLAVOR_MADE(flavor.name, text)
 
 
 def _concern(concern: Concern, called: str = "") -> PlanConcern:

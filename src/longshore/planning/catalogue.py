@@ -1,0 +1,33 @@
+"""All kinds of concern there are, for the reference."""
+
+from longshore.planning import (
+    as_is,
+    guest_checks,
+    landing,
+    machine_checks,
+    nics,
+    placement,
+    plan_kinds,
+    quota,
+    together,
+)
+from longshore.planning.kinds import Kind
+
+_AREAS = {
+    "The machine at its source": (machine_checks,),
+    "Its guest": (guest_checks,),
+    "Its hardware on the target": (landing, as_is),
+    "Networks and addresses": (nics,),
+    "What it is given by name": (placement,),
+    "Quota": (quota,),
+    "Machines that move together": (together,),
+    "Plans": (plan_kinds,),
+}
+
+
+def catalogue() -> dict[str, list[Kind]]:
+    """By what they are about."""
+    return {
+        area: [found for module in modules for found in vars(module).values() if isinstance(found, Kind)]
+        for area, modules in _AREAS.items()
+    }

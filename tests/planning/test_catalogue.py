@@ -1,0 +1,37 @@
+"""Every concern that the code can raise is of a kind that the reference tells of."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import longshore
+from longshore.model.concern import Severity
+from longshore.planning.catalogue import catalogue
+
+KINDS = [kind for kinds in catalogue().values() for kind in kinds]
+SOURCES = Path(longshore.__file__).parent
+
+
+def calls(name):
+    """Where a function or class of that name is called, but for where kinds themselves are made and read."""
+    for path in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+                yield path.relative_to(SOURCES).as_posix()
+
+
+def test_no_concern_is_made_but_by_its_kind():
+    assert set(calls("Concern")) <= {"planning/kinds.py"}
+
+
+def test_every_kind_is_in_the_catalogue_once():
+    declared = sum(Counter(p for name in ("blocker", "warning", "information") for p in calls(name)).values())
+    quotas = 8 - 1  # made by one line of their own module
+    assert len(KINDS) == declared + quotas
+    assert [code for code, count in Counter(kind.code for kind in KINDS).items() if count > 1] == []
+
+
+def test_what_can_be_accepted_is_a_blocker_and_every_blocker_says_what_to_do():
+    assert all(kind.severity is Severity.BLOCKER for kind in KINDS if kind.acceptable)
+    assert [kind.code for kind in KINDS if kind.severity is not Severity.INFORMATION and not kind.advice] == []
+    assert all(kind.meaning.endswith(".") and (not kind.advice or kind.advice[-1] in '.)"') for kind in KINDS)
