@@ -1,6 +1,6 @@
 """What became of a migration, from its record alone: the same while it runs, when it has ended, and years later."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -119,7 +119,13 @@ class PlanReport:
     machines: list[ReportedMachine]
 
 
-def report_of(store: Store, record: MigrationRecord) -> Report:
+def names_of(store: Store) -> dict[str, str]:
+    """What providers and plans are called, by their ids."""
+    return {p.id: p.name for p in store.providers.all()} | {p.id: p.name for p in store.plans.all()}
+
+
+def report_of(store: Store, record: MigrationRecord, names: Mapping[str, str]) -> Report:
+    """`names` are those that `names_of` answers."""
     request = _REQUEST.validate_python(record.request)
     result = record.result or {}
     events = list(_events(store, record.id))
@@ -128,9 +134,9 @@ def report_of(store: Store, record: MigrationRecord) -> Report:
         id=record.id,
         machine=record.machine_name,
         machine_ref=record.machine_ref,
-        source=store.providers.get(record.source_id).name,
-        target=store.providers.get(record.target_id).name,
-        plan=store.plans.get(record.plan_id).name if record.plan_id else None,
+        source=names[record.source_id],
+        target=names[record.target_id],
+        plan=names.get(record.plan_id or ""),
         wave=record.wave if record.plan_id else None,
         type=request.type.value,
         landing=(result.get("conversion") or {}).get("landed", request.landing.value),

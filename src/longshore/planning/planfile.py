@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
+from functools import cache
 from typing import Any, Literal, get_type_hints
 
 import yaml
@@ -24,6 +25,7 @@ _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
 _FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
+_REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 Path = tuple[str | int, ...]
 
@@ -120,7 +122,7 @@ def plain(plan: Plan) -> dict[str, Any]:
 def request_of(options: Mapping[str, Any]) -> MigrationRequest:
     """A request from options that were joined. Raises InvalidInput."""
     try:
-        return TypeAdapter(MigrationRequest).validate_python(dict(options))
+        return _REQUEST.validate_python(dict(options))
     except ValidationError as error:
         raise InvalidInput(_sentence(error), code="plan-refused") from None
 
@@ -133,8 +135,8 @@ def limits_of(content: Mapping[str, Any]) -> Limits:
 def schema() -> dict[str, Any]:
     """JSON Schema of a plan's file."""
     built = TypeAdapter(Plan).json_schema()
-    definitions = built["$defs"] | TypeAdapter(MigrationRequest).json_schema().pop("$defs")
-    options = TypeAdapter(MigrationRequest).json_schema()["properties"]
+    definitions = built["$defs"] | _REQUEST.json_schema()["$defs"]
+    options = _REQUEST.json_schema()["properties"]
     options["type"] = TypeAdapter(PlannedType).json_schema() | {"default": "cold"}
     definitions["Cutover"]["additionalProperties"] = False
     for name in ("Mappings", "Limits", "FlavorRule"):
@@ -197,10 +199,15 @@ def _options(options: dict[str, Any], path: Path) -> dict[str, Any]:
             whole = _CUTOVER.dump_python(_CUTOVER.validate_python(_valid(_CUTOVER, part, (*path, name))), mode="json")
             checked[name] = {key: whole[key] for key in part}
         else:
-            adapter: TypeAdapter[Any] = TypeAdapter(_HINTS[name])
+            adapter = _option(name)
             value_ = adapter.validate_python(_valid(adapter, value, (*path, name)))
             checked[name] = adapter.dump_python(value_, mode="json")
     return checked
+
+
+@cache
+def _option(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_HINTS[name])
 
 
 def _valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:

@@ -12,7 +12,7 @@ from longshore.flows import engine
 from longshore.flows.facts import gather
 from longshore.flows.late_conversion import landed
 from longshore.flows.queue import places_of
-from longshore.flows.report import Report, report_of
+from longshore.flows.report import Report, names_of, report_of
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked, land
@@ -79,7 +79,7 @@ def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
 @router.get("/migrations/{migration}/report")
 def report(migration: str, store: TheStore) -> Report:
     """What was copied, verified, changed and said, from its record alone."""
-    return report_of(store, store.migrations.get(migration))
+    return report_of(store, store.migrations.get(migration), names_of(store))
 
 
 @router.post("/migrations/{migration}/resume", status_code=202)

@@ -11,7 +11,7 @@ from longshore.flows import engine
 from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine, look_up, select
 from longshore.flows.queue import places_of
-from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, plan_report, report_of
+from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, names_of, plan_report, report_of
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
@@ -226,13 +226,13 @@ def migrations(name: str, store: TheStore) -> list[Migration]:
 def report(name: str, store: TheStore) -> PlanReport:
     """What became of each machine, and of all of them together."""
     opened = _open(store, store.plans.get(name))
-    latest = opened.latest
+    latest, names = opened.latest, names_of(store)
     machines = []
     for entry in opened.plan.machines:
         last = latest[entry.machine]
         tries = [m for m in opened.own if last is not None and m.machine_ref == last.machine_ref]
         machines.append(
-            ReportedMachine(entry.machine, entry.wave, report_of(store, last) if last else None, earlier_of(tries))
+            ReportedMachine(entry.machine, entry.wave, report_of(store, last, names) if last else None, earlier_of(tries))
         )
     plan = opened.plan
     return plan_report(plan.name, plan.description, plan.source, plan.target, machines, _counted(opened))

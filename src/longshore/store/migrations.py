@@ -1,7 +1,7 @@
 """Migrations as users see them: what was asked, how far it is, what happened."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,8 @@ from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
 from longshore.store.database import Database
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
+
+_AT_A_TIME = 500  # migrations whose disks are asked for in one query
 
 
 class Status(StrEnum):
@@ -132,10 +134,9 @@ class Migrations:
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
         """All of them or none. Raises Conflict when one of the machines is being migrated already."""
         with self._database.session() as session:
-            rows = []
-            for new in wanted:
-                _refuse_second(session, new)
-                row = MigrationRow(
+            _refuse_second(session, wanted)
+            rows = [
+                MigrationRow(
                     id=str(uuid.uuid4()),
                     machine_name=new.machine_name,
                     machine_ref=new.machine_ref,
@@ -146,17 +147,19 @@ class Migrations:
                     wave=new.wave,
                     places=new.places,
                 )
-                session.add(row)
-                session.flush()
-                _add_disks(session, row.id, new.disks)
-                rows.append(row)
+                for new in wanted
+            ]
+            session.add_all(rows)
             session.flush()
-            return [_record(session, row) for row in rows]
+            for row, new in zip(rows, wanted, strict=True):
+                session.add_all(_disk_row(row.id, disk) for disk in new.disks)
+            session.flush()
+            return _records(session, rows)
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:
-            rows = session.scalars(select(MigrationRow).order_by(MigrationRow.created_at, MigrationRow.id))
-            return [_record(session, row) for row in rows]
+            every = select(MigrationRow).order_by(MigrationRow.created_at, MigrationRow.id)
+            return _records(session, session.scalars(every))
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
@@ -166,10 +169,8 @@ class Migrations:
     def of_plan(self, plan_id: str) -> list[MigrationRecord]:
         """Oldest first."""
         with self._database.session() as session:
-            query = select(MigrationRow).where(MigrationRow.plan_id == plan_id)
-            return [
-                _record(session, r) for r in session.scalars(query.order_by(MigrationRow.created_at, MigrationRow.id))
-            ]
+            own = select(MigrationRow).where(MigrationRow.plan_id == plan_id)
+            return _records(session, session.scalars(own.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def queue(self) -> list[QueueRecord]:
         """Those that have not ended, oldest first; of each only what its turn depends on, since it is asked often."""
@@ -292,7 +293,9 @@ class Migrations:
 
     def set_disks(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
         with self._database.session() as session:
-            _add_disks(session, migration_id, disks)
+            for disk in disks:
+                if session.get(DiskRow, (migration_id, disk.key)) is None:
+                    session.add(_disk_row(migration_id, disk))
 
     def update_disk(self, migration_id: str, key: str, **fields: Any) -> None:
         with self._database.session() as session:
@@ -318,27 +321,21 @@ class Migrations:
             return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
 
 
-def _refuse_second(session: Session, new: NewMigration) -> None:
-    running = [s.value for s in Status if not s.ended]
-    same = select(MigrationRow.id).where(
-        MigrationRow.source_id == new.source_id,
-        MigrationRow.machine_ref == new.machine_ref,
-        MigrationRow.status.in_(running),
-    )
-    if other := session.scalar(same):
-        raise Conflict(
-            f"{new.machine_name} is being migrated already ({other}).", advice=f"See: longshore migration show {other}."
-        )
-
-
-def _add_disks(session: Session, migration_id: str, disks: tuple[Disk, ...]) -> None:
-    for disk in disks:
-        if session.get(DiskRow, (migration_id, disk.key)) is None:
-            session.add(
-                DiskRow(
-                    migration_id=migration_id, key=disk.key, position=disk.position, label=disk.label, size=disk.size
-                )
+def _refuse_second(session: Session, wanted: Sequence[NewMigration]) -> None:
+    unfinished = select(MigrationRow).where(MigrationRow.status.in_([s.value for s in Status if not s.ended]))
+    busy = {(row.source_id, row.machine_ref): row.id for row in session.scalars(unfinished)}
+    for new in wanted:
+        machine = (new.source_id, new.machine_ref)
+        if machine in busy:
+            raise Conflict(
+                f"{new.machine_name} is being migrated already ({busy[machine]}).",
+                advice=f"See: longshore migration show {busy[machine]}.",
             )
+        busy[machine] = "twice at once"
+
+
+def _disk_row(migration_id: str, disk: Disk) -> DiskRow:
+    return DiskRow(migration_id=migration_id, key=disk.key, position=disk.position, label=disk.label, size=disk.size)
 
 
 def _find(session: Session, migration_id: str) -> MigrationRow:
@@ -356,7 +353,22 @@ def _find(session: Session, migration_id: str) -> MigrationRow:
 
 
 def _record(session: Session, row: MigrationRow) -> MigrationRecord:
-    disks = session.scalars(select(DiskRow).where(DiskRow.migration_id == row.id).order_by(DiskRow.position))
+    return _records(session, [row])[0]
+
+
+def _records(session: Session, rows: Iterable[MigrationRow]) -> list[MigrationRecord]:
+    """With their disks, which are asked for many migrations at a time."""
+    listed = list(rows)
+    disks: dict[str, list[DiskRow]] = {row.id: [] for row in listed}
+    for start in range(0, len(listed), _AT_A_TIME):
+        ids = [row.id for row in listed[start : start + _AT_A_TIME]]
+        query = select(DiskRow).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)
+        for disk in session.scalars(query):
+            disks[disk.migration_id].append(disk)
+    return [_told(row, disks[row.id]) for row in listed]
+
+
+def _told(row: MigrationRow, disks: Sequence[DiskRow]) -> MigrationRecord:
     return MigrationRecord(
         id=row.id,
         machine_name=row.machine_name,
