@@ -6,9 +6,9 @@ from threading import Event
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from resource_files import compared, exported, group, imported, interface, network, of, ref, router, rule, subnet
 from small_cloud import EXTENSIONS, SmallCloud
 
-from conftest import compared, exported, group, imported, interface, network, of, ref, router, rule, subnet
 from longshore.errors import Conflict, InvalidInput, QuotaExceeded
 
 
@@ -328,10 +328,10 @@ def tenants(draw):
     return networks, groups, rules, routers, list(one_router_each.values())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tenants(), st.randoms(use_true_random=False))
 def test_what_is_exported_imported_and_exported_again_is_the_same(tmp_path_factory, tenant, chance: random.Random):
-    from conftest import Files
+    from resource_files import Files
 
     networks, groups, rules, routers, ends = tenant
     begun, first, second = (Files(tmp_path_factory.mktemp("files")) for _ in range(3))

@@ -4,9 +4,9 @@ import itertools
 import time
 
 import pytest
-from conftest import group, interface, network, ref, router, rule, subnet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from resource_files import group, interface, network, ref, router, rule, subnet
 
 from longshore.errors import InvalidInput
 from longshore.tenancy import validate
@@ -279,6 +279,18 @@ def test_what_is_forgotten_when_a_cidr_is_changed(files):
         "10.0.0.20 of an allocation pool isn't in 10.7.0.0/24, the CIDR of subnet s.",
     ]
     assert ["The gateway 10.0.0.1" in fault.sentence for fault in found if fault.warning] == [True]
+
+
+def test_a_next_hop_is_a_neighbour(files):
+    files.write("networks.yml", network("front"))
+    files.write("subnets.yml", subnet("s", "10.7.0.0/24", "front"))
+    files.write("router_interfaces.yml", interface("edge", "front", ("s", "10.7.0.1")))
+    files.write("routers.yml", router("edge", routes=[{"destination": "10.9.0.0/16", "nexthop": "10.7.0.9"}]))
+    assert faults(files) == []
+    files.write("routers.yml", router("edge", routes=[{"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}]))
+    assert the_fault(files) == (
+        "routers.yml:5: The next hop 10.0.0.9 isn't in any subnet that router edge has an interface in."
+    )
 
 
 @pytest.mark.parametrize("cidr", ["10.0.0.1/24", "10.0.0.0", "10.0.0.0/40", "front"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import Fault
+from longshore.tenancy.kind import AUTH
 
 Net = IPv4Network | IPv6Network
 _Name = tuple[Any, Any]  # of a network or subnet: name and project
@@ -15,7 +16,7 @@ _Name = tuple[Any, Any]  # of a network or subnet: name and project
 
 def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
     """Of sound resources only."""
-    subnets, interfaces, ports = [], [], []
+    subnets, interfaces, ports, routers = [], [], [], []
     for resource in resources:
         if resource.kind.name == "subnet":
             subnets.append((resource, ipaddress.ip_network(resource.params["cidr"])))
@@ -23,6 +24,8 @@ def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
             interfaces.append(resource)
         elif resource.kind.name == "port":
             ports.append(resource)
+        elif resource.kind.name == "router":
+            routers.append(resource)
     by_network: dict[_Name, list[tuple[Resource, Net]]] = defaultdict(list)
     for subnet, net in subnets:
         yield from _inside(subnet, net)
@@ -47,8 +50,11 @@ def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
                     resource.line("fixed_ips_refs"),
                     f"The address {address} isn't in {found[1]}, the CIDR of subnet {found[0].name}.",
                 )
-    for (router, _), reached in by_router.items():
-        yield from _overlaps(list(reached.values()), f"the router {router}", across=True)
+    for router in routers:
+        reached = by_router.get((router.params["name"], AUTH), {})
+        yield from _routes(router, [net for _, net in reached.values()])
+    for (name, _), reached in by_router.items():
+        yield from _overlaps(list(reached.values()), f"the router {name}", across=True)
 
 
 def _inside(subnet: Resource, net: Net) -> Iterator[Fault]:
@@ -71,6 +77,19 @@ def _inside(subnet: Resource, net: Net) -> Iterator[Fault]:
             f"The gateway {gateway} isn't in {net}, the CIDR of subnet {subnet.name}; few networks are meant so.",
             warning=True,
         )
+
+
+def _routes(router: Resource, reached: list[Net]) -> Iterator[Fault]:
+    """A router can only send to neighbours: on its interfaces, or on the network outside, which isn't known."""
+    outside = router.params.get("external_gateway_refinfo") is not None
+    for route in router.params.get("routes") or ():
+        hop = route.get("nexthop")
+        if reached and hop and not any(ipaddress.ip_address(hop) in net for net in reached):
+            yield Fault(
+                router.line("routes"),
+                f"The next hop {hop} isn't in any subnet that router {router.name} has an interface in.",
+                warning=outside,
+            )
 
 
 def _overlaps(subnets: list[tuple[Resource, Net]], where: str, *, across: bool = False) -> Iterator[Fault]:
