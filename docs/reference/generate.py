@@ -18,6 +18,9 @@ from longshore.planning.catalogue import catalogue
 from longshore.planning.kinds import Kind
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
+from longshore.tenancy.kind import Field
+from longshore.tenancy.kind import Kind as ResourceKind
+from longshore.tenancy.kinds import KINDS
 
 HERE = Path(__file__).parent
 NOTICE = (
@@ -93,6 +96,7 @@ def pages() -> dict[str, str]:
     return {
         "commands.md": _commands_page(),
         "api.md": _api_page(),
+        "kinds.md": _kinds_page(),
         "concerns.md": _concerns_page(),
         "plan.schema.json": schema,
     }
@@ -283,6 +287,42 @@ def _area(area: str, kinds: list[Kind]) -> str:
     return "\n".join(
         [f"## {area}", "", "| Code | Severity | Meaning | What to do |", "| --- | --- | --- | --- |", *rows, ""]
     )
+
+
+# Kinds of resources as files
+
+_KINDS = """\
+# Kinds of resources
+
+{notice}
+
+What `longshore tenant` writes to [files](../formats/tenant.md) and reads from them, in the order in which it is made.
+Kinds whose files are in `longshore/`, and fields marked *own*, are unknown to OS-Migrate.
+"""
+
+
+def _kinds_page() -> str:
+    return "\n".join([_KINDS.format(notice=NOTICE), *map(_kind, KINDS)])
+
+
+def _kind(kind: ResourceKind) -> str:
+    who = " Only an administrator may see and make them." if kind.admin else ""
+    rows = [f"| `{field.name}` | {_field(field)} |" for field in kind.fields]
+    head = f"`{kind.type_name}` in `{kind.file}`.{who}"
+    return "\n".join([f"## {kind.plural}", "", head, "", "| `params` | |", "| --- | --- |", *rows, ""])
+
+
+def _field(field: Field) -> str:
+    named = [kind for kind in field.refs.values() if isinstance(kind, str)]
+    words = {
+        "required": field.required,
+        f"names a {' and a '.join(named)}" if named else "names what its type says": bool(field.refs),
+        "can be changed later": field.update,
+        "only an administrator may set it": field.admin,
+        "never compared": not field.compare,
+        "*own*": field.extra,
+    }
+    return ", ".join(word for word, said in words.items() if said)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ def generated():
     return module.pages()
 
 
-@pytest.mark.parametrize("name", ["commands.md", "api.md", "concerns.md", "plan.schema.json"])
+@pytest.mark.parametrize("name", ["commands.md", "api.md", "kinds.md", "concerns.md", "plan.schema.json"])
 def test_the_page_is_what_the_generator_writes(generated, name):
     kept = GENERATOR.with_name(name).read_text()
     stale = f"docs/reference/{name} is stale. Run: .venv/bin/python docs/reference/generate.py"

@@ -70,7 +70,7 @@ def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
         "security_groups.yml": 4,
         "subnets.yml": 3,
     }
-    assert "flavors, volume_types, qos_policies: left out, since only an administrator may see and make them." in done.stderr
+    assert "volume_types, qos_policies: left out, since only an administrator may see and make them." in done.stderr
     assert "trunks: left out, since this cloud's network service doesn't have them." in done.stderr
     assert [path.read_bytes() for path in (first / "image_blobs").iterdir()] == [BYTES]
 
