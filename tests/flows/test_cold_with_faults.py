@@ -105,3 +105,17 @@ def test_a_cancel_before_the_engine_starts_changes_nothing(run):
     assert record.status is Status.CANCELLED
     run.assert_as_before()
     assert "create_volume" not in run.world.calls()
+
+
+def test_what_a_failed_migration_has_made_can_be_kept_to_be_looked_at(begin):
+    run = begin(keep=True)
+    (run.world.root / "no-boot").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    state = run.world.read()
+    assert state["power"] == "on"  # the machine works again, and its copy is off
+    assert [server["status"] for server in state["servers"].values()] == ["SHUTOFF"]
+    assert state["snapshots"] == {}
+    (told,) = [text for text in run.told if text.startswith("Kept on the target: ")]
+    for kind in ("volumes", "ports", "servers", "vsnaps"):
+        assert all(thing in told for thing in state[kind])

@@ -81,7 +81,11 @@ class Migrate(ShowOne):
         parser.add_argument(
             "--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere"
         )
-        parser.add_argument("--keep", action="store_true", help="dry run: leave the server until it is cleaned up")
+        parser.add_argument(
+            "--keep",
+            action="store_true",
+            help="until you clean it up, leave a dry run's server, or what a failed migration made on the target",
+        )
         parser.add_argument(
             "--accept",
             action="append",
@@ -108,8 +112,8 @@ class Migrate(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        if args.type != MigrationType.DRY_RUN.value and (args.isolated or args.keep):
-            raise InvalidInput("--isolated and --keep are for dry runs.", advice="Add --type dry-run.")
+        if args.type != MigrationType.DRY_RUN.value and args.isolated:
+            raise InvalidInput("--isolated is for dry runs.", advice="Add --type dry-run.")
         request = MigrationRequest(
             networks=dict(args.network),
             storage=dict(args.storage),

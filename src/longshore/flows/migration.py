@@ -14,7 +14,7 @@ from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.facts import gather
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
-from longshore.flows.source_side import power_on_again
+from longshore.flows.source_side import KEPT_OFF, power_on_again
 from longshore.flows.steps import step
 from longshore.flows.target_side import (
     Prepared,
@@ -34,6 +34,7 @@ from longshore.planning import blocked, land
 from longshore.store import EntryState, Kind, Status
 
 T = TypeVar("T")
+AT_SOURCE = (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING)
 
 
 class Migration:
@@ -181,7 +182,9 @@ class Migration:
         j.phase("rolling-back", "Taking back everything that was made.")
         if not cancelled:
             j.say(str(error), "error")
-        left = undo(j.store, j.clouds, j.id)
+        left = undo(j.store, j.clouds, j.id, AT_SOURCE) if j.request.keep else undo(j.store, j.clouds, j.id)
+        if j.request.keep:
+            left.extend(self._leave_target())
         if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
             left.extend(power_on_again(j))
         for sentence in left:
@@ -195,6 +198,28 @@ class Migration:
             error=text,
             error_code=error.code,
         )
+
+    def _leave_target(self) -> list[str]:
+        """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
+        j = self._j
+        failures = []
+        kept = [e for e in j.store.ledger.entries(j.id) if e.state is EntryState.MADE and e.kind not in AT_SOURCE]
+        for entry in kept:
+            note = "kept, as asked"
+            if entry.kind is Kind.SERVER and entry.ref:
+                try:
+                    with j.clouds.target(j.record.target_id) as target:
+                        target.stop_server(entry.ref)
+                except LongshoreError as error:
+                    j.store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
+                    failures.append(f"The server on the target could not be stopped: {error}")
+                    continue
+                note = KEPT_OFF
+            j.store.ledger.settle(entry.id, EntryState.LEFT, note=note)
+        named = ", ".join(f"{entry.kind} {entry.ref}" for entry in kept)
+        if kept:
+            j.say(f"Kept on the target: {named}. Remove it with: longshore migration cleanup {j.id}.", "warning")
+        return failures
 
     async def _side_by_side(self, steps: list[Awaitable[T]]) -> list[T]:
         """Every step ends before any error goes on: nothing is taken back under a step that still runs."""

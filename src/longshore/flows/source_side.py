@@ -10,6 +10,7 @@ from longshore.store import EntryState, Kind
 from longshore.store.tables import utc_now
 
 LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
+KEPT_OFF = "kept, as asked; it is off"  # note of a server that may stay although its source runs again
 POWER_OFF_AFTER_REQUEST = 60.0  # seconds a machine may take to be seen off once its power was cut
 
 
@@ -116,7 +117,7 @@ def _wait_off(j: Journey, wait: Any, timeout: float) -> bool:
 def power_on_again(j: Journey) -> list[str]:
     """After everything was taken back. A sentence where it didn't work or must not be."""
     entries = j.store.ledger.entries(j.id)
-    if any(e.kind is Kind.SERVER and e.state is EntryState.LEFT for e in entries):
+    if any(e.kind is Kind.SERVER and e.state is EntryState.LEFT and e.note != KEPT_OFF for e in entries):
         return [
             f"{j.record.machine_name} stays powered off: the server on the target, with the same MACs and "
             "addresses, may still run."

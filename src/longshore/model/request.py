@@ -54,7 +54,7 @@ class MigrationRequest:
     cutover: Cutover = field(default_factory=Cutover)
     quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
     isolated: bool = False  # dry run: on a network made for it that leads nowhere, not on the mapped ones
-    keep: bool = False  # dry run: the server stays until the migration is cleaned up
+    keep: bool = False  # until it is cleaned up: a dry run's server, or what a migration that failed has made
     verify: Verify = Verify.FULL
     server_name: str | None = None  # None: as the machine is called
     security_groups: tuple[str, ...] | None = None  # None: the project's default
