@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test check quick-test lab-test bench
+.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test bench
 
 install:
 	./install
@@ -16,7 +16,7 @@ lab-down:
 demo: lab-up
 	$(LAB) run demo/run
 
-test: check quick-test lab-test
+test: check quick-test fault-test lab-test
 
 check: install
 	.venv/bin/ruff check
@@ -25,7 +25,10 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: install
-	.venv/bin/pytest -m "not lab" -q -n 2
+	.venv/bin/pytest -m "not lab and not faults" -q -n 2
+
+fault-test: install
+	.venv/bin/pytest -m faults -q -n 2
 
 lab-test: lab-up
 	$(LAB) run .venv/bin/pytest -m lab -v --durations=15

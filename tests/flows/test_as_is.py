@@ -5,6 +5,8 @@ from small_clouds import SIZES, expected
 
 from longshore.store import EntryState, Status
 
+pytestmark = pytest.mark.faults
+
 LATER = ["stop_server", "snapshot_volume", "delete_server", "open_volume", "convert", "finish_volume", "create_server"]
 
 

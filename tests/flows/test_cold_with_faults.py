@@ -10,6 +10,8 @@ from small_clouds import MAC, SIZES
 from longshore.flows.patience import TRIES
 from longshore.store import Status
 
+pytestmark = pytest.mark.faults
+
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
 LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "taken"]
 MAKING = ["create_volume", "create_port", "power_state", "shut_down", "wait_powered_off", "snapshot", "open_disk"]

@@ -13,6 +13,8 @@ from small_clouds import MIB, SIZES
 from longshore.flows.patience import TRIES
 from longshore.store import Status
 
+pytestmark = pytest.mark.faults
+
 AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0}}
 MANUAL = {"type": "warm", "cutover": {"mode": "manual", "interval": 1.0}}
 
