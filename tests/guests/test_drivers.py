@@ -1,5 +1,6 @@
 """What a guest can boot from, found in the real appliance on small made-up systems."""
 
+import asyncio
 import gzip
 import os
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from dataclasses import replace
 import guestfs
 import pytest
 
-from longshore.guests import NicName
+from longshore.blocks.exports import serve_qemu_nbd
+from longshore.guests import NicName, inspect_drivers
 from longshore.guests.appliance import BACKEND, Guest
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import has_fallback_loader, put_fallback_loader
@@ -205,3 +207,13 @@ def test_a_loader_of_its_own_stays(guest):
     files.write("/EFI/Microsoft/Boot/bootmgfw.efi", b"another")
     assert has_fallback_loader(guest) is True
     assert put_fallback_loader(guest) == []
+
+
+def test_disks_that_hold_no_known_system_are_an_answer(tmp_path):
+    os.environ.setdefault("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")
+    disk = tmp_path / "encrypted.raw"
+    disk.write_bytes(os.urandom(1 << 20))
+    with serve_qemu_nbd(disk) as export:
+        found = asyncio.run(inspect_drivers([export.uri], tmp_path, print))
+    assert (found.inspected, found.boot) == (False, ())
+    assert "No operating system was found" in found.doubts[0]

@@ -155,6 +155,18 @@ def test_before_the_disks_are_inspected_its_present_hardware_tells_what_is_likel
         assert codes(concerns) == {"as-is-undecided"}  # its initramfs may hold more than it needs today
 
 
+def test_disks_that_cannot_be_looked_into_leave_its_present_hardware():
+    locked = BootDrivers(inspected=False, doubts=("No operating system was found.",))
+    hardware, concerns = choose_hardware(machine("pvscsi"), locked)
+    assert properties(hardware) == PVSCSI
+    assert hardware.finish is False  # nothing on them can be changed
+    assert "as-is-doubt" in codes(concerns)
+    assert "once they have been copied" not in str(concerns[0])
+    hardware, concerns = choose_hardware(machine("pvscsi", "pvscsi"), locked)
+    assert hardware is None
+    assert codes(concerns) == {"as-is-no-hardware"}  # that won't get better
+
+
 def test_windows_is_warned_about_its_addresses():
     windows = machine("pvscsi", guest_id="windows2022srvNext_64Guest")
     assert likely_drivers(windows).family == "windows"

@@ -1,7 +1,7 @@
 """The process that works on one guest: see longshore.guests.process for who starts it and why.
 
 Reads one line of JSON, the request, from standard input. Says on standard output, in lines of JSON, {"message": …} for
-each thing done, and at the end {"result": …} or {"error": {"message", "advice"}}.
+each thing done, and at the end {"result": …} or {"error": {"message", "advice", "code"}}.
 """
 
 import json
@@ -33,10 +33,10 @@ def main() -> int:
     try:
         _say({"result": operations[request["operation"]](request)})
     except LongshoreError as error:
-        _say({"error": {"message": error.message, "advice": error.advice}})
+        _say({"error": {"message": error.message, "advice": error.advice, "code": error.code}})
         return 1
     except RuntimeError as error:  # how guestfs raises everything
-        _say({"error": {"message": f"The guest's disks couldn't be worked on: {error}", "advice": ""}})
+        _say({"error": {"message": f"The guest's disks couldn't be worked on: {error}", "advice": "", "code": None}})
         return 1
     return 0
 

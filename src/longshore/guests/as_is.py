@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from longshore.errors import ConversionError
+from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.process import work_on
 from longshore.guests.report import NicName, OperatingSystem
 from longshore.model.hardware import BootDrivers
@@ -17,12 +19,17 @@ async def inspect_drivers(
     """What the guest on these NBD URIs, in the machine's order, can boot from; nothing is written to them.
 
     `nics` are the names by which it may know its interfaces; those its configuration relies on are in the answer.
-    `on_message` gets a line for each thing done, on the caller's event loop. Raises ConversionError when the disks
-    can't be looked into, as encrypted ones can't.
+    `on_message` gets a line for each thing done, on the caller's event loop. Disks that hold no system we know, as
+    encrypted ones do, are an answer too: not inspected, and why. Raises ConversionError when it can't be tried.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "drivers", "disks": list(disks), "nics": [asdict(nic) for nic in nics]}
-    found = await work_on(request, report_dir / "drivers.log", on_message)
+    try:
+        found = await work_on(request, report_dir / "drivers.log", on_message)
+    except ConversionError as why:
+        if why.code != NOT_LOOKED_INTO:
+            raise
+        return BootDrivers(inspected=False, doubts=(f"{why.message} So its interfaces' names can't be kept.",))
     return TypeAdapter(BootDrivers).validate_python(found)
 
 

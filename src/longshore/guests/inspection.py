@@ -5,23 +5,27 @@ import guestfs
 from longshore.errors import ConversionError
 from longshore.guests.report import OperatingSystem
 
+NOT_LOOKED_INTO = "guest-not-inspected"  # code of the error when the disks are there but don't show one system
+
 
 def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
     """The one operating system on the disks of a launched appliance. Raises ConversionError for none or several."""
     try:
         systems = [_describe(handle, root) for root in handle.inspect_os()]
     except RuntimeError as error:
-        raise ConversionError(f"The guest's disks couldn't be inspected: {error}") from None
+        raise ConversionError(f"The guest's disks couldn't be inspected: {error}.", code=NOT_LOOKED_INTO) from None
     if not systems:
         raise ConversionError(
             "No operating system was found on the machine's disks.",
             advice="Encrypted disks and unknown file systems can't be looked into; such a machine can land as it is.",
+            code=NOT_LOOKED_INTO,
         )
     if len(systems) > 1:
         found = ", ".join(f"{system.product} on {system.root}" for system in systems)
         raise ConversionError(
             f"The machine's disks hold several operating systems: {found}.",
             advice="Machines with more than one can't be converted.",
+            code=NOT_LOOKED_INTO,
         )
     return systems[0]
 

@@ -48,7 +48,8 @@ async def work_on(request: Mapping[str, Any], log_path: Path, on_message: Callab
     finally:
         await _end(process)
     if "error" in answer:
-        raise ConversionError(answer["error"]["message"], advice=answer["error"]["advice"])
+        error = answer["error"]
+        raise ConversionError(error["message"], advice=error["advice"], code=error["code"])
     if "result" not in answer:
         raise ConversionError(
             f"The process that worked on the guest ended unexpectedly (status {process.returncode}).",

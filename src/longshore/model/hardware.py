@@ -10,7 +10,7 @@ class BootDrivers:
     Drivers are called as Linux calls its modules (vmw_pvscsi, ahci, mptspi, virtio_blk, vmxnet3 …), Windows' too.
     """
 
-    inspected: bool  # False: nobody has looked at the disks yet
+    inspected: bool  # False: nobody has looked at the disks yet, or they can't be looked into (`doubts` says why)
     family: str = ""  # linux, windows, …; "" when nothing tells
     system: str = ""  # the operating system's full name, for people
     boot: tuple[str, ...] = ()  # of disk adapters: there when the root file system is to be mounted

@@ -48,6 +48,7 @@ AS_IS_WINDOWS_ADDRESSES = warning(
     "The target gives the ports' addresses by DHCP; set other settings of the adapters by hand.",
 )
 
+_LATER = "; its disks are looked at once they have been copied."
 _NO_HOT_PLUG = ("vmpvscsi", "sata", "ide")  # SCSI models and buses
 
 
@@ -58,7 +59,7 @@ def hardware_concerns(
     name, properties = machine.name, hardware.image_properties
     text = f"{name} can land as it is. {' '.join(hardware.reasons)}"
     if not drivers.inspected:
-        text += " That is judged by its present hardware; its disks are looked at once they have been copied."
+        text += f" That is judged by its present hardware{'.' if drivers.doubts else _LATER}"
     yield AS_IS_HARDWARE(name, text)
     for doubt in drivers.doubts:
         yield AS_IS_DOUBT(name, doubt)
@@ -79,7 +80,8 @@ def hardware_concerns(
 
 
 def nothing_fits(machine: Machine, drivers: BootDrivers, why: str) -> Concern:
-    if drivers.inspected:
-        return AS_IS_NO_HARDWARE(machine.name, f"{machine.name} can't land as it is. {why}")
-    text = f"By its present hardware {machine.name} can't land as it is. {why}"
-    return AS_IS_UNDECIDED(machine.name, f"{text} Its disks are looked at once they have been copied.")
+    """`why`: sentences. As long as nobody has looked at the disks, it isn't the last word."""
+    text = f"{machine.name} can't land as it is. {' '.join((why, *drivers.doubts))}"
+    if drivers.inspected or drivers.doubts:
+        return AS_IS_NO_HARDWARE(machine.name, text)
+    return AS_IS_UNDECIDED(machine.name, f"{text} That is judged by its present hardware{_LATER}")

@@ -13,7 +13,7 @@ Which of it a given cloud really has can't be asked for; a dry run tells.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longshore.model.concern import Concern
 from longshore.model.hardware import BootDrivers, Hardware
@@ -105,8 +105,11 @@ def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | 
     """Hardware on which the unchanged guest boots, and what should be said about it.
 
     None means that only a conversion will do; a concern with the code `as-is-no-hardware` says why. While the disks
-    haven't been inspected that is `as-is-undecided`, for the guest may know more than the hardware it has now.
+    haven't been inspected that is `as-is-undecided`, for the guest may know more than the hardware it has now. Where
+    they can't be, its present hardware decides, and nothing on them is changed.
     """
+    if not drivers.inspected:
+        drivers = replace(likely_drivers(machine), doubts=drivers.doubts)
     refusals: list[str] = []
     chosen = _choose_disks(machine, drivers, refusals)
     nic_model = _nic_model(machine, drivers)
@@ -192,8 +195,8 @@ def _present_models(machine: Machine) -> list[str]:
 def _needs_finish(machine: Machine, drivers: BootDrivers) -> bool:
     """Whether anything on the disks has to be changed after all: interface names, or the loader UEFI falls back to."""
     slots = {f"ens{nic.pci_slot}" for nic in machine.nics if nic.pci_slot is not None}
-    names = slots if not drivers.inspected and drivers.family == "linux" else slots & set(drivers.interface_names)
-    return bool(names) or (machine.firmware is Firmware.UEFI and drivers.fallback_loader is not True)
+    loader_missing = machine.firmware is Firmware.UEFI and drivers.fallback_loader is False
+    return bool(slots & set(drivers.interface_names)) or loader_missing
 
 
 def _reasons(chosen: tuple[_Bus, _Bus | None], nic_model: str | None) -> Iterator[str]:
