@@ -76,9 +76,12 @@ def _mounted(guest: Guest, *, read_only: bool) -> Iterator[bool]:
     files = guest.files
     files.umount_all()
     device = next(_partitions(guest), None)
+    there = False
     if device is not None:
-        (files.mount_ro if read_only else files.mount)(device, "/")
-    yield device is not None
+        with suppress(RuntimeError):  # never formatted, or damaged: the guest doesn't boot from it then
+            (files.mount_ro if read_only else files.mount)(device, "/")
+            there = True
+    yield there
     files.umount_all()
 
 
