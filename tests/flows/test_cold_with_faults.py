@@ -121,3 +121,15 @@ def test_what_a_failed_migration_has_made_can_be_kept_to_be_looked_at(begin):
     (told,) = [text for text in run.told if text.startswith("Kept on the target: ")]
     for kind in ("volumes", "ports", "servers", "vsnaps"):
         assert all(thing in told for thing in state[kind])
+
+
+def test_a_machine_that_was_off_is_left_off_once_it_was_seen_to_boot(begin):
+    run = begin()
+    with run.world.change() as state:
+        state["power"] = "off"
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+    ((_, server),) = run.world.read()["servers"].items()
+    assert server["status"] == "SHUTOFF"
+    assert "The guest is up on the target." in run.told

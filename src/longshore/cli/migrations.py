@@ -13,7 +13,15 @@ from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.progress import downtime, moves, sentence, status_of, watch
 from longshore.cli.words import duration, moment, size
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.model.request import Cutover, CutoverMode, LandingMode, MigrationRequest, MigrationType, Verify
+from longshore.model.request import (
+    Cutover,
+    CutoverMode,
+    LandingMode,
+    MigrationRequest,
+    MigrationType,
+    PowerAfter,
+    Verify,
+)
 
 if TYPE_CHECKING:
     from longshore.service.schemas import DiskProgress, Migration
@@ -74,6 +82,12 @@ class Migrate(ShowOne):
         )
         _with_cutover(parser)
         parser.add_argument(
+            "--power",
+            choices=[power.value for power in PowerAfter],
+            default=PowerAfter.AS_BEFORE.value,
+            help="how the server is left once it was seen to boot: on, off, or as the machine was (default)",
+        )
+        parser.add_argument(
             "--quiesce",
             action="store_true",
             help="freeze the running guest's file systems for each snapshot, or fail",
@@ -121,6 +135,7 @@ class Migrate(ShowOne):
             type=MigrationType(args.type),
             landing=LandingMode(args.landing),
             cutover=_cutover(args),
+            power=PowerAfter(args.power),
             quiesce=args.quiesce,
             isolated=args.isolated,
             keep=args.keep,

@@ -28,7 +28,7 @@ from longshore.flows.target_side import (
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
-from longshore.model.request import LandingMode, Verify
+from longshore.model.request import LandingMode, PowerAfter, Verify
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import blocked, land
 from longshore.store import EntryState, Kind, Status
@@ -163,9 +163,21 @@ class Migration:
         for sentence in undo(j.store, j.clouds, j.id):
             j.say(sentence, "warning")
         record = j.store.migrations.get(j.id)
+        before = j.request.power is PowerAfter.AS_BEFORE and record.source_power == PowerState.OFF.value
+        if (before or j.request.power is PowerAfter.OFF) and record.server_id:
+            self._stop_again(record.server_id)
         if record.source_off_at and record.target_up_at:
             result["downtime_seconds"] = (record.target_up_at - record.source_off_at).total_seconds()
         self._done(result)
+
+    def _stop_again(self, server_id: str) -> None:
+        try:
+            with self._j.clouds.target(self._j.record.target_id) as target:
+                target.stop_server(server_id)
+        except LongshoreError as error:
+            self._j.say(f"The server was to be left off, and is on: {error}", "warning")
+        else:
+            self._j.say("The server is stopped again.")
 
     def _done(self, result: dict[str, Any]) -> None:
         j = self._j

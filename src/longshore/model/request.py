@@ -22,6 +22,14 @@ class LandingMode(StrEnum):
     UNCHANGED = "unchanged"  # unchanged, on the target's own hardware, whose drivers it has
 
 
+class PowerAfter(StrEnum):
+    """Whether the server is left running. It is always started once, to see that it boots."""
+
+    AS_BEFORE = "as-before"  # as the machine was found at the source
+    ON = "on"
+    OFF = "off"
+
+
 class CutoverMode(StrEnum):
     MANUAL = "manual"  # syncs go on until the user says so
     AUTOMATIC = "automatic"  # as soon as the next sync would fit the downtime asked for
@@ -52,6 +60,7 @@ class MigrationRequest:
     type: MigrationType = MigrationType.COLD
     landing: LandingMode = LandingMode.CONVERT
     cutover: Cutover = field(default_factory=Cutover)
+    power: PowerAfter = PowerAfter.AS_BEFORE
     quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
     isolated: bool = False  # dry run: on a network made for it that leads nowhere, not on the mapped ones
     keep: bool = False  # until it is cleaned up: a dry run's server, or what a migration that failed has made
