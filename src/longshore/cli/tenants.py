@@ -99,7 +99,7 @@ class ValidateTenant(Lister):
         self._serious = sum(not fault.warning for fault in faults)
         kinds = len({resource.kind.name for resource in resources})
         if not self._serious:
-            print(f"{len(resources)} resources of {kinds} kinds: nothing is wrong.", file=sys.stderr)
+            print(f"{_count(len(resources), 'resource')} of {_count(kinds, 'kind')}: no errors.", file=sys.stderr)
         rows = [(f.place.file, f.place.line, "warning" if f.warning else "error", f.sentence) for f in faults]
         return ("File", "Line", "Level", "What"), rows
 
@@ -130,11 +130,15 @@ class ImportTenant(_WithSelection):
     def run(self, parsed_args: Namespace) -> int:
         super().run(parsed_args)
         if self._failed:
-            what = "1 resource" if self._failed == 1 else f"{self._failed} resources"
             raise LongshoreError(
-                f"{what} could not be imported.", advice="What was made stays; run it again when the reasons are gone."
+                f"{_count(self._failed, 'resource')} could not be imported.",
+                advice="What was made stays; run it again when the reasons are gone.",
             )
         return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _table(report: TenancyReport) -> tuple[Any, Any]:

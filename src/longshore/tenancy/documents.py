@@ -16,7 +16,14 @@ from longshore.tenancy.yamlfile import Entries, Items
 FORMAT = "1.0.5"  # the version of OS-Migrate that reads what is written here; it insists on its own number
 
 # Of OS-Migrate, and not part of a tenant's resources: other commands read them
-ELSEWHERE = frozenset({"openstack.compute.Server", "openstack.network.ServerVolume"})
+ELSEWHERE = frozenset(
+    {
+        "openstack.compute.Server",
+        "openstack.network.ServerFloatingIP",
+        "openstack.network.ServerPort",
+        "openstack.network.ServerVolume",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

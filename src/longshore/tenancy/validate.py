@@ -21,9 +21,10 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
     resources, faults = read_directory(directory)
     sound = []
     for resource in resources:
-        found = list(_field_faults(resource))
-        faults += found
-        if not found:
+        faults += _unknown_fields(resource)
+        wrong = list(_wrong_fields(resource))
+        faults += wrong
+        if not wrong:
             sound.append(resource)
     # What is compared with others must be sound itself
     faults += _duplicates(sound)
@@ -32,13 +33,17 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
     return resources, sorted(faults)
 
 
-def _field_faults(resource: Resource) -> Iterator[Fault]:
-    kind, params = resource.kind, resource.params
-    for name in params:
+def _unknown_fields(resource: Resource) -> Iterator[Fault]:
+    kind = resource.kind
+    for name in resource.params:
         if name not in kind.by_name:
             close = get_close_matches(str(name), kind.by_name, 1)
             meant = f"; did you mean {close[0]}?" if close else "."
             yield Fault(resource.line(name), f"params.{name} isn't a field of a {kind.name}{meant}")
+
+
+def _wrong_fields(resource: Resource) -> Iterator[Fault]:
+    kind, params = resource.kind, resource.params
     for field in kind.fields:
         value = params.get(field.name)
         if field.required and value is None:
