@@ -284,6 +284,18 @@ def test_a_failing_hook_stops_its_machine_alone_and_before_anything_is_done(user
     assert user.fleet.world("app01").read()["power"] == "on"
 
 
+def test_a_machine_whose_last_hook_fails_is_taken_back(user):
+    book = user.directory / "announce.yml"
+    task = {"name": "Announce", "fail": {"msg": "Nobody wants {{ longshore.server.name }}"}}
+    book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    user.create("app01", "--option", f"after={book}")
+    _, _, said = user("plan", "start", "shop", "--wait", "--plain")
+    assert "Nobody wants app01" in said
+    world = user.fleet.world("app01").read()
+    assert world["power"] == "on"
+    assert not any(world[kind] for kind in ("snapshots", "volumes", "vsnaps", "ports", "servers"))
+
+
 def test_a_dry_run_moves_nothing_and_the_plan_is_started_after_it(user):
     user.create("app01")
     (user.fleet.world("app01").root / "one-moment").touch()

@@ -4,8 +4,9 @@ import json
 import uuid
 
 import pytest
-from conftest import Guest, last_acknowledged, power_on, wait_for
 from moves import READY, assert_moved
+
+from conftest import Guest, last_acknowledged, power_on, wait_for
 
 pytestmark = pytest.mark.lab
 

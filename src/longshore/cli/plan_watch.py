@@ -67,7 +67,7 @@ class _Lines:
     """One line for each change of a machine's phase, and every few seconds one for each disk on its way."""
 
     def __init__(self) -> None:
-        self._phases: dict[str, tuple[str, str]] = {}
+        self._told: dict[str, str] = {}
         self._last: dict[tuple[str, str], float] = {}
 
     def __enter__(self) -> Self:
@@ -79,10 +79,10 @@ class _Lines:
     def show(self, migrations: list[Migration]) -> None:
         now = time.monotonic()
         for m in migrations:
-            phase = (status_of(m), m.phase)
-            if self._phases.get(m.id) != phase:
-                self._phases[m.id] = phase
-                self._print(m, _told(m))
+            told = _told(m)
+            if self._told.get(m.id) != told:
+                self._told[m.id] = told
+                self._print(m, told)
             for disk in m.disks:
                 due = now - self._last.get((m.id, disk.key), 0.0) >= _LINE_EVERY
                 if due and moves(m, disk):

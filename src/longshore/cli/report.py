@@ -144,22 +144,22 @@ def _sync(sync: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
-    if not conversion:
-        return
-    yield "\n## Guest\n"
-    system = conversion.get("system") or {}
-    hardware = conversion.get("hardware") or {}
-    yield from _table(
-        ("", ""),
-        [
-            ("System", system.get("product")),
-            ("Hardware", ", ".join(f"{name} {value}" for name, value in hardware.items() if isinstance(value, str))),
-            ("Took", _duration(conversion.get("seconds"))),
-        ],
-    )
-    for what in ("changes", "warnings", "messages"):
-        for sentence in conversion.get(what) or ():
-            yield f"- {'' if what == 'changes' else what[:-1] + ': '}{_plain(sentence)}"
+    """What was found in the guest and changed in it; nothing when nobody looked."""
+    found = conversion or {}
+    hardware = found.get("hardware") or {}
+    rows = [
+        ("System", (found.get("system") or {}).get("product")),
+        ("Hardware", ", ".join(f"{name} {value}" for name, value in hardware.items() if isinstance(value, str))),
+        ("Took", _duration(found.get("seconds"))),
+    ]
+    if any(value for _, value in rows):
+        yield "\n## Guest\n"
+        yield from _table(("", ""), rows)
+    said = [(what, sentence) for what in ("changes", "warnings", "messages") for sentence in found.get(what) or ()]
+    if said:
+        yield ""
+    for what, sentence in said:
+        yield f"- {'' if what == 'changes' else what[:-1] + ': '}{_plain(sentence)}"
 
 
 def _row(machine: ReportedMachine) -> tuple[Any, ...]:
