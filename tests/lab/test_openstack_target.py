@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,34 @@ def test_placement_is_what_the_project_may_use(target):
     nano, small = (next(found for found in target.flavors() if found.name == name) for name in ("t.nano", "t.small"))
     assert (nano.cpus, nano.memory_mib, nano.disk_gib) == (1, 256, 0)
     assert target.flavors().index(nano) < target.flavors().index(small)
+
+
+def test_what_a_server_can_be_given_by_name(target):
+    found = target.choices()
+    assert (found.zones, found.volume_zones) == (("nova",), ("nova",))
+    assert [group.name for group in found.security_groups].count("default") == 1
+
+
+def test_the_quota_of_a_volume_type_and_the_largest_volume(target, cloud, admin_cloud):
+    """Those are in no limit that Cinder tells, only in the quota itself."""
+    project = cloud.current_project_id
+    before = target.quota_room()
+    assert (before.largest_volume, before.volume_types) == (None, {})
+    quota = f"/os-quota-sets/{project}"
+    admin_cloud.block_storage.put(quota, json={"quota_set": {"per_volume_gigabytes": 50, "gigabytes_ceph": 150}})
+    try:
+        room = target.quota_room()
+    finally:
+        admin_cloud.block_storage.put(quota, json={"quota_set": {"per_volume_gigabytes": -1, "gigabytes_ceph": -1}})
+    assert room.largest_volume == 50
+    assert room.volume_types["ceph"].volumes is None
+    assert 0 <= room.volume_types["ceph"].gigabytes <= 150
+
+
+def test_an_administrator_may_choose_addresses_on_any_network():
+    """What preflight names as a way out for networks of other projects."""
+    with closing(OpenstackTarget(*settings_from_cloud("lab-admin"))) as admin:
+        assert network(admin, "shared").owned
 
 
 def test_quota_room_shrinks_by_what_is_made(target, workflow):
@@ -278,6 +307,30 @@ def test_what_a_shared_network_does_not_allow_is_said_with_the_ways_out(target, 
         target.create_port(PortRequest(f"{RUN}-p", shared, None, ("10.40.0.77",)), owner)
     assert target.find_port(owner) is None
     assert target.create_port(PortRequest(f"{RUN}-p", shared, None), owner).addresses
+
+
+def test_a_port_that_an_administrator_made_keeps_the_mac_on_a_shared_network(target, cloud, admin_cloud):
+    mac = "00:50:56:0a:0b:0e"
+    made = admin_cloud.network.create_port(
+        name=f"{RUN}-p",
+        network_id=network(target, "shared").id,
+        mac_address=mac,
+        project_id=cloud.current_project_id,
+    )
+    try:
+        found = target.port(made.id)
+        assert (found.mac, found.network_id, found.in_use) == (mac, made.network_id, False)
+    finally:
+        admin_cloud.network.delete_port(made.id)
+    with pytest.raises(NotFound, match="no port"):
+        target.port(made.id)
+
+
+def test_an_address_out_of_the_subnet_that_is_named(target, workflow):
+    private = network(target, "private")
+    request = PortRequest(f"{RUN}-p", private.id, None, subnet_id=private.subnets[0].id)
+    (address,) = target.create_port(request, Owner(workflow, "port")).addresses
+    assert address.startswith("10.20.30.")
 
 
 def test_impossible_ports_are_refused(target, workflow):
