@@ -249,6 +249,27 @@ def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
         assert not any(world[kind] for kind in ("snapshots", "volumes", "vsnaps", "ports", "servers"))
 
 
+def test_a_plan_whose_engine_is_killed_is_resumed_and_nothing_is_done_twice(user, monkeypatch):
+    monkeypatch.setattr("longshore.cli.plan_watch._ENGINE_START", 1.0)
+    user.create("--name", "*")
+    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    assert "Nothing of plan shop is under way" in user.refused("plan", "resume", "shop")
+    user.fleet.world("app02").plan_fault("snapshot", 1, "after", "kill")
+    code, _, said = user("plan", "start", "shop", "--wait", "--plain")
+    assert code == 1
+    assert "longshore plan resume shop --wait" in said
+    resumed = user.json("plan", "resume", "shop", "--wait", "--plain")
+    assert {m["Status"] for m in resumed} == {"done"}
+    assert user.states() == dict.fromkeys(NAMES, "done")
+    store = user.store()
+    assert len(store.migrations.all()) == len(NAMES)
+    store.close()
+    for name in NAMES:
+        world = user.fleet.world(name).read()
+        assert len(world["servers"]) == 1
+        assert len(world["volumes"]) == 2
+
+
 def test_warm_machines_wait_hold_no_place_and_are_cut_over_together(user):
     user.create("--name", "app*", "--option", "type=warm", "--option", "cutover={interval: 60}")
     path = user.directory / "shop.yaml"

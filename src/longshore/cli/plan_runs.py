@@ -71,6 +71,16 @@ class CutPlanOver(Lister):
         return _follow(self, args, self.client.cut_plan_over(args.plan, args.wave))
 
 
+class ResumePlan(Lister):
+    """Go on with a plan that was broken off, each copy from its last checkpoint."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_wait(with_plan(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _follow(self, args, self.client.resume_plan(args.plan))
+
+
 class CancelPlan(Lister):
     """Stop everything of a plan that waits or is under way, and take back what it made. What is done stays."""
 
@@ -147,7 +157,7 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
     if broken:
         raise LongshoreError(
             f"Plan {plan} was broken off with {_count(len(broken), 'machine')} under way: their process has ended.",
-            advice=f"Go on with: longshore migration resume {broken[0].id}, which takes up all of them.",
+            advice=f"Go on with: longshore plan resume {plan} --wait.",
             code="interrupted",
         )
     good = (Status.DONE, Status.CANCELLED) if cancelling else (Status.DONE,)

@@ -147,6 +147,9 @@ class Client:
         question = "" if wave is None else f"?wave={wave}"
         return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cutover{question}")
 
+    def resume_plan(self, name: str) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/resume")
+
     def cancel_plan(self, name: str) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cancel")
 

@@ -203,14 +203,20 @@ def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migrati
     return shown(store, asked)
 
 
+@router.post("/plans/{name}/resume", status_code=202)
+def resume(name: str, store: TheStore) -> list[Migration]:
+    """Go on where a broken-off engine stopped. Nothing to do when one is running."""
+    opened = _open(store, store.plans.get(name))
+    under_way = _under_way(opened)
+    engine.ensure_running(store.state)
+    return shown(store, under_way)
+
+
 @router.post("/plans/{name}/cancel", status_code=202)
 def cancel(name: str, store: TheStore) -> list[Migration]:
     """Stop all that is under way or waits, and take back what it made."""
     opened = _open(store, store.plans.get(name))
-    under_way = [m for m in opened.own if not m.status.ended]
-    if not under_way:
-        raise Conflict(f"Nothing of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
-    asked = [store.migrations.request_cancel(m.id) for m in under_way]
+    asked = [store.migrations.request_cancel(m.id) for m in _under_way(opened)]
     engine.ensure_running(store.state)
     return shown(store, asked)
 
@@ -232,7 +238,9 @@ def report(name: str, store: TheStore) -> PlanReport:
         last = latest[entry.machine]
         tries = [m for m in opened.own if last is not None and m.machine_ref == last.machine_ref]
         machines.append(
-            ReportedMachine(entry.machine, entry.wave, report_of(store, last, names) if last else None, earlier_of(tries))
+            ReportedMachine(
+                entry.machine, entry.wave, report_of(store, last, names) if last else None, earlier_of(tries)
+            )
         )
     plan = opened.plan
     return plan_report(plan.name, plan.description, plan.source, plan.target, machines, _counted(opened))
@@ -350,6 +358,15 @@ def _states(opened: Opened) -> list[PlannedState]:
             )
         )
     return states
+
+
+def _under_way(opened: Opened) -> list[MigrationRecord]:
+    """Raises Conflict when there is none."""
+    found = [m for m in opened.own if not m.status.ended]
+    if not found:
+        name = opened.plan.name
+        raise Conflict(f"Nothing of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
+    return found
 
 
 def _counted(opened: Opened) -> dict[str, int]:
