@@ -263,7 +263,9 @@ def test_one_port_for_two_adapters():
 
 def test_an_accepted_blocker_is_a_warning_and_the_machine_lands():
     shared = replace(CLEAN, disks=(replace(DISK, shared=True),))
-    assert land(shared, REQUEST, FACTS)[0] is None
+    landing, concerns = land(shared, REQUEST, FACTS)
+    assert landing is None
+    assert "--accept disk-shared" in str(blocked(concerns))
     landing, concerns = land(shared, replace(REQUEST, accept=("disk-shared",)), FACTS)
     assert landing is not None
     assert said(concerns) == {"disk-shared": "warning"}
@@ -276,6 +278,7 @@ def test_what_makes_a_move_impossible_cannot_be_accepted_and_says_so():
     assert said(concerns) == {"machine-is-template": "blocker", "no-flavor-large-enough": "blocker"}
     assert all("can't be accepted" in str(concern) for concern in concerns)
     assert "can't be accepted" in str(blocked(concerns))
+    assert "--accept" not in str(blocked(concerns))
 
 
 def test_a_quota_of_the_plan_is_accepted_by_all_or_not_at_all():

@@ -125,8 +125,11 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
 def blocked(concerns: list[Concern]) -> InvalidInput:
     """All blockers in one error, each a sentence. Those that were accepted aren't blockers any more."""
     blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
-    code = blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed"
-    return InvalidInput(" ".join(str(c) for c in blockers), code=code)
+    codes = list(dict.fromkeys(c.code for c in blockers))
+    words = [str(concern) for concern in blockers]
+    if all(concern.acceptable for concern in blockers):
+        words.append(f"To go on all the same: {' '.join(f'--accept {code}' for code in codes)}.")
+    return InvalidInput(" ".join(words), code=codes[0] if len(codes) == 1 else "preflight-failed")
 
 
 def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
