@@ -105,12 +105,12 @@ def quota_concerns(needed: Counter[str], room: QuotaRoom, who: str) -> Iterator[
         if left is not None and needed[what] > left:
             yield kind(
                 what.partition("_")[0],
-                f"The target project's quota has room for {left} {unit}; {who} {needed[what]}.",
+                f"The target project's quota has room for {left} {unit}, {who} {needed[what]}.",
             )
     for name, type_room in sorted(room.volume_types.items()):
         for what, unit in _TYPE_UNITS:
             left, wanted = getattr(type_room, what), needed[f"{what} of {name}"]
             if left is not None and wanted > left:
                 yield QUOTA_VOLUME_TYPE(
-                    name, f"The quota of volume type {name} has room for {left} {unit}; {who} {wanted}."
+                    name, f"The quota of volume type {name} has room for {left} {unit}, {who} {wanted}."
                 )
