@@ -63,9 +63,7 @@ def test_the_number_of_calls_does_not_follow_that_of_the_machines(source, monkey
     calls: list[str] = []
     stub = source._session._stub
     invoke = stub._invoke
-    monkeypatch.setattr(
-        stub, "_invoke", lambda mo, info, *rest: calls.append(info.wsdlName) or invoke(mo, info, *rest)
-    )
+    monkeypatch.setattr(stub, "_invoke", lambda mo, info, *rest: calls.append(info.wsdlName) or invoke(mo, info, *rest))
     assert len(list(source.machines())) == count
     # Three views (machines, places, pools) are made, read and destroyed; attributes; pages of machines
     assert len(calls) <= 3 * 3 + 1 + -(-count // 40)
