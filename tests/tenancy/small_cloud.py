@@ -1,9 +1,10 @@
-"""A small cloud that speaks HTTP: enough of Keystone, Neutron and Nova for openstacksdk, kept in memory.
+"""A small cloud that speaks HTTP: enough of Keystone, Neutron, Nova and Glance for openstacksdk, kept in memory.
 
 The lab's real cloud shows whether requests are right. This one does what a real one rarely does: it fails at a chosen
 request, has two networks of one name, and services that the lab's cloud doesn't have.
 """
 
+import hashlib
 import json
 import re
 import threading
@@ -89,6 +90,9 @@ class SmallCloud:
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
+        self.images = {}  # what is told of each, by id
+        self.image_bytes = {}  # by id
+        self.breaks_after = None  # bytes of an image, and the connection is gone
         self.lock = threading.RLock()
 
     def __enter__(self):
@@ -103,8 +107,12 @@ class SmallCloud:
 
             def answer(self):
                 length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
+                body = self.rfile.read(length)
                 url = urlsplit(self.path)
+                if url.path.endswith("/file"):
+                    cloud.bytes_of_image(self, url.path.split("/")[-2], body)
+                    return
+                body = json.loads(body) if body else None
                 project = self.headers.get("X-Auth-Token", "")
                 with cloud.lock:
                     status, answered = cloud.handle(self.command, url.path, dict(parse_qsl(url.query)), body, project)
@@ -161,6 +169,8 @@ class SmallCloud:
             if fault[0] == method and re.search(fault[1], path) and fault[3] > 0:
                 fault[3] -= 1
                 return fault[2], {"NeutronError": {"type": "X", "message": "as the test asked", "detail": ""}}
+        if path.startswith("/image"):
+            return self.glance(method, path, body, project)
         if path.startswith("/compute"):
             return self.nova(method, path.removeprefix("/compute/v2.1").strip("/"), body, project)
         return self.neutron(method, path.removeprefix("/network/v2.0").strip("/"), query, body, project)
@@ -176,7 +186,9 @@ class SmallCloud:
             {"type": kind, "name": kind, "id": kind, "endpoints": [
                 {"interface": "public", "url": f"{self.url}{path}", "region": "R", "region_id": "R", "id": kind}
             ]}
-            for kind, path in (("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"))
+            for kind, path in (
+                ("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"), ("image", "/image")
+            )
         ]  # fmt: skip
         domain = {"id": "default", "name": "Default"}
         return 201, {"token": {
@@ -185,6 +197,41 @@ class SmallCloud:
             "project": {"id": project, "name": project, "domain": domain}, "is_domain": False,
             "roles": [{"id": "m", "name": "admin" if project == "admin" else "member"}], "catalog": catalog,
         }}  # fmt: skip
+
+    def glance(self, method, path, body, project):
+        if path in ("/image", "/image/", "/image/v2", "/image/v2/"):
+            links = [{"rel": "self", "href": f"{self.url}/image/v2/"}]
+            return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}
+        if method == "POST":
+            made = {"id": str(uuid.uuid4()), "status": "queued", "owner": project, "size": None, "tags": [], **body}
+            self.images[made["id"]] = made
+            return 201, made
+        identity = path.removeprefix("/image/v2/images").strip("/")
+        if identity and identity not in self.images:
+            return 404, {}
+        return 200, (self.images[identity] if identity else {"images": list(self.images.values())})
+
+    def bytes_of_image(self, handler, identity, body):
+        if handler.command == "PUT":
+            self.image_bytes[identity] = body
+            digest = hashlib.sha512(body).hexdigest()
+            self.images[identity] |= {
+                "status": "active",
+                "size": len(body),
+                "os_hash_algo": "sha512",
+                "os_hash_value": digest,
+            }
+            handler.send_response(204)
+            handler.end_headers()
+            return
+        begin = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
+        data = self.image_bytes[identity][begin:]
+        self.requests["GET from", begin] += 1
+        handler.send_response(206 if begin else 200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[: self.breaks_after])
+        handler.close_connection = True
 
     def nova(self, method, path, body, project):
         if path == "":

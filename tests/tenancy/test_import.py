@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from resource_files import compared, exported, group, imported, interface, network, of, ref, router, rule, subnet
 from small_cloud import EXTENSIONS, SmallCloud
 
-from longshore.errors import Conflict, InvalidInput, QuotaExceeded
+from longshore.errors import Conflict, InvalidInput, QuotaExceeded, Unreachable, VerificationError
 
 
 @pytest.fixture
@@ -309,6 +309,47 @@ def test_ports_trunks_and_what_hangs_on_them(shop, small):
     assert trunk["port_id"] == ports["trunk"]["id"]
     assert trunk["sub_ports"] == [{"port_id": ports["vlan7"]["id"], "segmentation_id": 7, "segmentation_type": "vlan"}]
     assert {row.action for row in imported(here, shop.path).rows} == {"left"}
+
+
+BYTES = random.Random(7).randbytes(5 << 20)
+
+
+def with_an_image(small):
+    there = small.connect("there")
+    there.image.create_image("tool", data=BYTES, disk_format="raw", container_format="bare")
+    return there
+
+
+def test_an_image_whose_bytes_stopped_coming_is_gone_on_with(small, files):
+    there = with_an_image(small)
+    small.breaks_after = 3 << 20
+    with pytest.raises(Unreachable, match="The bytes of image tool stopped coming"):
+        exported(there, files.path, "images")
+    assert not list(files.path.glob("*.yml"))
+    small.breaks_after = None
+    exported(there, files.path, "images")
+    assert [where for (what, where) in small.requests if what == "GET from"] == [0, 3 << 20]
+    assert [path.read_bytes() for path in (files.path / "image_blobs").iterdir()] == [BYTES]
+    assert {row.action for row in imported(small.connect("here"), files.path, "images").rows} == {"made"}
+    assert {row.action for row in imported(small.connect("here"), files.path, "images").rows} == {"left"}
+    assert list(small.image_bytes.values()) == [BYTES, BYTES]
+
+
+def test_bytes_that_changed_on_the_way_are_not_kept(small, files):
+    there = with_an_image(small)
+    identity = next(iter(small.image_bytes))
+    small.image_bytes[identity] = b"!" + BYTES[1:]
+    with pytest.raises(VerificationError, match="have another sha512 digest than the cloud says"):
+        exported(there, files.path, "images")
+    assert not list((files.path / "image_blobs").iterdir())
+
+
+def test_an_image_of_the_same_name_with_other_bytes_is_a_conflict(small, files):
+    exported(with_an_image(small), files.path, "images")
+    here = small.connect("here")
+    here.image.create_image("tool", data=BYTES[:100], disk_format="raw", container_format="bare")
+    with pytest.raises(Conflict, match=r"Image tool .* can't be imported: The one there is another: hash_value is"):
+        imported(here, files.path, "images")
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d e", "é", "#f"])

@@ -48,8 +48,8 @@ class _WithSelection(Lister):
         directory = str(Path(args.directory).absolute())
         return {"provider": args.cloud, "directory": directory, "only": args.only, "filters": args.filters}
 
-    def _report(self, started: TenancyJob) -> TenancyReport:
-        """Wait for a job, showing how far it is. Ctrl-C ends it after the requests that are under way."""
+    def _report(self, started: TenancyJob, *, changes: bool = False) -> TenancyReport:
+        """Wait for a job, showing how far it is. Ctrl-C ends what `changes` a cloud after the requests under way."""
         job = started
         with following() as show:
             try:
@@ -58,9 +58,10 @@ class _WithSelection(Lister):
                     job = self.client.tenancy_job(job.id)
                     show(job.done, job.total, job.doing)
             except KeyboardInterrupt:
-                self.client.stop_tenancy_job(job.id)
-                while self.client.tenancy_job(job.id).state == "running":
-                    time.sleep(_POLL)
+                if changes:
+                    self.client.stop_tenancy_job(job.id)
+                    while self.client.tenancy_job(job.id).state == "running":
+                        time.sleep(_POLL)
                 raise
         if job.report is None:
             raise LongshoreError(job.error or "It failed without a word.", code=job.error_code)
@@ -121,7 +122,7 @@ class ImportTenant(_WithSelection):
     _failed = 0
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        report = self._report(self.client.start_tenancy("imports", self._body(args)))
+        report = self._report(self.client.start_tenancy("imports", self._body(args)), changes=True)
         self._failed = sum(row.action == "failed" for row in report.rows)
         if report.rows and all(row.action in ("left", "skipped") for row in report.rows):
             print("Nothing had to be changed.", file=sys.stderr)

@@ -8,6 +8,10 @@ def lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
 def one_prefix(value: Any) -> Any:
     """10.0.0.7/24 and 10.0.0.0/24 select the same addresses, and so do 10.0.0.7 and 10.0.0.7/32."""
     try:

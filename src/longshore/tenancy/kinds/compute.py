@@ -2,7 +2,7 @@
 
 from longshore.tenancy.forms import boolean, integer, list_of, mapping, number, one_of, reference, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
-from longshore.tenancy.normal import by_text
+from longshore.tenancy.normal import by_text, stripped
 from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
 from longshore.tenancy.services.storage import VolumeTypes
 
@@ -26,7 +26,7 @@ KEYPAIR = Kind(
     "compute",
     (
         _NAME,
-        Field("public_key", text, required=True, order=str.strip),
+        Field("public_key", text, required=True, order=stripped),
         Field("type", one_of("ssh", "x509")),
         ref("user_ref", "user", required=True),
     ),

@@ -16,9 +16,8 @@ from longshore.tenancy.forms import (
     text,
 )
 from longshore.tenancy.kind import Field, Kind, Scope, ref
-from longshore.tenancy.normal import by_text, lower, one_prefix, prefixes
+from longshore.tenancy.normal import by_text, lower, prefixes
 from longshore.tenancy.services.network import (
-    AddressGroups,
     FloatingIps,
     NetworkOperations,
     Ports,
@@ -26,17 +25,14 @@ from longshore.tenancy.services.network import (
     RbacPolicies,
     RouterInterfaces,
     Routers,
-    SecurityGroupRules,
-    SecurityGroups,
     Subnets,
 )
 
-_NAME = Field("name", text, required=True)
-_DESCRIPTION = Field("description", text, update=True)
+NAME = Field("name", text, required=True)
+DESCRIPTION = Field("description", text, update=True)
 _TAGS = Field("tags", list_of(text), update=True, order=by_text)
-_OWN_TAGS = Field("tags", list_of(text), update=True, order=by_text, extra=True, default=[])
 _SHARED = Field("is_shared", boolean, admin=True, update=True)
-_COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
+COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
 
 QOS_POLICY = Kind(
     "qos policy",
@@ -44,8 +40,8 @@ QOS_POLICY = Kind(
     "openstack.network.QosPolicy",
     "network",
     (
-        _NAME,
-        _DESCRIPTION,
+        NAME,
+        DESCRIPTION,
         _SHARED,
         Field("is_default", boolean, admin=True, update=True),
         Field("rules", list_of(mapping), update=True, order=by_text),
@@ -63,7 +59,7 @@ NETWORK = Kind(
     "network",
     (
         Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
-        _DESCRIPTION,
+        DESCRIPTION,
         Field("dns_domain", text, update=True, quiet=True),
         Field("is_admin_state_up", boolean, update=True),
         Field("is_default", boolean, update=True, admin=True),
@@ -72,7 +68,7 @@ NETWORK = Kind(
         _SHARED,
         Field("is_vlan_transparent", boolean),
         Field("mtu", between(68, 65535), update=True),
-        _NAME,
+        NAME,
         Field("provider_network_type", text, admin=True),
         Field("provider_physical_network", text, admin=True),
         Field("provider_segmentation_id", integer, admin=True),
@@ -81,7 +77,7 @@ NETWORK = Kind(
         ref("qos_policy_ref", "qos policy", update=True),
     ),
     NetworkOperations,
-    info=("availability_zones", *_COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
+    info=("availability_zones", *COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
     quota="networks",
 )
 
@@ -90,7 +86,7 @@ ADDRESS_SCOPE = Kind(
     "address_scopes",
     "openstack.network.AddressScope",
     "network",
-    (_NAME, Field("ip_version", one_of(4, 6), required=True), _SHARED),
+    (NAME, Field("ip_version", one_of(4, 6), required=True), _SHARED),
     NetworkOperations,
     extension="address-scope",
     own_file=True,
@@ -102,8 +98,8 @@ SUBNET_POOL = Kind(
     "openstack.network.SubnetPool",
     "network",
     (
-        _NAME,
-        _DESCRIPTION,
+        NAME,
+        DESCRIPTION,
         Field("prefixes", list_of(cidr), required=True, update=True, order=prefixes),
         Field("default_prefix_length", between(0, 128), update=True),
         Field("minimum_prefix_length", between(0, 128), update=True),
@@ -115,7 +111,7 @@ SUBNET_POOL = Kind(
         ref("address_scope_ref", "address scope", update=True),
     ),
     NetworkOperations,
-    info=_COMMON_INFO,
+    info=COMMON_INFO,
     extension="subnet_allocation",
     quota="subnet_pools",
     own_file=True,
@@ -126,7 +122,7 @@ SEGMENT = Kind(
     "segments",
     "openstack.network.Segment",
     "network",
-    (_NAME,),
+    (NAME,),
     NetworkOperations,
     scope=Scope.CLOUD,
     extension="segment",
@@ -138,7 +134,7 @@ NETWORK_FLAVOR = Kind(
     "flavors",
     "openstack.network.Flavor",
     "network",
-    (_NAME,),
+    (NAME,),
     NetworkOperations,
     scope=Scope.CLOUD,
     extension="flavors",
@@ -153,7 +149,7 @@ SUBNET = Kind(
     (
         Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_text),
         Field("cidr", cidr, required=True),
-        _DESCRIPTION,
+        DESCRIPTION,
         Field("dns_nameservers", list_of(address), update=True, order=by_text),
         Field("gateway_ip", address, update=True, null=True),
         Field("host_routes", list_of(record(destination=prefix, nexthop=address)), update=True, order=by_text),
@@ -161,7 +157,7 @@ SUBNET = Kind(
         Field("ipv6_address_mode", one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless")),
         Field("ipv6_ra_mode", one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless")),
         Field("is_dhcp_enabled", boolean, update=True),
-        _NAME,
+        NAME,
         Field("service_types", list_of(text), update=True, quiet=True, order=by_text, admin=True),
         _TAGS,
         Field("use_default_subnet_pool", boolean, compare=False),
@@ -170,82 +166,10 @@ SUBNET = Kind(
         ref("subnet_pool_ref", "subnet pool"),
     ),
     Subnets,
-    info=(*_COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
+    info=(*COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
     key=("network_id", "name"),
     parent="network_ref",
     quota="subnets",
-)
-
-ADDRESS_GROUP = Kind(
-    "address group",
-    "address_groups",
-    "openstack.network.AddressGroup",
-    "network",
-    (_NAME, _DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=prefixes)),
-    AddressGroups,
-    extension="address-group",
-    own_file=True,
-)
-
-SECURITY_GROUP = Kind(
-    "security group",
-    "security_groups",
-    "openstack.network.SecurityGroup",
-    "network",
-    (
-        _NAME,
-        _DESCRIPTION,
-        Field("is_stateful", boolean, update=True, sdk="stateful", extra=True, default=True),
-        _OWN_TAGS,
-    ),
-    SecurityGroups,
-    info=_COMMON_INFO,
-    quota="security_groups",
-)
-
-SECURITY_GROUP_RULE = Kind(
-    "security group rule",
-    "security_group_rules",
-    "openstack.network.SecurityGroupRule",
-    "network",
-    (
-        Field("description", text, compare=False),
-        Field("direction", one_of("ingress", "egress"), required=True),
-        Field("ether_type", one_of("IPv4", "IPv6")),
-        Field("port_range_max", integer),
-        Field("port_range_min", integer),
-        Field("protocol", text, order=lower),
-        Field("remote_ip_prefix", prefix, order=one_prefix),
-        ref("security_group_ref", "security group", required=True),
-        ref("remote_group_ref", "security group"),
-        ref("remote_address_group_ref", "address group", extra=True),
-    ),
-    SecurityGroupRules,
-    info=(*_COMMON_INFO, "remote_group_id", "security_group_id"),
-    told=(
-        "security_group_ref",
-        "direction",
-        "ether_type",
-        "protocol",
-        "port_range_min",
-        "port_range_max",
-        "remote_ip_prefix",
-        "remote_group_ref",
-        "remote_address_group_ref",
-    ),
-    key=(
-        "security_group_id",
-        "direction",
-        "ether_type",
-        "protocol",
-        "port_range_min",
-        "port_range_max",
-        "remote_ip_prefix",
-        "remote_group_id",
-        "remote_address_group_id",
-    ),
-    parent="security_group_ref",
-    quota="security_group_rules",
 )
 
 ROUTER = Kind(
@@ -255,11 +179,11 @@ ROUTER = Kind(
     "network",
     (
         Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
-        _DESCRIPTION,
+        DESCRIPTION,
         Field("is_admin_state_up", boolean, update=True),
         Field("is_distributed", boolean, admin=True),
         Field("is_ha", boolean, admin=True),
-        _NAME,
+        NAME,
         _TAGS,
         Field(
             "external_gateway_refinfo",
@@ -284,7 +208,7 @@ ROUTER = Kind(
         ),
     ),
     Routers,
-    info=(*_COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
+    info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
     extension="router",
     quota="routers",
 )
@@ -331,13 +255,13 @@ PORT = Kind(
             quiet=True,
         ),
         Field("binding_vnic_type", text, update=True),
-        _DESCRIPTION,
+        DESCRIPTION,
         Field("dns_name", text, update=True, quiet=True),
         Field("extra_dhcp_opts", list_of(mapping), update=True, order=by_text, quiet=True),
         Field("is_admin_state_up", boolean, update=True),
         Field("is_port_security_enabled", boolean, update=True),
         Field("mac_address", mac, order=lower),
-        _NAME,
+        NAME,
         _TAGS,
         _FIXED_IPS,
         ref("network_ref", "network", required=True),
@@ -352,7 +276,7 @@ PORT = Kind(
         ),
     ),
     Ports,
-    info=(*_COMMON_INFO, "network_id", "status"),
+    info=(*COMMON_INFO, "network_id", "status"),
     key=("network_id", "name"),
     parent="network_ref",
     quota="ports",
@@ -365,8 +289,8 @@ TRUNK = Kind(
     "openstack.network.Trunk",
     "network",
     (
-        _NAME,
-        _DESCRIPTION,
+        NAME,
+        DESCRIPTION,
         Field("is_admin_state_up", boolean, update=True),
         ref("port_ref", "port", required=True),
         Field(
@@ -378,7 +302,7 @@ TRUNK = Kind(
         _TAGS,
     ),
     NetworkOperations,
-    info=(*_COMMON_INFO, "status"),
+    info=(*COMMON_INFO, "status"),
     extension="trunk",
     quota="trunks",
     own_file=True,
@@ -390,7 +314,7 @@ FLOATING_IP = Kind(
     "openstack.network.FloatingIP",
     "network",
     (
-        _DESCRIPTION,
+        DESCRIPTION,
         Field("dns_domain", text, quiet=True),
         Field("dns_name", text, quiet=True),
         Field("fixed_ip_address", address, update=True),
@@ -401,7 +325,7 @@ FLOATING_IP = Kind(
         ref("qos_policy_ref", "qos policy", update=True),
     ),
     FloatingIps,
-    info=(*_COMMON_INFO, "floating_network_id", "router_id", "status"),
+    info=(*COMMON_INFO, "floating_network_id", "router_id", "status"),
     key=("floating_network_id", "floating_ip_address"),
     told=("floating_ip_address",),
     after=("router interface",),  # a port can only have one when a router leads there
@@ -451,9 +375,6 @@ KINDS = (
     SUBNET_POOL,
     NETWORK,
     SUBNET,
-    ADDRESS_GROUP,
-    SECURITY_GROUP,
-    SECURITY_GROUP_RULE,
     ROUTER,
     ROUTER_INTERFACE,
     PORT,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from openstack.image.v2.image import Image
 
-from longshore.errors import NotFound, VerificationError
+from longshore.errors import NotFound, Unreachable, VerificationError
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.kind import Field
 from longshore.tenancy.operations import Operations
@@ -145,9 +145,23 @@ class Images(Operations):
             there = 0
             answer = self.proxy.get(f"/images/{raw.id}/file", stream=True, raise_exc=True)
         with answer, part.open("ab" if there else "wb") as file:
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in _arriving(answer, raw.name):
                 file.write(chunk)
                 self.cloud.moved(len(chunk))
+
+
+def _arriving(answer: Any, name: str) -> Iterator[bytes]:
+    chunks = answer.iter_content(CHUNK)
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except OSError as error:  # the HTTP library's errors are some, too
+            raise Unreachable(
+                f"The bytes of image {name} stopped coming: {error}.", advice="Export again: it goes on from here."
+            ) from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 class _Watched:

@@ -1,0 +1,83 @@
+"""Who may reach what: address groups, security groups and their rules."""
+
+from longshore.tenancy.forms import boolean, integer, list_of, one_of, prefix, text
+from longshore.tenancy.kind import Field, Kind, ref
+from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
+from longshore.tenancy.normal import by_text, lower, one_prefix, prefixes
+from longshore.tenancy.services.network import AddressGroups, SecurityGroupRules, SecurityGroups
+
+_OWN_TAGS = Field("tags", list_of(text), update=True, order=by_text, extra=True, default=[])
+
+ADDRESS_GROUP = Kind(
+    "address group",
+    "address_groups",
+    "openstack.network.AddressGroup",
+    "network",
+    (NAME, DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=prefixes)),
+    AddressGroups,
+    extension="address-group",
+    own_file=True,
+)
+
+SECURITY_GROUP = Kind(
+    "security group",
+    "security_groups",
+    "openstack.network.SecurityGroup",
+    "network",
+    (
+        NAME,
+        DESCRIPTION,
+        Field("is_stateful", boolean, update=True, sdk="stateful", extra=True, default=True),
+        _OWN_TAGS,
+    ),
+    SecurityGroups,
+    info=COMMON_INFO,
+    quota="security_groups",
+)
+
+SECURITY_GROUP_RULE = Kind(
+    "security group rule",
+    "security_group_rules",
+    "openstack.network.SecurityGroupRule",
+    "network",
+    (
+        Field("description", text, compare=False),
+        Field("direction", one_of("ingress", "egress"), required=True),
+        Field("ether_type", one_of("IPv4", "IPv6")),
+        Field("port_range_max", integer),
+        Field("port_range_min", integer),
+        Field("protocol", text, order=lower),
+        Field("remote_ip_prefix", prefix, order=one_prefix),
+        ref("security_group_ref", "security group", required=True),
+        ref("remote_group_ref", "security group"),
+        ref("remote_address_group_ref", "address group", extra=True),
+    ),
+    SecurityGroupRules,
+    info=(*COMMON_INFO, "remote_group_id", "security_group_id"),
+    told=(
+        "security_group_ref",
+        "direction",
+        "ether_type",
+        "protocol",
+        "port_range_min",
+        "port_range_max",
+        "remote_ip_prefix",
+        "remote_group_ref",
+        "remote_address_group_ref",
+    ),
+    key=(
+        "security_group_id",
+        "direction",
+        "ether_type",
+        "protocol",
+        "port_range_min",
+        "port_range_max",
+        "remote_ip_prefix",
+        "remote_group_id",
+        "remote_address_group_id",
+    ),
+    parent="security_group_ref",
+    quota="security_group_rules",
+)
+
+KINDS = (ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE)
