@@ -4,9 +4,12 @@ import ast
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import longshore
+from longshore.errors import InvalidInput
 from longshore.model.concern import Severity
-from longshore.planning.catalogue import catalogue
+from longshore.planning.catalogue import catalogue, refuse_unknown
 
 KINDS = [kind for kinds in catalogue().values() for kind in kinds]
 SOURCES = Path(longshore.__file__).parent
@@ -35,3 +38,10 @@ def test_what_can_be_accepted_is_a_blocker_and_every_blocker_says_what_to_do():
     assert all(kind.severity is Severity.BLOCKER for kind in KINDS if kind.acceptable)
     assert [kind.code for kind in KINDS if kind.severity is not Severity.INFORMATION and not kind.advice] == []
     assert all(kind.meaning.endswith(".") and (not kind.advice or kind.advice[-1] in '.)"') for kind in KINDS)
+
+
+def test_a_code_that_no_concern_has_is_refused_with_the_nearest():
+    refuse_unknown([kind.code for kind in KINDS])
+    with pytest.raises(InvalidInput) as caught:
+        refuse_unknown(["disk-shared", "quota-gigabyte"])
+    assert caught.value.advice == "Did you mean quota-gigabytes?"

@@ -172,7 +172,14 @@ def test_a_migration_is_accepted_and_waits_for_an_engine(ask):
 @pytest.mark.usefixtures("both")
 @pytest.mark.parametrize(
     "request_",
-    [{}, {"networks": {"VM Network": "nowhere"}}, {"type": "hot"}, {"boot_timeout": "soon"}, {"flavour": "small"}],
+    [
+        {},
+        {"networks": {"VM Network": "nowhere"}},
+        {"type": "hot"},
+        {"boot_timeout": "soon"},
+        {"flavour": "small"},
+        {"networks": {"VM Network": "private"}, "accept": ["quota-instance"]},
+    ],
 )
 def test_a_migration_that_cannot_work_is_refused_and_nothing_is_queued(ask, request_):
     assert ask("POST", "/v1/migrations", migration(**request_)).status_code == 400

@@ -1,5 +1,9 @@
-"""All kinds of concern there are, for the reference."""
+"""All kinds of concern there are, for the reference and for those who name one."""
 
+import difflib
+from collections.abc import Iterable
+
+from longshore.errors import InvalidInput
 from longshore.planning import (
     as_is,
     guest_checks,
@@ -31,3 +35,14 @@ def catalogue() -> dict[str, list[Kind]]:
         area: [found for module in modules for found in vars(module).values() if isinstance(found, Kind)]
         for area, modules in _AREAS.items()
     }
+
+
+def refuse_unknown(codes: Iterable[str]) -> None:
+    """Raises InvalidInput for a code that no concern has: whoever accepts it means another."""
+    known = [kind.code for kinds in catalogue().values() for kind in kinds]
+    for code in codes:
+        if code not in known:
+            close = difflib.get_close_matches(code, known, n=1)
+            raise InvalidInput(
+                f'No concern has the code "{code}".', advice=f"Did you mean {close[0]}?" if close else ""
+            )

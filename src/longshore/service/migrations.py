@@ -16,6 +16,7 @@ from longshore.flows.report import Report, names_of, report_of
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked, land
+from longshore.planning.catalogue import refuse_unknown
 from longshore.service.parts import TheClouds, TheStore
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
 from longshore.store import MigrationRecord, Store
@@ -27,6 +28,7 @@ REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 @router.post("/migrations", status_code=202)
 def create(body: NewMigration, store: TheStore, clouds: TheClouds) -> Migration:
     """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up."""
+    refuse_unknown(body.request.accept)
     source_id = store.providers.get(body.source).id
     target_id = store.providers.get(body.target).id
     with clouds.source(source_id) as source:

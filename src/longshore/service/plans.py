@@ -19,6 +19,7 @@ from longshore.model.request import MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
 from longshore.planning import planfile
+from longshore.planning.catalogue import refuse_unknown
 from longshore.planning.plan_kinds import ALREADY_MIGRATING, FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.service.migrations import REQUEST, shown
@@ -285,6 +286,7 @@ def _examine(
     store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
 ) -> Examined:
     plan = opened.plan
+    refuse_unknown(asked.accept)
     last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
