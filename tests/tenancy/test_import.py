@@ -174,7 +174,7 @@ def test_quotas_are_looked_at_before_anything_is_made(shop, small):
     small.quota = {"networks": 1, "routers": 5, "security_group_rules": 6, "ports": -1}
     with pytest.raises(QuotaExceeded) as refused:
         imported(small.connect(), shop.path)
-    assert "2 networks are needed and 1 left; 7 security group rules are needed and 6 left" in str(refused.value)
+    assert "7 security group rules are needed and 6 left; 2 networks are needed and 1 left." in str(refused.value)
     assert small.made() == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -42,11 +43,13 @@ class _Run:
         todo = [*plan.of(What.MAKE), *plan.of(What.CHANGE)]
         first = {action: _Step(action, last=False) for action in todo}
         last = {action: _Step(action, last=True) for action in todo if action.late or self._settles(action)}
+        of_kind: dict[str, set[_Step]] = defaultdict(set)
+        for action, step in first.items():
+            of_kind[action.resource.kind.name].add(step)
         for action, step in first.items():
             step.waits_for |= {first[other] for other in action.needs if other in first}
-            step.waits_for |= {
-                s for other, s in first.items() if other.resource.kind.name in action.resource.kind.after
-            }
+            for kind in action.resource.kind.after:
+                step.waits_for |= of_kind[kind]
             if action in last:
                 last[action].waits_for.add(step)
             if action.parent in last:

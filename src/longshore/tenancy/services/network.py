@@ -40,8 +40,10 @@ class Subnets(NetworkOperations):
     def obstacle(self, values: Mapping[str, Any]) -> str | None:
         wanted = ipaddress.ip_network(values["cidr"])
         for other in self.cloud.all(self.kind):
+            if other.network_id != values["network_id"]:
+                continue
             there = ipaddress.ip_network(other.cidr)
-            if other.network_id == values["network_id"] and there.version == wanted.version and there.overlaps(wanted):
+            if there.version == wanted.version and there.overlaps(wanted):
                 return f"{wanted} overlaps {there} of subnet {other.name}, which its network has already"
         return None
 
