@@ -149,6 +149,7 @@ def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine
 def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
     """Everything that stands against starting it so, or might: nothing is made."""
     opened = _open(store, store.plans.get(name))
+    refuse_unknown(body.accept)
     examined = _examine(store, clouds, opened, _entries(opened.plan, body.wave), body)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
     return [_concern(c, names.get(c.machine, "")) for c in examined.concerns]
@@ -165,6 +166,7 @@ def start(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> lis
             f"Nothing of plan {name} is left to start: its machines are moved or on their way.",
             advice=f"See: longshore plan show {name}.",
         )
+    refuse_unknown(body.accept)
     return _begin(store, opened, [_examine(store, clouds, opened, todo, body)])
 
 
@@ -286,7 +288,6 @@ def _examine(
     store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
 ) -> Examined:
     plan = opened.plan
-    refuse_unknown(asked.accept)
     last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
