@@ -73,6 +73,15 @@ def test_the_first_flavor_rule_that_fits_wins_and_none_means_the_smallest():
     assert "flavor" not in plan.options_for(entry, machine("web", cpus=3))
 
 
+def test_a_scheduled_cutover_has_a_time_and_a_window_that_opens():
+    with pytest.raises(InvalidInput, match="needs a time"):
+        request_of({"cutover": {"mode": "scheduled"}})
+    window = {"mode": "scheduled", "at": "2026-11-21T22:00:00", "until": "2026-11-21T23:00:00+02:00"}
+    with pytest.raises(InvalidInput, match="closes before it opens"):
+        request_of({"cutover": window})
+    assert request_of({"cutover": {**window, "until": "2026-11-22T02:00:00Z"}}).cutover.until
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
@@ -81,6 +90,11 @@ def test_the_first_flavor_rule_that_fits_wins_and_none_means_the_smallest():
         ("type: warm", "type: hot", 12, "'dry-run', 'cold' or 'warm'"),
         ("downtime: 30", "downtime: soon", 13, "cutover.downtime"),
         ("downtime: 30", "down: 30", 13, 'Did you mean "downtime"?'),
+        ("downtime: 30", "downtime: -1", 13, '"downtime" has to be more than 0'),
+        ("downtime: 30", "downtime: .inf", 13, '"downtime" has to be more than 0'),
+        ("type: warm", "boot_timeout: 0", 12, '"boot_timeout" has to be more than 0'),
+        ("type: warm", "accept: quota-cores", 12, "input should be a list"),
+        ("wave: 2", "wave: -1", 20, "0 or more"),
         ("per_host: 2", "per_host: 0", 16, "at least 1"),
         ("per_host: 2", "per_host: true", 16, "at least 1"),
         ("source: vc\n", "", 1, 'A plan needs "source"'),

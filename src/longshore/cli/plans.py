@@ -267,9 +267,11 @@ def _with_settings(parser: ArgumentParser) -> None:
 
 
 def _option(text: str) -> tuple[str, Any]:
-    name, value = mapping(text)
+    name, found, value = text.partition("=")
+    if not found or not name.strip():
+        raise ArgumentTypeError(f'"{text}" isn\'t NAME=VALUE')
     try:
-        return name, yaml.safe_load(value)
+        return name.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
         raise ArgumentTypeError(f'"{value}" isn\'t YAML') from None
 

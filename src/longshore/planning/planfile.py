@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, get_type_hints
 
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from longshore.errors import InvalidInput
 from longshore.model.plan import MAPPED, OF_ONE_MACHINE, OPTIONS, FlavorRule, Limits, Mappings, Plan, PlannedMachine
-from longshore.model.request import Cutover, MigrationRequest
+from longshore.model.request import Cutover, CutoverMode, MigrationRequest
 
 PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -122,9 +123,19 @@ def plain(plan: Plan) -> dict[str, Any]:
 def request_of(options: Mapping[str, Any]) -> MigrationRequest:
     """A request from options that were joined. Raises InvalidInput."""
     try:
-        return _REQUEST.validate_python(dict(options))
+        request = _REQUEST.validate_python(dict(options))
     except ValidationError as error:
         raise InvalidInput(_sentence(error), code="plan-refused") from None
+    cutover = request.cutover
+    if cutover.mode is CutoverMode.SCHEDULED and cutover.at is None:
+        raise InvalidInput('A scheduled cutover needs a time: "at".', code="plan-refused")
+    if cutover.at is not None and cutover.until is not None and _utc(cutover.until) <= _utc(cutover.at):
+        raise InvalidInput("The window for the cutover closes before it opens.", code="plan-refused")
+    return request
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def limits_of(content: Mapping[str, Any]) -> Limits:
@@ -141,10 +152,11 @@ def schema() -> dict[str, Any]:
     definitions["Cutover"]["additionalProperties"] = False
     for name in ("Mappings", "Limits", "FlavorRule"):
         definitions[name]["additionalProperties"] = False
-    for limit in definitions["Limits"]["properties"].values():
-        for kind in limit.get("anyOf", [limit]):
-            if kind.get("type") == "integer":
-                kind["minimum"] = 1
+    numbers = (definitions["Limits"]["properties"], definitions["Cutover"]["properties"], options)
+    for number in (number for table in numbers for number in table.values()):
+        for kind in number.get("anyOf", [number]):
+            if kind.get("type") in ("integer", "number"):
+                kind["exclusiveMinimum"] = 0
     own = {name: definitions["PlannedMachine"]["properties"][name] for name in _OWN}
     definitions["PlannedMachine"] = {
         "anyOf": [
@@ -184,7 +196,7 @@ def _machine(entry: Any, path: Path) -> dict[str, Any]:
         raise Fault(path, 'Each machine needs "machine": its name, inventory path or reference.')
     wave = table.get("wave", 1)
     if isinstance(wave, bool) or not isinstance(wave, int) or wave < 0:
-        raise Fault((*path, "wave"), '"wave" has to be a whole number.')
+        raise Fault((*path, "wave"), '"wave" has to be a whole number, 0 or more.')
     own = {name: table[name] for name in _OWN if name in table}
     return own | {"options": _options({n: v for n, v in table.items() if n not in _OWN}, path)}
 
@@ -196,9 +208,12 @@ def _options(options: dict[str, Any], path: Path) -> dict[str, Any]:
         if name == "cutover":
             known = [f.name for f in fields(Cutover)]
             part = _table(value, (*path, name), known)
+            for inner, figure in part.items():
+                _refuse_too_little(figure, (*path, name, inner))
             whole = _CUTOVER.dump_python(_CUTOVER.validate_python(_valid(_CUTOVER, part, (*path, name))), mode="json")
             checked[name] = {key: whole[key] for key in part}
         else:
+            _refuse_too_little(value, (*path, name))
             adapter = _option(name)
             value_ = adapter.validate_python(_valid(adapter, value, (*path, name)))
             checked[name] = adapter.dump_python(value_, mode="json")
@@ -220,10 +235,17 @@ def _valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:
     return value
 
 
+def _refuse_too_little(value: Any, path: Path) -> None:
+    """Every number that can be asked for is a time, a rate or a count of something."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
+        raise Fault(path, f'"{path[-1]}" has to be more than 0.')
+
+
 def _sentence(error: ValidationError, path: Path = ()) -> str:
     fault = error.errors()[0]
     where = ".".join(str(part) for part in (*path[-1:], *fault["loc"]) if isinstance(part, str))
-    return f'"{where}" isn\'t right: {fault["msg"][:1].lower()}{fault["msg"][1:]}.'
+    said = fault["msg"].replace("valid tuple", "list").replace("valid dictionary", "table of names and values")
+    return f'"{where}" isn\'t right: {said[:1].lower()}{said[1:]}.'
 
 
 def _table(value: Any, path: Path, known: Sequence[str]) -> dict[str, Any]:
