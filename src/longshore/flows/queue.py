@@ -16,6 +16,7 @@ WAITING = "waiting"  # the phase of a warm migration that has nothing to do unti
 
 _NO_PLAN = Limits()
 _ANYWHERE = ("anywhere", "")
+_ALONE = ("alone", "")
 
 
 def places_of(machine: Machine) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> lis
 
     - Waves of a plan go one after another: one begins when all of the lower ones have ended, whatever their end.
     - A migration begins where each of its places has room, counted with those that are at work already.
+    - Those without a plan wait only for each other: a large plan doesn't keep a single machine waiting to its end.
     - One that merely waits for its cutover takes no room. One that is cancelled needs none: it has only to end.
     """
     at_work: Counter[tuple[str, str]] = Counter()
@@ -57,7 +59,9 @@ def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> lis
 
 def _places(record: QueueRecord, limits: Limits) -> Iterator[tuple[tuple[str, str], int | None]]:
     """Where a migration is at work, and how many may be there at once. Hosts and datastores of two vCenters are two."""
-    yield _ANYWHERE, limits.at_once
+    yield _ANYWHERE, limits.at_once if record.plan_id is not None else None
+    if record.plan_id is None:
+        yield _ALONE, limits.at_once
     yield ("source", record.source_id), limits.per_source
     yield ("target", record.target_id), limits.per_target
     if record.host:
