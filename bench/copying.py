@@ -29,7 +29,7 @@ from longshore.blocks.exports import Export, serve_nbdkit, serve_qemu_nbd
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 RESULTS = Path(__file__).parent / "results" / "copy.json"
 OURS = "longshore"
-IDLE, LONGEST_WAIT = 0.1, 5.0  # busy at most to this part; seconds
+IDLE, LONGEST_WAIT = 0.1, 2.0  # busy at most to this part; seconds
 SERVERS = 256 * MIB  # of memory that they and the copies take, besides the target's page cache
 # MADV_POPULATE_WRITE, which the module doesn't name, of private memory
 TAKE_MEMORY = "import mmap, sys; mmap.mmap(-1, int(sys.argv[1]), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).madvise(23)"

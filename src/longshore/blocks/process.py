@@ -2,12 +2,12 @@
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import longshore.errors
@@ -35,48 +35,54 @@ async def run_copy(
     """
     from longshore.blocks.command import arguments_of
 
-    with tempfile.TemporaryDirectory(prefix="longshore-copy-") as directory:
-        changes_file = None
+    # Files without names: whoever is killed leaves none
+    with ExitStack() as stack:
+        log = stack.enter_context(tempfile.TemporaryFile())
+        changes_file, inherited = None, []
         if request.changes is not None:
-            changes_file = Path(directory) / "changes.json"
-            changes_file.write_text(json.dumps(request.changes))
-        with (Path(directory) / "log").open("w+b") as log:
-            process = await asyncio.create_subprocess_exec(
-                *("setpriv", "--pdeathsig=KILL", "--"),
-                *(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
-                stdin=DEVNULL,
-                stdout=PIPE,
-                stderr=log,
-                limit=LONGEST_LINE,
-                start_new_session=True,  # Ctrl-C is for us; we tell it in our own time
-            )
-            dead = _watch(exports, process)
-            try:
-                async for event in _events(process):
-                    match event.pop("event"):
-                        case "progress":
-                            on_progress(Progress(**{**event, "phase": Phase(event["phase"])}))
-                        case "result":
-                            await process.wait()
-                            return _result(event)
-                        case "error":
-                            await process.wait()
-                            for export in dead:
-                                export.check()
-                            raise _error(event)
-                status = await process.wait()
-            finally:
-                for export in exports:
-                    asyncio.get_running_loop().remove_reader(export.fileno())
-                await _end(process)
-            log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines()
-            raise CopyError(
-                f"The process that copied {request.disk} ended unexpectedly (exit status {status})"
-                f"{': ' + lines[-1] if lines else ''}.",
-                advice="Run it again: with a checkpoint it goes on where it stopped.",
-                code="copy-crashed",
-            )
+            changes = os.memfd_create("longshore-changes")
+            with os.fdopen(os.dup(changes), "w") as file:
+                json.dump(request.changes, file)
+            stack.callback(os.close, changes)
+            inherited.append(changes)
+            changes_file = f"/dev/fd/{changes}"
+        process = await asyncio.create_subprocess_exec(
+            *("setpriv", "--pdeathsig=KILL", "--"),
+            *(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=log,
+            limit=LONGEST_LINE,
+            pass_fds=inherited,
+            start_new_session=True,  # Ctrl-C is for us; we tell it in our own time
+        )
+        dead = _watch(exports, process)
+        try:
+            async for event in _events(process):
+                match event.pop("event"):
+                    case "progress":
+                        on_progress(Progress(**{**event, "phase": Phase(event["phase"])}))
+                    case "result":
+                        await process.wait()
+                        return _result(event)
+                    case "error":
+                        await process.wait()
+                        for export in dead:
+                            export.check()
+                        raise _error(event)
+            status = await process.wait()
+        finally:
+            for export in exports:
+                asyncio.get_running_loop().remove_reader(export.fileno())
+            await _end(process)
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+        raise CopyError(
+            f"The process that copied {request.disk} ended unexpectedly (exit status {status})"
+            f"{': ' + lines[-1] if lines else ''}.",
+            advice="Run it again: with a checkpoint it goes on where it stopped.",
+            code="copy-crashed",
+        )
 
 
 def _watch(exports: Sequence["Export"], process: Process) -> list["Export"]:
