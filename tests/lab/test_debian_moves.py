@@ -10,7 +10,7 @@ import pytest
 from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
 from moves import READY, assert_moved, events, only_migration, remove_server, seen_on, state_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # minutes each, without hardware virtualisation
 
 TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
 WARM = ["--type", "warm", "--cutover", "automatic"]
@@ -19,8 +19,9 @@ downtimes = {}
 
 
 @pytest.fixture(scope="module")
-def before(cloud, web01):
+def before(cloud, web01, sidedoor):
     """What the target had before this module's first test; `web01` runs and writes."""
+    wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
     return target_inventory(cloud)
 
 
@@ -31,7 +32,6 @@ def migrated(cli, *words):
 
 
 def test_its_dry_run_boots_a_converted_copy_while_it_writes_on(before, cli, sidedoor, cloud, nothing_left):
-    wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
     began = last_acknowledged(sidedoor.console("web01"))
     shown = migrated(cli, "--type", "dry-run", "--isolated")
     assert shown["status"] == "done"
