@@ -7,8 +7,9 @@ conversion, then warm once more with the conversion in the downtime.
 import sys
 
 import pytest
+from moves import READY, assert_moved, events, only_migration, remove_server, state_of
+
 from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
-from moves import READY, assert_moved, events, only_migration, remove_server, seen_on, state_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # minutes each, without hardware virtualisation
 
@@ -70,11 +71,15 @@ def test_it_is_converted_afterwards(brought, sidedoor, cloud):
     remove_server(cloud, shown["server_id"])
 
 
-def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud, lab, tidy):
+def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud, lab, tidy, tmp_path):
+    script = tmp_path / "greet"
+    script.write_text("echo greetings from $(hostname), booted for the first time\n")
     sidedoor.reset_machine("web01")
     power_on(lab, "web01")
     wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
-    shown = migrated(cli, *WARM)
+    shown = migrated(cli, *WARM, "--first-boot", script)
+    said = lambda: cloud.compute.get_server_console_output(shown["server_id"])["output"]  # noqa: E731
+    wait_for(lambda: "greetings from web01, booted for the first time" in said(), 120, "the first-boot script")
     seen = assert_moved(sidedoor, cloud, WEB01, shown)
     at_home(seen)
     downtimes["converted"] = shown["downtime_seconds"]

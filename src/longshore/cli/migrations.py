@@ -128,6 +128,10 @@ class Migrate(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         if args.type != MigrationType.DRY_RUN.value and args.isolated:
             raise InvalidInput("--isolated is for dry runs.", advice="Add --type dry-run.")
+        if args.first_boot and args.landing != LandingMode.CONVERT.value:
+            raise InvalidInput(
+                "First-boot scripts are put into a guest when it is converted.", advice="Use --landing convert."
+            )
         request = MigrationRequest(
             networks=dict(args.network),
             storage=dict(args.storage),
@@ -143,7 +147,8 @@ class Migrate(ShowOne):
             subnets=dict(args.subnet),
             ports=dict(args.port),
             server_group=args.server_group,
-            user_data=_text_of(args.user_data),
+            user_data=_text_of(args.user_data) if args.user_data else None,
+            first_boot=tuple(_text_of(path) for path in args.first_boot),
             metadata=dict(args.metadata),
             tags=tuple(args.tag),
             allowed_addresses=tuple(args.allowed_address),
@@ -324,13 +329,19 @@ def _with_extras(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--server-group", metavar="GROUP", help="name or id")
     parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest")
+    parser.add_argument(
+        "--first-boot",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
+    )
     parser.add_argument("--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG")
 
 
-def _text_of(path: Path | None) -> str | None:
-    if path is None:
-        return None
+def _text_of(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -34,7 +34,8 @@ def converter(
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
-        report = await convert(disks, directory, journey.say, nics=nics)
+        scripts = journey.request.first_boot
+        report = await convert(disks, directory, journey.say, nics=nics, first_boot=scripts)
         return report.to_json()
 
     said = "Making the guest ready for its new hardware."

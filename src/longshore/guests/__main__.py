@@ -22,6 +22,7 @@ from longshore.guests.appliance import opened
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import put_fallback_loader
 from longshore.guests.finish import finish, keep_nic_names
+from longshore.guests.first_boot import add_first_boot
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 from longshore.guests.virt_v2v import run_virt_v2v
 
@@ -49,6 +50,7 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False) as guest:
             changes = [*finish(guest, _nics(request)), *put_fallback_loader(guest)]
+            changes.extend(add_first_boot(guest, request["first_boot"]))
             system = guest.system
     for change in changes:
         _message(change)

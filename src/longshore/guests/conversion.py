@@ -9,12 +9,18 @@ from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 
 
 async def convert(
-    disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, nics: Sequence[NicName] = ()
+    disks: Sequence[str],
+    report_dir: Path,
+    on_message: Callable[[str], None],
+    *,
+    nics: Sequence[NicName] = (),
+    first_boot: Sequence[str] = (),
 ) -> ConversionReport:
     """Convert the guest on these NBD URIs, the disk it boots from first, for virtio hardware.
 
     `on_message` gets a line for each thing done, on the caller's event loop. Logs are written to `report_dir`.
-    `nics` are names to be kept where a Linux guest's configuration depends on them. Raises ConversionError; after that,
+    `nics` are names to be kept where a Linux guest's configuration depends on them, `first_boot` the texts of scripts
+    that it runs once, when it boots for the first time. Raises ConversionError; after that,
     and after cancellation, the disks are in doubt and have to be reverted.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
@@ -23,6 +29,7 @@ async def convert(
         "disks": list(disks),
         "directory": str(report_dir),
         "nics": [asdict(nic) for nic in nics],
+        "first_boot": list(first_boot),
     }
     return ConversionReport.from_json(await work_on(request, report_dir / "conversion.log", on_message))
 

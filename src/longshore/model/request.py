@@ -74,6 +74,7 @@ class MigrationRequest:
     metadata: dict[str, str] = field(default_factory=dict)  # of the server
     tags: tuple[str, ...] = ()  # of the server
     allowed_addresses: tuple[str, ...] = ()  # further addresses that its ports may speak for: a cluster's VIPs
+    first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done
     of: str | None = None  # conversion: the migration that brought the machine
