@@ -73,12 +73,12 @@ class _Rest:
         self._connection.request("POST", "/api/session", headers={"Authorization": f"Basic {basic}"})
         answer = self._connection.getresponse()
         body = answer.read()
-        if answer.status == http.HTTPStatus.NOT_FOUND:
-            return False
-        if answer.status == http.HTTPStatus.UNAUTHORIZED:
+        if answer.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
             raise AccessDenied(
                 f"{self._label} refused the user name or the password of {username} when it was asked for tags."
             )
+        if answer.status >= http.HTTPStatus.BAD_REQUEST:  # an ESXi host, or a vCenter that is too old
+            return False
         self._headers["vmware-api-session-id"] = str(self._decoded(answer, body, "log in to its REST API"))
         return True
 
