@@ -114,6 +114,17 @@ def test_a_plan_is_proposed_by_addresses_and_sizes_and_says_what_it_left_open(us
     assert not [c for c in json.loads(out) if c["Severity"] == "blocker"]
 
 
+def test_machines_named_by_path_alone_are_known_again(user):
+    path = user.directory / "paths.yaml"
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "mappings": {"networks": {"VM Network": "private"}}}
+    plan |= {"defaults": {"boot_timeout": 5}, "machines": ["fleet/app01", "app02"]}
+    path.write_text(yaml.safe_dump(plan))
+    user.well("plan", "apply", str(path))
+    user.well("plan", "start", "shop", "--wait", "--plain")
+    assert user.states() == {"fleet/app01": "done", "app02": "done"}
+    assert "is left to start" in user.refused("plan", "start", "shop")
+
+
 def test_missing_flavors_are_made_for_those_who_may_and_only_when_asked(user):
     (user.fleet.root / "no-flavors").touch()
     words = ["plan", "create", "shop", "--from", "vc", "--to", "cloud", "app01", "-f", "json"]

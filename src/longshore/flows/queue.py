@@ -20,8 +20,9 @@ _ALONE = ("alone", "")
 
 
 def places_of(machine: Machine) -> dict[str, Any]:
-    """What has to be remembered of a machine to decide its turn."""
-    return {"host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
+    """What has to be remembered of where a machine was: for its turn, and to know it again by its path."""
+    path = f"{machine.folder}/{machine.name}" if machine.folder else machine.name
+    return {"path": path, "host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
 
 
 def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> list[str]:

@@ -262,12 +262,18 @@ class Opened:
     def latest(self) -> dict[str, MigrationRecord | None]:
         """The latest migration of each entry, in the plan's order."""
         by_ref: dict[str, MigrationRecord] = {m.machine_ref: m for m in self.own}
-        by_name: dict[str, MigrationRecord] = {m.machine_name: m for m in self.own}
-        latest: dict[str, MigrationRecord | None] = {}
-        for entry in self.plan.machines:
-            called = entry.machine.rpartition("/")[2]
-            latest[entry.machine] = by_ref.get(entry.wanted) or (None if entry.ref else by_name.get(called))
-        return latest
+        return {
+            entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry.machine.strip("/")))
+            for entry in self.plan.machines
+        }
+
+    def _called(self, written: str) -> MigrationRecord | None:
+        """The latest of the machine that a plan names by its name, or by its path with or without the datacenter."""
+        for migration in reversed(self.own):
+            path = migration.places.get("path", migration.machine_name)
+            if written == migration.machine_name or f"/{written}".endswith(f"/{path}"):
+                return migration
+        return None
 
 
 def _open(store: Store, record: PlanRecord) -> Opened:

@@ -70,7 +70,7 @@ class MigrationRecord:
     syncs: tuple[dict[str, Any], ...]
     plan_id: str | None
     wave: int
-    places: dict[str, Any]  # {"host": name, "datastores": [names]} of the machine when it was asked for
+    places: dict[str, Any]  # {"path", "host", "datastores": […]} of the machine when it was asked for
     result: dict[str, Any] | None
     disks: tuple[DiskRecord, ...]
 

@@ -79,7 +79,7 @@ class MigrationRow(Base):
     syncs: Mapped[list[dict[str, Any]] | None]  # what each copy of the running machine came to, oldest first
     plan_id: Mapped[str | None] = mapped_column(index=True)
     wave: Mapped[int] = mapped_column(default=0)  # those of a plan with a lower number go first
-    places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"host", "datastores"}
+    places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"path", "host", "datastores"}
     result: Mapped[dict[str, Any] | None]
 
 
