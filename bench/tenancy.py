@@ -6,7 +6,7 @@ take to be validated.
 
 "One after the other" is a script as one writes it with openstacksdk, and as OS-Migrate works: for each resource look
 whether one of its name is there, look up those that it names, make it, set its tags; then the next. All end with the
-same in the cloud, and run a second time to find that nothing is to be done. The results go to bench/results/tenancy.json.
+same in the cloud, and run a second time to find that nothing is to be done. Results go to bench/results/tenancy.json.
 """
 
 import argparse

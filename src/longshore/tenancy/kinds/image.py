@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from longshore.tenancy.forms import boolean, integer, list_of, mapping, text
+from longshore.tenancy.forms import boolean, integer, list_of, mapping, one_of, text
 from longshore.tenancy.kind import Field, Kind, ref
 from longshore.tenancy.normal import by_text
 from longshore.tenancy.services.image import Images
@@ -61,7 +61,7 @@ IMAGE = Kind(
     (
         Field("container_format", text),
         Field("disk_format", text, required=True),
-        Field("hash_algo", text),
+        Field("hash_algo", one_of("md5", "sha1", "sha224", "sha256", "sha384", "sha512")),
         Field("hash_value", text),
         Field("is_hidden", boolean, update=True),
         Field("is_protected", boolean, update=True),
