@@ -1,0 +1,304 @@
+"""longshore migrate: one machine, with everything that can be asked for it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from longshore.cli.arguments import mapping
+from longshore.cli.command import ShowOne
+from longshore.cli.migrations import follow, with_wait
+from longshore.errors import InvalidInput
+from longshore.model.request import (
+    Cutover,
+    CutoverMode,
+    LandingMode,
+    MigrationRequest,
+    MigrationType,
+    PowerAfter,
+    Verify,
+)
+
+
+class Migrate(ShowOne):
+    """Move one machine: copied, verified, made ready for its new hardware, booted on the target, seen on its console.
+
+    Cold, it is shut down and copied. Warm, it is copied while it runs, again and again, and shut down only for the last
+    changes: when you say so (longshore migration cutover), as soon as they are few (--cutover automatic), or at a time
+    (--cutover-at). A dry run copies the running machine, boots the copy, and removes it again.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
+        parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
+        parser.add_argument(
+            "--network",
+            action="append",
+            default=[],
+            type=mapping,
+            metavar="SOURCE=TARGET",
+            help="source network and target network (name or id); once for each network of the machine",
+        )
+        parser.add_argument(
+            "--storage",
+            action="append",
+            default=[],
+            type=mapping,
+            metavar="DATASTORE=TYPE",
+            help="datastore and volume type; without, the target's default type",
+        )
+        parser.add_argument("--flavor", help="default: the smallest that fits")
+        parser.add_argument("--name", dest="server_name", help="of the server (default: as the machine is called)")
+        parser.add_argument(
+            "--type",
+            choices=[t.value for t in MigrationType if t is not MigrationType.CONVERSION],
+            default=MigrationType.COLD.value,
+        )
+        parser.add_argument(
+            "--security-group",
+            action="append",
+            metavar="GROUP",
+            help="may be repeated (default: the project's default)",
+        )
+        parser.add_argument("--availability-zone", metavar="ZONE")
+        parser.add_argument("--key-name", metavar="NAME", help="key pair of the server")
+        _with_extras(parser)
+        parser.add_argument(
+            "--landing",
+            choices=[mode.value for mode in LandingMode],
+            default=LandingMode.CONVERT.value,
+            help="convert: the guest gets the drivers of the target's hardware; as-is: it is not changed and boots on "
+            "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: %(default)s)",
+        )
+        _with_cutover(parser)
+        parser.add_argument(
+            "--power",
+            choices=[power.value for power in PowerAfter],
+            default=PowerAfter.AS_BEFORE.value,
+            help="how the server is left once it was seen to boot: on, off, or as the machine was (default)",
+        )
+        parser.add_argument(
+            "--quiesce",
+            action="store_true",
+            help="freeze the running guest's file systems for each snapshot, or fail",
+        )
+        parser.add_argument(
+            "--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere"
+        )
+        parser.add_argument(
+            "--keep",
+            action="store_true",
+            help="until you clean it up, leave a dry run's server, or what a failed migration made on the target",
+        )
+        parser.add_argument(
+            "--accept",
+            action="append",
+            default=[],
+            metavar="CODE",
+            help="go on in spite of this concern (may be repeated)",
+        )
+        parser.add_argument(
+            "--verify",
+            choices=[v.value for v in Verify],
+            default=Verify.FULL.value,
+            help="what is read back from the target and compared (default: %(default)s)",
+        )
+        parser.add_argument("--limit", type=_rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+        parser.add_argument("--shutdown-timeout", type=_seconds, default=600.0, metavar="SECONDS")
+        parser.add_argument(
+            "--force-power-off", action="store_true", help="cut the power of a guest that doesn't shut down in time"
+        )
+        parser.add_argument(
+            "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
+        )
+        parser.add_argument("--boot-timeout", type=_seconds, default=900.0, metavar="SECONDS")
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        if args.type != MigrationType.DRY_RUN.value and args.isolated:
+            raise InvalidInput("--isolated is for dry runs.", advice="Add --type dry-run.")
+        if args.first_boot and args.landing != LandingMode.CONVERT.value:
+            raise InvalidInput(
+                "First-boot scripts are put into a guest when it is converted.", advice="Use --landing convert."
+            )
+        request = MigrationRequest(
+            networks=dict(args.network),
+            storage=dict(args.storage),
+            flavor=args.flavor,
+            type=MigrationType(args.type),
+            landing=LandingMode(args.landing),
+            cutover=_cutover(args),
+            power=PowerAfter(args.power),
+            quiesce=args.quiesce,
+            isolated=args.isolated,
+            keep=args.keep,
+            accept=tuple(args.accept),
+            subnets=dict(args.subnet),
+            ports=dict(args.port),
+            server_group=args.server_group,
+            user_data=_text_of(args.user_data) if args.user_data else None,
+            before=_playbook(args.before),
+            after=_playbook(args.after),
+            first_boot=tuple(_text_of(path) for path in args.first_boot),
+            metadata=dict(args.metadata),
+            tags=tuple(args.tag),
+            allowed_addresses=tuple(args.allowed_address),
+            verify=Verify(args.verify),
+            server_name=args.server_name,
+            security_groups=tuple(args.security_group) if args.security_group else None,
+            availability_zone=args.availability_zone,
+            key_name=args.key_name,
+            shutdown_timeout=args.shutdown_timeout,
+            force_power_off=args.force_power_off,
+            boot_timeout=args.boot_timeout,
+            boot_mark=args.boot_mark,
+            rate_limit=args.limit,
+        )
+        return follow(self, self.client.create_migration(args.machine, args.source, args.target, request), args)
+
+
+def _with_extras(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--subnet",
+        action="append",
+        default=[],
+        type=mapping,
+        metavar="SOURCE=SUBNET",
+        help="source network and the subnet (name, id or CIDR) of the target network for its addresses",
+    )
+    parser.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        type=mapping,
+        metavar="MAC=ID",
+        help="use a port that an administrator has made for the adapter with this MAC",
+    )
+    parser.add_argument(
+        "--allowed-address",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a further address (a cluster's, or a CIDR) that the server's ports may speak for",
+    )
+    parser.add_argument("--server-group", metavar="GROUP", help="name or id")
+    parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest")
+    parser.add_argument(
+        "--first-boot",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
+    )
+    parser.add_argument(
+        "--before", type=Path, metavar="PLAYBOOK", help="Ansible playbook run before anything is done to the machine"
+    )
+    parser.add_argument(
+        "--after",
+        type=Path,
+        metavar="PLAYBOOK",
+        help="and one run when the target is up; if it fails, all is taken back",
+    )
+    parser.add_argument("--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG")
+
+
+def _with_cutover(parser: ArgumentParser) -> None:
+    default = Cutover()
+    parser.add_argument(
+        "--cutover",
+        choices=[CutoverMode.MANUAL.value, CutoverMode.AUTOMATIC.value],
+        help="warm: when the machine is shut down (default: manual, by longshore migration cutover)",
+    )
+    parser.add_argument(
+        "--cutover-at",
+        type=_moment,
+        metavar="TIME",
+        help="warm: at this time, 2026-11-21T22:00 (UTC unless it says so)",
+    )
+    parser.add_argument(
+        "--cutover-until", type=_moment, metavar="TIME", help="and not begun later than that: it then waits for you"
+    )
+    parser.add_argument(
+        "--downtime",
+        type=_seconds,
+        default=default.downtime,
+        metavar="SECONDS",
+        help="warm, automatic: what the last copy may take (default: %(default).0f)",
+    )
+    parser.add_argument(
+        "--sync-every",
+        type=_seconds,
+        default=default.interval,
+        metavar="SECONDS",
+        help="warm: between two syncs while it waits (default: %(default).0f)",
+    )
+
+
+def _cutover(args: Namespace) -> Cutover:
+    """Raises InvalidInput for what doesn't go together."""
+    wishes = args.cutover or args.cutover_at or args.cutover_until
+    if wishes and args.type != MigrationType.WARM.value:
+        raise InvalidInput("Only a warm migration has a cutover.", advice="Add --type warm.")
+    if args.cutover and args.cutover_at:
+        raise InvalidInput("--cutover and --cutover-at exclude each other.", advice="Choose one.")
+    if args.cutover_until and not args.cutover_at:
+        raise InvalidInput("--cutover-until needs a --cutover-at.", advice="Say when the window opens, too.")
+    if args.cutover_until and args.cutover_until <= args.cutover_at:
+        raise InvalidInput("The window for the cutover closes before it opens.")
+    mode = CutoverMode.SCHEDULED if args.cutover_at else CutoverMode(args.cutover or CutoverMode.MANUAL)
+    return Cutover(
+        mode=mode, downtime=args.downtime, interval=args.sync_every, at=args.cutover_at, until=args.cutover_until
+    )
+
+
+def _playbook(path: Path | None) -> str | None:
+    """Absolute: the engine that runs it works in another directory."""
+    if path is None:
+        return None
+    _text_of(path)
+    return str(path.absolute())
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        raise InvalidInput(f"{path} can't be read: {reason}.") from error
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f'"{text}" isn\'t a time such as 2026-11-21T22:00 or 2026-11-21T22:00+01:00') from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ArgumentTypeError(f'"{text}" isn\'t a number of seconds')
+    return seconds
+
+
+def _rate(text: str) -> int:
+    factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    number, factor = (text[:-1], factors[text[-1].upper()]) if text[-1:].upper() in factors else (text, 1)
+    try:
+        rate = int(float(number) * factor)
+    except (ValueError, OverflowError):
+        rate = 0
+    if rate <= 0:
+        raise ArgumentTypeError(f'"{text}" isn\'t a rate: give bytes per second such as 800K, 50M or 1G')
+    return rate
