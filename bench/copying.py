@@ -48,6 +48,8 @@ class Case:
     written: int = 0  # bytes that stay in this machine's page cache
     seconds: dict[str, list[float]] = field(default_factory=dict)
     memory_mib: float = 0.0  # of the largest of our processes
+    when: str = ""
+    load: float = 0.0  # of the machine, by then
 
     def run(self, runs: int) -> None:
         # Not counted: whoever comes first pays for memory that the making of the disks has filled
@@ -63,6 +65,7 @@ class Case:
                 action()
                 self.seconds.setdefault(contender, []).append(time.perf_counter() - start)
         self.memory_mib = Memory.take()
+        self.when, self.load = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
 
     @property
     def ratio(self) -> float:
@@ -77,6 +80,8 @@ class Case:
             "others": {name: rounded(seconds) for name, seconds in self.seconds.items() if name != OURS},
             "ratio": round(self.ratio, 2),
             "memory_mib": round(self.memory_mib),
+            "when": self.when,
+            "load": round(self.load, 1),
         }
 
     def row(self) -> str:
@@ -407,9 +412,8 @@ def main() -> None:
     new = {case["case"] for case in done}
     done = [case for case in kept if case["case"] not in new] + done
     RESULTS.parent.mkdir(exist_ok=True)
-    machine = {"processors": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    RESULTS.write_text(json.dumps({"when": when, "machine": machine, "cases": done}, indent=1) + "\n")
+    machine = {"processors": os.cpu_count(), "kernel": platform.release()}
+    RESULTS.write_text(json.dumps({"machine": machine, "cases": done}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
