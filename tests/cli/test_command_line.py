@@ -70,3 +70,10 @@ def test_lists_are_empty_at_first_and_json_for_scripts(tmp_path):
 def test_figures_read_well():
     assert [size(n) for n in (0, 1023, 1536, 3 << 30)] == ["0 B", "1023 B", "1.5 KiB", "3.0 GiB"]
     assert [duration(n) for n in (0.4, 59, 185, 7800)] == ["0 s", "59 s", "3 min 5 s", "2 h 10 min"]
+
+
+@pytest.mark.parametrize("words", ["help migrate", "provider list -f json"])
+def test_a_reader_that_has_had_enough_is_told_nothing(tmp_path, words):
+    command = f"'{Path(sys.executable).with_name('longshore')}' --state '{tmp_path}/state' {words} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

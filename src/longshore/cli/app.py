@@ -4,6 +4,7 @@
 a copy. What it is asked, says and answers is the same either way.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,4 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return copy(arguments[1:], "longshore copy")
     from longshore.cli.shell import LongshoreApp
 
-    return int(LongshoreApp().run(arguments or ["--help"]))
+    status = int(LongshoreApp().run(arguments or ["--help"]))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read it has had enough (… | head): nothing to complain of when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status

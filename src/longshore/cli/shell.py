@@ -61,6 +61,8 @@ class LongshoreApp(App):  # type: ignore[misc]
         if self._client is not None:
             self._client.close()
             self._client = None
+        if isinstance(err, BrokenPipeError):
+            return
         if isinstance(err, Exception) and not isinstance(err, LongshoreError) and not self.options.debug:
             self.LOG.error(
                 f"That was a {type(err).__name__}, which Longshore didn't foresee: a bug. "
