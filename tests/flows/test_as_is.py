@@ -3,6 +3,7 @@
 import pytest
 from small_clouds import SIZES, expected
 
+from longshore.cli.app import main
 from longshore.store import EntryState, Status
 
 pytestmark = pytest.mark.faults
@@ -66,6 +67,9 @@ def test_it_is_converted_later_on_the_same_disks_and_ports(landed):
     server_id, server = the_server(landed)
     assert server["name"] == "web"
     assert landed.store.migrations.get(earlier).server_id == server_id
+    for migration in (earlier, landed.id):  # both can be looked at
+        assert main(["--state", str(landed.store.state.root), "migration", "show", migration]) == 0
+        assert main(["--state", str(landed.store.state.root), "migration", "report", migration]) == 0
 
 
 @pytest.mark.parametrize("call", LATER)

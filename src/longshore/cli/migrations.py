@@ -21,10 +21,19 @@ class ListMigrations(Lister):
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         rows = [
-            (m.id, m.machine_name, m.source, m.target, status_of(m), m.phase, moment(m.created_at))
+            (
+                m.id,
+                m.machine_name,
+                m.request.type.value,
+                m.source,
+                m.target,
+                status_of(m),
+                m.phase,
+                moment(m.created_at),
+            )
             for m in self.client.migrations()
         ]
-        return ("ID", "Machine", "From", "To", "Status", "Phase", "Created"), rows
+        return ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created"), rows
 
 
 class ShowMigration(ShowOne):
@@ -186,6 +195,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     fields: dict[str, Any] = {
         "id": m.id,
         "machine": m.machine_name,
+        "type": m.request.type.value,
         "from": m.source,
         "to": m.target,
         "plan": m.plan,
@@ -227,11 +237,13 @@ def sync_line(sync: dict[str, Any]) -> str:
 
 
 def _summary(result: dict[str, Any]) -> str:
-    lines = [
-        f"{size(result['bytes_read'])} read, {size(result['bytes_written'])} written, "
-        f"{size(result['bytes_verified'])} verified",
-    ]
-    if result["rate"]:
-        lines.append(f"copied in {duration(result['copy_seconds'])}, {size(result['rate'])}/s")
+    lines = []
+    if "bytes_read" in result:  # a later conversion copies nothing
+        lines.append(
+            f"{size(result['bytes_read'])} read, {size(result['bytes_written'])} written, "
+            f"{size(result['bytes_verified'])} verified"
+        )
+        if result["rate"]:
+            lines.append(f"copied in {duration(result['copy_seconds'])}, {size(result['rate'])}/s")
     lines.extend(f"{p['mac']} {' '.join(p['addresses'])}" for p in result["ports"])
     return "\n".join(lines)

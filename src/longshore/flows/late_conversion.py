@@ -21,6 +21,7 @@ from longshore.flows.target_side import Prepared, boot, check, safeguard
 from longshore.flows.undo import undo
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine
+from longshore.model.request import LandingMode
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import Landing
 from longshore.providers.contract import Target
@@ -75,7 +76,11 @@ class LateConversion(Migration):
         report = await step("convert", dict[str, Any], work)
         server = await step("boot", Server, partial(boot, j, now.prepared, now.volumes, now.ports, None))
         await step("check", type(None), partial(check, j, server))
-        return {"server_id": server.id, "ports": [], "conversion": {**report, "landed": "convert", "hardware": None}}
+        return {
+            "server_id": server.id,
+            "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in now.ports],
+            "conversion": {**report, "landed": LandingMode.CONVERT.value, "hardware": None},
+        }
 
     def _look(self) -> Landed:
         j = self._j

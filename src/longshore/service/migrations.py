@@ -109,7 +109,7 @@ def cutover(migration: str, store: TheStore) -> Migration:
 def convert(migration: str, store: TheStore) -> Migration:
     """Convert a machine that landed as it was, in a stop of its own. The answer is that stop's own migration."""
     earlier = store.migrations.get(migration)
-    machine = landed(earlier).prepared.machine
+    landed(earlier)  # raises Conflict when there is nothing to convert
     asked = REQUEST.validate_python(earlier.request)
     request = replace(asked, type=MigrationType.CONVERSION, of=earlier.id, before=None, after=None)
     record = store.migrations.add(
@@ -120,9 +120,8 @@ def convert(migration: str, store: TheStore) -> Migration:
         request=REQUEST.dump_python(request, mode="json"),
         places=earlier.places,
     )
-    store.migrations.set_disks(record.id, machine.disks)
     engine.ensure_running(store.state)
-    return _migration(store, store.migrations.get(record.id))
+    return _migration(store, record)
 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)
