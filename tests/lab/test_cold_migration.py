@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import last_acknowledged, wait_for
 from moves import READY, assert_moved, events, kill_engine, only_migration, state_of
+
+from conftest import last_acknowledged, wait_for
 
 pytestmark = pytest.mark.lab
 

@@ -1,6 +1,7 @@
 """What can't be done is said in one sentence, and leaves nothing behind on either side."""
 
 import pytest
+
 from conftest import USER, refused, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("nothing_left")]

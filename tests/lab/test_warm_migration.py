@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from conftest import last_acknowledged, target_inventory, wait_for
 from moves import READY, assert_moved, events, kill_engine, only_migration, seen_on, state_of
+
+from conftest import last_acknowledged, target_inventory, wait_for
 
 pytestmark = pytest.mark.lab
 
