@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -63,7 +64,7 @@ def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callab
         journey.phase(f"hook-{when}", f"Running the playbook {path}.")
         directory = journey.store.state.migration(journey.id) / f"hook-{when}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _end_leftovers(directory)
+        await asyncio.to_thread(_end_leftovers, directory)
         request = {"directory": str(directory), "playbook": path, "facts": facts}
         await journey.cancellable(asyncio.create_task(_work(request, directory, journey.say)))
         journey.say(f"The playbook {path} is done.")
@@ -98,7 +99,7 @@ async def _work(request: Mapping[str, Any], directory: Path, on_message: Callabl
         await process.wait()
     finally:
         await _end(process)
-        _end_leftovers(directory)
+        await asyncio.shield(asyncio.to_thread(_end_leftovers, directory))
     if "error" in answer:
         raise HookError(answer["error"], advice=f"Its output is in {directory}/artifacts.")
     if "done" not in answer:
@@ -123,10 +124,22 @@ def _end_leftovers(directory: Path) -> None:
     """Kill what is left of a playbook whose engine was killed: two at once would be worse than one begun again.
 
     Ansible's processes are in sessions of their own, which no signal to ours reaches. All of them carry the directory
-    that ansible-runner gave the first one.
+    that ansible-runner gave the first one. One may start another while we look, so it takes a look that finds none.
     """
     mark = f"AWX_ISOLATED_DATA_DIR={directory}/".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mark in (process / "environ").read_bytes():
+    end = time.monotonic() + _TERM_GRACE
+    while time.monotonic() < end:
+        left = [process for process in Path("/proc").glob("[0-9]*") if _carries(process, mark)]
+        if not left:
+            return
+        for process in left:
+            with suppress(ProcessLookupError):
                 os.kill(int(process.name), signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _carries(process: Path, mark: bytes) -> bool:
+    try:
+        return mark in (process / "environ").read_bytes()
+    except OSError:
+        return False
