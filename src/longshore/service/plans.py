@@ -46,6 +46,16 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
     if any(p.name == body.name for p in store.plans.all()):
         raise Conflict(f"A plan named {body.name} is there already.", advice="Choose another name or delete it.")
     wanted = MachineFilter(body.folder, body.cluster, body.tag, name=body.match)
+    # What can be refused without asking a cloud comes first, and all of it before a flavor is made
+    for provider in (body.source, body.target):
+        store.providers.get(provider)
+    if not body.machines and not wanted:
+        raise InvalidInput(
+            "No machine was named.", advice="Name machines, or a --folder, --cluster, --tag or --name that has some."
+        )
+    options = planfile.from_plain(
+        {"name": body.name, "source": body.source, "target": body.target, "defaults": body.defaults}
+    ).defaults
     with clouds.source(body.source) as source:
         named = look_up(source, [PlannedMachine(name) for name in body.machines])
         machines = [*_found(named), *(select(source, wanted) if wanted else [])]
@@ -53,8 +63,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
     machines = list({m.ref: m for m in machines}.values())
     if not machines:
         raise InvalidInput(
-            f"No machine of {body.source} fits." if wanted else "No machine was named.",
-            advice="Name machines, or a --folder, --cluster, --tag or --name that has some.",
+            f"No machine of {body.source} fits.", advice="Name a --folder, --cluster, --tag or --name that has some."
         )
     with clouds.target(body.target) as target:
         flavors = target.flavors()
@@ -65,9 +74,6 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
         offer = Offer(target.networks(), target.volume_types(), [*flavors, *made], zones, vlans)
     given = Mappings(networks=body.networks, storage=body.storage)
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
-    options = planfile.from_plain(
-        {"name": body.name, "source": body.source, "target": body.target, "defaults": body.defaults}
-    ).defaults
     plan = replace(proposal.plan, description=body.description, defaults=options)
     record = store.plans.add(plan.name, planfile.plain(plan))
     return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open]])
