@@ -22,6 +22,7 @@ from longshore.guests.finish import (
     finish,
     keep_nic_names,
 )
+from longshore.guests.first_boot import UNIT, add_first_boot
 from longshore.guests.inspection import inspect
 from longshore.guests.report import OperatingSystem
 
@@ -207,3 +208,19 @@ def test_a_system_is_described(guest):
     assert (system.family, system.distribution, system.version) == ("linux", "debian", "12.5")
     assert (system.product, system.package_format, system.host_name) == ("Debian 12.5", "deb", "made-up")
     assert system.mounts["/"] == "/dev/sda"
+
+
+def test_scripts_for_the_first_boot_are_started_by_systemd(guest):
+    guest.files.mkdir_p("/etc/systemd/system")
+    (said,) = add_first_boot(guest, ["echo one", "#!/bin/bash\necho two"])
+    assert said == "2 script(s) run when the guest boots for the first time."
+    assert guest.files.cat("/usr/lib/longshore-first-boot/scripts/001") == "#!/bin/sh\necho one"
+    assert guest.files.cat("/usr/lib/longshore-first-boot/scripts/002") == "#!/bin/bash\necho two"
+    assert guest.files.readlink("/etc/systemd/system/multi-user.target.wants/longshore-first-boot.service") == UNIT
+    assert add_first_boot(guest, []) == []
+
+
+def test_a_guest_without_systemd_gets_no_scripts_and_that_is_said(guest):
+    (said,) = add_first_boot(guest, ["echo one"])
+    assert "left out" in said
+    assert not guest.files.exists("/usr/lib/longshore-first-boot")

@@ -49,8 +49,8 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         said = run_virt_v2v(ports, directory, _message)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False) as guest:
-            changes = [*finish(guest, _nics(request)), *put_fallback_loader(guest)]
-            changes.extend(add_first_boot(guest, request["first_boot"]))
+            changes = [*finish(guest, _nics(request)), *add_first_boot(guest, request["first_boot"])]
+            changes.extend(put_fallback_loader(guest))  # the last: it mounts the EFI partition in place of all others
             system = guest.system
     for change in changes:
         _message(change)
