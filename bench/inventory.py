@@ -25,9 +25,11 @@ RESULTS = HERE / "results" / "inventory.json"
 
 def read(host, port, fingerprint, planned):
     """Through the provider; then preflight. In a process of its own."""
+    from longshore.model.plan import Mappings
     from longshore.model.request import MigrationRequest, MigrationType
     from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
     from longshore.planning import TargetFacts, check
+    from longshore.planning.proposal import Offer, propose
     from longshore.providers.vsphere import VsphereSettings, VsphereSource
 
     source = VsphereSource(VsphereSettings(host, USER, port, fingerprint), os.environ["BENCH_PASSWORD"])
@@ -43,6 +45,8 @@ def read(host, port, fingerprint, planned):
         flavors=tuple(Flavor(str(n), f"f{n}", 1 + n % 8, 256 << n % 9, 0) for n in range(60)),
         room=QuotaRoom(planned // 2, None, None, None, None, None, None),
     )
+    offer = Offer(list(facts.networks), list(facts.volume_types), list(facts.flavors), (), {})
+    proposal, planning = timed(lambda: propose("bench", "vc", "cloud", found[:planned], offer, Mappings()))
     plan = [(machine, request) for machine in found[:planned]]
     concerns, preflight = timed(lambda: check(plan, facts, inventory, at_once=10))
     return {
@@ -52,6 +56,8 @@ def read(host, port, fingerprint, planned):
         "memory_before_mib": base,
         "memory_after_mib": after,
         "planned": len(plan),
+        "in_the_plan": len(proposal.plan.machines),
+        "plan": planning,
         "preflight": preflight,
         "concerns": len(concerns),
         "quota_found": any(c.code == "quota-instances" for c in concerns),
