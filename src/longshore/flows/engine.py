@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,9 @@ from longshore.planning.planfile import limits_of
 from longshore.store import StateDirectory, Status, Store
 
 APPLICATION_VERSION = "2"  # raised when the order of a workflow's steps changes
+# What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
+# two processors, would let a few such waits stand in the way of all other migrations.
+THREADS = 256
 _POLL = 0.5  # seconds between looks for new work
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
 _LINGER = 2.0  # seconds without work before the engine ends
@@ -118,6 +122,7 @@ async def _work(state: StateDirectory, store: Store) -> None:
         "serializer": DBOSPortableJSONSerializer(),  # the default pickles: whoever writes the database could run code
         "log_level": "WARNING",
     }
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     _use_wal(state.engine_database)
     DBOS(config=config)
     DBOS.launch()

@@ -4,8 +4,8 @@ A sync takes some seconds however little has changed, and longer the more has: w
 from the last one, by how long the machine has been writing since.
 """
 
+import asyncio
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -114,7 +114,7 @@ def utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def wait_for_turn(
+async def wait_for_turn(
     cutover: Cutover,
     syncs: list[Sync],
     *,
@@ -122,16 +122,19 @@ def wait_for_turn(
     going_on: Callable[[], None],
     say: Callable[[str], None],
 ) -> Turn:
-    """Wait until there is something to do, however long that is. `going_on` may raise to end it."""
+    """Wait until there is something to do, however long that is. `going_on` may raise to end it.
+
+    Hundreds may wait like this for days: no thread is held meanwhile.
+    """
     said = ""
     while True:
-        going_on()
+        await asyncio.to_thread(going_on)
         now = datetime.now(UTC)
-        turn = next_turn(cutover, syncs, now, asked=asked())
+        turn = next_turn(cutover, syncs, now, asked=await asyncio.to_thread(asked))
         if turn is not None:
             return turn
         why = why_waiting(cutover, syncs, now)
         if (words := _FIGURES.sub("", why)) != said:  # how long a sync would take changes all the time
             said = words
-            say(why)
-        time.sleep(_LOOK_EVERY)
+            await asyncio.to_thread(say, why)
+        await asyncio.sleep(_LOOK_EVERY)

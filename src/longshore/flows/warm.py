@@ -84,13 +84,13 @@ class WarmMigration(Migration):
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         self._j.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
 
-    def _wait(self, syncs: list[Sync]) -> Turn:
+    async def _wait(self, syncs: list[Sync]) -> Turn:
         j = self._j
 
         def say(why: str) -> None:
             j.phase("waiting", why)
 
-        return wait_for_turn(
+        return await wait_for_turn(
             j.request.cutover,
             syncs,
             asked=lambda: j.store.migrations.cutover_requested(j.id),
