@@ -7,6 +7,7 @@ takes hours on real ones. What they hold is kept in files, so that it outlives a
 once, at the n-th call of that name or the next after it.
 """
 
+import asyncio
 import fcntl
 import json
 import os
@@ -428,6 +429,8 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot):
     world = World(os.environ["SMALL_WORLD"])
     world.strike("convert", "before")
     on_message("Converting.")
+    while (world.root / "takes-long").exists():
+        await asyncio.sleep(0.05)
     handle = nbd.NBD()
     handle.connect_uri(disks[0])
     there = handle.pread(len(MARK), MIB)

@@ -1,9 +1,12 @@
 """Guests that land as they are, and are converted later in a stop of their own."""
 
+import time
+
 import pytest
-from small_clouds import SIZES, expected
+from small_clouds import SIZES, expected, small_connect
 
 from longshore.cli.app import main
+from longshore.flows import clouds
 from longshore.store import EntryState, Status
 
 pytestmark = pytest.mark.faults
@@ -109,5 +112,37 @@ def test_a_kill_while_it_is_made_again_as_it_was_is_taken_up_again(landed, call)
     assert status == -9, said
     record = landed.to_the_end()
     assert record.status is Status.FAILED
+    assert held(landed) == as_copied(landed)
+    assert landed.world.read()["vsnaps"] == {}
+
+
+def test_a_later_conversion_that_is_cancelled_leaves_the_machine_as_it_was(landed):
+    landed.convert_later()
+    (landed.world.root / "takes-long").touch()
+    engine = landed.start_engine()
+    end = time.monotonic() + 30
+    while "Converting." not in landed.told:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    landed.store.migrations.request_cancel(landed.id)
+    assert engine.wait() == 0
+    assert landed.record.status is Status.CANCELLED
+    assert landed.record.error == "The migration was cancelled."
+    assert held(landed) == as_copied(landed)
+    assert the_server(landed)[1]["disk_buses"]
+    assert landed.world.read()["vsnaps"] == {}
+
+
+def test_a_machine_that_could_not_be_made_again_is_when_it_is_cleaned_up(landed, monkeypatch):
+    landed.convert_later()
+    landed.world.plan_fault("convert", 1, "before", "error")
+    landed.world.plan_fault("create_server", 2, "before", "error")  # the first brought it as it is
+    record = landed.to_the_end(lives=1)
+    assert "could not be made again as it was" in record.error
+    assert landed.world.read()["servers"] == {}
+    assert landed.world.read()["vsnaps"] != {}  # the way back is still there
+
+    monkeypatch.setattr(clouds, "connect", small_connect)
+    assert main(["--state", str(landed.store.state.root), "migration", "cleanup", landed.id]) == 0
     assert held(landed) == as_copied(landed)
     assert landed.world.read()["vsnaps"] == {}

@@ -25,6 +25,7 @@ class Journey:
     clouds: Clouds
     id: str
     _stopped: bool = False
+    _taking_back: bool = False
 
     @cached_property
     def record(self) -> MigrationRecord:
@@ -52,12 +53,18 @@ class Journey:
         """Several things are about to run side by side, of which one may `stop` the others."""
         self._stopped = False
 
+    def take_back(self) -> None:
+        """From here on everything is put back: that is done to its end, whatever was cancelled or has failed before."""
+        self._taking_back = True
+
     def stop(self) -> None:
         """One of several things side by side has failed: what else runs in this migration needn't go on."""
         self._stopped = True
 
     def go_on(self) -> None:
         """Raises Cancelled once the user has asked for that, or once something beside us has failed."""
+        if self._taking_back:
+            return
         if self._stopped:
             raise Cancelled("Stopped because another part of the migration failed.")
         if self.store.migrations.cancel_requested(self.id):

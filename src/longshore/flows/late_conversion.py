@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.flows.conversion import converter, go_back
+from longshore.flows.journey import Journey
 from longshore.flows.migration import Migration
 from longshore.flows.steps import step
 from longshore.flows.target_side import Prepared, boot, check, safeguard
@@ -113,52 +114,42 @@ class LateConversion(Migration):
         j.store.migrations.update(earlier.id, server_id=result["server_id"], result=converted)
         super()._hand_over(result)
 
-    def _roll_back(self, error: LongshoreError) -> None:
-        """The server as it was, on volumes as they were; if that fails, everything needed for it stays."""
-        j = self._j
-        record = j.store.migrations.get(j.id)
-        cancelled = error.code == "cancelled"
-        j.store.migrations.update(j.id, status=Status.ROLLING_BACK)
-        j.phase("rolling-back", "Making the machine again as it was.")
-        if not cancelled:
-            j.say(str(error), "error")
-        left: list[str] = []
-        if record.shutdown_requested_at:
-            left = self._as_it_was(landed(j.store.migrations.get(j.request.of or "")))
-        if not left:
-            left = undo(j.store, j.clouds, j.id)
-        for sentence in left:
-            j.say(sentence, "error")
-        j.store.migrations.stamp(j.id, "finished_at")
-        j.store.migrations.update(
-            j.id,
-            status=Status.CANCELLED if cancelled else Status.FAILED,
-            phase="rolled-back",
-            error=" ".join([str(error), *left]),
-            error_code=error.code,
-        )
+    def _take_back(self) -> list[str]:
+        return make_again(self._j)
 
-    def _as_it_was(self, then: Landed) -> list[str]:
-        j = self._j
-        entries = {entry.step: entry for entry in j.store.ledger.entries(j.id)}
-        again = entries.get(_AGAIN)
-        if again is not None and again.state is EntryState.HANDED_OVER:
-            return []  # an earlier run of this roll-back got so far
+
+def make_again(j: Journey) -> list[str]:
+    """The server as it was, on volumes as they were. A sentence where that didn't work: what it needs for it stays."""
+    j.take_back()
+    if j.store.migrations.get(j.id).shutdown_requested_at is not None:
         try:
-            if left := undo(j.store, j.clouds, j.id, [Kind.SERVER]):
-                return left
-            with j.clouds.target(j.record.target_id) as target:
-                if _is_there(target, then.server_id):
-                    target.start_server(then.server_id)
-                    return []
-            if j.store.migrations.get(j.id).conversion_attempts:
-                go_back(j, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
-            server = boot(j, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
+            _as_it_was(j)
         except LongshoreError as failure:
-            return [f"{j.record.machine_name} could not be made again as it was: {failure}"]
-        j.settle(Kind.SERVER, EntryState.HANDED_OVER)
-        j.store.migrations.update(j.request.of or "", server_id=server.id)
-        return []
+            return [
+                f"{j.record.machine_name} could not be made again as it was: {failure} "
+                f"Try once more: longshore migration cleanup {j.id}."
+            ]
+    return undo(j.store, j.clouds, j.id)
+
+
+def _as_it_was(j: Journey) -> None:
+    """May be run again at any time. Raises LongshoreError."""
+    then = landed(j.store.migrations.get(j.request.of or ""))
+    entries = {entry.step: entry for entry in j.store.ledger.entries(j.id)}
+    again = entries.get(_AGAIN)
+    if again is not None and again.state is EntryState.HANDED_OVER:
+        return  # an earlier run got so far
+    if left := undo(j.store, j.clouds, j.id, [Kind.SERVER]):
+        raise Conflict(" ".join(left))
+    with j.clouds.target(j.record.target_id) as target:
+        if _is_there(target, then.server_id):
+            target.start_server(then.server_id)
+            return
+    if j.store.migrations.get(j.id).conversion_attempts:
+        go_back(j, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
+    server = boot(j, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
+    j.settle(Kind.SERVER, EntryState.HANDED_OVER)
+    j.store.migrations.update(j.request.of or "", server_id=server.id)
 
 
 def _is_there(target: Target, server_id: str) -> bool:

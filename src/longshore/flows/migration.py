@@ -1,6 +1,7 @@
 """What all kinds of migration have in common: their beginning, their stations, and both of their ends."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -37,7 +38,7 @@ T = TypeVar("T")
 AT_SOURCE = (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING)
 
 
-class Migration:
+class Migration(ABC):
     """One run. Every public effect is in a step; between steps it only decides."""
 
     def __init__(self, journey: Journey) -> None:
@@ -51,9 +52,9 @@ class Migration:
         else:  # the target is up: whatever fails from here on, nothing of it is taken back
             await step("hand-over", type(None), partial(self._hand_over, result))
 
+    @abstractmethod
     async def _forward(self) -> dict[str, Any]:
         """Until the target is seen up. What came of it, for the record. Raises LongshoreError."""
-        raise NotImplementedError
 
     # Before the source is touched
 
@@ -187,29 +188,35 @@ class Migration:
 
     def _roll_back(self, error: LongshoreError) -> None:
         j = self._j
-        record = j.store.migrations.get(j.id)
         cancelled = error.code == "cancelled"
         # A target that was up before something failed after all isn't the user's: it is taken back like the rest
         j.store.migrations.update(j.id, status=Status.ROLLING_BACK, target_up_at=None)
         j.phase("rolling-back", "Taking back everything that was made.")
         if not cancelled:
             j.say(str(error), "error")
-        left = undo(j.store, j.clouds, j.id, AT_SOURCE) if j.request.keep else undo(j.store, j.clouds, j.id)
-        if j.request.keep:
-            left.extend(self._leave_target())
-        if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
-            left.extend(power_on_again(j))
+        j.take_back()
+        left = self._take_back()
         for sentence in left:
             j.say(sentence, "error")
-        text = " ".join([str(error), *left])
         j.store.migrations.stamp(j.id, "finished_at")
         j.store.migrations.update(
             j.id,
             status=Status.CANCELLED if cancelled else Status.FAILED,
             phase="rolled-back",
-            error=text,
+            error=" ".join([str(error), *left]),
             error_code=error.code,
         )
+
+    def _take_back(self) -> list[str]:
+        """What a roll-back does to both sides. A sentence for each thing that isn't as it was before."""
+        j = self._j
+        record = j.store.migrations.get(j.id)
+        left = undo(j.store, j.clouds, j.id, AT_SOURCE) if j.request.keep else undo(j.store, j.clouds, j.id)
+        if j.request.keep:
+            left.extend(self._leave_target())
+        if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
+            left.extend(power_on_again(j))
+        return left
 
     def _leave_target(self) -> list[str]:
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from longshore.errors import Conflict
 from longshore.flows import engine
 from longshore.flows.facts import gather
-from longshore.flows.late_conversion import landed
+from longshore.flows.journey import Journey
+from longshore.flows.late_conversion import landed, make_again
 from longshore.flows.queue import places_of
 from longshore.flows.report import Report, names_of, report_of
 from longshore.flows.undo import undo
@@ -19,7 +20,7 @@ from longshore.planning import blocked, land
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.parts import TheClouds, TheStore
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
-from longshore.store import MigrationRecord, Store
+from longshore.store import MigrationRecord, Status, Store
 
 router = APIRouter()
 REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
@@ -138,6 +139,10 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
     record = store.migrations.get(migration)
     if not record.status.ended:
         raise Conflict(f"Migration {record.id} is {record.status}.", advice="Cancel it first, or let it end.")
+    if record.request.get("type") == MigrationType.CONVERSION.value and record.status is not Status.DONE:
+        return Cleanup(
+            left=make_again(Journey(store, clouds, record.id))
+        )  # its machine comes before what is left of it
     return Cleanup(left=undo(store, clouds, record.id))
 
 
