@@ -71,6 +71,9 @@ def test_a_machine_that_writes_all_the_time_arrives_whole(begin):
     assert all(0 < sync["bytes_changed"] < 4096 for sync in record.syncs[1:])
     assert all(0 < sync["bytes_read"] < sum(SIZES.values()) for sync in record.syncs[1:])
     assert all(sync["bytes_verified"] > 0 for sync in record.syncs)
+    # of all syncs' files only those stay that the evidence is in
+    kept = [path.name for path in run.store.state.migration(run.id).glob("sync-*")]
+    assert sorted(kept) == ["sync-2-2000.manifest", "sync-2-2001.manifest"]
 
 
 @pytest.mark.parametrize(("call", "number"), KILLED_AFTER)

@@ -81,6 +81,11 @@ class WarmMigration(Migration):
 
     def _record(self, sync: Sync) -> None:
         self._j.store.migrations.add_sync(self._j.id, sync.as_record())
+        # Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays
+        needed = {copy.manifest for copy in sync.copies}
+        for path in self._j.store.state.migration(self._j.id).glob("sync-*"):
+            if path.name not in needed:
+                path.unlink()
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         self._j.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
 
