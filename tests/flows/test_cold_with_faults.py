@@ -123,6 +123,17 @@ def test_what_a_failed_migration_has_made_can_be_kept_to_be_looked_at(begin):
         assert all(thing in told for thing in state[kind])
 
 
+def test_a_server_that_was_made_unheard_is_not_kept_beside_the_machine(begin):
+    run = begin(keep=True)
+    run.world.plan_fault("create_server", 1, "after", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    state = run.world.read()
+    assert state["power"] == "on"
+    assert state["servers"] == {}
+    assert len(state["volumes"]) == 2
+
+
 def test_a_machine_that_was_off_is_left_off_once_it_was_seen_to_boot(begin):
     run = begin()
     with run.world.change() as state:

@@ -36,11 +36,11 @@ class DryRun(Migration):
         """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""
         j = self._j
         if j.request.keep:
-            gone = [Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT]
+            gone = {Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT}
             j.say(f"The copy stays until you clean it up: longshore migration cleanup {j.id}.")
         else:
-            gone = list(Kind)
+            gone = set(Kind)
         j.phase("cleaning-up", "Removing what the dry run made.")
-        for sentence in undo(j.store, j.clouds, j.id, gone):
+        for sentence in undo(j.store, j.clouds, j.id, lambda entry: entry.kind in gone):
             j.say(sentence, "warning")
         self._done(result)

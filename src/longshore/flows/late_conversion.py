@@ -139,7 +139,7 @@ def _as_it_was(j: Journey) -> None:
     again = entries.get(_AGAIN)
     if again is not None and again.state is EntryState.HANDED_OVER:
         return  # an earlier run got so far
-    if left := undo(j.store, j.clouds, j.id, [Kind.SERVER]):
+    if left := undo(j.store, j.clouds, j.id, lambda entry: entry.kind is Kind.SERVER):
         raise Conflict(" ".join(left))
     with j.clouds.target(j.record.target_id) as target:
         if _is_there(target, then.server_id):

@@ -32,7 +32,7 @@ from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import blocked, land
-from longshore.store import EntryState, Kind, Status
+from longshore.store import Entry, EntryState, Kind, Status
 
 T = TypeVar("T")
 AT_SOURCE = (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING)
@@ -211,7 +211,7 @@ class Migration(ABC):
         """What a roll-back does to both sides. A sentence for each thing that isn't as it was before."""
         j = self._j
         record = j.store.migrations.get(j.id)
-        left = undo(j.store, j.clouds, j.id, AT_SOURCE) if j.request.keep else undo(j.store, j.clouds, j.id)
+        left = undo(j.store, j.clouds, j.id, _must_go if j.request.keep else lambda _entry: True)
         if j.request.keep:
             left.extend(self._leave_target())
         if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
@@ -247,6 +247,12 @@ class Migration(ABC):
         for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
             raise error
         return [o for o in outcomes if not isinstance(o, BaseException)]
+
+
+def _must_go(entry: Entry) -> bool:
+    """Of a migration that is to be kept: what is at the source, and what may be there without our knowing its id. A
+    server among that would run beside the machine that is powered on again."""
+    return entry.kind in AT_SOURCE or entry.state is EntryState.INTENDED
 
 
 def result_of(  # noqa: PLR0917

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from longshore.errors import LongshoreError
 from longshore.flows.clouds import Clouds
@@ -15,8 +15,10 @@ _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
 
 
-def undo(store: Store, clouds: Clouds, migration_id: str, kinds: Collection[Kind] = tuple(Kind)) -> list[str]:
-    """Remove everything of these kinds that the ledger says we made and didn't hand over.
+def undo(
+    store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] = lambda _entry: True
+) -> list[str]:
+    """Remove everything of what is wanted that the ledger says we made and didn't hand over.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
     of them. Those of a dry run never are.
@@ -24,7 +26,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, kinds: Collection[Kind
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
-    entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and e.kind in kinds]
+    entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.request.get("type") != MigrationType.DRY_RUN.value:
         entries = [e for e in entries if e.kind not in (Kind.SERVER, Kind.PORT, Kind.VOLUME)]
