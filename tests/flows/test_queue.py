@@ -9,7 +9,7 @@ from longshore.flows.queue import may_begin
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, Status
 
-NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "cloud", None, 0, "esx1", ("ds1",))
+NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "vm-1", "cloud", None, 0, "esx1", ("ds1",))
 MANY = Limits(at_once=100)
 
 

@@ -66,12 +66,12 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
             f"No machine of {body.source} fits.", advice="Name a --folder, --cluster, --tag or --name that has some."
         )
     with clouds.target(body.target) as target:
+        networks, types, zones = target.networks(), target.volume_types(), target.choices().zones
         flavors = target.flavors()
         made: list[Flavor] = []
-        if body.create_flavors:
+        if body.create_flavors:  # last of all: nothing that fails after it leaves one behind without a plan
             made = [target.create_flavor(g.name, g.cpus, g.memory_mib) for g in gaps(machines, flavors)]
-        zones = target.choices().zones
-        offer = Offer(target.networks(), target.volume_types(), [*flavors, *made], zones, vlans)
+        offer = Offer(networks, types, [*flavors, *made], zones, vlans)
     given = Mappings(networks=body.networks, storage=body.storage)
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
     plan = replace(proposal.plan, description=body.description, defaults=options)
@@ -304,7 +304,7 @@ def _examine(
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
         examined = examine(source, target, plan, entries, last)
-    busy = {m.machine_ref: m for m in store.migrations.all() if m.source_id == source_id and not m.status.ended}
+    busy = {m.machine_ref: m for m in store.migrations.queue() if m.source_id == source_id}
     for prospect in examined.prospects:
         other = busy.get(prospect.machine.ref)
         if other is not None and other.plan_id != opened.id:

@@ -97,6 +97,7 @@ class QueueRecord:
     phase: str
     cancel_requested: bool
     source_id: str
+    machine_ref: str
     target_id: str
     plan_id: str | None
     wave: int
@@ -173,7 +174,7 @@ class Migrations:
             return _records(session, session.scalars(own.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def queue(self) -> list[QueueRecord]:
-        """Those that have not ended, oldest first; of each only what its turn depends on, since it is asked often."""
+        """Those that have not ended, oldest first; of each only what others depend on, since it is asked often."""
         with self._database.session() as session:
             wanted = [s.value for s in Status if not s.ended]
             rows = session.execute(
@@ -183,6 +184,7 @@ class Migrations:
                     MigrationRow.phase,
                     MigrationRow.cancel_requested,
                     MigrationRow.source_id,
+                    MigrationRow.machine_ref,
                     MigrationRow.target_id,
                     MigrationRow.plan_id,
                     MigrationRow.wave,
@@ -198,6 +200,7 @@ class Migrations:
                     phase=row.phase,
                     cancel_requested=row.cancel_requested,
                     source_id=row.source_id,
+                    machine_ref=row.machine_ref,
                     target_id=row.target_id,
                     plan_id=row.plan_id,
                     wave=row.wave,
