@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,13 @@ def paper():
 
     with tempfile.TemporaryDirectory() as directory, paper_vcenter(Path(directory)) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL of the tests' own, from which each takes new databases."""
+    from postgresql import Cluster
+
+    cluster = Cluster()
+    yield cluster
+    cluster.remove()

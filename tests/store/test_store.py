@@ -1,17 +1,25 @@
 import os
-import sqlite3
 
 import pytest
+from sqlalchemy import select, update
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.target import Owner
 from longshore.store import EntryState, Kind, StateDirectory, Status, Store
 from longshore.store.secrets import SecretsError
+from longshore.store.tables import Base, SecretRow
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(tmp_path, request):
+    """On SQLite in the directory, and on PostgreSQL."""
+    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
+    return StateDirectory(tmp_path / "state", url)
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(StateDirectory(tmp_path / "state"))
+def store(state):
+    store = Store(state)
     yield store
     store.close()
 
@@ -30,6 +38,9 @@ def test_secrets_come_back_and_are_nowhere_in_clear(store):
     assert store.providers.secrets(record.id) == {"password": secret}
     for path in store.state.root.rglob("*"):
         assert secret.encode() not in path.read_bytes(), path
+    with store.database.session() as session:
+        for table in Base.metadata.sorted_tables:
+            assert secret not in str(session.execute(select(table)).all())
 
 
 def test_everything_kept_is_its_owners_alone(store):
@@ -49,11 +60,9 @@ def test_a_key_that_others_can_read_is_refused(store):
 def test_a_secret_moved_to_another_provider_does_not_open(store):
     first = store.providers.add("a", "vsphere", {}, {"password": "x"})
     second = store.providers.add("b", "vsphere", {}, {"password": "y"})
-    with sqlite3.connect(store.state.root / "longshore.db") as database:
-        database.execute(
-            "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE provider_id = ?) WHERE provider_id = ?",
-            (first.id, second.id),
-        )
+    with store.database.session() as session:
+        sealed = session.scalars(select(SecretRow.sealed).where(SecretRow.provider_id == first.id)).one()
+        session.execute(update(SecretRow).where(SecretRow.provider_id == second.id).values(sealed=sealed))
     with pytest.raises(SecretsError):
         store.providers.secrets(second.id)
 

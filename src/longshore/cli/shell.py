@@ -12,6 +12,7 @@ from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
     from longshore.client import Client
+    from longshore.configuration import Configuration
 
 
 _LIBRARIES = ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "stevedore", "asyncio")
@@ -36,6 +37,11 @@ class LongshoreApp(App):  # type: ignore[misc]
             metavar="DIR",
             help="where providers and migrations are kept (default: $LONGSHORE_STATE, else ~/.local/state/longshore)",
         )
+        parser.add_argument(
+            "--config",
+            metavar="FILE",
+            help="settings, as TOML (default: /etc/longshore/longshore.toml, if it is there)",
+        )
         return parser
 
     @property
@@ -45,9 +51,17 @@ class LongshoreApp(App):  # type: ignore[misc]
             from longshore.client import Client
             from longshore.store import StateDirectory
 
-            named: str | None = self.options.state
-            self._client = Client(StateDirectory(Path(named).absolute()) if named else StateDirectory.default())
+            self._client = Client(StateDirectory.configured(self.configuration))
         return self._client
+
+    @property
+    def configuration(self) -> "Configuration":
+        """What the file and the environment say, and the options before them. Raises InvalidInput."""
+        from longshore.configuration import read_configuration
+
+        named: str | None = self.options.state
+        configuration = read_configuration(Path(self.options.config) if self.options.config else None)
+        return configuration.model_copy(update={"state": Path(named).absolute()}) if named else configuration
 
     def configure_logging(self) -> None:
         """What libraries have to say is for --debug: a user's terminal shows Longshore's own words."""

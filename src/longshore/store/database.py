@@ -1,43 +1,157 @@
-"""Opening the database: schema up to date, SQLite set so that several processes can read while one writes."""
+"""Opening the database: schema up to date, and every call safe from what a shared one may do to it.
 
-from collections.abc import Iterator
+SQLite is set so that several processes can read while one writes. PostgreSQL may be away for a moment (a restart, a
+fail-over, a cable): a repository whose methods are each one transaction runs such a method again until the database
+answers, so that nothing above it has to know. A commit whose answer was lost is done twice then: at worst an event is
+told twice.
+"""
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
+from longshore.errors import InvalidInput, Unreachable
+
+T = TypeVar("T")
+PATIENCE = 20.0  # seconds that a command waits for a database that is away
+_PAUSES = (0.1, 2.0)  # seconds: the first between two tries, doubled each time, and the longest
+# A cable that was pulled is noticed within seconds, not after the minutes that TCP takes by itself
+_TCP = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,  # milliseconds, the others seconds
+}
 _SCHEMA = Path(__file__).parent / "schema"
+_SCHEMA_LOCK = 0x10_06_50_01  # any two numbers do, as long as nobody else in the database uses them
+_QUEUE_LOCK = 0x10_06_50_02
+
+_log = logging.getLogger("longshore.store")
 
 
 class Database:
     def __init__(self, url: str) -> None:
-        self.engine = _connect(url)
-        _upgrade(self.engine)
+        """Raises InvalidInput for an address that is none, Unreachable when nobody answers there."""
+        self.patience = PATIENCE
+        self.guard: Callable[[], None] = lambda: None  # asked before each transaction: may this process still work?
+        self._url = _parsed(url)
+        self.engine = _connect(self._url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.persist(lambda: _upgrade(self.engine))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when the block raises."""
+        self.guard()
         with self._sessions.begin() as session:
             yield session
+
+    @contextmanager
+    def alone(self) -> Iterator[Session]:
+        """One transaction that no other one opened like this runs beside, whatever process or machine it is in."""
+        with self.session() as session:
+            if self.engine.dialect.name == "sqlite":
+                session.execute(text("BEGIN IMMEDIATE"))
+            else:
+                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _QUEUE_LOCK})
+            yield session
+
+    def persist(self, work: Callable[[], T]) -> T:
+        """Do one transaction's work, again while the database is away. Raises Unreachable when that takes too long."""
+        end, pause = None, _PAUSES[0]
+        while True:
+            try:
+                return work()
+            except (DBAPIError, PoolTimeout) as error:
+                if not _is_away(error):
+                    raise
+                end = end or time.monotonic() + self.patience
+                if time.monotonic() >= end:
+                    # Not from the error: its text holds what was written
+                    raise Unreachable(
+                        f"The database doesn't answer{_said(error)}.",
+                        advice="See that PostgreSQL runs and takes this user's connections, and try again.",
+                    ) from None
+                _log.warning("the database is away, trying again%s", _said(error))
+            time.sleep(pause)
+            pause = min(pause * 2, _PAUSES[1])
+
+    def of_its_own(self) -> Engine:
+        """A second way to the same database, which doesn't wait behind the first one's connections."""
+        return _connect(self._url, pool_size=1, max_overflow=0)
 
     def close(self) -> None:
         self.engine.dispose()
 
 
-def _connect(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+def through_outages(repository: type[T]) -> type[T]:
+    """Each public method of this class is one transaction of its `_database`, and safe to run again."""
+    for name, method in inspect.getmembers(repository, inspect.isfunction):
+        if not name.startswith("_"):
+            setattr(repository, name, _persistent(method))
+    return repository
 
-        @event.listens_for(engine, "connect")
-        def _pragmas(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            # WAL: readers never wait for the writer. The busy time-out covers the moment two processes both write.
-            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
+
+def _persistent(method: Callable[..., T]) -> Callable[..., T]:
+    @functools.wraps(method)
+    def again(self: Any, *args: Any, **kwargs: Any) -> T:
+        database: Database = self._database
+        return database.persist(lambda: method(self, *args, **kwargs))
+
+    return again
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError) or not type(error.orig).__module__.startswith("psycopg"):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # no answer from the server: it refused, hung up or was never reached
+        return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "InterfaceError")
+    # Connection exceptions, too many connections, shutting down or starting up, deadlocks
+    return bool(state.startswith(("08", "53", "57P0")) or state in ("40001", "40P01"))
+
+
+def _said(error: Exception) -> str:
+    """The driver's first line: it names host and user, never the password."""
+    lines = str(getattr(error, "orig", None) or "").strip().splitlines()
+    return f": {lines[0].rstrip('.')}" if lines else ""
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:  # whose text repeats what it was given
+        raise InvalidInput("The database's address isn't one: see database_url in the configuration.") from None
+
+
+def _connect(url: URL, **pool: Any) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        pool = {"pool_size": 10, "max_overflow": 20, **pool}
+        return create_engine(url, connect_args=_TCP, hide_parameters=True, **pool)
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # WAL: readers never wait for the writer. The busy time-out covers the moment two processes both write.
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
 
     return engine
 
@@ -45,14 +159,21 @@ def _connect(url: str) -> Engine:
 def _upgrade(engine: Engine) -> None:
     from alembic import command, script
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
 
     config = Config()
     config.set_main_option("script_location", str(_SCHEMA))
     newest = script.ScriptDirectory.from_config(config).get_current_head()
     with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
+        if _revision(connection) == newest:
             return
     with engine.begin() as connection:
+        if engine.dialect.name != "sqlite":  # there the caller holds a lock on a file
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(connection).get_current_revision()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import select
 
 from longshore.model.target import Owner
-from longshore.store.database import Database
+from longshore.store.database import Database, through_outages
 from longshore.store.tables import LedgerRow
 
 
@@ -49,6 +49,7 @@ class Entry:
         return Owner(self.migration_id, self.step)
 
 
+@through_outages
 class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database

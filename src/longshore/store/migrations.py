@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
-from longshore.store.database import Database
+from longshore.store.database import Database, through_outages
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
 
 _AT_A_TIME = 500  # migrations whose disks are asked for in one query
@@ -114,6 +114,7 @@ class EventRecord:
     text: str
 
 
+@through_outages
 class Migrations:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -134,7 +135,7 @@ class Migrations:
 
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
         """All of them or none. Raises Conflict when one of the machines is being migrated already."""
-        with self._database.session() as session:
+        with self._database.alone() as session:
             _refuse_second(session, wanted)
             rows = [
                 MigrationRow(
@@ -310,7 +311,8 @@ class Migrations:
 
     def say(self, migration_id: str, phase: str, text: str, level: str = "information") -> None:
         with self._database.session() as session:
-            session.add(EventRow(migration_id=migration_id, phase=phase, level=level, text=text))
+            words = text.replace("\0", "�")  # what PostgreSQL can't keep in a text, and a guest may well print
+            session.add(EventRow(migration_id=migration_id, phase=phase, level=level, text=words))
 
     def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         with self._database.session() as session:
@@ -325,8 +327,10 @@ class Migrations:
 
 
 def _refuse_second(session: Session, wanted: Sequence[NewMigration]) -> None:
-    unfinished = select(MigrationRow).where(MigrationRow.status.in_([s.value for s in Status if not s.ended]))
-    busy = {(row.source_id, row.machine_ref): row.id for row in session.scalars(unfinished)}
+    unfinished = select(MigrationRow.id, MigrationRow.source_id, MigrationRow.machine_ref).where(
+        MigrationRow.status.in_([s.value for s in Status if not s.ended])
+    )
+    busy = {(row.source_id, row.machine_ref): row.id for row in session.execute(unfinished)}
     for new in wanted:
         machine = (new.source_id, new.machine_ref)
         if machine in busy:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
-from longshore.store.database import Database
+from longshore.store.database import Database, through_outages
 from longshore.store.migrations import Status
 from longshore.store.tables import MigrationRow, PlanRow, utc_now
 
@@ -23,6 +23,7 @@ class PlanRecord:
     changed_at: datetime
 
 
+@through_outages
 class Plans:
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
-from longshore.store.database import Database
+from longshore.store.database import Database, through_outages
 from longshore.store.secrets import SecretBox
 from longshore.store.tables import MigrationRow, ProviderRow, SecretRow
 
@@ -23,6 +23,7 @@ class ProviderRecord:
     created_at: datetime
 
 
+@through_outages
 class Providers:
     def __init__(self, database: Database, box: SecretBox) -> None:
         self._database = database

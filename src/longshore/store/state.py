@@ -1,12 +1,11 @@
 """Where one installation keeps what it knows: the state directory."""
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_state_path
 
-ENVIRONMENT = "LONGSHORE_STATE"
+from longshore.configuration import Configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,22 +13,25 @@ class StateDirectory:
     """Everything in it is readable by its owner alone: it holds what machines are called and where they live."""
 
     root: Path
+    shared_database: str | None = field(default=None, repr=False)  # the address of PostgreSQL, with its password
 
     @classmethod
-    def default(cls) -> "StateDirectory":
-        """`$LONGSHORE_STATE`, else the user's state directory (on Linux ~/.local/state/longshore)."""
-        named = os.environ.get(ENVIRONMENT)
-        return cls(Path(named).absolute() if named else user_state_path("longshore"))
+    def configured(cls, configuration: Configuration) -> "StateDirectory":
+        """Where it says, else the user's state directory (on Linux ~/.local/state/longshore)."""
+        root = configuration.state.absolute() if configuration.state else user_state_path("longshore")
+        url = configuration.database_url
+        return cls(root, url.get_secret_value() if url else None)
 
     def create(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
     def database_url(self) -> str:
-        return f"sqlite:///{self.root / 'longshore.db'}"
+        return self.shared_database or f"sqlite:///{self.root / 'longshore.db'}"
 
     @property
     def engine_database(self) -> Path:
+        """The workflows' own, unless it is the shared one."""
         return self.root / "engine.db"
 
     @property

@@ -1,0 +1,78 @@
+"""What a PostgreSQL may do to whoever uses it: be away, be restarted, be opened by several at the same moment."""
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from longshore.errors import Conflict, InvalidInput, Unreachable
+from longshore.store import StateDirectory, Store
+from longshore.store.database import Database
+from postgresql import PASSWORD
+
+
+def test_calls_wait_for_a_database_that_is_restarted(postgresql, tmp_path, caplog):
+    store = Store(StateDirectory(tmp_path, postgresql.database()))
+    try:
+        store.providers.add("before", "vsphere", {}, {})
+        postgresql.stop()
+        back = threading.Timer(0.7, postgresql.start)
+        back.start()
+        began = time.monotonic()
+        store.providers.add("meanwhile", "vsphere", {}, {})
+        assert time.monotonic() - began > 0.5
+        back.join()
+        assert [p.name for p in store.providers.all()] == ["before", "meanwhile"]
+        assert PASSWORD not in caplog.text
+    finally:
+        store.close()
+
+
+def test_a_database_that_stays_away_is_said_without_its_password(postgresql, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr("longshore.store.database.PATIENCE", 0.3)
+    nobody = f"postgresql+psycopg://longshore:{PASSWORD}@127.0.0.1:9/x"
+    refused = postgresql.database().replace(PASSWORD, wrong := PASSWORD[::-1])
+    for url in (nobody, refused):
+        with pytest.raises(Unreachable, match="doesn't answer") as caught:
+            Database(url)
+        for said in (str(caught.value), caplog.text, repr(StateDirectory("x", url))):
+            assert PASSWORD not in said and wrong not in said
+    with pytest.raises(InvalidInput) as caught:
+        Database(f"postgresql+psycopg//{PASSWORD}")
+    assert PASSWORD not in str(caught.value)
+
+
+def test_several_open_a_new_database_at_once(postgresql, tmp_path):
+    url = postgresql.database()
+    with ThreadPoolExecutor(4) as pool:
+        for database in list(pool.map(lambda _: Database(url), range(4))):
+            database.close()
+
+
+def test_one_machine_is_not_migrated_twice_at_once_by_two_who_ask_at_the_same_moment(postgresql, tmp_path):
+    store = Store(StateDirectory(tmp_path, postgresql.database()))
+    cloud = store.providers.add("cloud", "openstack", {}, {}).id
+
+    def ask(_):
+        try:
+            return store.migrations.add(
+                machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={}
+            )
+        except Conflict:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len([record for record in pool.map(ask, range(8)) if record]) == 1
+    store.close()
+
+
+def test_what_a_guest_prints_is_told_even_if_it_is_no_text(postgresql, tmp_path):
+    store = Store(StateDirectory(tmp_path, postgresql.database()))
+    cloud = store.providers.add("cloud", "openstack", {}, {}).id
+    record = store.migrations.add(machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={})
+    store.migrations.say(record.id, "checking", "login\0:")
+    assert store.migrations.events(record.id)[0].text == "login�:"
+    store.close()
