@@ -6,6 +6,8 @@ import struct
 import pytest
 from blake3 import blake3
 
+from longshore.blocks.copy import Copy
+from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import ROOT_CONTEXT, digest_of, read_manifest
 from longshore.blocks.request import CopyRequest
 from longshore.errors import CheckpointError, CopyError, InvalidInput
@@ -261,3 +263,17 @@ def test_progress_ends_with_everything_done(image, exports):
     assert seen[-1].phase == "verify"
     assert seen[-1].verified == seen[-1].to_verify == SIZE
     assert json.dumps(seen[-1].phase) == '"verify"'
+
+
+def test_where_nothing_is_left_to_do_nothing_is_waited_for(image, exports, tmp_path, monkeypatch):
+    source, target = exports(image(SIZE, PATCHES)), exports(image(SIZE))
+    named = {"checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "target_identity": "t"}
+    copy(source, target, verify=Verify.NONE, **named)
+    connected, turns = [], []
+    connect, turn = Copy._connect, Loop.turn
+    monkeypatch.setattr(Copy, "_connect", lambda self, *a: connected.append(connect(self, *a)) or connected[-1])
+    monkeypatch.setattr(Loop, "turn", lambda self, wait: (connected and turns.append(wait), turn(self, wait)))
+    result = copy(source, target, verify=Verify.NONE, **named)
+    assert result.bytes_resumed == SIZE
+    assert connected
+    assert turns == []

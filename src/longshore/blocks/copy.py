@@ -278,13 +278,14 @@ class Copy:
             meter=self._meter,
         )
         try:
+            mover.fill()
             while not mover.finished:
                 self._meter.tell()
-                mover.fill()
                 self._loop.turn(min(0.2, limits.pause() or 0.2))
                 self._check(source, target)
                 if mover.failure is not None:
                     raise mover.failure
+                mover.fill()
         except (CopyError, Cancelled):
             self._settle(mover, target)
             raise
@@ -338,11 +339,12 @@ class Copy:
         self._meter.begin(Phase.VERIFY)
         verifier.begin(blocks, pieces)
         try:
+            verifier.fill()
             while not verifier.finished:
                 self._meter.tell()
-                verifier.fill()
                 self._loop.turn(0.2)
                 self._check(own)
+                verifier.fill()
         finally:
             verifier.close()
         self._meter.tell(now=True)
