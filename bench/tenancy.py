@@ -21,7 +21,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -173,9 +172,9 @@ def in_the_lab(files: Files) -> dict[str, Any]:
     from tenants import tenants
 
     print("lab")
-    lab = SimpleNamespace(root=Path(os.environ["LONGSHORE_LAB"]))
+    clouds = Path(os.environ["LONGSHORE_LAB"], "etc", "clouds.yaml")
     admin = openstack.connect(cloud="lab-admin")
-    with tempfile.TemporaryDirectory() as directory, tenants(lab, admin, Path(directory)) as (two, _):
+    with tempfile.TemporaryDirectory() as directory, tenants(clouds, admin, Path(directory)) as (two, _):
         for tenant in two:
             admin.network.update_quota(
                 tenant.id, routers=50, security_groups=50, security_group_rules=500, networks=100, subnets=100

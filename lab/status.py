@@ -15,6 +15,7 @@ from pathlib import Path
 
 LAB = Path(os.environ["LONGSHORE_LAB"])
 VCENTER = "vcenter"
+PARTS = ("cloud",) if LAB.parent.name == "clouds" else ("cloud", VCENTER)  # a second cloud has no vCenter
 
 
 @dataclass
@@ -100,7 +101,7 @@ def main() -> int:
     rows = {"cloud": cloud(found), VCENTER: vcenter(found)}
     whole = {
         part: bool(rows[part]) and all(row.alive for row in rows[part]) and (LAB / "run" / f"{part}.version").exists()
-        for part in rows
+        for part in PARTS
     }
     if wanted.alive:
         return 0 if whole[wanted.alive] else 3

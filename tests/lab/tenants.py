@@ -1,5 +1,6 @@
 """Projects of a test's own in the lab's cloud, with something of everything in them, and their removal."""
 
+import json
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ import openstack
 import yaml
 
 BYTES = os.urandom(1 << 20)
+# What another project has otherwise, even when all is as in the files
+ELSEWHERE = {"longshore/floating_ips.yml": ["floating_ip_address"]}
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGMJw2Yk0K2n4X1qvYbX2nGm0W8oHqf7x3o7y8b5r0Ut ops@example.com"
 
 
@@ -22,9 +25,12 @@ class Tenant:
 
 
 @contextmanager
-def tenants(lab, admin, directory, count=2):
-    """A plain member's projects, and the path of a clouds.yaml with an entry for each by its name."""
-    clouds = yaml.safe_load((lab.root / "etc" / "clouds.yaml").read_text())
+def tenants(clouds_file, admin, directory, count=2):
+    """A plain member's projects, and the path of a clouds.yaml with an entry for each by its name.
+
+    `clouds_file` is that of the cloud, with its own member as `lab`; `admin` is its administrator.
+    """
+    clouds = yaml.safe_load(clouds_file.read_text())
     made = []
     try:
         for _ in range(count):
@@ -157,3 +163,27 @@ def furnish(tenant):
     tenant.cloud.image.create_image(
         "tool", container_format="bare", disk_format="raw", data=BYTES, min_disk=1, hw_disk_bus="scsi", team="web"
     )
+
+
+def params(directory):
+    """What people edit, by file, without what follows from the cloud."""
+    found = {}
+    for path in sorted(directory.rglob("*.yml")):
+        name = str(path.relative_to(directory))
+        listed = [resource["params"] for resource in yaml.safe_load(path.read_text())["resources"]]
+        for each in listed:
+            for field in ELSEWHERE.get(name, ()):
+                each.pop(field)
+        found[name] = sorted(listed, key=repr)
+    return found
+
+
+def replace(directory, old, new):
+    for path in directory.rglob("*.yml"):
+        path.write_text(path.read_text().replace(old, new))
+
+
+def rows(done, *actions):
+    """What a report says of these actions, by kind and name."""
+    assert done.returncode == 0, done.stderr
+    return {(row["Kind"], row["Name"]): row["What"] for row in json.loads(done.stdout) if row["Action"] in actions}

@@ -4,51 +4,25 @@ import json
 import uuid
 
 import pytest
-import yaml
 from openstack.image.v2.image import Image
-from tenants import BYTES, furnish, tenants
+from tenants import BYTES, furnish, params, replace, rows, tenants
 
 from conftest import Cli, refused
 
 pytestmark = pytest.mark.lab
-
-# What another project has otherwise, even when all is as in the files
-ELSEWHERE = {"longshore/floating_ips.yml": ["floating_ip_address"]}
 
 
 @pytest.fixture(scope="module")
 def tenancy(lab, admin_cloud, tmp_path_factory):
     """A furnished project, an empty one, and a command that knows both by their names."""
     directory = tmp_path_factory.mktemp("tenancy")
-    with tenants(lab, admin_cloud, directory) as ((full, empty), clouds):
+    with tenants(lab.root / "etc" / "clouds.yaml", admin_cloud, directory) as ((full, empty), clouds):
         furnish(full)
         cli = Cli(directory / "state", {"OS_CLIENT_CONFIG_FILE": str(clouds)})
         for tenant in (full, empty):
             done = cli("provider", "add", "openstack", tenant.name, "--os-cloud", tenant.name)
             assert done.returncode == 0, done.stderr
         yield cli, full, empty
-
-
-def params(directory):
-    found = {}
-    for path in sorted(directory.rglob("*.yml")):
-        name = str(path.relative_to(directory))
-        listed = [resource["params"] for resource in yaml.safe_load(path.read_text())["resources"]]
-        for each in listed:
-            for field in ELSEWHERE.get(name, ()):
-                each.pop(field)
-        found[name] = sorted(listed, key=repr)
-    return found
-
-
-def replace(directory, old, new):
-    for path in directory.rglob("*.yml"):
-        path.write_text(path.read_text().replace(old, new))
-
-
-def rows(done, *actions):
-    assert done.returncode == 0, done.stderr
-    return {(row["Kind"], row["Name"]): row["What"] for row in json.loads(done.stdout) if row["Action"] in actions}
 
 
 def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
