@@ -88,5 +88,14 @@ def interface(router, network, *addresses):
     return {"type": "openstack.network.RouterInterface", "params": given}
 
 
+def port(name, network, **params):
+    return {"type": "openstack.network.Port", "params": {"name": name, "network_ref": ref(network), **params}}
+
+
+def image(name, identity="an-id", **params):
+    given = {"name": name, "disk_format": "raw", "container_format": "bare", **params}
+    return {"type": "openstack.image.Image", "params": given, "_info": {"id": identity}}
+
+
 def ref(name):
     return {"name": name, "project_name": "%auth%", "domain_name": "%auth%"}

@@ -5,6 +5,7 @@ request, has two networks of one name, and services that the lab's cloud doesn't
 """
 
 import hashlib
+import ipaddress
 import json
 import re
 import threading
@@ -75,6 +76,7 @@ DEFAULTS = {
     "floatingips": {"port_id": None, "fixed_ip_address": None},
     "subnetpools": {"shared": False, "is_default": False},
 }
+RULE = ("security_group_id", "direction", *DEFAULTS["security-group-rules"])  # what makes two rules the same
 SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-policies": "rbac_policy"}
 
 
@@ -90,6 +92,7 @@ class SmallCloud:
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
+        self.flavors = {}  # by id
         self.images = {}  # what is told of each, by id
         self.image_bytes = {}  # by id
         self.breaks_after = None  # bytes of an image, and the connection is gone
@@ -170,7 +173,7 @@ class SmallCloud:
                 fault[3] -= 1
                 return fault[2], {"NeutronError": {"type": "X", "message": "as the test asked", "detail": ""}}
         if path.startswith("/image"):
-            return self.glance(method, path, body, project)
+            return self.glance(method, path, query, body, project)
         if path.startswith("/compute"):
             return self.nova(method, path.removeprefix("/compute/v2.1").strip("/"), body, project)
         return self.neutron(method, path.removeprefix("/network/v2.0").strip("/"), query, body, project)
@@ -198,7 +201,7 @@ class SmallCloud:
             "roles": [{"id": "m", "name": "admin" if project == "admin" else "member"}], "catalog": catalog,
         }}  # fmt: skip
 
-    def glance(self, method, path, body, project):
+    def glance(self, method, path, query, body, project):
         if path in ("/image", "/image/", "/image/v2", "/image/v2/"):
             links = [{"rel": "self", "href": f"{self.url}/image/v2/"}]
             return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}
@@ -209,7 +212,10 @@ class SmallCloud:
         identity = path.removeprefix("/image/v2/images").strip("/")
         if identity and identity not in self.images:
             return 404, {}
-        return 200, (self.images[identity] if identity else {"images": list(self.images.values())})
+        if identity:
+            return 200, self.images[identity]
+        hidden = query.get("os_hidden") == "True"
+        return 200, {"images": [each for each in self.images.values() if each.get("os_hidden", False) == hidden]}
 
     def bytes_of_image(self, handler, identity, body):
         if handler.command == "PUT":
@@ -247,12 +253,27 @@ class SmallCloud:
             pair = {"type": "ssh", "fingerprint": "", **body["keypair"]}
             mine[pair["name"]] = pair
             return 201, {"keypair": pair}
+        if path.startswith("flavors"):
+            return self.flavors_of(method, path.split("/")[1:], body)
         groups = self.server_groups.setdefault(project, {})
         if method == "GET":
             return 200, {"server_groups": list(groups.values())}
         group = {"id": str(uuid.uuid4()), "rules": {}, "project_id": project, "members": [], **body["server_group"]}
         groups[group["id"]] = group
         return 200, {"server_group": group}
+
+    def flavors_of(self, method, rest, body):
+        if method == "POST" and not rest:
+            made = {"id": str(uuid.uuid4()), "extra_specs": {}, "os-flavor-access:is_public": True, **body["flavor"]}
+            self.flavors[made["id"]] = made
+            return 200, {"flavor": made}
+        if rest == ["detail"]:
+            return 200, {"flavors": list(self.flavors.values())}
+        flavor = self.flavors[rest[0]]
+        if rest[1:] == ["os-extra_specs"]:  # kept as text, as Nova does
+            flavor["extra_specs"] |= {name: str(value) for name, value in body["extra_specs"].items()}
+            return 200, {"extra_specs": flavor["extra_specs"]}
+        return 200, {"flavor": flavor}
 
     def neutron(self, method, path, query, body, project):
         if path in ("", "v2.0"):
@@ -280,6 +301,8 @@ class SmallCloud:
             found = [t for t in there.values() if all(str(t.get(k)) == v for k, v in query.items() if k in t)]
             return 200, {plural: found}
         if not rest:
+            if collection == "security-group-rules" and self.same_rule(body[single]):
+                return 409, {"NeutronError": {"type": "SecurityGroupRuleExists", "message": "is there", "detail": ""}}
             made = self.add(collection, body[single], project)
             return 201, {single: made}
         thing = there.get(rest[0])
@@ -306,13 +329,39 @@ class SmallCloud:
                 rule = {"security_group_id": thing["id"], "direction": "egress", "ethertype": ethertype}
                 self.add("security-group-rules", rule, project)
         elif collection == "security-group-rules":
+            self.as_neutron_keeps(thing)
             group = self.things["security-groups"].get(thing["security_group_id"])
             group["security_group_rules"].append(thing)
         elif collection == "floatingips":
             thing["floating_ip_address"] = f"203.0.113.{len(self.things[collection])}"
         elif collection == "ports":
             thing.setdefault("mac_address", f"fa:16:3e:00:00:{len(self.things[collection]):02x}")
+            for ip in thing["fixed_ips"]:
+                net = ipaddress.ip_network(self.things["subnets"][ip["subnet_id"]]["cidr"])
+                ip.setdefault("ip_address", str(net[100 + len(self.things[collection])]))
+            for pair in thing["allowed_address_pairs"]:
+                pair.setdefault("mac_address", thing["mac_address"])
+        elif collection == "routers" and thing["external_gateway_info"]:
+            outside = {"subnet_id": "outside", "ip_address": f"203.0.113.{200 + len(self.things[collection])}"}
+            thing["external_gateway_info"] = {
+                "enable_snat": True,
+                "external_fixed_ips": [outside],
+            } | thing["external_gateway_info"]
         return thing
+
+    def as_neutron_keeps(self, rule):
+        if rule["ethertype"] == "IPv6" and rule["protocol"] in ("icmp", "icmpv6"):
+            rule["protocol"] = "ipv6-icmp"
+        if (rule["port_range_min"], rule["port_range_max"]) == (1, 65535):
+            rule["port_range_min"] = rule["port_range_max"] = None
+
+    def same_rule(self, given):
+        wanted = DEFAULTS["security-group-rules"] | given
+        self.as_neutron_keeps(wanted)
+        return any(
+            all(rule.get(name) == wanted.get(name) for name in RULE)
+            for rule in self.things["security-group-rules"].values()
+        )
 
     def add_interface(self, router, body):
         if "port_id" in body:

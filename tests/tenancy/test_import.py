@@ -348,7 +348,9 @@ def test_an_image_of_the_same_name_with_other_bytes_is_a_conflict(small, files):
     exported(with_an_image(small), files.path, "images")
     here = small.connect("here")
     here.image.create_image("tool", data=BYTES[:100], disk_format="raw", container_format="bare")
-    with pytest.raises(Conflict, match=r"Image tool .* can't be imported: The one there is another: hash_value is"):
+    with pytest.raises(
+        Conflict, match=r"Image tool .* can't be imported: The one there is another: the digest of its bytes is"
+    ):
         imported(here, files.path, "images")
 
 

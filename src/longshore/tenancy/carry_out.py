@@ -11,7 +11,8 @@ from typing import Any
 
 from longshore.errors import LongshoreError
 from longshore.providers.openstack.faults import explained
-from longshore.tenancy.cloud import WORKERS, Cloud, Progress
+from longshore.tenancy.cloud import Cloud, Progress
+from longshore.tenancy.operations import WORKERS
 from longshore.tenancy.plan import Action, Plan, What
 
 

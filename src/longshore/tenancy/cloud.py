@@ -14,10 +14,9 @@ from longshore.errors import AccessDenied
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.kind import AUTH, Field, Kind, Scope
 from longshore.tenancy.kinds import BY_NAME
-from longshore.tenancy.operations import Operations, called
+from longshore.tenancy.operations import WORKERS, Operations, called
 
 BLOBS = "image_blobs"  # OS-Migrate's directory for the bytes of images
-WORKERS = 8  # requests under way at once; more only queue up in the services
 
 Progress = Callable[[int, int, str], None]  # things done, things in all, and what is being done
 
@@ -49,7 +48,6 @@ class Cloud:
         self.is_admin = "admin" in access.role_names
         self.blobs = Path(BLOBS)  # where the bytes of images are
         self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
-        self.wanted_hash_algorithm: dict[str, str] = {}  # by an image's name
         self.gateways: dict[str, str | None] = {}  # of subnets that were made just now
         self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
         self._operations: dict[str, Operations] = {name: kind.operations(self, kind) for name, kind in BY_NAME.items()}

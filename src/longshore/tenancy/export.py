@@ -1,6 +1,8 @@
 """From a cloud to files."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,10 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     The bytes of images come first and the files at the end, so that an export that was broken off can be run again and
     goes on. Raises Conflict when a file is there already and may not be overwritten.
     """
-    there = [kind.file for kind in selection.kinds if (directory / kind.file).exists()]
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)  # now, and not after all images have come
+        may_write = [file for kind in selection.kinds for file in cloud.operations(kind).files()]
+        there = [file for file in may_write if (directory / file).exists()]
     if there and not overwrite:
         raise Conflict(
             f"{directory / there[0]} is there already; it may hold what somebody edited.",
@@ -47,8 +52,22 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     for file in there:
         by_file.setdefault(file, [])
     for file, resources in by_file.items():
-        write_file(directory / file, sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items())))))
+        with writing(directory / file):
+            write_file(directory / file, sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items())))))
     return Exported({file: len(resources) for file, resources in by_file.items()}, notes)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A full or read-only disk is one sentence. Raises LongshoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise LongshoreError(
+            f"{path} can't be written: {error.strerror or error}.",
+            advice="Export again when there is room: what is there whole isn't fetched again.",
+            code="not-writable",
+        ) from None
 
 
 def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
@@ -93,7 +112,5 @@ def _download(cloud: Cloud, directory: Path, images: list[Any], progress: Progre
             progress(min(done, total), total, f"bytes of image {name}")
 
         cloud.moved = moved
-        try:
+        with writing(directory / BLOBS):
             operations.download(raw, directory / BLOBS)
-        except OSError as error:
-            raise LongshoreError(f"The bytes of image {raw.name} can't be written: {error.strerror}.") from None

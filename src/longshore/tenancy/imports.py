@@ -90,9 +90,6 @@ def _refused(conflicts: list[Action]) -> Conflict:
 def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Plan:
     resources = selection.of(_in_order(read_valid(directory)))
     cloud.blobs = directory / BLOBS
-    cloud.wanted_hash_algorithm = {
-        r.params["name"]: str(r.params.get("hash_algo")) for r in resources if r.kind.name == "image"
-    }
     present = {r.kind.name for r in resources}
     cloud.look(_needed(resources), progress)
     return plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))

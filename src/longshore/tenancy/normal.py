@@ -1,6 +1,7 @@
 """Forms in which two values that mean the same are the same."""
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -18,6 +19,35 @@ def one_prefix(value: Any) -> Any:
         return str(ipaddress.ip_network(value, strict=False)) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+# The network service takes a number for its name and keeps what was given
+_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp"}
+
+
+def protocol(value: Any) -> Any:
+    """Of a rule: by name, in lower case."""
+    return _PROTOCOLS.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+def ether_type(value: Any) -> Any:
+    return "IPv4" if value is None else value
+
+
+def texts(value: Any) -> Any:
+    """A mapping of a service that keeps texts only: people write numbers and truth values."""
+    if not isinstance(value, dict):
+        return value
+    return {name: each if each is None else text(each) for name, each in value.items()}
+
+
+def said(value: Mapping[str, Any]) -> dict[str, str]:
+    """The same without what is null, and so isn't said."""
+    return {name: text(each) for name, each in value.items() if each is not None}
+
+
+def text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def prefixes(value: Any) -> Any:

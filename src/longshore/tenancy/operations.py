@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
 
 
+WORKERS = 8  # requests under way at once; more only queue up in the services
+
+
 class Operations:
     """`raw` is always openstacksdk's own object for a resource; `values` are by openstacksdk's names, with ids."""
 
@@ -72,6 +75,10 @@ class Operations:
         """The file that it is written to."""
         return self.kind.file
 
+    def files(self) -> Iterable[str]:
+        """All that an export may write these to."""
+        return (self.kind.file,)
+
     def hidden(self, raw: Any) -> str | None:
         """Why one of the own resources isn't exported, as a sentence; "" when there's nothing to be said about it."""
         return None
@@ -88,6 +95,10 @@ class Operations:
         if isinstance(wanted, Mapping) and isinstance(live, Mapping):
             return all(live.get(name) == value for name, value in wanted.items() if value is not None)
         return bool(wanted == live)
+
+    def another(self, raw: Any, wanted: Resource) -> str | None:
+        """Why one of its name isn't the one that is wanted, beyond what its fields say; as the end of a sentence."""
+        return None
 
     def incomplete(self, raw: Any) -> bool:
         """Whether `complete` has something to do, though all fields are as they should be."""

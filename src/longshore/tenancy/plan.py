@@ -60,6 +60,8 @@ class _Unresolved(Exception):
     """A reference leads nowhere; its text is why."""
 
 
+_DEEPEST = 50  # resources that need each other in a row; clouds have some six
+
 # Belonging to a resource, and so worth a word when the files don't have them
 _TOLD_AS_STRAYS = ("security group rule", "router interface")
 
@@ -93,6 +95,8 @@ class _Planner:
     def _action(self, resource: Resource) -> Action:
         if resource in self._actions:
             return self._actions[resource]
+        if len(self._open) > _DEEPEST:
+            raise _Unresolved(f"more than {_DEEPEST} resources need each other in a row")
         if resource in self._open:
             raise _Unresolved(f"it and {resource.kind.name} {resource.name} need each other")
         self._open.add(resource)
@@ -144,6 +148,8 @@ class _Planner:
                 fixed.append(
                     f"{f.name} is {_shown(live)} there and {_shown(self._told(action, f, wanted))} in the files"
                 )
+        if reason := operations.another(raw, action.resource):
+            fixed.append(reason)
         if fixed:
             action.values, action.late = {}, {}
             action.what, action.said = What.CONFLICT, f"The one there is another: {', '.join(fixed)}."
@@ -213,7 +219,7 @@ class _Planner:
         if kind.scope is Scope.PROJECT and ref.get("project_name") and not self._cloud.is_own_project(ref):
             return None
         found = self._named.get((kind.name, ref["name"]), [])
-        if len(found) > 1 and within:
+        if within:
             found = [each for each in found if each.params["network_ref"].get("name") == within.get("name")]
         if len(found) > 1 and ref.get("domain_name"):
             found = [e for e in found if (e.params.get("domain_ref") or {}).get("name") == ref["domain_name"]]
@@ -224,7 +230,7 @@ class _Planner:
     def _on_target(self, kinds: str, ref: Mapping[str, Any], within: Mapping[str, Any] | None) -> str:
         found = self._cloud.find(kinds, ref)
         kind = BY_NAME[kinds.split(" or ", maxsplit=1)[0]]
-        if len(found) > 1 and within:
+        if within:
             networks = {raw.id for raw in self._cloud.find("network", within)}
             found = [raw for raw in found if raw.network_id in networks]
         if len(found) > 1:

@@ -113,13 +113,25 @@ def _within(field: Field, key: str, holder: Mapping[str, Any], params: Mapping[s
 def _dangling(resources: list[Resource], present: set[str]) -> Iterator[Fault]:
     """References to what the files should have and don't: of one's own project, and of a kind that the files have."""
     names: dict[str, set[str]] = defaultdict(set)
+    subnets: set[tuple[str, str]] = set()
     for resource in resources:
         names[resource.kind.name].add(str(resource.params.get("name")))
+        if resource.kind.name == "subnet":
+            subnets.add((resource.params["network_ref"]["name"], resource.params["name"]))
     for resource in resources:
         for field, kinds, ref in references(resource):
             if ref.get("project_name") != AUTH or not _known(kinds, present):
                 continue
             kind = BY_NAME[kinds]
+            network = resource.params.get("network_ref")
+            if kind.name == "subnet" and network and ref["name"] in names["subnet"]:
+                if (network["name"], ref["name"]) not in subnets:
+                    yield Fault(
+                        resource.line(field.name),
+                        f"params.{field.name} of {resource.kind.name} {resource.name} names the subnet {ref['name']}, "
+                        f"which isn't one of network {network['name']} in these files.",
+                    )
+                continue
             if ref["name"] in names[kind.name] or (kind.name == "security group" and ref["name"] == "default"):
                 continue
             close = get_close_matches(ref["name"], names[kind.name], 1)

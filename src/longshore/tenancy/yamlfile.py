@@ -5,7 +5,9 @@ opening brackets crashes the interpreter. So values are built here, from libyaml
 """
 
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -57,12 +59,14 @@ class BadYaml(LongshoreError):
 def read(path: Path, name: str) -> Any:
     """The file's one document. `name` is what the file is called in faults. Raises BadYaml."""
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _bad(name, 0, "This isn't a file.")
+        if found.st_size > LARGEST:
             raise _bad(
                 name,
                 0,
-                f"The file has {size / 1e6:.0f} MB; more than {LARGEST / 1e6:.0f} MB isn't read. "
+                f"The file has {found.st_size / 1e6:.0f} MB; more than {LARGEST / 1e6:.0f} MB isn't read. "
                 "Split it: all *.yml files of a directory count.",
             )
         content = path.read_bytes()
@@ -82,11 +86,16 @@ def write(path: Path, document: Any) -> None:
     """Whole or not at all: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf8") as file:
-        yaml.dump(document, file, Dumper=_Plain, default_flow_style=False, allow_unicode=True)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf8") as file:
+            yaml.dump(document, file, Dumper=_Plain, default_flow_style=False, allow_unicode=True)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 class _Plain(yaml.CSafeDumper):

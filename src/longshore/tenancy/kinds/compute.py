@@ -2,7 +2,7 @@
 
 from longshore.tenancy.forms import boolean, integer, list_of, mapping, number, one_of, reference, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
-from longshore.tenancy.normal import by_text, stripped
+from longshore.tenancy.normal import by_text, stripped, texts
 from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
 from longshore.tenancy.services.storage import VolumeTypes
 
@@ -45,7 +45,7 @@ FLAVOR = Kind(
         Field("description", text, update=True),
         Field("disk", integer),
         Field("ephemeral", integer),
-        Field("extra_specs", mapping, update=True),
+        Field("extra_specs", mapping, update=True, order=texts),
         Field("is_public", boolean),
         _NAME,
         Field("ram", integer, required=True),
@@ -87,7 +87,7 @@ VOLUME_TYPE = Kind(
     (
         _NAME,
         Field("description", text, update=True),
-        Field("extra_specs", mapping, update=True),
+        Field("extra_specs", mapping, update=True, order=texts),
         Field("is_public", boolean, update=True),
         _ACCESS,
     ),

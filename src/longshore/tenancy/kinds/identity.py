@@ -1,12 +1,27 @@
 """The kinds of the identity service, all for administrators, in OS-Migrate's words where it has them."""
 
-from longshore.tenancy.forms import boolean, mapping, text
+from longshore.tenancy.forms import boolean, integer, record, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
-from longshore.tenancy.services.identity import Domains, IdentityOperations, Projects, Quotas, RoleAssignments, Users
+from longshore.tenancy.services.identity import (
+    COMPUTE_LIMITS,
+    NETWORK_LIMITS,
+    STORAGE_LIMITS,
+    Domains,
+    IdentityOperations,
+    Projects,
+    Quotas,
+    RoleAssignments,
+    Users,
+)
 
 _NAME = Field("name", text, required=True)
 _DESCRIPTION = Field("description", text, update=True)
 _ENABLED = Field("is_enabled", boolean, update=True)
+
+
+def _limits(name: str, known: tuple[str, ...]) -> Field:
+    return Field(name, record(**dict.fromkeys(known, integer)), update=True)
+
 
 DOMAIN = Kind(
     "domain",
@@ -95,9 +110,9 @@ QUOTA = Kind(
     "identity",
     (
         ref("project_ref", "project", required=True),
-        Field("compute", mapping, update=True),
-        Field("network", mapping, update=True),
-        Field("storage", mapping, update=True),
+        _limits("compute", COMPUTE_LIMITS),
+        _limits("network", NETWORK_LIMITS),
+        _limits("storage", STORAGE_LIMITS),
     ),
     Quotas,
     key=("project_id",),

@@ -61,8 +61,9 @@ IMAGE = Kind(
     (
         Field("container_format", text),
         Field("disk_format", text, required=True),
-        Field("hash_algo", one_of("md5", "sha1", "sha224", "sha256", "sha384", "sha512")),
-        Field("hash_value", text),
+        # Facts about the bytes, which are compared whole: see Images.another
+        Field("hash_algo", one_of("md5", "sha1", "sha224", "sha256", "sha384", "sha512"), compare=False, sent=False),
+        Field("hash_value", text, compare=False, sent=False),
         Field("is_hidden", boolean, update=True),
         Field("is_protected", boolean, update=True),
         Field("min_disk", integer, update=True),

@@ -150,7 +150,7 @@ SUBNET = Kind(
         Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_text),
         Field("cidr", cidr, required=True),
         DESCRIPTION,
-        Field("dns_nameservers", list_of(address), update=True, order=by_text),
+        Field("dns_nameservers", list_of(address), update=True),  # the first is asked first
         Field("gateway_ip", address, update=True, null=True),
         Field("host_routes", list_of(record(destination=prefix, nexthop=address)), update=True, order=by_text),
         Field("ip_version", one_of(4, 6), required=True),

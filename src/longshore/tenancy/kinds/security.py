@@ -3,7 +3,7 @@
 from longshore.tenancy.forms import boolean, integer, list_of, one_of, prefix, text
 from longshore.tenancy.kind import Field, Kind, ref
 from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
-from longshore.tenancy.normal import by_text, lower, one_prefix, prefixes
+from longshore.tenancy.normal import by_text, ether_type, one_prefix, prefixes, protocol
 from longshore.tenancy.services.network import AddressGroups, SecurityGroupRules, SecurityGroups
 
 _OWN_TAGS = Field("tags", list_of(text), update=True, order=by_text, extra=True, default=[])
@@ -43,10 +43,10 @@ SECURITY_GROUP_RULE = Kind(
     (
         Field("description", text, compare=False),
         Field("direction", one_of("ingress", "egress"), required=True),
-        Field("ether_type", one_of("IPv4", "IPv6")),
+        Field("ether_type", one_of("IPv4", "IPv6"), order=ether_type),
         Field("port_range_max", integer),
         Field("port_range_min", integer),
-        Field("protocol", text, order=lower),
+        Field("protocol", text, order=protocol),
         Field("remote_ip_prefix", prefix, order=one_prefix),
         ref("security_group_ref", "security group", required=True),
         ref("remote_group_ref", "security group"),

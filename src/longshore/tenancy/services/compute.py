@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from longshore.tenancy.kind import Field
+from longshore.tenancy.normal import said
 from longshore.tenancy.operations import Operations
 
 if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
+
+
+_OF_USERS = "users_keypairs.yml"
 
 
 class Keypairs(Operations):
@@ -32,7 +36,10 @@ class Keypairs(Operations):
         return f"{raw.user_id or self.cloud.user_id}/{raw.name}"
 
     def file(self, params: Mapping[str, Any]) -> str:
-        return super().file(params) if params["user_ref"]["name"] == "%auth%" else "users_keypairs.yml"
+        return super().file(params) if params["user_ref"]["name"] == "%auth%" else _OF_USERS
+
+    def files(self) -> Iterable[str]:
+        return (*super().files(), _OF_USERS) if self.cloud.is_admin else super().files()
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         body = dict(values)
@@ -61,7 +68,7 @@ class Flavors(Operations):
         body = {k: v for k, v in values.items() if k not in ("extra_specs", "access")}
         made = self.proxy.create_flavor(**body)
         if values.get("extra_specs"):
-            self.proxy.create_flavor_extra_specs(made, values["extra_specs"])
+            self.proxy.create_flavor_extra_specs(made, said(values["extra_specs"]))
         for project in values.get("access") or ():
             self.proxy.flavor_add_tenant_access(made, project)
         return str(made.id)
@@ -70,9 +77,8 @@ class Flavors(Operations):
         if "description" in values:
             self.proxy.update_flavor(raw.id, description=values["description"])
         if "extra_specs" in values:
-            there, wanted = raw.extra_specs or {}, values["extra_specs"]
-            for name in sorted(set(there) - set(wanted)):
-                self.proxy.delete_flavor_extra_specs_property(raw.id, name)
+            # What the files don't say stays, as it doesn't count as a difference
+            there, wanted = raw.extra_specs or {}, said(values["extra_specs"])
             changed = {name: value for name, value in wanted.items() if there.get(name) != value}
             if changed:
                 self.proxy.create_flavor_extra_specs(raw, changed)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from openstack import exceptions as sdk
 
 from longshore.tenancy.kind import Field
-from longshore.tenancy.operations import Operations
+from longshore.tenancy.operations import WORKERS, Operations
 
 if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
@@ -72,7 +73,10 @@ class Quotas(Operations):
     """The limits of a project, over all services. There always are some: they are only ever changed."""
 
     def listing(self) -> Iterable[Any]:
-        return [self._of(project) for project in self.cloud.all(self.cloud.kind("project"))]
+        connection = self.cloud.connection
+        _ = connection.compute, connection.block_storage, connection.network  # made at first use, in one thread
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return list(pool.map(self._of, self.cloud.all(self.cloud.kind("project"))))
 
     def _of(self, project: Any) -> Any:
         connection = self.cloud.connection
@@ -82,9 +86,9 @@ class Quotas(Operations):
         return SimpleNamespace(
             id=project.id,
             project_id=project.id,
-            compute={name: getattr(compute, name) for name in _COMPUTE},
-            storage={name: getattr(storage, name) for name in _STORAGE},
-            network={name: value for name in _NETWORK if (value := getattr(network, name, None)) is not None},
+            compute={name: getattr(compute, name) for name in COMPUTE_LIMITS},
+            storage={name: getattr(storage, name) for name in STORAGE_LIMITS},
+            network={name: value for name in NETWORK_LIMITS if (value := getattr(network, name, None)) is not None},
         )
 
     def own(self, raw: Any) -> bool:
@@ -92,12 +96,13 @@ class Quotas(Operations):
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         connection = self.cloud.connection
-        if "compute" in values:
-            connection.compute.update_quota_set(raw.id, **values["compute"])
-        if "storage" in values:
-            connection.block_storage.update_quota_set(raw.id, **values["storage"])
-        if "network" in values:
-            connection.network.update_quota(raw.id, **values["network"])
+        said = {service: {k: v for k, v in values.get(service, {}).items() if v is not None} for service in _SERVICES}
+        if said["compute"]:
+            connection.compute.update_quota_set(raw.id, **said["compute"])
+        if said["storage"]:
+            connection.block_storage.update_quota_set(raw.id, **said["storage"])
+        if said["network"]:
+            connection.network.update_quota(raw.id, **said["network"])
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         """Of a project that is made in the same import."""
@@ -105,9 +110,10 @@ class Quotas(Operations):
         return str(values["project_id"])
 
 
-_COMPUTE = ("instances", "cores", "ram", "key_pairs", "metadata_items", "server_groups", "server_group_members")
-_STORAGE = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups", "per_volume_gigabytes")
-_NETWORK = (
+_SERVICES = ("compute", "network", "storage")
+COMPUTE_LIMITS = ("instances", "cores", "ram", "key_pairs", "metadata_items", "server_groups", "server_group_members")
+STORAGE_LIMITS = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups", "per_volume_gigabytes")
+NETWORK_LIMITS = (
     "networks",
     "subnets",
     "ports",

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openstack.image.v2.image import Image
 
-from longshore.errors import NotFound, Unreachable, VerificationError
+from longshore.errors import InvalidInput, NotFound, Unreachable, VerificationError
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.kind import Field
+from longshore.tenancy.normal import text
 from longshore.tenancy.operations import Operations
 
 if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
 
 CHUNK = 1 << 20  # bytes
+_ID = re.compile(r"[\w-]+")
+_LONGEST = 240  # bytes of a file's name: 255, and room for what marks one that is being written
 # What the image service and openstacksdk write by themselves
 _NOT_PROPERTIES = ("self", "stores", "direct_url", "locations")
 _NOT_PREFIXES = ("os_glance_", "owner_specified.openstack.")
@@ -28,6 +32,15 @@ Moved = Callable[[int], None]  # bytes that went over the wire since the last ca
 
 
 class Images(Operations):
+    def listing(self) -> Iterable[Any]:
+        """Also those that the service only lists when they are asked for."""
+        asked: list[dict[str, Any]] = [{}, {"is_hidden": True}]
+        if self.cloud.is_admin:
+            community = {"visibility": "community", "owner": self.cloud.project_id}
+            asked += [community, community | {"is_hidden": True}]
+        found = {raw.id: raw for query in asked for raw in self.proxy.images(**query)}
+        return found.values()
+
     def project_of(self, raw: Any) -> str:
         return str(raw.owner_id)
 
@@ -48,17 +61,33 @@ class Images(Operations):
 
     def changeable(self, raw: Any, field: Field) -> bool:
         """The bytes and their format stay as they are once they are there."""
-        formats = (*_OF_BYTES, "disk_format", "container_format")
+        formats = ("disk_format", "container_format")
         return raw.status == "queued" if field.name in formats else super().changeable(raw, field)
 
-    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
-        # Digests of different algorithms say nothing about each other
-        algorithm = self.cloud.wanted_hash_algorithm.get(raw.name)
-        if field.name == "hash_algo" and raw.status != "queued":
-            return True
-        if field.name == "hash_value" and raw.status != "queued" and raw.hash_algo != algorithm:
-            return True
-        return super().same(raw, field, wanted, live)
+    def another(self, raw: Any, wanted: Resource) -> str | None:
+        """One with other bytes is another image. Told by digests of one algorithm: those of the service, or the bytes
+        in the files by the service's algorithm; at last by MD5, which every service has."""
+        if raw.status == "queued":
+            return None
+        if raw.status != "active":
+            return f"it is {raw.status}"
+        digest = wanted.params.get("hash_value")
+        if not digest or wanted.params.get("hash_algo") != raw.hash_algo:
+            blob = self._find_blob(wanted)
+            if blob is not None:
+                algorithm, there = (raw.hash_algo, raw.hash_value) if raw.hash_value else ("md5", raw.checksum)
+                digest = file_digest(blob, algorithm)
+            else:
+                digest, there = wanted.info.get("checksum"), raw.checksum
+        else:
+            there = raw.hash_value
+        if not digest or not there:
+            return "nothing tells whether it has the same bytes"
+        return (
+            None
+            if digest == there
+            else f"the digest of its bytes is {there[:12]}… there and {digest[:12]}… in the files"
+        )
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         blob = self._blob(wanted)  # before anything is made
@@ -82,17 +111,34 @@ class Images(Operations):
 
     def _blob(self, wanted: Resource) -> Path:
         """The file with its bytes, found to be the right ones."""
-        path = self.cloud.blobs / blob_name(str(wanted.info.get("id")), wanted.name)
-        if not path.is_file():
-            # A renamed image keeps its bytes: the id in the name says whose they are
-            path = next(iter(sorted(self.cloud.blobs.glob(f"{wanted.info.get('id')}-*"))), path)
-        if not path.is_file():
-            raise NotFound(f"The bytes of image {wanted.name} aren't there: there is no file {path}.")
+        path = self._find_blob(wanted)
+        if path is None:
+            name = blob_name(str(wanted.info.get("id")), wanted.name)
+            raise NotFound(
+                f"The bytes of image {wanted.name} aren't there: there is no file {self.cloud.blobs / name}."
+            )
         algorithm, expected = wanted.params.get("hash_algo"), wanted.params.get("hash_value")
         if expected and algorithm and file_digest(path, str(algorithm)) != expected:
             raise VerificationError(
                 f"{path} doesn't hold the bytes of image {wanted.name}: its {algorithm} digest is another.",
                 advice="Export the image again.",
+            )
+        return path
+
+    def _find_blob(self, wanted: Resource) -> Path | None:
+        identity = str(wanted.info.get("id"))
+        if not _ID.fullmatch(identity):
+            raise InvalidInput(f"The _info of image {wanted.name} has an id that can't be part of a file's name.")
+        path = self.cloud.blobs / blob_name(identity, wanted.name)
+        if not path.is_file():
+            # A renamed image keeps its bytes: the id in the name says whose they are
+            path = next(iter(sorted(self.cloud.blobs.glob(f"{identity}-*"))), path)
+        if not path.is_file():
+            return None
+        if path.resolve().parent != self.cloud.blobs.resolve():
+            # Files come from others, and what they lead to would be sent away
+            raise InvalidInput(
+                f"{path} leads to a file elsewhere, which isn't read.", advice="Put the file itself there."
             )
         return path
 
@@ -192,8 +238,10 @@ class _Watched:
 
 
 def blob_name(image_id: str, name: str) -> str:
-    """As OS-Migrate calls them."""
-    return f"{image_id}-{name.replace('/', '_')}"
+    """As OS-Migrate calls them, if a file can be called so."""
+    plain_name = re.sub(r"[/\0]", "_", name)
+    whole = f"{image_id}-{plain_name}"
+    return whole.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def file_digest(path: Path, algorithm: str) -> str:
@@ -206,8 +254,4 @@ def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     body = {name: value for name, value in values.items() if name not in (*_OF_BYTES, "properties")}
     body |= values.get("properties") or {}
     typed = ("min_disk", "min_ram", "is_hidden", "is_protected", "tags")
-    return {name: value if name in typed or value is None else _word(value) for name, value in body.items()}
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return {name: value if name in typed or value is None else text(value) for name, value in body.items()}

@@ -33,6 +33,27 @@ class NetworkOperations(Operations):
             self.set_tags(raw, values["tags"])
 
 
+def same_addresses(wanted: Iterable[Mapping[str, Any]], live: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
+    there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live]
+    exact_first = sorted(wanted, key=lambda ip: not ip.get("ip_address"))
+    for ip in exact_first:
+        address = ip.get("ip_address")
+        found = next(
+            (
+                each
+                for each in there
+                if ip.get("subnet_id") in (None, each[0])
+                and (not address or not each[1] or ipaddress.ip_address(address) == ipaddress.ip_address(each[1]))
+            ),
+            None,
+        )
+        if found is None:
+            return False
+        there.remove(found)
+    return not there
+
+
 class Subnets(NetworkOperations):
     def made(self, raw: Any) -> None:
         self.cloud.gateways[raw.id] = raw.gateway_ip
@@ -75,6 +96,21 @@ class SecurityGroups(NetworkOperations):
 
 
 class SecurityGroupRules(_OfProject):
+    def key(self, raw: Any) -> tuple[Any, ...]:
+        return self._kept(super().key(raw))
+
+    def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return self._kept(super().wanted_key(values))
+
+    def _kept(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """As the network service keeps it: ICMP of IPv6 under a name of its own, all ports as none."""
+        named = dict(zip(self.kind.key, key, strict=True))
+        if named["ether_type"] == "IPv6" and named["protocol"] == "icmp":
+            named["protocol"] = "ipv6-icmp"
+        if (named["port_range_min"], named["port_range_max"]) == (1, 65535):
+            named["port_range_min"] = named["port_range_max"] = None
+        return tuple(named.values())
+
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         given = self.cloud.given_rules.get(values["security_group_id"], [])
         for rule in given:
@@ -88,7 +124,7 @@ def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Whether a rule that the API made by itself (everything out) is the one that is wanted."""
     if (
         values.get("direction") != "egress"
-        or values.get("ether_type") != rule["ethertype"]
+        or (values.get("ether_type") or "IPv4") != rule["ethertype"]
         or values.get("description")
     ):
         return False
@@ -109,6 +145,17 @@ class AddressGroups(NetworkOperations):
 
 
 class Routers(NetworkOperations):
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        if field.name != "external_gateway_refinfo" or not isinstance(wanted, Mapping) or not live:
+            return super().same(raw, field, wanted, live)
+        there = plain(raw.external_gateway_info)
+        addresses = wanted.get("external_fixed_ips") or []
+        return (
+            wanted["network_id"] == there["network_id"]
+            and wanted.get("enable_snat", True) == there.get("enable_snat", True)
+            and (not addresses or same_addresses(addresses, there.get("external_fixed_ips") or []))
+        )
+
     def value(self, raw: Any, field: Field) -> Any:
         """The gateway's address is the cloud's choice and not carried; translation of addresses is on if not said."""
         value = super().value(raw, field)
@@ -121,6 +168,11 @@ class Routers(NetworkOperations):
 
 class RouterInterfaces(Operations):
     """Ports, for the API; made by way of their router."""
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        if field.name == "fixed_ips_refs":
+            return same_addresses(wanted, live)
+        return super().same(raw, field, wanted, live)
 
     def listing(self) -> Iterable[Any]:
         # Those with fixed IPs: a highly available router has others, which aren't anyone's to carry
@@ -161,6 +213,15 @@ class RouterInterfaces(Operations):
 
 
 class Ports(_OfProject):
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        if field.name == "fixed_ips_refs":
+            return same_addresses(wanted, live)
+        if field.name == "allowed_address_pairs":
+            # One without a MAC address gets the port's
+            wanted = [{"mac_address": raw.mac_address} | {k: v for k, v in pair.items() if v} for pair in wanted]
+            wanted = [{**pair, "mac_address": pair["mac_address"].lower()} for pair in wanted]
+        return super().same(raw, field, wanted, live)
+
     def own(self, raw: Any) -> bool:
         """Those that nothing uses: a server's ports go with the server, a router's are its interfaces."""
         return super().own(raw) and raw.device_owner in ("", None, "trunk:subport")

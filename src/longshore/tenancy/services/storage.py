@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from longshore.tenancy.kind import Field
+from longshore.tenancy.normal import said
 from longshore.tenancy.operations import Operations
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class VolumeTypes(Operations):
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         made = self.proxy.create_type(**{k: v for k, v in values.items() if k not in ("extra_specs", "access")})
         if values.get("extra_specs"):
-            self.proxy.update_type_extra_specs(made.id, **values["extra_specs"])
+            self.proxy.update_type_extra_specs(made.id, **said(values["extra_specs"]))
         for project in values.get("access") or ():
             self.proxy.add_type_access(made.id, project)
         return str(made.id)
@@ -38,11 +39,8 @@ class VolumeTypes(Operations):
         if body:
             self.proxy.update_type(raw.id, **body)
         if "extra_specs" in values:
-            gone = sorted(set(raw.extra_specs or {}) - set(values["extra_specs"]))
-            if gone:
-                self.proxy.delete_type_extra_specs(raw.id, gone)
-            if values["extra_specs"]:
-                self.proxy.update_type_extra_specs(raw.id, **values["extra_specs"])
+            # What the files don't say stays, as it doesn't count as a difference
+            self.proxy.update_type_extra_specs(raw.id, **said(values["extra_specs"]))
         if "access" in values:
             allowed = {each["project_id"] for each in self.proxy.get_type_access(raw.id)}
             for project in sorted(set(values["access"]) - allowed):

@@ -1,0 +1,172 @@
+"""Files that people wrote, which say less than an export and say it in other words: a second import finds them done."""
+
+import hashlib
+
+import pytest
+from resource_files import (
+    compared,
+    exported,
+    group,
+    image,
+    imported,
+    interface,
+    network,
+    of,
+    port,
+    ref,
+    router,
+    rule,
+    subnet,
+)
+
+from longshore.errors import Conflict
+
+
+@pytest.fixture
+def shop(files):
+    files.write("networks.yml", network("front"))
+    files.write("subnets.yml", subnet("s", "10.1.0.0/24", "front", gateway_ip="10.1.0.1"))
+    return files
+
+
+def once(cloud, files, only):
+    """Imported, and a second time: nothing is left to be done."""
+    assert {row.action for row in imported(cloud, files.path, only).rows} == {"made"}
+    assert {(row.action, row.said) for row in imported(cloud, files.path, only).rows} == {("left", "")}
+
+
+RULES = "security_groups,security_group_rules"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"ether_type": None},
+        {"protocol": "6", "port_range_min": 22, "port_range_max": 22},
+        {"protocol": "TCP", "port_range_min": 1, "port_range_max": 65535},
+        {"protocol": "icmp", "ether_type": "IPv6"},
+        {"protocol": "icmpv6", "ether_type": "IPv6"},
+        {"direction": "egress", "ether_type": None},
+    ],
+)
+def test_rules(files, small, words):
+    files.write("security_groups.yml", group("web"))
+    files.write("security_group_rules.yml", rule("web", **words))
+    once(small.connect(), files, RULES)
+
+
+def test_rules_that_differ_in_words_only_are_one(files, small):
+    files.write("security_groups.yml", group("web"))
+    files.write("security_group_rules.yml", rule("web", protocol="6"))
+    here = small.connect()
+    imported(here, files.path, RULES)
+    files.write("security_group_rules.yml", rule("web", protocol="tcp"))
+    assert {row.action for row in imported(here, files.path, RULES).rows} == {"left"}
+
+
+def test_ports_and_interfaces_that_take_any_address_of_a_subnet(shop, small):
+    anywhere = [{"ip_address": None, "subnet_ref": ref("s")}]
+    shop.write("longshore/ports.yml", port("p", "front", fixed_ips_refs=anywhere))
+    shop.write("routers.yml", router("edge"))
+    shop.write("router_interfaces.yml", interface("edge", "front", ("s", None)))
+    once(small.connect(), shop, "networks,subnets,ports,routers,router_interfaces")
+    elsewhere = [{"ip_address": "10.1.0.7", "subnet_ref": ref("s")}]
+    shop.write("longshore/ports.yml", port("p", "front", fixed_ips_refs=elsewhere))
+    with pytest.raises(Conflict, match="fixed_ips_refs is"):
+        imported(small.connect(), shop.path, "networks,subnets,ports")
+
+
+def test_address_pairs_without_a_mac_address_have_the_ports(shop, small):
+    shop.write("longshore/ports.yml", port("p", "front", allowed_address_pairs=[{"ip_address": "10.1.0.9"}]))
+    once(small.connect(), shop, "networks,subnets,ports")
+
+
+@pytest.mark.parametrize(
+    "gateway", [{}, {"enable_snat": True}, {"enable_snat": False}, {"enable_snat": True, "external_fixed_ips": []}]
+)
+def test_routers_with_a_gateway(files, small, gateway):
+    small.connect("outside").network.create_network(name="public", is_router_external=True, is_shared=True)
+    public = {"name": "public", "project_name": None, "domain_name": None}
+    files.write("routers.yml", router("edge", external_gateway_refinfo={"network_ref": public, **gateway}))
+    once(small.connect("admin"), files, "routers")
+
+
+def test_the_first_name_server_is_asked_first(shop, small, tmp_path):
+    here = small.connect()
+    servers = ["10.9.9.9", "10.1.1.1"]
+    shop.write("subnets.yml", subnet("s", "10.1.0.0/24", "front", gateway_ip="10.1.0.1", dns_nameservers=servers))
+    once(here, shop, "networks,subnets")
+    exported(here, tmp_path / "out", "subnets")
+    shop.path = tmp_path / "out"
+    assert shop.read("subnets.yml")[0]["params"]["dns_nameservers"] == servers
+    shop.replace("10.9.9.9", "10.7.7.7")
+    shop.replace("10.1.1.1", "10.9.9.9")
+    shop.replace("10.7.7.7", "10.1.1.1")
+    assert of(compared(here, shop.path, "subnets"), "change") == {("subnet", "s")}
+
+
+def test_numbers_in_extra_specs(files, small):
+    specs = {"hw:numa_nodes": 2, "hw:mem_page_size": "any", "hw:cpu_realtime": False, "hw:unsaid": None}
+    params = {"name": "big", "ram": 1, "vcpus": 1, "extra_specs": specs}
+    files.write("flavors.yml", {"type": "openstack.compute.Flavor", "params": params})
+    admin = small.connect("admin")
+    once(admin, files, "flavors")
+    flavor = next(iter(small.flavors.values()))
+    assert flavor["extra_specs"] == {"hw:numa_nodes": "2", "hw:mem_page_size": "any", "hw:cpu_realtime": "false"}
+    # What somebody added there stays, whatever else is changed
+    flavor["extra_specs"]["quota:vif"] = "7"
+    specs["hw:numa_nodes"] = 4
+    files.write("flavors.yml", {"type": "openstack.compute.Flavor", "params": params})
+    assert of(imported(admin, files.path, "flavors"), "changed") == {("flavor", "big")}
+    assert (flavor["extra_specs"]["hw:numa_nodes"], flavor["extra_specs"]["quota:vif"]) == ("4", "7")
+
+
+def an_image(files, data=b"bytes", **params):
+    (files.path / "image_blobs").mkdir(exist_ok=True)
+    (files.path / "image_blobs" / "an-id-tool").write_bytes(data)
+    files.write("images.yml", image("tool", **params))
+
+
+def test_hidden_images_are_found_again(files, small):
+    an_image(files, is_hidden=True)
+    once(small.connect(), files, "images")
+    assert len(small.images) == 1
+
+
+def test_images_are_compared_whatever_their_digest_is_made_with(files, small):
+    an_image(files)
+    here = small.connect()
+    once(here, files, "images")
+    an_image(files, hash_algo="sha256", hash_value=hashlib.sha256(b"bytes").hexdigest())
+    assert {row.action for row in imported(here, files.path, "images").rows} == {"left"}
+    an_image(files, b"other", hash_algo="sha256", hash_value=hashlib.sha256(b"other").hexdigest())
+    with pytest.raises(Conflict, match="The one there is another: the digest of its bytes is"):
+        imported(here, files.path, "images")
+    (files.path / "image_blobs" / "an-id-tool").unlink()
+    with pytest.raises(Conflict, match="nothing tells whether it has the same bytes"):
+        imported(here, files.path, "images")
+
+
+def test_an_image_that_is_not_whole_is_not_taken_for_one(files, small):
+    an_image(files)
+    here = small.connect()
+    imported(here, files.path, "images")
+    next(iter(small.images.values()))["status"] = "saving"
+    with pytest.raises(Conflict, match="The one there is another: it is saving"):
+        imported(here, files.path, "images")
+
+
+def test_a_subnet_is_looked_for_on_its_network(files, small):
+    """Of the two called `s`, the one that is imported along isn't that of the port's network."""
+    files.write("networks.yml", network("a"), network("b"))
+    there = subnet("s", "10.2.0.0/24", "b", tags=["there"])
+    files.write("subnets.yml", subnet("s", "10.1.0.0/24", "a"), there)
+    here = small.connect()
+    imported(here, files.path, "networks,subnets")
+    address = [{"ip_address": "10.2.0.7", "subnet_ref": ref("s")}]
+    files.write("longshore/ports.yml", port("p", "b", fixed_ips_refs=address))
+    report = imported(here, files.path, "networks,subnets,ports", ["tag!=there"])
+    assert of(report, "made") == {("port", "p")}
+    made = next(iter(small.things["ports"].values()))
+    on_b = next(each["id"] for each in small.things["subnets"].values() if each["cidr"] == "10.2.0.0/24")
+    assert [ip["subnet_id"] for ip in made["fixed_ips"]] == [on_b]
