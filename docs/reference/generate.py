@@ -13,10 +13,12 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from longshore.cli.shell import LongshoreApp
+from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Server
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
 from longshore.planning.kinds import Kind
 from longshore.service import create_app
+from longshore.service.policy import sample
 from longshore.store import StateDirectory, Store
 from longshore.tenancy.kind import Field
 from longshore.tenancy.kind import Kind as ResourceKind
@@ -60,8 +62,10 @@ _API = """\
 
 {notice}
 
-JSON over HTTP, below `/v1`. The commands use this API and nothing else; today the service runs inside the command's own
-process and no port is opened. A server that listens on the network is not there yet.
+JSON over HTTP, below `/v1`. The commands use this API and nothing else. Without a server the service runs inside the
+command's own process and no port is opened; [`longshore server`](../howto/server.md) serves it on the network, to
+callers with a Keystone token in `X-Auth-Token`. There a caller sees the things of the token's project, and an
+administrator with `?all_projects=true` those of all. Every answer has an id in `X-Openstack-Request-Id`.
 
 An error is `{{"code": …, "message": …}}`: the code is for programs and stays, the message is a sentence for people.
 Times are RFC 3339 in UTC, sizes bytes. Unknown fields are refused. The whole description is served as
@@ -99,6 +103,8 @@ def pages() -> dict[str, str]:
         "kinds.md": _kinds_page(),
         "concerns.md": _concerns_page(),
         "plan.schema.json": schema,
+        "configuration.md": _configuration_page(),
+        "policy.yaml": sample() + "\n",
     }
 
 
@@ -323,6 +329,50 @@ def _field(field: Field) -> str:
         "*own*": field.extra,
     }
     return ", ".join(word for word, said in words.items() if said)
+
+
+# Configuration
+
+_CONFIGURATION = """\
+# Configuration
+
+{notice}
+
+What operators of `longshore worker` and [`longshore server`](../howto/server.md) set, in a TOML file:
+`/etc/longshore/longshore.toml`, or the one that `--config` names. An environment variable goes before the file. A file
+with a password in it should be readable by its user alone.
+"""
+_SECTIONS: dict[str, tuple[Any, str]] = {
+    "[server]": (Server, "SERVER__"),
+    "[server.keystone]": (Keystone, "SERVER__KEYSTONE__"),
+    "[[server.clouds]]": (Cloud, ""),
+}
+
+
+def _configuration_page() -> str:
+    lines = [_CONFIGURATION.format(notice=NOTICE), *_settings(Configuration, PREFIX)]
+    for head, (section, prefix) in _SECTIONS.items():
+        lines += ["", f"## {head}", "", _cell(str(section.__doc__)), ""]
+        lines += _settings(section, PREFIX + prefix if prefix else "")
+    lines += [
+        "",
+        f"As a variable: `{PREFIX}SERVER__CLOUDS`, a JSON list. Without any, it is the one of `keystone`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _settings(section: Any, prefix: str) -> list[str]:
+    """What has no words of its own is a section."""
+    rows = ["| Option | Default | Variable | |", "| --- | --- | --- | --- |"]
+    for name, setting in section.model_fields.items():
+        if not setting.description:
+            continue
+        default = "required" if setting.is_required() else f"`{setting.default}`"
+        known = "" if setting.default in (None, [], ()) else default
+        variable = f"`{prefix}{name.upper()}`" if prefix else ""
+        rows.append(f"| `{name}` | {known} | {variable} | {_cell(setting.description)} |")
+    return rows
 
 
 def main() -> None:

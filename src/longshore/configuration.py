@@ -1,15 +1,15 @@
-"""What an operator sets for `longshore worker` and whoever else opens the same database: a file and the environment.
+"""What an operator sets for `longshore worker`, `longshore server` and whoever else opens the same database.
 
 The file is TOML, /etc/longshore/longshore.toml unless another is named; each setting may also come from the environment
-as LONGSHORE_ and its name in capitals, which goes before the file. The database's password is in `database_url`: it is
-taken from these two places alone, never from a command line, and `SecretStr` keeps it out of what is printed.
+as LONGSHORE_ and its name in capitals (LONGSHORE_SECTION__NAME), which goes before the file. Passwords are taken from
+these two places alone, never from a command line, and `SecretStr` keeps them out of what is printed.
 """
 
 import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -24,10 +24,114 @@ FILE = Path("/etc/longshore/longshore.toml")
 PREFIX = "LONGSHORE_"
 
 
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Keystone(_Section):
+    """The service user by which the server asks Keystone about tokens."""
+
+    auth_url: str = Field(description="Keystone's address, as https://cloud:5000/v3.")
+    username: str = Field("longshore", description="The service user.")
+    password: SecretStr | None = Field(default=None, description="Its password. A file is better: `password_file`.")
+    password_file: Path | None = Field(default=None, description="File that holds its password, and nothing else.")
+    project_name: str = Field("service", description="Its project.")
+    user_domain_name: str = Field("Default", description="The domain of the user.")
+    project_domain_name: str = Field("Default", description="The domain of the project.")
+    region: str | None = Field(default=None, description="Region of the catalogue.")
+    interface: str = Field("internal", description="By which of its endpoints Keystone is asked.")
+    public_url: str | None = Field(default=None, description="Where callers get tokens, if that is another address.")
+    cacert: Path | None = Field(
+        default=None, description="PEM file with the authorities to trust instead of the system's."
+    )
+    memcached: list[str] = Field(
+        default=[], description="Servers that keep validated tokens (host:port); without, each process keeps its own."
+    )
+    cache_seconds: int = Field(
+        300, ge=1, le=3600, description="How long a validated token is taken for valid, at most, once it is revoked."
+    )
+
+    def secret(self) -> str:
+        """Raises InvalidInput."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        if self.password_file is None:
+            raise InvalidInput("The server's service user has no password.", advice="Set keystone.password_file.")
+        try:
+            return self.password_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+            raise InvalidInput(f"The password file {self.password_file} can't be read: {reason}.") from None
+
+    def options(self) -> dict[str, Any]:
+        """As keystonemiddleware wants them."""
+        wanted: dict[str, Any] = {
+            "auth_type": "password",
+            "auth_url": self.auth_url,
+            "username": self.username,
+            "password": self.secret(),
+            "project_name": self.project_name,
+            "user_domain_name": self.user_domain_name,
+            "project_domain_name": self.project_domain_name,
+            "region_name": self.region,
+            "interface": self.interface,
+            "www_authenticate_uri": self.public_url or self.auth_url,
+            "cafile": str(self.cacert) if self.cacert else None,
+            "memcached_servers": ",".join(self.memcached) or None,
+            "token_cache_time": self.cache_seconds,
+            "service_token_roles_required": True,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+class Cloud(_Section):
+    """An OpenStack that callers may name as provider. Its storage is reached with the server's own rights: list only
+    clouds that you trust, since they say which volumes are whose."""
+
+    auth_url: str = Field(description="Keystone's address, as callers name it.")
+    ceph_conf: Path | None = Field(
+        default=None, description="How this machine reaches the cloud's Ceph; default /etc/ceph/ceph.conf."
+    )
+    ceph_user: str | None = Field(default=None, description="Ceph user; default: the one that Cinder names.")
+    cacert: Path | None = Field(
+        default=None, description="PEM file with the authorities to trust instead of the system's."
+    )
+
+
+class Server(_Section):
+    """`longshore server`: the service on the network."""
+
+    listen: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=9797, ge=1, le=65535, description="Port to listen on.")
+    certificate: Path | None = Field(
+        default=None, description="PEM file with the certificate to show: the server speaks TLS."
+    )
+    private_key: Path | None = Field(default=None, description="PEM file with its key.")
+    public_url: str | None = Field(
+        default=None,
+        description="The address that others reach it by, when a proxy stands before it: https://cloud:9797.",
+    )
+    policy_file: Path | None = Field(
+        default=None, description="Rules that differ from those in `longshore server policy`."
+    )
+    body_limit: int = Field(default=16 << 20, ge=1024, description="Largest body of a request, in bytes.")
+    vddk_libdir: Path | None = Field(
+        default=None, description="Where VMware's disk library (VDDK) is unpacked, for the vCenters of callers."
+    )
+    keystone: Keystone
+    clouds: list[Cloud] = []
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        host = f"[{self.listen}]" if ":" in self.listen else self.listen
+        return self.public_url or f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
+
+
 class Configuration(BaseSettings):
     """Times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
     database_url: SecretStr | None = Field(
         None,
@@ -54,6 +158,8 @@ class Configuration(BaseSettings):
     drain_for: float = Field(
         60.0, ge=0, description="What a worker that is asked to end gives its migrations to end by themselves."
     )
+
+    server: Server | None = None
 
     @field_validator("labels", mode="before")
     @classmethod

@@ -16,7 +16,10 @@ def generated():
     return module.pages()
 
 
-@pytest.mark.parametrize("name", ["commands.md", "api.md", "kinds.md", "concerns.md", "plan.schema.json"])
+PAGES = ["commands.md", "api.md", "kinds.md", "concerns.md", "plan.schema.json", "configuration.md", "policy.yaml"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_what_the_generator_writes(generated, name):
     kept = GENERATOR.with_name(name).read_text()
     stale = f"docs/reference/{name} is stale. Run: .venv/bin/python docs/reference/generate.py"

@@ -4,65 +4,11 @@ import asyncio
 
 import httpx
 import pytest
+from cloud_stand_in import Cloud
 
-from longshore.errors import AccessDenied
 from longshore.flows import engine
-from longshore.model.machine import Disk, Machine, Nic, PowerState
-from longshore.model.target import Flavor, Network, QuotaRoom, Subnet, Taken
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
-
-NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network")
-MACHINE = Machine(
-    "vm-1", "web", PowerState.ON, 1, 256, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] a", "ds"),), (NIC,)
-)
-ROOM = QuotaRoom(None, None, None, None, None, None, None)
-
-
-class Cloud:
-    def __init__(self, kind, settings, secrets):
-        if secrets.get("password") == "wrong":
-            self.check = self._refuse
-        self.kind = kind
-
-    def _refuse(self):
-        raise AccessDenied("The vCenter refuses this password.", advice="Check it.")
-
-    def check(self):
-        return {"version": "8"}
-
-    def close(self):
-        pass
-
-    def machine(self, _name):
-        return MACHINE
-
-    def machines(self, wanted):
-        return iter([MACHINE] if wanted.has_name(MACHINE.name) else [])
-
-    def references(self, wanted):
-        return [machine.ref for machine in self.machines(wanted)]
-
-    def described(self, refs):
-        return (MACHINE for ref in refs if ref == MACHINE.ref)
-
-    def tags(self, refs):
-        return {MACHINE.ref: ("stage/production",)}
-
-    def networks(self):
-        return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
-
-    def volume_types(self):
-        return ["ceph"]
-
-    def flavors(self):
-        return [Flavor("f", "small", 1, 256, 0)]
-
-    def quota_room(self):
-        return ROOM
-
-    def taken(self, _network, _macs, _addresses):
-        return Taken()
 
 
 @pytest.fixture
@@ -112,7 +58,7 @@ def test_machines_are_found_by_what_they_have(ask):
 
 
 def test_versions_are_discovered_at_the_root(ask):
-    assert ask("GET", "/").json()["versions"][0]["id"] == "v1"
+    assert ask("GET", "/").json()["versions"][0]["id"] == "v1.0"
 
 
 def test_a_provider_that_lets_us_in_is_kept_and_its_secret_never_shown(ask):

@@ -1,14 +1,16 @@
 """The REST API. The same application serves one user inside a command and, later, many over the network."""
 
-from typing import Any
-
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.service.caller import Access, Forbidden
+from longshore.service.gate import Gate
+from longshore.service.health import router as health
 from longshore.service.migrations import router as migrations
+from longshore.service.parts import may
 from longshore.service.plans import router as plans
 from longshore.service.providers import router as providers
 from longshore.service.tenancy import Jobs
@@ -20,25 +22,41 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (NotFound, 404),
     (Conflict, 409),
     (AccessDenied, 403),
+    (Forbidden, 403),
     (Unreachable, 502),
 ]
 
 
-def create_app(store: Store, *, local_files: bool = False) -> FastAPI:
-    """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command."""
-    app = FastAPI(title="Longshore", version="1", openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
+BODY_LIMIT = 16 << 20  # bytes: a plan of ten thousand machines has some five million
+
+
+def create_app(
+    store: Store, *, local_files: bool = False, access: Access | None = None, body_limit: int = BODY_LIMIT
+) -> FastAPI:
+    """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command.
+
+    `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
+    that there is belongs to the one who asks.
+    """
+    app = FastAPI(
+        title="Longshore",
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(may)],
+    )
     app.state.store = store
     app.state.local_files = local_files
+    app.state.access = access
+    if access is not None:
+        app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
+    app.include_router(health)
     app.state.tenancy_jobs = Jobs()
-    app.include_router(providers, prefix="/v1")
-    app.include_router(plans, prefix="/v1")
-    app.include_router(migrations, prefix="/v1")
-    app.include_router(tenancy, prefix="/v1")
-
-    @app.get("/")
-    def versions() -> dict[str, Any]:
-        """Version discovery."""
-        return {"versions": [{"id": "v1", "status": "CURRENT", "links": [{"rel": "self", "href": "/v1"}]}]}
+    app.include_router(providers)
+    app.include_router(plans)
+    app.include_router(migrations)
+    app.include_router(tenancy)
 
     @app.exception_handler(LongshoreError)
     def explained(_request: Request, error: LongshoreError) -> JSONResponse:

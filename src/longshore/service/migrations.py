@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from fastapi import APIRouter
 from pydantic import TypeAdapter
 
-from longshore.errors import Conflict
+from longshore.errors import Conflict, InvalidInput
 from longshore.flows import engine
 from longshore.flows.facts import gather
 from longshore.flows.journey import Journey
@@ -18,17 +18,25 @@ from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked, land
 from longshore.planning.catalogue import refuse_unknown
-from longshore.service.parts import TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.remote import refuse_unsafe
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
 from longshore.store import MigrationRecord, Status, Store
 
-router = APIRouter()
+router = APIRouter(prefix="/v1")
 REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 
 @router.post("/migrations", status_code=202)
-def create(body: NewMigration, store: TheStore, clouds: TheClouds) -> Migration:
+def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
     """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up."""
+    if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
+        raise InvalidInput(
+            "A later conversion is asked of the migration that brought the machine.",
+            advice="Use: longshore migration convert ID.",
+        )
+    if caller.remote:
+        refuse_unsafe(asdict(body.request))
     refuse_unknown(body.request.accept)
     source_id = store.providers.get(body.source).id
     target_id = store.providers.get(body.target).id
@@ -162,10 +170,12 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
     return [
         Migration(
             id=record.id,
+            project_id=record.project_id,
             machine_name=record.machine_name,
             machine_ref=record.machine_ref,
-            source=providers[record.source_id],
-            target=providers[record.target_id],
+            # A provider that is no longer shared has no name any more
+            source=providers.get(record.source_id, record.source_id),
+            target=providers.get(record.target_id, record.target_id),
             plan=plans.get(record.plan_id or ""),
             wave=record.wave if record.plan_id else None,
             request=REQUEST.validate_python(record.request),

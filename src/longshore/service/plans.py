@@ -23,7 +23,8 @@ from longshore.planning.catalogue import refuse_unknown
 from longshore.planning.plan_kinds import ALREADY_MIGRATING, FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.service.migrations import REQUEST, shown
-from longshore.service.parts import TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.schemas import (
     FoundMachine,
     Migration,
@@ -37,14 +38,18 @@ from longshore.service.schemas import (
 )
 from longshore.store import MigrationRecord, NewMigration, PlanRecord, Status, Store
 
-router = APIRouter()
+router = APIRouter(prefix="/v1")
 
 
 @router.post("/plans", status_code=201)
-def create(body: NewPlan, store: TheStore, clouds: TheClouds) -> PlanAnswer:
+def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller) -> PlanAnswer:
     """Propose a plan for machines of the source, and keep it. What could not be decided is said."""
-    if any(p.name == body.name for p in store.plans.all()):
+    if any(p.name == body.name and p.project_id == store.scope.project_id for p in store.plans.all()):
         raise Conflict(f"A plan named {body.name} is there already.", advice="Choose another name or delete it.")
+    if caller.remote:
+        refuse_unsafe(body.defaults)
+    if body.create_flavors:
+        store.providers.own(body.target)  # with what others share nobody makes flavors in their name
     wanted = MachineFilter(body.folder, body.cluster, body.tag, name=body.match)
     # What can be refused without asking a cloud comes first, and all of it before a flavor is made
     for provider in (body.source, body.target):
@@ -91,6 +96,7 @@ def plans(store: TheStore, machine: str | None = None) -> list[PlanSummary]:
         answer.append(
             PlanSummary(
                 name=plan.name,
+                project_id=record.project_id,
                 description=plan.description,
                 source=plan.source,
                 target=plan.target,
@@ -104,7 +110,7 @@ def plans(store: TheStore, machine: str | None = None) -> list[PlanSummary]:
 
 
 @router.put("/plans/{name}")
-def apply(name: str, body: dict[str, Any], store: TheStore, response: Response) -> PlanAnswer:
+def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, caller: TheCaller) -> PlanAnswer:
     """Keep this plan under its name: a new one (201), or in the place of what was there.
 
     The same again changes nothing. The body is a plan as its file has it: see plan.schema.json.
@@ -113,6 +119,8 @@ def apply(name: str, body: dict[str, Any], store: TheStore, response: Response) 
     if plan.name != name:
         raise InvalidInput(f"The plan is called {plan.name}, not {name}.")
     content = planfile.plain(plan)
+    if caller.remote:
+        refuse_unsafe_plan(content)
     try:
         before = store.plans.get(name)
     except NotFound:
@@ -128,7 +136,13 @@ def plan(name: str, store: TheStore) -> PlanView:
     """One, with how far each of its machines is."""
     record = store.plans.get(name)
     states = _states(_open(store, record))
-    return PlanView(plan=record.content, created_at=record.created_at, changed_at=record.changed_at, machines=states)
+    return PlanView(
+        plan=record.content,
+        project_id=record.project_id,
+        created_at=record.created_at,
+        changed_at=record.changed_at,
+        machines=states,
+    )
 
 
 @router.delete("/plans/{name}", status_code=204)

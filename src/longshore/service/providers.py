@@ -11,11 +11,12 @@ from longshore.flows.clouds import connect
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState
 from longshore.model.selection import MachineFilter
-from longshore.service.parts import TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore
+from longshore.service.remote import provider_settings
 from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
-from longshore.store import ProviderRecord
+from longshore.store import ProviderRecord, Store
 
-router = APIRouter()
+router = APIRouter(prefix="/v1")
 
 
 def _wanted(
@@ -32,11 +33,12 @@ Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 
 @router.post("/providers", status_code=201)
-def add(body: NewProvider, store: TheStore) -> ProviderCheck:
+def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> ProviderCheck:
     """Log in first; only a cloud that lets us in is kept."""
+    settings = provider_settings(body.kind, body.settings, grounds) if caller.remote else body.settings
     secrets = {name: value.get_secret_value() for name, value in body.secrets.items()}
     try:
-        cloud = connect(body.kind, body.settings, secrets)
+        cloud = connect(body.kind, settings, secrets)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
@@ -47,9 +49,8 @@ def add(body: NewProvider, store: TheStore) -> ProviderCheck:
         found = cloud.check()
     finally:
         cloud.close()
-    return ProviderCheck(
-        provider=_provider(store.providers.add(body.name, body.kind, body.settings, secrets)), found=found
-    )
+    record = store.providers.add(body.name, body.kind, settings, secrets)
+    return ProviderCheck(provider=_provider(store, record), found=found)
 
 
 @router.post("/fingerprint")
@@ -63,13 +64,13 @@ def fingerprint(body: FingerprintOf) -> Fingerprint:
 @router.get("/providers")
 def providers(store: TheStore) -> list[Provider]:
     """All of them, by name."""
-    return [_provider(record) for record in store.providers.all()]
+    return [_provider(store, record) for record in store.providers.all()]
 
 
 @router.get("/providers/{provider}")
 def provider(provider: str, store: TheStore) -> Provider:
     """One, by its name or id; never its secrets."""
-    return _provider(store.providers.get(provider))
+    return _provider(store, store.providers.get(provider))
 
 
 @router.delete("/providers/{provider}", status_code=204)
@@ -80,9 +81,10 @@ def remove(provider: str, store: TheStore) -> None:
 
 @router.post("/providers/{provider}/check")
 def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
-    """Log in, and say what is found."""
-    with clouds.provider(provider) as cloud:
-        return ProviderCheck(provider=_provider(store.providers.get(provider)), found=cloud.check())
+    """Log in, and say what is found. Not for a provider that another project shares."""
+    record = store.providers.own(provider)
+    with clouds.provider(record.id) as cloud:
+        return ProviderCheck(provider=_provider(store, record), found=cloud.check())
 
 
 @router.get("/providers/{provider}/machines")
@@ -121,5 +123,24 @@ def inventory(provider: str, clouds: TheClouds) -> Inventory:
         return source.inventory()
 
 
-def _provider(record: ProviderRecord) -> Provider:
-    return Provider(**asdict(record))
+@router.get("/providers/{provider}/shares")
+def shares(provider: str, store: TheStore) -> list[str]:
+    """The projects that may use it; "*" is every project."""
+    return store.providers.shares(provider)
+
+
+@router.put("/providers/{provider}/shares/{project}", status_code=204)
+def share(provider: str, project: str, store: TheStore) -> None:
+    """Let another project use it, or with "*" every project. They don't see its settings, and can't change it."""
+    store.providers.share(provider, project)
+
+
+@router.delete("/providers/{provider}/shares/{project}", status_code=204)
+def unshare(provider: str, project: str, store: TheStore) -> None:
+    """Take that back. Migrations that have begun go on to their end."""
+    store.providers.unshare(provider, project)
+
+
+def _provider(store: Store, record: ProviderRecord) -> Provider:
+    own = store.providers.is_own(record)
+    return Provider(**{**asdict(record), "settings": record.settings if own else {}}, shared=not own)

@@ -30,9 +30,11 @@ class NewProvider(_Strict):
 
 class Provider(_Strict):
     id: str
+    project_id: str  # empty without a server: nothing belongs to a project then
     name: str
     kind: str
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # empty when it is another project's, which shares it
+    shared: bool = False  # by another project
     created_at: datetime
 
 
@@ -74,6 +76,7 @@ class DiskProgress(_Strict):
 
 class Migration(_Strict):
     id: str
+    project_id: str = ""  # empty without a server: nothing belongs to a project then
     machine_name: str
     machine_ref: str
     source: str
@@ -135,6 +138,7 @@ class PlanAnswer(_Strict):
 
 class PlanSummary(_Strict):
     name: str
+    project_id: str = ""  # empty without a server: nothing belongs to a project then
     description: str
     source: str
     target: str
@@ -157,6 +161,7 @@ class PlannedState(_Strict):
 
 class PlanView(_Strict):
     plan: dict[str, Any]
+    project_id: str = ""  # empty without a server: nothing belongs to a project then
     created_at: datetime
     changed_at: datetime
     machines: list[PlannedState]

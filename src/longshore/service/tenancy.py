@@ -18,7 +18,7 @@ from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFoun
 from longshore.service.parts import TheStore
 from longshore.store import Store
 
-router = APIRouter()
+router = APIRouter(prefix="/v1")
 
 
 class _Strict(BaseModel):
@@ -63,6 +63,7 @@ class TenancyJob(_Strict):
 @dataclass(slots=True)
 class _Job:
     id: str
+    project_id: str
     state: Literal["running", "done", "failed"] = "running"
     done: int = 0
     total: int = 0
@@ -85,16 +86,17 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, _Job] = {}
 
-    def start(self, work: Callable[[_Job], TenancyReport]) -> TenancyJob:
-        job = _Job(str(uuid.uuid4()))
+    def start(self, project_id: str, work: Callable[[_Job], TenancyReport]) -> TenancyJob:
+        job = _Job(str(uuid.uuid4()), project_id)
         self._jobs[job.id] = job
         Thread(target=self._run, args=(job, work), name=f"tenancy-{job.id}", daemon=True).start()
         return job.shown()
 
-    def get(self, job_id: str) -> _Job:
-        if job_id not in self._jobs:
+    def get(self, project_id: str, job_id: str) -> _Job:
+        job = self._jobs.get(job_id)
+        if job is None or job.project_id != project_id:
             raise NotFound(f"There is no job {job_id}.", advice="Jobs end with the service; run it again.")
-        return self._jobs[job_id]
+        return job
 
     def _run(self, job: _Job, work: Callable[[_Job], TenancyReport]) -> None:
         try:
@@ -134,7 +136,7 @@ def start_export(body: ExportRequest, store: TheStore, jobs: TheJobs) -> Tenancy
         done = export(open_cloud(), Path(body.directory), selection, overwrite=body.overwrite, progress=job.progress)
         return TenancyReport(files=done.files, notes=done.notes)
 
-    return jobs.start(work)
+    return jobs.start(store.scope.project_id, work)
 
 
 @router.post("/tenancy/diffs", status_code=202, dependencies=[Depends(_local)])
@@ -143,7 +145,10 @@ def start_diff(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> TenancyJ
     from longshore.tenancy import diff, parse
 
     selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
-    return jobs.start(lambda job: _report(diff(open_cloud(), Path(body.directory), selection, job.progress)))
+    return jobs.start(
+        store.scope.project_id,
+        lambda job: _report(diff(open_cloud(), Path(body.directory), selection, job.progress)),
+    )
 
 
 @router.post("/tenancy/imports", status_code=202, dependencies=[Depends(_local)])
@@ -153,20 +158,21 @@ def start_import(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> Tenanc
 
     selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
     return jobs.start(
-        lambda job: _report(import_(open_cloud(), Path(body.directory), selection, job.progress, job.stop))
+        store.scope.project_id,
+        lambda job: _report(import_(open_cloud(), Path(body.directory), selection, job.progress, job.stop)),
     )
 
 
 @router.get("/tenancy/jobs/{job}")
-def job(job: str, jobs: TheJobs) -> TenancyJob:
+def job(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
     """How far it is, and what came of it."""
-    return jobs.get(job).shown()
+    return jobs.get(store.scope.project_id, job).shown()
 
 
 @router.post("/tenancy/jobs/{job}/stop", status_code=202)
-def stop(job: str, jobs: TheJobs) -> TenancyJob:
+def stop(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
     """End an import after the requests that are under way. What is made stays; another import goes on from there."""
-    found = jobs.get(job)
+    found = jobs.get(store.scope.project_id, job)
     found.stop.set()
     return found.shown()
 

@@ -12,10 +12,13 @@ from longshore.store.migrations import (
 )
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.providers import ProviderRecord, Providers
+from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.state import StateDirectory
 from longshore.store.store import Store
 
 __all__ = [
+    "EVERY_PROJECT",
+    "WHOLE",
     "DiskRecord",
     "Entry",
     "EntryState",
@@ -30,6 +33,7 @@ __all__ = [
     "ProviderRecord",
     "Providers",
     "QueueRecord",
+    "Scope",
     "StateDirectory",
     "Status",
     "Store",

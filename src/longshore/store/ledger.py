@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from longshore.model.target import Owner
 from longshore.store.database import Database, through_outages
-from longshore.store.tables import LedgerRow
+from longshore.store.scope import WHOLE, Scope
+from longshore.store.tables import LedgerRow, MigrationRow
 
 
 class Kind(StrEnum):
@@ -51,8 +52,12 @@ class Entry:
 
 @through_outages
 class Ledger:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
         self._database = database
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "Ledger":
+        return Ledger(self._database, scope)
 
     def intend(self, owner: Owner, provider_id: str, kind: Kind, parent: str | None = None) -> Entry:
         """Write down that a thing is about to be made. The same owner again answers the entry that is there."""
@@ -84,6 +89,9 @@ class Ledger:
         """In the order they were written."""
         with self._database.session() as session:
             query = select(LedgerRow).where(LedgerRow.migration_id == migration_id).order_by(LedgerRow.id)
+            if not self._scope.everything:
+                mine = select(MigrationRow.id).where(MigrationRow.project_id == self._scope.project_id)
+                query = query.where(LedgerRow.migration_id.in_(mine))
             return [_entry(row) for row in session.scalars(query)]
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
 from longshore.store.database import Database, through_outages
+from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
 
 _AT_A_TIME = 500  # migrations whose disks are asked for in one query
@@ -47,6 +48,7 @@ class DiskRecord:
 @dataclass(frozen=True, slots=True)
 class MigrationRecord:
     id: str
+    project_id: str
     machine_name: str
     machine_ref: str
     source_id: str
@@ -116,8 +118,12 @@ class EventRecord:
 
 @through_outages
 class Migrations:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
         self._database = database
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "Migrations":
+        return Migrations(self._database, scope)
 
     def add(
         self,
@@ -136,10 +142,11 @@ class Migrations:
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
         """All of them or none. Raises Conflict when one of the machines is being migrated already."""
         with self._database.alone() as session:
-            _refuse_second(session, wanted)
+            self._refuse_second(session, wanted)
             rows = [
                 MigrationRow(
                     id=str(uuid.uuid4()),
+                    project_id=self._scope.project_id,
                     machine_name=new.machine_name,
                     machine_ref=new.machine_ref,
                     source_id=new.source_id,
@@ -160,18 +167,18 @@ class Migrations:
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:
-            every = select(MigrationRow).order_by(MigrationRow.created_at, MigrationRow.id)
+            every = select(MigrationRow).where(self._visible()).order_by(MigrationRow.created_at, MigrationRow.id)
             return _records(session, session.scalars(every))
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
         with self._database.session() as session:
-            return _record(session, _find(session, migration_id))
+            return _record(session, self._find(session, migration_id))
 
     def of_plan(self, plan_id: str) -> list[MigrationRecord]:
         """Oldest first."""
         with self._database.session() as session:
-            own = select(MigrationRow).where(MigrationRow.plan_id == plan_id)
+            own = select(MigrationRow).where(MigrationRow.plan_id == plan_id, self._visible())
             return _records(session, session.scalars(own.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def queue(self) -> list[QueueRecord]:
@@ -234,7 +241,7 @@ class Migrations:
     def request_cancel(self, migration_id: str) -> MigrationRecord:
         """Raises NotFound, or Conflict when it has ended."""
         with self._database.session() as session:
-            row = _find(session, migration_id)
+            row = self._find(session, migration_id)
             if Status(row.status).ended:
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             row.cancel_requested = True
@@ -244,7 +251,7 @@ class Migrations:
     def request_cutover(self, migration_id: str) -> MigrationRecord:
         """Raises NotFound, or Conflict when it has ended or isn't of a kind that waits for one."""
         with self._database.session() as session:
-            row = _find(session, migration_id)
+            row = self._find(session, migration_id)
             if Status(row.status).ended:
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             if row.request.get("type") != MigrationType.WARM.value:
@@ -273,7 +280,7 @@ class Migrations:
     def remove(self, migration_id: str) -> None:
         """Forget an ended migration. Raises NotFound, or Conflict when it runs or has left something behind."""
         with self._database.session() as session:
-            row = _find(session, migration_id)
+            row = self._find(session, migration_id)
             if not Status(row.status).ended:
                 raise Conflict(
                     f"Migration {row.id} is {row.status}.",
@@ -316,7 +323,7 @@ class Migrations:
 
     def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         with self._database.session() as session:
-            row = _find(session, migration_id)
+            row = self._find(session, migration_id)
             query = (
                 select(EventRow)
                 .where(EventRow.migration_id == row.id, EventRow.id > after)
@@ -325,38 +332,45 @@ class Migrations:
             )
             return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
 
+    # Parts
 
-def _refuse_second(session: Session, wanted: Sequence[NewMigration]) -> None:
-    unfinished = select(MigrationRow.id, MigrationRow.source_id, MigrationRow.machine_ref).where(
-        MigrationRow.status.in_([s.value for s in Status if not s.ended])
-    )
-    busy = {(row.source_id, row.machine_ref): row.id for row in session.execute(unfinished)}
-    for new in wanted:
-        machine = (new.source_id, new.machine_ref)
-        if machine in busy:
+    def _visible(self) -> ColumnElement[bool]:
+        return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id
+
+    def _find(self, session: Session, migration_id: str) -> MigrationRow:
+        beginning = MigrationRow.id.startswith(migration_id, autoescape=True)
+        for wanted in (MigrationRow.id == migration_id, beginning):
+            rows = session.scalars(select(MigrationRow).where(wanted, self._visible()).limit(2)).all()
+            if migration_id and len(rows) > 1:
+                raise Conflict(f"Several migrations begin with {migration_id}.", advice="Give more of its id.")
+            if migration_id and rows:
+                return rows[0]
+        raise NotFound(f"There is no migration {migration_id}.", advice="See: longshore migration list.")
+
+    def _refuse_second(self, session: Session, wanted: Sequence[NewMigration]) -> None:
+        """A machine of a shared provider may be another project's migration: that is said, and no more."""
+        unfinished = select(
+            MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref
+        ).where(MigrationRow.status.in_([s.value for s in Status if not s.ended]))
+        busy = {(row.source_id, row.machine_ref): row for row in session.execute(unfinished)}
+        asked: set[tuple[str, str]] = set()
+        for new in wanted:
+            machine = (new.source_id, new.machine_ref)
+            if machine in asked:
+                raise Conflict(f"{new.machine_name} is asked for twice.")
+            asked.add(machine)
+            if (other := busy.get(machine)) is None:
+                continue
+            if not self._scope.everything and other.project_id != self._scope.project_id:
+                raise Conflict(f"{new.machine_name} is being migrated already, by another project.")
             raise Conflict(
-                f"{new.machine_name} is being migrated already ({busy[machine]}).",
-                advice=f"See: longshore migration show {busy[machine]}.",
+                f"{new.machine_name} is being migrated already ({other.id}).",
+                advice=f"See: longshore migration show {other.id}.",
             )
-        busy[machine] = "twice at once"
 
 
 def _disk_row(migration_id: str, disk: Disk) -> DiskRow:
     return DiskRow(migration_id=migration_id, key=disk.key, position=disk.position, label=disk.label, size=disk.size)
-
-
-def _find(session: Session, migration_id: str) -> MigrationRow:
-    row = session.get(MigrationRow, migration_id)
-    if row is not None:
-        return row
-    rows = session.scalars(
-        select(MigrationRow).where(MigrationRow.id.startswith(migration_id, autoescape=True)).limit(2)
-    ).all()
-    if not migration_id or not rows:
-        raise NotFound(f"There is no migration {migration_id}.", advice="See: longshore migration list.")
-    if len(rows) > 1:
-        raise Conflict(f"Several migrations begin with {migration_id}.", advice="Give more of its id.")
-    return rows[0]
 
 
 def _record(session: Session, row: MigrationRow) -> MigrationRecord:
@@ -378,6 +392,7 @@ def _records(session: Session, rows: Iterable[MigrationRow]) -> list[MigrationRe
 def _told(row: MigrationRow, disks: Sequence[DiskRow]) -> MigrationRecord:
     return MigrationRecord(
         id=row.id,
+        project_id=row.project_id,
         machine_name=row.machine_name,
         machine_ref=row.machine_ref,
         source_id=row.source_id,

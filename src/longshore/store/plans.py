@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.store.database import Database, through_outages
 from longshore.store.migrations import Status
+from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import MigrationRow, PlanRow, utc_now
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
     id: str
+    project_id: str
     name: str
     content: dict[str, Any]  # the plan as its file has it
     created_at: datetime
@@ -25,15 +27,26 @@ class PlanRecord:
 
 @through_outages
 class Plans:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
         self._database = database
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "Plans":
+        return Plans(self._database, scope)
 
     def add(self, name: str, content: dict[str, Any]) -> PlanRecord:
         """Raises Conflict when the name is taken."""
         with self._database.session() as session:
-            if session.scalar(select(PlanRow.id).where(PlanRow.name == name)):
+            unique_name = f"{self._scope.project_id}/{name}"
+            if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique_name)):
                 raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
-            row = PlanRow(id=str(uuid.uuid4()), name=name, content=content)
+            row = PlanRow(
+                id=str(uuid.uuid4()),
+                project_id=self._scope.project_id,
+                name=name,
+                unique_name=unique_name,
+                content=content,
+            )
             session.add(row)
             session.flush()
             return _record(row)
@@ -41,7 +54,7 @@ class Plans:
     def replace(self, name: str, content: dict[str, Any]) -> PlanRecord:
         """Its migrations stay its own. Nothing happens when it says the same already. Raises NotFound."""
         with self._database.session() as session:
-            row = _find(session, name)
+            row = self._find(session, name)
             if row.content != content:
                 row.content = content
                 row.changed_at = utc_now()
@@ -50,17 +63,18 @@ class Plans:
 
     def all(self) -> list[PlanRecord]:
         with self._database.session() as session:
-            return [_record(row) for row in session.scalars(select(PlanRow).order_by(PlanRow.name))]
+            query = select(PlanRow).where(self._visible()).order_by(PlanRow.name, PlanRow.id)
+            return [_record(row) for row in session.scalars(query)]
 
     def get(self, name_or_id: str) -> PlanRecord:
         """Raises NotFound."""
         with self._database.session() as session:
-            return _record(_find(session, name_or_id))
+            return _record(self._find(session, name_or_id))
 
     def remove(self, name_or_id: str) -> None:
         """Raises NotFound, or Conflict while one of its migrations hasn't ended. Ended ones stay, as nobody's."""
         with self._database.session() as session:
-            row = _find(session, name_or_id)
+            row = self._find(session, name_or_id)
             own = session.scalars(select(MigrationRow).where(MigrationRow.plan_id == row.id)).all()
             if not all(Status(m.status).ended for m in own):
                 raise Conflict(
@@ -71,13 +85,23 @@ class Plans:
                 migration.plan_id = None
             session.delete(row)
 
+    def _visible(self) -> ColumnElement[bool]:
+        return true() if self._scope.everything else PlanRow.project_id == self._scope.project_id
 
-def _find(session: Session, name_or_id: str) -> PlanRow:
-    row = session.scalar(select(PlanRow).where((PlanRow.name == name_or_id) | (PlanRow.id == name_or_id)))
-    if row is None:
+    def _find(self, session: Session, name_or_id: str) -> PlanRow:
+        """By id first: a plan may be called like the id of another. Then the project's own go first."""
+        for wanted in (
+            PlanRow.id == name_or_id,
+            PlanRow.unique_name == f"{self._scope.project_id}/{name_or_id}",
+            PlanRow.name == name_or_id,
+        ):
+            rows = session.scalars(select(PlanRow).where(wanted, self._visible()).limit(2)).all()
+            if len(rows) > 1:
+                raise Conflict(f"Several plans are called {name_or_id}.", advice="Say which one by its id.")
+            if rows:
+                return rows[0]
         raise NotFound(f"There is no plan named {name_or_id}.", advice="See: longshore plan list.")
-    return row
 
 
 def _record(row: PlanRow) -> PlanRecord:
-    return PlanRecord(row.id, row.name, row.content, row.created_at, row.changed_at)
+    return PlanRecord(row.id, row.project_id, row.name, row.content, row.created_at, row.changed_at)

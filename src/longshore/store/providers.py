@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import AccessDenied, Conflict, NotFound
 from longshore.store.database import Database, through_outages
+from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.secrets import SecretBox
-from longshore.store.tables import MigrationRow, ProviderRow, SecretRow
+from longshore.store.tables import MigrationRow, ProviderRow, SecretRow, ShareRow
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderRecord:
     id: str
+    project_id: str
     name: str
     kind: str
     settings: dict[str, Any]
@@ -25,16 +27,30 @@ class ProviderRecord:
 
 @through_outages
 class Providers:
-    def __init__(self, database: Database, box: SecretBox) -> None:
+    """Those of a project, and those that were shared with it."""
+
+    def __init__(self, database: Database, box: SecretBox, scope: Scope = WHOLE) -> None:
         self._database = database
         self._box = box
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "Providers":
+        return Providers(self._database, self._box, scope)
 
     def add(self, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
         """Raises Conflict when the name is taken."""
         with self._database.session() as session:
-            if session.scalar(select(ProviderRow.id).where(ProviderRow.name == name)):
+            unique_name = f"{self._scope.project_id}/{name}"
+            if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique_name)):
                 raise Conflict(f"A provider named {name} is there already.", advice="Choose another name or remove it.")
-            row = ProviderRow(id=str(uuid.uuid4()), name=name, kind=kind, settings=settings)
+            row = ProviderRow(
+                id=str(uuid.uuid4()),
+                project_id=self._scope.project_id,
+                name=name,
+                unique_name=unique_name,
+                kind=kind,
+                settings=settings,
+            )
             session.add(row)
             session.flush()
             for key, value in secrets.items():
@@ -44,41 +60,102 @@ class Providers:
 
     def all(self) -> list[ProviderRecord]:
         with self._database.session() as session:
-            return [_record(row) for row in session.scalars(select(ProviderRow).order_by(ProviderRow.name))]
+            query = select(ProviderRow).where(self._visible()).order_by(ProviderRow.name, ProviderRow.id)
+            return [_record(row) for row in session.scalars(query)]
 
     def get(self, name_or_id: str) -> ProviderRecord:
-        """Raises NotFound."""
+        """Raises NotFound, or Conflict when others share several of this name."""
         with self._database.session() as session:
-            return _record(_find(session, name_or_id))
+            return _record(self._find(session, name_or_id))
+
+    def own(self, name_or_id: str) -> ProviderRecord:
+        """As `get`; raises AccessDenied when it belongs to another project, which only shares it."""
+        with self._database.session() as session:
+            return _record(self._find_own(session, name_or_id))
+
+    def is_own(self, record: ProviderRecord) -> bool:
+        """Whether its settings may be seen and changed."""
+        return self._scope.everything or record.project_id == self._scope.project_id
 
     def secrets(self, provider_id: str) -> dict[str, str]:
         """In clear: hand them to the cloud's client and nowhere else."""
         with self._database.session() as session:
-            rows = session.scalars(select(SecretRow).where(SecretRow.provider_id == provider_id))
+            seen = select(ProviderRow.id).where(self._visible())
+            rows = session.scalars(
+                select(SecretRow).where(SecretRow.provider_id == provider_id, SecretRow.provider_id.in_(seen))
+            )
             return {row.name: self._box.open(row.sealed, owner=f"{provider_id}/{row.name}") for row in rows}
 
     def remove(self, name_or_id: str) -> None:
-        """Raises NotFound, or Conflict while a migration's record still names it."""
+        """Raises NotFound, AccessDenied, or Conflict while a migration's record still names it."""
         with self._database.session() as session:
-            row = _find(session, name_or_id)
-            used = select(MigrationRow.id).where(
-                (MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id)
-            )
+            row = self._find_own(session, name_or_id)
+            used = select(MigrationRow).where((MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id))
             if migration := session.scalar(used.limit(1)):
+                foreign = not self._scope.everything and migration.project_id != self._scope.project_id
                 raise Conflict(
-                    f"Provider {row.name} is used by migration {migration}.",
+                    f"Provider {row.name} is used by {'another project' if foreign else f'migration {migration.id}'}.",
                     advice="Delete its migrations first: longshore migration delete ID.",
                 )
             session.delete(row)
 
+    # Sharing
 
-def _find(session: Session, name_or_id: str) -> ProviderRow:
-    query = select(ProviderRow).where((ProviderRow.name == name_or_id) | (ProviderRow.id == name_or_id))
-    row = session.scalar(query)
-    if row is None:
+    def share(self, name_or_id: str, project_id: str) -> None:
+        """Let another project use it, or EVERY_PROJECT. Once more changes nothing. Raises NotFound, AccessDenied."""
+        with self._database.session() as session:
+            row = self._find_own(session, name_or_id)
+            if session.get(ShareRow, (row.id, project_id)) is None:
+                session.add(ShareRow(provider_id=row.id, project_id=project_id))
+
+    def unshare(self, name_or_id: str, project_id: str) -> None:
+        """Raises NotFound, also when it wasn't shared with that project; AccessDenied."""
+        with self._database.session() as session:
+            row = self._find_own(session, name_or_id)
+            share = session.get(ShareRow, (row.id, project_id))
+            if share is None:
+                raise NotFound(f"Provider {row.name} isn't shared with {project_id}.")
+            session.delete(share)
+
+    def shares(self, name_or_id: str) -> list[str]:
+        """The projects that may use it. Raises NotFound, AccessDenied."""
+        with self._database.session() as session:
+            row = self._find_own(session, name_or_id)
+            shares = select(ShareRow.project_id).where(ShareRow.provider_id == row.id)
+            return list(session.scalars(shares.order_by(ShareRow.project_id)))
+
+    # Parts
+
+    def _visible(self) -> ColumnElement[bool]:
+        if self._scope.everything:
+            return true()
+        mine = self._scope.project_id
+        shared = select(ShareRow.provider_id).where(ShareRow.project_id.in_((mine, EVERY_PROJECT)))
+        return (ProviderRow.project_id == mine) | ProviderRow.id.in_(shared)
+
+    def _find(self, session: Session, name_or_id: str) -> ProviderRow:
+        """By id first: another project may call a provider like the id of this one. Then the project's own go first."""
+        for wanted in (
+            ProviderRow.id == name_or_id,
+            ProviderRow.unique_name == f"{self._scope.project_id}/{name_or_id}",
+            ProviderRow.name == name_or_id,
+        ):
+            rows = session.scalars(select(ProviderRow).where(wanted, self._visible()).limit(2)).all()
+            if len(rows) > 1:
+                raise Conflict(f"Several providers are called {name_or_id}.", advice="Say which one by its id.")
+            if rows:
+                return rows[0]
         raise NotFound(f"There is no provider named {name_or_id}.", advice="See: longshore provider list.")
-    return row
+
+    def _find_own(self, session: Session, name_or_id: str) -> ProviderRow:
+        row = self._find(session, name_or_id)
+        if not self._scope.everything and row.project_id != self._scope.project_id:
+            raise AccessDenied(
+                f"Provider {row.name} is another project's: it may be used, not looked into or changed.",
+                advice="Ask who shares it.",
+            )
+        return row
 
 
 def _record(row: ProviderRow) -> ProviderRecord:
-    return ProviderRecord(row.id, row.name, row.kind, row.settings, row.created_at)
+    return ProviderRecord(row.id, row.project_id, row.name, row.kind, row.settings, row.created_at)

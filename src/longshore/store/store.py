@@ -2,19 +2,25 @@
 
 import fcntl
 import os
+from copy import copy
+from typing import Self
 
 from longshore.store.database import Database
 from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
 from longshore.store.plans import Plans
 from longshore.store.providers import Providers
+from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.state import StateDirectory
 
 
 class Store:
+    """As it is opened, nothing is hidden: see `scoped`."""
+
     def __init__(self, state: StateDirectory) -> None:
         self.state = state
+        self.scope = WHOLE
         state.create()
         # Two commands started at the same moment in a new directory must not both make the tables.
         lock = os.open(state.root / "schema.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -31,6 +37,16 @@ class Store:
         self.migrations = Migrations(self.database)
         self.plans = Plans(self.database)
         self.ledger = Ledger(self.database)
+
+    def scoped(self, scope: Scope) -> Self:
+        """The same store as somebody sees it: what it reads is theirs, and so is what it adds."""
+        view = copy(self)
+        view.scope = scope
+        view.providers = self.providers.scoped(scope)
+        view.migrations = self.migrations.scoped(scope)
+        view.plans = self.plans.scoped(scope)
+        view.ledger = self.ledger.scoped(scope)
+        return view
 
     def close(self) -> None:
         self.database.close()

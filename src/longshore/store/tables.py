@@ -24,10 +24,21 @@ class ProviderRow(Base):
     __tablename__ = "providers"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    name: Mapped[str]
+    unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
     kind: Mapped[str]
     settings: Mapped[dict[str, Any]]  # never a secret
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ShareRow(Base):
+    """A project that may use another project's provider; "*": every project."""
+
+    __tablename__ = "provider_shares"
+
+    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(primary_key=True)
 
 
 class SecretRow(Base):
@@ -46,7 +57,9 @@ class PlanRow(Base):
     __tablename__ = "plans"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    project_id: Mapped[str]
+    name: Mapped[str]
+    unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
     content: Mapped[dict[str, Any]]  # the plan as its file has it
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -56,6 +69,7 @@ class MigrationRow(Base):
     __tablename__ = "migrations"
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(default="", index=True)
     machine_name: Mapped[str]
     machine_ref: Mapped[str]
     source_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))

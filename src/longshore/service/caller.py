@@ -1,0 +1,80 @@
+"""Who asks, and what the operator lets those who ask from elsewhere do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from longshore.errors import LongshoreError
+from longshore.store import Scope
+
+
+class Unauthenticated(LongshoreError):
+    """There is no valid token."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(LongshoreError):
+    """The caller's roles don't allow it."""
+
+    code = "forbidden"
+
+
+class IdentityUnavailable(LongshoreError):
+    """Keystone can't be asked whether a token is valid."""
+
+    code = "identity-unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    project_id: str
+    user_id: str = ""
+    user_domain_id: str = ""
+    project_domain_id: str = ""
+    roles: tuple[str, ...] = ()
+    remote: bool = True  # not the user at whose command, and on whose machine, the service runs
+
+    def scope(self, *, everything: bool = False) -> Scope:
+        return Scope(self.project_id, everything)
+
+
+EMBEDDED = Caller("", remote=False)
+
+
+class Tokens(Protocol):
+    def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
+        """Who sent these headers (names in lower case).
+
+        Raises Unauthenticated, Forbidden for a token of no project, IdentityUnavailable.
+        """
+
+
+class Policy(Protocol):
+    def allows(self, rule: str, caller: Caller) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CloudGround:
+    """What the server uses on its own machine for one OpenStack."""
+
+    ceph_conf: str | None = None
+    ceph_user: str | None = None
+    cacert: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What of the server's own machine is used for those who ask from elsewhere; they can't name any of it."""
+
+    clouds: Mapping[str, CloudGround] = field(default_factory=dict)  # by auth_url: those whose storage is trusted
+    vddk_libdir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a server on the network tells callers apart. Without it a service is somebody's own."""
+
+    tokens: Tokens
+    policy: Policy
+    grounds: Grounds = field(default_factory=Grounds)

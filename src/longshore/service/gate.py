@@ -1,0 +1,116 @@
+"""What every request to a server passes first: it gets an id, its body is measured, its token is judged.
+
+Pure ASGI, around the whole application: whatever is behind it can't be reached past it.
+"""
+
+import time
+import uuid
+from typing import Any
+
+import structlog
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
+
+REQUEST_ID = "X-Openstack-Request-Id"
+OPEN = frozenset({"/", "/healthz", "/readyz"})  # who asks may be anybody
+
+_STATUS = {Unauthenticated: 401, Forbidden: 403, IdentityUnavailable: 503}
+_log = structlog.get_logger("longshore.access")
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Gate:
+    """`body_limit`: bytes."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, body_limit: int) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        passage = _Passage(f"req-{uuid.uuid4()}", send)
+        began = time.monotonic()
+        caller: Caller | None = None
+        try:
+            if scope["path"] not in OPEN:
+                sent = dict(Headers(scope=scope))
+                caller = await to_thread.run_sync(self._tokens.caller, scope["method"], scope["path"], sent)
+            body = await self._body(receive)
+            scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
+            await self._app(scope, _again(body, receive), passage.send)
+        except _TooLarge:
+            await passage.refuse(413, "too-large", f"The body is larger than {self._body_limit} bytes.", scope, receive)
+        except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
+            await passage.refuse(_STATUS[type(error)], error.code, str(error), scope, receive)
+        finally:
+            self._record(scope, passage, caller, time.monotonic() - began)
+
+    async def _body(self, receive: Receive) -> bytes:
+        """Measured as it comes: what the headers say of its length may be wrong, or missing."""
+        body = b""
+        while True:
+            message = await receive()
+            body += bytes(message.get("body", b""))
+            if len(body) > self._body_limit:
+                raise _TooLarge
+            if not message.get("more_body", False):
+                return body
+
+    def _record(self, scope: Scope, passage: "_Passage", caller: Caller | None, seconds: float) -> None:
+        """Who did what. The query may name things, never secrets; bodies and headers stay out."""
+        if scope["path"] in OPEN:
+            return
+        _log.info(
+            "request",
+            request_id=passage.request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=passage.status,
+            seconds=round(seconds, 3),
+            project_id=caller.project_id if caller else None,
+            user_id=caller.user_id if caller else None,
+        )
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hands out a body that was read already, and then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+class _Passage:
+    """The way of an answer: it carries the request's id, and its status is remembered."""
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self.request_id = request_id
+        self.status: int | None = None
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+        await self._send(message)
+
+    async def refuse(self, status: int, code: str, said: str, scope: Scope, receive: Receive) -> None:
+        headers: dict[str, Any] = {"WWW-Authenticate": "Keystone"} if status == 401 else {}
+        await JSONResponse({"code": code, "message": said}, status, headers)(scope, receive, self.send)

@@ -1,0 +1,43 @@
+"""What may be asked without a token: which versions there are, and whether the service lives and can work."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from longshore.store import Store
+
+router = APIRouter()
+
+
+class Health(BaseModel):
+    status: Literal["ok", "unavailable"]
+    detail: str = ""
+
+
+@router.get("/")
+def versions(request: Request) -> dict[str, Any]:
+    """Version discovery."""
+    href = str(request.base_url.replace(path="/v1"))
+    return {"versions": [{"id": "v1.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]}]}
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """The process lives and answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": Health}})
+def readyz(request: Request, response: Response) -> Health:
+    """It can work: its database answers."""
+    store: Store = request.app.state.store
+    try:
+        with store.database.session() as session:
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        response.status_code = 503
+        return Health(status="unavailable", detail="The database doesn't answer.")
+    return Health(status="ok")

@@ -1,0 +1,56 @@
+"""Tokens, as Keystone's own middleware library judges them: cached, revoked ones refused within the cache time."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import webob.exc
+from keystonemiddleware import auth_token
+from keystonemiddleware.auth_token import _request
+from oslo_context.context import RequestContext
+
+from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Unauthenticated
+
+
+class KeystoneTokens:
+    """`options`: as in a [keystone_authtoken] section. Nothing is asked of Keystone before the first token comes."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        # Without memcached the library says at each start that its own cache was deprecated in 2016
+        logging.getLogger("keystonemiddleware.auth_token").setLevel(logging.ERROR)
+        self._protocol = auth_token.AuthProtocol(None, {**options, "service_type": "migration"})
+
+    def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
+        request = _request._AuthTokenRequest(_environment(method, path, headers))
+        try:
+            self._protocol.process_request(request)
+        except webob.exc.HTTPServerError:
+            raise IdentityUnavailable("Keystone doesn't answer.", advice="Try again in a moment.") from None
+        except webob.exc.HTTPException:
+            raise Unauthenticated(
+                "There is no token, or it isn't valid (any more).", advice="Get one from Keystone: X-Auth-Token."
+            ) from None
+        context = RequestContext.from_environ(request.environ)
+        if not context.project_id:
+            raise Forbidden("The token is for no project.", advice="Ask Keystone for a token of a project.")
+        return Caller(
+            project_id=context.project_id,
+            user_id=context.user_id or "",
+            user_domain_id=context.user_domain_id or "",
+            project_domain_id=context.project_domain_id or "",
+            roles=tuple(context.roles),
+        )
+
+
+def _environment(method: str, path: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """A WSGI environment: what the library reads. Headers that it sets itself, it takes away first."""
+    environment = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "longshore",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+    }
+    return environment | {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}

@@ -1,0 +1,241 @@
+"""Who may do what: oslo.policy's rules, with the personas reader, member and admin.
+
+A rule says which roles a caller needs. That callers reach only their own project's things is no rule: the store they
+are given holds nothing else.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from longshore.errors import InvalidInput
+from longshore.service.caller import Caller
+
+if TYPE_CHECKING:
+    from oslo_policy.policy import DocumentedRuleDefault, Enforcer, Operation, RuleDefault
+
+ADMIN = "rule:migration:admin"
+MEMBER = "rule:migration:member"
+READER = "rule:migration:reader"
+ALL_PROJECTS = "migration:all_projects"
+
+_PERSONAS = {
+    "migration:admin": ("role:admin", "Operators of the cloud."),
+    "migration:member": (
+        "(role:member and project_id:%(project_id)s) or rule:migration:admin",
+        "Those who work in a project.",
+    ),
+    "migration:reader": (
+        "(role:reader and project_id:%(project_id)s) or rule:migration:member",
+        "Those who may look at a project.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    name: str
+    default: str
+    description: str
+    routes: tuple[str, ...]
+
+
+RULES = (
+    Rule(
+        "migration:provider:get",
+        READER,
+        "List and show providers.",
+        ("GET /v1/providers", "GET /v1/providers/{provider}"),
+    ),
+    Rule(
+        "migration:provider:create",
+        MEMBER,
+        "Add a provider. The server connects to the host that is named: where tenants must not make it knock at hosts "
+        "of their choice, leave this to operators, who share providers.",
+        ("POST /v1/providers", "POST /v1/fingerprint"),
+    ),
+    Rule("migration:provider:check", READER, "Log in to a provider.", ("POST /v1/providers/{provider}/check",)),
+    Rule("migration:provider:delete", MEMBER, "Remove a provider.", ("DELETE /v1/providers/{provider}",)),
+    Rule(
+        "migration:provider:share",
+        ADMIN,
+        "Let other projects use a provider, without seeing its settings.",
+        (
+            "GET /v1/providers/{provider}/shares",
+            "PUT /v1/providers/{provider}/shares/{project}",
+            "DELETE /v1/providers/{provider}/shares/{project}",
+        ),
+    ),
+    Rule(
+        "migration:machine:get",
+        READER,
+        "See the machines of a provider and where they are.",
+        (
+            "GET /v1/providers/{provider}/machines",
+            "POST /v1/providers/{provider}/machines",
+            "GET /v1/providers/{provider}/references",
+            "GET /v1/providers/{provider}/machines/{machine:path}",
+            "GET /v1/providers/{provider}/inventory",
+        ),
+    ),
+    Rule(
+        "migration:plan:get",
+        READER,
+        "List, show and check plans.",
+        (
+            "GET /v1/plans",
+            "GET /v1/plans/{name}",
+            "GET /v1/plans/{name}/machines",
+            "GET /v1/plans/{name}/migrations",
+            "GET /v1/plans/{name}/report",
+            "POST /v1/plans/{name}/check",
+        ),
+    ),
+    Rule("migration:plan:create", MEMBER, "Make and change plans.", ("POST /v1/plans", "PUT /v1/plans/{name}")),
+    Rule("migration:plan:delete", MEMBER, "Delete a plan.", ("DELETE /v1/plans/{name}",)),
+    Rule(
+        "migration:plan:start",
+        MEMBER,
+        "Start a plan, or what of it has failed or was broken off.",
+        ("POST /v1/plans/{name}/start", "POST /v1/plans/{name}/retry", "POST /v1/plans/{name}/resume"),
+    ),
+    Rule("migration:plan:cutover", MEMBER, "Stop a plan's machines.", ("POST /v1/plans/{name}/cutover",)),
+    Rule("migration:plan:cancel", MEMBER, "Cancel a plan's migrations.", ("POST /v1/plans/{name}/cancel",)),
+    Rule(
+        "migration:migration:get",
+        READER,
+        "List and show migrations, what happened in them and what they made.",
+        (
+            "GET /v1/migrations",
+            "GET /v1/migrations/{migration}",
+            "GET /v1/migrations/{migration}/events",
+            "GET /v1/migrations/{migration}/ledger",
+            "GET /v1/migrations/{migration}/report",
+        ),
+    ),
+    Rule("migration:migration:create", MEMBER, "Start a migration.", ("POST /v1/migrations",)),
+    Rule(
+        "migration:migration:resume",
+        MEMBER,
+        "Go on with a migration that was broken off.",
+        ("POST /v1/migrations/{migration}/resume",),
+    ),
+    Rule(
+        "migration:migration:cutover",
+        MEMBER,
+        "Stop the machine of a warm migration.",
+        ("POST /v1/migrations/{migration}/cutover",),
+    ),
+    Rule(
+        "migration:migration:convert",
+        MEMBER,
+        "Convert a machine that landed as it was.",
+        ("POST /v1/migrations/{migration}/convert",),
+    ),
+    Rule(
+        "migration:migration:cancel",
+        MEMBER,
+        "Cancel a migration, or remove what an ended one has left.",
+        ("POST /v1/migrations/{migration}/cancel", "POST /v1/migrations/{migration}/cleanup"),
+    ),
+    Rule(
+        "migration:migration:delete",
+        MEMBER,
+        "Forget a migration that has ended.",
+        ("DELETE /v1/migrations/{migration}",),
+    ),
+    Rule(
+        "migration:tenancy",
+        MEMBER,
+        "Carry a project's resources as files. A server on the network refuses it: the files are its own.",
+        (
+            "POST /v1/tenancy/exports",
+            "POST /v1/tenancy/diffs",
+            "POST /v1/tenancy/imports",
+            "GET /v1/tenancy/jobs/{job}",
+            "POST /v1/tenancy/jobs/{job}/stop",
+        ),
+    ),
+    Rule(ALL_PROJECTS, ADMIN, "See and act on the things of all projects.", ("any route with ?all_projects=true",)),
+)
+
+_OF_ROUTE = {route: rule.name for rule in RULES for route in rule.routes}
+
+
+def rule_of(method: str, path: str) -> str | None:
+    """The rule that a route stands under; None: nobody has decided that, so nobody may."""
+    return _OF_ROUTE.get(f"{method} {path}")
+
+
+class OsloPolicy:
+    """`file`: the operator's own rules, read again when it changes."""
+
+    def __init__(self, file: str | None = None) -> None:
+        self._enforcer = enforcer(file)
+
+    def allows(self, rule: str, caller: Caller) -> bool:
+        return bool(
+            self._enforcer.authorize(
+                rule,
+                {"project_id": caller.project_id, "user_id": caller.user_id},
+                {
+                    "project_id": caller.project_id,
+                    "user_id": caller.user_id,
+                    "roles": list(caller.roles),
+                    "user_domain_id": caller.user_domain_id,
+                    "project_domain_id": caller.project_domain_id,
+                },
+                do_raise=False,
+            )
+        )
+
+
+def enforcer(file: str | None = None) -> "Enforcer":
+    from oslo_config import cfg
+    from oslo_policy import opts, policy
+
+    if file is not None and not os.path.isfile(file):  # noqa: PTH113 oslo.policy would go on without it
+        raise InvalidInput(f"There is no policy file {file}.")
+    conf = cfg.ConfigOpts()
+    conf([], project="longshore", default_config_files=[], default_config_dirs=[])
+    # A policy file is read because the operator has named it, never because one happens to lie somewhere
+    opts.set_defaults(conf, policy_file=file or os.devnull)
+    conf.set_override("policy_dirs", [], group="oslo_policy")
+    made = policy.Enforcer(conf, policy_file=file or os.devnull)
+    made.suppress_default_change_warnings = True
+    made.register_defaults(list(defaults()))
+    return made
+
+
+def defaults() -> "Iterable[RuleDefault | DocumentedRuleDefault]":
+    from oslo_policy import policy
+
+    for name, (check, description) in _PERSONAS.items():
+        yield policy.RuleDefault(name, check, description)
+    for rule in RULES:
+        operations: list[Operation] = [
+            {"method": method, "path": path} for method, _, path in (route.partition(" ") for route in rule.routes)
+        ]
+        yield policy.DocumentedRuleDefault(rule.name, rule.default, rule.description, operations)
+
+
+def sample() -> str:
+    """All rules as YAML, commented out: what an operator changes of it is put into a policy file."""
+    lines = [
+        "# Rules of Longshore's API, with their defaults. Put those that shall be others into a file and name it as"
+    ]
+    lines += ["# policy_file in the server's configuration.", ""]
+    for name, (check, description) in _PERSONAS.items():
+        lines += [f"# {description}", f'#"{name}": "{check}"', ""]
+    for rule in RULES:
+        lines += [f"# {description}" for description in _wrapped(rule.description)]
+        lines += [f"#   {route}" for route in rule.routes]
+        lines += [f'#"{rule.name}": "{rule.default}"', ""]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 110)

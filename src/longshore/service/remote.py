@@ -1,0 +1,108 @@
+"""What callers from elsewhere may not ask of a server: anything on its own disk, of its own storage or its own time.
+
+The rules name what is safe. What a provider's settings gain later is refused until somebody has thought about it here.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from longshore.errors import InvalidInput
+from longshore.service.caller import Grounds
+
+_SAFE = {
+    "vsphere": {"host", "port", "username", "fingerprint", "transports"},
+    "openstack": {"auth", "auth_type", "region", "interface"},
+}
+# Those that ask Keystone alone. Others send what they are given wherever the caller wants, or know no Keystone.
+_AUTH_TYPES = {
+    "password",
+    "v3password",
+    "token",
+    "v3token",
+    "v3applicationcredential",
+    "v3totp",
+}
+_TRANSPORTS = {"nbdssl", "nbd"}  # "san" and "hotadd" open devices of the server itself
+_LONGEST_MARK = 200
+_LONGEST_WAIT = 7 * 24 * 3600.0  # seconds
+_TIMES = ("shutdown_timeout", "boot_timeout")
+
+
+def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) -> dict[str, Any]:
+    """With what the operator provides for them. Raises InvalidInput."""
+    said = {name: value for name, value in settings.items() if value not in (None, "")}
+    for name, value in said.items():
+        if name == "verify" and value is True:
+            continue
+        if name not in _SAFE[kind]:
+            raise InvalidInput(
+                f'A server doesn\'t take "{name}" from its callers.', advice="The operator of the server sets it."
+            )
+    said.pop("verify", None)
+    return _of_vsphere(said, grounds) if kind == "vsphere" else _of_openstack(said, grounds)
+
+
+def _of_vsphere(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
+    unknown = set(str(said.get("transports", "nbdssl")).split(":")) - _TRANSPORTS
+    if unknown:
+        raise InvalidInput(
+            f"A server doesn't read disks by {', '.join(sorted(unknown))}.",
+            advice="Use nbdssl, nbd or both: nbdssl:nbd.",
+        )
+    return said | {"vddk_libdir": grounds.vddk_libdir}
+
+
+def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
+    auth = said.get("auth")
+    url = auth.get("auth_url") if isinstance(auth, Mapping) else None
+    if not isinstance(url, str):
+        raise InvalidInput("The settings need auth.auth_url.")
+    if said.get("auth_type", "password") not in _AUTH_TYPES:
+        raise InvalidInput(
+            f"A server doesn't log in by {said['auth_type']}.", advice=f"Use one of: {', '.join(sorted(_AUTH_TYPES))}."
+        )
+    # Another OpenStack could answer with the names of volumes that aren't its own: this server's storage opens them
+    ground = next((g for known, g in grounds.clouds.items() if _same(known, url)), None)
+    if ground is None:
+        raise InvalidInput(
+            f"This server doesn't work for the OpenStack at {url}.",
+            advice="The operator lists those that it works for as clouds in its configuration.",
+            code="cloud-not-served",
+        )
+    own = {"ceph_conf": ground.ceph_conf, "ceph_user": ground.ceph_user, "cacert": ground.cacert}
+    return said | {name: value for name, value in own.items() if value is not None}
+
+
+def _same(known: str, url: str) -> bool:
+    """Written with or without the version, and a slash at the end."""
+    return re.sub(r"/+(v3)?/*$", "", known) == re.sub(r"/+(v3)?/*$", "", url)
+
+
+def refuse_unsafe(options: Mapping[str, Any]) -> None:
+    """Options of a migration, or those that a plan gives its machines. Raises InvalidInput."""
+    for name in ("before", "after"):
+        if options.get(name):
+            raise InvalidInput(
+                f'A server runs no playbooks ("{name}") for its callers: they would run as the server itself.',
+                advice="Run the playbook yourself, or use Longshore without a server.",
+                code="not-on-a-server",
+            )
+    mark = options.get("boot_mark")
+    if mark and (len(mark) > _LONGEST_MARK or len(re.findall(r"[*+{]", mark)) > 1):
+        raise InvalidInput(
+            f"On a server a boot mark has at most {_LONGEST_MARK} characters and one of * + {{.",
+            advice="Look for a plain word: others would have to wait for a pattern that takes long.",
+            code="not-on-a-server",
+        )
+    for name in _TIMES:
+        if (options.get(name) or 0) > _LONGEST_WAIT:
+            raise InvalidInput(f'"{name}" can be a week ({_LONGEST_WAIT:.0f} s) at most.')
+
+
+def refuse_unsafe_plan(plan: Mapping[str, Any]) -> None:
+    """As a plan's file has it. Raises InvalidInput."""
+    refuse_unsafe(plan.get("defaults") or {})
+    for machine in plan.get("machines") or ():
+        if isinstance(machine, Mapping):
+            refuse_unsafe(machine)

@@ -1,0 +1,133 @@
+"""The service as a server on the network."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from longshore.configuration import Cloud, Configuration, Server
+from longshore.errors import InvalidInput
+from longshore.flows import engine
+from longshore.service.app import create_app
+from longshore.service.caller import Access, CloudGround, Grounds
+from longshore.service.policy import OsloPolicy
+from longshore.store import StateDirectory, Store
+
+_LOOK = 5.0  # seconds between looks whether there is work and nobody doing it
+
+_log = structlog.get_logger("longshore.server")
+
+
+def serve(configuration: Configuration) -> None:
+    """Until SIGTERM or SIGINT: requests under way are then answered. Migrations go on without it.
+
+    Raises InvalidInput when the configuration says nothing of a server, or what can't be.
+    """
+    from longshore.service.keystone import KeystoneTokens
+
+    settings = configuration.server
+    if settings is None:
+        raise InvalidInput(
+            "The configuration has no server in it.",
+            advice="It needs at least auth_url and a password in [server.keystone]: see docs/howto/server.md.",
+        )
+    access = Access(
+        KeystoneTokens(settings.keystone.options()),
+        OsloPolicy(str(settings.policy_file) if settings.policy_file else None),
+        grounds_of(settings),
+    )
+    _write_logs()
+    store = Store(StateDirectory.configured(configuration))
+    try:
+        app = create_app(store, access=access, body_limit=settings.body_limit)
+        app.router.lifespan_context = _keeping_an_engine(store)
+        _run(settings, app)
+    finally:
+        store.close()
+
+
+def grounds_of(settings: Server) -> Grounds:
+    """What callers use of this machine."""
+    served = settings.clouds or [Cloud(auth_url=settings.keystone.auth_url, cacert=settings.keystone.cacert)]
+    return Grounds(
+        {c.auth_url: CloudGround(_text(c.ceph_conf), c.ceph_user, _text(c.cacert)) for c in served},
+        _text(settings.vddk_libdir),
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
+
+
+def _run(settings: Server, app: FastAPI) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.listen,
+            port=settings.port,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=settings.private_key,
+            server_header=False,
+            access_log=False,  # the gate writes who asked for what
+            log_config=None,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    where = f"{settings.listen}:{settings.port}"
+    try:
+        listening = server.config.bind_socket()
+    except SystemExit:
+        raise InvalidInput(f"The server can't listen on {where}.", advice="Choose another listen or port.") from None
+    _log.info("listening", address=where, url=settings.url)
+    print(f"Longshore listens on {where}.", file=sys.stderr)
+    print(f"Reach it with: LONGSHORE_URL={settings.url} longshore …, and OS_CLOUD or OS_* variables.", file=sys.stderr)
+    print("Or by the catalogue (longshore server register): openstack migration …", file=sys.stderr, flush=True)
+    server.run(sockets=[listening])
+
+
+def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """While it serves: migrations that an engine has left, as after a reboot, are taken up again."""
+
+    async def keep() -> None:
+        while True:
+            with suppress(OSError):
+                if await asyncio.to_thread(store.migrations.unfinished):
+                    await asyncio.to_thread(engine.ensure_running, store.state)
+            await asyncio.sleep(_LOOK)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(keep())
+        yield
+        keeper.cancel()
+
+    return lifespan
+
+
+def _write_logs() -> None:
+    """One JSON object a line on standard output, libraries' warnings among them."""
+    shared: list[Any] = [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

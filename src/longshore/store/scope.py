@@ -1,0 +1,15 @@
+"""Whose things are seen. Every part of a store reads and writes for one scope, so that no caller has to think of it."""
+
+from dataclasses import dataclass
+
+EVERY_PROJECT = "*"  # with whom a provider may be shared
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    project_id: str  # to which new things belong
+    everything: bool = False  # other projects' things are seen, too
+
+
+# A user's own command and an engine: new things belong to no OpenStack project, and nothing is hidden
+WHOLE = Scope("", everything=True)

@@ -1,0 +1,320 @@
+"""A server for many: who may do what, and that nobody sees another project's things."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+from cloud_stand_in import Cloud
+from tokens import access
+
+from longshore.flows import engine
+from longshore.service import create_app
+from longshore.service.gate import OPEN
+from longshore.service.policy import rule_of
+from longshore.store import Scope, StateDirectory, Store
+
+VSPHERE = {
+    "name": "vc",
+    "kind": "vsphere",
+    "settings": {"host": "h", "username": "u"},
+    "secrets": {"password": "right"},
+}
+OPENSTACK = {
+    "name": "cloud",
+    "kind": "openstack",
+    "settings": {"auth": {"auth_url": "https://cloud:5000/v3/", "username": "u", "project_name": "p"}},
+    "secrets": {"password": "right"},
+}
+MIGRATION = {"machine": "web", "source": "vc", "target": "cloud", "request": {"networks": {"VM Network": "private"}}}
+PLAN = {"name": "shop", "source": "vc", "target": "cloud", "machines": [{"machine": "web"}]}
+
+
+class Api:
+    def __init__(self, store, **more):
+        self.store = store
+        self.app = create_app(store, access=access(), **more)
+
+    def __call__(self, token, method, path, body=None, **more):
+        headers = {"X-Auth-Token": token} if token else {}
+
+        async def go():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://test") as http:
+                return await http.request(method, path, json=body, headers=headers, **more)
+
+        return asyncio.run(go())
+
+    def did(self, token, method, path, body=None):
+        answer = self(token, method, path, body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
+    store = Store(StateDirectory(tmp_path / "state"))
+    yield Api(store)
+    store.close()
+
+
+@pytest.fixture
+def anns(api):
+    """Ann's providers, plan and migration."""
+    api.did("ann", "POST", "/v1/providers", VSPHERE)
+    api.did("ann", "POST", "/v1/providers", OPENSTACK)
+    api.did("ann", "PUT", "/v1/plans/shop", PLAN)
+    migration = api.did("ann", "POST", "/v1/migrations", MIGRATION)
+    return {"provider": "vc", "name": "shop", "migration": migration["id"], "machine": "web", "project": "project-b"}
+
+
+def routes(api):
+    document = api.app.openapi()
+    return [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
+
+
+def filled(path, names):
+    return re.sub(r"{(\w+)}", lambda found: names.get(found[1], "nothing"), path)
+
+
+def closed(api):
+    return [(method, path) for method, path in routes(api) if path not in OPEN]
+
+
+def test_every_route_stands_under_a_rule(api):
+    def template(path):
+        return path.replace("{machine}", "{machine:path}") if "/machines/" in path else path
+
+    assert [r for r in closed(api) if rule_of(r[0], template(r[1])) is None] == []
+
+
+@pytest.mark.parametrize("token", [None, "", "expired", "ann "])
+def test_without_a_valid_token_every_route_is_closed(api, anns, token):
+    for method, path in [*closed(api), ("GET", "/v1/openapi.json"), ("GET", "/nowhere")]:
+        answer = api(token, method, filled(path, anns), {})
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), (method, path)
+
+
+def test_a_token_of_no_project_opens_nothing(api, anns):
+    for method, path in closed(api):
+        assert api("unscoped", method, filled(path, anns), {}).status_code == 403, (method, path)
+
+
+def test_whoever_has_no_role_here_may_do_nothing(api, anns):
+    for method, path in closed(api):
+        answer = api("ann-nothing", method, filled(path, anns), {})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
+
+
+def test_a_reader_changes_nothing(api, anns):
+    before = snapshot(api)
+    allowed = {"/v1/providers/{provider}/check", "/v1/providers/{provider}/machines", "/v1/plans/{name}/check"}
+    for method, path in closed(api):
+        answer = api("ann-reader", method, filled(path, anns), {})
+        reads = (method == "GET" and not path.endswith("shares") and "/tenancy/" not in path) or path in allowed
+        assert (answer.status_code == 403) != reads, (method, path, answer.text)
+    assert snapshot(api) == before
+
+
+def test_another_projects_things_are_not_there(api, anns):
+    before = snapshot(api)
+    of_ann = re.compile(r"project-a|shop|web|vc\b|" + anns["migration"])
+    for method, path in closed(api):
+        if (method, path) == ("PUT", "/v1/plans/{name}"):
+            continue  # that makes one of his own
+        answer = api("bob", method, filled(path, anns), body_for(path))
+        admins = path.startswith("/v1/providers/{provider}/shares")
+        if path in ("/v1/providers", "/v1/plans", "/v1/migrations") and method == "GET":
+            assert answer.json() == []
+        elif "{" in path:
+            assert answer.status_code == (403 if admins else 404), (method, path, answer.text)
+            said = answer.json()["message"]
+            for name in anns.values():  # what he said himself may be said back
+                said = said.replace(name, "")
+            assert not of_ann.search(said), said
+    assert snapshot(api) == before
+    # ids, and their beginnings, open nothing either
+    for record in api.store.providers.all():
+        if record.project_id == "project-a":
+            assert api("bob", "GET", f"/v1/providers/{record.id}").status_code == 404
+    assert api("bob", "GET", f"/v1/migrations/{anns['migration'][:6]}").status_code == 404
+    assert api("bob", "GET", "/v1/migrations?all_projects=true").status_code == 403
+
+
+def body_for(path):
+    return {"refs": ["vm-1"]} if path == "/v1/providers/{provider}/machines" else {}
+
+
+def snapshot(api):
+    """What there is of Ann's, and of all."""
+    of_ann = api.store.scoped(Scope("project-a"))
+    return tuple((store.providers.all(), store.plans.all(), store.migrations.all()) for store in (of_ann, api.store))
+
+
+def test_two_projects_may_use_the_same_names(api, anns):
+    api.did("bob", "POST", "/v1/providers", VSPHERE)
+    assert api("bob", "POST", "/v1/providers", VSPHERE).status_code == 409
+    shown = api.did("bob", "GET", "/v1/providers/vc")
+    assert shown["project_id"] == "project-b"
+    assert shown["id"] != api.did("ann", "GET", "/v1/providers/vc")["id"]
+    # A provider that is called like another's id stays what it is: engines look providers up by id
+    named = api.did("bob", "POST", "/v1/providers", VSPHERE | {"name": api.did("ann", "GET", "/v1/providers/vc")["id"]})
+    assert api.store.providers.get(named["provider"]["name"]).project_id == "project-a"
+
+
+def test_an_administrator_may_see_all_projects(api, anns):
+    assert api.did("admin", "GET", "/v1/migrations") == []
+    [seen] = api.did("admin", "GET", "/v1/migrations?all_projects=true")
+    assert (seen["id"], seen["project_id"]) == (anns["migration"], "project-a")
+    assert api("admin", "GET", f"/v1/migrations/{anns['migration']}").status_code == 404
+    assert api.did("admin", "POST", f"/v1/migrations/{anns['migration']}/cancel?all_projects=1")["cancel_requested"]
+
+
+def test_a_shared_provider_is_used_and_not_looked_into(api, anns):
+    api.did("admin", "POST", "/v1/providers", VSPHERE | {"name": "everybodys"})
+    assert api("bob", "GET", "/v1/providers/everybodys").status_code == 404
+    api.did("admin", "PUT", "/v1/providers/everybodys/shares/project-b")
+    assert api.did("admin", "GET", "/v1/providers/everybodys/shares") == ["project-b"]
+    assert api("ann", "GET", "/v1/providers/everybodys").status_code == 404
+    shown = api.did("bob", "GET", "/v1/providers/everybodys")
+    assert (shown["settings"], shown["shared"]) == ({}, True)
+    assert [m["name"] for m in api.did("bob", "GET", "/v1/providers/everybodys/machines")] == ["web"]
+    for method, path in (("DELETE", ""), ("POST", "/check")):
+        assert api("bob", method, f"/v1/providers/everybodys{path}").status_code == 403
+    api.did("bob", "POST", "/v1/providers", OPENSTACK)
+    api.did("bob", "POST", "/v1/migrations", MIGRATION | {"source": "everybodys"})
+    # The same machine once more, for another project: refused without a word about Bob's
+    api.did("admin", "PUT", "/v1/providers/everybodys/shares/*")
+    refused = api("ann", "POST", "/v1/migrations", MIGRATION | {"source": "everybodys"})
+    assert refused.status_code == 409
+    assert refused.json()["message"] == "web is being migrated already, by another project."
+    for project in ("project-b", "*"):
+        api.did("admin", "DELETE", f"/v1/providers/everybodys/shares/{project}")
+    assert api("bob", "GET", "/v1/providers/everybodys/machines").status_code == 404
+    assert len(api.did("bob", "GET", "/v1/migrations")) == 1  # his own migration is still his
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"vddk_libdir": "/home/me/lib"}, "vddk_libdir"),
+        ({"ca_file": "/etc/shadow"}, "ca_file"),
+        ({"transports": "san:nbdssl"}, "san"),
+    ],
+)
+def test_a_vcenter_names_nothing_on_the_servers_disk(api, settings, word):
+    answer = api("ann", "POST", "/v1/providers", VSPHERE | {"settings": VSPHERE["settings"] | settings})
+    assert answer.status_code == 400
+    assert word in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"ceph_conf": "/etc/ceph/other.conf"}, "ceph_conf"),
+        ({"ceph_user": "admin"}, "ceph_user"),
+        ({"cacert": "/etc/shadow"}, "cacert"),
+        ({"verify": False}, "verify"),
+        ({"auth_type": "none", "auth": {"auth_url": "https://cloud:5000/v3", "endpoint": "http://evil"}}, "none"),
+        ({"auth": {"auth_url": "https://evil:5000/v3"}}, "evil"),
+        ({"auth": {}}, "auth_url"),
+        ({"auth": "https://cloud:5000/v3"}, "auth_url"),
+    ],
+)
+def test_an_openstack_is_one_that_the_operator_serves(api, settings, word):
+    answer = api("ann", "POST", "/v1/providers", OPENSTACK | {"settings": OPENSTACK["settings"] | settings})
+    assert answer.status_code == 400
+    assert word in answer.json()["message"]
+
+
+def test_what_the_server_uses_of_its_own_is_the_operators(api, anns):
+    assert api.did("ann", "GET", "/v1/providers/vc")["settings"]["vddk_libdir"] == "/opt/vddk"
+    settings = api.did("ann", "GET", "/v1/providers/cloud")["settings"]
+    assert (settings["ceph_conf"], settings["ceph_user"]) == ("/etc/ceph/cloud.conf", "cinder")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"before": "/tmp/play.yaml"},
+        {"after": "/tmp/play.yaml"},
+        {"boot_mark": "(a+)+b"},
+        {"boot_mark": "x" * 300},
+        {"boot_timeout": 1e9},
+    ],
+)
+def test_no_playbook_and_no_slow_pattern_runs_on_the_server(api, options):
+    api.did("ann", "POST", "/v1/providers", VSPHERE)
+    api.did("ann", "POST", "/v1/providers", OPENSTACK)
+    request = MIGRATION["request"] | options
+    assert api("ann", "POST", "/v1/migrations", MIGRATION | {"request": request}).status_code == 400
+    assert api("ann", "PUT", "/v1/plans/shop", PLAN | {"defaults": options}).status_code == 400
+    machines = [{"machine": "web", **options}]
+    assert api("ann", "PUT", "/v1/plans/shop", PLAN | {"machines": machines}).status_code == 400
+    assert (
+        api(
+            "ann",
+            "POST",
+            "/v1/plans",
+            {k: PLAN[k] for k in ("name", "source", "target")} | {"defaults": options, "machines": ["web"]},
+        ).status_code
+        == 400
+    )
+    assert (api.did("ann", "GET", "/v1/plans"), api.did("ann", "GET", "/v1/migrations")) == ([], [])
+
+
+def test_nobody_converts_a_migration_by_naming_it_in_another(api, anns):
+    for request in ({"of": anns["migration"]}, {"type": "conversion"}, {"type": "conversion", "of": anns["migration"]}):
+        answer = api("ann", "POST", "/v1/migrations", MIGRATION | {"request": MIGRATION["request"] | request})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid-input")
+
+
+def test_files_are_not_the_callers(api, anns):
+    for what in ("exports", "diffs", "imports"):
+        answer = api("ann", "POST", f"/v1/tenancy/{what}", {"provider": "cloud", "directory": "/etc"})
+        assert answer.status_code == 403
+
+
+def test_each_answer_has_an_id_and_too_large_a_body_is_refused(tmp_path, api):
+    small = Api(api.store, body_limit=1000)
+    for token, method, path, status in (
+        ("ann", "GET", "/v1/providers", 200),
+        (None, "GET", "/v1/providers", 401),
+        ("ann", "GET", "/v1/providers/nobody", 404),
+        (None, "GET", "/healthz", 200),
+    ):
+        answer = small(token, method, path)
+        assert answer.status_code == status
+        assert re.fullmatch(r"req-[0-9a-f-]{36}", answer.headers["X-Openstack-Request-Id"])
+    large = small("ann", "POST", "/v1/plans", {"name": "x" * 2000})
+    assert (large.status_code, large.json()["code"]) == (413, "too-large")
+
+    async def in_pieces():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(small.app), base_url="http://test") as http:
+
+            async def pieces():
+                for _ in range(20):
+                    yield b"x" * 100
+
+            return await http.post("/v1/plans", content=pieces(), headers={"X-Auth-Token": "ann"})
+
+    assert asyncio.run(in_pieces()).status_code == 413
+
+
+def test_whether_it_lives_is_said_to_anybody(api):
+    assert api.did(None, "GET", "/healthz")["status"] == "ok"
+    assert api.did(None, "GET", "/readyz")["status"] == "ok"
+    [version] = api.did(None, "GET", "/")["versions"]
+    assert version["links"][0]["href"] == "http://test/v1"
+
+
+def test_an_operators_own_rules_count(tmp_path, api):
+    file = tmp_path / "policy.yaml"
+    file.write_text('"migration:provider:create": "rule:migration:admin"\n')
+    strict = create_app(api.store, access=access(str(file)))
+    api.app = strict
+    assert api("ann", "POST", "/v1/providers", VSPHERE).status_code == 403
+    assert api("admin", "POST", "/v1/providers", VSPHERE).status_code == 201
+    assert api("ann", "GET", "/v1/providers").status_code == 200
