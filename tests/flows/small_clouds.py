@@ -213,7 +213,12 @@ class SmallSource(Struck):
     def _snapshot(self, ref, name, made):
         sizes = {**SIZES, **self._world.grown()}
         disks = tuple(SnapshotDisk(k, k, s, made["ids"][k]) for k, s in sizes.items())
-        return Snapshot(made["ref"], ref, name, disks)
+        return Snapshot(made["ref"], ref, name, disks, is_base=self._keeps_bases)
+
+    @property
+    def _keeps_bases(self):
+        """Whether it can tell what changed since a snapshot only while that is there."""
+        return (self._world.root / "keeps-bases").exists()
 
     def find_snapshot(self, ref, owner):
         found = self._world.read()["snapshots"].get(owner.tag)
@@ -227,6 +232,8 @@ class SmallSource(Struck):
         if (self._world.root / "forgets").exists():
             return Unknown("The small cloud has forgotten that change id.")
         now = next(d.change_id for d in snapshot.disks if d.key == disk_key)
+        if self._keeps_bases and since not in {s["ids"][disk_key] for s in self._world.read()["snapshots"].values()}:
+            return Unknown("The snapshot of the earlier moment is gone.")
         if now is None or now.split("/")[0] != since.split("/")[0]:
             return Unknown("Change tracking was reset since.")
         first, last = (int(change_id.split("/")[1]) for change_id in (since, now))
@@ -448,7 +455,7 @@ async def small_inspect_drivers(_disks, _directory, _on_message, *, nics=()):
     return BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
 
 
-def small_connect(kind, settings, _secrets):
+def small_connect(kind, settings, _secrets, side=None):
     world = World(settings["root"])
     return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
 

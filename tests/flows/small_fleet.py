@@ -160,7 +160,7 @@ class FleetTarget:
         raise NotFound(f"There is no {id_}.")
 
 
-def fleet_connect(kind, settings, _secrets):
+def fleet_connect(kind, settings, _secrets, side=None):
     fleet = Fleet(settings["root"])
     return FleetSource(fleet) if kind == "vsphere" else FleetTarget(fleet)
 

@@ -97,6 +97,68 @@ def test_an_error_takes_everything_back(begin, call, number):
     run.assert_as_before()
 
 
+def with_bases(begin, **request):
+    """From a source that needs the snapshot of the sync before to tell what changed since."""
+    run = begin(**request)
+    (run.world.root / "keeps-bases").touch()
+    return run
+
+
+def test_a_snapshot_that_is_a_base_stays_until_the_next_sync_is_copied(begin):
+    run = with_bases(begin, **MANUAL)
+    engine = run.start_engine()
+    wait_for(lambda: len(run.record.syncs) >= 3 and run.record.phase == "waiting", engine)
+    assert len(run.world.read()["snapshots"]) == 1
+    run.store.migrations.request_cutover(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    arrived(run)
+    assert all(sync["bytes_changed"] is not None for sync in run.record.syncs[1:])
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("snapshot", n) for n in (1, 2, 3)]
+    + [("open_disk", n) for n in (2, 3, 6)]
+    + [("remove_snapshot", n) for n in (1, 2, 3)]
+    + [("changed", 1), ("changed", 4), ("shut_down", 1), ("create_server", 1)],
+)
+def test_a_kill_leaves_no_base_behind_and_forgets_none(begin, call, number):
+    run = with_bases(begin, **AUTOMATIC)
+    run.world.plan_fault(call, number, "after", "kill")
+    status, said = run.engine()
+    assert status == -9, said
+    record = run.to_the_end()
+    assert record.status is Status.DONE, record.error
+    arrived(run)
+    # what changed was told each time: no base had gone before its time
+    assert all(sync["bytes_changed"] is not None for sync in record.syncs[1:])
+
+
+@pytest.mark.parametrize(
+    ("call", "number"), [("snapshot", 2), ("remove_snapshot", 1), ("shut_down", 1), ("console", 1)]
+)
+def test_an_error_takes_the_base_back_too(begin, call, number):
+    run = with_bases(begin, **AUTOMATIC)
+    run.world.plan_fault(call, number, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    run.assert_as_before()
+
+
+def test_a_base_that_somebody_removes_makes_it_compare_everything(begin):
+    run = with_bases(begin, **MANUAL)
+    engine = run.start_engine()
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    with run.world.change() as state:
+        state["snapshots"].clear()
+    run.store.migrations.request_cutover(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    arrived(run)
+    assert any("The snapshot of the earlier moment is gone." in text for text in run.told)
+
+
 @pytest.mark.parametrize("call", ["changed", "open_disk", "open_volume"])
 def test_a_copy_that_fails_is_tried_again(begin, call):
     run = begin(**AUTOMATIC)

@@ -11,7 +11,7 @@ from longshore.model.target import Owner
 from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY
-from longshore.providers.openstack.target import _version
+from longshore.providers.openstack.project import _version
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.waiting import wait_for
 

@@ -70,9 +70,10 @@ class Migrate(ShowOne):
         parser.add_argument(
             "--landing",
             choices=[mode.value for mode in LandingMode],
-            default=LandingMode.CONVERT.value,
+            default=LandingMode.AUTO.value,
             help="convert: the guest gets the drivers of the target's hardware; as-is: it is not changed and boots on "
-            "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: %(default)s)",
+            "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: unchanged from "
+            "OpenStack, convert from elsewhere)",
         )
         _with_cutover(parser)
         parser.add_argument(
@@ -122,7 +123,7 @@ class Migrate(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         if args.type != MigrationType.DRY_RUN.value and args.isolated:
             raise InvalidInput("--isolated is for dry runs.", advice="Add --type dry-run.")
-        if args.first_boot and args.landing != LandingMode.CONVERT.value:
+        if args.first_boot and args.landing not in (LandingMode.AUTO.value, LandingMode.CONVERT.value):
             raise InvalidInput(
                 "First-boot scripts are put into a guest when it is converted.", advice="Use --landing convert."
             )

@@ -13,16 +13,25 @@ from longshore.store import ProviderRecord, Store
 Kind = Literal["vsphere", "openstack"]
 
 
-def connect(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Provider:
-    """A cloud's client. Nothing is asked of the cloud yet. Vendor libraries are imported only when they are needed."""
+Side = Literal["source", "target"]
+# What machines can be taken from, and moved to
+SIDES: dict[Side, tuple[str, ...]] = {"source": ("vsphere", "openstack"), "target": ("openstack",)}
+
+
+def connect(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], side: Side | None = None) -> Provider:
+    """A cloud's client, for one side of a migration if it has two; without, it only logs in.
+
+    Nothing is asked of the cloud yet. Vendor libraries are imported only when they are needed.
+    """
     if kind == "vsphere":
         from longshore.providers.vsphere import VsphereSettings, VsphereSource
 
         return VsphereSource(TypeAdapter(VsphereSettings).validate_python(dict(settings)), secrets["password"])
     if kind == "openstack":
-        from longshore.providers.openstack import OpenstackSettings, OpenstackTarget
+        from longshore.providers.openstack import OpenstackSettings, OpenstackSource, OpenstackTarget
 
-        return OpenstackTarget(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets))
+        client = OpenstackSource if side == "source" else OpenstackTarget
+        return client(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets))
     raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
 
 
@@ -33,9 +42,9 @@ class Clouds:
         self._store = store
 
     @contextmanager
-    def provider(self, name_or_id: str) -> Iterator[Provider]:
+    def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
         record = self._store.providers.get(name_or_id)
-        cloud = connect(record.kind, record.settings, self._store.providers.secrets(record.id))
+        cloud = connect(record.kind, record.settings, self._store.providers.secrets(record.id), side)
         try:
             yield cloud
         finally:
@@ -45,22 +54,23 @@ class Clouds:
     def source(self, name_or_id: str) -> Iterator[Source]:
         """Raises InvalidInput when machines can't be taken from this kind of cloud."""
         record = self._store.providers.get(name_or_id)
-        if record.kind != "vsphere":
-            raise _wrong_side(record, "taken from", "vsphere")
-        with self.provider(record.id) as cloud:
+        if record.kind not in SIDES["source"]:
+            raise _wrong_side(record, "taken from", "source")
+        with self.provider(record.id, "source") as cloud:
             yield cloud  # type: ignore[misc]
 
     @contextmanager
     def target(self, name_or_id: str) -> Iterator[Target]:
         """Raises InvalidInput when machines can't be moved to this kind of cloud."""
         record = self._store.providers.get(name_or_id)
-        if record.kind != "openstack":
-            raise _wrong_side(record, "moved to", "openstack")
-        with self.provider(record.id) as cloud:
+        if record.kind not in SIDES["target"]:
+            raise _wrong_side(record, "moved to", "target")
+        with self.provider(record.id, "target") as cloud:
             yield cloud  # type: ignore[misc]
 
 
-def _wrong_side(record: ProviderRecord, verb: str, kind: str) -> InvalidInput:
+def _wrong_side(record: ProviderRecord, verb: str, side: Side) -> InvalidInput:
     return InvalidInput(
-        f"Provider {record.name} is {record.kind}: machines can't be {verb} it yet.", advice=f"Name a {kind} provider."
+        f"Provider {record.name} is {record.kind}: machines can't be {verb} it yet.",
+        advice=f"Name one of the kind {' or '.join(SIDES[side])}.",
     )

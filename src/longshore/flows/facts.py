@@ -35,7 +35,7 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
         room=target.quota_room(),
         macs_in_use=frozenset((network, mac) for network, found in taken.items() for mac in found.macs),
         addresses_in_use=frozenset((network, one) for network, found in taken.items() for one in found.addresses),
-        choices=target.choices() if any(wants_choices(request) for _, request in machines) else None,
+        choices=target.choices() if any(wants_choices(*pair) for pair in machines) else None,
         ports=_ports(target, named),
     )
 

@@ -22,7 +22,7 @@ from longshore.flows.target_side import Prepared, boot, check, safeguard
 from longshore.flows.undo import undo
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine
-from longshore.model.request import LandingMode
+from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import Landing
 from longshore.providers.contract import Target
@@ -56,9 +56,10 @@ def landed(record: MigrationRecord) -> Landed:
     machine = TypeAdapter(Machine).validate_python(result["machine"])
     flavor = result["flavor"]
     sizes = {disk.key: disk.size for disk in machine.disks}
+    request = TypeAdapter(MigrationRequest).validate_python(record.request)
     return Landed(
         server_id=record.server_id,
-        prepared=Prepared(machine, Landing(flavor["id"], flavor["name"], (), ())),
+        prepared=Prepared(machine, Landing(flavor["id"], flavor["name"], (), (), request=request)),
         volumes=[Volume(disk.volume_id or "", disk.label, sizes[disk.key]) for disk in record.disks],
         ports=[Port(port["id"], port["mac"], tuple(port["addresses"]), "") for port in result["ports"]],
         hardware=TypeAdapter(Hardware).validate_python(conversion["hardware"]),

@@ -126,7 +126,7 @@ class Migration(ABC):
 
     async def _hardware(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice | None:
         """On which the unchanged guest boots; None when it isn't to land like that."""
-        if self._j.request.landing is not LandingMode.AS_IS:
+        if prepared.landing.request.landing is not LandingMode.AS_IS:
             return None
         work = hardware_chooser(self._j, prepared.machine, ports, volumes)
         return await step("hardware", Choice, work)
@@ -137,7 +137,7 @@ class Migration(ABC):
         """The guest made ready, booted and seen up; the server, and what was changed in the guest."""
         j, machine = self._j, prepared.machine
         hardware = choice.hardware if choice else None
-        landed = LandingMode.CONVERT if choice and hardware is None else j.request.landing
+        landed = LandingMode.CONVERT if choice and hardware is None else prepared.landing.request.landing
         report: dict[str, Any] = {}
         if landed is LandingMode.CONVERT or (hardware is not None and hardware.finish):
             snapshots = await step("safeguard", list[str], partial(safeguard, j, volumes))

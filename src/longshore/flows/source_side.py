@@ -43,6 +43,11 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
             parent=j.record.machine_ref,
             ref=lambda s: s.ref,
         )
+    if not snapshot.one_moment:
+        j.say(
+            f"{j.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
+            "warning",
+        )
     sizes = {disk.key: disk.size for disk in snapshot.disks}
     for disk in disks:
         if disk.key not in sizes:

@@ -6,7 +6,7 @@ from longshore.flows.bootcheck import wait_until_up
 from longshore.flows.journey import Journey
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
-from longshore.model.request import MigrationType
+from longshore.model.request import LandingMode, MigrationType
 from longshore.model.target import Network, Owner, Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
 from longshore.planning import Landing
 from longshore.planning.hardware import firmware_properties
@@ -27,13 +27,21 @@ def server_name(j: Journey, prepared: Prepared) -> str:
 def volume_request(j: Journey, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:
     types = {d.disk_key: d.volume_type for d in prepared.landing.disks}
     return VolumeRequest(
-        name=f"{server_name(j, prepared)}-{disk.position}",
+        name=disk.name or f"{server_name(j, prepared)}-{disk.position}",
         size=disk.size,
         volume_type=types.get(disk.key),
         bootable=disk.position == 0,
         availability_zone=prepared.landing.volume_zone,
-        image_properties=hardware.image_properties if hardware else firmware_properties(prepared.machine),
+        image_properties=_image_properties(prepared, disk, hardware),
     )
+
+
+def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None) -> dict[str, str]:
+    """Those that its volume has at the source stay, as long as the guest does."""
+    if hardware is not None:
+        return hardware.image_properties
+    kept = disk.image_properties if prepared.landing.request.landing is LandingMode.UNCHANGED else {}
+    return {**kept, **firmware_properties(prepared.machine)}
 
 
 def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
@@ -89,7 +97,7 @@ def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list
                 mac=None if changed else nic.mac,
                 fixed_addresses=() if changed else nic.addresses,
                 subnet_id=None if isolated else nic.subnet_id,
-                security_groups=j.request.security_groups,
+                security_groups=nic.security_groups,
                 # Where not even the MAC may be chosen, these may not either
                 allowed_addresses=() if changed or nic.mac is None else j.request.allowed_addresses,
             )
@@ -131,18 +139,19 @@ def boot(  # noqa: PLR0917
 ) -> Server:
     """`hardware` is that of a guest that lands as it is; `step` is what the ledger calls the server."""
     j.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
+    asked = prepared.landing.request
     request = ServerRequest(
         name=server_name(j, prepared),
         flavor_id=prepared.landing.flavor_id,
         volume_ids=tuple(v.id for v in volumes),
         port_ids=tuple(p.id for p in ports),
-        availability_zone=j.request.availability_zone,
-        key_name=j.request.key_name,
-        server_group=j.request.server_group,
-        user_data=j.request.user_data,
-        tags=j.request.tags,
+        availability_zone=asked.availability_zone,
+        key_name=asked.key_name,
+        server_group=asked.server_group,
+        user_data=asked.user_data,
+        tags=asked.tags,
         disk_buses=hardware.disk_buses if hardware else (),
-        metadata={**j.request.metadata, "longshore:source": j.record.machine_ref},
+        metadata={**asked.metadata, "longshore:source": j.record.machine_ref},
     )
     with j.clouds.target(j.record.target_id) as target:
         for disk, volume in zip(prepared.machine.disks, volumes, strict=True):

@@ -5,7 +5,8 @@
 
 Every copy is of one moment: one snapshot of all disks, from which the change ids are read. They become the base of the
 next sync only when every disk of this one has been copied, flushed and verified; until then the earlier base counts, so
-nothing is ever skipped. The last sync begins when the machine has been seen off, whatever its system.
+nothing is ever skipped. A source may need the base's snapshot to tell what changed since (`Snapshot.is_base`): there it
+stays until the next sync is copied. The last sync begins when the machine has been seen off, whatever its system.
 """
 
 from datetime import UTC, datetime
@@ -31,16 +32,17 @@ class WarmMigration(Migration):
         await step("track-changes", type(None), partial(track_changes, j))
         syncs: list[Sync] = []
         bases: dict[str, DiskBase] | None = None
+        base: Snapshot | None = None
         choice: Choice | None = None
         turn = Turn.SYNC
         while turn is Turn.SYNC:
-            sync, bases = await self._sync(prepared, volumes, len(syncs), bases, final=False)
+            sync, bases, base = await self._sync(prepared, volumes, len(syncs), bases, base, final=False)
             syncs.append(sync)
             if sync.number == 0:  # now there is something to look into, and the machine still runs
                 choice = await self._hardware(prepared, volumes, ports)
             turn = await step(f"turn-{sync.number}", Turn, partial(self._wait, syncs))
         await step("shut-down", type(None), partial(shut_down, j))
-        last, _ = await self._sync(prepared, volumes, len(syncs), bases, final=True)
+        last, _, _ = await self._sync(prepared, volumes, len(syncs), bases, base, final=True)
         server, report = await self._land(prepared, volumes, ports, choice)
         copies = [copy for sync in [*syncs, last] for copy in sync.copies]
         return result_of(prepared, server, ports, copies, list(last.copies), report)
@@ -51,10 +53,15 @@ class WarmMigration(Migration):
         volumes: list[Volume],
         number: int,
         bases: dict[str, DiskBase] | None,
+        base: Snapshot | None,
         *,
         final: bool,
-    ) -> tuple[Sync, dict[str, DiskBase]]:
-        """One copy of one moment of all disks, and what it is to the next one."""
+    ) -> tuple[Sync, dict[str, DiskBase], Snapshot | None]:
+        """One copy of one moment of all disks, and what it is to the next one.
+
+        `base` is the snapshot of the sync before, where the source needs it to tell what has changed since. It goes
+        when this sync is copied, and this one's stays in its place.
+        """
         j = self._j
         name = f"sync-{number}"
         what = "the last changes" if final else f"what has changed (sync {number})" if number else "all disks"
@@ -65,7 +72,12 @@ class WarmMigration(Migration):
         # All of the first copy is read back; after that, what each further one writes
         verify = Verify.WRITTEN if bases and j.request.verify is Verify.FULL else j.request.verify
         copies = await self._copy(name, prepared, snapshot, volumes, bases=bases, verify=verify)
-        await step(f"{name}-drop-snapshot", type(None), partial(drop_snapshot, j, f"snapshot-{number}", snapshot))
+        if base is not None:
+            await step(f"{name}-drop-base", type(None), partial(drop_snapshot, j, f"snapshot-{number - 1}", base))
+        stays = snapshot.is_base and not final
+        if not stays:
+            dropping = partial(drop_snapshot, j, f"snapshot-{number}", snapshot)
+            await step(f"{name}-drop-snapshot", type(None), dropping)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, began, ended, tuple(copies), final)
         await step(f"{name}-record", type(None), partial(self._record, sync))
@@ -73,7 +85,7 @@ class WarmMigration(Migration):
             copy.disk_key: DiskBase(snapshot.disk(copy.disk_key).change_id, copy.manifest, copy.root_digest)
             for copy in copies
         }
-        return sync, candidates
+        return sync, candidates, snapshot if stays else None
 
     def _begin_sync(self, what: str, final: bool) -> datetime:
         self._j.phase("last-sync" if final else "syncing", f"Copying {what}.")

@@ -16,6 +16,13 @@ class Firmware(StrEnum):
     UEFI = "uefi"
 
 
+class Platform(StrEnum):
+    """What kind of cloud a machine comes from."""
+
+    VSPHERE = "vsphere"
+    OPENSTACK = "openstack"
+
+
 class ToolsState(StrEnum):
     """Whether something inside the guest answers to a request to freeze or shut down."""
 
@@ -41,6 +48,9 @@ class Disk:
     mode: str = "persistent"  # VMware's disk mode: persistent, independent_persistent, …
     raw_device: bool = False  # a mapped LUN rather than a file
     shared: bool = False
+    name: str = ""  # of its volume, if it is one; empty: the target names it after the machine
+    image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
+    tracked: bool = True  # if the machine's changes are: False for a disk whose changes can't be
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class Nic:
     connected: bool = True
     addresses: tuple[str, ...] = ()  # as the guest reports them, without prefix length
     pci_slot: int | None = None  # VMware's slot number: a Linux guest calls the interface ens<slot>
+    security_groups: tuple[str, ...] | None = None  # names; None: the source has no such thing
+    floating_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,18 @@ class FileSystem:
     path: str  # /var, C:\
     size: int  # bytes
     free: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What an OpenStack server has beside its hardware, and should have at the target too. Names are the source's."""
+
+    key_name: str | None = None
+    server_group: str | None = None
+    availability_zone: str | None = None
+    user_data: str | None = None  # None: there is none, or the source doesn't tell
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,9 @@ class Machine:
     pool: str = ""  # resource pool: its path below the cluster's own
     attributes: dict[str, str] = field(default_factory=dict)  # the user's own fields (vSphere: custom attributes)
     filesystems: tuple[FileSystem, ...] = ()
+    platform: Platform = Platform.VSPHERE
+    freezes: bool = False  # OpenStack: a snapshot of the running machine freezes its guest, or fails
+    belongings: Belongings = field(default_factory=Belongings)
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -117,6 +144,9 @@ class Snapshot:
     name: str
     disks: tuple[SnapshotDisk, ...]
     quiesced: bool = False
+    one_moment: bool = True  # False: each disk is as it was at a moment of its own, some seconds apart
+    # The source can tell what changed since only while this snapshot is there: it stays until the next one is copied
+    is_base: bool = False
 
     def disk(self, key: str) -> SnapshotDisk:
         """The disk with this key. Raises KeyError when the snapshot has none such."""

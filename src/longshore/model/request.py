@@ -20,6 +20,7 @@ class LandingMode(StrEnum):
     CONVERT = "convert"  # it is given the drivers of the target's hardware
     AS_IS = "as-is"  # unchanged, on hardware that it knows from where it comes
     UNCHANGED = "unchanged"  # unchanged, on the target's own hardware, whose drivers it has
+    AUTO = "auto"  # unchanged from a cloud that runs on KVM, as the target does; converted from elsewhere
 
 
 class PowerAfter(StrEnum):
@@ -58,7 +59,7 @@ class MigrationRequest:
     ports: dict[str, str] = field(default_factory=dict)  # MAC: id of a port that is there already, made by an admin
     flavor: str | None = None  # None: the smallest that fits
     type: MigrationType = MigrationType.COLD
-    landing: LandingMode = LandingMode.CONVERT
+    landing: LandingMode = LandingMode.AUTO
     cutover: Cutover = field(default_factory=Cutover)
     power: PowerAfter = PowerAfter.AS_BEFORE
     quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from longshore.errors import InvalidInput
 from longshore.planning import (
     as_is,
+    belongings,
     guest_checks,
     landing,
     machine_checks,
     nics,
+    openstack_checks,
     placement,
     plan_kinds,
     quota,
@@ -19,10 +21,12 @@ from longshore.planning.kinds import Kind
 
 _AREAS = {
     "The machine at its source": (machine_checks,),
+    "A server in OpenStack": (openstack_checks,),
     "Its guest": (guest_checks,),
     "Its hardware on the target": (landing, as_is),
     "Networks and addresses": (nics,),
     "What it is given by name": (placement,),
+    "What it has and keeps": (belongings,),
     "Quota": (quota,),
     "Machines that move together": (together,),
     "Plans": (plan_kinds,),

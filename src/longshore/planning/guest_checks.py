@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from longshore.model.concern import Concern
-from longshore.model.machine import FileSystem, Machine, PowerState, ToolsState
+from longshore.model.machine import FileSystem, Machine, Platform, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.planning.kinds import blocker, information, warning
 
@@ -84,6 +84,9 @@ def _server_name(name: str) -> Iterator[Concern]:
 
 
 def _running(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    """What only a guest that runs can tell. OpenStack asks none: it knows addresses and names by itself."""
+    if machine.platform is Platform.OPENSTACK:
+        return
     name = machine.name
     if machine.power is PowerState.ON:
         shut_down = request.type is not MigrationType.DRY_RUN

@@ -5,19 +5,21 @@ that stands against it. Nothing is made when a blocker is among the concerns.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import Disk, Firmware, Machine
+from longshore.model.machine import Disk, Firmware, Machine, Platform
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
+from longshore.planning.belongings import settled
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accepted, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
+from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, volume_zone
 from longshore.planning.quota import GIB, Needs, needs, quota_concerns, together
 
@@ -66,6 +68,8 @@ class Landing:
     nics: tuple[NicLanding, ...]
     disks: tuple[DiskLanding, ...]
     volume_zone: str | None = None  # None: the target's default one
+    # What was asked for, and what of it was left open filled in with what the machine has at its source
+    request: MigrationRequest = field(default_factory=MigrationRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,15 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     if decision.flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
     flavor = decision.flavor
-    return Landing(flavor.id, flavor.name, decision.nics, decision.disks, decision.volume_zone), concerns
+    request = decision.request
+    return Landing(flavor.id, flavor.name, decision.nics, decision.disks, decision.volume_zone, request), concerns
 
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
     """What can be said of one machine without the others that move with it."""
-    concerns: list[Concern] = [*machine_concerns(machine, request), *guest_concerns(machine, request)]
+    request, concerns = settled(machine, request, facts.choices)
+    concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
+    concerns.extend(guest_concerns(machine, request))
     concerns.extend(_firmware_concerns(machine))
     if request.landing is LandingMode.AS_IS:
         concerns.extend(choose_hardware(machine, likely_drivers(machine))[1])
@@ -145,6 +152,8 @@ def _land_disk(
     machine: Machine, disk: Disk, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> DiskLanding:
     wanted = request.storage.get(disk.storage)
+    if wanted is None and machine.platform is Platform.OPENSTACK and disk.storage in facts.volume_types:
+        wanted = disk.storage
     if wanted is not None and wanted not in facts.volume_types:
         has = f"It has: {', '.join(sorted(facts.volume_types))}."
         concerns.append(VOLUME_TYPE_MISSING(wanted, f'The target has no volume type "{wanted}".', has))
@@ -174,4 +183,5 @@ def _choose_flavor(
         text = f"No flavor of the target has {need}, as {machine.name} has."
         concerns.append(NO_FLAVOR_LARGE_ENOUGH(machine.name, text))
         return None
-    return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.disk_gib, f.name))
+    own = machine.extra.get("flavor")  # of machines of that size, the one called like the machine's
+    return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.name != own, f.disk_gib, f.name))

@@ -8,6 +8,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
+from longshore.planning.belongings import security_groups
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.kinds import blocker, warning
 
@@ -91,6 +92,7 @@ class NicLanding:
     addresses: tuple[str, ...]
     subnet_id: str | None = None  # out of which the target chooses an address when there are none
     port_id: str | None = None  # a port that is there already: nothing is made, and it stays when all else is removed
+    security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
 
 
 def land_nics(
@@ -149,6 +151,7 @@ def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: l
     network = found[0]
     subnets = _subnets(nic, network, request, concerns)
     subnet_id = subnets[0].id if nic.network in request.subnets and subnets else None
+    groups = security_groups(nic, request, facts.choices, concerns)
     # A dry run's ports are on a network of their own, or have MACs and addresses of their own
     rehearsed = request.type is MigrationType.DRY_RUN
     if not network.owned and not rehearsed:
@@ -159,11 +162,11 @@ def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: l
                 f"address there, so {nic.label} gets new ones.",
             )
         )
-        return NicLanding(nic.key, network.id, None, (), subnet_id)
+        return NicLanding(nic.key, network.id, None, (), subnet_id, security_groups=groups)
     concerns.extend(_mac_concerns(nic, network, facts, rehearsed))
     taken = frozenset() if rehearsed else facts.addresses_in_use
     addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
-    return NicLanding(nic.key, network.id, nic.mac or None, addresses, subnet_id)
+    return NicLanding(nic.key, network.id, nic.mac or None, addresses, subnet_id, security_groups=groups)
 
 
 def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: list[Concern]) -> tuple[Subnet, ...]:

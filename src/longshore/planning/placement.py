@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from longshore.model.concern import Concern
+from longshore.model.machine import Machine, Platform
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Choices, Named
 from longshore.planning.kinds import blocker, warning
@@ -27,8 +28,10 @@ NAME_AMBIGUOUS = blocker(
 )
 
 
-def wants_choices(request: MigrationRequest) -> bool:
-    """Whether the target's choices have to be known to check this request."""
+def wants_choices(machine: Machine, request: MigrationRequest) -> bool:
+    """Whether the target's choices have to be known to check this request, or to keep what the machine has."""
+    if machine.platform is Platform.OPENSTACK:
+        return True
     return bool(request.availability_zone or request.key_name or request.server_group or request.security_groups)
 
 

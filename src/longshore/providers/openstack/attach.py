@@ -28,8 +28,8 @@ class Attachments:
         self._volumes = volumes
 
     @contextmanager
-    def open(self, volume_id: str, owner: Owner) -> Iterator[Export]:
-        """Serve the volume for writing, reserved while the context is open.
+    def open(self, volume_id: str, owner: Owner, *, read_only: bool = False) -> Iterator[Export]:
+        """Serve the volume, for writing unless told otherwise, reserved while the context is open.
 
         Raises Conflict when the volume isn't this workflow's, or a server holds it; ProviderError when this worker
         can't reach the kind of storage it lies on.
@@ -40,13 +40,13 @@ class Attachments:
         self.release(volume_id)
         with explained(f"attach volume {volume.name}"):
             attachment = self._connection.block_storage.create_attachment(
-                volume_id, connector=_connector(), attach_mode="rw"
+                volume_id, connector=_connector(), attach_mode="ro" if read_only else "rw"
             )
         try:
             image = self._image(volume.name, attachment.connection_info)
             with explained(f"attach volume {volume.name}"):
                 self._connection.block_storage.complete_attachment(attachment.id)
-            with serve_qemu_nbd(image) as export:
+            with serve_qemu_nbd(image, read_only=read_only) as export:
                 yield export
         except BaseException:
             # What went wrong first is what has to be told; an attachment that stays is taken away by the next run
@@ -54,6 +54,37 @@ class Attachments:
                 self._detach(volume_id, attachment.id)
             raise
         self._detach(volume_id, attachment.id)
+
+    @contextmanager
+    def open_snapshot(self, volume_id: str, snapshot_id: str) -> Iterator[Export]:
+        """Serve a snapshot of a volume read-only, whoever uses the volume meanwhile.
+
+        Raises ProviderError when this worker can't reach the kind of storage it lies on.
+        """
+        # Ceph's driver calls every snapshot like this, also of volumes that have moved since
+        with serve_qemu_nbd(
+            {**self.place(volume_id), "file.snapshot": f"snapshot-{snapshot_id}"}, read_only=True
+        ) as export:
+            yield export
+
+    def place(self, volume_id: str) -> dict[str, str]:
+        """Where a volume's bytes are, as QEMU's block options: what Cinder told whoever has the volume now.
+
+        A second attachment can't be made of a volume in use, and one of a volume that isn't is made just for this.
+        Raises NotFound, and ProviderError when this worker can't reach the kind of storage it lies on.
+        """
+        volume = self._volumes.get(volume_id)
+        storage = self._connection.block_storage
+        with explained(f"find where volume {volume.name} is"):
+            for listed in storage.attachments(volume_id=volume_id):
+                attachment = storage.get_attachment(listed.id)
+                if attachment.connection_info:
+                    return self._image(volume.name, attachment.connection_info)
+            own = storage.create_attachment(volume_id, connector=_connector(), attach_mode="ro")
+        try:
+            return self._image(volume.name, own.connection_info)
+        finally:
+            self._detach(volume_id, own.id)
 
     def release(self, volume_id: str) -> None:
         """Take away attachments that a process of ours left behind; nothing to do when the volume isn't there.

@@ -39,7 +39,7 @@ class Placement:
                     shared=bool(network.is_shared),
                     owned=may_all or network.project_id == project,
                     subnets=tuple(subnets.get(network.id, ())),
-                    vlan=_vlan(network),
+                    vlan=vlan_of(network),
                 )
                 for network in self._connection.network.networks()
                 # An external network is listed for its floating addresses; only its owner can put servers on it
@@ -141,7 +141,7 @@ class Placement:
         return Taken(frozenset(found_macs & wanted_macs), frozenset(found_addresses & wanted_addresses))
 
 
-def _vlan(network: Any) -> int | None:
+def vlan_of(network: Any) -> int | None:
     """Only an admin is told what a network is made of."""
     return network.provider_segmentation_id if network.provider_network_type == "vlan" else None
 

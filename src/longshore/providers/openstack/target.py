@@ -2,10 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 from longshore.blocks.exports import Export
-from longshore.errors import AccessDenied, ProviderError
 from longshore.model.target import (
     Choices,
     Flavor,
@@ -29,10 +27,9 @@ from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.isolation import IsolatedNetworks
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.project import look
 from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.volumes import Volumes
-
-ATTACHMENTS_SINCE = (3, 54)  # the Block Storage microversion whose attachments we use, of the Queens release (2018)
 
 
 class OpenstackTarget(Target):
@@ -49,30 +46,7 @@ class OpenstackTarget(Target):
         self._servers = Servers(self._connection, self._volumes)
 
     def check(self) -> dict[str, str]:
-        with explained("log in"):
-            access = self._connection.session.auth.get_access(self._connection.session)
-        if not access.project_id:
-            raise AccessDenied(
-                f"User {access.username} logged in, but to no project.", advice="Name the project (project_name)."
-            )
-        found = {
-            "cloud": str(self._connection.session.auth.auth_url),
-            "user": str(access.username),
-            "project": str(access.project_name),
-            "roles": ", ".join(sorted(access.role_names)),
-        }
-        for service, proxy in self._services().items():
-            with explained(f"reach its {service} service"):
-                found[service] = _version(service, proxy.get_endpoint_data())
-        return found
-
-    def _services(self) -> dict[str, Any]:
-        with explained("find its services"):
-            return {
-                "compute": self._connection.compute,
-                "network": self._connection.network,
-                "block storage": self._connection.block_storage,
-            }
+        return look(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -178,23 +152,3 @@ class OpenstackTarget(Target):
 
     def console(self, server_id: str) -> str:
         return self._servers.console(server_id)
-
-
-def _version(service: str, endpoint: Any | None) -> str:
-    """The newest (micro)version an endpoint speaks. Raises ProviderError when there is none, or it is too old."""
-    if endpoint is None:
-        raise ProviderError(
-            f"The cloud's catalogue has no {service} service for this user.", advice="Check region and interface."
-        )
-    newest = endpoint.max_microversion or endpoint.api_version or ()
-    if service == "block storage" and tuple(newest) < ATTACHMENTS_SINCE:
-        raise ProviderError(
-            f"The cloud's block storage service is too old: it speaks version {_dotted(newest)}, "
-            f"and {_dotted(ATTACHMENTS_SINCE)} is needed.",
-            advice="Longshore needs OpenStack Queens (2018) or newer.",
-        )
-    return _dotted(newest)
-
-
-def _dotted(version: Any) -> str:
-    return ".".join(str(part) for part in version)

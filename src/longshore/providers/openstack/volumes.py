@@ -1,5 +1,6 @@
 """Cinder volumes and their snapshots: made once per owner, found again, reverted, deleted."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -127,7 +128,8 @@ class Volumes:
 
     # Snapshots
 
-    def snapshot(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
+    def snapshot(self, volume_id: str, owner: Owner, notes: Mapping[str, str] | None = None) -> VolumeSnapshot:
+        """Also of a volume that a server uses. `notes` become metadata beside the owner's mark."""
         found = self._find_snapshot(owner)
         if found is not None and found.status in _USELESS:
             self.delete_snapshot(found.id)
@@ -137,7 +139,7 @@ class Volumes:
                 found = self._connection.block_storage.create_snapshot(
                     volume_id=volume_id,
                     name=f"longshore {owner.tag}"[:NAME_LIMIT],
-                    metadata=ownership.metadata(owner),
+                    metadata={**(notes or {}), **ownership.metadata(owner)},
                     is_forced=True,  # also while it is attached; from microversion 3.66 on that needs no word
                 )
 

@@ -1,0 +1,93 @@
+"""What of a server in OpenStack stands against moving it, or won't come along."""
+
+from collections.abc import Iterator
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Machine, Platform, PowerState
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning.kinds import blocker, information, warning
+
+SERVER_STATE = blocker(
+    "server-state",
+    "The server is in a state in which it can't be moved: being built or resized, shelved, rescued, in error.",
+    "Bring it to ACTIVE or SHUTOFF.",
+)
+SERVER_IS_WORKER = blocker(
+    "server-is-worker", "The server is one of Longshore's own, made to reach volumes.", "Leave it: it is removed again."
+)
+VOLUMES_ENCRYPTED = blocker(
+    "volumes-encrypted",
+    "Volumes of the server are encrypted; what is read of them from outside can't be understood.",
+    "Move them to a volume type without encryption first (a retype does it).",
+)
+VOLUMES_UNSEEN = blocker(
+    "volumes-unseen",
+    "The server has volumes that the account may not see.",
+    "Add the source as a provider with an account of the volumes' project.",
+)
+EPHEMERAL_DISKS = warning(
+    "ephemeral-disks",
+    "The server has disks that live on its compute node only (ephemeral, swap). What is on them stays behind.",
+    "Copy what is needed to a volume; a flavor with such disks gives the server new ones.",
+)
+CONFIG_DRIVE = warning(
+    "config-drive",
+    "The server has a config drive. It stays behind, and the new server has none.",
+    "Where the target has a metadata service, cloud-init finds the same there.",
+)
+PORT_SECURITY_OFF = warning(
+    "port-security-off",
+    "A port of the server has port security switched off. At the target it has it, with the project's default group.",
+    "Make the port beforehand as it should be, and name it (--port).",
+)
+NOT_ONE_MOMENT = warning(
+    "not-one-moment",
+    "The server runs with several disks and can't be frozen: in a copy of it each disk is of a moment of its own, some "
+    "seconds apart. The last copy of a migration is made when it is off.",
+    "To have one moment: qemu-guest-agent in the guest, and hw_qemu_guest_agent=yes and os_require_quiesce=yes among "
+    "the image properties of its first volume.",
+)
+ROOT_NOT_TRACKED = warning(
+    "root-disk-not-tracked",
+    "Warm: the server's root disk is no volume. For each sync an image and a volume are made of it, and all of it is "
+    "read and compared.",
+    "Move it cold, if it is large.",
+)
+STOPPED_BY_NOVA = information(
+    "stopped-by-nova",
+    "Nova stops the server: it asks the guest, and cuts its power when that takes longer than Nova's own time, 60 s "
+    "unless the cloud or the image (os_shutdown_timeout) says otherwise. --shutdown-timeout can't lengthen that.",
+)
+
+
+def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    """None of a machine from elsewhere."""
+    if machine.platform is not Platform.OPENSTACK:
+        return
+    name, extra = machine.name, machine.extra
+    if "server_status" in extra:
+        yield SERVER_STATE(name, f"{name} is in state {extra['server_status']}.")
+    if "worker" in extra:
+        yield SERVER_IS_WORKER(name, f"{name} is one of Longshore's own servers.")
+    if "encrypted_volumes" in extra:
+        yield VOLUMES_ENCRYPTED(name, f"Volumes of {name} are encrypted: {extra['encrypted_volumes']}.")
+    if "unseen_volumes" in extra:
+        yield VOLUMES_UNSEEN(name, f"{name} has {extra['unseen_volumes']} volume(s) that the account may not see.")
+    if "ephemeral" in extra:
+        yield EPHEMERAL_DISKS(name, f"{name} has disks on its compute node only: {extra['ephemeral']}.")
+    if "config_drive" in extra:
+        yield CONFIG_DRIVE(name, f"{name} has a config drive, which stays behind.")
+    if "port_security_off" in extra:
+        yield PORT_SECURITY_OFF(name, f"A port of {name} has port security switched off; at the target it has it.")
+    yield from _copies(machine, request)
+
+
+def _copies(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    name, running = machine.name, machine.power is PowerState.ON
+    while_it_runs = running and request.type in (MigrationType.WARM, MigrationType.DRY_RUN)
+    if while_it_runs and len(machine.disks) > 1 and not machine.freezes:
+        yield NOT_ONE_MOMENT(name, f"{name} runs with {len(machine.disks)} disks and can't be frozen.")
+    if request.type is MigrationType.WARM and not all(disk.tracked for disk in machine.disks):
+        yield ROOT_NOT_TRACKED(name, f"The root disk of {name} is no volume: each sync reads all of it.")
+    if running and request.type is not MigrationType.DRY_RUN:
+        yield STOPPED_BY_NOVA(name, f"Nova stops {name}, and cuts its power when the guest takes too long.")

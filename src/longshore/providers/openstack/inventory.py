@@ -1,0 +1,114 @@
+"""The servers of a project, with their volumes and ports: one list of each, however many servers there are."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
+from longshore.model.machine import Machine
+from longshore.model.selection import EVERY, MachineFilter
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.machines import Around, machine_of
+from longshore.providers.openstack.placement import vlan_of
+
+
+class Machines:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def all(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        """Those that fit; they always have their tags."""
+        with explained("list servers"):
+            servers = list(self._connection.compute.servers(details=True))
+        found = self._described(servers)
+        return (machine for machine in found if _fits(machine, wanted))
+
+    def described(self, refs: Sequence[str]) -> list[Machine]:
+        if len(refs) == 1:  # as a migration asks, again and again
+            with explained(f"look up server {refs[0]}"):
+                try:
+                    return self._described([self._connection.compute.get_server(refs[0])])
+                except (sdk.NotFoundException, sdk.BadRequestException):
+                    return []
+        wanted = set(refs)
+        return [machine for machine in self.all() if machine.ref in wanted]
+
+    def find(self, name_or_ref: str) -> Machine:
+        """Raises NotFound, or Conflict when the name isn't unique."""
+        if by_ref := self.described([name_or_ref]):
+            return by_ref[0]
+        with explained(f"look for server {name_or_ref}"):
+            servers = [s for s in self._connection.compute.servers(details=True) if s.name == name_or_ref]
+        if not servers:
+            raise NotFound(f"The project has no server {name_or_ref}.", advice="longshore machine list shows them.")
+        if len(servers) > 1:
+            ids = ", ".join(server.id for server in servers)
+            raise Conflict(f"Several servers are called {name_or_ref}: {ids}.", advice="Name one by its id.")
+        return self._described(servers)[0]
+
+    def inventory(self) -> Inventory:
+        with explained("list networks"):
+            networks = tuple(
+                SourceNetwork(
+                    ref=network.id,
+                    name=network.name,
+                    datacenter="",
+                    kind=NetworkKind.STANDARD,
+                    vlan=str(vlan_of(network) or ""),
+                )
+                for network in self._connection.network.networks()
+            )
+        return Inventory(networks=networks)
+
+    def _described(self, servers: Sequence[Any]) -> list[Machine]:
+        around = self._around(servers)
+        return [machine_of(server, around) for server in servers]
+
+    def _around(self, servers: Sequence[Any]) -> Around:
+        """For one server only what is its own is asked for."""
+        one = servers[0] if len(servers) == 1 else None
+        compute, network, storage = self._connection.compute, self._connection.network, self._connection.block_storage
+        with explained("list volumes, ports and groups"):
+            project = self._connection.current_project_id
+            if one is not None:
+                volumes = {v.id: storage.get_volume(v.id) for v in one.attached_volumes or ()}
+            else:
+                volumes = {volume.id: volume for volume in storage.volumes(details=True)}
+            ports: dict[str, list[Any]] = defaultdict(list)
+            for port in network.ports(**({"device_id": one.id} if one is not None else {"project_id": project})):
+                ports[port.device_id].append(port)
+            floating: dict[str, list[str]] = defaultdict(list)
+            for address in network.ips(project_id=project):
+                if address.port_id:
+                    floating[address.port_id].append(address.floating_ip_address)
+            return Around(
+                volumes=volumes,
+                ports=ports,
+                networks={found.id: found.name for found in network.networks()},
+                security_groups={found.id: found.name for found in network.security_groups(project_id=project)},
+                server_groups={member: g.name for g in compute.server_groups() for member in g.member_ids or ()},
+                floating=floating,
+                images=self._images(servers),
+            )
+
+    def _images(self, servers: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+        """Of servers that don't boot from a volume. An image that has been deleted since is left out."""
+        found = {}
+        for image_id in {getattr(server.image, "id", None) for server in servers} - {None}:
+            answer = self._connection.image.get(f"/images/{image_id}")  # openstacksdk has names of its own for some
+            if answer.ok:
+                found[str(image_id)] = answer.json()
+        return found
+
+
+def _fits(machine: Machine, wanted: MachineFilter) -> bool:
+    return (
+        wanted.has_name(machine.name)
+        and wanted.has_folder(machine.folder)
+        and wanted.cluster in (None, machine.cluster)
+        and wanted.power in (None, machine.power)
+        and (wanted.tag is None or wanted.tag in machine.tags)
+    )

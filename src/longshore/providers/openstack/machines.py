@@ -1,0 +1,205 @@
+"""From the services' descriptions of a server to `longshore.model`'s. Pure: all has been read already."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from longshore.model.machine import (
+    Belongings,
+    Disk,
+    Firmware,
+    Machine,
+    Nic,
+    Platform,
+    PowerState,
+    ToolsState,
+)
+from longshore.providers.openstack import ownership
+
+GIB = 1 << 30
+ROOT = "root"  # key of a root disk that is no volume
+LOCAL = "local"  # what storage is called that isn't Cinder's
+BASE = "base:"  # how the location of a root disk that is no volume begins; its image follows
+
+_POWER = {
+    "ACTIVE": PowerState.ON,
+    "PASSWORD": PowerState.ON,
+    "SHUTOFF": PowerState.OFF,
+    "PAUSED": PowerState.SUSPENDED,
+    "SUSPENDED": PowerState.SUSPENDED,
+}
+# Glance's own of those that look like the ones about servers
+_OF_THE_IMAGE = frozenset({"os_hash_algo", "os_hash_value", "os_hidden"})
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a project has around its servers. Volumes, networks and groups by id, ports by their server's id."""
+
+    volumes: Mapping[str, Any] = field(default_factory=dict)
+    ports: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)  # names
+    security_groups: Mapping[str, str] = field(default_factory=dict)  # names
+    server_groups: Mapping[str, str] = field(default_factory=dict)  # server id: its group's name
+    floating: Mapping[str, Sequence[str]] = field(default_factory=dict)  # port id: addresses
+    # Glance's own words on those that servers with a local root disk are made from
+    images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def machine_of(server: Any, around: Around) -> Machine:
+    flavor = server.flavor
+    disks = tuple(_disks(server, around))
+    properties = disks[0].image_properties if disks else {}
+    extra = dict(_oddities(server, around))
+    uefi = properties.get("hw_firmware_type") == "uefi"
+    return Machine(
+        ref=server.id,
+        name=server.name or "",
+        power=power_of(server),
+        cpus=flavor.vcpus or 0,
+        memory_mib=flavor.ram or 0,
+        disks=disks,
+        nics=tuple(_nics(server, around)),
+        firmware=Firmware.UEFI if uefi else Firmware.BIOS,
+        secure_boot=uefi and properties.get("os_secure_boot") == "required",
+        guest_name=" ".join(filter(None, (properties.get("os_distro"), properties.get("os_version")))),
+        host_name=server.hostname or "",
+        tools=ToolsState.RUNNING if _answers(properties) else ToolsState.NOT_INSTALLED,
+        change_tracking=True,  # RBD compares snapshots at any time: there is nothing to switch on
+        cluster=server.availability_zone or "",
+        host=server.hypervisor_hostname or server.host_id or "",
+        uuid=server.id,
+        annotation=server.description or "",
+        tags=tuple(server.tags or ()),
+        platform=Platform.OPENSTACK,
+        freezes=_freezes(disks),
+        belongings=Belongings(
+            key_name=server.key_name or None,
+            server_group=around.server_groups.get(server.id),
+            availability_zone=server.availability_zone or None,
+            user_data=server.user_data or None,
+            metadata={k: v for k, v in (server.metadata or {}).items() if not k.startswith("longshore:")},
+            tags=tuple(server.tags or ()),
+        ),
+        extra=extra,
+    )
+
+
+def power_of(server: Any) -> PowerState:
+    return _POWER.get(server.status, PowerState.UNKNOWN)
+
+
+def _freezes(disks: Sequence[Disk]) -> bool:
+    """Whether Nova freezes the running guest for an image of it, or fails: never says nothing and goes on."""
+    if not disks or disks[0].key == ROOT:
+        return False
+    properties = disks[0].image_properties
+    return _answers(properties) and _yes(properties.get("os_require_quiesce"))
+
+
+def _answers(properties: Mapping[str, str]) -> bool:
+    return _yes(properties.get("hw_qemu_guest_agent"))
+
+
+def _yes(value: str | None) -> bool:
+    return str(value).lower() in ("yes", "true", "1")
+
+
+def _disks(server: Any, around: Around) -> Iterator[Disk]:
+    """The disk that it boots from first, then as their devices are called."""
+    attached = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
+    attached.sort(key=lambda volume: _place(volume, server))
+    position = 0
+    image_id = getattr(server.image, "id", None)
+    if image_id:
+        image = around.images.get(image_id)
+        properties = kept_properties(image or {})
+        yield Disk(
+            key=ROOT,
+            label="root disk",
+            position=0,
+            size=_root_size(server, image),
+            location=f"{BASE}{image_id}",
+            storage=LOCAL,
+            controller=properties.get("hw_disk_bus", "virtio"),
+            image_properties=properties,
+            tracked=False,
+        )
+        position = 1
+    for volume in attached:
+        properties = kept_properties(volume.volume_image_metadata or {})
+        yield Disk(
+            key=volume.id,
+            label=f"volume {volume.name or volume.id}",
+            position=position,
+            size=volume.size * GIB,
+            location=volume.id,
+            storage=volume.volume_type or "",
+            controller=properties.get("hw_disk_bus", "virtio"),
+            shared=bool(volume.is_multiattach) and len(volume.attachments) > 1,
+            name=volume.name or "",
+            image_properties=properties,
+        )
+        position += 1
+
+
+def _place(volume: Any, server: Any) -> tuple[int, str]:
+    """By the name of its device: vda before vdb before vdaa."""
+    names = [a.get("device") or "" for a in volume.attachments or () if a.get("server_id") == server.id]
+    device = names[0] if names else ""
+    return (len(device) if device else 1 << 10, device)
+
+
+def _root_size(server: Any, image: Mapping[str, Any] | None) -> int:
+    """Bytes, whole GiB: as large as a volume that takes it all has to be."""
+    if server.flavor.disk:
+        return int(server.flavor.disk) * GIB
+    told = image or {}
+    size = max(told.get("virtual_size") or 0, told.get("size") or 0, (told.get("min_disk") or 0) * GIB)
+    return -(-size // GIB) * GIB
+
+
+def kept_properties(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Of an image's or a volume's properties those that are about the servers made from it."""
+    named = ("hw_", "os_", "img_")
+    return {
+        key: str(value)
+        for key, value in metadata.items()
+        if key.startswith(named) and key not in _OF_THE_IMAGE and value is not None
+    }
+
+
+def _nics(server: Any, around: Around) -> Iterator[Nic]:
+    for port in around.ports.get(server.id, ()):
+        groups = tuple(around.security_groups.get(group, group) for group in port.security_group_ids or ())
+        yield Nic(
+            key=port.id,
+            label=f"port {port.name or port.id}",
+            mac=(port.mac_address or "").lower(),
+            network=around.networks.get(port.network_id, port.network_id),
+            model="virtio",
+            addresses=tuple(fixed["ip_address"] for fixed in port.fixed_ips or ()),
+            # Where there is no port security there are no groups: that isn't a port that lets nothing through
+            security_groups=groups if port.is_port_security_enabled is not False else None,
+            floating_addresses=tuple(around.floating.get(port.id, ())),
+        )
+
+
+def _oddities(server: Any, around: Around) -> Iterator[tuple[str, str]]:
+    """What preflight has to know and no field is for."""
+    yield "flavor", str(server.flavor.original_name or server.flavor.name or "")
+    if server.status not in _POWER:
+        yield "server_status", str(server.status)
+    if server.flavor.ephemeral or server.flavor.swap:
+        yield "ephemeral", f"{server.flavor.ephemeral or 0} GiB ephemeral, {server.flavor.swap or 0} MiB swap"
+    if _yes(str(server.has_config_drive)):
+        yield "config_drive", "yes"
+    volumes = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
+    if encrypted := [volume.name or volume.id for volume in volumes if volume.is_encrypted]:
+        yield "encrypted_volumes", ", ".join(encrypted)
+    if unseen := len(server.attached_volumes or ()) - len(volumes):
+        yield "unseen_volumes", str(unseen)
+    if any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())):
+        yield "port_security_off", "yes"
+    if ownership.WORKER in (server.metadata or {}):
+        yield "worker", "yes"

@@ -1,0 +1,261 @@
+"""Consistent points of a server: a snapshot of each of its volumes, all of one moment where Nova can bring that about.
+
+Cinder knows no snapshot of several volumes at once on Ceph (a group of them is accepted, and taken one after another).
+Nova's createImage freezes a guest that answers and then snapshots all volumes; the image that it makes of them is empty
+and is deleted again, its snapshots stay. A root disk that is no volume comes as an image, and a volume of that.
+
+Everything carries the owner's mark with the disk's key behind it. What an earlier run left unfinished is removed and
+made anew: a moment can't be finished later.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import Conflict, LongshoreError, ProviderError
+from longshore.model.machine import Disk, Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.target import Owner
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.attach import Attachments
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.inventory import Machines
+from longshore.providers.openstack.machines import GIB, ROOT
+from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.waiting import wait_for
+
+IMAGE_TIMEOUT = 4 * 3600.0  # seconds; a compute node uploads a root disk of hundreds of GiB over the network
+SNAPSHOT_TIMEOUT = 1800.0
+VOLUME_TIMEOUT = 4 * 3600.0  # from an image, on storage that can't clone it
+
+_MOMENT = "longshore:moment"  # in a snapshot's metadata: whether it is of the same moment as the machine's others
+_SAME, _OWN = "same", "own"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """What there is of one consistent point. Snapshots by their volume's id."""
+
+    snapshots: dict[str, list[Any]] = field(default_factory=dict)
+    images: list[Any] = field(default_factory=list)
+    volumes: list[Any] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.snapshots or self.images or self.volumes)
+
+
+class Moments:
+    def __init__(self, connection: Any, machines: Machines, volumes: Volumes, attachments: Attachments) -> None:
+        self._connection = connection
+        self._machines = machines
+        self._volumes = volumes
+        self._attachments = attachments
+
+    def take(self, machine_ref: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        """Raises NotFound, Conflict (code quiesce-failed), QuotaExceeded."""
+        machine = self._machines.find(machine_ref)
+        there = self._pieces(owner)
+        if whole := _whole(machine, owner, there):
+            return whole
+        if there:
+            self._remove(there)
+        running = machine.power is PowerState.ON
+        if running and quiesce and not machine.freezes:
+            raise Conflict(
+                f"{machine.name} can't be frozen: Nova freezes only servers that boot from a volume whose image "
+                "properties say hw_qemu_guest_agent=yes and os_require_quiesce=yes.",
+                advice="Set them, with the agent running in the guest, or do without --quiesce.",
+                code="quiesce-failed",
+            )
+        if running and machine.freezes and self._frozen(machine, owner, required=quiesce):
+            moment = _SAME
+        else:
+            moment = _SAME if not running or len(machine.disks) == 1 else _OWN
+            self._one_by_one(machine, owner, moment)
+        taken = _whole(machine, owner, self._pieces(owner))
+        if taken is None:
+            raise ProviderError(
+                f"The snapshots of {machine.name} have been taken, but not all of them are there.",
+                advice="Did somebody remove one, or attach a volume meanwhile?",
+            )
+        return taken
+
+    def find(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+        """Also of one that isn't whole, with the disks that it has."""
+        there = self._pieces(owner)
+        return Snapshot(owner.tag, machine_ref, owner.tag, tuple(_disks(there))) if there else None
+
+    def remove(self, snapshot_ref: str) -> None:
+        """Raises Conflict when something was made of a snapshot that keeps it alive."""
+        self._remove(self._pieces(owner_of(snapshot_ref)))
+
+    # Taking
+
+    def _one_by_one(self, machine: Machine, owner: Owner, moment: str) -> None:
+        """All at once, as far as Cinder does that."""
+
+        def one(disk: Disk) -> None:
+            if disk.key == ROOT:
+                self._root(machine, disk, owner)
+            else:
+                self._volumes.snapshot(disk.key, _of_disk(owner, disk.key), {_MOMENT: moment})
+
+        with ThreadPoolExecutor(max_workers=max(len(machine.disks), 1)) as pool:
+            errors = [future.exception() for future in [pool.submit(one, disk) for disk in machine.disks]]
+        for error in filter(None, errors):
+            raise error
+
+    def _frozen(self, machine: Machine, owner: Owner, *, required: bool) -> bool:
+        """Whether Nova froze the guest; when it couldn't, nothing of the try is left."""
+        try:
+            with explained(f"freeze {machine.name}"):
+                image_id = self._create_image(machine, owner)
+                image = self._wait_for_image(image_id, machine)
+                for mapping in json.loads(image.get("block_device_mapping") or "[]"):
+                    self._mark(str(mapping["snapshot_id"]), owner)
+                self._connection.image.delete_image(image_id, ignore_missing=True)
+        except LongshoreError as failure:
+            self._remove(self._pieces(owner))
+            if required:
+                raise Conflict(
+                    f"{machine.name} couldn't be frozen: {failure.message}",
+                    advice="Is qemu-guest-agent running in it?",
+                    code="quiesce-failed",
+                ) from None
+            return False
+        return True
+
+    def _mark(self, snapshot_id: str, owner: Owner) -> None:
+        def ready() -> Any | None:
+            snapshot = self._connection.block_storage.get_snapshot(snapshot_id)
+            if snapshot.status.startswith("error"):
+                raise ProviderError(f"Snapshot {snapshot_id} ended in state {snapshot.status}.")
+            return snapshot if snapshot.status == "available" else None
+
+        snapshot = wait_for(ready, what=f"Snapshot {snapshot_id}", timeout=SNAPSHOT_TIMEOUT)
+        mark = {**ownership.metadata(_of_disk(owner, snapshot.volume_id)), _MOMENT: _SAME}
+        self._connection.block_storage.set_snapshot_metadata(snapshot_id, **mark)
+
+    def _root(self, machine: Machine, disk: Disk, owner: Owner) -> None:
+        """An image of the root disk, and a volume of that: only volumes can be read."""
+        what = f"the root disk of {machine.name}"
+        with explained(f"make an image of {what}"):
+            image = self._wait_for_image(self._create_image(machine, owner), machine)
+        with explained(f"make a volume of {what}"):
+            volume = self._connection.block_storage.create_volume(
+                name=f"longshore {owner.tag}",
+                size=max(-(-disk.size // GIB), int(image.get("min_disk") or 0)),
+                image_id=image["id"],
+                metadata=ownership.metadata(_of_disk(owner, ROOT)),
+            )
+
+            def made() -> Any | None:
+                found = self._connection.block_storage.get_volume(volume.id)
+                if found.status.startswith("error"):
+                    raise ProviderError(f"The cloud couldn't make a volume of {what}: it ended in {found.status}.")
+                return found if found.status == "available" else None
+
+            wait_for(made, what=f"Making a volume of {what}", timeout=VOLUME_TIMEOUT)
+
+    def _create_image(self, machine: Machine, owner: Owner) -> str:
+        """Nova's words for "an image of this server": of one that boots from a volume, snapshots of all its volumes."""
+        answer = self._connection.compute.post(
+            f"/servers/{machine.ref}/action",
+            json={"createImage": {"name": _image_name(owner), "metadata": ownership.metadata(owner)}},
+            microversion="2.45",
+        )
+        sdk.raise_from_response(answer)
+        return str(answer.json()["image_id"])
+
+    def _wait_for_image(self, image_id: str, machine: Machine) -> Mapping[str, Any]:
+        """As Glance describes it."""
+
+        def active() -> Mapping[str, Any] | None:
+            answer = self._connection.image.get(f"/images/{image_id}")
+            sdk.raise_from_response(answer)
+            image: Mapping[str, Any] = answer.json()
+            if image["status"] in ("killed", "deleted", "pending_delete"):
+                raise ProviderError(f"The image of {machine.name} ended in state {image['status']}.")
+            return image if image["status"] == "active" else None
+
+        return wait_for(active, what=f"Making an image of {machine.name}", timeout=IMAGE_TIMEOUT)
+
+    # What is there
+
+    def _pieces(self, owner: Owner) -> _Pieces:
+        """By the mark; the snapshots that Nova makes carry it a moment later, and their image's name before."""
+        storage = self._connection.block_storage
+        named = f"snapshot for {_image_name(owner)}"
+        with explained(f"look for the snapshots of {owner.tag}"):
+            snapshots: dict[str, list[Any]] = {}
+            for found in storage.snapshots():
+                if _is_of(found.metadata, owner) or found.name == named:
+                    snapshots.setdefault(found.volume_id, []).append(found)
+            volumes = [found for found in storage.volumes() if _is_of(found.metadata, owner)]
+            images = [
+                found
+                for found in self._connection.image.images(name=_image_name(owner))
+                if found.owner_id == self._connection.current_project_id
+            ]
+        return _Pieces(snapshots, images, volumes)
+
+    def _remove(self, pieces: _Pieces) -> None:
+        for volume in pieces.volumes:
+            self._attachments.release(volume.id)
+            self._volumes.delete(volume.id)
+        for image in pieces.images:  # after its volume, which may be a clone of it
+            with explained(f"delete image {image.name}"):
+                self._connection.image.delete_image(image.id, ignore_missing=True)
+        for snapshot in (one for several in pieces.snapshots.values() for one in several):
+            self._volumes.delete_snapshot(snapshot.id)
+
+
+def owner_of(snapshot_ref: str) -> Owner:
+    """A snapshot's reference is its owner's mark."""
+    workflow, _, step = snapshot_ref.partition("/")
+    return Owner(workflow, step)
+
+
+def _of_disk(owner: Owner, key: str) -> Owner:
+    return Owner(owner.workflow, f"{owner.step}/{key}")
+
+
+def _is_of(metadata: Mapping[str, str] | None, owner: Owner) -> bool:
+    return (metadata or {}).get(ownership.KEY, "").startswith(f"{owner.tag}/")
+
+
+def _image_name(owner: Owner) -> str:
+    return f"longshore {owner.tag}"
+
+
+def _whole(machine: Machine, owner: Owner, pieces: _Pieces) -> Snapshot | None:
+    """The consistent point, if every disk of the machine has its piece and each piece is ready and marked."""
+    found = {disk.key: disk for disk in _disks(pieces)}
+    loose = any(
+        one.name == f"snapshot for {_image_name(owner)}" and not _is_of(one.metadata, owner)
+        for one in (one for several in pieces.snapshots.values() for one in several)
+    )
+    if loose or found.keys() != {disk.key for disk in machine.disks}:
+        return None
+    moments = {one.metadata.get(_MOMENT) for several in pieces.snapshots.values() for one in several}
+    return Snapshot(
+        ref=owner.tag,
+        machine_ref=machine.ref,
+        name=owner.tag,
+        disks=tuple(found[disk.key] for disk in machine.disks),
+        one_moment=_OWN not in moments,
+        is_base=any(disk.change_id for disk in found.values()),
+    )
+
+
+def _disks(pieces: _Pieces) -> Iterator[SnapshotDisk]:
+    for volume_id, (snapshot, *more) in pieces.snapshots.items():
+        if not more and snapshot.status == "available":
+            location = f"{volume_id}@{snapshot.id}"
+            yield SnapshotDisk(volume_id, location, snapshot.size * GIB, change_id=snapshot.id)
+    for volume in pieces.volumes:
+        if volume.status in ("available", "in-use", "reserved", "attaching", "detaching"):
+            yield SnapshotDisk(ROOT, volume.id, volume.size * GIB, change_id=None)

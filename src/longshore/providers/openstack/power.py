@@ -1,0 +1,69 @@
+"""Switching a source's servers off and on."""
+
+import time
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import Conflict, NotFound, ProviderError
+from longshore.model.machine import PowerState
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.machines import power_of
+from longshore.providers.openstack.waiting import wait_for
+
+# Seconds
+ON_TIMEOUT = 300.0
+OFF_TIMEOUT = 300.0
+_LOOK_EVERY = 1.0
+
+
+class Power:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def state(self, server_id: str) -> PowerState:
+        return power_of(self._server(server_id))
+
+    def stop(self, server_id: str) -> None:
+        """Returns at once. Nothing to do when it is off or being stopped. Raises Conflict when Nova refuses."""
+        server = self._server(server_id)
+        if power_of(server) is PowerState.OFF or server.task_state in ("powering-off", "powering_off"):
+            return
+        with explained(f"stop server {server.name}"):
+            self._connection.compute.stop_server(server_id)
+
+    def off(self, server_id: str) -> None:
+        """Nova has no power cut of its own: its stop is one when the guest doesn't follow."""
+        self.stop(server_id)
+        if not self.wait_off(server_id, OFF_TIMEOUT):
+            raise ProviderError(f"Server {server_id} isn't off after {OFF_TIMEOUT:.0f} s.")
+
+    def on(self, server_id: str) -> None:
+        """Returns when it is on."""
+        server = self._server(server_id)
+        if power_of(server) is PowerState.ON:
+            return
+        if power_of(server) is not PowerState.OFF:
+            raise Conflict(f"Server {server.name} can't be started: it is {server.status}.")
+        with explained(f"start server {server.name}"):
+            self._connection.compute.start_server(server_id)
+        wait_for(
+            lambda: self.state(server_id) is PowerState.ON or None,
+            what=f"Starting server {server.name}",
+            timeout=ON_TIMEOUT,
+        )
+
+    def wait_off(self, server_id: str, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.state(server_id) is not PowerState.OFF:
+            if time.monotonic() + _LOOK_EVERY > deadline:
+                return False
+            time.sleep(_LOOK_EVERY)
+        return True
+
+    def _server(self, server_id: str) -> Any:
+        with explained(f"look up server {server_id}"):
+            try:
+                return self._connection.compute.get_server(server_id)
+            except sdk.NotFoundException:
+                raise NotFound(f"There is no server {server_id} in this project.") from None

@@ -1,0 +1,103 @@
+"""An OpenStack project as a source of machines: see `longshore.providers.contract`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from longshore.blocks.exports import Export
+from longshore.errors import NotFound
+from longshore.model.changes import Changes
+from longshore.model.inventory import Inventory
+from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.selection import EVERY, MachineFilter
+from longshore.model.target import Owner
+from longshore.providers.contract import Source
+from longshore.providers.openstack import changes
+from longshore.providers.openstack.attach import Attachments
+from longshore.providers.openstack.connection import OpenstackSettings, connect
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.inventory import Machines
+from longshore.providers.openstack.machines import ROOT
+from longshore.providers.openstack.moments import Moments, owner_of
+from longshore.providers.openstack.power import Power
+from longshore.providers.openstack.project import look
+from longshore.providers.openstack.volumes import Volumes
+
+
+class OpenstackSource(Source):
+    """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
+
+    def __init__(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> None:
+        with explained("read the cloud's settings"):
+            self._connection = connect(settings, secrets)
+        self._machines = Machines(self._connection)
+        self._power = Power(self._connection)
+        volumes = Volumes(self._connection)
+        self._attachments = Attachments(self._connection, settings, volumes)
+        self._moments = Moments(self._connection, self._machines, volumes, self._attachments)
+
+    def check(self) -> dict[str, str]:
+        return look(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        return self._machines.all(wanted)
+
+    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
+        return [machine.ref for machine in self._machines.all(wanted)]
+
+    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
+        return iter(self._machines.described(refs))
+
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {machine.ref: machine.tags for machine in self._machines.described(refs) if machine.tags}
+
+    def inventory(self) -> Inventory:
+        return self._machines.inventory()
+
+    def machine(self, name_or_ref: str) -> Machine:
+        return self._machines.find(name_or_ref)
+
+    def power_state(self, machine_ref: str) -> PowerState:
+        return self._power.state(machine_ref)
+
+    def shut_down(self, machine_ref: str) -> None:
+        """Nova asks the guest, and cuts the power when it hasn't shut down in a time of Nova's own (60 s, usually)."""
+        self._power.stop(machine_ref)
+
+    def power_off(self, machine_ref: str) -> None:
+        self._power.off(machine_ref)
+
+    def power_on(self, machine_ref: str) -> None:
+        self._power.on(machine_ref)
+
+    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
+        return self._power.wait_off(machine_ref, timeout)
+
+    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
+        """There is nothing to switch: snapshots are compared."""
+        return False
+
+    def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        """Its parts are named after their owner: the name is for clouds that show one snapshot as one thing."""
+        return self._moments.take(machine_ref, owner, quiesce=quiesce)
+
+    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+        return self._moments.find(machine_ref, owner)
+
+    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        self._moments.remove(snapshot_ref)
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        return changes.between(self._attachments, since, snapshot, disk_key)
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        try:
+            disk = snapshot.disk(disk_key)
+        except KeyError:
+            raise NotFound(f"The snapshot of {snapshot.machine_ref} has no disk {disk_key}.") from None
+        volume_id, _, snapshot_id = disk.location.partition("@")
+        if disk_key == ROOT:
+            return self._attachments.open(volume_id, owner_of(snapshot.ref), read_only=True)
+        return self._attachments.open_snapshot(volume_id, snapshot_id)

@@ -1,0 +1,128 @@
+"""What a server from OpenStack keeps at another, and what is said of what it can't."""
+
+from dataclasses import replace
+
+from longshore.model.concern import Severity
+from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet
+from longshore.planning import TargetFacts, land
+
+DISKS = (
+    Disk("r", "volume root", 0, 1 << 30, "r", "fast", name="root", image_properties={"hw_disk_bus": "scsi"}),
+    Disk("d", "volume data", 1, 1 << 30, "d", "slow", name="data"),
+)
+NIC = Nic("p", "port p", "fa:16:3e:00:00:01", "front", addresses=("10.0.0.5",), security_groups=("web", "ops"))
+SERVER = Machine(
+    "s-1",
+    "web",
+    PowerState.ON,
+    1,
+    256,
+    DISKS,
+    (NIC,),
+    change_tracking=True,
+    platform=Platform.OPENSTACK,
+    belongings=Belongings("ops", "apart", "az1", "#cloud-config", {"team": "web"}, ("blue",)),
+    extra={"flavor": "own"},
+)
+CHOICES = Choices(
+    zones=("az1", "az2"),
+    volume_zones=("az1",),
+    key_pairs=("ops",),
+    security_groups=(Named("g1", "web"), Named("g2", "ops"), Named("g0", "default")),
+    server_groups=(Named("sg", "apart"),),
+)
+FACTS = TargetFacts(
+    networks=(Network("n", "front", False, True, (Subnet("s", "10.0.0.0/24", True),)),),
+    volume_types=("fast",),
+    flavors=(Flavor("f1", "a", 1, 256, 0), Flavor("f2", "own", 1, 256, 5)),
+    room=QuotaRoom(None, None, None, None, None, None, None),
+    choices=CHOICES,
+)
+REQUEST = MigrationRequest(networks={"front": "front"})
+
+
+def codes(concerns, severity=None):
+    return {c.code for c in concerns if severity in (None, c.severity)}
+
+
+def test_all_that_the_target_has_is_kept():
+    landing, concerns = land(SERVER, REQUEST, FACTS)
+    assert codes(concerns) == {"stopped-by-nova"}
+    asked = landing.request
+    assert (asked.key_name, asked.server_group, asked.availability_zone) == ("ops", "sg", "az1")
+    assert (asked.user_data, asked.metadata, asked.tags) == ("#cloud-config", {"team": "web"}, ("blue",))
+    assert asked.landing is LandingMode.UNCHANGED
+    assert landing.flavor_name == "own"  # of two of the same size
+    assert [disk.volume_type for disk in landing.disks] == ["fast", None]
+    (nic,) = landing.nics
+    assert (nic.mac, nic.addresses, nic.security_groups) == (NIC.mac, NIC.addresses, ("g1", "g2"))
+
+
+def test_what_the_user_says_wins():
+    wish = replace(
+        REQUEST,
+        key_name="ops",
+        security_groups=("default",),
+        metadata={"team": "db", "x": "y"},
+        tags=("red",),
+        user_data="",
+        landing=LandingMode.CONVERT,
+        availability_zone="az2",
+        storage={"fast": "fast", "slow": "fast"},
+    )
+    landing, _ = land(SERVER, wish, FACTS)
+    asked = landing.request
+    assert (asked.metadata, asked.tags) == ({"team": "db", "x": "y"}, ("blue", "red"))
+    assert (asked.landing, asked.availability_zone, asked.user_data) == (LandingMode.CONVERT, "az2", "")
+    assert landing.nics[0].security_groups == ("default",)
+    assert [disk.volume_type for disk in landing.disks] == ["fast", "fast"]
+
+
+def test_what_the_target_lacks_is_said_and_a_lost_security_group_must_be_accepted():
+    bare = replace(FACTS, choices=Choices(("nova",), ("nova",), (), (Named("g1", "web"),), ()))
+    landing, concerns = land(SERVER, REQUEST, bare)
+    assert landing is None
+    assert codes(concerns, Severity.BLOCKER) == {"security-group-left"}
+    assert codes(concerns, Severity.WARNING) == {"key-pair-left", "server-group-left"}
+    assert "availability-zone-left" in codes(concerns)
+    landing, _ = land(SERVER, replace(REQUEST, accept=("security-group-left",)), bare)
+    assert landing.nics[0].security_groups == ("g1",)
+    assert (landing.request.key_name, landing.request.server_group) == (None, None)
+
+
+def test_a_zone_is_not_asked_for_where_there_is_no_other():
+    one = replace(FACTS, choices=replace(CHOICES, zones=("az1",)))
+    landing, _ = land(SERVER, REQUEST, one)
+    assert landing.request.availability_zone is None
+
+
+def test_first_boot_scripts_need_a_conversion():
+    landing, _ = land(SERVER, replace(REQUEST, first_boot=("echo",)), FACTS)
+    assert landing.request.landing is LandingMode.CONVERT
+
+
+def test_what_would_be_lost_or_cannot_be_moved_is_said():
+    odd = replace(
+        SERVER,
+        disks=(replace(DISKS[0], tracked=False), DISKS[1]),
+        extra={"ephemeral": "5 GiB ephemeral", "config_drive": "yes", "port_security_off": "yes"},
+    )
+    _, concerns = land(odd, replace(REQUEST, type=MigrationType.WARM), FACTS)
+    lost = {"ephemeral-disks", "config-drive", "port-security-off", "root-disk-not-tracked", "not-one-moment"}
+    assert lost <= codes(concerns, Severity.WARNING)
+    stuck = {"server_status": "SHELVED", "worker": "yes", "encrypted_volumes": "v", "unseen_volumes": "1"}
+    landing, concerns = land(replace(SERVER, extra=stuck), REQUEST, FACTS)
+    assert landing is None
+    assert codes(concerns, Severity.BLOCKER) == {
+        "server-state",
+        "server-is-worker",
+        "volumes-encrypted",
+        "volumes-unseen",
+    }
+
+
+def test_a_server_that_can_be_frozen_is_of_one_moment():
+    _, concerns = land(replace(SERVER, freezes=True), replace(REQUEST, type=MigrationType.WARM), FACTS)
+    assert "not-one-moment" not in codes(concerns)
