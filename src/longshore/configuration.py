@@ -195,18 +195,20 @@ class Configuration(BaseSettings):
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file))
 
 
-def read_configuration(file: Path | None = None) -> Configuration:
-    """From this file, or the usual one if it is there, and the environment. Raises InvalidInput."""
+def read_configuration(file: Path | None = None, **given: Any) -> Configuration:
+    """What is given, else the environment, else this file, or the usual one if it is there. Raises InvalidInput."""
     if file is not None and not file.is_file():
         raise InvalidInput(f"There is no configuration file {file}.")
     chosen = file or (FILE if os.access(FILE, os.R_OK) else None)
+    given["file"] = chosen  # which settings_customise_sources takes out again
     try:
-        return Configuration(file=chosen)  # type: ignore[call-arg]
+        return Configuration(**given)
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]  # never the input: it may hold a password
         name = ".".join(str(part) for part in fault["loc"])
         raise InvalidInput(
-            f"The setting {name} is wrong: {fault['msg']}.", advice=f"It is set in {chosen or 'the environment'}."
+            f"The setting {name} is wrong: {fault['msg']}.",
+            advice=f"See {chosen}, and {PREFIX}{name.upper()} in the environment.",
         ) from None
     except ValueError as error:  # not TOML at all
         raise InvalidInput(f"The configuration file {chosen} can't be read: {error}.") from None

@@ -1,5 +1,6 @@
 """Engines of the small clouds, forked from a process that has everything imported, which takes 1.5 s each otherwise."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,17 +10,22 @@ from pathlib import Path
 # The process that forks is a new interpreter, which has to find this module
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 _ENGINES = multiprocessing.get_context("forkserver")
-_NEEDED = ["lives", "dbos", "small_clouds", "longshore.flows.workflows", "longshore.guests"]
+_NEEDED = ["lives", "dbos", "small_fleet", "longshore.flows.workflows", "longshore.flows.duty", "longshore.guests"]
 _ENGINES.set_forkserver_preload(_NEEDED)
 
 
 class Life:
     """One engine process, as real as any: its own lock, event loop and database connections, and it can be killed."""
 
-    def __init__(self, state, world):
-        self._log = Path(state) / "engine.log"
-        self._process = _ENGINES.Process(target=_live, args=(str(state), str(world), str(self._log)))
+    def __init__(self, state, world, log="engine.log", live=None, **more):
+        self._log = Path(state) / log
+        arguments = (str(state), str(world), str(self._log))
+        self._process = _ENGINES.Process(target=live or _live, args=arguments, kwargs=more)
         self._process.start()
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def wait(self, timeout=60):
         """Its exit status: negative for the signal that ended it."""
@@ -32,8 +38,11 @@ class Life:
     def poll(self):
         return self._process.exitcode
 
+    def signal(self, number):
+        os.kill(self._process.pid, number)
+
     def kill(self):
-        os.kill(self._process.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         return self.wait()
 
     @property
@@ -41,12 +50,38 @@ class Life:
         return self._log.read_text()
 
 
-def _live(state, world, log):
-    os.environ["SMALL_WORLD"] = world
-    sys.argv = ["engine", state]
+class WorkerLife(Life):
+    """One `longshore worker` of a fleet, with these settings."""
+
+    def __init__(self, state, fleet, name, **settings):
+        self.name = name
+        super().__init__(state, fleet, log=f"{name}.log", live=_work, **settings)
+
+
+def _work(state, fleet, log, **settings):
+    _say_into(log)
+    # What the worlds' stand-in for a conversion finds its place by
+    os.environ["SMALL_WORLD"] = fleet
+    import small_fleet
+
+    from longshore.configuration import read_configuration
+    from longshore.flows import duty
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    small_fleet.install()
+    duty.serve(read_configuration(state=state, **settings))
+
+
+def _say_into(log):
     with Path(log).open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+
+
+def _live(state, world, log):
+    os.environ["SMALL_WORLD"] = world
+    sys.argv = ["engine", state]
+    _say_into(log)
     import small_clouds
 
     from longshore.flows import engine

@@ -9,8 +9,10 @@ once, at the n-th call of that name or the next after it.
 
 import asyncio
 import fcntl
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -40,6 +42,7 @@ from longshore.model.target import (
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
 MAC = "00:50:56:00:00:01"
+CHANGES = re.compile("create_|delete_|remove_|open_|snapshot|finish_|revert_|set_|shut_down|power_o|st(op|art)_server")
 MARK = b"converted once".ljust(512, b"\0")
 
 
@@ -99,6 +102,12 @@ class World:
         path = self.root / "calls"
         return path.read_text().splitlines() if path.exists() else []
 
+    def callers(self):
+        """The processes that changed something, each once for as long as no other one did."""
+        path = self.root / "callers"
+        called = path.read_text().split() if path.exists() else []
+        return [int(caller) for caller, _ in itertools.groupby(called)]
+
     def plan_fault(self, call, number, when, how):
         fault = {"call": call, "number": number, "when": when, "how": how}
         path = self.root / "faults.json"
@@ -112,6 +121,9 @@ class World:
             if when == "before":
                 with (self.root / "calls").open("a") as log:
                     log.write(call + "\n")
+                if CHANGES.match(call):
+                    with (self.root / "callers").open("a") as log:
+                        log.write(f"{os.getpid()}\n")
             path = self.root / "faults.json"
             faults = json.loads(path.read_text()) if path.exists() else []
             count = self.calls().count(call)
@@ -462,7 +474,7 @@ def small_connect(kind, settings, _secrets, side=None):
 
 def install():
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import clouds, conversion, copying, engine, patience, syncs, undo
+    from longshore.flows import clouds, conversion, copying, engine, patience, syncs, undo, worker
 
     clouds.connect = small_connect
     conversion.convert = small_convert
@@ -471,4 +483,4 @@ def install():
     patience.FIRST_PAUSE = 0.01
     syncs._LOOK_EVERY = 0.05
     copying.STALLED_AFTER = 12.0
-    engine._POLL, engine._LINGER = 0.05, 0.01
+    worker._POLL, engine._LINGER = 0.05, 0.01

@@ -84,11 +84,11 @@ def user(monkeypatch, capsys):
         engines = []
 
         def ensure_running(state):
-            if not engine.is_running(state):
+            if not engine.is_locked(state):
                 environment = {**os.environ, "SMALL_WORLD": str(user.fleet.root / NAMES[0])}
                 engines.append(subprocess.Popen([sys.executable, str(ENGINE), str(state.root)], env=environment))
                 for _ in range(200):
-                    if engine.is_running(state) or engines[-1].poll() is not None:
+                    if engine.is_locked(state) or engines[-1].poll() is not None:
                         break
                     time.sleep(0.05)
 

@@ -4,8 +4,10 @@ import os
 import sys
 
 from longshore.blocks.command import main
+from longshore.blocks.deadline import obey
 
 if __name__ == "__main__":
+    obey()
     code = main(sys.argv[1:], "python -m longshore.blocks")
     sys.stdout.flush()
     sys.stderr.flush()

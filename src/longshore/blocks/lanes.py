@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import nbd
 
+from longshore.blocks.deadline import check as check_deadline
 from longshore.blocks.endpoints import Endpoint, connect, describe
 from longshore.errors import CopyError
 
@@ -283,8 +284,10 @@ class Lanes:
                 case Kind.READ:
                     handle.aio_pread(operation.buffer, operation.offset, completed)
                 case Kind.WRITE:
+                    check_deadline()
                     handle.aio_pwrite(operation.buffer, operation.offset, completed)
                 case Kind.ZERO:
+                    check_deadline()
                     handle.aio_zero(operation.length, operation.offset, completed)
                 case Kind.FLUSH:
                     handle.aio_flush(completed)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import longshore.errors
+from longshore.blocks.deadline import handed_on
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.errors import CopyError, LongshoreError
 from longshore.model.extents import Extent
@@ -28,7 +29,8 @@ async def run_copy(
 ) -> CopyResult:
     """Run `longshore copy` for this request, and tell how it goes.
 
-    Cancelling the task stops the copy within a second, with its checkpoint valid. The process dies with ours. When one
+    Cancelling the task stops the copy within a second, with its checkpoint valid. The process dies with ours, and ends
+    with our deadline, if we have one. When one
     of `exports` (the servers of source and target, if they are ours) dies, the copy ends at once instead of waiting for
     it to come back. Raises what the copy raised (CopyError and its kin, InvalidInput), CopyError when its process
     crashed, ExportError with the server's last words.
@@ -46,6 +48,7 @@ async def run_copy(
             stack.callback(os.close, changes)
             inherited.append(changes)
             changes_file = f"/dev/fd/{changes}"
+        deadline, inherited_too = handed_on()
         process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig=KILL", "--"),
             *(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
@@ -53,7 +56,8 @@ async def run_copy(
             stdout=PIPE,
             stderr=log,
             limit=LONGEST_LINE,
-            pass_fds=inherited,
+            env={**os.environ, **deadline},
+            pass_fds=[*inherited, *inherited_too],
             start_new_session=True,  # Ctrl-C is for us; we tell it in our own time
         )
         dead = _watch(exports, process)

@@ -13,7 +13,7 @@ class Server(Command):
     def take_action(self, _args: Namespace) -> None:
         from longshore.service.server import serve
 
-        serve(self.app.configuration)
+        serve(self.app.configured())
 
 
 class ServerPolicy(Command):

@@ -51,17 +51,16 @@ class LongshoreApp(App):  # type: ignore[misc]
             from longshore.client import Client
             from longshore.store import StateDirectory
 
-            self._client = Client(StateDirectory.configured(self.configuration))
+            self._client = Client(StateDirectory.configured(self.configured()))
         return self._client
 
-    @property
-    def configuration(self) -> "Configuration":
-        """What the file and the environment say, and the options before them. Raises InvalidInput."""
+    def configured(self, **given: Any) -> "Configuration":
+        """What a command's own options give, else the environment or the file. Raises InvalidInput."""
         from longshore.configuration import read_configuration
 
-        named: str | None = self.options.state
-        configuration = read_configuration(Path(self.options.config) if self.options.config else None)
-        return configuration.model_copy(update={"state": Path(named).absolute()}) if named else configuration
+        if self.options.state:
+            given["state"] = Path(self.options.state).absolute()
+        return read_configuration(Path(self.options.config) if self.options.config else None, **given)
 
     def configure_logging(self) -> None:
         """What libraries have to say is for --debug: a user's terminal shows Longshore's own words."""

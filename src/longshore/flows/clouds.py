@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from longshore.blocks.deadline import check as check_deadline
 from longshore.errors import InvalidInput
 from longshore.providers.contract import Provider, Source, Target
 from longshore.store import ProviderRecord, Store
@@ -35,6 +36,27 @@ def connect(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], 
     raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
 
 
+class _Asking:
+    """A cloud's client that asks, right before each call, whether this process may still change anything.
+
+    So no flow can forget it. A process that may not is ended on the spot.
+    """
+
+    def __init__(self, cloud: Provider) -> None:
+        self._cloud = cloud
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._cloud, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            check_deadline()
+            return found(*args, **kwargs)
+
+        return call
+
+
 class Clouds:
     """Opens providers by name or id; each use has a session of its own, ended with the block."""
 
@@ -46,7 +68,7 @@ class Clouds:
         record = self._store.providers.get(name_or_id)
         cloud = connect(record.kind, record.settings, self._store.providers.secrets(record.id), side)
         try:
-            yield cloud
+            yield _Asking(cloud)
         finally:
             cloud.close()
 

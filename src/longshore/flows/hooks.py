@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from longshore.blocks.deadline import handed_on
 from longshore.errors import HookError
 from longshore.flows.journey import Journey
 from longshore.model.machine import Machine
@@ -64,7 +65,7 @@ def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callab
         journey.phase(f"hook-{when}", f"Running the playbook {path}.")
         directory = journey.store.state.migration(journey.id) / f"hook-{when}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await asyncio.to_thread(_end_leftovers, directory)
+        await asyncio.to_thread(end_leftovers, directory)
         request = {"directory": str(directory), "playbook": path, "facts": facts}
         await journey.cancellable(asyncio.create_task(_work(request, directory, journey.say)))
         journey.say(f"The playbook {path} is done.")
@@ -75,6 +76,8 @@ def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callab
 async def _work(request: Mapping[str, Any], directory: Path, on_message: Callable[[str], None]) -> None:
     """Nothing of it is left when this returns, however it does."""
     log_path = directory / "hook.log"
+    deadline, inherited = handed_on()
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     with log_path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", "longshore.flows.playbook"),
@@ -83,7 +86,8 @@ async def _work(request: Mapping[str, Any], directory: Path, on_message: Callabl
             stderr=log,
             limit=_LONGEST_LINE,
             start_new_session=True,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"},
+            env={**os.environ, **deadline, "PATH": path},
+            pass_fds=inherited,
         )
     assert process.stdin is not None and process.stdout is not None
     answer: dict[str, Any] = {}
@@ -99,7 +103,7 @@ async def _work(request: Mapping[str, Any], directory: Path, on_message: Callabl
         await process.wait()
     finally:
         await _end(process)
-        await asyncio.shield(asyncio.to_thread(_end_leftovers, directory))
+        await asyncio.shield(asyncio.to_thread(end_leftovers, directory))
     if "error" in answer:
         raise HookError(answer["error"], advice=f"Its output is in {directory}/artifacts.")
     if "done" not in answer:
@@ -120,7 +124,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await asyncio.shield(process.wait())
 
 
-def _end_leftovers(directory: Path) -> None:
+def end_leftovers(directory: Path) -> None:
     """Kill what is left of a playbook whose engine was killed: two at once would be worse than one begun again.
 
     Ansible's processes are in sessions of their own, which no signal to ours reaches. All of them carry the directory

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from longshore.blocks.deadline import obey
+
 _LAST_WORDS = 400  # characters of Ansible's own output, when no task says what was wrong
 
 
@@ -81,8 +83,17 @@ def _say(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
+def _end_with_all(directory: Path) -> None:
+    """Whoever goes on elsewhere must not have Ansible's processes of ours beside its own."""
+    from longshore.flows.hooks import end_leftovers
+
+    end_leftovers(directory)
+
+
 def main() -> int:
-    error = Playbook(json.loads(sys.stdin.readline())).run()
+    request = json.loads(sys.stdin.readline())
+    obey(lambda: _end_with_all(Path(request["directory"])))
+    error = Playbook(request).run()
     _say({"error": error} if error else {"done": True})
     return 1 if error else 0
 

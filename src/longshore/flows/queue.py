@@ -1,16 +1,17 @@
-"""Whose turn it is: which of the migrations that wait may begin now.
+"""Whose turn it is: which of the migrations that wait may begin now, and which of them a worker takes.
 
-A pure function over the queue and the plans' limits. Limits are about what is at work at a place at this moment,
-whoever asked for it: a plan that allows two on a host doesn't begin a third there because the first two are another's.
+Pure functions over the queue, the workers that live and the plans' limits. Limits are about what is at work at a place
+at this moment, whoever asked for it and whichever worker does it: a plan that allows two on a host doesn't begin a
+third there because the first two are another's.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from longshore.model.machine import Machine
 from longshore.model.plan import Limits
-from longshore.store import QueueRecord, Status
+from longshore.store import QueueRecord, WorkerRecord
 
 WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
 
@@ -35,7 +36,7 @@ def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> lis
     """
     at_work: Counter[tuple[str, str]] = Counter()
     for record in queue:
-        if record.status is not Status.QUEUED and record.phase != WAITING:
+        if record.begun and record.phase != WAITING:
             at_work.update(place for place, _ in _places(record, _NO_PLAN))
     first_wave: dict[str, int] = {}
     for record in queue:
@@ -44,7 +45,7 @@ def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> lis
 
     begin = []
     for record in queue:
-        if record.status is not Status.QUEUED:
+        if record.begun:
             continue
         if record.cancel_requested:
             begin.append(record.id)
@@ -56,6 +57,47 @@ def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> lis
             at_work.update(place for place, _ in places)
             begin.append(record.id)
     return begin
+
+
+def take_turns(
+    me: WorkerRecord,
+    queue: Sequence[QueueRecord],
+    workers: Sequence[WorkerRecord],
+    limits: Mapping[str, Limits],
+    reaches: Callable[[WorkerRecord, QueueRecord], bool] = lambda _worker, _record: True,
+) -> list[str]:
+    """Ids of what this worker takes now. `workers` are those that live, it among them.
+
+    - First what a dead worker had begun, room or not: a machine may be down meanwhile. Of the same version of the flows
+      alone, since another one would take other turns.
+    - Then what may begin, as far as there is room.
+    - Each goes to the worker that has the most room then; all workers deal alike, and each takes what falls to itself.
+      One that is about to end says that it has no capacity, and takes nothing.
+    - `reaches` says which worker can do a migration at all.
+    """
+    alive = {worker.id for worker in workers}
+    at_work = Counter(record.worker_id for record in queue if record.worker_id in alive and record.phase != WAITING)
+    room = {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
+    ready = [worker for worker in workers if worker.capacity]
+    by_id = {record.id: record for record in queue}
+    turns = [by_id[id_] for id_ in may_begin(queue, limits)]
+    at_once = [r for r in queue if r.begun and r.worker_id not in alive] + [r for r in turns if r.cancel_requested]
+    mine = []
+    for records, full in ((at_once, True), ([r for r in turns if not r.cancel_requested], False)):
+        for record in records:
+            able = [
+                worker
+                for worker in ready
+                if (full or room[worker.id] > 0)
+                and record.flow_version in (None, worker.flow_version)
+                and reaches(worker, record)
+            ]
+            if able:
+                chosen = max(able, key=lambda worker: room[worker.id])
+                room[chosen.id] -= 1
+                if chosen.id == me.id:
+                    mine.append(record.id)
+    return mine
 
 
 def _places(record: QueueRecord, limits: Limits) -> Iterator[tuple[tuple[str, str], int | None]]:

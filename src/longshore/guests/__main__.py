@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
+from longshore.blocks.deadline import obey
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.appliance import opened
@@ -29,6 +30,7 @@ from longshore.guests.virt_v2v import run_virt_v2v
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _leave)  # unwinds: servers are closed and their directories removed
+    obey()
     request = json.loads(sys.stdin.readline())
     operations = {"convert": _convert, "inspect": _inspect, "drivers": _drivers, "finish-as-is": _finish_as_is}
     try:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from longshore.blocks.deadline import handed_on
 from longshore.errors import ConversionError
 
 TERM_GRACE = 5.0  # seconds between asking the process to end and killing it
@@ -24,6 +25,7 @@ async def work_on(request: Mapping[str, Any], log_path: Path, on_message: Callab
 
     `on_message` gets a line for each thing done, on the caller's event loop. Raises ConversionError.
     """
+    deadline, inherited = handed_on()
     with log_path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", "longshore.guests"),
@@ -32,6 +34,8 @@ async def work_on(request: Mapping[str, Any], log_path: Path, on_message: Callab
             stderr=log,
             limit=LONGEST_LINE,
             start_new_session=True,  # a group of its own, to be killed as a whole
+            env={**os.environ, **deadline},
+            pass_fds=inherited,
         )
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -166,7 +166,7 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
     """As they go over the wire."""
     providers = {p.id: p.name for p in store.providers.all()}
     plans = {p.id: p.name for p in store.plans.all()} if any(r.plan_id for r in records) else {}
-    running = engine.is_running(store.state)
+    running = engine.is_running(store)
     return [
         Migration(
             id=record.id,

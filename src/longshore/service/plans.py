@@ -318,7 +318,7 @@ def _examine(
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
         examined = examine(source, target, plan, entries, last)
-    busy = {m.machine_ref: m for m in store.migrations.queue() if m.source_id == source_id}
+    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id}
     for prospect in examined.prospects:
         other = busy.get(prospect.machine.ref)
         if other is not None and other.plan_id != opened.id:

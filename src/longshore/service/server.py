@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from longshore.configuration import Cloud, Configuration, Server
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, Unreachable
 from longshore.flows import engine
 from longshore.service.app import create_app
 from longshore.service.caller import Access, CloudGround, Grounds
@@ -97,8 +97,8 @@ def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContext
 
     async def keep() -> None:
         while True:
-            with suppress(OSError):
-                if await asyncio.to_thread(store.migrations.unfinished):
+            with suppress(OSError, Unreachable):
+                if await asyncio.to_thread(engine.has_work, store):
                     await asyncio.to_thread(engine.ensure_running, store.state)
             await asyncio.sleep(_LOOK)
 

@@ -7,14 +7,15 @@ from longshore.store.migrations import (
     MigrationRecord,
     Migrations,
     NewMigration,
-    QueueRecord,
     Status,
 )
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.providers import ProviderRecord, Providers
+from longshore.store.queue import Queue, QueueRecord
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.state import StateDirectory
 from longshore.store.store import Store
+from longshore.store.workers import Leases, WorkerRecord, Workers
 
 __all__ = [
     "EVERY_PROJECT",
@@ -24,6 +25,7 @@ __all__ = [
     "EntryState",
     "EventRecord",
     "Kind",
+    "Leases",
     "Ledger",
     "MigrationRecord",
     "Migrations",
@@ -32,9 +34,12 @@ __all__ = [
     "Plans",
     "ProviderRecord",
     "Providers",
+    "Queue",
     "QueueRecord",
     "Scope",
     "StateDirectory",
     "Status",
     "Store",
+    "WorkerRecord",
+    "Workers",
 ]

@@ -91,23 +91,6 @@ class NewMigration:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRecord:
-    """What decides when a migration that hasn't ended gets its turn."""
-
-    id: str
-    status: Status
-    phase: str
-    cancel_requested: bool
-    source_id: str
-    machine_ref: str
-    target_id: str
-    plan_id: str | None
-    wave: int
-    host: str
-    datastores: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class EventRecord:
     id: int
     at: datetime
@@ -180,50 +163,6 @@ class Migrations:
         with self._database.session() as session:
             own = select(MigrationRow).where(MigrationRow.plan_id == plan_id, self._visible())
             return _records(session, session.scalars(own.order_by(MigrationRow.created_at, MigrationRow.id)))
-
-    def queue(self) -> list[QueueRecord]:
-        """Those that have not ended, oldest first; of each only what others depend on, since it is asked often."""
-        with self._database.session() as session:
-            wanted = [s.value for s in Status if not s.ended]
-            rows = session.execute(
-                select(
-                    MigrationRow.id,
-                    MigrationRow.status,
-                    MigrationRow.phase,
-                    MigrationRow.cancel_requested,
-                    MigrationRow.source_id,
-                    MigrationRow.machine_ref,
-                    MigrationRow.target_id,
-                    MigrationRow.plan_id,
-                    MigrationRow.wave,
-                    MigrationRow.places,
-                )
-                .where(MigrationRow.status.in_(wanted))
-                .order_by(MigrationRow.created_at, MigrationRow.id)
-            )
-            return [
-                QueueRecord(
-                    id=row.id,
-                    status=Status(row.status),
-                    phase=row.phase,
-                    cancel_requested=row.cancel_requested,
-                    source_id=row.source_id,
-                    machine_ref=row.machine_ref,
-                    target_id=row.target_id,
-                    plan_id=row.plan_id,
-                    wave=row.wave,
-                    host=(row.places or {}).get("host", ""),
-                    datastores=tuple((row.places or {}).get("datastores", ())),
-                )
-                for row in rows
-            ]
-
-    def unfinished(self) -> list[str]:
-        """Ids of those that still need an engine, oldest first."""
-        with self._database.session() as session:
-            wanted = [s.value for s in Status if not s.ended]
-            query = select(MigrationRow.id).where(MigrationRow.status.in_(wanted)).order_by(MigrationRow.created_at)
-            return list(session.scalars(query))
 
     def update(self, migration_id: str, **fields: Any) -> None:
         with self._database.session() as session:

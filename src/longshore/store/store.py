@@ -10,9 +10,12 @@ from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
 from longshore.store.plans import Plans
 from longshore.store.providers import Providers
+from longshore.store.queue import Queue
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
+from longshore.store.shared import check_shared
 from longshore.store.state import StateDirectory
+from longshore.store.workers import Workers
 
 
 class Store:
@@ -22,21 +25,15 @@ class Store:
         self.state = state
         self.scope = WHOLE
         state.create()
-        # Two commands started at the same moment in a new directory must not both make the tables.
-        lock = os.open(state.root / "schema.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            previous = os.umask(0o077)
-            try:
-                self.database = Database(state.database_url)
-            finally:
-                os.umask(previous)
-        finally:
-            os.close(lock)
+        self.database = Database(state.database_url) if state.shared_database else _of_its_own(state)
+        if state.shared_database:
+            check_shared(state.root, self.database)
         self.providers = Providers(self.database, SecretBox(state.key_file))
         self.migrations = Migrations(self.database)
         self.plans = Plans(self.database)
         self.ledger = Ledger(self.database)
+        self.queue = Queue(self.database)
+        self.workers = Workers(self.database)
 
     def scoped(self, scope: Scope) -> Self:
         """The same store as somebody sees it: what it reads is theirs, and so is what it adds."""
@@ -50,3 +47,17 @@ class Store:
 
     def close(self) -> None:
         self.database.close()
+
+
+def _of_its_own(state: StateDirectory) -> Database:
+    # Two commands started at the same moment in a new directory must not both make the tables.
+    lock = os.open(state.root / "schema.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        previous = os.umask(0o077)
+        try:
+            return Database(state.database_url)
+        finally:
+            os.umask(previous)
+    finally:
+        os.close(lock)

@@ -95,6 +95,32 @@ class MigrationRow(Base):
     wave: Mapped[int] = mapped_column(default=0)  # those of a plan with a lower number go first
     places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"path", "host", "datastores"}
     result: Mapped[dict[str, Any] | None]
+    worker_id: Mapped[str | None]  # who has it, or had it when it ended
+    flow_version: Mapped[str | None]  # of the order of steps it was begun with
+
+
+class WorkerRow(Base):
+    """A process that has migrations at work. Its row is its lease: whoever removes it may take what the worker had."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    flow_version: Mapped[str]
+    capacity: Mapped[int]  # migrations at once
+    labels: Mapped[list[str]] = mapped_column(JSON)
+    started_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # Seconds since 1970 by the database's own clock; None: as long as it holds the lock of its state directory
+    lease_until: Mapped[float | None]
+
+
+class InstallationRow(Base):
+    """One row: the name that the shared state directory carries, too."""
+
+    __tablename__ = "installation"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
 
 
 class DiskRow(Base):

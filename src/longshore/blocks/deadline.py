@@ -1,0 +1,94 @@
+"""Until when this process and those it started may change anything outside.
+
+A worker that gives no sign of life loses what it had to another one. So it has a deadline that it moves ahead with each
+sign of life, and ends before others may take over: the worker itself, and each copy or conversion that it started. They
+must not rely on it for that: a worker that was stopped (SIGSTOP, a debugger, a full swap) tells them nothing, and they
+would go on writing to a disk that another worker's copy writes to as well. So the deadline lies in memory that they
+inherit, and each looks at it itself.
+
+It is a moment on CLOCK_BOOTTIME, which is one for all processes of a machine and goes on while the machine sleeps. Who
+was given none, as a copy that a user runs, has all the time of the world.
+"""
+
+import mmap
+import os
+import signal
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+from longshore.errors import InvalidInput
+
+ENDED_BY_DEADLINE = 70  # exit status
+_VARIABLE = "LONGSHORE_DEADLINE"
+_LOOK_EVERY = 0.05  # seconds
+_MOMENT = struct.Struct("=d")
+
+_memory: mmap.mmap | None = None
+_descriptor = -1
+
+
+def now() -> float:
+    """Seconds on the deadline's clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def set_deadline(moment: float) -> None:
+    """For this process and all that it starts from now on; to be moved ahead as often as is wished."""
+    global _memory, _descriptor  # noqa: PLW0603 a process has one, as it has one pid
+    if _memory is None:
+        _descriptor = os.memfd_create("longshore-deadline")
+        os.ftruncate(_descriptor, mmap.PAGESIZE)
+        _memory = mmap.mmap(_descriptor, mmap.PAGESIZE)
+    _MOMENT.pack_into(_memory, 0, moment)
+
+
+def passed() -> bool:
+    return _memory is not None and now() > _MOMENT.unpack_from(_memory, 0)[0]
+
+
+def check() -> None:
+    """To be called right before anything outside is changed. Ends this process, here and now, once it is too late."""
+    if passed():
+        os._exit(ENDED_BY_DEADLINE)
+
+
+def watch(end: Callable[[], None]) -> None:
+    """Call `end` in a thread once it is too late, whatever else the process is busy with; then the process ends."""
+
+    def look() -> None:
+        while not passed():
+            time.sleep(_LOOK_EVERY)
+        try:
+            end()
+        finally:
+            os._exit(ENDED_BY_DEADLINE)
+
+    threading.Thread(target=look, name="longshore-deadline", daemon=True).start()
+
+
+def handed_on() -> tuple[dict[str, str], tuple[int, ...]]:
+    """What a process needs that is to `obey`: additions to its environment, and a descriptor to inherit."""
+    return ({}, ()) if _memory is None else ({_VARIABLE: str(_descriptor)}, (_descriptor,))
+
+
+def obey(end: Callable[[], None] | None = None) -> None:
+    """In a process that a worker has started: end with its deadline, all of the process group if not told otherwise.
+
+    Raises InvalidInput when the environment names a deadline that isn't there: then nothing must be written.
+    """
+    global _memory, _descriptor  # noqa: PLW0603
+    named = os.environ.get(_VARIABLE)
+    if named is None:
+        return
+    try:
+        _descriptor = int(named)
+        _memory = mmap.mmap(_descriptor, mmap.PAGESIZE, prot=mmap.PROT_READ)
+    except (ValueError, OSError):
+        raise InvalidInput(f"{_VARIABLE} is set, but there is no such deadline.") from None
+    watch(end or _end_group)
+
+
+def _end_group() -> None:
+    os.killpg(0, signal.SIGKILL)

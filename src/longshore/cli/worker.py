@@ -1,0 +1,34 @@
+"""longshore worker."""
+
+import argparse
+import logging
+from typing import Any
+
+from longshore.cli.command import Command
+
+
+class RunWorker(Command):
+    """Do the work that others ask for, until told to end
+
+    On a PostgreSQL (database_url in the configuration) any number of workers share the queue, on as many machines as
+    you like; without one, a single worker has the state directory to itself. SIGTERM lets it finish what it can and
+    hand over the rest.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--at-once", type=int, metavar="N", help="migrations at work at once (default: 8)")
+        parser.add_argument(
+            "--label",
+            action="append",
+            metavar="LABEL",
+            help="what this worker can reach, for providers that ask for it (may be given more than once)",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        from longshore.flows.duty import serve
+
+        logging.getLogger("longshore").setLevel(logging.INFO)
+        asked: dict[str, Any] = {"at_once": parsed_args.at_once, "labels": parsed_args.label}
+        serve(self.app.configured(**{name: value for name, value in asked.items() if value is not None}))

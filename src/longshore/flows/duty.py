@@ -1,0 +1,78 @@
+"""`longshore worker`: a process that takes migrations from the queue until it is told to end."""
+
+import asyncio
+import logging
+import math
+import os
+import signal
+from contextlib import ExitStack
+
+from longshore.configuration import Configuration
+from longshore.errors import Conflict
+from longshore.flows.lease import Lease
+from longshore.flows.lock import AlreadyRunning, lock
+from longshore.flows.worker import Worker, identity
+from longshore.store import StateDirectory, Store, WorkerRecord
+
+_log = logging.getLogger("longshore.flows")
+
+
+def serve(configuration: Configuration) -> None:
+    """Until SIGTERM or SIGINT; a second one of them doesn't wait for what is at work.
+
+    Several at once on a PostgreSQL that is named, else one alone on the state directory. Raises Conflict when another
+    one works there already, InvalidInput for settings that can't be.
+    """
+    os.umask(0o077)
+    state = StateDirectory.configured(configuration)
+    # What children inherit is for others to read in /proc
+    os.environ.pop("LONGSHORE_DATABASE_URL", None)
+    store = Store(state)
+    me = identity(configuration.at_once, configuration.labels)
+    lease = None
+    with ExitStack() as stack:
+        if state.shared_database is None:
+            try:
+                stack.enter_context(lock(state))
+            except AlreadyRunning:
+                raise Conflict(
+                    f"Another process works on {state.root} already.",
+                    advice="For several at once name a PostgreSQL: database_url in the configuration.",
+                ) from None
+            store.workers.begin_alone(me)
+        else:
+            store.database.patience = math.inf  # the lease says when to give up
+            lease = Lease(store, me, ttl=configuration.lease_ttl, beat=configuration.lease_beat)
+            lease.take()
+        _log.info("worker %s takes %d migrations at once", me.id, me.capacity)
+        asyncio.run(_work(store, me, configuration.drain_for, lease))
+        if lease is not None:
+            lease.end()
+        else:
+            store.workers.end(me.id)
+    store.close()
+    _log.info("worker %s has ended", me.id)
+
+
+async def _work(store: Store, me: WorkerRecord, drain_for: float, lease: Lease | None) -> None:
+    """Returns when nothing is left at work; otherwise this process ends in here, and others go on with it."""
+    stop, now = asyncio.Event(), asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            now.set()
+        _log.info("asked to end")
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked)
+    work = asyncio.create_task(Worker(store, me).run(stop, linger=None, drain_for=drain_for))
+    hurry = asyncio.create_task(now.wait())
+    await asyncio.wait([work, hurry], return_when=asyncio.FIRST_COMPLETED)
+    if not work.done() or not work.result():
+        # Not in order: what is cancelled here would count as failed, and what breaks off goes on elsewhere
+        _log.info("others go on with what has not ended")
+        if lease is not None:
+            lease.leave()
+        os._exit(0)
+    hurry.cancel()

@@ -1,0 +1,176 @@
+"""What any process does that has migrations at work: it takes them from the queue and sees them to their end.
+
+One of a state directory with SQLite (longshore.flows.engine), or any number of them with PostgreSQL, each with a lease.
+They know of each other through the database alone.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from longshore.flows.queue import take_turns
+from longshore.model.request import MigrationType
+from longshore.planning.planfile import limits_of
+from longshore.store import QueueRecord, Status, Store, WorkerRecord
+
+FLOW_VERSION = "2"  # raised when the order of a workflow's steps changes
+# What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
+# two processors, would let a few such waits stand in the way of all other migrations.
+THREADS = 256
+_POLL = 0.5  # seconds between looks at the queue
+_POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
+
+_log = logging.getLogger("longshore.flows")
+
+
+def identity(capacity: int, labels: Sequence[str] = ()) -> WorkerRecord:
+    """Of this process and no other: two of one name would run a step twice at once."""
+    host = socket.gethostname()
+    return WorkerRecord(f"{host}-{uuid.uuid4()}", host, os.getpid(), FLOW_VERSION, capacity, tuple(labels))
+
+
+class Worker:
+    """Known to the others already: by its lease, or alone by a lock."""
+
+    def __init__(self, store: Store, me: WorkerRecord) -> None:
+        self._store = store
+        self._me = me
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, stop: asyncio.Event, *, linger: float | None, drain_for: float = 0.0) -> bool:
+        """Until it has had nothing to do for `linger` seconds, if any, or until `stop`.
+
+        Then it takes nothing more, and gives what it has `drain_for` seconds to end by itself. Says whether all of it
+        has. When not, this process has to end before others can go on with it.
+        """
+        from dbos import DBOS
+
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+        await self._launch()
+        forgetting = asyncio.create_task(forget_ended(self._store))
+        idle_since = time.monotonic()
+        while not stop.is_set():
+            took = await self._take()
+            if self._running:
+                idle_since = time.monotonic()
+            elif linger is not None and time.monotonic() - idle_since >= linger:
+                break
+            await self._wait(stop, max(_POLL, took / _POLLING_AT_MOST))
+        if self._running:
+            await asyncio.to_thread(self._store.workers.close_to_new, self._me.id)
+            await asyncio.wait(self._running.values(), timeout=drain_for)
+            self._reap()
+        if self._running:
+            return False
+        await forgetting
+        DBOS.destroy()
+        return True
+
+    async def _launch(self) -> None:
+        from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+
+        from longshore.flows import workflows
+
+        workflows.use(self._store)
+        state = self._store.state
+        if not state.shared_database:
+            _use_wal(str(state.engine_database))
+        config: DBOSConfig = {
+            "name": "longshore",
+            "system_database_url": state.shared_database or f"sqlite:///{state.engine_database}",
+            "executor_id": self._me.id,
+            "application_version": FLOW_VERSION,
+            "serializer": DBOSPortableJSONSerializer(),  # the default pickles: whoever writes there could run code
+            "log_level": "WARNING",
+        }
+        DBOS(config=config)
+        # What a dead worker had comes back through a queue of our own, so that nobody else begins it as well
+        DBOS.listen_queues([self._me.id])
+        DBOS.launch()
+        await DBOS.register_queue_async(self._me.id)
+
+    async def _take(self) -> float:
+        """Take up what it is our turn for. Seconds that the look at the queue took."""
+        began = time.monotonic()
+        self._reap()
+        for migration_id in await asyncio.to_thread(self._store.queue.take, self._me, self._choose):
+            self._running[migration_id] = asyncio.create_task(self._follow(migration_id))
+        return time.monotonic() - began
+
+    def _choose(self, queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> list[str]:
+        plans = {r.plan_id for r in queue if r.plan_id is not None and not r.begun}
+        limits = {plan: limits_of(self._store.plans.get(plan).content) for plan in plans}
+        return take_turns(self._me, queue, workers, limits)
+
+    def _reap(self) -> None:
+        for migration_id in [id_ for id_, task in self._running.items() if task.done()]:
+            del self._running[migration_id]
+
+    async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
+        """So long, or until one of ours has ended and makes room, or until we are asked to stop."""
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, *self._running.values()], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+    async def _follow(self, migration_id: str) -> None:
+        """Start a migration's workflow, or go on with the one that a dead process has left, and see it to its end."""
+        from dbos import DBOS, SetWorkflowID
+
+        from longshore.flows import workflows
+
+        try:
+            if await DBOS.get_workflow_status_async(migration_id) is None:
+                record = await asyncio.to_thread(self._store.migrations.get, migration_id)
+                workflow = workflows.OF_TYPE[MigrationType(record.request.get("type", MigrationType.COLD))]
+                with SetWorkflowID(migration_id):
+                    handle = await DBOS.start_workflow_async(workflow, migration_id)
+            else:
+                handle = await DBOS.resume_workflow_async(migration_id, queue_name=self._me.id)
+            await handle.get_result()
+        except Exception as error:  # noqa: BLE001 whatever ends a workflow, its migration must not "run" for ever
+            _log.exception("the workflow of migration %s ended in an error", migration_id)
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            reason = "the workflow ended without saying how"
+        if not (await asyncio.to_thread(self._store.migrations.get, migration_id)).status.ended:
+            await asyncio.to_thread(_give_up, self._store, migration_id, reason)
+        await DBOS.delete_workflow_async(migration_id)  # its steps were for going on with it
+
+
+def _use_wal(path: str) -> None:
+    """Readers and the writer of the workflows' database no longer wait for each other (worst call 6.7 s → 0.5 s)."""
+    import sqlite3
+
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+
+
+async def forget_ended(store: Store) -> None:
+    """The steps of migrations that have ended, where whoever ended them died before it could forget them."""
+    from dbos import DBOS
+
+    ended = partial(DBOS.list_workflows_async, status=["SUCCESS", "ERROR", "CANCELLED"], load_input=False)
+    while found := await ended(limit=200, load_output=False):
+        unfinished = set(await asyncio.to_thread(store.queue.unfinished, FLOW_VERSION))
+        forgotten = [workflow.workflow_id for workflow in found if workflow.workflow_id not in unfinished]
+        if not forgotten:
+            return
+        await DBOS.delete_workflows_async(forgotten)
+
+
+def _give_up(store: Store, migration_id: str, reason: str) -> None:
+    store.migrations.stamp(migration_id, "finished_at")
+    store.migrations.update(
+        migration_id,
+        status=Status.FAILED,
+        error=f"The migration's workflow broke off ({reason}). Run: longshore migration cleanup {migration_id}.",
+        error_code="internal",
+    )
