@@ -20,7 +20,7 @@ def test_an_engine_without_work_ends_and_leaves_the_lock(tmp_path):
     Store(state).close()
     done = subprocess.run([sys.executable, "-m", "longshore.flows.engine", str(state.root)], timeout=60, check=False)
     assert done.returncode == 0
-    assert not engine._is_locked(state)
+    assert not engine.is_locked(state)
 
 
 def test_a_lock_that_is_held_is_seen_and_a_killed_holder_frees_it(tmp_path):
@@ -31,12 +31,12 @@ def test_a_lock_that_is_held_is_seen_and_a_killed_holder_frees_it(tmp_path):
     hold += "with engine.lock(state): time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", hold, str(state.root)])
     try:
-        wait_until(lambda: engine._is_locked(state))
+        wait_until(lambda: engine.is_locked(state))
         engine.run(state)  # a second engine gives way at once, having done nothing
     finally:
         holder.kill()
         holder.wait()
-    wait_until(lambda: not engine._is_locked(state))
+    wait_until(lambda: not engine.is_locked(state))
 
 
 def test_an_engine_is_not_given_the_users_secrets(tmp_path, monkeypatch):
