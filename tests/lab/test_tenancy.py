@@ -3,7 +3,9 @@
 import json
 import uuid
 
+import openstack
 import pytest
+import yaml
 from openstack.image.v2.image import Image
 from tenants import BYTES, furnish, params, replace, rows, tenants
 
@@ -110,7 +112,8 @@ def test_image_bytes_are_checked_on_the_way_in(tenancy, tmp_path):
 
 
 def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
-    """In one cloud, so under other names: projects with quotas, users with roles, private flavors and volume types."""
+    """In one cloud, so under other names: projects with quotas, users and groups with roles, private flavors and volume
+    types."""
     cli = Cli(tmp_path / "state")
     mark = f"tenancy-{uuid.uuid4().hex[:6]}"
     done = cli("provider", "add", "openstack", "admin", "--os-cloud", "lab-admin")
@@ -120,6 +123,13 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         project = identity.create_project(name=f"{mark}-p", domain_id="default", description="one of many")
         user = identity.create_user(name=f"{mark}-u", domain_id="default", default_project_id=project.id)
         identity.assign_project_role_to_user(project, user, identity.find_role("member"))
+        # What OS-Migrate has no word for: a group's roles, and those that only count below
+        group = identity.create_group(name=f"{mark}-g", domain_id="default")
+        identity.add_user_to_group(user, group)
+        reader, default = identity.find_role("reader"), identity.get_domain("default")
+        identity.assign_project_role_to_group(project, group, reader)
+        identity.assign_domain_role_to_group(default, group, reader)
+        identity.assign_project_role_to_user(project, user, reader, inherited=True)
         compute.create_keypair(name=f"{mark}-k", user_id=user.id, public_key=KEY)
         flavor = compute.create_flavor(name=f"{mark}-f", ram=512, vcpus=2, disk=0, is_public=False)
         compute.create_flavor_extra_specs(flavor, {"hw:cpu_policy": "shared"})
@@ -131,17 +141,27 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         admin_cloud.network.update_quota(project.id, networks=7)
         admin_cloud.block_storage.update_quota_set(project.id, volumes=5)
 
-        only = "projects,users,user_project_role_assignments,keypairs,flavors,volume_types,quotas"
+        only = "projects,users,groups,role_grants,user_project_role_assignments,keypairs,flavors,volume_types,quotas"
         options = ["--cloud", "admin", "--only", only, "--filter", f"name~^{mark}"]
         first, second = tmp_path / "first", tmp_path / "second"
         done = cli("tenant", "export", *options, str(first))
         assert done.returncode == 0, done.stderr
         replace(first, mark, f"{mark}-copy")
-        report = cli("tenant", "import", *options, str(first), "-f", "json")
+        secret = tmp_path / "passwords.yml"
+        secret.touch(mode=0o644)
+        done = cli("tenant", "import", *options, "--passwords", str(secret), str(first))
+        refused(done, "passwords.yml isn't a file of yours alone, so no passwords are written to it.")
+        assert identity.find_user(f"{mark}-copy-u") is None
+        secret.unlink()
+        report = cli("tenant", "import", *options, "--passwords", str(secret), str(first), "-f", "json")
         assert set(rows(report, "made")) == {
             ("project", f"{mark}-copy-p"),
             ("user", f"{mark}-copy-u"),
+            ("group", f"{mark}-copy-g"),
             ("role assignment", f"{mark}-copy-p member {mark}-copy-u"),
+            ("role grant", f"{mark}-copy-g reader {mark}-copy-p"),
+            ("role grant", f"{mark}-copy-g reader Default"),
+            ("role grant", f"{mark}-copy-u reader {mark}-copy-p"),
             ("key pair", f"{mark}-copy-k"),
             ("flavor", f"{mark}-copy-f"),
             ("volume type", f"{mark}-copy-t"),
@@ -151,7 +171,25 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         assert rows(again, "made", "changed", "failed") == {}
         assert cli("tenant", "export", *options[:-1], f"name~^{mark}-copy", str(second)).returncode == 0
         assert params(second) == params(first)
-        quota = admin_cloud.network.get_quota(identity.find_project(f"{mark}-copy-p").id)
+        copy = identity.find_project(f"{mark}-copy-p")
+        user = identity.find_user(f"{mark}-copy-u")
+        assert identity.validate_user_has_project_role(copy, user, reader, inherited=True)
+        group = identity.find_group(f"{mark}-copy-g")
+        assert [each.id for each in identity.group_users(group)] == [user.id]
+        assert identity.validate_group_has_project_role(copy, group, reader)
+        assert identity.validate_group_has_domain_role(default, group, reader)
+
+        # The new user can log in, with what only the file tells
+        (told,) = yaml.safe_load(secret.read_text())
+        assert (told["domain"], told["user"], secret.stat().st_mode & 0o777) == ("Default", f"{mark}-copy-u", 0o600)
+        assert told["password"] not in report.stdout + report.stderr
+        assert "1 made with new passwords, which are in" in report.stderr
+        login = dict(admin_cloud.config.config["auth"], username=f"{mark}-copy-u", password=told["password"])
+        login |= {"project_name": f"{mark}-copy-p"}
+        as_user = openstack.connect(load_yaml_config=False, load_envvars=False, auth=login, region_name="RegionOne")
+        assert as_user.current_project.name == f"{mark}-copy-p"
+
+        quota = admin_cloud.network.get_quota(copy.id)
         assert quota.networks == 7
     finally:
         for each in list(compute.flavors(is_public="None")):
@@ -164,6 +202,8 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
             for pair in compute.keypairs(user_id=each.id):
                 compute.delete_keypair(pair, user_id=each.id)
             identity.delete_user(each)
+        for each in [g for g in identity.groups() if g.name.startswith(mark)]:
+            identity.delete_group(each)
         for each in [p for p in identity.projects() if p.name.startswith(mark)]:
             identity.delete_project(each)
 

@@ -121,8 +121,21 @@ class ImportTenant(_WithSelection):
 
     _failed = 0
 
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--passwords",
+            metavar="FILE",
+            help="give users who are made new passwords and write them to this file, for its owner's eyes only; "
+            "without it nobody can log in as one of them until an administrator sets a password",
+        )
+        return parser
+
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        report = self._report(self.client.start_tenancy("imports", self._body(args)), changes=True)
+        body = self._body(args)
+        if args.passwords:
+            body["passwords"] = str(Path(args.passwords).absolute())
+        report = self._report(self.client.start_tenancy("imports", body), changes=True)
         self._failed = sum(row.action == "failed" for row in report.rows)
         if report.rows and all(row.action in ("left", "skipped") for row in report.rows):
             print("Nothing had to be changed.", file=sys.stderr)

@@ -36,6 +36,11 @@ class ExportRequest(TenancyRequest):
     overwrite: bool = False
 
 
+class ImportRequest(TenancyRequest):
+    # A file for the new passwords of users who are made: an absolute path on the machine of the service
+    passwords: str | None = Field(default=None, min_length=1)
+
+
 class TenancyRow(_Strict):
     action: str
     kind: str
@@ -152,14 +157,17 @@ def start_diff(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> TenancyJ
 
 
 @router.post("/tenancy/imports", status_code=202, dependencies=[Depends(_local)])
-def start_import(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+def start_import(body: ImportRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
     """Make the cloud have what the files say."""
     from longshore.tenancy import import_, parse
 
     selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
+    passwords = Path(body.passwords) if body.passwords else None
     return jobs.start(
         store.scope.project_id,
-        lambda job: _report(import_(open_cloud(), Path(body.directory), selection, job.progress, job.stop)),
+        lambda job: _report(
+            import_(open_cloud(), Path(body.directory), selection, job.progress, job.stop, passwords=passwords)
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.tenancy.kind import AUTH, Field, Kind, Scope
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.operations import WORKERS, Operations, called
+from longshore.tenancy.passwords import Passwords
 
 BLOBS = "image_blobs"  # OS-Migrate's directory for the bytes of images
 
@@ -46,6 +47,7 @@ class Cloud:
         self.project_domain: tuple[str, str] = (access.project_domain_id, access.project_domain_name)
         self.user_id: str = access.user_id
         self.is_admin = "admin" in access.role_names
+        self.passwords: Passwords | None = None  # where those of new users go
         self.blobs = Path(BLOBS)  # where the bytes of images are
         self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
         self.gateways: dict[str, str | None] = {}  # of subnets that were made just now

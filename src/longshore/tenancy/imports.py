@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -13,6 +14,7 @@ from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import refusal
 from longshore.tenancy.kind import Kind
 from longshore.tenancy.kinds import BY_NAME, KINDS
+from longshore.tenancy.passwords import Passwords
 from longshore.tenancy.plan import Action, Plan, What, plan
 from longshore.tenancy.quotas import check_room
 from longshore.tenancy.selection import Selection
@@ -51,10 +53,20 @@ def diff(cloud: Cloud, directory: Path, selection: Selection, progress: Progress
     return _foreseen(_plan(cloud, directory, selection, progress))
 
 
-def import_(cloud: Cloud, directory: Path, selection: Selection, progress: Progress, stop: Event) -> Report:
+def import_(
+    cloud: Cloud,
+    directory: Path,
+    selection: Selection,
+    progress: Progress,
+    stop: Event,
+    *,
+    passwords: Path | None = None,
+) -> Report:
     """Make the cloud have what the files say; what is there already stays. May be run as often as one likes.
 
-    Raises, before anything is changed, Conflict when something can't become what the files say, and QuotaExceeded.
+    Users who are made get new passwords, which are in the file `passwords`; without one they have none.
+    Raises, before anything is changed, Conflict when something can't become what the files say, QuotaExceeded, and
+    InvalidInput when others can read that file.
     What fails later fails alone, with all that needs it, and is in the report.
     """
     planned = _plan(cloud, directory, selection, progress)
@@ -62,7 +74,16 @@ def import_(cloud: Cloud, directory: Path, selection: Selection, progress: Progr
     if conflicts:
         raise _refused(conflicts)
     check_room(cloud, planned)
-    failed = carry_out(cloud, planned, progress, stop)
+    users = [action for action in planned.of(What.MAKE) if action.resource.kind.name == "user"]
+    with closing(Passwords(passwords)) if passwords and users else nullcontext() as cloud.passwords:
+        failed = carry_out(cloud, planned, progress, stop)
+    notes = list(planned.notes)
+    if made := sum(action not in failed for action in users):
+        notes.append(
+            f"users: {made} made with new passwords, which are in {passwords}."
+            if passwords
+            else f"users: {made} made without a password: nobody can log in as one of them until one is set."
+        )
     over = {What.MAKE: "made", What.CHANGE: "changed", What.LEAVE: "left", What.SKIP: "skipped"}
     rows = [
         Row(
@@ -73,7 +94,7 @@ def import_(cloud: Cloud, directory: Path, selection: Selection, progress: Progr
         )
         for action in planned.actions
     ]
-    return Report(rows + _strays(planned, "left"), planned.notes)
+    return Report(rows + _strays(planned, "left"), notes)
 
 
 def _refused(conflicts: list[Action]) -> Conflict:

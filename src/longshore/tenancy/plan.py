@@ -177,7 +177,7 @@ class _Planner:
                     self._left_out[action.resource.kind.plural, f.name] += 1
                 continue
             values[f.attribute] = self._resolved(action, f, f.name, value)
-        if "user_id" in action.resource.kind.key:
+        if action.resource.kind.scope is Scope.USER:
             values.setdefault("user_id", self._cloud.user_id)
         return values
 

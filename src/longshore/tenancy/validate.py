@@ -22,7 +22,7 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
     sound = []
     for resource in resources:
         faults += _unknown_fields(resource)
-        wrong = list(_wrong_fields(resource))
+        wrong = [*_wrong_fields(resource), *_choices(resource)]
         faults += wrong
         if not wrong:
             sound.append(resource)
@@ -52,6 +52,12 @@ def _wrong_fields(resource: Resource) -> Iterator[Fault]:
             yield Fault(resource.line(field.name), f"params.{field.name} of this {kind.name} is empty.")
         elif value is not None and (wrong := field.form(value)):
             yield Fault(resource.line(field.name), f"params.{field.name} {wrong.rstrip('.?')}{_end(wrong)}")
+
+
+def _choices(resource: Resource) -> Iterator[Fault]:
+    for names in resource.kind.either:
+        if sum(resource.params.get(name) is not None for name in names) != 1:
+            yield Fault(resource.place, f"A {resource.kind.name} has exactly one of {' and '.join(names)}.")
 
 
 def _end(sentence: str) -> str:

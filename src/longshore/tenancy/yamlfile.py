@@ -19,7 +19,7 @@ from longshore.tenancy.faults import Fault, Place
 
 LARGEST = 64 << 20  # bytes of a file; 5,000 resources take some 8 MiB
 DEEPEST = 40  # mappings and lists within each other; resources need 8
-HEAVIEST = 5_000_000  # values, with aliases counted as often as they stand for something
+HEAVIEST = 1_000_000  # values, with aliases counted as often as they stand for something; 5,000 resources have 150,000
 
 
 class Entries(dict[Any, Any]):

@@ -1,7 +1,8 @@
 """The kinds of the identity service, all for administrators, in OS-Migrate's words where it has them."""
 
-from longshore.tenancy.forms import boolean, integer, record, text
+from longshore.tenancy.forms import boolean, integer, list_of, record, reference, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.normal import by_text
 from longshore.tenancy.services.identity import (
     COMPUTE_LIMITS,
     NETWORK_LIMITS,
@@ -10,9 +11,9 @@ from longshore.tenancy.services.identity import (
     IdentityOperations,
     Projects,
     Quotas,
-    RoleAssignments,
     Users,
 )
+from longshore.tenancy.services.roles import Groups, RoleAssignments, RoleGrants
 
 _NAME = Field("name", text, required=True)
 _DESCRIPTION = Field("description", text, update=True)
@@ -87,6 +88,33 @@ USER = Kind(
     admin=True,
 )
 
+GROUP = Kind(
+    "group",
+    "groups",
+    "openstack.identity.Group",
+    "identity",
+    (
+        _NAME,
+        _DESCRIPTION,
+        ref("domain_ref", "domain", required=True),
+        Field(
+            "user_refs",
+            list_of(reference),
+            sdk="users",
+            refs={"user_refs": "user"},
+            update=True,
+            default=[],
+            order=by_text,
+        ),
+    ),
+    Groups,
+    info=("domain_id", "id"),
+    key=("domain_id", "name"),
+    scope=Scope.CLOUD,
+    admin=True,
+    own_file=True,
+)
+
 ROLE_ASSIGNMENT = Kind(
     "role assignment",
     "user_project_role_assignments",
@@ -101,6 +129,29 @@ ROLE_ASSIGNMENT = Kind(
     key=("project_id", "role_id", "user_id"),
     scope=Scope.CLOUD,
     admin=True,
+)
+
+ROLE_GRANT = Kind(
+    "role grant",
+    "role_grants",
+    "openstack.identity.RoleGrant",
+    "identity",
+    (
+        ref("role_ref", "role", required=True),
+        ref("user_ref", "user"),
+        ref("group_ref", "group"),
+        ref("project_ref", "project"),
+        ref("domain_ref", "domain"),
+        # By the projects below; the domain or project itself isn't meant then
+        Field("is_inherited", boolean, order=bool),
+    ),
+    RoleGrants,
+    key=("user_id", "group_id", "project_id", "domain_id", "role_id", "is_inherited"),
+    told=("user_ref", "group_ref", "role_ref", "project_ref", "domain_ref"),
+    either=(("user_ref", "group_ref"), ("project_ref", "domain_ref")),
+    scope=Scope.CLOUD,
+    admin=True,
+    own_file=True,
 )
 
 QUOTA = Kind(
@@ -122,4 +173,4 @@ QUOTA = Kind(
     own_file=True,
 )
 
-KINDS = (DOMAIN, ROLE, PROJECT, USER, ROLE_ASSIGNMENT, QUOTA)
+KINDS = (DOMAIN, ROLE, PROJECT, USER, GROUP, ROLE_ASSIGNMENT, ROLE_GRANT, QUOTA)

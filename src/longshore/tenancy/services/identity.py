@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from openstack import exceptions as sdk
 
-from longshore.tenancy.kind import Field
 from longshore.tenancy.operations import WORKERS, Operations
 
 if TYPE_CHECKING:
@@ -42,31 +41,13 @@ class Projects(IdentityOperations):
 
 
 class Users(IdentityOperations):
-    """Passwords can't be read from any cloud: a user who is made here has none until an administrator sets one."""
-
-
-class RoleAssignments(Operations):
-    """Of users in projects. Not a thing with an id: the three together are."""
-
-    def listing(self) -> Iterable[Any]:
-        found = self.proxy.role_assignments()
-        return [each for each in found if (each.scope or {}).get("project") and each.user]
-
-    def value(self, raw: Any, field: Field) -> Any:
-        whole = {"project_ref": raw.scope["project"], "role_ref": raw.role, "user_ref": raw.user}
-        return whole[field.name]["id"]
-
-    def identity(self, raw: Any) -> str:
-        return f"{raw.scope['project']['id']}/{raw.role['id']}/{raw.user['id']}"
-
-    def info(self, raw: Any) -> dict[str, Any]:
-        # OS-Migrate asks every resource for an id
-        ids = {"project_id": raw.scope["project"]["id"], "role_id": raw.role["id"], "user_id": raw.user["id"]}
-        return {"id": None} | ids
+    """Passwords can't be read from any cloud: a user who is made here gets a new one, if there is a place for it."""
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        self.proxy.assign_project_role_to_user(values["project_id"], values["user_id"], values["role_id"])
-        return f"{values['project_id']}/{values['role_id']}/{values['user_id']}"
+        body = dict(values)
+        if self.cloud.passwords:
+            body["password"] = self.cloud.passwords.new(wanted.params["domain_ref"]["name"], wanted.name)
+        return super().create(body, wanted)
 
 
 class Quotas(Operations):
