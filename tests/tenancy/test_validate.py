@@ -117,10 +117,14 @@ resources:
   type: openstack.compute.Keypair
 """,
     )
-    written(files, "workloads.yml", HEAD + "- type: openstack.compute.Server\n  params: {name: web01}\n  _info: {}\n")
+    written(
+        files,
+        "workloads.yml",
+        HEAD + "- type: openstack.compute.Server\n  params: {name: web01, flavor_ref: {name: m1}}\n",
+    )
     resources, found = validate(files.path)
     assert found == []
-    assert [r.name for r in resources] == ["ops", "shop", "shop-v4"]
+    assert [r.name for r in resources] == ["ops", "shop", "shop-v4", "web01"]
 
 
 @pytest.mark.parametrize(

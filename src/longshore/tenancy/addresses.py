@@ -16,14 +16,16 @@ _Name = tuple[Any, Any]  # of a network or subnet: name and project
 
 def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
     """Of sound resources only."""
-    subnets, interfaces, ports, routers = [], [], [], []
+    subnets, routers = [], []
+    ends: list[tuple[Resource, str, Mapping[str, Any]]] = []  # with the field that says where it is, and what it says
     for resource in resources:
         if resource.kind.name == "subnet":
             subnets.append((resource, ipaddress.ip_network(resource.params["cidr"])))
-        elif resource.kind.name == "router interface":
-            interfaces.append(resource)
-        elif resource.kind.name == "port":
-            ports.append(resource)
+        elif resource.kind.name in ("router interface", "port"):
+            ends.append((resource, "fixed_ips_refs", resource.params))
+        elif resource.kind.name == "server":
+            parts = (port.get("params") or {} for port in resource.params.get("ports") or ())
+            ends += [(resource, "ports", params) for params in parts if params.get("network_ref")]
         elif resource.kind.name == "router":
             routers.append(resource)
     by_network: dict[_Name, list[tuple[Resource, Net]]] = defaultdict(list)
@@ -36,10 +38,10 @@ def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
         (_network(subnet), subnet.params["name"]): (subnet, net) for subnet, net in subnets
     }
     by_router: dict[_Name, dict[int, tuple[Resource, Net]]] = defaultdict(dict)
-    for resource in (*interfaces, *ports):
-        for ip in resource.params.get("fixed_ips_refs") or ():
+    for resource, where, params in ends:
+        for ip in params.get("fixed_ips_refs") or ():
             subnet_ref = ip.get("subnet_ref") or {}
-            found = by_name.get((_named(resource.params["network_ref"]), subnet_ref.get("name")))
+            found = by_name.get((_named(params["network_ref"]), subnet_ref.get("name")))
             if found is None:
                 continue
             if resource.kind.name == "router interface":
@@ -47,7 +49,7 @@ def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
             address = ip.get("ip_address")
             if address and ipaddress.ip_address(address) not in found[1]:
                 yield Fault(
-                    resource.line("fixed_ips_refs"),
+                    resource.line(where),
                     f"The address {address} isn't in {found[1]}, the CIDR of subnet {found[0].name}.",
                 )
     for router in routers:

@@ -15,16 +15,6 @@ from longshore.tenancy.yamlfile import Entries, Items
 
 FORMAT = "1.0.5"  # the version of OS-Migrate that reads what is written here; it insists on its own number
 
-# Of OS-Migrate, and not part of a tenant's resources: other commands read them
-ELSEWHERE = frozenset(
-    {
-        "openstack.compute.Server",
-        "openstack.network.ServerFloatingIP",
-        "openstack.network.ServerPort",
-        "openstack.network.ServerVolume",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:
@@ -34,6 +24,7 @@ class Resource:
     params: Mapping[str, Any]
     info: Mapping[str, Any] = field(default_factory=dict)
     place: Place = NOWHERE
+    how: Mapping[str, Any] = field(default_factory=dict)  # `_migration_params`
 
     @property
     def name(self) -> str:
@@ -105,25 +96,29 @@ def _read_document(document: Any, name: str, resources: list[Resource], faults: 
         found = _read_resource(item, Place(name, line))
         if isinstance(found, Fault):
             faults.append(found)
-        elif found:
+        else:
             resources.append(found)
 
 
-def _read_resource(item: Any, place: Place) -> Resource | Fault | None:
+def _read_resource(item: Any, place: Place) -> Resource | Fault:
     if not isinstance(item, Entries):
         return Fault(place, "A resource must be a mapping with type and params.")
     type_ = item.get("type")
     if not isinstance(type_, str):
         return Fault(place, "This resource has no type.")
-    if type_ in ELSEWHERE:
-        return None
     if type_ not in BY_TYPE:
         return Fault(Place(place.file, item.lines["type"]), f"There is no type {type_}.")
     params = item.get("params")
     if not isinstance(params, Entries):
         return Fault(Place(place.file, item.lines.get("params", place.line)), "params must be a mapping.")
-    info = item.get("_info")
-    return Resource(BY_TYPE[type_], params, info if isinstance(info, Entries) else {}, place)
+    info, how = item.get("_info"), item.get("_migration_params")
+    return Resource(
+        BY_TYPE[type_],
+        params,
+        info if isinstance(info, Entries) else {},
+        place,
+        how if isinstance(how, Entries) else {},
+    )
 
 
 def write_file(path: Path, resources: Iterable[Resource]) -> None:

@@ -32,6 +32,14 @@ def anything(_value: Any) -> str | None:
     return None
 
 
+def scalar(value: Any) -> str | None:
+    return None if isinstance(value, str | int | float) else "must be text, a number, true or false"
+
+
+def or_null(form: Form) -> Form:
+    return lambda value: None if value is None else form(value)
+
+
 def mapping(value: Any) -> str | None:
     return None if isinstance(value, Mapping) else f"must be a mapping, not {_said(value)}"
 

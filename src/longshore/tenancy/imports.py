@@ -109,7 +109,7 @@ def _refused(conflicts: list[Action]) -> Conflict:
 
 
 def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Plan:
-    resources = selection.of(_in_order(read_valid(directory)))
+    resources = _in_order(selection.of(read_valid(directory)))
     cloud.blobs = directory / BLOBS
     present = {r.kind.name for r in resources}
     cloud.look(_needed(resources), progress)

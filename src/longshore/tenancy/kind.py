@@ -80,6 +80,7 @@ class Kind:
     fields: tuple[Field, ...]
     operations: type[Operations]
     either: tuple[tuple[str, ...], ...] = ()  # of each of these fields, there has to be exactly one
+    how: forms.Form | None = None  # what `_migration_params` may say
     info: tuple[str, ...] = ("id",)  # what is told of the original; nobody reads it again
     key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
     parent: str | None = None  # the field that names what it belongs to

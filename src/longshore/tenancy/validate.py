@@ -8,9 +8,10 @@ from typing import Any
 
 from longshore.tenancy.addresses import address_faults
 from longshore.tenancy.documents import Resource, read_directory
-from longshore.tenancy.faults import Fault
+from longshore.tenancy.faults import Fault, Place
 from longshore.tenancy.kind import AUTH, Field, Kind, Scope
 from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.yamlfile import Entries
 
 
 def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
@@ -22,7 +23,7 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
     sound = []
     for resource in resources:
         faults += _unknown_fields(resource)
-        wrong = [*_wrong_fields(resource), *_choices(resource)]
+        wrong = [*_wrong_fields(resource), *_wrong_how(resource), *_choices(resource)]
         faults += wrong
         if not wrong:
             sound.append(resource)
@@ -52,6 +53,13 @@ def _wrong_fields(resource: Resource) -> Iterator[Fault]:
             yield Fault(resource.line(field.name), f"params.{field.name} of this {kind.name} is empty.")
         elif value is not None and (wrong := field.form(value)):
             yield Fault(resource.line(field.name), f"params.{field.name} {wrong.rstrip('.?')}{_end(wrong)}")
+
+
+def _wrong_how(resource: Resource) -> Iterator[Fault]:
+    wrong = resource.kind.how(resource.how) if resource.kind.how else None
+    if wrong:
+        line = resource.how.line if isinstance(resource.how, Entries) else resource.place.line
+        yield Fault(Place(resource.place.file, line), f"_migration_params {wrong.rstrip('.?')}{_end(wrong)}")
 
 
 def _choices(resource: Resource) -> Iterator[Fault]:
@@ -87,7 +95,7 @@ def _still(value: Any) -> Any:
 
 def _duplicates(resources: Iterable[Resource]) -> Iterator[Fault]:
     first: dict[tuple[Any, ...], Resource] = {}
-    for resource in resources:
+    for resource in (each for each in resources if each.kind.key):
         earlier = first.setdefault(file_key(resource), resource)
         if earlier is not resource:
             what = f"{resource.kind.name} {resource.name}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from longshore.tenancy.forms import boolean, integer, list_of, mapping, one_of, text
+from longshore.tenancy.forms import boolean, integer, list_of, mapping, one_of, scalar, text
 from longshore.tenancy.kind import Field, Kind, ref
 from longshore.tenancy.normal import by_text
 from longshore.tenancy.services.image import Images
@@ -45,10 +45,6 @@ _PROPERTIES = (
 )
 
 
-def _scalar(value: Any) -> str | None:
-    return None if isinstance(value, str | int | float) else "must be text, a number, true or false"
-
-
 def _word(value: Any) -> Any:
     return None if value is None else str(value).lower()
 
@@ -71,7 +67,7 @@ IMAGE = Kind(
         Field("name", text, required=True),
         Field("properties", mapping, update=True),
         Field("visibility", text, update=True),
-        *(Field(name, _scalar, update=True, order=_word) for name in _PROPERTIES),
+        *(Field(name, scalar, update=True, order=_word) for name in _PROPERTIES),
         ref("kernel_ref", "image", update=True),
         ref("ramdisk_ref", "image", update=True),
         Field("tags", list_of(text), update=True, extra=True, default=[], order=by_text),

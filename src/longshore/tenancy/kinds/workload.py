@@ -1,0 +1,112 @@
+"""Servers and volumes in OS-Migrate's words. They are checked with the rest; machines are moved by plans, not with a
+tenant's resources."""
+
+from longshore.tenancy.forms import (
+    Form,
+    address,
+    anything,
+    boolean,
+    list_of,
+    mac,
+    mapping,
+    one_of,
+    or_null,
+    record,
+    reference,
+    scalar,
+    text,
+)
+from longshore.tenancy.kind import Field, Kind, ref
+from longshore.tenancy.operations import Operations
+
+_UUID = record(uuid=text)
+
+
+def _part(**params: Form) -> Form:
+    """A resource within another one."""
+    return list_of(record(_info=mapping, _migration_params=mapping, params=record(**params), type=text))
+
+
+_VOLUME = {
+    "availability_zone": text,
+    "description": text,
+    "name": text,
+    "volume_image_metadata": mapping,
+    "volume_type": text,
+}
+
+SERVER = Kind(
+    "server",
+    "workloads",
+    "openstack.compute.Server",
+    "compute",
+    (
+        Field("availability_zone", text),
+        Field("config_drive", scalar),
+        Field("description", text),
+        Field("disk_config", text),
+        Field("key_name", text),
+        Field("metadata", mapping),
+        Field("name", text, required=True),
+        Field("user_data", text),
+        Field("scheduler_hints", mapping),
+        Field("tags", list_of(text)),
+        ref("flavor_ref", "flavor", required=True),
+        ref("image_ref", "image"),
+        Field(
+            "security_group_refs",
+            list_of(or_null(reference)),
+            refs={"security_group_refs": "security group"},
+        ),
+        Field(
+            "ports",
+            _part(
+                binding_profile=anything,
+                binding_vnic_type=text,
+                fixed_ips_refs=list_of(record(ip_address=address, subnet_ref=reference)),
+                mac_address=mac,
+                network_ref=reference,
+            ),
+            refs={"network_ref": "network", "subnet_ref": "subnet"},
+        ),
+        Field(
+            "floating_ips",
+            _part(
+                description=text,
+                dns_domain=text,
+                dns_name=text,
+                fixed_ip_address=address,
+                floating_ip_address=address,
+                floating_network_ref=reference,
+                qos_policy_ref=reference,
+            ),
+            refs={"floating_network_ref": "network", "qos_policy_ref": "qos policy"},
+        ),
+        Field("volumes", _part(**_VOLUME)),
+    ),
+    Operations,
+    how=record(
+        additional_volumes=list_of(_UUID),
+        boot_disk_copy=boolean,
+        boot_volume=_UUID,
+        boot_volume_params=record(availability_zone=text, description=text, name=text, volume_type=text),
+        data_copy=boolean,
+        floating_ip_mode=one_of("auto", "new", "existing", "skip"),
+        nbdkit_export_name=text,
+        nbdkit_socket_uri=text,
+        port_creation_mode=one_of("nova", "neutron"),
+        use_nbdkit_direct=boolean,
+    ),
+)
+
+DETACHED_VOLUME = Kind(
+    "volume",
+    "detached_volumes",
+    "openstack.network.ServerVolume",
+    "block_storage",
+    tuple(Field(name, form) for name, form in _VOLUME.items()),
+    Operations,
+    key=(),  # volumes without a name are many
+)
+
+KINDS = (SERVER, DETACHED_VOLUME)
