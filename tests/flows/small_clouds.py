@@ -274,6 +274,9 @@ def cut_off(file):
 
 
 class SmallTarget(Struck):
+    def present(self):
+        return []
+
     def networks(self):
         return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
 

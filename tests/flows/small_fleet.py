@@ -106,6 +106,9 @@ class FleetTarget:
     def check(self):
         return {"project": "small"}
 
+    def present(self):
+        return []
+
     def networks(self):
         return [
             Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),)),

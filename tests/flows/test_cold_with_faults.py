@@ -13,7 +13,7 @@ from longshore.store import Status
 pytestmark = pytest.mark.faults
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
-LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "taken"]
+LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
 MAKING = ["create_volume", "create_port", "power_state", "shut_down", "wait_powered_off", "snapshot", "open_disk"]
 MAKING += ["open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume", "create_server", "console"]
 HANDING_OVER = ["delete_volume_snapshot"]

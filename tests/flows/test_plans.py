@@ -394,7 +394,7 @@ def test_a_plan_file_is_idempotent_and_wrong_ones_are_refused_with_their_line(us
         (["plan", "create", "shop", "--from", "vc", "--to", "cloud", "ghost"], "no machine 'ghost'"),
         (["plan", "create", "shop", "--from", "vc", "--to", "cloud", "--folder", "x"], "No machine of vc fits"),
         (["plan", "create", "shop", "--from", "nobody", "--to", "cloud", "app01"], "no provider named nobody"),
-        (["plan", "create", "shop", "--from", "cloud", "--to", "vc", "app01"], "can't be taken from it yet"),
+        (["plan", "create", "shop", "--from", "vc", "--to", "vc", "app01"], "can't be moved to it yet"),
         (["plan", "create", "a b", "--from", "vc", "--to", "cloud", "app01"], "name"),
         (["plan", "create", "x", "--from", "vc", "--to", "cloud", "app01", "--option", "typ=warm"], 'mean "type"?'),
         (["plan", "create", "x", "--from", "vc", "--to", "cloud", "app01", "--option", "type=hot"], '"type" isn\'t'),

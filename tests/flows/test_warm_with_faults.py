@@ -26,6 +26,7 @@ CALLS = {
     "volume_types": 1,
     "flavors": 1,
     "taken": 1,
+    "present": 1,
     "quota_room": 1,
     "create_volume": 2,
     "create_port": 1,

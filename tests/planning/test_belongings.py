@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 from longshore.model.concern import Severity
 from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
-from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet
+from longshore.model.request import FloatingMode, LandingMode, MigrationRequest, MigrationType
+from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Present, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
+from longshore.planning.floating import FloatingLanding
 
 DISKS = (
     Disk("r", "volume root", 0, 1 << 30, "r", "fast", name="root", image_properties={"hw_disk_bus": "scsi"}),
@@ -126,3 +129,44 @@ def test_what_would_be_lost_or_cannot_be_moved_is_said():
 def test_a_server_that_can_be_frozen_is_of_one_moment():
     _, concerns = land(replace(SERVER, freezes=True), replace(REQUEST, type=MigrationType.WARM), FACTS)
     assert "not-one-moment" not in codes(concerns)
+
+
+FLOATING = replace(SERVER, nics=(replace(NIC, floating_addresses={"10.0.0.5": "172.24.4.20"}),))
+SAME = FloatingAddress("fip", "172.24.4.20", "x", None)
+OUTSIDE = (Named("x", "public"),)
+
+
+@pytest.mark.parametrize(
+    ("mode", "free", "outside", "lands", "said"),
+    [
+        (FloatingMode.AUTO, (SAME,), OUTSIDE, FloatingLanding("10.0.0.5", "fip"), None),
+        (FloatingMode.AUTO, (), OUTSIDE, FloatingLanding("10.0.0.5", None, "x"), "floating-address-new"),
+        (FloatingMode.AUTO, (replace(SAME, port_id="p"),), (), None, "floating-address-left"),
+        (FloatingMode.NEW, (SAME,), OUTSIDE, FloatingLanding("10.0.0.5", None, "x"), "floating-address-new"),
+        (FloatingMode.EXISTING, (SAME,), OUTSIDE, FloatingLanding("10.0.0.5", "fip"), None),
+        (FloatingMode.EXISTING, (), OUTSIDE, None, "floating-address-missing"),
+        (FloatingMode.SKIP, (SAME,), OUTSIDE, None, None),
+    ],
+)
+def test_floating_addresses_go_as_asked(mode, free, outside, lands, said):
+    facts = replace(FACTS, floating=free, external_networks=outside)
+    request = replace(REQUEST, floating=mode, accept=("floating-address-missing",))
+    landing, concerns = land(FLOATING, request, facts)
+    assert landing.nics[0].floating == ((lands,) if lands else ())
+    assert codes(concerns) - {"stopped-by-nova"} == ({said} if said else set())
+    rehearsed, _ = land(FLOATING, replace(request, type=MigrationType.DRY_RUN), facts)
+    assert rehearsed.nics[0].floating == ()
+
+
+def test_a_server_that_is_there_already_is_not_made_again_unasked():
+    there = replace(FACTS, present=(Present("t-1", "web", "s-1"), Present("t-2", "web", None)))
+    landing, concerns = land(SERVER, REQUEST, there)
+    assert landing is None
+    assert codes(concerns, Severity.BLOCKER) == {"server-there-already"}
+    landing, _ = land(SERVER, replace(REQUEST, accept=("server-there-already",)), there)
+    assert landing is not None
+    # in one project for both sides the machine itself isn't in its own way, another of its name is said
+    _, concerns = land(SERVER, REQUEST, replace(FACTS, present=(Present("s-1", "web", None),)))
+    assert not codes(concerns) & {"server-there-already", "server-name-taken"}
+    _, concerns = land(SERVER, REQUEST, replace(FACTS, present=(Present("t-2", "web", None),)))
+    assert "server-name-taken" in codes(concerns, Severity.WARNING)

@@ -45,6 +45,9 @@ class Cloud:
     def inventory(self):
         return Inventory()
 
+    def present(self):
+        return []
+
     def networks(self):
         return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
 

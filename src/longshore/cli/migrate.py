@@ -14,6 +14,7 @@ from longshore.errors import InvalidInput
 from longshore.model.request import (
     Cutover,
     CutoverMode,
+    FloatingMode,
     LandingMode,
     MigrationRequest,
     MigrationType,
@@ -130,6 +131,7 @@ class Migrate(ShowOne):
         request = MigrationRequest(
             networks=dict(args.network),
             storage=dict(args.storage),
+            floating=FloatingMode(args.floating),
             flavor=args.flavor,
             type=MigrationType(args.type),
             landing=LandingMode(args.landing),
@@ -186,6 +188,13 @@ def _with_extras(parser: ArgumentParser) -> None:
         default=[],
         metavar="ADDRESS",
         help="a further address (a cluster's, or a CIDR) that the server's ports may speak for",
+    )
+    parser.add_argument(
+        "--floating",
+        choices=[mode.value for mode in FloatingMode],
+        default=FloatingMode.AUTO.value,
+        help="floating IPs: the same where the target project has it free, else a new one (auto, the default); a new "
+        "one; the same or none (existing); none (skip)",
     )
     parser.add_argument("--server-group", metavar="GROUP", help="name or id")
     parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest")

@@ -28,6 +28,7 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
                 addresses.update(nic.addresses)
     taken = {network: target.taken(network, macs, addresses) for network, (macs, addresses) in wanted.items()}
     named = {port for _, request in machines for port in request.ports.values()}
+    floating = any(nic.floating_addresses for machine, _ in machines for nic in machine.nics)
     return TargetFacts(
         networks=networks,
         volume_types=tuple(target.volume_types()),
@@ -37,6 +38,9 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
         addresses_in_use=frozenset((network, one) for network, found in taken.items() for one in found.addresses),
         choices=target.choices() if any(wants_choices(*pair) for pair in machines) else None,
         ports=_ports(target, named),
+        present=tuple(target.present()),
+        floating=tuple(target.floating_addresses()) if floating else (),
+        external_networks=tuple(target.external_networks()) if floating else (),
     )
 
 

@@ -26,7 +26,7 @@ from longshore.flows.target_side import (
     make_volume,
     safeguard,
 )
-from longshore.flows.undo import undo
+from longshore.flows.undo import LASTING, undo
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
@@ -158,7 +158,7 @@ class Migration(ABC):
     def _hand_over(self, result: dict[str, Any]) -> None:
         """The server and what it is made of belong to the user now; what was made on the way there goes."""
         j = self._j
-        for kind in (Kind.VOLUME, Kind.PORT, Kind.SERVER):
+        for kind in LASTING:
             j.settle(kind, EntryState.HANDED_OVER)
         j.phase("handing-over", "Removing the rollback points.")
         for sentence in undo(j.store, j.clouds, j.id):

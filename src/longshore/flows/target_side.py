@@ -2,14 +2,26 @@
 
 from dataclasses import dataclass
 
+from longshore.errors import LongshoreError
 from longshore.flows.bootcheck import wait_until_up
 from longshore.flows.journey import Journey
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
-from longshore.model.request import LandingMode, MigrationType
-from longshore.model.target import Network, Owner, Port, PortRequest, Server, ServerRequest, Volume, VolumeRequest
+from longshore.model.request import FloatingMode, LandingMode, MigrationType
+from longshore.model.target import (
+    SOURCE,
+    Network,
+    Owner,
+    Port,
+    PortRequest,
+    Server,
+    ServerRequest,
+    Volume,
+    VolumeRequest,
+)
 from longshore.planning import Landing
 from longshore.planning.hardware import firmware_properties
+from longshore.providers.contract import Target
 from longshore.store import Kind
 
 
@@ -151,7 +163,7 @@ def boot(  # noqa: PLR0917
         user_data=asked.user_data,
         tags=asked.tags,
         disk_buses=hardware.disk_buses if hardware else (),
-        metadata={**asked.metadata, "longshore:source": j.record.machine_ref},
+        metadata={**asked.metadata, SOURCE: j.record.machine_ref},
     )
     with j.clouds.target(j.record.target_id) as target:
         for disk, volume in zip(prepared.machine.disks, volumes, strict=True):
@@ -163,8 +175,34 @@ def boot(  # noqa: PLR0917
             provider_id=j.record.target_id,
             ref=lambda s: s.id,
         )
+        _lead_addresses(j, prepared, ports, target)
     j.store.migrations.update(j.id, server_id=server.id)
     return server
+
+
+def _lead_addresses(j: Journey, prepared: Prepared, ports: list[Port], target: Target) -> None:
+    """Floating addresses to the server's ports. What wasn't asked for by name only warns: the server is as good."""
+    for nic, port in zip(prepared.landing.nics, ports, strict=False):
+        for number, floating in enumerate(nic.floating):
+            fixed = floating.fixed if floating.fixed in port.addresses else None
+            try:
+                if floating.address_id is not None:
+                    target.attach_floating_address(floating.address_id, port.id, fixed)
+                    continue
+                made = j.make(
+                    Kind.FLOATING_ADDRESS,
+                    f"floating-{nic.nic_key}-{number}",
+                    lambda owner, floating=floating, port=port, fixed=fixed: target.create_floating_address(  # type: ignore[misc]
+                        floating.network_id or "", port.id, fixed, owner
+                    ),
+                    provider_id=j.record.target_id,
+                    ref=lambda f: f.id,
+                )
+                j.say(f"{fixed or port.mac} has the floating IP {made.address}.")
+            except LongshoreError as error:
+                if error.code == "cancelled" or prepared.landing.request.floating is not FloatingMode.AUTO:
+                    raise
+                j.say(f"A floating IP is missing: {error}", "warning")
 
 
 def check(j: Journey, server: Server) -> None:

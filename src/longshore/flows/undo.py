@@ -11,6 +11,7 @@ from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Kind, Store
 
 _log = logging.getLogger("longshore.flows")
+LASTING = (Kind.VOLUME, Kind.PORT, Kind.FLOATING_ADDRESS, Kind.SERVER)  # what a machine is at its target
 _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
 
@@ -29,7 +30,7 @@ def undo(
     entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.request.get("type") != MigrationType.DRY_RUN.value:
-        entries = [e for e in entries if e.kind not in (Kind.SERVER, Kind.PORT, Kind.VOLUME)]
+        entries = [e for e in entries if e.kind not in LASTING]
     left = []
     for entry in entries:
         try:
@@ -79,6 +80,9 @@ def _remove_from_target(target: Target, entry: Entry) -> None:
     if entry.kind is Kind.SERVER:
         if ref := entry.ref or _id(target.find_server(entry.owner)):
             target.delete_server(ref)
+    elif entry.kind is Kind.FLOATING_ADDRESS:
+        if ref := entry.ref or _id(target.find_floating_address(entry.owner)):
+            target.delete_floating_address(ref)
     elif entry.kind is Kind.PORT:
         if ref := entry.ref or _id(target.find_port(entry.owner)):
             target.delete_port(ref)

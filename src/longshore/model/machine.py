@@ -64,7 +64,7 @@ class Nic:
     addresses: tuple[str, ...] = ()  # as the guest reports them, without prefix length
     pci_slot: int | None = None  # VMware's slot number: a Linux guest calls the interface ens<slot>
     security_groups: tuple[str, ...] | None = None  # names; None: the source has no such thing
-    floating_addresses: tuple[str, ...] = ()
+    floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
 
 
 @dataclass(frozen=True, slots=True)

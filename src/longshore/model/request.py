@@ -31,6 +31,15 @@ class PowerAfter(StrEnum):
     OFF = "off"
 
 
+class FloatingMode(StrEnum):
+    """What becomes of floating IPs."""
+
+    AUTO = "auto"  # the same address, where the target project has it free; else a new one
+    NEW = "new"
+    EXISTING = "existing"  # the same address or none
+    SKIP = "skip"
+
+
 class CutoverMode(StrEnum):
     MANUAL = "manual"  # syncs go on until the user says so
     AUTOMATIC = "automatic"  # as soon as the next sync would fit the downtime asked for
@@ -75,6 +84,7 @@ class MigrationRequest:
     metadata: dict[str, str] = field(default_factory=dict)  # of the server
     tags: tuple[str, ...] = ()  # of the server
     allowed_addresses: tuple[str, ...] = ()  # further addresses that its ports may speak for: a cluster's VIPs
+    floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+SOURCE = "longshore:source"  # in a server's metadata: reference of the machine that it was made from
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -82,6 +84,23 @@ class Server:
     id: str
     name: str
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A server that is there already."""
+
+    id: str
+    name: str
+    source: str | None  # reference of the machine that Longshore made it from
+
+
+@dataclass(frozen=True, slots=True)
+class FloatingAddress:
+    id: str
+    address: str
+    network_id: str  # external
+    port_id: str | None  # None: it is free
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from longshore.errors import InvalidInput
 from longshore.planning import (
     as_is,
     belongings,
+    floating,
     guest_checks,
     landing,
     machine_checks,
@@ -26,7 +27,7 @@ _AREAS = {
     "Its hardware on the target": (landing, as_is),
     "Networks and addresses": (nics,),
     "What it is given by name": (placement,),
-    "What it has and keeps": (belongings,),
+    "What it has and keeps": (belongings, floating),
     "Quota": (quota,),
     "Machines that move together": (together,),
     "Plans": (plan_kinds,),

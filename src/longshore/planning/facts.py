@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from longshore.model.target import Choices, Flavor, Network, Port, QuotaRoom
+from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Port, Present, QuotaRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,9 @@ class TargetFacts:
     addresses_in_use: frozenset[tuple[str, str]] = frozenset()  # (network id, address)
     choices: Choices | None = None  # None: no request names one
     ports: dict[str, Port] = field(default_factory=dict)  # those of the ports named in requests that are there, by id
+    present: tuple[Present, ...] = ()  # the project's servers
+    floating: tuple[FloatingAddress, ...] = ()  # the project's
+    external_networks: tuple[Named, ...] = ()
 
 
 def find_network(networks: tuple[Network, ...], name_or_id: str) -> list[Network]:

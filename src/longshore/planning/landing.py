@@ -20,7 +20,7 @@ from longshore.planning.kinds import accepted, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
-from longshore.planning.placement import placement_concerns, volume_zone
+from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import GIB, Needs, needs, quota_concerns, together
 
 FIRMWARE_UEFI = warning(
@@ -117,6 +117,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     disks = tuple(_land_disk(machine, disk, request, facts, concerns) for disk in machine.disks)
     flavor = _choose_flavor(machine, request, facts, concerns)
     concerns.extend(placement_concerns(request, facts.choices))
+    concerns.extend(presence_concerns(machine, request, facts.present))
     return Decision(
         machine=machine,
         request=request,

@@ -10,6 +10,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
 from longshore.planning.belongings import security_groups
 from longshore.planning.facts import TargetFacts, find_network
+from longshore.planning.floating import FloatingLanding, land_floating
 from longshore.planning.kinds import blocker, warning
 
 NETWORK_UNMAPPED = blocker(
@@ -93,6 +94,7 @@ class NicLanding:
     subnet_id: str | None = None  # out of which the target chooses an address when there are none
     port_id: str | None = None  # a port that is there already: nothing is made, and it stays when all else is removed
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
+    floating: tuple[FloatingLanding, ...] = ()
 
 
 def land_nics(
@@ -126,7 +128,8 @@ def _given_port(
         )
     # A dry run is no reason to use up the one port that is kept for the machine itself
     kept = None if request.type is MigrationType.DRY_RUN else port.id
-    return NicLanding(nic.key, port.network_id, port.mac, port.addresses, port_id=kept)
+    floating = land_floating(nic, request, facts, concerns)
+    return NicLanding(nic.key, port.network_id, port.mac, port.addresses, port_id=kept, floating=floating)
 
 
 def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]) -> NicLanding | None:
@@ -152,6 +155,7 @@ def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: l
     subnets = _subnets(nic, network, request, concerns)
     subnet_id = subnets[0].id if nic.network in request.subnets and subnets else None
     groups = security_groups(nic, request, facts.choices, concerns)
+    floating = land_floating(nic, request, facts, concerns)
     # A dry run's ports are on a network of their own, or have MACs and addresses of their own
     rehearsed = request.type is MigrationType.DRY_RUN
     if not network.owned and not rehearsed:
@@ -162,11 +166,13 @@ def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: l
                 f"address there, so {nic.label} gets new ones.",
             )
         )
-        return NicLanding(nic.key, network.id, None, (), subnet_id, security_groups=groups)
+        return NicLanding(nic.key, network.id, None, (), subnet_id, security_groups=groups, floating=floating)
     concerns.extend(_mac_concerns(nic, network, facts, rehearsed))
     taken = frozenset() if rehearsed else facts.addresses_in_use
     addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
-    return NicLanding(nic.key, network.id, nic.mac or None, addresses, subnet_id, security_groups=groups)
+    return NicLanding(
+        nic.key, network.id, nic.mac or None, addresses, subnet_id, security_groups=groups, floating=floating
+    )
 
 
 def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: list[Concern]) -> tuple[Subnet, ...]:

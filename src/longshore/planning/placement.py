@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Platform
-from longshore.model.request import MigrationRequest
-from longshore.model.target import Choices, Named
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.target import Choices, Named, Present
 from longshore.planning.kinds import blocker, warning
 
 ZONE_MISSING = blocker(
@@ -26,6 +26,31 @@ SECURITY_GROUP_MISSING = blocker(
 NAME_AMBIGUOUS = blocker(
     "name-ambiguous", "Several server groups or security groups of the project have that name.", "Give the id instead."
 )
+
+
+SERVER_THERE = blocker(
+    "server-there-already",
+    "The target project has a server that Longshore made from this machine.",
+    "Nothing is left to do, unless it is wanted a second time: then remove that server, or accept this.",
+    acceptable=True,
+)
+SERVER_NAME_TAKEN = warning(
+    "server-name-taken",
+    "The target project has a server of that name. Nova allows several, but people confuse them.",
+    "Give the new one another name (--name).",
+)
+
+
+def presence_concerns(machine: Machine, request: MigrationRequest, present: Iterable[Present]) -> Iterator[Concern]:
+    """What is there of it already. A dry run's copy goes again, so nothing is in its way."""
+    if request.type is MigrationType.DRY_RUN:
+        return
+    name = request.server_name or machine.name
+    others = [server for server in present if server.id != machine.ref]
+    if made := next((server for server in others if server.source == machine.ref), None):
+        yield SERVER_THERE(machine.name, f"{machine.name} is there already, as server {made.name} ({made.id}).")
+    elif any(server.name == name for server in others):
+        yield SERVER_NAME_TAKEN(name, f'The target project has a server called "{name}" already.')
 
 
 def wants_choices(machine: Machine, request: MigrationRequest) -> bool:

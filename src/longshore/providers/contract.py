@@ -17,10 +17,13 @@ from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import (
     Choices,
     Flavor,
+    FloatingAddress,
+    Named,
     Network,
     Owner,
     Port,
     PortRequest,
+    Present,
     QuotaRoom,
     Server,
     ServerRequest,
@@ -115,6 +118,13 @@ class Target(Provider, Protocol):
         """Which of these a port there has already, as far as the project may see: of networks that aren't its own, its
         own ports."""
 
+    def present(self) -> list[Present]:
+        """The project's servers."""
+
+    def floating_addresses(self) -> list[FloatingAddress]: ...
+    def external_networks(self) -> list[Named]:
+        """Those that new floating addresses can be had from."""
+
     # Volumes. Everything made carries its owner; find_* finds it again, for second runs and for clean-up
     def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
         """Returns once the volume is available. One that carries this owner already is answered instead."""
@@ -163,6 +173,19 @@ class Target(Provider, Protocol):
         """Any port of the project's, whoever made it. Raises NotFound."""
 
     def delete_port(self, port_id: str) -> None: ...
+
+    # Floating addresses
+    def create_floating_address(
+        self, network_id: str, port_id: str, fixed: str | None, owner: Owner
+    ) -> FloatingAddress:
+        """It leads to the port, and there to the address `fixed`, if the port has several."""
+
+    def find_floating_address(self, owner: Owner) -> FloatingAddress | None: ...
+    def attach_floating_address(self, address_id: str, port_id: str, fixed: str | None) -> None:
+        """One that is there and free. It is free again when its port is deleted."""
+
+    def delete_floating_address(self, address_id: str) -> None:
+        """Nothing to do when it isn't there."""
 
     # Servers
     def create_server(self, request: ServerRequest, owner: Owner) -> Server:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     VOLUME = "volume"
     VOLUME_SNAPSHOT = "volume-snapshot"
     PORT = "port"
+    FLOATING_ADDRESS = "floating-address"
     SERVER = "server"
 
 

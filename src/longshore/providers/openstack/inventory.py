@@ -80,10 +80,10 @@ class Machines:
             ports: dict[str, list[Any]] = defaultdict(list)
             for port in network.ports(**({"device_id": one.id} if one is not None else {"project_id": project})):
                 ports[port.device_id].append(port)
-            floating: dict[str, list[str]] = defaultdict(list)
+            floating: dict[str, dict[str, str]] = defaultdict(dict)
             for address in network.ips(project_id=project):
                 if address.port_id:
-                    floating[address.port_id].append(address.floating_ip_address)
+                    floating[address.port_id][address.fixed_ip_address] = address.floating_ip_address
             return Around(
                 volumes=volumes,
                 ports=ports,

@@ -41,7 +41,8 @@ class Around:
     networks: Mapping[str, str] = field(default_factory=dict)  # names
     security_groups: Mapping[str, str] = field(default_factory=dict)  # names
     server_groups: Mapping[str, str] = field(default_factory=dict)  # server id: its group's name
-    floating: Mapping[str, Sequence[str]] = field(default_factory=dict)  # port id: addresses
+    # Port id: floating addresses by the fixed ones that they lead to
+    floating: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Glance's own words on those that servers with a local root disk are made from
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -181,7 +182,7 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
             addresses=tuple(fixed["ip_address"] for fixed in port.fixed_ips or ()),
             # Where there is no port security there are no groups: that isn't a port that lets nothing through
             security_groups=groups if port.is_port_security_enabled is not False else None,
-            floating_addresses=tuple(around.floating.get(port.id, ())),
+            floating_addresses=dict(around.floating.get(port.id, {})),
         )
 
 

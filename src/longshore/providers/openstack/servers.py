@@ -6,7 +6,7 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import BootError, NotFound
-from longshore.model.target import Owner, Server, ServerRequest
+from longshore.model.target import SOURCE, Owner, Present, Server, ServerRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, words
 from longshore.providers.openstack.volumes import Volumes
@@ -61,6 +61,13 @@ class Servers:
         with explained(f"look for the server of {owner.tag}"):
             listed = self._connection.compute.servers(details=True)
             return next((_server(found) for found in listed if ownership.belongs_to(found.metadata, owner)), None)
+
+    def present(self) -> list[Present]:
+        with explained("list servers"):
+            return [
+                Present(found.id, found.name or "", (found.metadata or {}).get(SOURCE))
+                for found in self._connection.compute.servers(details=True)
+            ]
 
     def get(self, server_id: str) -> Server:
         with explained(f"look up server {server_id}"):

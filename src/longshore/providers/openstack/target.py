@@ -7,10 +7,13 @@ from longshore.blocks.exports import Export
 from longshore.model.target import (
     Choices,
     Flavor,
+    FloatingAddress,
+    Named,
     Network,
     Owner,
     Port,
     PortRequest,
+    Present,
     QuotaRoom,
     Server,
     ServerRequest,
@@ -24,6 +27,7 @@ from longshore.providers.contract import Target
 from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.floating import FloatingAddresses
 from longshore.providers.openstack.isolation import IsolatedNetworks
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
@@ -43,6 +47,7 @@ class OpenstackTarget(Target):
         self._attachments = Attachments(self._connection, settings, self._volumes)
         self._ports = Ports(self._connection)
         self._isolated = IsolatedNetworks(self._connection)
+        self._floating = FloatingAddresses(self._connection)
         self._servers = Servers(self._connection, self._volumes)
 
     def check(self) -> dict[str, str]:
@@ -73,6 +78,15 @@ class OpenstackTarget(Target):
 
     def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
         return self._placement.taken(network_id, macs, addresses)
+
+    def present(self) -> list[Present]:
+        return self._servers.present()
+
+    def floating_addresses(self) -> list[FloatingAddress]:
+        return self._floating.all()
+
+    def external_networks(self) -> list[Named]:
+        return self._floating.networks()
 
     # Volumes
 
@@ -129,6 +143,22 @@ class OpenstackTarget(Target):
 
     def delete_port(self, port_id: str) -> None:
         self._ports.delete(port_id)
+
+    # Floating addresses
+
+    def create_floating_address(
+        self, network_id: str, port_id: str, fixed: str | None, owner: Owner
+    ) -> FloatingAddress:
+        return self._floating.create(network_id, port_id, fixed, owner)
+
+    def find_floating_address(self, owner: Owner) -> FloatingAddress | None:
+        return self._floating.find(owner)
+
+    def attach_floating_address(self, address_id: str, port_id: str, fixed: str | None) -> None:
+        self._floating.attach(address_id, port_id, fixed)
+
+    def delete_floating_address(self, address_id: str) -> None:
+        self._floating.delete(address_id)
 
     # Servers
 

@@ -1,0 +1,64 @@
+"""Floating IPs: addresses of an external network that lead to a port."""
+
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.model.target import FloatingAddress, Named, Owner
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.faults import explained
+
+
+class FloatingAddresses:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def all(self) -> list[FloatingAddress]:
+        with explained("list floating IPs"):
+            project = self._connection.current_project_id
+            return [_address(found) for found in self._connection.network.ips(project_id=project)]
+
+    def networks(self) -> list[Named]:
+        """Those that new ones can be had from."""
+        with explained("list external networks"):
+            found = self._connection.network.networks(is_router_external=True)
+            return [Named(network.id, network.name) for network in found]
+
+    def create(self, network_id: str, port_id: str, fixed: str | None, owner: Owner) -> FloatingAddress:
+        """Raises NotFound when no router leads from the port to that network, QuotaExceeded."""
+        found = self.find(owner)
+        if found is not None:
+            return found
+        with explained("make a floating IP"):
+            made = self._connection.network.create_ip(
+                floating_network_id=network_id,
+                port_id=port_id,
+                description=ownership.description(owner),
+                **({} if fixed is None else {"fixed_ip_address": fixed}),
+            )
+        return _address(made)
+
+    def find(self, owner: Owner) -> FloatingAddress | None:
+        mark = ownership.description(owner)
+        with explained(f"look for the floating IP of {owner.tag}"):
+            project = self._connection.current_project_id
+            listed = self._connection.network.ips(project_id=project, description=mark)
+            return next((_address(found) for found in listed if found.description == mark), None)
+
+    def attach(self, address_id: str, port_id: str, fixed: str | None) -> None:
+        """It leads to no other port meanwhile: it goes back to leading nowhere when the port is deleted."""
+        with explained("attach a floating IP"):
+            self._connection.network.update_ip(
+                address_id, port_id=port_id, **({} if fixed is None else {"fixed_ip_address": fixed})
+            )
+
+    def delete(self, address_id: str) -> None:
+        with explained(f"delete floating IP {address_id}"):
+            try:
+                self._connection.network.delete_ip(address_id, ignore_missing=True)
+            except sdk.NotFoundException:
+                return
+
+
+def _address(found: Any) -> FloatingAddress:
+    return FloatingAddress(found.id, found.floating_ip_address, found.floating_network_id, found.port_id or None)
