@@ -133,6 +133,11 @@ class Configuration(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
+    url: str | None = Field(
+        default=None,
+        description="Of a server: commands ask it, with the credentials of OS_CLOUD or the OS_* variables, instead of "
+        "doing everything themselves. `catalog`: the server that the cloud's catalogue names.",
+    )
     database_url: SecretStr | None = Field(
         None,
         description="PostgreSQL for any number of workers: postgresql+psycopg://USER:PASSWORD@HOST/DATABASE. Without "

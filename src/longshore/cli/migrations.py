@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.progress import downtime, moves, sentence, status_of, watch
+from longshore.cli.providers import with_all_projects
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
 
@@ -19,7 +20,10 @@ from longshore.store import Status
 class ListMigrations(Lister):
     """List migrations, oldest first."""
 
-    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_all_projects(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [
             (
                 m.id,
@@ -31,7 +35,7 @@ class ListMigrations(Lister):
                 m.phase,
                 moment(m.created_at),
             )
-            for m in self.client.migrations()
+            for m in self.client.migrations(all_projects=args.all_projects)
         ]
         return ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created"), rows
 
@@ -165,14 +169,14 @@ def with_wait(parser: ArgumentParser) -> None:
 def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelling: bool = False) -> tuple[Any, Any]:
     """Watch it when asked to. Raises when it didn't end as the command meant it to."""
     if not args.wait:
-        print(f"Migration {migration.id} goes on in the background.", file=sys.stderr)
-        print(f"Watch it: longshore migration wait {migration.id}", file=sys.stderr)
+        command.say(f"Migration {migration.id} goes on in the background.")
+        command.say(f"Watch it: longshore migration wait {migration.id}")
         return _fields(command, migration)
     try:
         migration = watch(command.client, migration.id, plain=args.plain)
     except KeyboardInterrupt:
-        print(f"\nMigration {migration.id} goes on in the background.", file=sys.stderr)
-        print(f"Come back with: longshore migration wait {migration.id}", file=sys.stderr)
+        command.say(f"\nMigration {migration.id} goes on in the background.")
+        command.say(f"Come back with: longshore migration wait {migration.id}")
         raise
     if migration.error and not (cancelling and migration.error_code == "cancelled"):
         raise LongshoreError(

@@ -139,13 +139,13 @@ def _follow(
             ended = watch_plan(command.client, args.plan, plain=args.plain, only=wanted)
         except KeyboardInterrupt:
             print(f"\nPlan {args.plan} goes on in the background.", file=sys.stderr)
-            print(f"Come back with: longshore plan watch {args.plan}", file=sys.stderr)
+            command.say(f"Come back with: longshore plan watch {args.plan}")
             raise
         migrations = [m for m in ended if m.id in wanted]
         _judge(args.plan, migrations, cancelling=cancelling)
     else:
         print(f"{_count(len(migrations), 'migration')} of plan {args.plan} in the background.", file=sys.stderr)
-        print(f"Watch: longshore plan watch {args.plan}", file=sys.stderr)
+        command.say(f"Watch: longshore plan watch {args.plan}")
     return ("Machine", "Wave", "Type", "Status", "Phase", "Migration"), [
         (m.machine_name, m.wave, m.request.type.value, m.status.value, m.phase, m.id) for m in migrations
     ]

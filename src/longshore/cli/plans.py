@@ -66,7 +66,7 @@ class CreatePlan(Lister):
         )
         count = len(answer.plan["machines"])
         print(f"Plan {args.plan} is made, with {count} machine{'' if count == 1 else 's'}.", file=sys.stderr)
-        print(f"Look at it: longshore plan export {args.plan}", file=sys.stderr)
+        self.say(f"Look at it: longshore plan export {args.plan}")
         if answer.open:
             print("For you to decide or to know:", file=sys.stderr)
         return COLUMNS, rows(answer.open)

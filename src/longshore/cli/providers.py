@@ -89,7 +89,8 @@ class AddOpenstack(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack import settings_from_cloud
 
-        settings, secrets = settings_from_cloud(args.os_cloud)
+        # The `openstack` command takes --os-cloud for itself, wherever it stands
+        settings, secrets = settings_from_cloud(args.os_cloud or (self.app.options.cloud if self.is_plugin else None))
         plain = asdict(settings) | {"ceph_conf": str(Path(args.ceph_conf).absolute()), "ceph_user": args.ceph_user}
         return _shown(self.client.add_provider(args.name, "openstack", plain, secrets))
 
@@ -97,8 +98,14 @@ class AddOpenstack(ShowOne):
 class ListProviders(Lister):
     """List the providers."""
 
-    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
-        rows = [(p.name, p.kind, _where(p.settings), moment(p.created_at)) for p in self.client.providers()]
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_all_projects(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        rows = [
+            (p.name, p.kind, "shared" if p.shared else _where(p.settings), moment(p.created_at))
+            for p in self.client.providers(all_projects=args.all_projects)
+        ]
         return ("Name", "Kind", "Where", "Added"), rows
 
 
@@ -132,6 +139,38 @@ class RemoveProvider(Command):
 
     def take_action(self, args: Namespace) -> None:
         self.client.remove_provider(args.name)
+
+
+class ShareProvider(Command):
+    """Let another project of a server use a provider, without seeing where it is and by which account. For admins."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_project(_with_name(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.share_provider(args.name, args.project)
+
+
+class UnshareProvider(Command):
+    """Take a share back. Migrations that have begun go on to their end."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_project(_with_name(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.unshare_provider(args.name, args.project)
+
+
+def with_all_projects(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument(
+        "--all-projects", action="store_true", help="those of all projects of a server, for administrators"
+    )
+    return parser
+
+
+def _with_project(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("project", help="id of the project, or * for every project")
+    return parser
 
 
 def _with_name(parser: ArgumentParser) -> ArgumentParser:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from longshore.cli.command import Command
+from longshore.errors import InvalidInput
 
 
 class Server(Command):
@@ -23,3 +24,46 @@ class ServerPolicy(Command):
         from longshore.service.policy import sample
 
         print(sample())
+
+
+class ServerRegister(Command):
+    """Put the server into the cloud's catalogue, as its administrator. Once more changes only what is different."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
+        )
+        parser.add_argument("--url", help="where the server is reached (default: as its configuration says)")
+        parser.add_argument("--internal-url", metavar="URL", help="by other services (default: the same)")
+        parser.add_argument("--admin-url", metavar="URL", help="by administrators (default: the same)")
+        parser.add_argument("--region", help="default: that of the entry of clouds.yaml")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.client.wires import SERVICE_TYPE
+        from longshore.providers.openstack.connection import connect, settings_from_cloud
+        from longshore.providers.openstack.endpoints import register
+
+        server = self.app.configuration.server
+        url = args.url or (server.url if server else None)
+        if url is None:
+            raise InvalidInput("The configuration has no server in it.", advice="Say where it is reached: --url.")
+        settings, secrets = settings_from_cloud(args.os_cloud)
+        region = args.region or settings.region
+        if region is None:
+            raise InvalidInput("The endpoints need a region.", advice="Name it: --region.")
+        cloud = connect(settings, secrets)
+        try:
+            said = register(
+                cloud,
+                name="longshore",
+                service_type=SERVICE_TYPE,
+                description="Longshore moves virtual machines into OpenStack",
+                urls={"public": url, "internal": args.internal_url or url, "admin": args.admin_url or url},
+                region=region,
+            )
+        finally:
+            cloud.close()
+        for sentence in said or ["The catalogue says so already."]:
+            self.say(sentence)

@@ -38,6 +38,12 @@ class LongshoreApp(App):  # type: ignore[misc]
             help="where providers and migrations are kept (default: $LONGSHORE_STATE, else ~/.local/state/longshore)",
         )
         parser.add_argument(
+            "--server",
+            metavar="URL",
+            help="ask this server, with the credentials of OS_CLOUD or the OS_* variables; catalog: the one that the "
+            "cloud's catalogue names (default: $LONGSHORE_URL, else no server is needed)",
+        )
+        parser.add_argument(
             "--config",
             metavar="FILE",
             help="settings, as TOML (default: /etc/longshore/longshore.toml, if it is there)",
@@ -48,10 +54,14 @@ class LongshoreApp(App):  # type: ignore[misc]
     def client(self) -> "Client":
         """Opened at first use: commands that need no state make none, and needn't wait for the service's imports."""
         if self._client is None:
-            from longshore.client import Client
+            from longshore.client import Client, Embedded, to_server
             from longshore.store import StateDirectory
 
-            self._client = Client(StateDirectory.configured(self.configured()))
+            configuration = self.configured()
+            url = self.options.server or configuration.url
+            self._client = Client(
+                to_server(url) if url else Embedded(StateDirectory.configured(configuration)),
+            )
         return self._client
 
     def configured(self, **given: Any) -> "Configuration":

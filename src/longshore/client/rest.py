@@ -1,21 +1,18 @@
-"""The client of the REST API. In embedded mode the service runs inside this process and no port is opened."""
+"""The client of the REST API."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
-import httpx
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from longshore.errors import LongshoreError
+from longshore.client.wires import Wire, fault_of
 from longshore.flows.report import PlanReport, Report
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import EVERY, MachineFilter
-from longshore.service import create_app
 from longshore.service.schemas import (
     Cleanup,
     Event,
@@ -33,26 +30,20 @@ from longshore.service.schemas import (
     ProviderCheck,
 )
 from longshore.service.tenancy import TenancyJob
-from longshore.store import StateDirectory, Store
 
 T = TypeVar("T")
 _MACHINES_AT_ONCE = 1000
-_ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
+_PATHS = ("cacert", "ca_file")  # settings that name files of this machine, which another has no use for
 
 
 class Client:
     """Every call raises LongshoreError with the service's own sentence and code when it is refused."""
 
-    def __init__(self, state: StateDirectory) -> None:
-        self._store = Store(state)
-        self._loop = asyncio.Runner()
-        transport = httpx.ASGITransport(create_app(self._store, local_files=True))
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=_ANSWER_WITHIN)
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
     def close(self) -> None:
-        self._loop.run(self._http.aclose())
-        self._loop.close()
-        self._store.close()
+        self._wire.close()
 
     def __enter__(self) -> Self:
         return self
@@ -65,15 +56,17 @@ class Client:
     def add_provider(
         self, name: str, kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str]
     ) -> ProviderCheck:
-        body = {"name": name, "kind": kind, "settings": dict(settings), "secrets": dict(secrets)}
+        """A server has authorities of its own to trust: files that name some here stay here."""
+        sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
+        body = {"name": name, "kind": kind, "settings": sent, "secrets": dict(secrets)}
         return self._ask(ProviderCheck, "POST", "/v1/providers", body)
 
     def fingerprint(self, host: str, port: int) -> str:
         """SHA-256 of the certificate that the server shows to the service."""
         return self._ask(Fingerprint, "POST", "/v1/fingerprint", {"host": host, "port": port}).sha256
 
-    def providers(self) -> list[Provider]:
-        return self._ask(list[Provider], "GET", "/v1/providers")
+    def providers(self, *, all_projects: bool = False) -> list[Provider]:
+        return self._ask(list[Provider], "GET", f"/v1/providers{_of_all(all_projects)}")
 
     def provider(self, name: str) -> Provider:
         return self._ask(Provider, "GET", f"/v1/providers/{_part(name)}")
@@ -83,6 +76,13 @@ class Client:
 
     def remove_provider(self, name: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/providers/{_part(name)}")
+
+    def share_provider(self, name: str, project: str) -> None:
+        """`project`: its id, or * for every project."""
+        self._ask(type(None), "PUT", f"/v1/providers/{_part(name)}/shares/{_part(project)}")
+
+    def unshare_provider(self, name: str, project: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/providers/{_part(name)}/shares/{_part(project)}")
 
     # Machines
 
@@ -160,8 +160,8 @@ class Client:
         body = {"machine": machine, "source": source, "target": target, "request": plain}
         return self._ask(Migration, "POST", "/v1/migrations", body)
 
-    def migrations(self) -> list[Migration]:
-        return self._ask(list[Migration], "GET", "/v1/migrations")
+    def migrations(self, *, all_projects: bool = False) -> list[Migration]:
+        return self._ask(list[Migration], "GET", f"/v1/migrations{_of_all(all_projects)}")
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{_part(migration)}")
@@ -206,11 +206,17 @@ class Client:
         return self._ask(TenancyJob, "POST", f"/v1/tenancy/jobs/{_part(job)}/stop")
 
     def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
-        answer = self._loop.run(self._http.request(method, path, json=body))
-        if answer.is_error:
-            fault = answer.json()
-            raise LongshoreError(fault["message"], code=fault["code"])
-        return TypeAdapter(kind).validate_python(answer.json() if answer.content else None)
+        status, content = self._wire.ask(method, path, body)
+        if status >= 400:
+            raise fault_of(status, content)
+        try:
+            return TypeAdapter(kind).validate_json(content or b"null")
+        except ValidationError:
+            raise fault_of(status, b"") from None
+
+
+def _of_all(all_projects: bool) -> str:
+    return "?all_projects=true" if all_projects else ""
 
 
 def _part(name: str) -> str:

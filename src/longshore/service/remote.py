@@ -5,6 +5,7 @@ The rules name what is safe. What a provider's settings gain later is refused un
 
 import re
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
 from longshore.errors import InvalidInput
@@ -31,16 +32,25 @@ _TIMES = ("shutdown_timeout", "boot_timeout")
 
 def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) -> dict[str, Any]:
     """With what the operator provides for them. Raises InvalidInput."""
-    said = {name: value for name, value in settings.items() if value not in (None, "")}
-    for name, value in said.items():
-        if name == "verify" and value is True:
-            continue
+    usual = _usual(kind)
+    said = {
+        name: value for name, value in settings.items() if name not in usual or value not in (usual[name], None, "")
+    }
+    for name in said:
         if name not in _SAFE[kind]:
             raise InvalidInput(
                 f'A server doesn\'t take "{name}" from its callers.', advice="The operator of the server sets it."
             )
-    said.pop("verify", None)
     return _of_vsphere(said, grounds) if kind == "vsphere" else _of_openstack(said, grounds)
+
+
+def _usual(kind: str) -> dict[str, Any]:
+    """What each setting is when nobody says anything; clients may send it all the same."""
+    if kind == "vsphere":
+        from longshore.providers.vsphere import VsphereSettings as Settings
+    else:
+        from longshore.providers.openstack import OpenstackSettings as Settings  # type: ignore[assignment]
+    return {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 
 
 def _of_vsphere(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:

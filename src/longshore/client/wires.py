@@ -1,0 +1,134 @@
+"""The two ways to the service: in this process, or over the network with a Keystone token."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
+
+if TYPE_CHECKING:
+    from longshore.store import StateDirectory
+
+ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
+CATALOGUE = "catalog"  # instead of a server's address: the one that the cloud's catalogue names
+SERVICE_TYPE = "migration"
+
+
+class Wire(Protocol):
+    remote: bool  # the service runs on another machine, for many
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises LongshoreError when there is none."""
+
+    def close(self) -> None: ...
+
+
+class Embedded:
+    """The service runs inside this process, over the user's own state directory, and no port is opened."""
+
+    remote = False
+
+    def __init__(self, state: "StateDirectory") -> None:
+        import httpx
+
+        from longshore.service import create_app
+        from longshore.store import Store
+
+        self._store = Store(state)
+        self._loop = asyncio.Runner()
+        transport = httpx.ASGITransport(create_app(self._store, local_files=True))
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=ANSWER_WITHIN)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        answer = self._loop.run(self._http.request(method, path, json=body))
+        return answer.status_code, answer.content
+
+    def close(self) -> None:
+        self._loop.run(self._http.aclose())
+        self._loop.close()
+        self._store.close()
+
+
+class Remote:
+    """A server, with tokens that keystoneauth gets and renews.
+
+    `session`: a keystoneauth session. `url`: the server; None: as the catalogue says.
+    """
+
+    remote = True
+
+    def __init__(
+        self, session: Any, url: str | None = None, *, region: str | None = None, interface: str | None = None
+    ) -> None:
+        from keystoneauth1.adapter import Adapter
+
+        self._adapter = Adapter(
+            session,
+            service_type=SERVICE_TYPE,
+            interface=interface or "public",
+            region_name=region,
+            endpoint_override=url,
+            client_name="longshore",
+        )
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        from keystoneauth1 import exceptions as auth
+
+        try:
+            answer = self._adapter.request(path, method, json=body, raise_exc=False, timeout=ANSWER_WITHIN)
+        except (auth.EndpointNotFound, auth.EmptyCatalog):
+            raise NotFound(
+                f"The cloud's catalogue has no service of type {SERVICE_TYPE}.",
+                advice="Name the server: LONGSHORE_URL=https://…; its operator runs longshore server register.",
+            ) from None
+        except auth.Unauthorized:
+            raise AccessDenied(
+                "Keystone refuses your credentials.", advice="Check OS_CLOUD or the OS_* variables."
+            ) from None
+        except auth.MissingAuthPlugin:
+            raise InvalidInput(
+                "A server needs your credentials.", advice="Set OS_CLOUD or the OS_* variables."
+            ) from None
+        except auth.ConnectionError as error:
+            raise Unreachable(f"The server doesn't answer: {_short(error)}.", advice="Is it running there?") from None
+        except auth.ClientException as error:
+            raise LongshoreError(f"The server could not be asked: {_short(error)}.") from None
+        return answer.status_code, answer.content
+
+    def close(self) -> None:
+        self._adapter.session.session.close()
+
+
+def to_server(url: str) -> Remote:
+    """With the credentials of OS_CLOUD or the OS_* variables. `url` may be CATALOGUE. Raises InvalidInput."""
+    from keystoneauth1 import exceptions as auth
+    from openstack import exceptions as sdk
+    from openstack.config import OpenStackConfig
+
+    try:
+        region = OpenStackConfig().get_one()
+        session = region.get_session()
+    except (sdk.ConfigException, auth.ClientException) as error:
+        raise InvalidInput(
+            f"A server needs your credentials, and they can't be read: {_short(error)}.",
+            advice="Set OS_CLOUD or the OS_* variables, or leave LONGSHORE_URL out.",
+        ) from None
+    return Remote(
+        session,
+        None if url == CATALOGUE else url.rstrip("/").removesuffix("/v1"),
+        region=region.region_name or None,
+        interface=region.config.get("interface"),
+    )
+
+
+def fault_of(status: int, body: bytes) -> LongshoreError:
+    """The service's own sentence and code; or, when a proxy answered in its place, what can be said of that."""
+    try:
+        fault = json.loads(body)
+        return LongshoreError(fault["message"], code=fault["code"])
+    except (ValueError, TypeError, KeyError):
+        return Unreachable(f"No Longshore server answers there (HTTP status {status}).", advice="Check the address.")
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -1,0 +1,243 @@
+"""A server in the lab, with the lab's own Keystone: what a tenant does through `openstack migration …`, from adding a
+vCenter to a migration that is cancelled; that a second tenant sees nothing of it; and that no secret gets anywhere."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openstack
+import pytest
+import requests
+
+from conftest import LONGSHORE, USER, end_engine, refused, wait_for
+
+OPENSTACK = LONGSHORE.with_name("openstack")
+AUTH_URL = "http://127.0.0.1:5000/v3"
+
+
+@dataclass
+class Person:
+    """Somebody at a terminal, with credentials of their own. What they read is kept, to be searched for secrets."""
+
+    environment: dict
+    read: list = field(default_factory=list)
+
+    def __call__(self, *words, program=OPENSTACK, timeout=300, **environment):
+        done = subprocess.run(
+            [program, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**without_cloud(), **self.environment, **environment},
+        )
+        self.read += [done.stdout, done.stderr]
+        return done
+
+    def did(self, *words, **more):
+        done = self(*words, **more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def json(self, *words, **more):
+        return json.loads(self.did(*words, "-f", "json", **more))
+
+
+def without_cloud():
+    return {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "LONGSHORE_"))} | {
+        name: os.environ[name] for name in ("OS_CLIENT_CONFIG_FILE", "LONGSHORE_LAB") if name in os.environ
+    }
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    state: Path
+    logs: Path
+    password: str  # of the service user
+    process: subprocess.Popen
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, lab, admin_cloud):
+    """A server with a service user of its own, registered in the catalogue; all of it is taken away again."""
+    root = tmp_path_factory.mktemp("served")
+    name, password = f"longshore-{uuid.uuid4().hex[:8]}", f"Service-{uuid.uuid4().hex}"
+    identity = admin_cloud.identity
+    user = identity.create_user(name=name, password=password, domain_id="default")
+    project = identity.find_project("service")
+    for role in ("service", "admin"):
+        identity.assign_project_role_to_user(project, user, identity.find_role(role))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (root / "password").write_text(password)
+    config = root / "longshore.toml"
+    config.write_text(
+        f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
+        f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
+        'memcached = ["127.0.0.1:11211"]\ncache_seconds = 2\n'
+    )
+    logs = root / "log"
+    with logs.open("wb") as log:
+        process = subprocess.Popen(
+            [LONGSHORE, "--config", config, "server"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=without_cloud(),
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(process, url, logs), 90, "the server to be ready")
+        register = [LONGSHORE, "--config", config, "server", "register", "--os-cloud", "lab-admin"]
+        first, second = (subprocess.run(register, capture_output=True, text=True) for _ in range(2))
+        assert first.returncode == 0, first.stderr
+        assert "public endpoint" in first.stderr
+        assert second.stderr.strip() == "The catalogue says so already."
+        yield Served(url, root / "state", logs, password, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+        end_engine(type("Cli", (), {"state": root / "state"}))
+        for service in identity.services(type="migration"):
+            identity.delete_service(service)
+        identity.delete_user(user)
+
+
+def answers(process, url, logs):
+    assert process.poll() is None, logs.read_text()
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def ann():
+    """The lab's plain member."""
+    return Person({"OS_CLOUD": "lab"})
+
+
+@pytest.fixture(scope="module")
+def bob(admin_cloud):
+    """A member of another project."""
+    identity, mark, password = admin_cloud.identity, uuid.uuid4().hex[:8], f"Bob-{uuid.uuid4().hex}"
+    project = identity.create_project(name=f"bobs-{mark}", domain_id="default")
+    user = identity.create_user(name=f"bob-{mark}", password=password, domain_id="default")
+    identity.assign_project_role_to_user(project, user, identity.find_role("member"))
+    yield Person(
+        {
+            "OS_AUTH_URL": AUTH_URL,
+            "OS_USERNAME": user.name,
+            "OS_PASSWORD": password,
+            "OS_PROJECT_NAME": project.name,
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_DOMAIN_NAME": "Default",
+            "OS_REGION_NAME": "RegionOne",
+        }
+    )
+    identity.delete_user(user)
+    identity.delete_project(project)
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("nothing_left")
+def test_a_tenant_migrates_through_the_server_and_another_sees_nothing_of_it(served, ann, bob, lab):
+    ann.did(
+        *("migration", "provider", "add", "vsphere", "vc", "--host", "vcenter.lab", "--username", USER),
+        *("--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()),
+    )
+    ann.did("migration", "provider", "add", "openstack", "cloud")
+    assert "tiny01" in {m["Name"] for m in ann.json("migration", "machine", "list", "vc")}
+    ann.did("migration", "plan", "create", "few", "--from", "vc", "--to", "cloud", "tiny01")
+    assert "tiny01" in ann.did("migration", "plan", "show", "few", "-f", "json")
+
+    created = ann(
+        "migration",
+        "create",
+        "tiny01",
+        "--from",
+        "vc",
+        "--to",
+        "cloud",
+        "--network",
+        "VM Network=private",
+        "-f",
+        "json",
+    )
+    assert created.returncode == 0, created.stderr
+    assert "openstack migration wait" in created.stderr
+    id_ = json.loads(created.stdout)["id"]
+    by_engine = {str(pid): command for pid, command in command_lines()}
+    ann.did("migration", "cancel", id_, "--wait", "--plain")
+    assert ann.json("migration", "show", id_)["status"] == "cancelled"
+    assert ann.json("migration", "events", id_)
+    # The same through longshore itself, by address and by the catalogue
+    for url in (served.url, "catalog"):
+        listed = ann.json("migration", "list", program=LONGSHORE, LONGSHORE_URL=url)
+        assert [m["ID"] for m in listed] == [id_]
+
+    for what in ("provider", "plan"):
+        assert bob.json("migration", what, "list") == []
+    assert bob.json("migration", "list") == []
+    refused_as_osc(bob("migration", "show", id_), "There is no migration")
+    refused_as_osc(bob("migration", "provider", "show", "vc"), "There is no provider")
+    refused_as_osc(bob("migration", "list", "--all-projects"), "roles")
+    refused(
+        bob("migration", "list", program=LONGSHORE, LONGSHORE_URL=served.url, OS_PASSWORD="wrong"),
+        "Keystone refuses your credentials",
+    )
+    admin = Person({"OS_CLOUD": "lab-admin"})
+    assert id_ in {m["ID"] for m in admin.json("migration", "list", "--all-projects")}
+
+    for words in (
+        ("delete", id_),
+        ("plan", "delete", "few"),
+        ("provider", "remove", "vc"),
+        ("provider", "remove", "cloud"),
+    ):
+        ann.did("migration", *words)
+
+    secrets = [served.password, lab.vcenter_password, lab.tenant_password, bob.environment["OS_PASSWORD"]]
+    places = {str(path): path.read_bytes() for path in served.state.rglob("*") if path.is_file()}
+    places |= {"log": served.logs.read_bytes(), "answers": "".join(ann.read + bob.read + admin.read).encode()}
+    places |= {f"process {pid}": command for pid, command in by_engine.items()}
+    assert places["log"]
+    found = [
+        (n, place) for n, secret in enumerate(secrets) for place, text in places.items() if secret.encode() in text
+    ]
+    assert found == []
+
+
+def refused_as_osc(done, words):
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert words in done.stderr
+
+
+def command_lines():
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.parent.name, path.read_bytes()
+        except OSError:
+            continue
+
+
+@pytest.mark.lab
+def test_a_token_that_is_revoked_opens_nothing_any_more(served):
+    connection = openstack.connect(cloud="lab")
+    token = connection.session.get_token()
+    ask = lambda: requests.get(f"{served.url}/v1/migrations", headers={"X-Auth-Token": token}, timeout=30).status_code  # noqa: E731
+    assert ask() == 200
+    connection.session.delete(f"{AUTH_URL}/auth/tokens", headers={"X-Subject-Token": token})
+    time.sleep(3)  # the cache keeps what it was told for two seconds
+    assert ask() == 401
+    assert requests.get(f"{served.url}/v1/migrations", timeout=30).status_code == 401
+    assert token.encode() not in served.logs.read_bytes()
+    connection.close()

@@ -1,0 +1,110 @@
+"""The client against a server on a port, and against what isn't one."""
+
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+import uvicorn
+from cloud_stand_in import Cloud
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
+from tokens import access
+
+from longshore.cli.plugin import as_typed
+from longshore.client import Client, Remote
+from longshore.client.wires import to_server
+from longshore.errors import InvalidInput, LongshoreError, Unreachable
+from longshore.service import create_app
+from longshore.store import StateDirectory, Store
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a server that takes tests/service/tokens.py's tokens."""
+    store = Store(StateDirectory(tmp_path_factory.mktemp("served") / "state"))
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(store, access=access()), log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def clouds(monkeypatch):
+    monkeypatch.setattr("longshore.service.providers.connect", Cloud)
+
+
+def client(url, token="ann"):
+    return Client(Remote(Session(Token(url, token))))
+
+
+def test_what_goes_in_process_goes_over_the_wire(server):
+    with client(server) as ann, client(server, "bob") as bob:
+        settings = {"host": "h", "username": "u", "ca_file": "/home/ann/ca.pem"}  # a path of Ann's own machine
+        added = ann.add_provider("vc", "vsphere", settings, {"password": "right"})
+        assert added.provider.settings == {"host": "h", "username": "u", "vddk_libdir": "/opt/vddk"}
+        assert [p.name for p in ann.providers()] == ["vc"]
+        assert bob.providers() == []
+        with pytest.raises(LongshoreError, match="There is no provider named vc") as refused:
+            bob.provider("vc")
+        assert refused.value.code == "not-found"
+
+
+def test_a_token_that_is_refused_is_said_so(server):
+    with client(server, "expired") as nobody, pytest.raises(LongshoreError, match="isn't valid"):
+        nobody.providers()
+
+
+@contextmanager
+def something_else(status, body):
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever).start()
+        yield f"http://127.0.0.1:{other.server_port}"
+        other.shutdown()
+
+
+@pytest.mark.parametrize(("status", "body"), [(502, b"<html>Bad gateway"), (200, b"<html>Welcome"), (404, b'{"a": 1}')])
+def test_something_else_that_answers_is_no_longshore(status, body):
+    nobody = pytest.raises(Unreachable, match="No Longshore server answers there")
+    with something_else(status, body) as url, client(url) as asked, nobody:
+        asked.migrations()
+
+
+def test_nobody_answers():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with client(f"http://127.0.0.1:{port}") as asked, pytest.raises(Unreachable, match="doesn't answer"):
+        asked.migrations()
+
+
+def test_a_server_needs_credentials(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
+    monkeypatch.setenv("OS_CLOUD", "nowhere")
+    with pytest.raises(InvalidInput, match="needs your credentials"):
+        to_server("https://longshore:9797")
+
+
+def test_advice_is_typed_as_the_command_is():
+    said = "See: longshore migration show 1, or longshore plan list; longshore migrate web; longshore copy."
+    assert as_typed(said) == (
+        "See: openstack migration show 1, or openstack migration plan list; openstack migration create web; "
+        "longshore copy."
+    )
