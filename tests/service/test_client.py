@@ -2,22 +2,19 @@
 
 import socket
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-import uvicorn
 from cloud_stand_in import Cloud
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
-from tokens import access
+from serving import serving
 
 from longshore.cli.plugin import as_typed
 from longshore.client import Client, Remote
 from longshore.client.wires import to_server
 from longshore.errors import InvalidInput, LongshoreError, Unreachable
-from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
 
@@ -25,15 +22,8 @@ from longshore.store import StateDirectory, Store
 def server(tmp_path_factory):
     """The address of a server that takes tests/service/tokens.py's tokens."""
     store = Store(StateDirectory(tmp_path_factory.mktemp("served") / "state"))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(store, access=access()), log_config=None))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with serving(store) as url:
+        yield url
     store.close()
 
 

@@ -33,6 +33,7 @@ from longshore.service.tenancy import TenancyJob
 
 T = TypeVar("T")
 _MACHINES_AT_ONCE = 1000
+_PAGE = 1000
 _PATHS = ("cacert", "ca_file")  # settings that name files of this machine, which another has no use for
 
 
@@ -66,7 +67,7 @@ class Client:
         return self._ask(Fingerprint, "POST", "/v1/fingerprint", {"host": host, "port": port}).sha256
 
     def providers(self, *, all_projects: bool = False) -> list[Provider]:
-        return self._ask(list[Provider], "GET", f"/v1/providers{_of_all(all_projects)}")
+        return self._all(Provider, "/v1/providers", lambda p: p.id, _of_all(all_projects))
 
     def provider(self, name: str) -> Provider:
         return self._ask(Provider, "GET", f"/v1/providers/{_part(name)}")
@@ -115,8 +116,7 @@ class Client:
         return self._ask(PlanAnswer, "PUT", f"/v1/plans/{_part(plan['name'])}", dict(plan))
 
     def plans(self, machine: str | None = None) -> list[PlanSummary]:
-        question = "" if machine is None else f"?machine={_part(machine)}"
-        return self._ask(list[PlanSummary], "GET", f"/v1/plans{question}")
+        return self._all(PlanSummary, "/v1/plans", lambda p: p.name, {} if machine is None else {"machine": machine})
 
     def plan(self, name: str) -> PlanView:
         return self._ask(PlanView, "GET", f"/v1/plans/{_part(name)}")
@@ -161,7 +161,7 @@ class Client:
         return self._ask(Migration, "POST", "/v1/migrations", body)
 
     def migrations(self, *, all_projects: bool = False) -> list[Migration]:
-        return self._ask(list[Migration], "GET", f"/v1/migrations{_of_all(all_projects)}")
+        return self._all(Migration, "/v1/migrations", lambda m: m.id, _of_all(all_projects))
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{_part(migration)}")
@@ -205,6 +205,16 @@ class Client:
     def stop_tenancy_job(self, job: str) -> TenancyJob:
         return self._ask(TenancyJob, "POST", f"/v1/tenancy/jobs/{_part(job)}/stop")
 
+    def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, str]) -> list[T]:
+        """A list whose pages are asked for one after the other."""
+        found: list[T] = []
+        while True:
+            question = {**asked, "limit": str(_PAGE)} | ({"marker": marker_of(found[-1])} if found else {})
+            page = self._ask(list[kind], "GET", f"{path}?{urlencode(question)}")  # type: ignore[valid-type]
+            found.extend(page)
+            if len(page) < _PAGE:
+                return found
+
     def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
         status, content = self._wire.ask(method, path, body)
         if status >= 400:
@@ -215,8 +225,8 @@ class Client:
             raise fault_of(status, b"") from None
 
 
-def _of_all(all_projects: bool) -> str:
-    return "?all_projects=true" if all_projects else ""
+def _of_all(all_projects: bool) -> dict[str, str]:
+    return {"all_projects": "true"} if all_projects else {}
 
 
 def _part(name: str) -> str:

@@ -7,12 +7,14 @@ from starlette.exceptions import HTTPException
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.service.caller import Access, Forbidden
+from longshore.service.document import describe
 from longshore.service.gate import Gate
 from longshore.service.health import router as health
 from longshore.service.migrations import router as migrations
 from longshore.service.parts import may
 from longshore.service.plans import router as plans
 from longshore.service.providers import router as providers
+from longshore.service.stream import router as stream
 from longshore.service.tenancy import Jobs
 from longshore.service.tenancy import router as tenancy
 from longshore.store import Store
@@ -56,7 +58,10 @@ def create_app(
     app.include_router(providers)
     app.include_router(plans)
     app.include_router(migrations)
+    app.include_router(stream)
     app.include_router(tenancy)
+
+    describe(app)
 
     @app.exception_handler(LongshoreError)
     def explained(_request: Request, error: LongshoreError) -> JSONResponse:
@@ -65,7 +70,8 @@ def create_app(
 
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"code": "not-found", "message": f"{error.detail}."}, error.status_code)
+        code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-input")
+        return JSONResponse({"code": code, "message": f"{error.detail}."}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 
-from longshore.errors import Conflict, InvalidInput
+from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows import engine
 from longshore.flows.facts import gather
 from longshore.flows.journey import Journey
@@ -18,12 +19,14 @@ from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked, land
 from longshore.planning.catalogue import refuse_unknown
+from longshore.service.paging import LIMIT, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
 from longshore.store import MigrationRecord, Status, Store
 
 router = APIRouter(prefix="/v1")
+_LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
 REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 
@@ -60,9 +63,33 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
 
 
 @router.get("/migrations")
-def migrations(store: TheStore) -> list[Migration]:
-    """All of them, oldest first."""
-    return shown(store, store.migrations.all())
+def migrations(
+    store: TheStore,
+    page: ThePage,
+    *,
+    status: Status | None = None,
+    machine: str | None = None,
+    plan: str | None = None,
+    provider: str | None = None,
+) -> list[Migration]:
+    """All of them, oldest first, or those with this status, machine, plan, or provider on either side."""
+    try:
+        records = store.migrations.page(
+            page.limit + 1,
+            page.marker,
+            status=status,
+            machine=machine,
+            plan_id=store.plans.get(plan).id if plan is not None else None,
+            provider_id=store.providers.get(provider).id if provider is not None else None,
+        )
+    except NotFound as missing:
+        if page.marker is None or page.marker not in missing.message:
+            raise
+        raise unknown_marker(page.marker) from None
+    if len(records) > page.limit:
+        records = records[: page.limit]
+        page.goes_on_after(records[-1].id)
+    return shown(store, records)
 
 
 @router.get("/migrations/{migration}")
@@ -72,9 +99,14 @@ def migration(migration: str, store: TheStore) -> Migration:
 
 
 @router.get("/migrations/{migration}/events")
-def events(migration: str, store: TheStore, after: int = 0) -> list[Event]:
+def events(
+    migration: str,
+    store: TheStore,
+    after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
+    limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
+) -> list[Event]:
     """What happened in it, oldest first; `after` is the last event id already known."""
-    return [Event(**asdict(event)) for event in store.migrations.events(migration, after)]
+    return [Event(**asdict(event)) for event in store.migrations.events(migration, after, limit)]
 
 
 @router.get("/migrations/{migration}/ledger")

@@ -23,6 +23,7 @@ from longshore.planning.catalogue import refuse_unknown
 from longshore.planning.plan_kinds import ALREADY_MIGRATING, FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.service.migrations import REQUEST, shown
+from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.schemas import (
@@ -85,14 +86,15 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
 
 
 @router.get("/plans")
-def plans(store: TheStore, machine: str | None = None) -> list[PlanSummary]:
-    """All of them, by name; or those that have a machine of this name, path or reference."""
+def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[PlanSummary]:
+    """All of them, by name; or those that have a machine of this name, path or reference. Markers are names."""
+    records = store.plans.all()
+    if machine is not None:
+        records = [record for record in records if _names(_open(store, record), machine)]
     answer = []
-    for record in store.plans.all():
+    for record in page.of(records, lambda record: record.name):
         opened = _open(store, record)
         plan = opened.plan
-        if machine is not None and not _names(opened, machine):
-            continue
         answer.append(
             PlanSummary(
                 name=plan.name,

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
 from longshore.errors import InvalidInput
-from longshore.flows.clouds import connect
+from longshore.flows.clouds import Kind, connect
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState
 from longshore.model.selection import MachineFilter
+from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore
 from longshore.service.remote import provider_settings
 from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
@@ -62,9 +63,10 @@ def fingerprint(body: FingerprintOf) -> Fingerprint:
 
 
 @router.get("/providers")
-def providers(store: TheStore) -> list[Provider]:
-    """All of them, by name."""
-    return [_provider(store, record) for record in store.providers.all()]
+def providers(store: TheStore, page: ThePage, kind: Kind | None = None) -> list[Provider]:
+    """All of them, by name, or those of a kind."""
+    fitting = [record for record in store.providers.all() if kind in (None, record.kind)]
+    return [_provider(store, record) for record in page.of(fitting, lambda record: record.id)]
 
 
 @router.get("/providers/{provider}")

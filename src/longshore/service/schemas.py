@@ -1,15 +1,28 @@
 """What goes over the wire. Times are RFC 3339 in UTC, sizes bytes; unknown fields are refused."""
 
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.planning.planfile import NAME, PlannedType
 from longshore.store import Status
+
+
+def _without_zone(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+# UTC without a zone, as the store has it; on the wire as RFC 3339 wants it
+Moment = Annotated[
+    datetime,
+    AfterValidator(_without_zone),
+    PlainSerializer(lambda moment: f"{moment.isoformat()}Z", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 class _Strict(BaseModel):
@@ -35,7 +48,7 @@ class Provider(_Strict):
     kind: str
     settings: dict[str, Any]  # empty when it is another project's, which shares it
     shared: bool = False  # by another project
-    created_at: datetime
+    created_at: Moment
 
 
 class ProviderCheck(_Strict):
@@ -91,11 +104,11 @@ class Migration(_Strict):
     error_code: str | None
     cancel_requested: bool
     cutover_requested: bool
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    source_off_at: datetime | None
-    target_up_at: datetime | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    source_off_at: Moment | None
+    target_up_at: Moment | None
     server_id: str | None
     syncs: list[dict[str, Any]]  # what each copy of the running machine came to, oldest first
     result: dict[str, Any] | None
@@ -145,7 +158,7 @@ class PlanSummary(_Strict):
     machines: int
     waves: int
     states: dict[str, int]  # how many machines are planned, queued, running, done, …
-    changed_at: datetime
+    changed_at: Moment
 
 
 class PlannedState(_Strict):
@@ -162,8 +175,8 @@ class PlannedState(_Strict):
 class PlanView(_Strict):
     plan: dict[str, Any]
     project_id: str = ""  # empty without a server: nothing belongs to a project then
-    created_at: datetime
-    changed_at: datetime
+    created_at: Moment
+    changed_at: Moment
     machines: list[PlannedState]
 
 
@@ -182,7 +195,7 @@ class PlanStart(_Strict):
 
 class Event(_Strict):
     id: int
-    at: datetime
+    at: Moment
     level: str
     phase: str
     text: str

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, true
+from sqlalchemy import ColumnElement, delete, literal, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
@@ -152,6 +152,38 @@ class Migrations:
         with self._database.session() as session:
             every = select(MigrationRow).where(self._visible()).order_by(MigrationRow.created_at, MigrationRow.id)
             return _records(session, session.scalars(every))
+
+    def page(
+        self,
+        limit: int,
+        after: str | None = None,
+        *,
+        status: Status | None = None,
+        machine: str | None = None,
+        plan_id: str | None = None,
+        provider_id: str | None = None,
+    ) -> list[MigrationRecord]:
+        """As `all`: the `limit` next after the one with this id, of those that fit. Raises NotFound.
+
+        `machine`: a name or reference. `provider_id`: on either side.
+        """
+        with self._database.session() as session:
+            query = select(MigrationRow).where(self._visible())
+            if after is not None:
+                last = self._find(session, after)
+                key = tuple_(MigrationRow.created_at, MigrationRow.id)
+                query = query.where(key > tuple_(literal(last.created_at), literal(last.id)))
+            if status is not None:
+                query = query.where(MigrationRow.status == status.value)
+            if machine is not None:
+                query = query.where((MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine))
+            if plan_id is not None:
+                query = query.where(MigrationRow.plan_id == plan_id)
+            if provider_id is not None:
+                sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
+                query = query.where(sides)
+            ordered = query.order_by(MigrationRow.created_at, MigrationRow.id).limit(limit)
+            return _records(session, session.scalars(ordered))
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
