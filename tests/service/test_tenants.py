@@ -190,6 +190,9 @@ def test_a_shared_provider_is_used_and_not_looked_into(api, anns):
     refused = api("ann", "POST", "/v1/migrations", MIGRATION | {"source": "everybodys"})
     assert refused.status_code == 409
     assert refused.json()["message"] == "web is being migrated already, by another project."
+    api.did("ann", "PUT", "/v1/plans/lent", PLAN | {"name": "lent", "source": "everybodys"})
+    [concern] = [c for c in api.did("ann", "POST", "/v1/plans/lent/check", {}) if c["code"] == "already-migrating"]
+    assert (concern["subject"], concern["text"]) == ("", "web is being migrated already, by another project.")
     for project in ("project-b", "*"):
         api.did("admin", "DELETE", f"/v1/providers/everybodys/shares/{project}")
     assert api("bob", "GET", "/v1/providers/everybodys/machines").status_code == 404

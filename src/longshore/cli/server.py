@@ -45,7 +45,7 @@ class ServerRegister(Command):
         from longshore.providers.openstack.connection import connect, settings_from_cloud
         from longshore.providers.openstack.endpoints import register
 
-        server = self.app.configuration.server
+        server = self.app.configured().server
         url = args.url or (server.url if server else None)
         if url is None:
             raise InvalidInput("The configuration has no server in it.", advice="Say where it is reached: --url.")

@@ -324,9 +324,19 @@ def _examine(
     for prospect in examined.prospects:
         other = busy.get(prospect.machine.ref)
         if other is not None and other.plan_id != opened.id:
-            text = f"{prospect.machine.name} is being migrated already ({other.id})."
-            examined.concerns.append(replace(ALREADY_MIGRATING(other.id, text), machine=prospect.machine.ref))
+            subject, whose = _seen(store, other.id)
+            text = f"{prospect.machine.name} is being migrated already{whose}."
+            examined.concerns.append(replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
     return examined
+
+
+def _seen(store: Store, migration_id: str) -> tuple[str, str]:
+    """How a concern names it. Of another project's, which has a shared source's machine, nothing is told but that."""
+    try:
+        store.migrations.get(migration_id)
+    except NotFound:
+        return "", ", by another project"
+    return migration_id, f" ({migration_id})"
 
 
 def _begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
