@@ -70,10 +70,12 @@ def test_a_copy_killed_at_random_moments_goes_on_and_repeats_only_what_was_not_r
     seconds = random.Random(8)
     kills = 0
     before = 0
+    longest = 0.35
     while kills < KILLS:
-        # Long enough for the interpreter to start, on a busy machine too, in some of the runs
-        if not killed_after(seconds.uniform(0.05, 0.35), arguments):
+        # Long enough for the interpreter to start in some of the runs: for longer on a machine that is too busy for that
+        if not killed_after(seconds.uniform(0.05, longest), arguments):
             break
+        longest += 0.1 if before == 0 else 0.0
         kills += 1
         now = recorded(checkpoint)
         assert now >= before, "a checkpoint forgot something"

@@ -1,6 +1,6 @@
 """The number of blocks in flight follows what the endpoints are like."""
 
-from longshore.blocks.window import FAR, MEMORY, NEAR, Window
+from longshore.blocks.window import FAR, MEMORY, NEAR, PACED, Window
 
 from .conftest import MIB
 
@@ -30,3 +30,20 @@ def test_memory_is_limited_however_long_the_way_is():
 
 def test_a_slow_side_far_away_gets_no_more_than_it_can_use():
     assert settled(latency=0.004, bandwidth=100) == FAR
+
+
+def test_storage_that_takes_a_few_at_once_and_the_rest_slowly_gets_several_at_a_time():
+    window = Window(MIB)
+    window.took(0.0006)
+    for _ in range(2000):
+        window.took(window.size / 200)
+    assert window.size == PACED
+
+
+def test_once_the_storage_is_quick_again_few_are_in_flight():
+    window = Window(MIB)
+    window.took(0.0006)
+    for bandwidth in (200, 2000):
+        for _ in range(2000):
+            window.took(max(0.0006, window.size / bandwidth))
+    assert window.size == NEAR

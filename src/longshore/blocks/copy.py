@@ -2,7 +2,7 @@
 
 How it works. One thread runs one poll loop over several connections to either side (lanes.py). A planner (plan.py) asks
 where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and write, many at a
-time; after each flush of the target the checkpoint (checkpoint.py) learns what is safe. At the end a verifier
+time, and has most of them carried by threads where both sides are near (carriers.py); after each flush of the target the checkpoint (checkpoint.py) learns what is safe. At the end a verifier
 (verify.py) reads the target back and compares it with the digests; what is wrong is copied once more. Then the digests
 become the disk's manifest (manifest.py).
 
@@ -274,6 +274,7 @@ class Copy:
             checkpoint_interval=request.checkpoint_interval,
             limits=limits,
             digester=self._digester,
+            carriers=min(_connections(source, request.connections), _connections(target, request.connections)),
             maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
             meter=self._meter,
         )
@@ -289,6 +290,8 @@ class Copy:
         except (CopyError, Cancelled):
             self._settle(mover, target)
             raise
+        finally:
+            mover.close()
         self._meter.tell(now=True)
 
     def _settle(self, mover: Mover, target: Lanes) -> None:

@@ -10,29 +10,29 @@ the checkpoint costs several synchronisations of a local disk.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 import nbd
 
+from longshore.blocks.carriers import LARGEST_WRITE, NO_DIGEST, Carried, Carriers
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
 from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
 from longshore.blocks.limits import Limits
-from longshore.blocks.manifest import DIGEST_SIZE, Digests, digest_of
+from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
 from longshore.blocks.window import Window
+from longshore.blocks.zeroes import runs
 from longshore.model.extents import Extent, merge, split, subtract
 
-ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as data
-LARGEST_WRITE = 512 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
+CARRY_FROM = 128  # blocks, from which on it is worth the carriers' connections
 # The target is flushed whenever this part of all that was written isn't, so that its disk works while we copy and
 # little is left for the end, of small copies as well as large ones; but not for less, nor for more than so many bytes
 UNFLUSHED_PART = 1 / 4
 LEAST_UNFLUSHED, MOST_UNFLUSHED = 8 << 20, 256 << 20
-_NO_DIGEST = bytes(DIGEST_SIZE)
 
 
 class _Slot:
@@ -69,6 +69,7 @@ class Mover:
         limits: Limits,
         digester: Digester,
         maximum_read: int,
+        carriers: int,
         meter: Meter,
     ) -> None:
         self._loop = loop
@@ -88,6 +89,10 @@ class Mover:
         self._zeroes = memoryview(bytearray(self._block_size))
         self._free: list[_Slot] = []
         self._window = Window(self._block_size)
+        whole_blocks = self._block_size <= min(maximum_read, target.endpoint.maximum_request)
+        self._count = carriers if whole_blocks else 0
+        self._carriers: Carriers | None = None
+        self._begun = 0  # blocks
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
@@ -104,7 +109,7 @@ class Mover:
 
     def fill(self) -> None:
         """Begin as many jobs as there is room for."""
-        while self._active < self._window.size and not self._limits.pause():
+        while self._active < self._most and not self._limits.pause():
             job = self._planner.next()
             if job is None:
                 break
@@ -119,6 +124,16 @@ class Mover:
             self.settle()
         elif self._unflushed_bytes >= max(LEAST_UNFLUSHED, min(self._meter.written * UNFLUSHED_PART, MOST_UNFLUSHED)):
             self._flush()
+
+    @property
+    def _most(self) -> int:
+        """Blocks in flight."""
+        return max(self._window.size, self._carriers.most if self._carriers else 0)
+
+    def close(self) -> None:
+        """Let go of the carriers."""
+        if self._carriers is not None:
+            self._carriers.close()
 
     @property
     def finished(self) -> bool:
@@ -198,13 +213,13 @@ class Mover:
         self._meter.skipped += length - to_write
         self._meter.zeroed += to_write
         if not job.writes:
-            self._done(job, [Record(job.extent, Outcome.HOLE, _NO_DIGEST)])
+            self._done(job, [Record(job.extent, Outcome.HOLE, NO_DIGEST)])
             return
 
         def step(_: Operation | None = None) -> None:
             job.pending -= 1
             if not job.pending:
-                self._done(job, [Record(job.extent, Outcome.ZERO, _NO_DIGEST)])
+                self._done(job, [Record(job.extent, Outcome.ZERO, NO_DIGEST)])
 
         job.pending += 1  # until all are sent, so that the last answer is the last
         for extent in job.writes:
@@ -224,6 +239,48 @@ class Mover:
     # One block
 
     def _begin(self, job: Job) -> None:
+        self._begun += 1
+        if not self._carry(job):
+            self._begin_here(job)
+
+    def _carry(self, job: Job) -> bool:
+        """Whether a carrier takes it."""
+        if self._count > 1 and self._begun > CARRY_FROM and self._window.near:
+            ends = self._source.endpoint, self._target.endpoint
+            self._carriers = Carriers(
+                self._loop, *ends, count=self._count, carried=self._have_carried, left=self._was_left
+            )
+            self._count = 0  # when they give up they aren't tried again
+        extent = job.extent
+        if self._carriers is None or self._carriers.full or job.reads != [extent]:
+            return False
+        known = self._base.get(extent.offset // self._block_size) if self._compare and self._base else None
+        if not self._carriers.take(job, known):
+            return False
+        self._limits.begin()
+        self._limits.spend(extent.length)
+        self._meter.read += extent.length
+        return True
+
+    def _have_carried(self, done: Carried) -> None:
+        self._limits.end()
+        self._window.took(done.seconds)
+        if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
+            self._meter.zero += done.record.extent.length
+        self._meter.skipped += done.skipped
+        self._meter.zeroed += done.zeroed
+        self._meter.written += done.written
+        self._unflushed_bytes += done.written
+        self._done(done.job, [done.record])
+
+    def _was_left(self, job: Job) -> None:
+        """A carrier has met an error: its connection may be lost, with all that nobody has flushed."""
+        self._limits.end()
+        self._target_lost()
+        job.losses = self._losses
+        self._begin_here(job)
+
+    def _begin_here(self, job: Job) -> None:
         slot = self._free.pop() if self._free else _Slot(self._block_size)
         job.began = time.perf_counter()
         self._limits.begin()
@@ -301,19 +358,19 @@ class Mover:
         """Write what isn't there already. Without records yet, take the block's digest meanwhile."""
         extent = job.extent
         wanted = [extent] if job.fill is Fill.ZERO else job.reads
-        runs = [run for part in wanted for run in self._runs(slot, part, extent.offset)]
+        largest = self._target.endpoint.maximum_request
+        parts = [run for part in wanted for run in runs(slot.buffer, part, extent.offset, largest)]
 
         def step(_: Operation | None = None) -> None:
             job.pending -= 1
             if not job.pending:
-                self._window.took(time.perf_counter() - job.began)
                 self._release(job, slot, records or [])
 
         job.pending += 1  # until all are sent, so that the last answer is the last
-        if wanted == [extent] and all(zero for _, zero in runs):
+        if wanted == [extent] and all(zero for _, zero in parts):
             self._meter.zero += extent.length
             outcome = Outcome.HOLE if job.target_zero else Outcome.ZERO
-            records = [Record(extent, outcome, _NO_DIGEST)]
+            records = [Record(extent, outcome, NO_DIGEST)]
         elif records is None:
 
             def known(digest: bytes) -> None:
@@ -323,7 +380,7 @@ class Mover:
 
             job.pending += 1
             self._digester.digest(slot.view[: extent.length], known)
-        for piece, zero in runs:
+        for piece, zero in parts:
             if zero and job.target_zero:
                 self._meter.skipped += piece.length
             elif zero and self._target.endpoint.can_zero:
@@ -338,19 +395,7 @@ class Mover:
                     self._target.submit(Operation(Kind.WRITE, write.offset, write.length, step, part))
         step()
 
-    def _runs(self, slot: _Slot, wanted: Extent, base: int) -> Iterable[tuple[Extent, bool]]:
-        """The extent, cut where data and runs of zeroes meet, and where the target's largest request ends."""
-        is_zero = slot.buffer.is_zero
-        start = wanted.offset - base
-        end = start + wanted.length
-        kinds = [(at, is_zero(at, min(ZERO_GRANULE, end - at))) for at in range(start, end, ZERO_GRANULE)]
-        run_start, run_zero = start, kinds[0][1]
-        for at, zero in kinds[1:]:
-            if zero is not run_zero or (not zero and at - run_start >= self._target.endpoint.maximum_request):
-                yield Extent(base + run_start, at - run_start), run_zero
-                run_start, run_zero = at, zero
-        yield Extent(base + run_start, end - run_start), run_zero
-
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
+        self._window.took(time.perf_counter() - job.began)
         self._free.append(slot)
         self._done(job, records)

@@ -17,7 +17,7 @@ from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.readers import Readers, Work
-from longshore.blocks.window import FAR_FROM, Window
+from longshore.blocks.window import Window
 from longshore.model.extents import Extent, split, subtract
 
 QUESTION = 1 << 31  # bytes of zero blocks asked about at once
@@ -82,7 +82,7 @@ class Verifier:
             return self._to_do.popleft()
         if self._readers is not None:
             return None
-        if self._threads > 1 and self._window.shortest < FAR_FROM:
+        if self._threads > 1 and self._window.near:
             self._readers = Readers(self._target.endpoint.uri, self._threads, self._work, self._wake)
             self._threads = 0  # when they give up they aren't tried again
             return None

@@ -3,10 +3,13 @@
 As few as keep both sides busy, so that they stay in the processor's cache; as many as the way there and back is long.
 The time a block takes when it needn't wait for others is the shortest one seen. While blocks take hardly longer than
 that, there is room for more of them; when they take much longer, they are only queueing for each other. Where even the
-shortest time is long, the cache is no matter, and more in flight does no harm.
+shortest time is long, the cache is no matter, and more in flight does no harm. Nor where the storage sets the pace,
+which may take the first blocks at once and the others much later, as Ceph does: that works better on several at a time.
 """
 
-NEAR, FAR = 4, 32  # the fewest in flight
+NEAR, PACED, FAR = 4, 16, 32  # the fewest in flight
+SLOW = 400 << 20  # bytes per second; below that it isn't us who set the pace
+USUAL = 1 / 8  # part of what is usual that the latest block makes
 FAR_FROM = 0.003  # seconds that a block takes at least
 MEMORY = 128 << 20  # bytes that blocks may take
 LARGEST = 256
@@ -21,11 +24,24 @@ class Window:
         self._largest = max(NEAR, min(MEMORY // block_size, LARGEST))
         self.size = NEAR
         self.shortest = float("inf")
+        self._block_size = block_size
+        self._usual = 0.0  # seconds
+
+    @property
+    def near(self) -> bool:
+        """Whether an answer takes hardly longer than what is done with it."""
+        return self.shortest < FAR_FROM
 
     def took(self, seconds: float) -> None:
         """A block has been read and written, or only read; it took that long."""
         self.shortest = min(self.shortest, seconds)
-        fewest = min(FAR, self._largest) if self.shortest >= FAR_FROM else NEAR
+        self._usual += (seconds - self._usual) * (USUAL if self._usual else 1.0)
+        if not self.near:
+            fewest = min(FAR, self._largest)
+        elif self.size * self._block_size < SLOW * self._usual:
+            fewest = min(PACED, self._largest)
+        else:
+            fewest = NEAR
         if seconds < ROOM * self.shortest:
             self.size = min(self.size + 1, self._largest)
         elif seconds > QUEUEING * self.shortest:

@@ -1,0 +1,155 @@
+"""Carries whole blocks between near servers on threads, each of which waits for its own answers.
+
+Where answers come quickly, a loop in Python that hears of every part of an answer is what limits a copy, the more so on
+a busy machine, where one thread gets one thread's share. libnbd and BLAKE3 both let go of the interpreter while they
+work: to read, digest and write one block after the other on a few threads costs Python next to nothing.
+
+Only what is simple is done here: whole blocks, on servers that see each other's writes (multi_conn), so that a flush on
+any connection covers what was written on these. A carrier gives up at its first error and hands its block back; then
+the loop does that one and all others, with all its patience.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import nbd
+
+from longshore.blocks.checkpoint import Outcome, Record
+from longshore.blocks.endpoints import Endpoint, connect
+from longshore.blocks.lanes import Loop
+from longshore.blocks.manifest import DIGEST_SIZE, digest_of
+from longshore.blocks.plan import Job
+from longshore.blocks.zeroes import runs
+from longshore.errors import CopyError
+from longshore.model.extents import split
+
+LARGEST_WRITE = 512 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
+NO_DIGEST = bytes(DIGEST_SIZE)
+_GOODBYE = 1.0  # seconds that carriers without work may take to close their connections
+
+
+class Carried(NamedTuple):
+    """A block that has been dealt with, and how. Bytes, and seconds from read to written."""
+
+    job: Job
+    record: Record
+    skipped: int
+    zeroed: int
+    written: int
+    seconds: float
+
+
+class Carriers:
+    """`count` threads, each with a connection to either side. `carried` and `left` are called in the loop."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        source: Endpoint,
+        target: Endpoint,
+        *,
+        count: int,
+        carried: Callable[[Carried], None],
+        left: Callable[[Job], None],
+    ) -> None:
+        self._loop = loop
+        self._source = source
+        self._target = target
+        self._carried = carried
+        self._left = left
+        self._queue: SimpleQueue[tuple[Job, bytes | None] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._alive = count
+        self._given_up = False
+        self.most = 2 * count  # blocks that they have, so that none of them waits for the loop
+        self._has = 0
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def full(self) -> bool:
+        return self._has >= self.most
+
+    def take(self, job: Job, expected: bytes | None) -> bool:
+        """Carry this block, unless its digest is the expected one. False when that is not for them any more."""
+        with self._lock:
+            if self._given_up:
+                return False
+            self._queue.put((job, expected))
+        self._has += 1
+        return True
+
+    def close(self) -> None:
+        """Begin nothing new; without work, close all connections: a server may wait for its last client."""
+        with self._lock:
+            self._given_up = True
+        for _ in self._threads:
+            self._queue.put(None)
+        end = time.monotonic() + _GOODBYE
+        while self._has == 0 and self._threads and time.monotonic() < end:
+            self._threads.pop().join(end - time.monotonic())
+
+    def _run(self) -> None:
+        with suppress(CopyError, nbd.Error):  # the loop will find out what is the matter, and say so
+            source, target = connect(self._source.uri, extents=True), connect(self._target.uri, extents=True)
+            while (item := self._queue.get()) is not None:
+                try:
+                    done = self._carry(source, target, *item)
+                except nbd.Error:
+                    self._hand_back(item[0])
+                    raise
+                self._loop.call_soon(partial(self._tell, done))
+            for handle in (source, target):
+                handle.shutdown()
+        with self._lock:
+            self._given_up = True
+            self._alive -= 1
+            if not self._alive:
+                with suppress(Empty):
+                    while True:
+                        if item := self._queue.get_nowait():
+                            self._hand_back(item[0])
+
+    def _hand_back(self, job: Job) -> None:
+        self._loop.call_soon(partial(self._leave, job))
+
+    def _tell(self, done: Carried) -> None:
+        self._has -= 1
+        self._carried(done)
+
+    def _leave(self, job: Job) -> None:
+        self._has -= 1
+        self._left(job)
+
+    def _carry(self, source: nbd.NBD, target: nbd.NBD, job: Job, expected: bytes | None) -> Carried:
+        began = time.perf_counter()
+        extent = job.extent
+        data = source.pread(extent.length, extent.offset)
+        digest = digest_of(data)
+        if digest == expected:
+            return Carried(job, Record(extent, Outcome.SAME, digest), extent.length, 0, 0, time.perf_counter() - began)
+        view = memoryview(data)
+        parts = list(runs(nbd.Buffer.from_buffer(data), extent, extent.offset, self._target.maximum_request))
+        skipped = zeroed = written = 0
+        for piece, zero in parts:
+            if zero and job.target_zero:
+                skipped += piece.length
+            elif zero and self._target.can_zero:
+                zeroed += piece.length
+                target.zero(piece.length, piece.offset)
+            else:
+                written += piece.length
+                for write in split([piece], LARGEST_WRITE):
+                    start = write.offset - extent.offset
+                    target.pwrite(view[start : start + write.length], write.offset)
+        if all(zero for _, zero in parts):
+            record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
+        else:
+            record = Record(extent, Outcome.DATA, digest)
+        return Carried(job, record, skipped, zeroed, written, time.perf_counter() - began)

@@ -1,0 +1,97 @@
+"""Near servers, between which whole blocks are carried on threads; and what happens when that goes wrong."""
+
+import pytest
+
+from longshore.blocks.carriers import Carriers
+from longshore.model.verify import Verify
+
+from .conftest import KIB, MIB, copy
+
+SIZE = 32 * MIB
+BLOCK = 64 * KIB
+
+
+@pytest.fixture(autouse=True)
+def carried(monkeypatch):
+    """The blocks that carriers have taken; they begin early here."""
+    taken = []
+    take = Carriers.take
+
+    def noted(self, job, expected):
+        answer = take(self, job, expected)
+        if answer:
+            taken.append(job.extent)
+        return answer
+
+    monkeypatch.setattr(Carriers, "take", noted)
+    monkeypatch.setattr("longshore.blocks.mover.CARRY_FROM", 4)
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # this machine may be busy
+    return taken
+
+
+def test_what_is_carried_arrives_and_zeroes_are_not_written(image, exports, carried):
+    # Without a map all of the source is read, and most of it is zero
+    source = image(SIZE, [(0, 4 * MIB), (9 * MIB + 512, 5 * MIB), (SIZE - 700, 700)])
+    target = image(SIZE, [(MIB, 20 * MIB)], seed=2)
+    result = copy(exports(source, filters=("noextents",)), exports(target), verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert len(carried) > SIZE / BLOCK / 4
+    assert result.bytes_read == SIZE
+    assert result.bytes_written <= 10 * MIB
+    assert result.bytes_written + result.bytes_zeroed + result.bytes_skipped == SIZE
+    assert target.allocated <= source.allocated + 4 * 128 * KIB
+
+
+def test_what_has_not_changed_is_not_written(image, exports, tmp_path, carried):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    base = tmp_path / "base"
+    copy(exports(source), exports(target), manifest=base)
+    carried.clear()
+    source.write(7 * MIB + 5, b"changed")
+    result = copy(exports(source), exports(target), base_manifest=base, verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert result.bytes_written == BLOCK
+    assert len(carried) > SIZE / BLOCK / 4
+
+
+@pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
+def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeypatch, carried, operation):
+    source, target = image(SIZE, [(0, SIZE // 2)]), image(SIZE, [(0, SIZE)], seed=7)
+    trigger = tmp_path / "fail"
+    trigger.touch()
+    failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
+    left = []
+    leave = Carriers._leave
+
+    def healed(self, job):
+        trigger.unlink(missing_ok=True)
+        left.append(job.extent)
+        leave(self, job)
+
+    monkeypatch.setattr(Carriers, "_leave", healed)
+    if operation == "pread":
+        ends = exports(source, filters=("noextents", "error"), **failing), exports(target)
+    else:
+        ends = exports(source, filters=("noextents",)), exports(target, filters=("error",), **failing)
+    result = copy(*ends, verify=Verify.WRITTEN)
+    assert target.read() == source.read()
+    assert result.repaired == ()
+    assert left
+    assert len(carried) < SIZE / BLOCK * 3 / 4
+
+
+def test_servers_that_do_not_see_each_others_writes_have_no_carriers(image, exports, carried):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    copy(
+        exports(source), exports(target, filters=("multi-conn",), **{"multi-conn-mode": "disable"}), verify=Verify.FULL
+    )
+    assert target.read() == source.read()
+    assert carried == []
+
+
+def test_a_limit_holds_for_what_is_carried(image, exports, carried):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    result = copy(exports(source), exports(target), rate_limit=16 * MIB)
+    assert target.read() == source.read()
+    assert carried
+    assert result.seconds > 1.5
