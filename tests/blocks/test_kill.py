@@ -72,7 +72,7 @@ def test_a_copy_killed_at_random_moments_goes_on_and_repeats_only_what_was_not_r
     before = 0
     longest = 0.35
     while kills < KILLS:
-        # Long enough for the interpreter to start in some of the runs: for longer on a machine that is too busy for that
+        # Long enough for the interpreter to start in some of the runs, however busy the machine is
         if not killed_after(seconds.uniform(0.05, longest), arguments):
             break
         longest += 0.1 if before == 0 else 0.0

@@ -2,9 +2,9 @@
 
 How it works. One thread runs one poll loop over several connections to either side (lanes.py). A planner (plan.py) asks
 where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and write, many at a
-time, and has most of them carried by threads where both sides are near (carriers.py); after each flush of the target the checkpoint (checkpoint.py) learns what is safe. At the end a verifier
-(verify.py) reads the target back and compares it with the digests; what is wrong is copied once more. Then the digests
-become the disk's manifest (manifest.py).
+time, and where both sides are near has most of them carried by threads (carriers.py); after each flush of the target
+the checkpoint (checkpoint.py) learns what is safe. At the end a verifier (verify.py) reads the target back and compares
+it with the digests; what is wrong is copied once more. Then the digests become the disk's manifest (manifest.py).
 
 Python touches no byte: reading, writing, digests and the search for zeroes are all done in C, a block at a time, and
 the buffers a block is read into are the ones it is written from.
