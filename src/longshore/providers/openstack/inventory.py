@@ -20,11 +20,11 @@ class Machines:
         self._connection = connection
 
     def all(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        """Those that fit; they always have their tags."""
+        """Those that fit, with their tags; Longshore's own workers are nobody's machines and left out."""
         with explained("list servers"):
             servers = list(self._connection.compute.servers(details=True))
         found = self._described(servers)
-        return (machine for machine in found if _fits(machine, wanted))
+        return (machine for machine in found if "worker" not in machine.extra and _fits(machine, wanted))
 
     def described(self, refs: Sequence[str]) -> list[Machine]:
         if len(refs) == 1:  # as a migration asks, again and again
@@ -80,19 +80,26 @@ class Machines:
             ports: dict[str, list[Any]] = defaultdict(list)
             for port in network.ports(**({"device_id": one.id} if one is not None else {"project_id": project})):
                 ports[port.device_id].append(port)
-            floating: dict[str, dict[str, str]] = defaultdict(dict)
-            for address in network.ips(project_id=project):
-                if address.port_id:
-                    floating[address.port_id][address.fixed_ip_address] = address.floating_ip_address
             return Around(
                 volumes=volumes,
                 ports=ports,
                 networks={found.id: found.name for found in network.networks()},
                 security_groups={found.id: found.name for found in network.security_groups(project_id=project)},
                 server_groups={member: g.name for g in compute.server_groups() for member in g.member_ids or ()},
-                floating=floating,
+                floating=self._floating(project),
                 images=self._images(servers),
             )
+
+    def _floating(self, project: str) -> dict[str, dict[str, str]]:
+        """By port, and by the fixed address that they lead to."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        try:
+            for address in self._connection.network.ips(project_id=project):
+                if address.port_id:
+                    found[address.port_id][address.fixed_ip_address] = address.floating_ip_address
+        except sdk.NotFoundException:
+            return {}  # a cloud without routers has no floating IPs either
+        return found
 
     def _images(self, servers: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
         """Of servers that don't boot from a volume. An image that has been deleted since is left out."""

@@ -32,7 +32,7 @@ SNAPSHOT_TIMEOUT = 1800.0
 VOLUME_TIMEOUT = 4 * 3600.0  # from an image, on storage that can't clone it
 
 _MOMENT = "longshore:moment"  # in a snapshot's metadata: whether it is of the same moment as the machine's others
-_SAME, _OWN = "same", "own"
+_FROZEN, _SAME, _OWN = "frozen", "same", "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,8 @@ class Moments:
                 advice="Set them, with the agent running in the guest, or do without --quiesce.",
                 code="quiesce-failed",
             )
-        if running and machine.freezes and self._frozen(machine, owner, required=quiesce):
-            moment = _SAME
-        else:
-            moment = _SAME if not running or len(machine.disks) == 1 else _OWN
-            self._one_by_one(machine, owner, moment)
+        if not (running and machine.freezes and self._frozen(machine, owner, required=quiesce)):
+            self._one_by_one(machine, owner, _SAME if not running or len(machine.disks) == 1 else _OWN)
         taken = _whole(machine, owner, self._pieces(owner))
         if taken is None:
             raise ProviderError(
@@ -136,7 +133,7 @@ class Moments:
             return snapshot if snapshot.status == "available" else None
 
         snapshot = wait_for(ready, what=f"Snapshot {snapshot_id}", timeout=SNAPSHOT_TIMEOUT)
-        mark = {**ownership.metadata(_of_disk(owner, snapshot.volume_id)), _MOMENT: _SAME}
+        mark = {**ownership.metadata(_of_disk(owner, snapshot.volume_id)), _MOMENT: _FROZEN}
         self._connection.block_storage.set_snapshot_metadata(snapshot_id, **mark)
 
     def _root(self, machine: Machine, disk: Disk, owner: Owner) -> None:
@@ -246,6 +243,7 @@ def _whole(machine: Machine, owner: Owner, pieces: _Pieces) -> Snapshot | None:
         machine_ref=machine.ref,
         name=owner.tag,
         disks=tuple(found[disk.key] for disk in machine.disks),
+        quiesced=_FROZEN in moments,
         one_moment=_OWN not in moments,
         is_base=any(disk.change_id for disk in found.values()),
     )
