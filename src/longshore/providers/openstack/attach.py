@@ -56,10 +56,11 @@ class Attachments:
         self._detach(volume_id, attachment.id)
 
     @contextmanager
-    def open_snapshot(self, volume_id: str, snapshot_id: str) -> Iterator[Export]:
+    def open_snapshot(self, volume_id: str, snapshot_id: str, _owner: Owner) -> Iterator[Export]:
         """Serve a snapshot of a volume read-only, whoever uses the volume meanwhile.
 
-        Raises ProviderError when this worker can't reach the kind of storage it lies on.
+        Nothing has to be made for it that would be the owner's. Raises ProviderError when this worker can't reach the
+        kind of storage it lies on.
         """
         # Ceph's driver calls every snapshot like this, also of volumes that have moved since
         with serve_qemu_nbd(

@@ -255,5 +255,7 @@ def _disks(pieces: _Pieces) -> Iterator[SnapshotDisk]:
             location = f"{volume_id}@{snapshot.id}"
             yield SnapshotDisk(volume_id, location, snapshot.size * GIB, change_id=snapshot.id)
     for volume in pieces.volumes:
+        if not volume.metadata[ownership.KEY].endswith(f"/{ROOT}"):
+            continue  # made to read a snapshot, by a process that was killed
         if volume.status in ("available", "in-use", "reserved", "attaching", "detaching"):
             yield SnapshotDisk(ROOT, volume.id, volume.size * GIB, change_id=None)

@@ -97,7 +97,8 @@ class OpenstackSource(Source):
             disk = snapshot.disk(disk_key)
         except KeyError:
             raise NotFound(f"The snapshot of {snapshot.machine_ref} has no disk {disk_key}.") from None
-        volume_id, _, snapshot_id = disk.location.partition("@")
+        owner = owner_of(snapshot.ref)
         if disk_key == ROOT:
-            return self._attachments.open(volume_id, owner_of(snapshot.ref), read_only=True)
-        return self._attachments.open_snapshot(volume_id, snapshot_id)
+            return self._attachments.open(disk.location, owner, read_only=True)
+        volume_id, _, snapshot_id = disk.location.partition("@")
+        return self._attachments.open_snapshot(volume_id, snapshot_id, owner)
