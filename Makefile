@@ -30,7 +30,10 @@ quick-test: install
 fault-test: install
 	.venv/bin/pytest -m faults -q -n 2
 
+# There is no network inside the lab: the image is built outside
+LONGSHORE_LAB ?= /var/lib/longshore-lab
 lab-test: lab-up
+	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
 	$(LAB) run .venv/bin/pytest -m lab -v --durations=15
 
 # Longshore's copies against others' on the same endpoints, in turn; with a Ceph volume too when the lab is up.

@@ -331,6 +331,9 @@ class SmallTarget(Struck):
         with self._world.change() as state:
             state["volumes"][volume_id]["reserved"] = None
 
+    def make_ready(self, _owner):
+        pass
+
     def open_volume(self, volume_id, owner):
         return self._opened(volume_id, owner)
 

@@ -1,4 +1,4 @@
-"""Starts and stops NBD servers. The only place in Longshore that runs nbdkit and qemu-nbd.
+"""Starts and stops NBD servers on this machine. The only place in Longshore that runs nbdkit and qemu-nbd.
 
 A server is a context manager that yields an `Export`. By default it listens on a Unix socket in a directory only its
 owner may enter; for other machines it listens on TCP, and then only with TLS.
@@ -22,6 +22,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -64,29 +65,24 @@ class Listen:
     tls: Psk | Certificates | None = None
 
 
-class Export:
-    """A running NBD server and the URI it answers at."""
+class Export(ABC):
+    """An NBD server and the URI it answers at, as long as the context that gave it is open."""
 
-    def __init__(
-        self, name: str, uri: str, process: subprocess.Popen[bytes], log: IO[bytes], secrets: Sequence[str]
-    ) -> None:
+    def __init__(self, name: str, uri: str) -> None:
         self.uri = uri
         self.name = name
-        self.pid = process.pid
-        self._process = process
-        self._log = log
-        self._secrets = secrets
-        self._pidfd = os.pidfd_open(process.pid)
 
+    @abstractmethod
     def fileno(self) -> int:
         """A descriptor that becomes readable when the server ends."""
-        return self._pidfd
 
+    @abstractmethod
     def check(self) -> None:
         """Raises ExportError, with the server's last words, when it has ended on its own."""
-        status = self._process.poll()
-        if status is not None:
-            raise ExportError(f"{self.name} ended by itself ({_ending(status)}){self._said()}")
+
+    @abstractmethod
+    def last_words(self) -> str:
+        """The end of what the server said, in one line, without secrets."""
 
     def probe(self) -> Endpoint:
         """Open it as a client would, and say what it offers.
@@ -98,15 +94,38 @@ class Export:
             return probe(self.uri)
         except CopyError as error:
             self.check()
-            raise ExportError(f"{self.name} runs, but refuses to open its disk{self._said()}") from error
+            raise ExportError(f"{self.name} runs, but refuses to open its disk{self.said()}") from error
 
-    def last_words(self) -> str:
-        """The end of what the server wrote to its standard error, in one line, without secrets."""
-        return _last_words(self._log, self._secrets)
-
-    def _said(self) -> str:
+    def said(self) -> str:
+        """The last words as the end of a sentence."""
         words = self.last_words()
         return f": {words}" if words else "; it said nothing."
+
+
+class LocalExport(Export):
+    """A server that is a process of ours."""
+
+    def __init__(
+        self, name: str, uri: str, process: subprocess.Popen[bytes], log: IO[bytes], secrets: Sequence[str]
+    ) -> None:
+        super().__init__(name, uri)
+        self.pid = process.pid
+        self._process = process
+        self._log = log
+        self._secrets = secrets
+        self._pidfd = os.pidfd_open(process.pid)
+
+    def fileno(self) -> int:
+        return self._pidfd
+
+    def check(self) -> None:
+        status = self._process.poll()
+        if status is not None:
+            raise ExportError(f"{self.name} ended by itself ({_ending(status)}){self.said()}")
+
+    def last_words(self) -> str:
+        """The end of what the server wrote to its standard error."""
+        return _last_words(self._log, self._secrets)
 
     def _close(self) -> None:
         os.close(self._pidfd)
@@ -123,7 +142,7 @@ def serve_nbdkit(
     secrets: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
-) -> Iterator[Export]:
+) -> Iterator[LocalExport]:
     """Serve what an nbdkit plugin (name or path of its .so) opens.
 
     `secrets` are parameters whose values nbdkit reads from a file (`name=+FILE`). `environment` is added to ours.
@@ -176,7 +195,7 @@ def serve_qemu_nbd(
     connections: int = 16,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
-) -> Iterator[Export]:
+) -> Iterator[LocalExport]:
     """Serve an image: QEMU's block options (`driver`, `file.driver`, …), or a file of the format named.
 
     The format of a file is never guessed: a guest could write a qcow2 header into its raw disk and so read its host's
@@ -262,7 +281,7 @@ def _running(
     descriptors: Sequence[int] = (),
     secrets: Sequence[str] = (),
     environment: Mapping[str, str] | None,
-) -> Iterator[Export]:
+) -> Iterator[LocalExport]:
     variables = {**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})}
     if shutil.which(command[0], path=variables.get("PATH")) is None:
         raise ExportError(
@@ -280,7 +299,7 @@ def _running(
             start_new_session=True,  # Ctrl-C is for us: a server must outlive its clients' last flush
         ).result()
         try:
-            export = Export(name, place.uri, process, log, secrets)
+            export = LocalExport(name, place.uri, process, log, secrets)
             try:
                 _wait_until_listening(export, process, place)
                 yield export
@@ -292,7 +311,7 @@ def _running(
             process.wait()
 
 
-def _wait_until_listening(export: Export, process: subprocess.Popen[bytes], place: _Place) -> None:
+def _wait_until_listening(export: LocalExport, process: subprocess.Popen[bytes], place: _Place) -> None:
     """Both servers write their pid file last. That is no event one could wait for, the server's end is."""
     deadline = time.monotonic() + START_TIMEOUT
     with selectors.DefaultSelector() as selector:
@@ -303,9 +322,9 @@ def _wait_until_listening(export: Export, process: subprocess.Popen[bytes], plac
                     return
             if selector.select(timeout=0.005):
                 status = process.wait()
-                raise ExportError(f"{export.name} couldn't be started ({_ending(status)}){export._said()}")
+                raise ExportError(f"{export.name} couldn't be started ({_ending(status)}){export.said()}")
             if time.monotonic() > deadline:
-                raise ExportError(f"{export.name} didn't start listening within {START_TIMEOUT:.0f} s{export._said()}")
+                raise ExportError(f"{export.name} didn't start listening within {START_TIMEOUT:.0f} s{export.said()}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -72,7 +72,7 @@ async def run_copy(
                     case "error":
                         await process.wait()
                         for export in dead:
-                            export.check()
+                            await asyncio.to_thread(export.check)  # one elsewhere is asked over the network
                         raise _error(event)
             status = await process.wait()
         finally:

@@ -84,6 +84,38 @@ class AddOpenstack(ShowOne):
             help="how this machine reaches the cloud's Ceph",
         )
         parser.add_argument("--ceph-user", metavar="NAME", help="Ceph user (default: the one that Cinder names)")
+        parser.add_argument(
+            "--transport",
+            choices=("brick", "worker"),
+            default="brick",
+            help="how volumes are reached: by this machine itself, or through a small server in the project "
+            "(default: %(default)s)",
+        )
+        worker = parser.add_argument_group("with --transport worker")
+        worker.add_argument(
+            "--worker-network", metavar="NETWORK", help="which it is on (default: the project's only one)"
+        )
+        worker.add_argument(
+            "--worker-floating-network",
+            metavar="NETWORK",
+            help="where its floating address is from (default: it has none, and is reached at its own address)",
+        )
+        worker.add_argument("--worker-flavor", metavar="FLAVOR", help="default: the smallest with 512 MiB of memory")
+        worker.add_argument(
+            "--worker-image", metavar="IMAGE", default="longshore-worker", help="name or id (default: %(default)s)"
+        )
+        worker.add_argument(
+            "--worker-allow",
+            metavar="CIDR",
+            help="whose connections it takes (default: this machine's own address; name it if a router changes that)",
+        )
+        worker.add_argument(
+            "--worker-quiet",
+            metavar="SECONDS",
+            type=float,
+            default=600.0,
+            help="how long it stays when no volume needs it (default: %(default)s)",
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -92,6 +124,9 @@ class AddOpenstack(ShowOne):
         # The `openstack` command takes --os-cloud for itself, wherever it stands
         settings, secrets = settings_from_cloud(args.os_cloud or (self.app.options.cloud if self.is_plugin else None))
         plain = asdict(settings) | {"ceph_conf": str(Path(args.ceph_conf).absolute()), "ceph_user": args.ceph_user}
+        plain |= {"transport": args.transport, "worker_image": args.worker_image, "worker_network": args.worker_network}
+        plain |= {"worker_floating_network": args.worker_floating_network, "worker_flavor": args.worker_flavor}
+        plain |= {"worker_allow": args.worker_allow, "worker_quiet": args.worker_quiet}
         return _shown(self.client.add_provider(args.name, "openstack", plain, secrets))
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
 from longshore.blocks.deadline import check as check_deadline
 from longshore.errors import InvalidInput
+from longshore.flows.worker_servers import uses_worker_servers, worker_servers_of
 from longshore.providers.contract import Provider, Source, Target
 from longshore.store import ProviderRecord, Store
+
+if TYPE_CHECKING:
+    from longshore.providers.openstack import WorkerPool
 
 Kind = Literal["vsphere", "openstack"]
 
@@ -19,9 +23,16 @@ Side = Literal["source", "target"]
 SIDES: dict[Side, tuple[str, ...]] = {"source": ("vsphere", "openstack"), "target": ("openstack",)}
 
 
-def connect(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], side: Side | None = None) -> Provider:
+def connect(
+    kind: str,
+    settings: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    side: Side | None = None,
+    servers: "WorkerPool | None" = None,
+) -> Provider:
     """A cloud's client, for one side of a migration if it has two; without, it only logs in.
 
+    `servers` are those through which volumes are opened, where the settings say so.
     Nothing is asked of the cloud yet. Vendor libraries are imported only when they are needed.
     """
     if kind == "vsphere":
@@ -31,8 +42,9 @@ def connect(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], 
     if kind == "openstack":
         from longshore.providers.openstack import OpenstackSettings, OpenstackSource, OpenstackTarget
 
-        client = OpenstackSource if side == "source" else OpenstackTarget
-        return client(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets))
+        if side == "source":
+            return OpenstackSource(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets))
+        return OpenstackTarget(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets), servers)
     raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
 
 
@@ -66,7 +78,11 @@ class Clouds:
     @contextmanager
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
         record = self._store.providers.get(name_or_id)
-        cloud = connect(record.kind, record.settings, self._store.providers.secrets(record.id), side)
+        secrets = self._store.providers.secrets(record.id)
+        if uses_worker_servers(record.kind, record.settings):
+            cloud = connect(record.kind, record.settings, secrets, side, worker_servers_of(self._store, record))
+        else:
+            cloud = connect(record.kind, record.settings, secrets, side)
         try:
             yield _Asking(cloud)
         finally:

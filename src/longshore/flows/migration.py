@@ -211,7 +211,7 @@ class Migration(ABC):
         """What a roll-back does to both sides. A sentence for each thing that isn't as it was before."""
         j = self._j
         record = j.store.migrations.get(j.id)
-        left = undo(j.store, j.clouds, j.id, _must_go if j.request.keep else lambda _entry: True)
+        left = undo(j.store, j.clouds, j.id, _must_go if j.request.keep else None)
         if j.request.keep:
             left.extend(self._leave_target())
         if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
@@ -222,7 +222,8 @@ class Migration(ABC):
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
         j = self._j
         failures = []
-        kept = [e for e in j.store.ledger.entries(j.id) if e.state is EntryState.MADE and e.kind not in AT_SOURCE]
+        gone = (*AT_SOURCE, Kind.WORKER_SERVER)
+        kept = [e for e in j.store.ledger.entries(j.id) if e.state is EntryState.MADE and e.kind not in gone]
         for entry in kept:
             note = "kept, as asked"
             if entry.kind is Kind.SERVER and entry.ref:
@@ -252,7 +253,8 @@ class Migration(ABC):
 def _must_go(entry: Entry) -> bool:
     """Of a migration that is to be kept: what is at the source, and what may be there without our knowing its id. A
     server among that would run beside the machine that is powered on again."""
-    return entry.kind in AT_SOURCE or entry.state is EntryState.INTENDED
+    unheard_of = entry.state is EntryState.INTENDED and entry.kind is not Kind.WORKER_SERVER
+    return entry.kind in AT_SOURCE or unheard_of
 
 
 def result_of(  # noqa: PLR0917

@@ -67,6 +67,7 @@ def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
             provider_id=j.record.target_id,
             ref=lambda v: v.id,
         )
+        target.make_ready(Owner(j.id, f"open-{volume.id}"))
     j.store.migrations.update_disk(j.id, disk.key, volume_id=volume.id)
     return volume
 

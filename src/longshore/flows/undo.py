@@ -16,16 +16,17 @@ _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
 
 
-def undo(
-    store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] = lambda _entry: True
-) -> list[str]:
+def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
+
+    Without a word on what is wanted, that is everything but workers: others may use them, and the engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
     of them. Those of a dry run never are.
 
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
+    wanted = wanted or _its_own
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
     entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
     record = store.migrations.get(migration_id)
@@ -42,6 +43,11 @@ def undo(
             store.ledger.settle(entry.id, EntryState.REMOVED)
             store.migrations.say(migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
     return left
+
+
+def _its_own(entry: Entry) -> bool:
+    """Whether nobody else may be using it."""
+    return entry.kind is not Kind.WORKER_SERVER
 
 
 def _persist(work: Callable[[], None]) -> None:
@@ -77,7 +83,9 @@ def _remove_from_source(source: Source, entry: Entry) -> None:
 
 def _remove_from_target(target: Target, entry: Entry) -> None:
     """By the id the ledger knows, else by the owner that the thing carries."""
-    if entry.kind is Kind.SERVER:
+    if entry.kind is Kind.WORKER_SERVER:
+        target.remove_worker_server(entry.owner)
+    elif entry.kind is Kind.SERVER:
         if ref := entry.ref or _id(target.find_server(entry.owner)):
             target.delete_server(ref)
     elif entry.kind is Kind.FLOATING_ADDRESS:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from longshore.flows.queue import take_turns
+from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
 from longshore.model.request import MigrationType
 from longshore.planning.planfile import limits_of
 from longshore.store import QueueRecord, Status, Store, WorkerRecord
@@ -24,6 +25,7 @@ FLOW_VERSION = "2"  # raised when the order of a workflow's steps changes
 # two processors, would let a few such waits stand in the way of all other migrations.
 THREADS = 256
 _POLL = 0.5  # seconds between looks at the queue
+_QUIET_POLL = 10.0  # seconds between looks for worker servers that nobody uses any more
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
 
 _log = logging.getLogger("longshore.flows")
@@ -54,6 +56,7 @@ class Worker:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         await self._launch()
         forgetting = asyncio.create_task(forget_ended(self._store))
+        quiet = asyncio.create_task(_end_quiet_worker_servers())
         idle_since = time.monotonic()
         while not stop.is_set():
             took = await self._take()
@@ -66,9 +69,11 @@ class Worker:
             await asyncio.to_thread(self._store.workers.close_to_new, self._me.id)
             await asyncio.wait(self._running.values(), timeout=drain_for)
             self._reap()
+        quiet.cancel()
         if self._running:
             return False
         await forgetting
+        await asyncio.to_thread(end_worker_servers, self._store)  # before DBOS takes the threads away
         DBOS.destroy()
         return True
 
@@ -78,6 +83,7 @@ class Worker:
         from longshore.flows import workflows
 
         workflows.use(self._store)
+        hold_worker_servers_as(self._me.id)
         state = self._store.state
         if not state.shared_database:
             _use_wal(str(state.engine_database))
@@ -141,6 +147,12 @@ class Worker:
         if not (await asyncio.to_thread(self._store.migrations.get, migration_id)).status.ended:
             await asyncio.to_thread(_give_up, self._store, migration_id, reason)
         await DBOS.delete_workflow_async(migration_id)  # its steps were for going on with it
+
+
+async def _end_quiet_worker_servers() -> None:
+    while True:
+        await asyncio.sleep(_QUIET_POLL)
+        await asyncio.to_thread(end_quiet_worker_servers)
 
 
 def _use_wal(path: str) -> None:

@@ -29,6 +29,7 @@ class VolumeRequest:
     bootable: bool = False
     availability_zone: str | None = None
     image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
+    image_id: str | None = None  # what it holds at first; None: zeroes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class ServerRequest:
     server_group: str | None = None  # name or id
     user_data: str | None = None  # text for cloud-init
     tags: tuple[str, ...] = ()
+    config_drive: bool = False
     disk_buses: tuple[str | None, ...] = ()  # one for each volume, None: as its image properties say; empty: all None
 
 

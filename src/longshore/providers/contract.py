@@ -125,6 +125,13 @@ class Target(Provider, Protocol):
     def external_networks(self) -> list[Named]:
         """Those that new floating addresses can be had from."""
 
+    def make_ready(self, owner: Owner) -> None:
+        """Begin what opening volumes needs and takes its time, so that its failure shows before a source is stopped."""
+
+    def remove_worker_server(self, owner: Owner) -> None:
+        """The server with this owner through which volumes were opened, and all that belongs to it. Nothing to do when
+        it isn't there."""
+
     # Volumes. Everything made carries its owner; find_* finds it again, for second runs and for clean-up
     def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
         """Returns once the volume is available. One that carries this owner already is answered instead."""

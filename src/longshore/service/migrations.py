@@ -16,6 +16,7 @@ from longshore.flows.late_conversion import landed, make_again
 from longshore.flows.queue import places_of
 from longshore.flows.report import Report, names_of, report_of
 from longshore.flows.undo import undo
+from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked, land
 from longshore.planning.catalogue import refuse_unknown
@@ -183,7 +184,8 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
         return Cleanup(
             left=make_again(Journey(store, clouds, record.id))
         )  # its machine comes before what is left of it
-    return Cleanup(left=undo(store, clouds, record.id))
+    # A worker server that was booted for it may serve others by now; the process that has it removes it in the end
+    return Cleanup(left=undo(store, clouds, record.id, lambda entry: not held_by_another(store, entry)))
 
 
 @router.delete("/migrations/{migration}", status_code=204)

@@ -24,6 +24,9 @@ class Kind(StrEnum):
     PORT = "port"
     FLOATING_ADDRESS = "floating-address"
     SERVER = "server"
+    WORKER_SERVER = (
+        "worker-server"  # one through which volumes are reached, and all that belongs to it; others may use it too
+    )
 
 
 class EntryState(StrEnum):
@@ -94,6 +97,16 @@ class Ledger:
                 mine = select(MigrationRow.id).where(MigrationRow.project_id == self._scope.project_id)
                 query = query.where(LedgerRow.migration_id.in_(mine))
             return [_entry(row) for row in session.scalars(query)]
+
+    def unsettled(self, provider_id: str, kind: Kind) -> list[Entry]:
+        """What may exist of a kind at a provider, whichever migration it was made for."""
+        with self._database.session() as session:
+            query = select(LedgerRow).where(
+                LedgerRow.provider_id == provider_id,
+                LedgerRow.kind == kind.value,
+                LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
+            )
+            return [_entry(row) for row in session.scalars(query.order_by(LedgerRow.id))]
 
 
 def _entry(row: LedgerRow) -> Entry:

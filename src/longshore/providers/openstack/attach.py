@@ -27,6 +27,9 @@ class Attachments:
         self._settings = settings
         self._volumes = volumes
 
+    def make_ready(self, _owner: Owner) -> None:
+        """Nothing has to be begun."""
+
     @contextmanager
     def open(self, volume_id: str, owner: Owner, *, read_only: bool = False) -> Iterator[Export]:
         """Serve the volume, for writing unless told otherwise, reserved while the context is open.

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import openstack
 from keystoneauth1 import exceptions as auth
@@ -51,6 +51,13 @@ class OpenstackSettings:
     cacert: str | None = None
     ceph_conf: str = "/etc/ceph/ceph.conf"  # how this worker reaches the cloud's Ceph; its keyring lies next to it
     ceph_user: str | None = None  # None: the one Cinder names in its connection information
+    transport: Literal["brick", "worker"] = "brick"  # how volumes are reached: by ourselves, or through a worker server
+    worker_image: str = "longshore-worker"  # name or id
+    worker_network: str | None = None  # name or id of the network the worker is on; None: the project's only one
+    worker_floating_network: str | None = None  # where its floating address is from; None: it is reached at its own
+    worker_flavor: str | None = None  # name or id; None: the smallest that is large enough
+    worker_allow: str | None = None  # whose connections it takes, a CIDR; None: those from our own address
+    worker_quiet: float = 600.0  # seconds without a volume after which it is removed
 
 
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:

@@ -145,6 +145,8 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
         attributes["key_name"] = request.key_name
     if request.user_data is not None:
         attributes["user_data"] = base64.b64encode(request.user_data.encode()).decode()
+    if request.config_drive:
+        attributes["config_drive"] = True
     if request.tags:
         attributes["tags"] = list(request.tags)
     return attributes

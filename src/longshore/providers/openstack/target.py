@@ -34,24 +34,38 @@ from longshore.providers.openstack.ports import Ports
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.worker import WorkerServers
+from longshore.providers.openstack.worker_attach import WorkerAttachments
+from longshore.providers.openstack.worker_pool import WorkerPool
 
 
 class OpenstackTarget(Target):
     """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
 
-    def __init__(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: OpenstackSettings, secrets: Mapping[str, str], workers: WorkerPool | None = None
+    ) -> None:
+        """`workers` are needed to open volumes through one."""
         with explained("read the cloud's settings"):
             self._connection = connect(settings, secrets)
+        self._settings = settings
         self._placement = Placement(self._connection)
         self._volumes = Volumes(self._connection)
-        self._attachments = Attachments(self._connection, settings, self._volumes)
+        self._attachments: Attachments | WorkerAttachments
+        if settings.transport == "worker":
+            self._attachments = WorkerAttachments(self._connection, self._volumes, workers)
+        else:
+            self._attachments = Attachments(self._connection, settings, self._volumes)
         self._ports = Ports(self._connection)
         self._isolated = IsolatedNetworks(self._connection)
         self._floating = FloatingAddresses(self._connection)
         self._servers = Servers(self._connection, self._volumes)
 
     def check(self) -> dict[str, str]:
-        return look(self._connection)
+        found = look(self._connection)
+        if self._settings.transport == "worker":
+            found |= WorkerServers(self._connection, self._settings).outlook()
+        return found
 
     def close(self) -> None:
         self._connection.close()
@@ -89,6 +103,12 @@ class OpenstackTarget(Target):
         return self._floating.networks()
 
     # Volumes
+
+    def make_ready(self, owner: Owner) -> None:
+        self._attachments.make_ready(owner)
+
+    def remove_worker_server(self, owner: Owner) -> None:
+        WorkerServers(self._connection, self._settings).remove(owner)
 
     def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
         return self._volumes.create(request, owner)

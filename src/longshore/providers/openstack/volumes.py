@@ -41,6 +41,7 @@ class Volumes:
                     size=-(-request.size // GIB),
                     volume_type=request.volume_type,
                     availability_zone=request.availability_zone,
+                    image_id=request.image_id,
                     metadata=ownership.metadata(owner),
                 )
             try:

@@ -1,0 +1,75 @@
+"""longshore worker-image …: the image that a worker boots, where volumes are reached through one."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from longshore.cli.command import ShowOne
+from longshore.cli.following import following
+
+
+class BuildWorkerImage(ShowOne):
+    """Build the image of the servers through which volumes are reached. Nothing is done when it is there already."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--output", metavar="FILE", help="where to (default: worker.qcow2 in the user's cache)")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.providers.openstack.worker_image import build
+
+        with following() as show:
+            image = build(_file(args.output), show)
+        fields = {
+            "file": str(image.file),
+            "size": f"{image.file.stat().st_size / (1 << 20):.0f} MiB",
+            "recipe": image.recipe,
+            "packages": len(image.packages),
+            "nbdkit": image.packages.get("nbdkit", ""),
+            "built": "now" if image.fresh else "before: its recipe is the same",
+        }
+        return tuple(fields), tuple(fields.values())
+
+
+class UploadWorkerImage(ShowOne):
+    """Put the image into a cloud's project. One of the same recipe that is there stays; older ones are replaced."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
+        )
+        parser.add_argument(
+            "--image", metavar="FILE", help="what was built (default: worker.qcow2 in the user's cache)"
+        )
+        parser.add_argument("--name", default="longshore-worker", help="what to call it there (default: %(default)s)")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.providers.openstack import settings_from_cloud
+        from longshore.providers.openstack.connection import connect
+        from longshore.providers.openstack.worker_image import built_image, upload
+
+        image = built_image(_file(args.image))
+        connection = connect(*settings_from_cloud(args.os_cloud))
+        try:
+            done = upload(connection, image, args.name)
+        finally:
+            connection.close()
+        fields = {
+            "image": done.name,
+            "id": done.id,
+            "recipe": done.recipe,
+            "uploaded": "now" if done.uploaded else "before: its recipe is the same",
+            "replaced": "\n".join([*done.replaced, *done.left]),
+        }
+        return tuple(fields), tuple(fields.values())
+
+
+def _file(named: str | None) -> Path:
+    from platformdirs import user_cache_path
+
+    return Path(named).absolute() if named else user_cache_path("longshore") / "worker.qcow2"

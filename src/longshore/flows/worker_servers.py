@@ -1,0 +1,97 @@
+"""The worker servers of this process, through which volumes are opened where a provider asks for that.
+
+They outlive the sessions of single transfers and are shared between migrations. Each is in the ledger of the migration
+that it was booted for, with the process that has it as its parent, and is removed after a quiet time, or when that
+process ends. Of those whose process is dead nobody has the key: they are removed by whoever comes next.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from longshore.model.target import Owner
+from longshore.store import Entry, EntryState, Kind, ProviderRecord, Store
+
+if TYPE_CHECKING:
+    from longshore.providers.openstack import WorkerPool
+
+_pools: dict[str, "WorkerPool"] = {}
+_lock = threading.Lock()
+_holder = ""  # this process, among those that have migrations at work
+
+
+def uses_worker_servers(kind: str, settings: Mapping[str, Any]) -> bool:
+    return kind == "openstack" and settings.get("transport") == "worker"
+
+
+def worker_servers_of(store: Store, record: ProviderRecord) -> "WorkerPool":
+    """The pool of one provider."""
+    from longshore.providers.openstack import OpenstackSettings, open_pool
+
+    with _lock:
+        if record.id not in _pools:
+            settings = TypeAdapter(OpenstackSettings).validate_python(dict(record.settings))
+            _pools[record.id] = open_pool(settings, store.providers.secrets(record.id), _Written(store, record.id))
+        return _pools[record.id]
+
+
+def hold_worker_servers_as(process_id: str) -> None:
+    """By this id others know whether this process lives."""
+    global _holder  # noqa: PLW0603 one process is one holder
+    _holder = process_id
+
+
+def held_by_another(store: Store, entry: Entry) -> bool:
+    """Whether a living process has it, and removes it in its own time."""
+    return entry.kind is Kind.WORKER_SERVER and entry.parent in {worker.id for worker in store.workers.all()} - {
+        _holder
+    }
+
+
+def end_quiet_worker_servers() -> None:
+    """Remove those that nobody has used for a while."""
+    with _lock:
+        pools = list(_pools.values())
+    for pool in pools:
+        pool.end_quiet()
+
+
+def end_worker_servers(store: Store) -> None:
+    """Remove them all, also those that a process before this one has left behind."""
+    for record in store.providers.all():
+        if uses_worker_servers(record.kind, record.settings) and store.ledger.unsettled(record.id, Kind.WORKER_SERVER):
+            worker_servers_of(store, record).end_all()
+
+
+class _Written:
+    """What the pool of a provider has in the ledger."""
+
+    def __init__(self, store: Store, provider_id: str) -> None:
+        self._store = store
+        self._provider_id = provider_id
+
+    def intend(self, owner: Owner) -> None:
+        self._store.ledger.intend(owner, self._provider_id, Kind.WORKER_SERVER, parent=_holder)
+
+    def made(self, owner: Owner, server_id: str) -> None:
+        self._settle(owner, EntryState.MADE, ref=server_id)
+
+    def gone(self, owner: Owner) -> None:
+        self._settle(owner, EntryState.REMOVED)
+
+    def left(self, owner: Owner, why: str) -> None:
+        self._settle(owner, EntryState.LEFT, note=why)
+
+    def unsettled(self) -> list[Owner]:
+        entries = self._store.ledger.unsettled(self._provider_id, Kind.WORKER_SERVER)
+        return [entry.owner for entry in entries if not held_by_another(self._store, entry)]
+
+    def say(self, owner: Owner, text: str, level: str) -> None:
+        phase = self._store.migrations.get(owner.workflow).phase
+        self._store.migrations.say(owner.workflow, phase, text, level)
+
+    def _settle(self, owner: Owner, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
+        entry = self._store.ledger.intend(owner, self._provider_id, Kind.WORKER_SERVER)  # answers the one that is there
+        self._store.ledger.settle(entry.id, state, ref=ref, note=note)

@@ -1,0 +1,191 @@
+"""Building the image. recipe/ says what is in it; here it is decided whether, from which mirrors, and where to.
+
+The mirrors, their keys and a proxy are those of this machine's own apt.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+
+RECIPE = Path(__file__).parent / "recipe"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+STEPS = 3  # that the recipe names while it is at work
+_MIB = 1 << 20
+# Programs, and the packages they are in
+_NEEDED = {
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "mkfs.vfat": "dosfstools",
+    "mcopy": "mtools",
+    "sfdisk": "fdisk",
+    "syslinux": "syslinux",
+    "qemu-img": "qemu-utils",
+    "apt-get": "apt",
+}
+_FILES = {Path("/usr/lib/syslinux/mbr/mbr.bin"): "syslinux-common", KEYRING: "debian-archive-keyring"}
+# Of apt's own configuration, what decides how a mirror is reached
+_REACHING = ("Acquire::http", "Acquire::https", "Acquire::Retries", "Acquire::ForceIPv", "Acquire::Check-Valid-Until")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    file: Path
+    recipe: str  # digest of what it was made from
+    packages: dict[str, str]  # name to version
+    sha256: str
+    fresh: bool  # made now, and not found
+
+
+def recipe_digest() -> str:
+    """Of the recipe's files, their names and contents; the same on every machine."""
+    digest = hashlib.sha256()
+    for path in sorted(RECIPE.iterdir()):
+        content = path.read_bytes()
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def built_image(file: Path) -> BuiltImage:
+    """What an image file and the record beside it say. Raises NotFound, or InvalidInput when they don't fit."""
+    if not file.is_file():
+        raise NotFound(f"There is no worker image {file}.", advice="Run: longshore worker-image build.")
+    try:
+        record = json.loads(_record(file).read_text())
+        image = BuiltImage(file, str(record["recipe"]), dict(record["packages"]), str(record["sha256"]), fresh=False)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InvalidInput(f"{_record(file)} doesn't say what {file} is.", advice="Build the image again.") from None
+    if _sha256(file) != image.sha256:
+        raise InvalidInput(f"{file} isn't what was built.", advice="Remove it and build the image again.")
+    return image
+
+
+def build(file: Path, progress: Callable[[int, int, str], None]) -> BuiltImage:
+    """Make the image, unless it is there and of this recipe. Takes a minute or two, and 1.5 GB beside the file.
+
+    `progress` is told the step, the number of steps and what is being done. Raises LongshoreError; an image that was
+    there stays then.
+    """
+    recipe = recipe_digest()
+    if file.is_file():
+        try:
+            found = built_image(file)
+        except InvalidInput:
+            pass
+        else:
+            if found.recipe == recipe:
+                return found
+    _check_machine()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".worker-image-", dir=file.parent) as place:
+        work = Path(place)
+        (work / "sources").write_text(_sources())
+        (work / "apt").write_text(_reaching_mirrors())
+        _run_recipe(work, progress)
+        lines = (work / "packages").read_text().splitlines()
+        image = BuiltImage(
+            file, recipe, dict(line.split(" ", 1) for line in lines), _sha256(work / "worker.qcow2"), fresh=True
+        )
+        record = {"recipe": image.recipe, "sha256": image.sha256, "packages": image.packages}
+        (work / "record").write_text(json.dumps(record, indent=1))
+        (work / "worker.qcow2").replace(file)
+        (work / "record").replace(_record(file))
+    return image
+
+
+def _run_recipe(work: Path, progress: Callable[[int, int, str], None]) -> None:
+    command = ["bash", str(RECIPE / "build"), str(work), str(work / "sources"), str(work / "apt")]
+    with (work / "errors").open("w+b") as errors:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig=KILL", "--", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(work)},
+        )
+        steps = ["Beginning"]
+        reader = threading.Thread(target=lambda: steps.extend(line.strip() for line in process.stdout or ()))
+        reader.start()
+        try:
+            while reader.is_alive():
+                progress(max(0, len(steps) - 2), STEPS, steps[-1])
+                reader.join(0.5)
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        if status != 0:
+            errors.seek(0)
+            said = [line.strip() for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
+            raise LongshoreError(
+                f"The worker image couldn't be built ({steps[-1]}): {said[-1] if said else f'exit status {status}'}",
+                advice="Check that apt-get update works on this machine.",
+                code="image-build-failed",
+            )
+
+
+def _check_machine() -> None:
+    missing = {package for program, package in _NEEDED.items() if shutil.which(program) is None}
+    missing |= {package for path, package in _FILES.items() if not path.exists()}
+    if missing:
+        raise InvalidInput(
+            "The worker image can't be built here: something is missing on this machine.",
+            advice=f"Run, as root: apt-get install {' '.join(sorted(missing))}.",
+        )
+    if os.geteuid() != 0:
+        raise InvalidInput(
+            "The worker image can only be built by root: its files belong to root.",
+            advice="Run it with sudo, or build it on another machine and bring the file and the .json beside it.",
+        )
+
+
+def _sources() -> str:
+    """apt's lines for this machine's own release of Debian."""
+    asked = [
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(LABEL)\t$(ORIGIN)\t$(CODENAME)\t$(REPO_URI)",
+        "Created-By: Packages",
+    ]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    found: dict[str, str] = {}
+    for label, origin, codename, uri in (line.split("\t") for line in lines if line.count("\t") == 3):
+        wanted = {"Debian": "", "Debian-Security": "-security"}.get(label)
+        if origin == "Debian" and wanted is not None and codename == f"{_release()}{wanted}":
+            found.setdefault(label, f"deb [signed-by={KEYRING}] {uri} {codename} main\n")
+    if "Debian" not in found:
+        raise InvalidInput(
+            "apt on this machine knows no mirror of its own release of Debian.",
+            advice="Build the image on a Debian machine, after apt-get update.",
+        )
+    return "".join(found.values())
+
+
+def _release() -> str:
+    lines = Path("/etc/os-release").read_text().splitlines()
+    return next((line.split("=", 1)[1].strip('"') for line in lines if line.startswith("VERSION_CODENAME=")), "")
+
+
+def _reaching_mirrors() -> str:
+    """In a file and not on a command line: a proxy's address may hold a password."""
+    told = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return "".join(f"{line}\n" for line in told if line.startswith(_REACHING))
+
+
+def _record(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

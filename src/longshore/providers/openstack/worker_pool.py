@@ -1,0 +1,139 @@
+"""Workers shared by all transfers of a project: booted when first needed, removed when nobody needs them any more."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from longshore.errors import LongshoreError
+from longshore.model.target import Owner
+from longshore.providers.openstack.connection import OpenstackSettings, connect
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.worker import Worker, WorkerServers
+
+VOLUMES = 16  # that one worker serves at a time: some hypervisors have room for little more
+
+
+class WorkerLedger(Protocol):
+    """Where a worker is written down before it exists, and until it is gone."""
+
+    def intend(self, owner: Owner) -> None: ...
+    def made(self, owner: Owner, server_id: str) -> None: ...
+    def gone(self, owner: Owner) -> None: ...
+    def left(self, owner: Owner, why: str) -> None: ...
+
+    def unsettled(self) -> list[Owner]:
+        """Those that may exist, as far as is known; of earlier processes too."""
+
+    def say(self, owner: Owner, text: str, level: str) -> None:
+        """Something worth knowing for whom it was booted for."""
+
+
+class WorkerPool:
+    """Of one provider. For several threads."""
+
+    def __init__(self, servers: WorkerServers, ledger: WorkerLedger, quiet: float) -> None:
+        self._servers = servers
+        self._ledger = ledger
+        self._quiet = quiet
+        self._lock = threading.Lock()  # held while a worker is booted: whoever comes meanwhile shares that one
+        self._workers: list[Worker] = []
+
+    def make_ready(self, owner: Owner) -> None:
+        """See that there is a worker, so that it needn't be waited for later. Raises LongshoreError."""
+        with self.worker(owner):
+            pass
+
+    @contextmanager
+    def worker(self, owner: Owner) -> Iterator[Worker]:
+        """One that answers, with room for one volume more. Raises LongshoreError."""
+        with self._lock:
+            found = self._living() or self._boot(owner)
+            found.users += 1
+        try:
+            yield found
+        finally:
+            with self._lock:
+                found.users -= 1
+                found.free_since = time.monotonic()
+
+    def end_quiet(self) -> None:
+        """Remove those that nobody has used for the quiet time."""
+        with self._lock:
+            for worker in list(self._workers):
+                if not worker.users and time.monotonic() - worker.free_since >= self._quiet:
+                    self._end(worker)
+
+    def end_all(self) -> None:
+        """Remove all that may exist, those that an earlier process left behind too."""
+        with self._lock:
+            for worker in list(self._workers):
+                self._end(worker)
+            self._end_forgotten()
+
+    def give_up(self, worker: Worker) -> None:
+        """Remove one that doesn't answer, whoever else used it: only so are its volumes free soon."""
+        with self._lock:
+            if worker in self._workers:
+                self._end(worker)
+
+    def last_words(self, worker: Worker) -> str:
+        return self._servers.last_words(worker.server_id)
+
+    def _living(self) -> Worker | None:
+        for worker in list(self._workers):
+            if worker.answers():
+                if worker.users < VOLUMES:
+                    return worker
+            else:
+                words = self.last_words(worker)
+                self._ledger.say(worker.owner, f"The worker doesn't answer any more ({words}).", "warning")
+                self._end(worker)
+        return None
+
+    def _boot(self, owner: Owner) -> Worker:
+        # One of an earlier process has a key that died with it
+        self._end_forgotten()
+        own = Owner(owner.workflow, f"worker-{uuid.uuid4().hex[:8]}")
+        self._ledger.intend(own)
+        began = time.monotonic()
+        self._ledger.say(own, "Booting a worker in the project, through which the volumes are reached.", "information")
+        try:
+            worker = self._servers.boot(own)
+        except BaseException:
+            self._remove(own)
+            raise
+        self._ledger.made(own, worker.server_id)
+        took = time.monotonic() - began
+        self._ledger.say(own, f"The worker answers at {worker.address}, after {took:.0f} s.", "information")
+        self._workers.append(worker)
+        return worker
+
+    def _end_forgotten(self) -> None:
+        known = {worker.owner for worker in self._workers}
+        for owner in self._ledger.unsettled():
+            if owner not in known:
+                self._remove(owner)
+
+    def _end(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        os.close(worker.key)
+        self._remove(worker.owner)
+
+    def _remove(self, owner: Owner) -> None:
+        try:
+            self._servers.remove(owner)
+        except LongshoreError as error:
+            self._ledger.left(owner, str(error))
+            self._ledger.say(owner, f"The worker {owner.step} could not be removed: {error}", "warning")
+        else:
+            self._ledger.gone(owner)
+
+
+def open_pool(settings: OpenstackSettings, secrets: Mapping[str, str], ledger: WorkerLedger) -> WorkerPool:
+    """With a session of its own, that outlives those of the transfers. Nothing is asked of the cloud yet."""
+    with explained("read the cloud's settings"):
+        return WorkerPool(WorkerServers(connect(settings, secrets), settings), ledger, settings.worker_quiet)

@@ -1,0 +1,381 @@
+"""Workers without a cloud: a real nbdkit stands in for the machine, and the cloud's answers are made up."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import nbd
+import pytest
+
+from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
+from longshore.model.target import Flavor, Network, Owner, Subnet
+from longshore.providers.openstack import worker as worker_module
+from longshore.providers.openstack import worker_attach
+from longshore.providers.openstack.connection import OpenstackSettings
+from longshore.providers.openstack.ownership import KEY, WORKER
+from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.worker import (
+    Worker,
+    WorkerServers,
+    choose_flavor,
+    choose_network,
+    export_of,
+    instructions,
+    last_words,
+)
+from longshore.providers.openstack.worker_attach import WorkerAttachments
+from longshore.providers.openstack.worker_pool import WorkerPool
+
+VOLUME = "dc2c7cda-8b84-41da-9886-c8107c42853c"
+OWNER = Owner("wf-1", "open-v")
+KEY_HEX = "0123456789abcdef" * 4
+
+
+# Which disk, which network, what it is told
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"virtio-{VOLUME[:20]}",
+        f"scsi-0QEMU_QEMU_HARDDISK_{VOLUME}",
+        f"scsi-0QEMU_QEMU_HARDDISK_{VOLUME[:20]}",
+        f"wwn-0x{VOLUME.replace('-', '')}",
+    ],
+)
+def test_a_volume_is_known_by_its_serial_number(name):
+    others = ["scsi-0QEMU_QEMU_HARDDISK_aaaaaaaa-8b84-41da-9886-c8107c42853c", f"{name}-part1", "scsi-0QEMU_CD-ROM"]
+    assert export_of(VOLUME, [*others, name]) == name
+    assert export_of(VOLUME, others) is None
+
+
+def test_it_is_told_its_network_and_its_key_and_nothing_else():
+    port = SimpleNamespace(fixed_ips=[{"subnet_id": "s", "ip_address": "10.1.2.3"}], mac_address="fa:16:3e:00:00:01")
+    subnet = SimpleNamespace(id="s", cidr="10.1.2.0/24", gateway_ip=None)
+    told = instructions(port, subnet, 1450, KEY_HEX)
+    assert told.splitlines() == ["address=10.1.2.3/24", "mac=fa:16:3e:00:00:01", "mtu=1450", f"key={KEY_HEX}"]
+
+
+def test_the_network_is_the_only_one_or_the_one_named():
+    def network(name, *subnets):
+        return Network(f"id-{name}", name, shared=False, owned=True, subnets=subnets)
+
+    subnet = Subnet("s", "10.0.0.0/24", True)
+    one, two, bare = network("one", subnet), network("two", subnet), network("bare")
+    assert choose_network([one, bare], None) is one
+    assert choose_network([one, two], "id-two") is two
+    with pytest.raises(InvalidInput, match="has 2 networks; which of them"):
+        choose_network([one, two], None)
+    with pytest.raises(InvalidInput, match="has no network three for the worker"):
+        choose_network([one], "three")
+
+
+def test_the_flavor_is_the_smallest_that_is_large_enough():
+    flavors = [
+        Flavor(name, name, cpus, memory, 0) for name, cpus, memory in (("n", 1, 256), ("m", 2, 1024), ("s", 1, 768))
+    ]
+    assert choose_flavor(flavors, None).name == "s"
+    assert choose_flavor(flavors, "n").name == "n"
+    with pytest.raises(InvalidInput, match="no flavor with the 512 MiB"):
+        choose_flavor(flavors[:1], None)
+
+
+def test_last_words_are_one_plain_line():
+    console = "boot\r\n" * 9 + "LONGSHORE-WORKER ready\r\n\x1b[1;31mnbdkit: file.3: error: gone\r\n\x1b[0m"
+    assert last_words(console).endswith("boot; LONGSHORE-WORKER ready; nbdkit: file.3: error: gone")
+
+
+# A worker that doesn't come up
+
+
+@pytest.fixture
+def servers(monkeypatch):
+    monkeypatch.setattr(worker_module, "BOOT_TIMEOUT", 0.5)
+    monkeypatch.setattr(worker_module, "_CONSOLE_EVERY", 0.1)
+    made = WorkerServers(MagicMock(), OpenstackSettings(transport="worker"))
+    made._servers = MagicMock()
+    return made
+
+
+def free_port():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("console", "error", "said"),
+    [
+        (
+            "LONGSHORE-WORKER failed: there is no config drive\n",
+            ExportError,
+            "couldn't start: there is no config drive",
+        ),
+        ("LONGSHORE-WORKER ready at 10.1.2.3/24\n", Unreachable, "is up, but its ports .* can't be reached from here"),
+        ("GRUB error 17\n", ExportError, "didn't come up within .* Its console ends: GRUB error 17"),
+        ("", ExportError, "Its console ends: \\(empty\\)"),
+    ],
+)
+def test_one_that_never_answers_says_why(servers, monkeypatch, console, error, said):
+    monkeypatch.setattr(worker_module, "WRITING", free_port())
+    servers._servers.console.return_value = console
+    with pytest.raises(error, match=said):
+        servers._wait_until_up(Worker(OWNER, "server-1", "127.0.0.1", key=-1))
+
+
+def test_a_project_without_the_image_is_told_how_to_get_it(servers):
+    servers._connection.image.find_image.return_value = None
+    with pytest.raises(NotFound, match=r"no image longshore-worker .*worker-image build"):
+        servers.boot(OWNER)
+
+
+# Volumes through one that answers
+
+
+class Machine:
+    """An nbdkit that serves a directory with the worker's own options."""
+
+    def __init__(self, directory, port):
+        (directory / "keys.psk").write_text(f"longshore:{KEY_HEX}\n")
+        self.disks = directory / "disks"
+        self.disks.mkdir()
+        self.command = ["nbdkit", "--foreground", f"--port={port}", "--ipaddr=127.0.0.1", "--tls=require"]
+        self.command += [f"--tls-psk={directory / 'keys.psk'}", "file", f"dir={self.disks}"]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stderr=subprocess.DEVNULL)
+
+    def die(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def worker(self):
+        key = os.memfd_create("key")
+        os.write(key, f"longshore:{KEY_HEX}\n".encode())
+        found = Worker(Owner("wf-1", "worker-1"), "server-1", "127.0.0.1", key)
+        end = time.monotonic() + 10
+        while not found.answers():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    port = free_port()
+    monkeypatch.setattr(worker_module, "WRITING", port)
+    monkeypatch.setattr(worker_module, "READING", port)
+    made = Machine(tmp_path, port)
+    yield made
+    made.die()
+
+
+class Written:
+    """A ledger."""
+
+    def __init__(self):
+        self.states, self.said = {}, []
+
+    def intend(self, owner):
+        self.states[owner] = "intended"
+
+    def made(self, owner, _server_id):
+        self.states[owner] = "made"
+
+    def gone(self, owner):
+        self.states[owner] = "gone"
+
+    def left(self, owner, why):
+        self.states[owner] = f"left: {why}"
+
+    def unsettled(self):
+        return [owner for owner, state in self.states.items() if state != "gone"]
+
+    def say(self, _owner, text, _level):
+        self.said.append(text)
+
+
+class SmallServers:
+    """Boots and removes at once."""
+
+    def __init__(self, machine):
+        self.machine, self.there, self.booted = machine, [], 0
+
+    def boot(self, owner):
+        self.there.append(owner)
+        self.booted += 1
+        worker = self.machine.worker()
+        worker.owner = owner
+        return worker
+
+    def remove(self, owner):
+        self.there = [one for one in self.there if one != owner]
+
+    def last_words(self, _server_id):
+        return "Kernel panic"
+
+
+@pytest.fixture
+def small(machine):
+    return SmallServers(machine)
+
+
+@pytest.fixture
+def ledger():
+    return Written()
+
+
+@pytest.fixture
+def pool(small, ledger):
+    made = WorkerPool(small, ledger, quiet=0.2)
+    yield made
+    made.end_all()
+    assert small.there == []
+    assert ledger.unsettled() == []
+
+
+def cloud(machine, *, metadata=None, fails=False):
+    """With one volume of 1 GiB, that shows on the machine once it is attached."""
+    volume = SimpleNamespace(
+        id=VOLUME, name="web01-0", size=1, status="available", metadata=metadata or {KEY: "wf-1/volume"}, attachments=[]
+    )
+    disk = machine.disks / f"virtio-{VOLUME[:20]}"
+
+    def attach(server_id, volume_id):
+        volume.status = "attaching"
+        if fails:
+            threading.Timer(0.4, lambda: setattr(volume, "status", "available")).start()
+            return
+        with disk.open("ab") as file:
+            file.truncate(1 << 30)
+        volume.status, volume.attachments = "in-use", [{"server_id": server_id}]
+
+    def detach(_server_id, volume_id, **_):
+        volume.status, volume.attachments = "available", []
+
+    connection = MagicMock()
+    connection.block_storage.get_volume.side_effect = lambda _id: SimpleNamespace(**vars(volume))
+    connection.compute.create_volume_attachment.side_effect = attach
+    connection.compute.delete_volume_attachment.side_effect = detach
+    connection.compute.get_server.return_value = SimpleNamespace(metadata={WORKER: "true"})
+    connection.volume = volume
+    return connection
+
+
+def attachments(connection, pool):
+    return WorkerAttachments(connection, Volumes(connection), pool)
+
+
+def test_a_volume_is_written_and_read_back_over_tls(machine, pool):
+    connection = cloud(machine)
+    with attachments(connection, pool).open(VOLUME, OWNER) as export:
+        assert export.uri.startswith("nbds://")
+        assert KEY_HEX not in export.uri
+        handle = nbd.NBD()
+        handle.set_uri_allow_local_file(True)
+        handle.connect_uri(export.uri)
+        assert handle.get_tls_negotiated()
+        handle.pwrite(b"harbour!" * 512, 1 << 20)
+        handle.shutdown()
+        export.check()
+        assert export.probe().size == 1 << 30
+        assert connection.volume.status == "in-use"
+    assert connection.volume.status == "available"
+    with (machine.disks / f"virtio-{VOLUME[:20]}").open("rb") as file:
+        file.seek(1 << 20)
+        assert file.read(8) == b"harbour!"
+
+
+def test_two_transfers_share_one_worker_which_is_removed_when_it_is_quiet(pool, small, ledger):
+    with pool.worker(OWNER), pool.worker(Owner("wf-2", "open-w")):
+        pool.end_quiet()
+    assert small.booted == 1
+    assert ledger.states == {Owner("wf-1", small.there[0].step): "made"}
+    pool.end_quiet()
+    assert len(small.there) == 1  # it isn't quiet for long enough
+    time.sleep(0.25)
+    pool.end_quiet()
+    assert small.there == []
+
+
+def test_a_worker_that_dies_is_noticed_with_its_last_words_and_replaced(machine, pool, small):
+    connection = cloud(machine)
+    opened = attachments(connection, pool).open(VOLUME, OWNER)
+    export = opened.__enter__()
+    machine.die()
+    with pytest.raises(ExportError, match="web01-0 can't be reached any more: Kernel panic"):
+        wait_for_end(export)
+    connection.volume.status = "available"  # what Nova does with the volumes of a server that is removed
+    opened.__exit__(None, None, None)
+    assert small.there == []
+    machine.start()
+    with attachments(connection, pool).open(VOLUME, OWNER):
+        assert small.booted == 2
+
+
+def wait_for_end(export):
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        export.check()
+        time.sleep(0.02)
+
+
+def test_an_attachment_that_the_cloud_gives_up_is_told(machine, pool):
+    connection = cloud(machine, fails=True)
+    with (
+        pytest.raises(ProviderError, match="couldn't attach volume web01-0 to the worker: it is available again"),
+        attachments(connection, pool).open(VOLUME, OWNER),
+    ):
+        pass
+
+
+def test_a_volume_that_never_shows_on_the_worker_is_told(machine, pool, monkeypatch):
+    monkeypatch.setattr(worker_attach, "SHOW_TIMEOUT", 0.3)
+    connection = cloud(machine)
+    connection.compute.create_volume_attachment.side_effect = lambda *_a, **_k: setattr(
+        connection.volume, "status", "in-use"
+    )
+    with (
+        pytest.raises(ExportError, match=r"didn't show there within .*: Kernel panic"),
+        attachments(connection, pool).open(VOLUME, OWNER),
+    ):
+        pass
+    assert connection.volume.status == "available"
+
+
+def test_a_volume_in_another_server_is_left_there(machine, pool):
+    connection = cloud(machine)
+    connection.volume.attachments = [{"server_id": "server-7"}]
+    connection.compute.get_server.return_value = SimpleNamespace(metadata={})
+    with pytest.raises(Conflict, match="is attached to server server-7"):
+        attachments(connection, pool).release(VOLUME)
+    connection.compute.delete_volume_attachment.assert_not_called()
+
+
+def test_what_a_dead_process_left_is_taken_away_first(machine, pool, small, ledger):
+    forgotten = Owner("wf-0", "worker-0")
+    ledger.states[forgotten] = "made"
+    small.there.append(forgotten)
+    connection = cloud(machine)
+    connection.volume.attachments, connection.volume.status = [{"server_id": "old"}], "in-use"
+    with attachments(connection, pool).open(VOLUME, OWNER):
+        assert forgotten not in small.there
+        assert ledger.states[forgotten] == "gone"
+
+
+def test_one_that_cannot_be_booted_leaves_nothing(pool, small, ledger):
+    def boot(owner):
+        small.there.append(owner)
+        raise ProviderError("No host was found.")
+
+    small.boot = boot
+    with pytest.raises(ProviderError, match="No host was found"), pool.worker(OWNER):
+        pass
+    assert small.there == []
+    assert ledger.unsettled() == []
