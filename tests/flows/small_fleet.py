@@ -138,6 +138,9 @@ class FleetTarget:
         found = [t.taken(network, macs, addresses) for t in self._all()]
         return Taken(frozenset().union(*(f.macs for f in found)), frozenset())
 
+    def make_ready(self, _owner):
+        pass
+
     def _all(self):
         return [SmallTarget(self._fleet.world(name)) for name in self._fleet.names]
 

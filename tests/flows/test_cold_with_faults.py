@@ -14,8 +14,9 @@ pytestmark = pytest.mark.faults
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
 LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
-MAKING = ["create_volume", "create_port", "power_state", "shut_down", "wait_powered_off", "snapshot", "open_disk"]
-MAKING += ["open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume", "create_server", "console"]
+MAKING = ["create_volume", "make_ready", "create_port", "power_state", "shut_down", "wait_powered_off", "snapshot"]
+MAKING += ["open_disk", "open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume"]
+MAKING += ["create_server", "console"]
 HANDING_OVER = ["delete_volume_snapshot"]
 
 # Calls that leave something behind when the process dies right after them, before it is written down what came of it.

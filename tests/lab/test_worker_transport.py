@@ -47,7 +47,7 @@ def test_a_machine_is_moved_cold_through_one_worker_for_both_disks(apart, tiny, 
     assert events(apart, shown["id"]).count("Booting a worker") == 1
 
     def workers():
-        return [e for e in apart.json("migration", "ledger", shown["id"]) if e["Kind"] == "worker"]
+        return [e for e in apart.json("migration", "ledger", shown["id"]) if e["Kind"] == "worker-server"]
 
     (entry,) = workers()
     wait_for(lambda: workers()[0]["State"] == "removed", 120, "the engine to remove the worker at its end")

@@ -19,7 +19,8 @@ _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may s
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
 
-    Without a word on what is wanted, that is everything but workers: others may use them, and the engine removes them.
+    Without a word on what is wanted, that is everything but worker servers: others may use those, and the
+    engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
     of them. Those of a dry run never are.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from longshore.flows.lock import is_locked
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, Kind, ProviderRecord, Store
 
@@ -45,9 +46,11 @@ def hold_worker_servers_as(process_id: str) -> None:
 
 def held_by_another(store: Store, entry: Entry) -> bool:
     """Whether a living process has it, and removes it in its own time."""
-    return entry.kind is Kind.WORKER_SERVER and entry.parent in {worker.id for worker in store.workers.all()} - {
-        _holder
-    }
+    if entry.kind is not Kind.WORKER_SERVER:
+        return False
+    # A state directory's own engine can't take back its record when it is killed; its lock is gone then
+    living = store.workers.all() if store.state.shared_database or is_locked(store.state) else []
+    return entry.parent in {worker.id for worker in living} - {_holder}
 
 
 def end_quiet_worker_servers() -> None:

@@ -24,9 +24,7 @@ class Kind(StrEnum):
     PORT = "port"
     FLOATING_ADDRESS = "floating-address"
     SERVER = "server"
-    WORKER_SERVER = (
-        "worker-server"  # one through which volumes are reached, and all that belongs to it; others may use it too
-    )
+    WORKER_SERVER = "worker-server"  # with all that belongs to it; several migrations may use it
 
 
 class EntryState(StrEnum):
