@@ -111,6 +111,52 @@ def test_image_bytes_are_checked_on_the_way_in(tenancy, tmp_path):
     assert empty.cloud.image.download_image(images[0]).content == BYTES
 
 
+def test_servers_of_a_workloads_file_become_a_plan(tenancy, tmp_path):
+    """As OS-Migrate writes it, of a server that is there; a person renames the network."""
+    cli, full, empty = tenancy
+    compute, storage = full.cloud.compute, full.cloud.block_storage
+    network = full.cloud.network.find_network("front", project_id=full.id)
+    nic = full.cloud.network.create_port(name="nic", network_id=network.id)
+    volume = storage.create_volume(name="root", size=1)
+    storage.wait_for_status(volume, "available", wait=120)
+    storage.set_volume_bootable_status(volume, True)
+    server = None
+    try:
+        mapping = {"uuid": volume.id, "source_type": "volume", "destination_type": "volume", "boot_index": 0}
+        server = compute.create_server(
+            name="shop",
+            flavor_id=compute.find_flavor("t.nano").id,
+            networks=[{"port": nic.id}],
+            block_device_mapping=[mapping],
+        )
+        compute.wait_for_server(server, wait=300)
+
+        def ref(name):
+            return {"name": name, "project_name": "%auth%", "domain_name": "%auth%"}
+
+        addresses = [{"ip_address": ip["ip_address"], "subnet_ref": ref("front-v4")} for ip in nic.fixed_ips[:1]]
+        port = {"_info": {"id": nic.id}, "params": {"network_ref": ref("entrance"), "fixed_ips_refs": addresses},
+                "type": "openstack.network.ServerPort"}  # fmt: skip
+        params = {"name": "shop", "flavor_ref": ref("t.small"), "key_name": "ops", "ports": [port],
+                  "security_group_refs": [ref("default")]}  # fmt: skip
+        workload = {"_info": {"id": server.id}, "_migration_params": {}, "params": params,
+                    "type": "openstack.compute.Server"}  # fmt: skip
+        file = tmp_path / "workloads.yml"
+        file.write_text(yaml.safe_dump({"os_migrate_version": "1.0.5", "resources": [workload]}))
+        words = ("plan", "create", "of-a-file", "--from", full.name, "--to", empty.name)
+        done = cli(*words, "--from-workloads", str(file), "-f", "json")
+        assert done.returncode == 0, done.stderr
+        assert "Plan of-a-file is made, with 1 machine." in done.stderr
+        plan = yaml.safe_load(cli("plan", "export", "of-a-file").stdout)
+        assert plan["mappings"]["networks"] == {"front": "entrance"}
+        assert plan["machines"] == [{"machine": "shop", "ref": server.id, "flavor": "t.small", "key_name": "ops"}]
+    finally:
+        if server is not None:
+            compute.delete_server(server)
+            compute.wait_for_delete(server, wait=120)
+        storage.delete_volume(volume)
+
+
 def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
     """In one cloud, so under other names: projects with quotas, users and groups with roles, private flavors and volume
     types."""

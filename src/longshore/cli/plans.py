@@ -37,6 +37,9 @@ class CreatePlan(Lister):
         parser.add_argument(
             "--name", dest="match", metavar="PATTERN", help="all machines called like this: web-*; filters narrow down"
         )
+        parser.add_argument(
+            "--from-workloads", metavar="FILE", help="all servers of OS-Migrate's workloads.yml, as it wants them to be"
+        )
         parser.add_argument("--description", default="", metavar="TEXT")
         parser.add_argument(
             "--create-flavors",
@@ -51,6 +54,13 @@ class CreatePlan(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.service.schemas import NewPlan
 
+        servers = []
+        if args.from_workloads:
+            from longshore.service.schemas import Workload
+            from longshore.tenancy import read_workloads
+
+            found = read_workloads(Path(args.from_workloads))
+            servers = [Workload(params=dict(s.params), info=dict(s.info), how=dict(s.how)) for s in found]
         wanted = {name: getattr(args, name) for name in ("source", "target", "description", "folder", "cluster", "tag")}
         answer = self.client.create_plan(
             NewPlan.model_construct(
@@ -61,6 +71,7 @@ class CreatePlan(Lister):
                 networks=dict(args.network),
                 storage=dict(args.storage),
                 defaults=dict(args.option),
+                workloads=servers,
                 create_flavors=args.create_flavors,
             )
         )

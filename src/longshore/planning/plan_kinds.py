@@ -41,6 +41,11 @@ STORAGE_DEFAULT = information(
     "A datastore has no volume type of its name: its disks get the target's default type.",
     "Map it under mappings.storage to be sure.",
 )
+WORKLOAD_NOT_FOLLOWED = warning(
+    "workload-not-followed",
+    "OS-Migrate's file asks for something that Longshore doesn't do, or does otherwise.",
+    "Look whether the machine may be moved without it.",
+)
 FLAVOR_MADE = information(
     "flavor-made", "A flavor was made for the plan's machines.", "It stays there until an admin removes it."
 )

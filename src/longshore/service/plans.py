@@ -12,6 +12,7 @@ from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine, look_up, select
 from longshore.flows.queue import places_of
 from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, names_of, plan_report, report_of
+from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
@@ -36,6 +37,7 @@ from longshore.service.schemas import (
     PlanStart,
     PlanSummary,
     PlanView,
+    Workload,
 )
 from longshore.store import MigrationRecord, NewMigration, PlanRecord, Status, Store
 
@@ -55,7 +57,8 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
     # What can be refused without asking a cloud comes first, and all of it before a flavor is made
     for provider in (body.source, body.target):
         store.providers.get(provider)
-    if not body.machines and not wanted:
+    servers = _servers(body.workloads)
+    if not body.machines and not wanted and not servers:
         raise InvalidInput(
             "No machine was named.", advice="Name machines, or a --folder, --cluster, --tag or --name that has some."
         )
@@ -63,8 +66,9 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         {"name": body.name, "source": body.source, "target": body.target, "defaults": body.defaults}
     ).defaults
     with clouds.source(body.source) as source:
+        of_servers = _found(look_up(source, named_in(servers)))
         named = look_up(source, [PlannedMachine(name) for name in body.machines])
-        machines = [*_found(named), *(select(source, wanted) if wanted else [])]
+        machines = [*of_servers, *_found(named), *(select(source, wanted) if wanted else [])]
         vlans = {network.name: network.vlan for network in source.inventory().networks if network.vlan}
     machines = list({m.ref: m for m in machines}.values())
     if not machines:
@@ -78,11 +82,12 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         if body.create_flavors:  # last of all: nothing that fails after it leaves one behind without a plan
             made = [target.create_flavor(g.name, g.cpus, g.memory_mib) for g in gaps(machines, flavors)]
         offer = Offer(networks, types, [*flavors, *made], zones, vlans)
-    given = Mappings(networks=body.networks, storage=body.storage)
+    given = mapped(of_servers, servers, Mappings(networks=body.networks, storage=body.storage))
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
-    plan = replace(proposal.plan, description=body.description, defaults=options)
+    plan, unfollowed = follow(proposal.plan, of_servers, servers)
+    plan = replace(plan, description=body.description, defaults=options)
     record = store.plans.add(plan.name, planfile.plain(plan))
-    return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open]])
+    return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open, *unfollowed]])
 
 
 @router.get("/plans")
@@ -426,6 +431,14 @@ def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
     if missing:
         raise InvalidInput(" ".join(str(one) for one in missing), code="machine-not-found")
     return [one for one in looked_up if isinstance(one, Machine)]
+
+
+def _servers(given: Sequence[Workload]) -> list[Any]:
+    if not given:
+        return []
+    from longshore.tenancy import workload
+
+    return [workload(each.params, each.info, each.how) for each in given]
 
 
 def _made(flavor: Flavor) -> Concern:

@@ -115,6 +115,14 @@ class Migration(_Strict):
     disks: list[DiskProgress]
 
 
+class Workload(_Strict):
+    """A server of OS-Migrate's workloads.yml."""
+
+    params: dict[str, Any]
+    info: dict[str, Any] = {}  # `_info`
+    how: dict[str, Any] = {}  # `_migration_params`
+
+
 class NewPlan(_Strict):
     """What a plan is to be proposed for; machines by name, path or reference, or by where and how they are called."""
 
@@ -130,6 +138,7 @@ class NewPlan(_Strict):
     networks: dict[str, str] = {}  # what is to be mapped so, whatever would be proposed
     storage: dict[str, str] = {}
     defaults: dict[str, Any] = {}
+    workloads: list[Workload] = []  # their machines are meant, too, and are to become what they say
     create_flavors: bool = False  # make those that no flavor of the target is large enough for; needs an admin
 
 

@@ -1,11 +1,13 @@
 """Export and import of OpenStack resources as YAML, in OS-Migrate's format: kinds are declared, one engine does it."""
 
 from longshore.tenancy.cloud import Cloud, Progress
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.export import Exported, export
 from longshore.tenancy.faults import Fault
 from longshore.tenancy.imports import Report, Row, diff, import_
 from longshore.tenancy.selection import Selection, parse
 from longshore.tenancy.validate import validate
+from longshore.tenancy.workloads import read_workloads, workload
 
 __all__ = [
     "Cloud",
@@ -13,11 +15,14 @@ __all__ = [
     "Fault",
     "Progress",
     "Report",
+    "Resource",
     "Row",
     "Selection",
     "diff",
     "export",
     "import_",
     "parse",
+    "read_workloads",
     "validate",
+    "workload",
 ]

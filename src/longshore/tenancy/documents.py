@@ -65,10 +65,14 @@ def read_directory(directory: Path) -> tuple[list[Resource], list[Fault]]:
     files = sorted(directory.glob("*.yml")) + sorted(directory.glob("longshore/*.yml"))
     if not files:
         raise InvalidInput(f"There are no *.yml files in {directory}.", advice="`longshore tenant export` writes them.")
+    return read_files({str(path.relative_to(directory)): path for path in files})
+
+
+def read_files(files: Mapping[str, Path]) -> tuple[list[Resource], list[Fault]]:
+    """The same of files by what they are called in faults."""
     resources: list[Resource] = []
     faults: list[Fault] = []
-    for path in files:
-        name = str(path.relative_to(directory))
+    for name, path in files.items():
         try:
             document = yamlfile.read(path, name)
         except yamlfile.BadYaml as error:

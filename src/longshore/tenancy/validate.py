@@ -1,7 +1,7 @@
 """What can be known about files without any cloud."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,13 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
     Raises InvalidInput when there is nothing to read.
     """
     resources, faults = read_directory(directory)
-    sound = []
+    return resources, sorted([*faults, *faults_among(resources)])
+
+
+def faults_among(resources: Sequence[Resource]) -> list[Fault]:
+    """What is wrong with each, and with them together."""
+    faults: list[Fault] = []
+    sound: list[Resource] = []
     for resource in resources:
         faults += _unknown_fields(resource)
         wrong = [*_wrong_fields(resource), *_wrong_how(resource), *_choices(resource)]
@@ -31,7 +37,7 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
     faults += _duplicates(sound)
     faults += _dangling(sound, {resource.kind.name for resource in resources})
     faults += address_faults(sound)
-    return resources, sorted(faults)
+    return faults
 
 
 def _unknown_fields(resource: Resource) -> Iterator[Fault]:
