@@ -17,6 +17,7 @@ from longshore.errors import InvalidInput
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, Plan, PlannedMachine
+from longshore.model.request import FloatingMode
 from longshore.planning.plan_kinds import WORKLOAD_NOT_FOLLOWED
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def follow(plan: Plan, machines: Sequence[Machine], servers: Sequence[Resource])
     for entry in plan.machines:
         if entry.ref in wanted:
             machine, server = wanted[entry.ref]
-            entry = replace(entry, options={**entry.options, **_options(plan, machine, server.params)})  # noqa: PLW2901
+            entry = replace(entry, options={**entry.options, **_options(plan, machine, server)})  # noqa: PLW2901
             concerns += [
                 replace(WORKLOAD_NOT_FOLLOWED(subject, text), machine=entry.machine)
                 for subject, text in _not_followed(machine, server)
@@ -63,8 +64,8 @@ def follow(plan: Plan, machines: Sequence[Machine], servers: Sequence[Resource])
     return replace(plan, machines=tuple(entries)), concerns
 
 
-def _options(plan: Plan, machine: Machine, params: Mapping[str, Any]) -> dict[str, Any]:
-    has = machine.belongings
+def _options(plan: Plan, machine: Machine, server: Resource) -> dict[str, Any]:
+    params, has = server.params, machine.belongings
     groups = [ref["name"] for ref in params.get("security_group_refs") or () if ref]
     had = {name for nic in machine.nics for name in nic.security_groups or ()}
     user_data = _text(params.get("user_data"))
@@ -77,6 +78,7 @@ def _options(plan: Plan, machine: Machine, params: Mapping[str, Any]) -> dict[st
         "user_data": user_data if user_data != _text(has.user_data) else None,
         "metadata": {k: str(v) for k, v in (params.get("metadata") or {}).items() if has.metadata.get(k) != str(v)},
         "tags": [tag for tag in params.get("tags") or () if tag not in has.tags],
+        "floating": _other(server.how.get("floating_ip_mode"), FloatingMode.AUTO.value),
         "networks": _beyond(plan.mappings.networks, _networks(machine, params)),
         "storage": _beyond(plan.mappings.storage, _storage(machine, params)),
     }
@@ -147,8 +149,6 @@ def _not_followed(machine: Machine, server: Resource) -> Iterator[tuple[str, str
         )
     if params.get("scheduler_hints"):
         yield "scheduler_hints", f"The scheduler hints of {machine.name} name things of the source cloud."
-    if params.get("floating_ips") and how.get("floating_ip_mode") != "skip":
-        yield "floating_ips", f"The floating IPs of {machine.name} aren't made at the target: attach some afterwards."
     held = {address for nic in machine.nics for address in nic.addresses}
     asked = [
         ip["ip_address"]
