@@ -6,8 +6,6 @@ file is found by the port, which the file names by its id at the source.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -65,17 +63,19 @@ def follow(plan: Plan, machines: Sequence[Machine], servers: Sequence[Resource])
 
 
 def _options(plan: Plan, machine: Machine, server: Resource) -> dict[str, Any]:
+    from longshore.providers.openstack.machines import user_data_text  # not for commands that plan nothing
+
     params, has = server.params, machine.belongings
     groups = [ref["name"] for ref in params.get("security_group_refs") or () if ref]
     had = {name for nic in machine.nics for name in nic.security_groups or ()}
-    user_data = _text(params.get("user_data"))
+    user_data = user_data_text(params.get("user_data"))
     options = {
         "server_name": params["name"] if params["name"] != machine.name else None,
         "flavor": params["flavor_ref"]["name"],
         "key_name": _other(params.get("key_name"), has.key_name),
         "availability_zone": _other(params.get("availability_zone"), has.availability_zone),
         "security_groups": groups if groups and set(groups) != had else None,
-        "user_data": user_data if user_data != _text(has.user_data) else None,
+        "user_data": user_data if user_data != has.user_data else None,
         "metadata": {k: str(v) for k, v in (params.get("metadata") or {}).items() if has.metadata.get(k) != str(v)},
         "tags": [tag for tag in params.get("tags") or () if tag not in has.tags],
         "floating": _other(server.how.get("floating_ip_mode"), FloatingMode.AUTO.value),
@@ -91,14 +91,6 @@ def _beyond(said: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str
 
 def _other(wanted: str | None, there: str | None) -> str | None:
     return wanted if wanted != there else None
-
-
-def _text(user_data: str | None) -> str | None:
-    """Nova keeps it in base64."""
-    try:
-        return base64.b64decode(user_data, validate=True).decode() if user_data else None
-    except (binascii.Error, ValueError):
-        return user_data
 
 
 def _parts(params: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """From the services' descriptions of a server to `longshore.model`'s. Pure: all has been read already."""
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,12 +79,20 @@ def machine_of(server: Any, around: Around) -> Machine:
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
             availability_zone=server.availability_zone or None,
-            user_data=server.user_data or None,
+            user_data=user_data_text(server.user_data),
             metadata={k: v for k, v in (server.metadata or {}).items() if not k.startswith("longshore:")},
             tags=tuple(server.tags or ()),
         ),
         extra=extra,
     )
+
+
+def user_data_text(kept: str | None) -> str | None:
+    """Nova keeps and tells it in base64. None for what isn't text, as gzip isn't: it can't be asked for as text."""
+    try:
+        return base64.b64decode(kept, validate=True).decode() if kept else None
+    except ValueError:
+        return None
 
 
 def power_of(server: Any) -> PowerState:
