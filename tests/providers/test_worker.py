@@ -379,3 +379,23 @@ def test_one_that_cannot_be_booted_leaves_nothing(pool, small, ledger):
         pass
     assert small.there == []
     assert ledger.unsettled() == []
+
+
+def test_a_snapshot_is_read_from_a_volume_made_for_that(machine, pool):
+    connection = cloud(machine)
+    owner = Owner("wf-1", "snapshot-1")
+    deleted = []
+    connection.block_storage.get_snapshot.return_value = SimpleNamespace(size=1)
+    connection.block_storage.volumes.return_value = []
+    connection.block_storage.create_volume.return_value = connection.volume
+    through = attachments(connection, pool)
+    through._volumes.delete = deleted.append
+    with through.open_snapshot("the-volume", "the-snapshot", owner) as export:
+        assert export.size == 1 << 30
+        assert deleted == []
+    made = connection.block_storage.create_volume.call_args.kwargs
+    assert made["snapshot_id"] == "the-snapshot"
+    assert made["metadata"] == {KEY: "wf-1/snapshot-1/read-the-snapshot"}
+    assert deleted == [VOLUME]
+    with pytest.raises(ProviderError, match="can't tell what changed"):
+        through.place("the-volume")

@@ -42,9 +42,8 @@ def connect(
     if kind == "openstack":
         from longshore.providers.openstack import OpenstackSettings, OpenstackSource, OpenstackTarget
 
-        if side == "source":
-            return OpenstackSource(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets))
-        return OpenstackTarget(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets), servers)
+        client = OpenstackSource if side == "source" else OpenstackTarget
+        return client(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets), servers)
     raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
 
 

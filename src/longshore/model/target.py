@@ -29,7 +29,8 @@ class VolumeRequest:
     bootable: bool = False
     availability_zone: str | None = None
     image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
-    image_id: str | None = None  # what it holds at first; None: zeroes
+    image_id: str | None = None  # what it holds at first; without this and a snapshot: zeroes
+    snapshot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from longshore.errors import NotFound, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot
-from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.machines import ROOT
+from longshore.providers.openstack.transport import Transport
 
 TIMEOUT = 600.0  # seconds; the exact areas of 100 GiB take two
 
 
-def between(attachments: Attachments, since: str, snapshot: Snapshot, disk_key: str) -> Changes:
+def between(attachments: Transport, since: str, snapshot: Snapshot, disk_key: str) -> Changes:
     """`since` is the id of an earlier snapshot of the same volume, which must still be there."""
     now = snapshot.disk(disk_key).change_id
     if disk_key == ROOT or now is None:

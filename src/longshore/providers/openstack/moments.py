@@ -20,10 +20,10 @@ from longshore.errors import Conflict, LongshoreError, ProviderError
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
-from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.inventory import Machines
 from longshore.providers.openstack.machines import GIB, ROOT
+from longshore.providers.openstack.transport import Transport
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.waiting import wait_for
 
@@ -48,7 +48,7 @@ class _Pieces:
 
 
 class Moments:
-    def __init__(self, connection: Any, machines: Machines, volumes: Volumes, attachments: Attachments) -> None:
+    def __init__(self, connection: Any, machines: Machines, volumes: Volumes, attachments: Transport) -> None:
         self._connection = connection
         self._machines = machines
         self._volumes = volumes

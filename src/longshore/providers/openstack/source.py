@@ -12,7 +12,6 @@ from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
 from longshore.providers.openstack import changes
-from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.inventory import Machines
@@ -20,19 +19,24 @@ from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.moments import Moments, owner_of
 from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
+from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.worker_pool import WorkerPool
 
 
 class OpenstackSource(Source):
     """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
 
-    def __init__(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: WorkerPool | None = None
+    ) -> None:
+        """`servers` are needed to read volumes through one."""
         with explained("read the cloud's settings"):
             self._connection = connect(settings, secrets)
         self._machines = Machines(self._connection)
         self._power = Power(self._connection)
         volumes = Volumes(self._connection)
-        self._attachments = Attachments(self._connection, settings, volumes)
+        self._attachments = transport_of(self._connection, settings, volumes, servers)
         self._moments = Moments(self._connection, self._machines, volumes, self._attachments)
 
     def check(self) -> dict[str, str]:

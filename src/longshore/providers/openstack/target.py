@@ -24,7 +24,6 @@ from longshore.model.target import (
     VolumeSnapshot,
 )
 from longshore.providers.contract import Target
-from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.floating import FloatingAddresses
@@ -33,9 +32,9 @@ from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.servers import Servers
+from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.worker import WorkerServers
-from longshore.providers.openstack.worker_attach import WorkerAttachments
 from longshore.providers.openstack.worker_pool import WorkerPool
 
 
@@ -43,19 +42,15 @@ class OpenstackTarget(Target):
     """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
 
     def __init__(
-        self, settings: OpenstackSettings, secrets: Mapping[str, str], workers: WorkerPool | None = None
+        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: WorkerPool | None = None
     ) -> None:
-        """`workers` are needed to open volumes through one."""
+        """`servers` are needed to open volumes through one."""
         with explained("read the cloud's settings"):
             self._connection = connect(settings, secrets)
         self._settings = settings
         self._placement = Placement(self._connection)
         self._volumes = Volumes(self._connection)
-        self._attachments: Attachments | WorkerAttachments
-        if settings.transport == "worker":
-            self._attachments = WorkerAttachments(self._connection, self._volumes, workers)
-        else:
-            self._attachments = Attachments(self._connection, settings, self._volumes)
+        self._attachments = transport_of(self._connection, settings, self._volumes, servers)
         self._ports = Ports(self._connection)
         self._isolated = IsolatedNetworks(self._connection)
         self._floating = FloatingAddresses(self._connection)

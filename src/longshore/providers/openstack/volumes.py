@@ -42,6 +42,7 @@ class Volumes:
                     volume_type=request.volume_type,
                     availability_zone=request.availability_zone,
                     image_id=request.image_id,
+                    snapshot_id=request.snapshot_id,
                     metadata=ownership.metadata(owner),
                 )
             try:

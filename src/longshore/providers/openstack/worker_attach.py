@@ -10,7 +10,7 @@ from openstack import exceptions as sdk
 from longshore.blocks.exports import Export
 from longshore.blocks.remote import RemoteExport, reach
 from longshore.errors import Conflict, ExportError, LongshoreError, NotFound, ProviderError
-from longshore.model.target import Owner
+from longshore.model.target import Owner, VolumeRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.volumes import GIB, Volumes
@@ -61,6 +61,29 @@ class WorkerAttachments:
                     self._let_go(worker, volume_id)
                 raise
             self._let_go(worker, volume_id)
+
+    @contextmanager
+    def open_snapshot(self, volume_id: str, snapshot_id: str, owner: Owner) -> Iterator[Export]:
+        """Serve a snapshot of a volume read-only, whoever uses the volume meanwhile.
+
+        A volume is made of it for as long as it is read; its mark is the owner's, with the snapshot's id behind it.
+        """
+        with explained(f"look up snapshot {snapshot_id}"):
+            size = self._connection.block_storage.get_snapshot(snapshot_id).size * GIB
+        request = VolumeRequest(f"longshore {snapshot_id}", size, None, snapshot_id=snapshot_id)
+        made = self._volumes.create(request, Owner(owner.workflow, f"{owner.step}/read-{snapshot_id}"))
+        try:
+            with self.open(made.id, owner, read_only=True) as export:
+                yield export
+        except BaseException:
+            with suppress(LongshoreError):  # it goes with the snapshot then
+                self._volumes.delete(made.id)
+            raise
+        self._volumes.delete(made.id)
+
+    def place(self, volume_id: str) -> dict[str, str]:
+        """Raises ProviderError: what lies behind the volume is not for us to see."""
+        raise ProviderError("Volumes are reached through a worker server, which can't tell what changed on them.")
 
     def release(self, volume_id: str) -> None:
         """Detach it from a worker that an earlier process left behind; nothing to do when the volume isn't there.
