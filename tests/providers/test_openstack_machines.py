@@ -1,15 +1,150 @@
-"""What is told of a server that OpenStack keeps in a form of its own."""
+"""Servers as Nova, Cinder and Neutron describe them, and the machines that they are."""
 
 import base64
 
+from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
+from openstack.network.v2.port import Port
 
-from longshore.providers.openstack.machines import Around, machine_of
+from longshore.model.machine import Firmware, PowerState
+from longshore.providers.openstack.machines import ROOT, Around, machine_of
+
+GIB = 1 << 30
+FLAVOR = {"original_name": "m1", "vcpus": 2, "ram": 2048, "disk": 0, "ephemeral": 0, "swap": 0}
+
+
+def server(**more):
+    body = {
+        "id": "s",
+        "name": "web",
+        "status": "ACTIVE",
+        "flavor": FLAVOR,
+        "image": "",
+        "metadata": {"team": "web", "longshore:owner": "m/server", "longshore:source": "vm-1"},
+        "OS-EXT-AZ:availability_zone": "az1",
+        "key_name": "ops",
+        "tags": ["blue"],
+        "hostId": "abc",
+        "os-extended-volumes:volumes_attached": [{"id": "d"}, {"id": "r"}, {"id": "z"}],
+        **more,
+    }
+    return Server.existing(**body)
+
+
+def volume(id_, device, **more):
+    attached = [{"server_id": "s", "device": device}]
+    body = {"id": id_, "name": f"{id_} name", "size": 1, "volume_type": "fast", "attachments": attached, **more}
+    return Volume.existing(**body)
+
+
+VOLUMES = {
+    "d": volume("d", "/dev/vdb"),
+    "z": volume("z", "/dev/vdaa"),
+    "r": volume(
+        "r",
+        "/dev/vda",
+        volume_image_metadata={
+            "hw_firmware_type": "uefi",
+            "os_secure_boot": "required",
+            "os_distro": "debian",
+            "image_id": "i",
+            "checksum": "c",
+            "os_hash_value": "h",
+        },
+    ),
+}
+PORT = Port.existing(
+    id="p",
+    mac_address="FA:16:3E:00:00:01",
+    network_id="n",
+    fixed_ips=[{"ip_address": "10.0.0.5", "subnet_id": "x"}],
+    security_groups=["g"],
+    port_security_enabled=True,
+)
+
+
+def around(**more):
+    return Around(
+        **{
+            "volumes": VOLUMES,
+            "ports": {"s": [PORT]},
+            "networks": {"n": "front"},
+            "security_groups": {"g": "web"},
+            "server_groups": {"s": "apart"},
+            "floating": {"p": {"10.0.0.5": "172.24.4.9"}},
+            **more,
+        }
+    )
+
+
+def test_a_server_that_boots_from_a_volume():
+    found = machine_of(server(), around())
+    assert (found.ref, found.power, found.cpus, found.memory_mib) == ("s", PowerState.ON, 2, 2048)
+    assert [disk.key for disk in found.disks] == ["r", "d", "z"]  # vda, vdb, vdaa
+    assert [disk.position for disk in found.disks] == [0, 1, 2]
+    assert found.disks[0].size == GIB
+    kept = {"hw_firmware_type": "uefi", "os_secure_boot": "required", "os_distro": "debian"}
+    assert found.disks[0].image_properties == kept
+    assert (found.firmware, found.secure_boot, found.guest_name) == (Firmware.UEFI, True, "debian")
+    (nic,) = found.nics
+    assert (nic.mac, nic.network, nic.addresses) == ("fa:16:3e:00:00:01", "front", ("10.0.0.5",))
+    assert (nic.security_groups, nic.floating_addresses) == (("web",), {"10.0.0.5": "172.24.4.9"})
+    has = found.belongings
+    assert (has.key_name, has.server_group, has.availability_zone) == ("ops", "apart", "az1")
+    assert (has.metadata, has.tags, has.user_data) == ({"team": "web"}, ("blue",), None)
+    assert not found.freezes
+    assert found.extra == {"flavor": "m1"}
+
+
+def test_a_server_with_its_root_disk_on_the_compute_node():
+    flavor = {**FLAVOR, "disk": 5, "ephemeral": 2, "swap": 512}
+    image = {"id": "i", "size": 3 * GIB + 1, "virtual_size": None, "min_disk": 0, "hw_disk_bus": "scsi", "name": "x"}
+    found = machine_of(server(image={"id": "i"}, flavor=flavor, config_drive="True"), around(images={"i": image}))
+    root, *others = found.disks
+    assert (root.key, root.size, root.controller, root.tracked) == (ROOT, 5 * GIB, "scsi", False)
+    assert [disk.key for disk in others] == ["r", "d", "z"]
+    assert found.extra["ephemeral"] == "2 GiB ephemeral, 512 MiB swap"
+    assert found.extra["config_drive"] == "yes"
+    # without a size of the flavor's own the image's counts; of an image that is gone nothing is known
+    found = machine_of(server(image={"id": "i"}), around(images={"i": image}))
+    assert found.disks[0].size == 4 * GIB
+    assert machine_of(server(image={"id": "i"}), around()).disks[0].size == 0
+
+
+def test_what_stands_against_moving_it_is_noted():
+    volumes = {**VOLUMES, "d": volume("d", "/dev/vdb", encrypted=True)}
+    del volumes["z"]
+    shared = [{"server_id": "s", "device": "/dev/vda"}, {"server_id": "other", "device": "/dev/vdb"}]
+    volumes["r"] = volume("r", "/dev/vda", multiattach=True, attachments=shared)
+    open_port = Port.existing(id="p", mac_address="fa:16:3e:00:00:01", network_id="n", port_security_enabled=False)
+    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:worker": "true"})
+    found = machine_of(odd, around(volumes=volumes, ports={"s": [open_port]}))
+    assert found.power is PowerState.UNKNOWN
+    assert found.disks[0].shared
+    assert found.nics[0].security_groups is None
+    assert found.extra == {
+        "flavor": "m1",
+        "server_status": "SHELVED_OFFLOADED",
+        "encrypted_volumes": "d name",
+        "unseen_volumes": "1",
+        "port_security_off": "yes",
+        "worker": "yes",
+    }
+
+
+def test_only_a_guest_that_must_be_frozen_is_one_that_freezes():
+    for properties, freezes in (
+        ({"hw_qemu_guest_agent": "yes", "os_require_quiesce": "yes"}, True),
+        ({"hw_qemu_guest_agent": "yes"}, False),  # Nova would go on unfrozen without a word
+        ({"os_require_quiesce": "yes"}, False),
+    ):
+        volumes = {**VOLUMES, "r": volume("r", "/dev/vda", volume_image_metadata=properties)}
+        assert machine_of(server(), around(volumes=volumes)).freezes is freezes
 
 
 def test_user_data_is_text_again():
     """It is asked for as text at a target: it would arrive there in base64 twice, which cloud-init doesn't know."""
     kept = base64.b64encode("#cloud-config\nhostname: wäb\n".encode()).decode()
     for told, text in ((kept, "#cloud-config\nhostname: wäb\n"), (None, None), ("H4sIAAAA/wMA", None)):
-        server = Server(id="s", name="web", status="ACTIVE", flavor={"vcpus": 1, "ram": 256}, user_data=told)
-        assert machine_of(server, Around()).belongings.user_data == text
+        told_of = Server(id="s", name="web", status="ACTIVE", flavor={"vcpus": 1, "ram": 256}, user_data=told)
+        assert machine_of(told_of, Around()).belongings.user_data == text
