@@ -71,6 +71,7 @@ def test_a_machine_is_shown_with_its_tags(longshore):
     shown = json.loads(longshore("machine", "show", "vc", "seen-web", "-f", "json").stdout)
     assert shown["tags"] == ["stage/production"]
     assert shown["datacenter"] == "DC0"
+    assert "power: " in longshore("machine", "show", "vc", "seen-web", "-f", "yaml").stdout
 
 
 def test_the_inventory_is_listed(longshore):

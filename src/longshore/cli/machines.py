@@ -1,5 +1,6 @@
 """longshore machine …: what there is to be moved."""
 
+import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import Any
@@ -61,7 +62,7 @@ class ShowMachine(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         machine = self.client.machine(args.provider, args.machine)
-        fields = asdict(machine)
+        fields = json.loads(json.dumps(asdict(machine)))  # plain: YAML knows no enumerations
         if self.formatter.__class__.__name__ == "TableFormatter":
             fields["disks"] = "\n".join(
                 f"{d.position}: {d.label}, {size(d.size)}, {d.controller}, {d.location}" for d in machine.disks
@@ -74,6 +75,6 @@ class ShowMachine(ShowOne):
             fields["filesystems"] = "\n".join(
                 f"{f.path}: {size(f.free)} of {size(f.size)} free" for f in machine.filesystems
             )
-            for name in ("attributes", "extra"):
+            for name in ("attributes", "belongings", "extra"):
                 fields[name] = "\n".join(f"{key}: {value}" for key, value in fields[name].items())
         return tuple(fields), tuple(fields.values())
