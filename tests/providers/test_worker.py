@@ -1,6 +1,7 @@
 """Workers without a cloud: a real nbdkit stands in for the machine, and the cloud's answers are made up."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +16,12 @@ import pytest
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
 from longshore.model.target import Flavor, Network, Owner, Subnet
 from longshore.providers.openstack import worker as worker_module
-from longshore.providers.openstack import worker_attach
+from longshore.providers.openstack import worker_attach, worker_servers
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY, WORKER
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.worker import (
     Worker,
-    WorkerServers,
     choose_flavor,
     choose_network,
     export_of,
@@ -29,7 +29,10 @@ from longshore.providers.openstack.worker import (
     last_words,
 )
 from longshore.providers.openstack.worker_attach import WorkerAttachments
+from longshore.providers.openstack.worker_image import build
+from longshore.providers.openstack.worker_image.glance import upload
 from longshore.providers.openstack.worker_pool import WorkerPool
+from longshore.providers.openstack.worker_servers import WorkerServers
 
 VOLUME = "dc2c7cda-8b84-41da-9886-c8107c42853c"
 OWNER = Owner("wf-1", "open-v")
@@ -95,8 +98,8 @@ def test_last_words_are_one_plain_line():
 
 @pytest.fixture
 def servers(monkeypatch):
-    monkeypatch.setattr(worker_module, "BOOT_TIMEOUT", 0.5)
-    monkeypatch.setattr(worker_module, "_CONSOLE_EVERY", 0.1)
+    monkeypatch.setattr(worker_servers, "BOOT_TIMEOUT", 0.5)
+    monkeypatch.setattr(worker_servers, "_CONSOLE_EVERY", 0.1)
     made = WorkerServers(MagicMock(), OpenstackSettings(transport="worker"))
     made._servers = MagicMock()
     return made
@@ -399,3 +402,62 @@ def test_a_snapshot_is_read_from_a_volume_made_for_that(machine, pool):
     assert deleted == [VOLUME]
     with pytest.raises(ProviderError, match="can't tell what changed"):
         through.place("the-volume")
+
+
+def test_a_provider_says_beforehand_what_its_worker_would_lack(servers, monkeypatch):
+    monkeypatch.setattr(servers, "_settings", OpenstackSettings(transport="worker", worker_allow="home"))
+    servers._connection.image.find_image.return_value = SimpleNamespace(
+        name="longshore-worker", status="active", properties={"longshore_worker_recipe": "old"}
+    )
+    servers._placement = MagicMock(**{"networks.return_value": [], "flavors.return_value": []})
+    found = servers.outlook()
+    assert "isn't of this Longshore's recipe" in found["worker image"]
+    assert "has 0 networks" in found["worker network"]
+    assert "home isn't a range of addresses" in found["worker lets in"]
+    assert "no flavor with the 512 MiB" in found["worker flavor"]
+
+
+# The image
+
+
+def test_another_recipe_is_another_digest(tmp_path, monkeypatch):
+    shutil.copytree(build.RECIPE, tmp_path / "recipe")
+    here = build.recipe_digest()
+    monkeypatch.setattr(build, "RECIPE", tmp_path / "recipe")
+    assert build.recipe_digest() == here
+    with (tmp_path / "recipe" / "packages").open("a") as packages:
+        packages.write("telnet\n")
+    assert build.recipe_digest() != here
+
+
+def test_an_image_that_is_there_is_built_again_only_for_another_recipe(tmp_path, monkeypatch):
+    made = []
+
+    def run_recipe(work, _progress):
+        made.append(work)
+        (work / "worker.qcow2").write_text("an image")
+        (work / "packages").write_text("nbdkit 1.32.5-1\n")
+
+    monkeypatch.setattr(build, "_run_recipe", run_recipe)
+    monkeypatch.setattr(build, "_check_machine", lambda: None)
+    monkeypatch.setattr(build, "_sources", lambda: "")
+    file = tmp_path / "worker.qcow2"
+    assert build.build(file, MagicMock()).fresh
+    again = build.build(file, MagicMock())
+    assert not again.fresh
+    assert again.packages == {"nbdkit": "1.32.5-1"}
+    monkeypatch.setattr(build, "recipe_digest", lambda: "another")
+    assert build.build(file, MagicMock()).recipe == "another"
+    file.write_text("something else")
+    with pytest.raises(InvalidInput, match="isn't what was built"):
+        build.built_image(file)
+    assert build.build(file, MagicMock()).fresh
+    assert len(made) == 3
+
+
+def test_an_image_of_that_name_which_is_not_ours_is_left_alone():
+    connection = MagicMock(current_project_id="p")
+    connection.image.images.return_value = [SimpleNamespace(id="i", owner="p", status="active", properties={})]
+    with pytest.raises(Conflict, match="isn't a worker image of Longshore's"):
+        upload(connection, build.BuiltImage(None, "recipe", {}, "", fresh=False), "longshore-worker")
+    connection.image.delete_image.assert_not_called()

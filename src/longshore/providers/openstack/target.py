@@ -34,8 +34,8 @@ from longshore.providers.openstack.project import look
 from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
-from longshore.providers.openstack.worker import WorkerServers
 from longshore.providers.openstack.worker_pool import WorkerPool
+from longshore.providers.openstack.worker_servers import WorkerServers
 
 
 class OpenstackTarget(Target):

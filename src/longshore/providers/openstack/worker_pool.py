@@ -12,7 +12,8 @@ from longshore.errors import LongshoreError
 from longshore.model.target import Owner
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.worker import Worker, WorkerServers
+from longshore.providers.openstack.worker import Worker
+from longshore.providers.openstack.worker_servers import WorkerServers
 
 VOLUMES = 16  # that one worker serves at a time: some hypervisors have room for little more
 

@@ -18,6 +18,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 
 RECIPE = Path(__file__).parent / "recipe"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+RECIPE_PROPERTY = "longshore_worker_recipe"  # of an image in a cloud
 STEPS = 3  # that the recipe names while it is at work
 _MIB = 1 << 20
 # Programs, and the packages they are in

@@ -6,9 +6,8 @@ from typing import Any
 from longshore.errors import Conflict, LongshoreError, ProviderError
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.worker import MEMORY_MIB
-from longshore.providers.openstack.worker_image.build import BuiltImage
+from longshore.providers.openstack.worker_image.build import RECIPE_PROPERTY, BuiltImage
 
-RECIPE_PROPERTY = "longshore_worker_recipe"
 # One controller for all disks and for the config drive: none needs a slot of its own, on any machine type
 HARDWARE = {
     "hw_disk_bus": "scsi",

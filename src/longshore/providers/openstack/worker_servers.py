@@ -1,0 +1,250 @@
+"""Makes workers in a project, and removes them."""
+
+import ipaddress
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from longshore.errors import ExportError, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.model.target import Owner, PortRequest, ServerRequest, VolumeRequest
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.connection import OpenstackSettings
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.placement import Placement
+from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.servers import Servers
+from longshore.providers.openstack.volumes import GIB, Volumes
+from longshore.providers.openstack.worker import (
+    NAME,
+    READING,
+    USER,
+    WRITING,
+    Worker,
+    choose_flavor,
+    choose_network,
+    image_of,
+    instructions,
+    last_words,
+)
+from longshore.providers.openstack.worker_image.build import RECIPE_PROPERTY, recipe_digest
+
+BOOT_TIMEOUT = 600.0  # seconds from ACTIVE until it answers
+_CONSOLE_EVERY = 5.0  # seconds
+_MARK = "LONGSHORE-WORKER "
+
+
+class WorkerServers:
+    """Makes workers, and removes them."""
+
+    def __init__(self, connection: Any, settings: OpenstackSettings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._volumes = Volumes(connection)
+        self._servers = Servers(connection, self._volumes)
+        self._ports = Ports(connection)
+        self._placement = Placement(connection)
+
+    def outlook(self) -> dict[str, str]:
+        """What a worker would be made of, or why none could be made, each in a word or a sentence."""
+        settings, allowed = self._settings, self._settings.worker_allow
+        asked: dict[str, Callable[[], str]] = {
+            "worker image": lambda: _called(image_of(self._connection, settings.worker_image)),
+            "worker network": lambda: choose_network(self._placement.networks(), settings.worker_network).name,
+            "worker lets in": lambda: _cidr(allowed) if allowed else "this machine's address",
+            "worker flavor": lambda: choose_flavor(self._placement.flavors(), settings.worker_flavor).name,
+        }
+        found = {}
+        for what, ask in asked.items():
+            try:
+                found[what] = ask()
+            except LongshoreError as error:
+                found[what] = str(error)
+        return found
+
+    def boot(self, owner: Owner) -> Worker:
+        """Returns once it answers. Raises LongshoreError; what was made is left for `remove`."""
+        image = image_of(self._connection, self._settings.worker_image)
+        network = choose_network(self._placement.networks(), self._settings.worker_network)
+        flavor = choose_flavor(self._placement.flavors(), self._settings.worker_flavor)
+        group = self._group(owner)
+        port = self._ports.create(PortRequest(NAME, network.id, mac=None, security_groups=(group,)), owner)
+        if not port.addresses:
+            raise InvalidInput(f"Network {network.name} has no address for the worker.", advice="Name another network.")
+        address = (
+            self._floating_address(port.id, owner) if self._settings.worker_floating_network else port.addresses[0]
+        )
+        allowed = self._settings.worker_allow
+        self._let_in(group, _cidr(allowed) if allowed else _own_address(address))
+        key = secrets.token_hex(32)
+        size = max(image.min_disk or 1, -(-(image.virtual_size or 0) // GIB)) * GIB
+        disk = self._volumes.create(VolumeRequest(NAME, size, None, image_id=image.id), owner)
+        server = self._servers.create(
+            ServerRequest(
+                name=NAME,
+                flavor_id=flavor.id,
+                volume_ids=(disk.id,),
+                port_ids=(port.id,),
+                metadata={ownership.WORKER: "true"},
+                user_data=self._instructions(port.id, network.id, key),
+                config_drive=True,
+            ),
+            owner,
+        )
+        worker = Worker(owner, server.id, address, _in_memory(f"{USER}:{key}\n"))
+        try:
+            self._wait_until_up(worker)
+        except BaseException:
+            os.close(worker.key)
+            raise
+        return worker
+
+    def remove(self, owner: Owner) -> None:
+        """All that carries this owner. Nothing to do for what isn't there. Raises LongshoreError."""
+        if server := self._servers.find(owner):
+            self._servers.delete(server.id)
+        mark = ownership.description(owner)
+        project = self._connection.current_project_id
+        with explained("remove a worker's floating address"):
+            for found in self._connection.network.ips(project_id=project, description=mark):
+                if found.description == mark:
+                    self._connection.network.delete_ip(found.id)
+        if port := self._ports.find(owner):
+            self._ports.delete(port.id)
+        if disk := self._volumes.find(owner):
+            self._volumes.delete(disk.id)
+        if group := self._find_group(owner):
+            with explained("remove a worker's security group"):
+                self._connection.network.delete_security_group(group)
+
+    def last_words(self, server_id: str) -> str:
+        """What can be told of a worker that doesn't answer, in one line."""
+        try:
+            server = self._servers.get(server_id)
+            if server.status != "ACTIVE":
+                return f"its server is {server.status}"
+            return last_words(self._servers.console(server_id))
+        except NotFound:
+            return "its server is gone"
+        except LongshoreError as error:
+            return f"nor can its console be read: {error}"
+
+    def _wait_until_up(self, worker: Worker) -> None:
+        began, looked = time.monotonic(), 0.0
+        while True:
+            if worker.takes_connections() and worker.answers():
+                return
+            now = time.monotonic()
+            if now - looked >= _CONSOLE_EVERY:
+                looked = now
+                console = self._servers.console(worker.server_id)
+                said = re.findall(rf"{_MARK}(.*)", console)
+                if said and said[-1].startswith("failed"):
+                    reason = said[-1].removeprefix("failed:").strip()
+                    raise ExportError(f"The worker couldn't start: {reason}.")
+                if now - began > BOOT_TIMEOUT:
+                    raise _no_answer(worker.address, said, console)
+            time.sleep(0.5)
+
+    def _instructions(self, port_id: str, network_id: str, key: str) -> str:
+        with explained("look up the worker's network"):
+            port = self._connection.network.get_port(port_id)
+            subnet = self._connection.network.get_subnet(port.fixed_ips[0]["subnet_id"])
+            mtu = self._connection.network.get_network(network_id).mtu
+        return instructions(port, subnet, mtu, key)
+
+    def _group(self, owner: Owner) -> str:
+        """A security group that lets nothing in yet, and nothing out but answers."""
+        found = self._find_group(owner)
+        if found is not None:
+            return found
+        with explained("make the worker's security group"):
+            group = self._connection.network.create_security_group(name=NAME, description=ownership.description(owner))
+            for rule in group.security_group_rules:
+                self._connection.network.delete_security_group_rule(rule["id"])
+        return str(group.id)
+
+    def _find_group(self, owner: Owner) -> str | None:
+        mark = ownership.description(owner)
+        with explained(f"look for the security group of {owner.tag}"):
+            project = self._connection.current_project_id
+            listed = self._connection.network.security_groups(project_id=project, description=mark)
+            return next((str(found.id) for found in listed if found.description == mark), None)
+
+    def _let_in(self, group: str, cidr: str) -> None:
+        with explained(f"let {cidr} connect to the worker"):
+            self._connection.network.create_security_group_rule(
+                security_group_id=group,
+                direction="ingress",
+                ethertype=f"IPv{ipaddress.ip_network(cidr).version}",
+                protocol="tcp",
+                port_range_min=WRITING,
+                port_range_max=READING,
+                remote_ip_prefix=cidr,
+            )
+
+    def _floating_address(self, port_id: str, owner: Owner) -> str:
+        wanted = self._settings.worker_floating_network
+        with explained(f"give the worker a floating address of network {wanted}"):
+            network = self._connection.network.find_network(wanted)
+            if network is None:
+                raise InvalidInput(f"There is no network {wanted} for the worker's floating address.")
+            made = self._connection.network.create_ip(
+                floating_network_id=network.id, port_id=port_id, description=ownership.description(owner)
+            )
+        return str(made.floating_ip_address)
+
+
+def _no_answer(address: str, said: Collection[str], console: str) -> LongshoreError:
+    if any(line.startswith("ready") for line in said):
+        return Unreachable(
+            f"The worker is up, but its ports {WRITING} and {READING} at {address} can't be reached from here.",
+            advice="Check the route to its network (worker_network, worker_floating_network), and from which address "
+            "connections of this machine reach it (worker_allow).",
+        )
+    return ExportError(
+        f"The worker didn't come up within {BOOT_TIMEOUT:.0f} s. Its console ends: {last_words(console) or '(empty)'}",
+        advice="Check that the worker image is the one that longshore built, and the flavor.",
+    )
+
+
+def _own_address(towards: str) -> str:
+    """Of this machine, as seen from there if nothing translates it on the way. A CIDR. Raises Unreachable."""
+    version = ipaddress.ip_address(towards).version
+    with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as unsent:
+        try:
+            unsent.connect((towards, WRITING))  # sends nothing: it only asks for the route
+        except OSError as error:
+            raise Unreachable(
+                f"This machine has no route to the worker's address {towards}: {error.strerror}.",
+                advice="Give the worker an address that can be reached (worker_network, worker_floating_network).",
+            ) from None
+        return str(ipaddress.ip_network(unsent.getsockname()[0]))
+
+
+def _cidr(allowed: str) -> str:
+    """Raises InvalidInput."""
+    try:
+        return str(ipaddress.ip_network(allowed, strict=False))
+    except ValueError:
+        raise InvalidInput(
+            f"{allowed} isn't a range of addresses that a worker server could let in.",
+            advice="Write it like 192.0.2.0/24 (worker_allow).",
+        ) from None
+
+
+def _called(image: Any) -> str:
+    """Its name, and whether a newer one could be built."""
+    recipe = (image.properties or {}).get(RECIPE_PROPERTY)
+    if recipe == recipe_digest():
+        return str(image.name)
+    return f"{image.name}, which isn't of this Longshore's recipe. Build and upload it again."
+
+
+def _in_memory(content: str) -> int:
+    descriptor = os.memfd_create("longshore-worker-key")
+    os.write(descriptor, content.encode())
+    return descriptor
