@@ -253,6 +253,9 @@ class SmallSource(Struck):
         found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
         return Changed(tuple(merge(found)))
 
+    def make_ready(self, _owner):
+        pass
+
     def open_disk(self, snapshot, disk_key):
         if not any(s["ref"] == snapshot.ref for s in self._world.read()["snapshots"].values()):
             raise NotFound(f"There is no snapshot {snapshot.ref}.")

@@ -84,6 +84,9 @@ class FleetSource:
             small, ref=self._fleet.ref(name), name=name, folder="fleet", host=f"esx{number % 2 + 1}", nics=(nic,)
         )
 
+    def make_ready(self, _owner):
+        pass
+
     def open_disk(self, snapshot, disk_key):
         return SmallSource(self._fleet.of(snapshot.machine_ref)).open_disk(snapshot, disk_key)
 

@@ -29,7 +29,7 @@ CALLS = {
     "present": 1,
     "quota_room": 1,
     "create_volume": 2,
-    "make_ready": 2,
+    "make_ready": 3,
     "create_port": 1,
     "set_change_tracking": 2,
     "snapshot": 3,

@@ -30,7 +30,7 @@ from longshore.flows.undo import LASTING, undo
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
-from longshore.model.target import Port, Server, Volume
+from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import blocked, land
 from longshore.store import Entry, EntryState, Kind, Status
 
@@ -96,6 +96,8 @@ class Migration(ABC):
             raise blocked(concerns)
         j.store.migrations.set_disks(j.id, machine.disks)
         j.store.migrations.update(j.id, source_power=machine.power.value)
+        with j.clouds.source(j.record.source_id) as source:
+            source.make_ready(Owner(j.id, "read"))
         return Prepared(machine, landing)
 
     # Copying

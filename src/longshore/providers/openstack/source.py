@@ -96,6 +96,9 @@ class OpenstackSource(Source):
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return changes.between(self._attachments, since, snapshot, disk_key)
 
+    def make_ready(self, owner: Owner) -> None:
+        self._attachments.make_ready(owner)
+
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         try:
             disk = snapshot.disk(disk_key)

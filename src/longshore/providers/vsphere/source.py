@@ -89,5 +89,8 @@ class VsphereSource(Source):
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return changes.between(self._session, since, snapshot, disk_key)
 
+    def make_ready(self, owner: Owner) -> None:
+        """Nothing has to be begun."""
+
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return disks.serve(self._session, snapshot, disk_key)
