@@ -75,6 +75,21 @@ class Cluster:
         self._execute("postgres", f"CREATE DATABASE {name} TEMPLATE empty")
         return f"postgresql+psycopg://longshore:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
+    def processor_seconds(self):
+        """Of all of its processes, those that have ended too."""
+        server = (self._data / "postmaster.pid").read_text().split()[0]
+        total = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if path.parent.name == server:
+                total += sum(map(int, fields[11:15]))  # its own, and that of children which it has waited for
+            elif fields[1] == server:
+                total += sum(map(int, fields[11:13]))
+        return total / os.sysconf("SC_CLK_TCK")
+
     def query(self, url, statement):
         with psycopg.connect(url.replace("+psycopg", "")) as connection:
             return connection.execute(statement).fetchall()

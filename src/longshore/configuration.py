@@ -149,8 +149,8 @@ class Configuration(BaseSettings):
     at_once: int = Field(8, ge=1, le=200, description="Migrations that one worker has at work at once.")
     labels: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="What this worker can reach: it takes migrations of providers that ask for these labels, and those "
-        "of providers that ask for none. A comma between them in the environment, a list in the file.",
+        description="What this worker can reach: it takes migrations of providers that ask for some of these labels "
+        "and no other, or for none. A comma between them in the environment, a list in the file.",
     )
     lease_ttl: float = Field(
         20.0,

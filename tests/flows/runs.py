@@ -1,5 +1,8 @@
 """A migration between the small clouds, run by real engines, one life of them after another."""
 
+import sqlite3
+from contextlib import closing
+
 from lives import Life
 from small_clouds import MAC, SIZES, World, expected
 
@@ -63,6 +66,12 @@ class Run:
         for volume, key in zip(server["volume_ids"], SIZES, strict=True):
             assert self.world.volume_file(volume).read_bytes() == expected(self.world, key)
         assert {e.state.value for e in self.store.ledger.entries(self.id)} == {"handed-over", "removed"}
+        assert self.steps_kept() == 0
+
+    def steps_kept(self):
+        """Workflows that are still known to the engine, with all their steps."""
+        with closing(sqlite3.connect(self.store.state.engine_database)) as database:
+            return database.execute("SELECT count(*) FROM workflow_status").fetchone()[0]
 
     def convert_later(self):
         """From here on the run is that of the later conversion."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.flows.queue import may_begin
+from longshore.flows.queue import may_begin, take_turns
 from longshore.model.plan import Limits
-from longshore.store import QueueRecord, Status
+from longshore.store import QueueRecord, Status, WorkerRecord
 
 NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "vm-1", "cloud", None, 0, "esx1", ("ds1",))
 MANY = Limits(at_once=100)
@@ -141,3 +141,64 @@ def test_a_wave_never_begins_before_a_lower_one_has_ended(queue, p, q):
     for record in queue:
         if record.id in begun and record.plan_id and not record.cancel_requested:
             assert not any(r.plan_id == record.plan_id and r.wave < record.wave for r in queue)
+
+
+# Several workers
+
+
+def worker(name, capacity=4, labels=(), version="2"):
+    return WorkerRecord(name, "host", 1, version, capacity, labels)
+
+
+def taken(records, workers, limits=None, labels=None):
+    """What each of them takes, the later ones seeing what the earlier ones took."""
+    found = {}
+    for one in workers:
+        found[one.id] = take_turns(one, records, workers, limits or {"p": MANY}, labels or {})
+        records = [replace(r, worker_id=one.id) if r.id in found[one.id] else r for r in records]
+    return found
+
+
+def test_workers_share_what_may_begin_by_the_room_they_have():
+    found = taken(queue(*[in_plan()] * 7), [worker("a"), worker("b", capacity=2), worker("c")])
+    assert sorted(map(len, found.values())) == [1, 3, 3]
+    assert len(found["b"]) == 1
+    found = taken(queue(*[in_plan()] * 20), [worker("a"), worker("b", capacity=2)])
+    assert [len(found["a"]), len(found["b"])] == [4, 2], "no more than they have room for"
+
+
+def test_a_limit_holds_over_all_workers():
+    found = taken(queue(*[in_plan()] * 9), [worker("a"), worker("b"), worker("c")], {"p": Limits(per_host=2)})
+    assert sum(map(len, found.values())) == 2
+
+
+def test_what_a_dead_worker_had_is_shared_among_the_living_even_if_they_are_full():
+    begun = in_plan(status=Status.RUNNING, phase="copying")
+    full = [{**begun, "worker_id": "a"}] * 2 + [{**begun, "worker_id": "b"}] * 2
+    found = taken(queue(*[{**begun, "worker_id": "dead"}] * 4, *full), [worker("a", 2), worker("b", 2)])
+    assert sorted([*found["a"], *found["b"]]) == ["m0", "m1", "m2", "m3"]
+    assert len(found["a"]) == len(found["b"]) == 2
+
+
+def test_what_was_begun_in_another_version_waits_for_a_worker_of_that_version():
+    begun = in_plan(status=Status.RUNNING, phase="copying", worker_id="dead", flow_version="1")
+    assert taken(queue(begun), [worker("new", version="2")]) == {"new": []}
+    assert taken(queue(begun), [worker("new", version="2"), worker("old", version="1")]) == {"new": [], "old": ["m0"]}
+
+
+def test_who_is_about_to_end_takes_nothing_and_is_left_no_share():
+    found = taken(queue(*[in_plan()] * 4), [worker("ending", capacity=0), worker("b")])
+    assert [len(found["ending"]), len(found["b"])] == [0, 4]
+
+
+def test_only_workers_with_a_providers_labels_take_its_migrations():
+    labels = {"vc": frozenset({"north"}), "cloud": frozenset({"ceph"})}
+    workers = [worker("none"), worker("north", labels=("north",)), worker("both", labels=("ceph", "north", "more"))]
+    found = taken(queue(in_plan(), in_plan(source_id="vc2", target_id="cloud2")), workers, labels=labels)
+    assert found["both"] == ["m0"]
+    assert found["none"] == ["m1"]
+
+
+def test_waiting_for_a_cutover_takes_no_room_of_a_worker():
+    waiting = in_plan(status=Status.RUNNING, phase="waiting", worker_id="a")
+    assert len(taken(queue(*[waiting] * 9, in_plan(), in_plan()), [worker("a", capacity=2)])["a"]) == 2

@@ -20,8 +20,9 @@ from longshore.errors import InvalidInput
 BURST = 0.1  # seconds' worth of bytes that may be read at once after a pause
 PORTION = 0.02  # seconds' worth of bytes that a copy draws from its group at a time
 RELOAD_EVERY = 0.2  # seconds
+CLOCKS_DIFFER = 2.0  # seconds, at most, between machines that share a directory
 SLOT_PAUSE = 0.002  # seconds until a request slot is asked for again: no event tells when one is free
-_STATE = struct.Struct("<dd")  # tokens, and the monotonic time they were counted at
+_STATE = struct.Struct("<dd")  # tokens, and the time they were counted at
 _STATE_LOCK = 1 << 20  # the byte of the state file that guards the tokens; slots are bytes before it
 
 
@@ -121,11 +122,12 @@ class Group:
         """Take a portion for the next reads; seconds to wait when there is none."""
         fcntl.lockf(self._state, fcntl.LOCK_EX, 1, _STATE_LOCK)
         try:
-            now = time.monotonic()
+            now = time.time()
             kept = os.pread(self._state, _STATE.size, 0)
             tokens, then = _STATE.unpack(kept) if len(kept) == _STATE.size else (rate * BURST, now)
-            if not now - then >= 0:  # the machine was started again meanwhile
+            if not now - then >= -CLOCKS_DIFFER:  # somebody has set the clock back
                 tokens, then = 0.0, now
+            now = max(now, then)  # another machine's clock is ahead: the tokens are filled by that one alone
             tokens = min(tokens + (now - then) * rate, rate * BURST)
             # What the last reads took beyond their portion is paid back first
             portion = rate * PORTION - self._drawn

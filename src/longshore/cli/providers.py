@@ -39,7 +39,7 @@ class AddVsphere(ShowOne):
         )
         parser.add_argument("--vddk-libdir", metavar="DIR", help="where VMware's disk library (VDDK) is unpacked")
         parser.add_argument("--transports", default="nbdssl:nbd", help="VDDK transport modes (default: %(default)s)")
-        return parser
+        return _with_labels(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         fingerprint = args.fingerprint or self._ask_fingerprint(args.host, args.port)
@@ -50,6 +50,7 @@ class AddVsphere(ShowOne):
             "fingerprint": fingerprint,
             "vddk_libdir": str(Path(args.vddk_libdir).absolute()) if args.vddk_libdir else None,
             "transports": args.transports,
+            "labels": args.label,
         }
         secrets = {"password": _password(args.password_file, f"Password of {args.username}")}
         return _shown(self.client.add_provider(args.name, "vsphere", settings, secrets))
@@ -116,14 +117,15 @@ class AddOpenstack(ShowOne):
             default=600.0,
             help="how long it stays when no volume needs it (default: %(default)s)",
         )
-        return parser
+        return _with_labels(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack import settings_from_cloud
 
         # The `openstack` command takes --os-cloud for itself, wherever it stands
         settings, secrets = settings_from_cloud(args.os_cloud or (self.app.options.cloud if self.is_plugin else None))
-        plain = asdict(settings) | {"ceph_conf": str(Path(args.ceph_conf).absolute()), "ceph_user": args.ceph_user}
+        here = {"ceph_conf": str(Path(args.ceph_conf).absolute()), "ceph_user": args.ceph_user, "labels": args.label}
+        plain = asdict(settings) | here
         plain |= {"transport": args.transport, "worker_image": args.worker_image, "worker_network": args.worker_network}
         plain |= {"worker_floating_network": args.worker_floating_network, "worker_flavor": args.worker_flavor}
         plain |= {"worker_allow": args.worker_allow, "worker_quiet": args.worker_quiet}
@@ -199,6 +201,16 @@ class UnshareProvider(Command):
 def with_all_projects(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "--all-projects", action="store_true", help="those of all projects of a server, for administrators"
+    )
+    return parser
+
+
+def _with_labels(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument(
+        "--label",
+        action="append",
+        metavar="LABEL",
+        help="only workers that carry this label can reach it (may be given more than once)",
     )
     return parser
 

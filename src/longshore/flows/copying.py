@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.exports import Export
@@ -197,24 +198,49 @@ def _open_target(journey: Journey, exports: ExitStack, volume: Volume) -> Export
 
 
 async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list[Export]) -> CopyResult:
-    migrations = journey.store.migrations
-    kept = 0.0
     moved = Movement(request.disk)
+    kept = _Kept(journey, disk)
 
-    def keep(progress: Progress) -> None:
-        nonlocal kept
+    def tell(progress: Progress) -> None:
         moved.see(progress)
-        if time.monotonic() - kept >= _KEEP_EVERY:
-            kept = time.monotonic()
-            state = "copying" if progress.phase == "copy" else "verifying"
-            migrations.update_disk(journey.id, disk.key, state=state, progress=progress._asdict())
+        kept.see(progress)
 
-    migrations.update_disk(journey.id, disk.key, state="copying")
-    work = asyncio.create_task(run_copy(request, keep, exports=exports))
-    result = await journey.cancellable(asyncio.create_task(moved.watch(work)))
-    migrations.update_disk(journey.id, disk.key, state="done", root_digest=result.root_digest)
+    await kept.keep(state="copying")
+    telling = asyncio.create_task(kept.follow())
+    try:
+        work = asyncio.create_task(run_copy(request, tell, exports=exports))
+        result = await journey.cancellable(asyncio.create_task(moved.watch(work)))
+    finally:
+        kept.ended.set()
+        await asyncio.shield(telling)
+    await kept.keep(state="done", root_digest=result.root_digest)
     if result.repaired:
         journey.say(
             f"{disk.label}: {len(result.repaired)} range(s) were wrong on the target and were written again.", "warning"
         )
     return result
+
+
+class _Kept:
+    """A disk's progress for whoever looks. The database is never waited for where copies tell how far they are."""
+
+    def __init__(self, journey: Journey, disk: Disk) -> None:
+        self._journey = journey
+        self._key = disk.key
+        self._newest: Progress | None = None
+        self.ended = asyncio.Event()
+
+    def see(self, progress: Progress) -> None:
+        self._newest = progress
+
+    async def follow(self) -> None:
+        while not self.ended.is_set():
+            progress, self._newest = self._newest, None
+            if progress is not None:
+                state = "copying" if progress.phase == "copy" else "verifying"
+                await self.keep(state=state, progress=progress._asdict())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.ended.wait(), _KEEP_EVERY)
+
+    async def keep(self, **fields: Any) -> None:
+        await asyncio.to_thread(self._journey.store.migrations.update_disk, self._journey.id, self._key, **fields)

@@ -1,6 +1,9 @@
 """What the steps of one migration share: its record, its clouds, its ledger and the words it says."""
 
 import asyncio
+import math
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,11 +22,30 @@ T = TypeVar("T")
 _CANCEL_POLL = 0.5  # seconds between looks for a cancel while something long runs
 
 
+class Cancels:
+    """Which migrations are to be cancelled, asked for all of them together: many may be waiting to hear of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._asked = -math.inf
+        self._found: set[str] = set()
+
+    def has(self, migration_id: str) -> bool:
+        """As it was a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._asked >= _CANCEL_POLL:
+                self._found = self._store.migrations.cancels_requested()
+                self._asked = time.monotonic()
+            return migration_id in self._found
+
+
 @dataclass
 class Journey:
     store: Store
     clouds: Clouds
     id: str
+    cancels: Cancels | None = None  # shared with others, if there are any
     _stopped: bool = False
     _taking_back: bool = False
 
@@ -77,11 +99,15 @@ class Journey:
             if done:
                 return work.result()
             try:
-                await asyncio.to_thread(self.go_on)
+                await self._still_wanted()
             except Cancelled:
                 work.cancel()
                 await asyncio.wait({work})
                 raise
+
+    async def _still_wanted(self) -> None:
+        if self._stopped or self.cancels is None or await asyncio.to_thread(self.cancels.has, self.id):
+            await asyncio.to_thread(self.go_on)
 
     def make(
         self,

@@ -6,7 +6,7 @@ third there because the first two are another's.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from longshore.model.machine import Machine
@@ -16,6 +16,8 @@ from longshore.store import QueueRecord, WorkerRecord
 WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
 
 _NO_PLAN = Limits()
+_NONE: frozenset[str] = frozenset()
+_NO_LABELS: Mapping[str, frozenset[str]] = {}
 _ANYWHERE = ("anywhere", "")
 _ALONE = ("alone", "")
 
@@ -64,7 +66,7 @@ def take_turns(
     queue: Sequence[QueueRecord],
     workers: Sequence[WorkerRecord],
     limits: Mapping[str, Limits],
-    reaches: Callable[[WorkerRecord, QueueRecord], bool] = lambda _worker, _record: True,
+    labels: Mapping[str, frozenset[str]] = _NO_LABELS,
 ) -> list[str]:
     """Ids of what this worker takes now. `workers` are those that live, it among them.
 
@@ -73,8 +75,13 @@ def take_turns(
     - Then what may begin, as far as there is room.
     - Each goes to the worker that has the most room then; all workers deal alike, and each takes what falls to itself.
       One that is about to end says that it has no capacity, and takes nothing.
-    - `reaches` says which worker can do a migration at all.
+    - A worker reaches a provider if it carries all of the labels that the provider asks for: `labels`, by its id.
     """
+
+    def reaches(worker: WorkerRecord, record: QueueRecord) -> bool:
+        asked = labels.get(record.source_id, _NONE) | labels.get(record.target_id, _NONE)
+        return asked <= set(worker.labels)
+
     alive = {worker.id for worker in workers}
     at_work = Counter(record.worker_id for record in queue if record.worker_id in alive and record.phase != WAITING)
     room = {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}

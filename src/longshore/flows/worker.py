@@ -55,7 +55,7 @@ class Worker:
 
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         await self._launch()
-        forgetting = asyncio.create_task(forget_ended(self._store))
+        forgetting = asyncio.create_task(forget_dead(self._store))
         quiet = asyncio.create_task(_end_quiet_worker_servers())
         idle_since = time.monotonic()
         while not stop.is_set():
@@ -112,7 +112,7 @@ class Worker:
     def _choose(self, queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> list[str]:
         plans = {r.plan_id for r in queue if r.plan_id is not None and not r.begun}
         limits = {plan: limits_of(self._store.plans.get(plan).content) for plan in plans}
-        return take_turns(self._me, queue, workers, limits)
+        return take_turns(self._me, queue, workers, limits, self._store.providers.labels() if queue else {})
 
     def _reap(self) -> None:
         for migration_id in [id_ for id_, task in self._running.items() if task.done()]:
@@ -165,8 +165,8 @@ def _use_wal(path: str) -> None:
     connection.close()
 
 
-async def forget_ended(store: Store) -> None:
-    """The steps of migrations that have ended, where whoever ended them died before it could forget them."""
+async def forget_dead(store: Store) -> None:
+    """What dead workers have left: the steps of migrations that have ended, and the queues that nobody listens to."""
     from dbos import DBOS
 
     ended = partial(DBOS.list_workflows_async, status=["SUCCESS", "ERROR", "CANCELLED"], load_input=False)
@@ -174,8 +174,13 @@ async def forget_ended(store: Store) -> None:
         unfinished = set(await asyncio.to_thread(store.queue.unfinished, FLOW_VERSION))
         forgotten = [workflow.workflow_id for workflow in found if workflow.workflow_id not in unfinished]
         if not forgotten:
-            return
+            break
         await DBOS.delete_workflows_async(forgotten)
+    alive = {worker.id for worker in await asyncio.to_thread(store.workers.all)}
+    held = {record.worker_id for record in await asyncio.to_thread(store.queue.records)}
+    for queue in await DBOS.list_queues_async():
+        if queue.name not in alive | held:
+            await DBOS.delete_queue_async(queue.name)
 
 
 def _give_up(store: Store, migration_id: str, reason: str) -> None:

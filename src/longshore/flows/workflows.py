@@ -8,19 +8,21 @@ from dbos import DBOS
 from longshore.flows.clouds import Clouds
 from longshore.flows.cold import ColdMigration
 from longshore.flows.dry_run import DryRun
-from longshore.flows.journey import Journey
+from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
 from longshore.flows.warm import WarmMigration
 from longshore.model.request import MigrationType
 from longshore.store import Store
 
 _store: Store | None = None
+_cancels: Cancels | None = None
 
 
 def use(store: Store) -> None:
     """Give the workflows of this process their store. To be called before the engine is launched."""
-    global _store  # noqa: PLW0603 the engine calls workflows by name and can hand them nothing but plain values
+    global _store, _cancels  # noqa: PLW0603 the engine calls workflows by name and can hand them nothing but plain values
     _store = store
+    _cancels = Cancels(store)
 
 
 @DBOS.workflow(name="cold-migration")
@@ -54,4 +56,4 @@ OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
 def _journey(migration_id: str) -> Journey:
     if _store is None:
         raise RuntimeError("workflows.use() was not called")
-    return Journey(_store, Clouds(_store), migration_id)
+    return Journey(_store, Clouds(_store), migration_id, _cancels)

@@ -7,7 +7,7 @@ writing the entry and learning the thing's id, it can be found again.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from longshore.model.target import Owner
 from longshore.store.database import Database, through_outages
@@ -81,11 +81,8 @@ class Ledger:
 
     def settle(self, entry_id: int, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
         with self._database.session() as session:
-            row = session.get_one(LedgerRow, entry_id)
-            row.state = state.value
-            row.note = note
-            if ref is not None:
-                row.ref = ref
+            new = {"state": state.value, "note": note} | ({} if ref is None else {"ref": ref})
+            session.execute(update(LedgerRow).where(LedgerRow.id == entry_id).values(new))
 
     def entries(self, migration_id: str) -> list[Entry]:
         """In the order they were written."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, delete, insert, literal, select, true, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
@@ -198,16 +198,15 @@ class Migrations:
 
     def update(self, migration_id: str, **fields: Any) -> None:
         with self._database.session() as session:
-            row = session.get_one(MigrationRow, migration_id)
-            for name, value in fields.items():
-                setattr(row, name, value.value if isinstance(value, StrEnum) else value)
+            own = update(MigrationRow).where(MigrationRow.id == migration_id)
+            session.execute(own.values({name: _kept(value) for name, value in fields.items()}))
 
     def stamp(self, migration_id: str, field: str) -> None:
         """Set a time field to now, unless an earlier run of the same step has set it."""
+        column = getattr(MigrationRow, field)
         with self._database.session() as session:
-            row = session.get_one(MigrationRow, migration_id)
-            if getattr(row, field) is None:
-                setattr(row, field, utc_now())
+            own = update(MigrationRow).where(MigrationRow.id == migration_id, column.is_(None))
+            session.execute(own.values({field: utc_now()}))
 
     def request_cancel(self, migration_id: str) -> MigrationRecord:
         """Raises NotFound, or Conflict when it has ended."""
@@ -242,6 +241,14 @@ class Migrations:
             row = session.get_one(MigrationRow, migration_id)
             others = [kept for kept in row.syncs or () if kept["number"] != sync["number"]]
             row.syncs = sorted([*others, sync], key=lambda kept: kept["number"])
+
+    def cancels_requested(self) -> set[str]:
+        """Ids of those that have not ended and are to be cancelled."""
+        with self._database.session() as session:
+            query = select(MigrationRow.id).where(
+                MigrationRow.status.in_([s.value for s in Status if not s.ended]), MigrationRow.cancel_requested
+            )
+            return set(session.scalars(query))
 
     def cancel_requested(self, migration_id: str) -> bool:
         with self._database.session() as session:
@@ -281,16 +288,15 @@ class Migrations:
 
     def update_disk(self, migration_id: str, key: str, **fields: Any) -> None:
         with self._database.session() as session:
-            row = session.get_one(DiskRow, (migration_id, key))
-            for name, value in fields.items():
-                setattr(row, name, value)
+            own = update(DiskRow).where(DiskRow.migration_id == migration_id, DiskRow.key == key)
+            session.execute(own.values(fields))
 
     # Events
 
     def say(self, migration_id: str, phase: str, text: str, level: str = "information") -> None:
         with self._database.session() as session:
-            words = text.replace("\0", "�")  # what PostgreSQL can't keep in a text, and a guest may well print
-            session.add(EventRow(migration_id=migration_id, phase=phase, level=level, text=words))
+            new = {"migration_id": migration_id, "phase": phase, "level": level, "text": _kept(text)}
+            session.execute(insert(EventRow).values(new))
 
     def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         with self._database.session() as session:
@@ -338,6 +344,13 @@ class Migrations:
                 f"{new.machine_name} is being migrated already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",
             )
+
+
+def _kept(value: Any) -> Any:
+    """As it goes into a column. PostgreSQL keeps no NUL in a text, and a guest may well print one."""
+    if isinstance(value, StrEnum):
+        return value.value
+    return value.replace("\0", "�") if isinstance(value, str) else value
 
 
 def _disk_row(migration_id: str, disk: Disk) -> DiskRow:

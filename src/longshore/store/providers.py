@@ -63,6 +63,12 @@ class Providers:
             query = select(ProviderRow).where(self._visible()).order_by(ProviderRow.name, ProviderRow.id)
             return [_record(row) for row in session.scalars(query)]
 
+    def labels(self) -> dict[str, frozenset[str]]:
+        """What a worker needs to reach them, of those that ask for anything, by id."""
+        with self._database.session() as session:
+            rows = session.execute(select(ProviderRow.id, ProviderRow.settings))
+            return {row.id: frozenset(row.settings["labels"]) for row in rows if row.settings.get("labels")}
+
     def get(self, name_or_id: str) -> ProviderRecord:
         """Raises NotFound, or Conflict when others share several of this name."""
         with self._database.session() as session:

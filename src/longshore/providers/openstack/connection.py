@@ -58,6 +58,7 @@ class OpenstackSettings:
     worker_flavor: str | None = None  # name or id; None: the smallest that is large enough
     worker_allow: str | None = None  # whose connections it takes, a CIDR; None: those from our own address
     worker_quiet: float = 600.0  # seconds without a volume after which it is removed
+    labels: tuple[str, ...] | None = None  # only workers that carry all of them reach its storage
 
 
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:

@@ -20,6 +20,7 @@ class VsphereSettings:
     ca_file: str | None = None  # PEM file with the authorities to trust instead of the system's
     vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
     transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
+    labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
 
     def __post_init__(self) -> None:
         if self.fingerprint is not None:

@@ -1,0 +1,226 @@
+"""What it costs to know, decide and remember: many migrations at once, between clouds that cost nothing.
+
+    .venv/bin/python bench/control_plane.py [MIGRATIONS]
+
+Workers, queue, durable workflows, ledger, events and database are the real ones, each worker a process of its own;
+the clouds answer at once, and a copy or a conversion only takes its time, telling its progress as a real one does. So
+what is measured is the control plane alone: how much longer than its copy a migration took, and the processor time of
+workers and database. Kept in results/control_plane.json.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+RESULTS = HERE / "results" / "control_plane.json"
+COPY_SECONDS = 10.0
+PROGRESS_EVERY = 0.1  # seconds, as a copy tells it
+
+
+def stand_in():
+    """Clouds, copies and conversions that cost nothing, in this process."""
+    from longshore.blocks import CopyResult
+    from longshore.blocks.request import Phase, Progress
+    from longshore.flows import clouds, conversion, copying
+    from longshore.guests import ConversionReport, OperatingSystem
+    from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
+    from longshore.model.target import (
+        Flavor,
+        Network,
+        Port,
+        QuotaRoom,
+        Server,
+        Subnet,
+        Taken,
+        Volume,
+        VolumeSnapshot,
+    )
+
+    class Nowhere:
+        uri = "nbd://nowhere"
+
+    class Cloud:
+        """Both sides. What isn't named here answers nothing, at once."""
+
+        def machine(self, ref):
+            number = int(ref.partition("-")[2])
+            disk = Disk("2000", "Hard disk 1", 0, 1 << 30, f"[ds] {ref}", "ds")
+            mac = f"00:50:56:00:{number >> 8:02x}:{number & 255:02x}"
+            nic = Nic("4000", "Network adapter 1", mac, "VM Network", addresses=(), pci_slot=192)
+            return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), change_tracking=False)
+
+        def power_state(self, _ref):
+            return PowerState.ON
+
+        def wait_powered_off(self, _ref, _timeout):
+            return True
+
+        def snapshot(self, ref, name, owner, *, quiesce):
+            return Snapshot(f"snapshot-{ref}", ref, name, (SnapshotDisk("2000", "2000", 1 << 30, None),))
+
+        def networks(self):
+            return [Network("n", "private", False, True, (Subnet("s", "10.0.0.0/16", True),))]
+
+        def volume_types(self):
+            return ["ceph"]
+
+        def flavors(self):
+            return [Flavor("f", "small", 1, 256, 0)]
+
+        def quota_room(self):
+            return QuotaRoom(None, None, None, None, None, None, None)
+
+        def taken(self, _network, _macs, _addresses):
+            return Taken()
+
+        def create_volume(self, request, owner):
+            return Volume(f"volume-{owner.tag[-60:]}", request.name, request.size)
+
+        def create_port(self, request, owner):
+            return Port(f"port-{owner.tag[-60:]}", request.mac, (), request.network_id)
+
+        def snapshot_volume(self, volume_id, owner):
+            return VolumeSnapshot(f"snapshot-{volume_id}", volume_id)
+
+        def create_server(self, request, owner):
+            return Server(f"server-{owner.tag[-60:]}", request.name, "ACTIVE")
+
+        def console(self, _id):
+            return "login: "
+
+        @contextmanager
+        def open_disk(self, _snapshot, _key):
+            yield Nowhere()
+
+        open_volume = open_disk
+
+        def __getattr__(self, _name):
+            return lambda *_args, **_kwargs: None
+
+    async def copy(request, on_progress, *, exports=()):
+        began = time.monotonic()
+        while (gone := time.monotonic() - began) < COPY_SECONDS:
+            done = int(gone / COPY_SECONDS * (1 << 30))
+            values = {name: 0 for name in Progress._fields} | {"phase": Phase.COPY, "done": done, "copied": done}
+            on_progress(Progress(**values))
+            await asyncio.sleep(PROGRESS_EVERY)
+        return CopyResult(1 << 30, 1 << 30, 0, 0, 0, 1 << 30, request.verify, (), COPY_SECONDS, "0" * 64)
+
+    async def convert(_disks, _directory, _say, *, nics, first_boot):
+        system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
+        return ConversionReport(system, (), (), (), 0.1, "")
+
+    clouds.connect = lambda *_args, **_kwargs: Cloud()
+    copying.run_copy = copy
+    conversion.convert = convert
+
+
+def worker(state, url, at_once, log, spent):
+    with Path(log).open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    stand_in()
+    from longshore.configuration import read_configuration
+    from longshore.flows import duty
+
+    duty.serve(read_configuration(state=state, database_url=url, at_once=at_once))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent.put((used.ru_utime + used.ru_stime, used.ru_maxrss >> 10))
+
+
+def measure(name, migrations, workers, cluster):
+    from longshore.store import NewMigration, StateDirectory, Store
+
+    print(f"{name}: {migrations} migrations, {workers} worker(s)", file=sys.stderr)
+    url = cluster.database() if cluster else None
+    with tempfile.TemporaryDirectory() as directory:
+        state = StateDirectory(Path(directory) / "state", url)
+        store = Store(state)
+        source = store.providers.add("vc", "vsphere", {}, {}).id
+        target = store.providers.add("cloud", "openstack", {}, {}).id
+        plan = store.plans.add("all", {"limits": {"at_once": migrations}})
+        request = {"networks": {"VM Network": "private"}}
+        spawn = multiprocessing.get_context("spawn")
+        processes, spent = [], spawn.Queue()
+        for number in range(workers):
+            log = Path(directory) / f"{number}.log"
+            arguments = (state.root, url, migrations if workers == 1 else -(-migrations // workers), log, spent)
+            processes.append(spawn.Process(target=worker, args=arguments))
+            processes[-1].start()
+        while len(store.workers.all()) < workers:
+            time.sleep(0.1)
+        time.sleep(3)  # until they have imported everything
+        database = cluster.processor_seconds() if cluster else 0.0
+        began = time.monotonic()
+        new = [NewMigration(f"m{n}", f"vm-{n}", source, target, request, plan_id=plan.id) for n in range(migrations)]
+        store.migrations.add_together(new)
+        while store.queue.records():
+            if not all(process.is_alive() for process in processes):
+                raise SystemExit("\n".join(p.read_text() for p in Path(directory).glob("*.log")))
+            time.sleep(0.5)
+        wall = time.monotonic() - began
+        database = cluster.processor_seconds() - database if cluster else 0.0
+        records = store.migrations.all()
+        assert {str(r.status) for r in records} == {"done"}, {r.error for r in records}
+        for process in processes:
+            process.terminate()
+        costs = [spent.get(timeout=60) for _ in processes]
+        for process in processes:
+            process.join()
+        store.close()
+    waited = [(r.started_at - r.created_at).total_seconds() for r in records]
+    took = [(r.finished_at - r.started_at).total_seconds() - COPY_SECONDS for r in records]
+    return {
+        "case": name,
+        "migrations": migrations,
+        "workers": workers,
+        "wall_seconds": round(wall, 1),
+        "begun_after_seconds": {"median": round(statistics.median(waited), 2), "worst": round(max(waited), 2)},
+        "longer_than_its_copy_seconds": {"median": round(statistics.median(took), 2), "worst": round(max(took), 2)},
+        "worker_processor_ms_per_migration": round(sum(cost for cost, _ in costs) * 1000 / migrations),
+        "database_processor_ms_per_migration": round(database * 1000 / migrations),
+        "peak_mib": max(memory for _, memory in costs),
+    }
+
+
+def main():
+    from postgresql import Cluster
+
+    migrations = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    cluster = Cluster()
+    load = os.getloadavg()[0]
+    try:
+        found = [
+            measure("SQLite", migrations, 1, None),
+            measure("PostgreSQL", migrations, 1, cluster),
+            measure("PostgreSQL", migrations, 3, cluster),
+        ]
+    finally:
+        cluster.remove()
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "load": round(load, 1),
+        "copy_seconds": COPY_SECONDS,
+        "cases": found,
+    }
+    text = json.dumps(result, indent=2)
+    RESULTS.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
