@@ -67,7 +67,8 @@ def _work(state, fleet, log, **settings):
     from longshore.configuration import read_configuration
     from longshore.flows import duty
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("longshore").setLevel(logging.INFO)
     small_fleet.install()
     duty.serve(read_configuration(state=state, **settings))
 

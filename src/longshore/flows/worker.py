@@ -27,6 +27,7 @@ THREADS = 256
 _POLL = 0.5  # seconds between looks at the queue
 _QUIET_POLL = 10.0  # seconds between looks for worker servers that nobody uses any more
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
+_LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the database says nothing of the queue
 
 _log = logging.getLogger("longshore.flows")
 
@@ -64,7 +65,7 @@ class Worker:
                 idle_since = time.monotonic()
             elif linger is not None and time.monotonic() - idle_since >= linger:
                 break
-            await self._wait(stop, max(_POLL, took / _POLLING_AT_MOST))
+            await self._wait(stop, max(_POLL, min(took / _POLLING_AT_MOST, _LONGEST_PAUSE)))
         if self._running:
             await asyncio.to_thread(self._store.workers.close_to_new, self._me.id)
             await asyncio.wait(self._running.values(), timeout=drain_for)

@@ -9,6 +9,7 @@ told twice.
 import functools
 import inspect
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from longshore.errors import InvalidInput, Unreachable
 
 T = TypeVar("T")
 PATIENCE = 20.0  # seconds that a command waits for a database that is away
+_TELL_EVERY = 10.0  # seconds: many wait at once
 _PAUSES = (0.1, 2.0)  # seconds: the first between two tries, doubled each time, and the longest
 # A cable that was pulled is noticed within seconds, not after the minutes that TCP takes by itself
 _TCP = {
@@ -44,6 +46,7 @@ class Database:
     def __init__(self, url: str) -> None:
         """Raises InvalidInput for an address that is none, Unreachable when nobody answers there."""
         self.patience = PATIENCE
+        self._told = -math.inf
         self.guard: Callable[[], None] = lambda: None  # asked before each transaction: may this process still work?
         self._url = _parsed(url)
         self.engine = _connect(self._url)
@@ -83,7 +86,9 @@ class Database:
                         f"The database doesn't answer{_said(error)}.",
                         advice="See that PostgreSQL runs and takes this user's connections, and try again.",
                     ) from None
-                _log.warning("the database is away, trying again%s", _said(error))
+                if time.monotonic() - self._told > _TELL_EVERY:
+                    self._told = time.monotonic()
+                    _log.warning("the database is away, trying again%s", _said(error))
             time.sleep(pause)
             pause = min(pause * 2, _PAUSES[1])
 
