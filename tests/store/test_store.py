@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from longshore.errors import Conflict, NotFound
 from longshore.model.target import Owner
 from longshore.store import EntryState, Kind, StateDirectory, Status, Store
-from longshore.store.secrets import SecretsError
+from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import Base, SecretRow
 
 
@@ -65,6 +65,51 @@ def test_a_secret_moved_to_another_provider_does_not_open(store):
         session.execute(update(SecretRow).where(SecretRow.provider_id == second.id).values(sealed=sealed))
     with pytest.raises(SecretsError):
         store.providers.secrets(second.id)
+
+
+def sealed(store):
+    with store.database.session() as session:
+        return list(session.scalars(select(SecretRow.sealed)))
+
+
+def test_a_new_key_opens_everything_and_the_old_one_nothing(store):
+    ids = [store.providers.add(name, "vsphere", {}, {"password": f"of {name}"}).id for name in ("a", "b")]
+    key, before = store.state.key_file.read_bytes(), sealed(store)
+    assert store.providers.change_key() == 2
+    assert [store.providers.secrets(i)["password"] for i in ids] == ["of a", "of b"]
+    assert store.state.key_file.read_bytes() != key
+    assert store.state.key_file.stat().st_mode & 0o077 == 0
+    assert not set(sealed(store)) & set(before)
+    store.state.key_file.write_bytes(key)
+    with pytest.raises(SecretsError):
+        store.providers.secrets(ids[0])
+
+
+@pytest.mark.parametrize("step", ["alone", "forget"])
+def test_a_change_of_keys_that_is_broken_off_loses_nothing(store, monkeypatch, step):
+    first = store.providers.add("a", "vsphere", {}, {"password": "of a"})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+
+        def cut(*_):
+            raise KeyboardInterrupt
+
+        if step == "alone":
+            patch.setattr(store.database, "alone", cut)
+        else:
+            patch.setattr(SecretBox, "forget_old_keys", cut)
+        store.providers.change_key()
+    assert store.providers.secrets(first.id) == {"password": "of a"}
+    second = store.providers.add("b", "vsphere", {}, {"password": "of b"})
+    store.providers.change_key()
+    assert [store.providers.secrets(p.id)["password"] for p in (first, second)] == ["of a", "of b"]
+    assert len(store.state.key_file.read_bytes()) == 32
+
+
+def test_a_damaged_key_file_is_said(store):
+    record = store.providers.add("a", "vsphere", {}, {"password": "x"})
+    store.state.key_file.write_bytes(b"short")
+    with pytest.raises(SecretsError, match="5 bytes"):
+        store.providers.secrets(record.id)
 
 
 def test_a_missing_key_says_what_to_do(store):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from longshore.errors import AccessDenied, Conflict, NotFound
 from longshore.store.database import Database, through_outages
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
-from longshore.store.secrets import SecretBox
+from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import MigrationRow, ProviderRow, SecretRow, ShareRow
 
 
@@ -39,7 +39,7 @@ class Providers:
 
     def add(self, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
         """Raises Conflict when the name is taken."""
-        with self._database.session() as session:
+        with self._database.alone() as session:  # not while keys are changed: see change_key
             unique_name = f"{self._scope.project_id}/{name}"
             if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique_name)):
                 raise Conflict(f"A provider named {name} is there already.", advice="Choose another name or remove it.")
@@ -85,6 +85,29 @@ class Providers:
 
     def secrets(self, provider_id: str) -> dict[str, str]:
         """In clear: hand them to the cloud's client and nowhere else."""
+        try:
+            return self._opened(provider_id)
+        except SecretsError:  # the key may have been changed between reading the secrets and the key
+            return self._opened(provider_id)
+
+    def change_key(self) -> int:
+        """Seal all secrets with a new key, and forget the others. Answers how many there are.
+
+        Whoever reads meanwhile opens what is there. Broken off at any point, nothing is lost, and it can be run again.
+        Raises Conflict while another one does this.
+        """
+        with self._box.changing():
+            self._box.add_key()
+            with self._database.alone() as session:
+                rows = session.scalars(select(SecretRow)).all()
+                for row in rows:
+                    owner = f"{row.provider_id}/{row.name}"
+                    row.sealed = self._box.seal(self._box.open(row.sealed, owner=owner), owner=owner)
+                count = len(rows)
+            self._box.forget_old_keys()
+            return count
+
+    def _opened(self, provider_id: str) -> dict[str, str]:
         with self._database.session() as session:
             seen = select(ProviderRow.id).where(self._visible())
             rows = session.scalars(

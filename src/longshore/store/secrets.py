@@ -2,18 +2,24 @@
 
 A sealed value is a 12-byte random nonce followed by the ciphertext and its tag. The owner (provider and name) is the
 associated data: a row moved to another owner doesn't open.
+
+The key file holds a key of 32 bytes. While keys are changed it holds several: the first seals, any of them opens.
 """
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from longshore.errors import LongshoreError
+from longshore.errors import Conflict, LongshoreError
 
 _NONCE = 12
+_KEY = 32  # bytes
 
 
 class SecretsError(LongshoreError):
@@ -26,39 +32,80 @@ class SecretBox:
 
     def seal(self, value: str, *, owner: str) -> bytes:
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + AESGCM(self._key(create=True)).encrypt(nonce, value.encode(), owner.encode())
+        return nonce + AESGCM(self._keys(create=True)[0]).encrypt(nonce, value.encode(), owner.encode())
 
     def open(self, sealed: bytes, *, owner: str) -> str:
         """Raises SecretsError when the key file is missing, readable by others, or not the one it was sealed with."""
-        try:
-            plain = AESGCM(self._key(create=False)).decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode())
-        except InvalidTag:
-            raise SecretsError(
-                f"The stored secret of {owner} can't be opened with the key in {self._key_file}.",
-                advice="Restore the key file that belongs to this database, or add the provider again.",
-            ) from None
-        return plain.decode()
+        for key in self._keys(create=False):
+            with suppress(InvalidTag):
+                return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode()).decode()
+        raise SecretsError(
+            f"The stored secret of {owner} can't be opened with the key in {self._key_file}.",
+            advice="Restore the key file that belongs to this database, or add the provider again.",
+        )
 
-    def _key(self, *, create: bool) -> bytes:
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Raises Conflict while somebody else changes the keys."""
+        lock = os.open(self._key_file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise Conflict("The key of the secrets is being changed already.", advice="Wait for that to end.") from None
+        finally:
+            os.close(lock)
+
+    def add_key(self) -> None:
+        """From now on a new key seals; the others still open."""
+        self._write(b"".join([AESGCM.generate_key(256), *self._keys(create=True)]))
+
+    def forget_old_keys(self) -> None:
+        """Only what the first key has sealed opens from now on."""
+        self._write(self._keys(create=False)[0])
+
+    def _keys(self, *, create: bool) -> list[bytes]:
         try:
             if self._key_file.stat().st_mode & 0o077:
                 raise SecretsError(
                     f"{self._key_file} can be read by others.", advice=f"Run: chmod 600 {self._key_file}"
                 )
-            return self._key_file.read_bytes()
+            content = self._key_file.read_bytes()
         except FileNotFoundError:
             if not create:
                 raise SecretsError(
                     f"The key file {self._key_file} is missing.",
                     advice="Restore it from a backup, or remove the provider and add it again.",
                 ) from None
+        else:
+            if not content or len(content) % _KEY:
+                raise SecretsError(
+                    f"{self._key_file} isn't a key file: it has {len(content)} bytes.",
+                    advice="Restore it from a backup, or remove it and add the providers again.",
+                )
+            return [content[start : start + _KEY] for start in range(0, len(content), _KEY)]
         new = AESGCM.generate_key(256)
         try:
             fd = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:  # another process made it at the same moment
-            return self._key(create=False)
-        with os.fdopen(fd, "wb") as file:
-            file.write(new)
-            file.flush()
-            os.fsync(fd)
-        return new
+            return self._keys(create=False)
+        _fill(fd, new)
+        return [new]
+
+    def _write(self, content: bytes) -> None:
+        """In the place of what was there, at one stroke: a power cut leaves the one or the other."""
+        new = self._key_file.with_suffix(".new")
+        _fill(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), content)
+        new.replace(self._key_file)
+        directory = os.open(self._key_file.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
