@@ -86,7 +86,10 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
     proposal = propose(body.name, body.source, body.target, machines, offer, given)
     plan, unfollowed = follow(proposal.plan, of_servers, servers)
     plan = replace(plan, description=body.description, defaults=options)
-    record = store.plans.add(plan.name, planfile.plain(plan))
+    content = planfile.plain(plan)
+    if caller.remote:
+        refuse_unsafe_plan(content)
+    record = store.plans.add(plan.name, content)
     return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open, *unfollowed]])
 
 

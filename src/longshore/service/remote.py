@@ -13,7 +13,10 @@ from longshore.service.caller import Grounds
 
 _SAFE = {
     "vsphere": {"host", "port", "username", "fingerprint", "transports"},
-    "openstack": {"auth", "auth_type", "region", "interface"},
+    "openstack": {
+        *("auth", "auth_type", "region", "interface", "transport", "worker_image", "worker_network"),
+        *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet"),
+    },
 }
 # Those that ask Keystone alone. Others send what they are given wherever the caller wants, or know no Keystone.
 _AUTH_TYPES = {
