@@ -232,6 +232,14 @@ def test_an_openstack_is_one_that_the_operator_serves(api, settings, word):
     assert word in answer.json()["message"]
 
 
+def test_another_openstack_is_reached_through_a_server_in_it(api):
+    elsewhere = {"auth": {"auth_url": "https://elsewhere:5000/v3"}, "transport": "worker", "worker_network": "net"}
+    added = api.did("ann", "POST", "/v1/providers", OPENSTACK | {"settings": elsewhere})
+    assert added["provider"]["settings"] == elsewhere
+    refused = api("ann", "POST", "/v1/providers", OPENSTACK | {"settings": elsewhere | {"ceph_user": "admin"}})
+    assert refused.status_code == 400
+
+
 def test_what_the_server_uses_of_its_own_is_the_operators(api, anns):
     assert api.did("ann", "GET", "/v1/providers/vc")["settings"]["vddk_libdir"] == "/opt/vddk"
     settings = api.did("ann", "GET", "/v1/providers/cloud")["settings"]

@@ -77,10 +77,12 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
         )
     # Another OpenStack could answer with the names of volumes that aren't its own: this server's storage opens them
     ground = next((g for known, g in grounds.clouds.items() if _same(known, url)), None)
+    if ground is None and said.get("transport") == "worker":
+        return said  # its volumes are reached through a server of its own, and nothing of this machine's storage is
     if ground is None:
         raise InvalidInput(
-            f"This server doesn't work for the OpenStack at {url}.",
-            advice="The operator lists those that it works for as clouds in its configuration.",
+            f"This server doesn't open volumes of the OpenStack at {url} itself.",
+            advice="Let it make a worker server there (--transport worker), or ask its operator to list the cloud.",
             code="cloud-not-served",
         )
     own = {"ceph_conf": ground.ceph_conf, "ceph_user": ground.ceph_user, "cacert": ground.cacert}
