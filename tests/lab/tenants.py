@@ -80,6 +80,10 @@ def remove_all(tenant, admin):
     for group in groups:
         if group.name != "default":
             network.delete_security_group(group)
+    for each in network.subnet_pools(project_id=tenant.id):
+        network.delete_subnet_pool(each)
+    for each in network.address_scopes(project_id=tenant.id):
+        network.delete_address_scope(each)
     for each in network.address_groups(project_id=tenant.id):
         network.delete_address_group(each)
     for each in cloud.image.images(owner=tenant.id):
@@ -127,6 +131,16 @@ def furnish(tenant):
     inner = network.create_port(network_id=back.id, fixed_ips=[{"subnet_id": back_v4.id, "ip_address": "10.61.2.254"}])
     network.add_interface_to_router(router, None, inner.id)
     network.update_router(router, routes=[{"destination": "10.210.0.0/16", "nexthop": "10.61.2.9"}])
+
+    # Its addresses from a pool, in a scope where they are nobody else's
+    scope = network.create_address_scope(name="inside", ip_version=4)
+    pool = network.create_subnet_pool(
+        name="pool", prefixes=["10.66.0.0/16"], default_prefix_length=26, address_scope_id=scope.id, description="ours"
+    )
+    pooled = network.create_network(name="pooled")
+    network.create_subnet(
+        name="pooled-v4", network_id=pooled.id, ip_version=4, cidr="10.66.1.0/26", subnet_pool_id=pool.id
+    )
 
     offices = network.create_address_group(name="offices", addresses=["192.0.2.0/28", "198.51.100.7/32"])
     web = network.create_security_group(name="web", description="the front")

@@ -36,15 +36,17 @@ def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
         "images.yml": 1,
         "keypairs.yml": 1,
         "longshore/address_groups.yml": 1,
+        "longshore/address_scopes.yml": 1,
         "longshore/floating_ips.yml": 2,
         "longshore/ports.yml": 1,
         "longshore/server_groups.yml": 2,
-        "networks.yml": 2,
+        "longshore/subnet_pools.yml": 1,
+        "networks.yml": 3,
         "router_interfaces.yml": 2,
         "routers.yml": 1,
         "security_group_rules.yml": 14,
         "security_groups.yml": 4,
-        "subnets.yml": 3,
+        "subnets.yml": 4,
     }
     assert "volume_types, qos_policies: left out, since only an administrator may see and make them." in done.stderr
     assert "trunks: left out, since this cloud's network service doesn't have them." in done.stderr

@@ -91,8 +91,8 @@ def test_a_tenant_moves_to_another_cloud_with_edits(both, flavor, two, tmp_path)
     made = rows(report, "made")
     assert rows(report, "changed", "failed") == {}
     assert {kind for kind, _ in made} == {
-        "address group", "floating ip", "image", "key pair", "network", "port", "router", "router interface",
-        "security group", "security group rule", "server group", "subnet",
+        "address group", "address scope", "floating ip", "image", "key pair", "network", "port", "router",
+        "router interface", "security group", "security group rule", "server group", "subnet", "subnet pool",
     }  # fmt: skip
 
     # Again: nothing
@@ -110,7 +110,7 @@ def test_a_tenant_moves_to_another_cloud_with_edits(both, flavor, two, tmp_path)
     # And that cloud says so itself
     _, admin_of_two = two
     network = empty.cloud.network
-    assert {each.name for each in network.networks(project_id=empty.id)} == {"entrance", "back"}
+    assert {each.name for each in network.networks(project_id=empty.id)} == {"entrance", "back", "pooled"}
     assert network.find_subnet("back-v4", project_id=empty.id).cidr == "10.62.2.0/24"
     router = next(iter(network.routers(project_id=empty.id)))
     assert router.routes == [{"destination": "10.210.0.0/16", "nexthop": "10.62.2.9"}]
