@@ -185,6 +185,8 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         kind = admin_cloud.block_storage.create_type(name=f"{mark}-t", is_public=False)
         admin_cloud.block_storage.update_type_extra_specs(kind.id, volume_backend_name="ceph")
         admin_cloud.block_storage.add_type_access(kind.id, project.id)
+        luks = {"provider": "luks", "cipher": "aes-xts-plain64", "key_size": 256, "control_location": "front-end"}
+        admin_cloud.block_storage.create_type_encryption(kind.id, **luks)
         compute.update_quota_set(project.id, instances=3)
         admin_cloud.network.update_quota(project.id, networks=7)
         admin_cloud.block_storage.update_quota_set(project.id, volumes=5)
@@ -219,6 +221,10 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         assert rows(again, "made", "changed", "failed") == {}
         assert cli("tenant", "export", *options[:-1], f"name~^{mark}-copy", str(second)).returncode == 0
         assert params(second) == params(first)
+        encryption = admin_cloud.block_storage.get_type_encryption(
+            next(t for t in admin_cloud.block_storage.types(is_public="None") if t.name == f"{mark}-copy-t").id
+        )
+        assert {name: encryption[name] for name in luks} == luks
         copy = identity.find_project(f"{mark}-copy-p")
         user = identity.find_user(f"{mark}-copy-u")
         assert identity.validate_user_has_project_role(copy, user, reader, inherited=True)

@@ -9,7 +9,7 @@ from tenants import BYTES, furnish, params, replace, rows, tenants
 
 from conftest import PROJECT, Cli
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # a whole cloud is raised on the way
 
 FLAVOR = "tenancy-two"
 

@@ -1,6 +1,6 @@
 """The kinds of the compute and block storage services, in OS-Migrate's words where it has them."""
 
-from longshore.tenancy.forms import boolean, integer, list_of, mapping, number, one_of, reference, text
+from longshore.tenancy.forms import boolean, integer, list_of, mapping, number, one_of, record, reference, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
 from longshore.tenancy.normal import by_text, stripped, texts
 from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
@@ -88,6 +88,11 @@ VOLUME_TYPE = Kind(
         _NAME,
         Field("description", text, update=True),
         Field("extra_specs", mapping, update=True, order=texts),
+        Field(
+            "encryption",
+            record(cipher=text, control_location=one_of("front-end", "back-end"), key_size=integer, provider=text),
+            extra=True,
+        ),
         Field("is_public", boolean, update=True),
         _ACCESS,
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from longshore.tenancy.kind import Field
 from longshore.tenancy.normal import said
-from longshore.tenancy.operations import Operations
+from longshore.tenancy.operations import WORKERS, Operations
 
 if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
@@ -23,7 +24,10 @@ class Keypairs(Operations):
         if not self.cloud.is_admin:
             return list(self.proxy.keypairs())
         users = self.cloud.all(self.cloud.kind("user"))
-        return [pair for user in users for pair in self.proxy.keypairs(user_id=user.id)]
+        _ = self.proxy  # made at first use, in one thread
+        with ThreadPoolExecutor(WORKERS) as pool:
+            of_each = list(pool.map(lambda user: list(self.proxy.keypairs(user_id=user.id)), users))
+        return [pair for pairs in of_each for pair in pairs]
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "user_ref":
