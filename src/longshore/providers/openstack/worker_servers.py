@@ -135,7 +135,7 @@ class WorkerServers:
     def _wait_until_up(self, worker: Worker) -> None:
         began, looked = time.monotonic(), 0.0
         while True:
-            if worker.takes_connections() and worker.answers():
+            if worker.answers():
                 return
             now = time.monotonic()
             if now - looked >= _CONSOLE_EVERY:
