@@ -90,6 +90,7 @@ def test_the_flavor_is_the_smallest_that_is_large_enough():
 
 def test_last_words_are_one_plain_line():
     console = "boot\r\n" * 9 + "LONGSHORE-WORKER ready\r\n\x1b[1;31mnbdkit: file.3: error: gone\r\n\x1b[0m"
+    console += "\x1b[1;31mnbdkit: file: error: reading initial client flags: conn->recv: Connection reset by peer\r\n"
     assert last_words(console).endswith("boot; LONGSHORE-WORKER ready; nbdkit: file.3: error: gone")
 
 

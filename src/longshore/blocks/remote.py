@@ -40,7 +40,7 @@ class RemoteExport(Export):
         watched = select.poll()
         watched.register(self.fileno(), select.POLLIN)
         if watched.poll(0):  # nothing was asked on it, so what comes can only be its end
-            raise ExportError(f"{self.name} can't be reached any more{self.said()}")
+            raise ExportError(f"{self.name} can't be reached any more{self.said().rstrip('.')}.")
 
     def last_words(self) -> str:
         return self._last_words()

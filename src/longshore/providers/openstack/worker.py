@@ -28,6 +28,8 @@ WRITING, READING = 10809, 10810  # ports: the second serves the same disks read-
 MEMORY_MIB = 512  # the least it runs with
 _ANSWER_WITHIN = 5.0  # seconds until a worker that lives has taken a connection
 _LAST_WORDS = 5  # lines of its console
+# What nbdkit says of a client that went away, as all of them do
+_GOODBYE = re.compile(r"nbdkit: .*(reading initial client flags|non-properly terminated|read request: Input/output)")
 
 
 @dataclass(slots=True)
@@ -138,7 +140,7 @@ def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
 def last_words(console: str) -> str:
     """The end of a worker's console, in one line."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", console)
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not _GOODBYE.search(line)]
     return "; ".join(lines[-_LAST_WORDS:])
 
 
