@@ -59,7 +59,7 @@ def both(lab, admin_cloud, two, tmp_path):
 
 @pytest.fixture
 def flavor(admin_cloud):
-    made = admin_cloud.compute.create_flavor(name=FLAVOR, ram=384, vcpus=1, disk=0)
+    made = admin_cloud.compute.create_flavor(name=FLAVOR, ram=384, vcpus=1, disk=0, is_public=False)
     admin_cloud.compute.create_flavor_extra_specs(made, {"hw:cpu_policy": "shared"})
     yield made
     admin_cloud.compute.delete_flavor(made)
