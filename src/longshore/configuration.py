@@ -114,6 +114,9 @@ class Server(_Section):
     policy_file: Path | None = Field(
         default=None, description="Rules that differ from those in `longshore server policy`."
     )
+    metrics: bool = Field(
+        default=False, description="Serve figures for Prometheus at `/metrics`, to anybody who reaches the server."
+    )
     body_limit: int = Field(default=16 << 20, ge=1024, description="Largest body of a request, in bytes.")
     vddk_libdir: Path | None = Field(
         default=None, description="Where VMware's disk library (VDDK) is unpacked, for the vCenters of callers."

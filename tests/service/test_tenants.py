@@ -314,11 +314,33 @@ def test_each_answer_has_an_id_and_too_large_a_body_is_refused(tmp_path, api):
     assert asyncio.run(in_pieces()).status_code == 413
 
 
+def test_a_fault_of_ours_is_told_by_its_id_alone(api, monkeypatch):
+    def broken(_self):
+        raise RuntimeError("with a s3cret-word in it")
+
+    monkeypatch.setattr("longshore.store.Providers.all", broken)
+    answer = api("ann", "GET", "/v1/providers")
+    assert (answer.status_code, answer.json()["code"]) == (500, "unforeseen")
+    assert answer.headers["X-Openstack-Request-Id"] in answer.json()["message"]
+    assert "s3cret-word" not in answer.text
+
+
 def test_whether_it_lives_is_said_to_anybody(api):
     assert api.did(None, "GET", "/healthz")["status"] == "ok"
     assert api.did(None, "GET", "/readyz")["status"] == "ok"
     [version] = api.did(None, "GET", "/")["versions"]
     assert version["links"][0]["href"] == "http://test/v1"
+
+
+def test_figures_are_served_where_they_are_switched_on(api, anns):
+    assert api(None, "GET", "/metrics").status_code == 404
+    switched_on = Api(api.store, metrics=True)
+    switched_on.did("ann", "GET", "/v1/migrations")
+    text = switched_on(None, "GET", "/metrics").text
+    assert 'longshore_migrations{status="queued"} 1.0' in text
+    assert 'longshore_request_seconds_count{method="GET",status="200"} 1.0' in text
+    assert "longshore_copies 0.0" in text
+    assert not [name for name in ("project-a", "web", "shop") if name in text]
 
 
 def test_an_operators_own_rules_count(tmp_path, api):

@@ -33,12 +33,17 @@ BODY_LIMIT = 16 << 20  # bytes: a plan of ten thousand machines has some five mi
 
 
 def create_app(
-    store: Store, *, local_files: bool = False, access: Access | None = None, body_limit: int = BODY_LIMIT
+    store: Store,
+    *,
+    local_files: bool = False,
+    access: Access | None = None,
+    body_limit: int = BODY_LIMIT,
+    metrics: bool = False,
 ) -> FastAPI:
     """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command.
 
     `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
-    that there is belongs to the one who asks.
+    that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics.
     """
     app = FastAPI(
         title="Longshore",
@@ -53,6 +58,13 @@ def create_app(
     app.state.access = access
     if access is not None:
         app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
+    if metrics:
+        from longshore.service.metrics import Measure, Metrics
+        from longshore.service.metrics import router as figures
+
+        app.state.metrics = Metrics(store)
+        app.add_middleware(Measure, metrics=app.state.metrics)
+        app.include_router(figures)
     app.include_router(health)
     app.state.tenancy_jobs = Jobs()
     app.include_router(providers)

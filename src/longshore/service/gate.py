@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 
 REQUEST_ID = "X-Openstack-Request-Id"
-OPEN = frozenset({"/", "/healthz", "/readyz"})  # who asks may be anybody
+OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be anybody
 
 _STATUS = {Unauthenticated: 401, Forbidden: 403, IdentityUnavailable: 503}
 _log = structlog.get_logger("longshore.access")
@@ -53,6 +53,12 @@ class Gate:
             await passage.refuse(413, "too-large", f"The body is larger than {self._body_limit} bytes.", scope, receive)
         except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
             await passage.refuse(_STATUS[type(error)], error.code, str(error), scope, receive)
+        except Exception:
+            _log.exception("unforeseen", request_id=passage.request_id, path=scope["path"])
+            if passage.status is not None:
+                raise
+            said = f"That was a fault of the server's. Its log says more of {passage.request_id}."
+            await passage.refuse(500, "unforeseen", said, scope, receive)
         finally:
             self._record(scope, passage, caller, time.monotonic() - began)
 

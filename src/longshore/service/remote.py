@@ -12,10 +12,10 @@ from longshore.errors import InvalidInput
 from longshore.service.caller import Grounds
 
 _SAFE = {
-    "vsphere": {"host", "port", "username", "fingerprint", "transports"},
+    "vsphere": {"host", "port", "username", "fingerprint", "transports", "labels"},
     "openstack": {
         *("auth", "auth_type", "region", "interface", "transport", "worker_image", "worker_network"),
-        *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet"),
+        *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet", "labels"),
     },
 }
 # Those that ask Keystone alone. Others send what they are given wherever the caller wants, or know no Keystone.

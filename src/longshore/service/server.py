@@ -46,7 +46,7 @@ def serve(configuration: Configuration) -> None:
     _write_logs()
     store = Store(StateDirectory.configured(configuration))
     try:
-        app = create_app(store, access=access, body_limit=settings.body_limit)
+        app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
         app.router.lifespan_context = _keeping_an_engine(store)
         _run(settings, app)
     finally:

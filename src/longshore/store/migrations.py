@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, literal, select, true, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, true, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
@@ -184,6 +184,21 @@ class Migrations:
                 query = query.where(sides)
             ordered = query.order_by(MigrationRow.created_at, MigrationRow.id).limit(limit)
             return _records(session, session.scalars(ordered))
+
+    def counts(self) -> dict[tuple[str, str | None], int]:
+        """How many there are of each status and code of their error."""
+        with self._database.session() as session:
+            kind = (MigrationRow.status, MigrationRow.error_code)
+            query = select(*kind, func.count()).where(self._visible()).group_by(*kind)
+            return {(status, code): count for status, code, count in session.execute(query)}
+
+    def copies(self) -> list[dict[str, Any]]:
+        """How far each disk is that is being copied or read back, of migrations that haven't ended."""
+        with self._database.session() as session:
+            moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
+            moving = moving.where(DiskRow.state.in_(("copying", "verifying")), self._visible())
+            ended = [status.value for status in Status if status.ended]
+            return [progress or {} for progress in session.scalars(moving.where(MigrationRow.status.not_in(ended)))]
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""

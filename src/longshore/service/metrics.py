@@ -1,0 +1,90 @@
+"""Figures for Prometheus: what is queued, moves and failed, over all projects; and what the API was asked.
+
+They tell nothing of any project. Still they are served only where the operator switches them on, since no token is
+asked for.
+"""
+
+import time
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from longshore.store import Status, Store
+
+PATH = "/metrics"
+
+router = APIRouter()
+
+
+class _OfTheStore(Collector):
+    """Asked of the database at each scrape, so that any of several servers tells the same."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._store.migrations.counts()
+        migrations = GaugeMetricFamily("longshore_migrations", "Migrations that are on record.", labels=["status"])
+        for status in Status:
+            migrations.add_metric([status.value], sum(n for (s, _), n in counts.items() if s == status.value))
+        yield migrations
+        failed = GaugeMetricFamily("longshore_migrations_failed", "Those that failed, by reason.", labels=["code"])
+        for (status_, code), count in counts.items():
+            if status_ == Status.FAILED.value:
+                failed.add_metric([code or "error"], count)
+        yield failed
+        copies = self._store.migrations.copies()
+        yield GaugeMetricFamily("longshore_copies", "Disks that are being copied or read back.", len(copies))
+        rate = sum(float(copy.get("rate") or 0.0) for copy in copies)
+        yield GaugeMetricFamily("longshore_copy_rate_bytes", "Bytes per second of all copies together.", rate)
+
+
+class Metrics:
+    """Of one application."""
+
+    def __init__(self, store: Store) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_OfTheStore(store))
+        self.requests = Histogram(
+            "longshore_request_seconds",
+            "How long requests took to be answered.",
+            ["method", "status"],
+            registry=self.registry,
+            buckets=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0),
+        )
+
+
+class Measure:
+    """Around all of the application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.monotonic(), "none"
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+                # To the first byte: a stream of events lasts as long as its reader likes
+                self._metrics.requests.labels(scope["method"], status).observe(time.monotonic() - began)
+            await send(message)
+
+        await self._app(scope, receive, seen)
+
+
+@router.get(PATH, include_in_schema=False)
+def metrics(request: Request) -> Response:
+    """In Prometheus' format."""
+    of_this: Metrics = request.app.state.metrics
+    return Response(generate_latest(of_this.registry), media_type=CONTENT_TYPE_LATEST)
