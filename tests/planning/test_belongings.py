@@ -126,6 +126,14 @@ def test_what_would_be_lost_or_cannot_be_moved_is_said():
     }
 
 
+def test_what_cannot_be_frozen_is_refused_where_it_has_to_be():
+    wish = replace(REQUEST, type=MigrationType.DRY_RUN, quiesce=True)
+    assert land(SERVER, wish, FACTS)[0] is None
+    assert codes(land(SERVER, wish, FACTS)[1], Severity.BLOCKER) == {"quiesce-impossible"}
+    assert land(replace(SERVER, freezes=True), wish, FACTS)[0] is not None
+    assert land(replace(SERVER, power=PowerState.OFF), wish, FACTS)[0] is not None
+
+
 def test_a_server_that_can_be_frozen_is_of_one_moment():
     _, concerns = land(replace(SERVER, freezes=True), replace(REQUEST, type=MigrationType.WARM), FACTS)
     assert "not-one-moment" not in codes(concerns)

@@ -32,8 +32,11 @@ def track_changes(j: Journey) -> None:
     j.say(f"Change tracking of {name} is on; it was off before, and will be again at the end.")
 
 
-def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bool) -> Snapshot:
-    """One moment of all disks. Raises Conflict when they aren't the disks the migration began with."""
+def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bool, first: bool = True) -> Snapshot:
+    """One moment of all disks, if the source can bring that about; the first time it is said that it can't.
+
+    Raises Conflict when they aren't the disks the migration began with.
+    """
     with j.clouds.source(j.record.source_id) as source:
         snapshot = j.make(
             Kind.SOURCE_SNAPSHOT,
@@ -43,7 +46,7 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
             parent=j.record.machine_ref,
             ref=lambda s: s.ref,
         )
-    if not snapshot.one_moment:
+    if first and not snapshot.one_moment:
         j.say(
             f"{j.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
             "warning",

@@ -68,7 +68,7 @@ class WarmMigration(Migration):
         began = await step(f"{name}-moment", datetime, partial(self._begin_sync, what, final))
         taking = partial(take_snapshot, j, f"snapshot-{number}", prepared.machine.disks)
         quiesce = j.request.quiesce and not final
-        snapshot = await step(f"{name}-snapshot", Snapshot, partial(taking, quiesce=quiesce))
+        snapshot = await step(f"{name}-snapshot", Snapshot, partial(taking, quiesce=quiesce, first=not number))
         # All of the first copy is read back; after that, what each further one writes
         verify = Verify.WRITTEN if bases and j.request.verify is Verify.FULL else j.request.verify
         copies = await self._copy(name, prepared, snapshot, volumes, bases=bases, verify=verify)

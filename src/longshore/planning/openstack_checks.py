@@ -47,6 +47,12 @@ NOT_ONE_MOMENT = warning(
     "To have one moment: qemu-guest-agent in the guest, and hw_qemu_guest_agent=yes and os_require_quiesce=yes among "
     "the image properties of its first volume.",
 )
+QUIESCE_IMPOSSIBLE = blocker(
+    "quiesce-impossible",
+    "The running guest is to be frozen (--quiesce), and Nova can't freeze the server.",
+    "Do without, or see to it: qemu-guest-agent in the guest, a first disk that is a volume, and "
+    "hw_qemu_guest_agent=yes and os_require_quiesce=yes among its image properties when the server is made.",
+)
 ROOT_NOT_TRACKED = warning(
     "root-disk-not-tracked",
     "Warm: the server's root disk is no volume. For each sync an image and a volume are made of it, and all of it is "
@@ -85,7 +91,9 @@ def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[
 def _copies(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     name, running = machine.name, machine.power is PowerState.ON
     while_it_runs = running and request.type in (MigrationType.WARM, MigrationType.DRY_RUN)
-    if while_it_runs and len(machine.disks) > 1 and not machine.freezes:
+    if while_it_runs and request.quiesce and not machine.freezes:
+        yield QUIESCE_IMPOSSIBLE(name, f"{name} is to be frozen, and can't be.")
+    elif while_it_runs and len(machine.disks) > 1 and not machine.freezes:
         yield NOT_ONE_MOMENT(name, f"{name} runs with {len(machine.disks)} disks and can't be frozen.")
     if request.type is MigrationType.WARM and not all(disk.tracked for disk in machine.disks):
         yield ROOT_NOT_TRACKED(name, f"The root disk of {name} is no volume: each sync reads all of it.")

@@ -1,0 +1,255 @@
+"""Servers that write all the time move from one project of the lab's cloud into another, and keep what they have.
+
+One boots from a volume that is a clone of its image, and has a second; one has its root disk on the compute node.
+"""
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+from moves import READY, events, remove_server, seen_on, state_of
+from tenants import SSH_KEY, tenants
+
+from conftest import Cli, end_engine, last_acknowledged, refused, target_inventory, wait_for
+
+pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
+
+TINY = Path(os.environ.get("LONGSHORE_LAB", "/var/lib/longshore-lab")) / "cache/guests/tiny"
+ROUTE = ["--from", "here", "--to", "there", "--network", "front=front", "--boot-mark", READY]
+
+
+VOLUMES = {"web root": "agent", "web data": "data", "db data": "data"}  # and the images that they are clones of
+IMAGES = {"tiny-root", "tiny-agent", "tiny-data"}
+# The guest has no agent: Nova can't freeze it, and says so since it is told to
+AGENT = {"hw_qemu_guest_agent": "yes", "os_require_quiesce": "yes"}
+
+
+class Project:
+    """One of the two, with a network that a router leads out of, a security group and a key pair."""
+
+    def __init__(self, tenant):
+        self.name, self.cloud = tenant.name, tenant.cloud
+        network, compute = self.cloud.network, self.cloud.compute
+        self.public = network.find_network("public")
+        self.front = network.create_network(name="front")
+        subnet = network.create_subnet(name="front", network_id=self.front.id, ip_version=4, cidr="10.71.0.0/24")
+        router = network.create_router(name="out", external_gateway_info={"network_id": self.public.id})
+        network.add_interface_to_router(router, subnet.id)
+        self.web = network.create_security_group(name="web")
+        compute.create_keypair(name="ops", public_key=SSH_KEY)
+
+    def volume(self, image, name):
+        """A clone of the image, as those are that users boot from."""
+        made = self.cloud.block_storage.create_volume(name=name, size=1, image_id=image.id)
+        return self.cloud.block_storage.wait_for_status(made, "available", wait=120)
+
+    def server(self, name, flavor, address, disks, **more):
+        port = self.cloud.network.create_port(
+            name=name,
+            network_id=self.front.id,
+            fixed_ips=[{"ip_address": address}],
+            security_group_ids=[self.web.id],
+        )
+        made = self.cloud.compute.create_server(
+            name=name,
+            flavor_id=flavor.id,
+            networks=[{"port": port.id}],
+            block_device_mapping=disks,
+            key_name="ops",
+            metadata={"team": "web"},
+            tags=["blue"],
+            **more,
+        )
+        return self.cloud.compute.wait_for_server(made, wait=300), port
+
+    def console(self, server):
+        return self.cloud.compute.get_server_console_output(server)["output"]
+
+    def clear(self):
+        for server in self.cloud.compute.servers():
+            remove_server(self.cloud, server.id)
+        storage = self.cloud.block_storage
+        for snapshot in list(storage.snapshots()):
+            storage.delete_snapshot(snapshot)
+        wait_for(lambda: not list(storage.snapshots()), 60, "snapshots to go")
+        for volume in list(storage.volumes()):
+            if volume.status != "deleting":
+                storage.delete_volume(volume)
+        wait_for(lambda: not list(storage.volumes()), 60, "volumes to go")
+
+
+def volume_disk(volume, index):
+    return {"boot_index": index, "uuid": volume.id, "source_type": "volume", "destination_type": "volume"}
+
+
+@pytest.fixture(scope="module")
+def sides(lab, admin_cloud, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("two-projects")
+    with tenants(lab.root / "etc" / "clouds.yaml", admin_cloud, directory) as (made, path):
+        here, there = projects = [Project(tenant) for tenant in made]
+        yield here, there, path
+        for project in projects:
+            project.clear()
+
+
+@pytest.fixture(scope="module")
+def flavors(admin_cloud):
+    """Without a disk of its own, and with one."""
+    name = f"source-{uuid.uuid4().hex[:6]}"
+    compute = admin_cloud.compute
+    made = [compute.create_flavor(name=f"{name}-{disk}", vcpus=1, ram=256, disk=disk) for disk in (0, 1)]
+    yield made
+    for flavor in made:
+        compute.delete_flavor(flavor)
+
+
+@pytest.fixture(scope="module")
+def servers(sides, flavors):
+    """`web` boots from a volume, `db` from its compute node; both write to two disks."""
+    here, _, _ = sides
+    images = {
+        name: here.cloud.image.create_image(
+            f"tiny-{name}", container_format="bare", disk_format="raw", filename=str(TINY / f"{kind}.raw"), **more
+        )
+        for name, kind, more in (("root", "root", {}), ("agent", "root", AGENT), ("data", "data", {}))
+    }
+    volumes = {name: here.volume(images[kind], name) for name, kind in VOLUMES.items()}
+    disks = [volume_disk(volumes["web root"], 0), volume_disk(volumes["web data"], 1)]
+    web = here.server("web", flavors[0], "10.71.0.21", disks)
+    local = {"boot_index": 0, "uuid": images["root"].id, "source_type": "image", "destination_type": "local"}
+    db = here.server(
+        "db", flavors[1], "10.71.0.22", [local, volume_disk(volumes["db data"], -1)], image_id=images["root"].id
+    )
+    here.cloud.network.create_ip(floating_network_id=here.public.id, port_id=web[1].id)
+    for server, _ in (web, db):
+        wait_for(lambda s=server: last_acknowledged(here.console(s)) > 20, 240, f"{server.name} to write")
+    yield {"web": web, "db": db}
+    here.clear()
+
+
+@pytest.fixture
+def cli(tmp_path, sides):
+    here, there, clouds = sides
+    cli = Cli(tmp_path / "state", {"OS_CLIENT_CONFIG_FILE": str(clouds)})
+    for name, project in (("here", here), ("there", there)):
+        done = cli("provider", "add", "openstack", name, "--os-cloud", project.name)
+        assert done.returncode == 0, done.stderr
+    yield cli
+    end_engine(cli)
+
+
+def moved(sides, server, port, shown, acknowledged):
+    """What the server's owner would look at."""
+    here, there, _ = sides
+    arrived = there.cloud.compute.get_server(shown["server_id"])
+    assert arrived.status == "ACTIVE"
+    seen = seen_on(there.cloud, arrived.id)
+    assert seen.verified.bad == 0
+    assert seen.verified.last >= acknowledged > 0
+    assert {nic.mac for nic in seen.nics.values()} == {port.mac_address}
+    assert len(seen.disks) == 2
+    (new,) = there.cloud.network.ports(device_id=arrived.id)
+    assert [fixed["ip_address"] for fixed in new.fixed_ips] == [fixed["ip_address"] for fixed in port.fixed_ips]
+    assert new.security_group_ids == [there.web.id]
+    assert (arrived.name, arrived.key_name, arrived.tags) == (server.name, "ops", ["blue"])
+    assert arrived.metadata["team"] == "web"
+    assert here.cloud.compute.get_server(server.id).status == "SHUTOFF"
+    assert not list(here.cloud.block_storage.snapshots())
+    assert {image.name for image in here.cloud.image.images(owner=here.cloud.current_project_id)} == IMAGES
+    return arrived
+
+
+def test_a_server_is_described_as_it_is(cli, servers):
+    web, port = servers["web"]
+    shown = cli.json("machine", "show", "here", "web")
+    assert (shown["ref"], shown["power"], shown["memory_mib"]) == (web.id, "on", 256)
+    root, data = shown["disks"]
+    assert (root["name"], data["name"], root["size"]) == ("web root", "web data", 1 << 30)
+    assert root["image_properties"] == AGENT
+    assert shown["freezes"]
+    (nic,) = shown["nics"]
+    assert (nic["mac"], nic["network"], nic["addresses"]) == (port.mac_address, "front", ["10.71.0.21"])
+    assert nic["security_groups"] == ["web"]
+    assert list(nic["floating_addresses"]) == ["10.71.0.21"]
+    local, attached = cli.json("machine", "show", "here", "db")["disks"]
+    assert (local["key"], local["size"], attached["name"]) == ("root", 1 << 30, "db data")
+    assert {m["Name"] for m in cli.json("machine", "list", "here")} == {"web", "db"}
+    # the target's own network: the MACs and addresses are there already
+    back = ["--from", "here", "--to", "here", "--network", "front=front"]
+    refused(cli("migrate", "web", *back), "in use")
+
+
+def test_a_move_that_fails_at_its_end_leaves_the_source_as_it_was(cli, sides, servers):
+    here, there, _ = sides
+    web, _ = servers["web"]
+    before = target_inventory(there.cloud)
+    at_source = {v.id for v in here.cloud.block_storage.volumes()}
+    done = cli("migrate", "web", *ROUTE[:-1], "never", "--boot-timeout", "3", "--wait", "--plain")
+    assert done.returncode != 0
+    (migration,) = cli.json("migration", "list")
+    assert state_of(cli, migration["ID"])["status"] == "failed"
+    assert target_inventory(there.cloud) == before
+    assert not list(there.cloud.network.ips())
+    assert here.cloud.compute.get_server(web.id).status == "ACTIVE"
+    assert {v.id for v in here.cloud.block_storage.volumes()} == at_source
+    assert not list(here.cloud.block_storage.snapshots())
+    wait_for(lambda: last_acknowledged(here.console(web)) > 0, 120, "the source to write on")
+
+
+def test_what_has_to_be_frozen_and_cannot_be_is_not_copied(cli, sides, servers):
+    here, there, _ = sides
+    before = target_inventory(there.cloud)
+    rehearse = [*ROUTE, "--type", "dry-run", "--quiesce", "--wait", "--plain"]
+    refused(cli("migrate", "db", *rehearse), "db is to be frozen, and can't be.")
+    assert cli("migrate", "web", *rehearse).returncode != 0
+    (migration,) = cli.json("migration", "list")
+    shown = state_of(cli, migration["ID"])
+    assert (shown["status"], shown["error_code"]) == ("failed", "quiesce-failed")
+    assert "Is qemu-guest-agent running in it?" in shown["error"]
+    assert here.cloud.compute.get_server(servers["web"][0].id).status == "ACTIVE"
+    assert target_inventory(there.cloud) == before
+    assert not list(here.cloud.block_storage.snapshots())
+    assert {image.name for image in here.cloud.image.images(owner=here.cloud.current_project_id)} == IMAGES
+
+
+def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(cli, sides, servers):
+    here, there, _ = sides
+    web, port = servers["web"]
+    acknowledged = last_acknowledged(here.console(web))
+    done = cli("migrate", "web", *ROUTE, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
+    assert done.returncode == 0, done.stderr
+    (migration,) = cli.json("migration", "list")
+    shown = state_of(cli, migration["ID"])
+    arrived = moved(sides, web, port, shown, acknowledged)
+    first, *later = shown["syncs"]
+    assert first["bytes_verified"] == 2 << 30
+    for sync in later:  # what it wrote meanwhile, and no more
+        assert 0 < sync["bytes_changed"] < 64 << 20
+    assert "couldn't be frozen" in events(cli, migration["ID"])
+    volumes = [there.cloud.block_storage.get_volume(v.id) for v in arrived.attached_volumes]
+    assert {v.name for v in volumes} == {"web root", "web data"}
+    root = next(v for v in volumes if v.name == "web root")
+    assert root.volume_image_metadata == AGENT
+    (floating,) = there.cloud.network.ips()
+    assert floating.fixed_ip_address == "10.71.0.21"
+    assert {e["State"] for e in cli.json("migration", "ledger", migration["ID"])} == {"handed-over", "removed"}
+    refused(cli("migrate", "web", *ROUTE), "web is there already")
+
+
+def test_a_server_with_its_root_on_the_compute_node_is_moved_warm(cli, sides, servers):
+    here, _, _ = sides
+    db, port = servers["db"]
+    acknowledged = last_acknowledged(here.console(db))
+    done = cli("migrate", "db", *ROUTE, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
+    assert done.returncode == 0, done.stderr
+    (migration,) = cli.json("migration", "list")
+    shown = state_of(cli, migration["ID"])
+    moved(sides, db, port, shown, acknowledged)
+    assert {v.name for v in here.cloud.block_storage.volumes()} == set(VOLUMES)
+    told = events(cli, migration["ID"])
+    assert "The root disk of db is no volume: each sync reads all of it." in told
+    assert "volume db data: all of it is read" not in told
+    for sync in shown["syncs"][1:]:  # read and compared, but only what differs is written
+        assert sync["bytes_changed"] is None
+        assert 0 < sync["bytes_written"] < 64 << 20
