@@ -4,6 +4,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import pytest
 from cloud_stand_in import Cloud
@@ -11,6 +12,7 @@ from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from serving import serving
 
+from longshore.cli.migrations import DeleteMigration, ShowMigration
 from longshore.cli.plugin import as_typed
 from longshore.client import Client, Remote
 from longshore.client.wires import to_server
@@ -90,6 +92,17 @@ def test_a_server_needs_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("OS_CLOUD", "nowhere")
     with pytest.raises(InvalidInput, match="needs your credentials"):
         to_server("https://longshore:9797")
+
+
+@pytest.mark.parametrize("command", [ShowMigration, DeleteMigration])
+def test_a_refusal_advises_what_one_types_there(server, command):
+    """One that answers something and one that doesn't, as `openstack` runs them."""
+    with client(server) as ann:
+        app = SimpleNamespace(client_manager=SimpleNamespace(migration=ann), stdout=None)
+        asked = command(app, None)
+        arguments = asked.get_parser("openstack migration").parse_args(["nothing"])
+        with pytest.raises(LongshoreError, match=r"See: openstack migration list\.$"):
+            asked.run(arguments)
 
 
 def test_advice_is_typed_as_the_command_is():

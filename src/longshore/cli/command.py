@@ -48,9 +48,9 @@ class Command(CliffCommand):  # type: ignore[misc]
         return as_typed(text)
 
 
-class Lister(CliffLister, Command):  # type: ignore[misc]
+class Lister(Command, CliffLister):  # type: ignore[misc]
     """Answers a table: -f json, yaml, csv, value, table."""
 
 
-class ShowOne(CliffShowOne, Command):  # type: ignore[misc]
+class ShowOne(Command, CliffShowOne):  # type: ignore[misc]
     """Answers one thing: -f json, yaml, shell, value, table."""

@@ -16,8 +16,10 @@ class KeystoneTokens:
     """`options`: as in a [keystone_authtoken] section. Nothing is asked of Keystone before the first token comes."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        # Without memcached the library says at each start that its own cache was deprecated in 2016
-        logging.getLogger("keystonemiddleware.auth_token").setLevel(logging.ERROR)
+        # At each start the library says that its own cache was deprecated in 2016, and that it knows no options that
+        # are keystoneauth's
+        for chatty in ("keystonemiddleware.auth_token", "keystonemiddleware._common.config"):
+            logging.getLogger(chatty).setLevel(logging.ERROR)
         self._protocol = auth_token.AuthProtocol(None, {**options, "service_type": "migration"})
 
     def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
