@@ -14,7 +14,7 @@ from longshore.model.changes import Unknown
 from longshore.model.target import Owner
 from longshore.providers.openstack import OpenstackSource, open_pool, settings_from_cloud
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 TO_TINY = ["--from", "vc", "--to", "apart", "--network", "VM Network=private", "--landing=unchanged"]
 TO_TINY += ["--boot-mark", READY, "--plain"]
