@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -82,6 +81,9 @@ def stand_in():
         def quota_room(self):
             return QuotaRoom(None, None, None, None, None, None, None)
 
+        def present(self):
+            return []
+
         def taken(self, _network, _macs, _addresses):
             return Taken()
 
@@ -127,7 +129,7 @@ def stand_in():
     conversion.convert = convert
 
 
-def worker(state, url, at_once, log, spent):
+def worker(state, url, at_once, log):
     with Path(log).open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -136,8 +138,16 @@ def worker(state, url, at_once, log, spent):
     from longshore.flows import duty
 
     duty.serve(read_configuration(state=state, database_url=url, at_once=at_once))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent.put((used.ru_utime + used.ru_stime, used.ru_maxrss >> 10))
+
+
+def processor_seconds(process):
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_mib(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
 def measure(name, migrations, workers, cluster):
@@ -153,30 +163,32 @@ def measure(name, migrations, workers, cluster):
         plan = store.plans.add("all", {"limits": {"at_once": migrations}})
         request = {"networks": {"VM Network": "private"}}
         spawn = multiprocessing.get_context("spawn")
-        processes, spent = [], spawn.Queue()
+        processes = []
         for number in range(workers):
             log = Path(directory) / f"{number}.log"
-            arguments = (state.root, url, migrations if workers == 1 else -(-migrations // workers), log, spent)
+            arguments = (state.root, url, migrations if workers == 1 else -(-migrations // workers), log)
             processes.append(spawn.Process(target=worker, args=arguments))
             processes[-1].start()
         while len(store.workers.all()) < workers:
             time.sleep(0.1)
-        time.sleep(3)  # until they have imported everything
+        time.sleep(5)  # until they have imported everything
         database = cluster.processor_seconds() if cluster else 0.0
+        before = sum(map(processor_seconds, processes))
         began = time.monotonic()
         new = [NewMigration(f"m{n}", f"vm-{n}", source, target, request, plan_id=plan.id) for n in range(migrations)]
         store.migrations.add_together(new)
         while store.queue.records():
-            if not all(process.is_alive() for process in processes):
+            if not all(process.is_alive() for process in processes) or time.monotonic() - began > 300:
                 raise SystemExit("\n".join(p.read_text() for p in Path(directory).glob("*.log")))
             time.sleep(0.5)
         wall = time.monotonic() - began
         database = cluster.processor_seconds() - database if cluster else 0.0
+        spent = sum(map(processor_seconds, processes)) - before
+        peak = max(map(peak_mib, processes))
         records = store.migrations.all()
         assert {str(r.status) for r in records} == {"done"}, {r.error for r in records}
         for process in processes:
             process.terminate()
-        costs = [spent.get(timeout=60) for _ in processes]
         for process in processes:
             process.join()
         store.close()
@@ -189,9 +201,9 @@ def measure(name, migrations, workers, cluster):
         "wall_seconds": round(wall, 1),
         "begun_after_seconds": {"median": round(statistics.median(waited), 2), "worst": round(max(waited), 2)},
         "longer_than_its_copy_seconds": {"median": round(statistics.median(took), 2), "worst": round(max(took), 2)},
-        "worker_processor_ms_per_migration": round(sum(cost for cost, _ in costs) * 1000 / migrations),
+        "worker_processor_ms_per_migration": round(spent * 1000 / migrations),
         "database_processor_ms_per_migration": round(database * 1000 / migrations),
-        "peak_mib": max(memory for _, memory in costs),
+        "peak_mib": peak,
     }
 
 

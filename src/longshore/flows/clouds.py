@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import TypeAdapter
-
 from longshore.blocks.deadline import check as check_deadline
 from longshore.errors import InvalidInput
+from longshore.flows.forms import form
 from longshore.flows.worker_servers import uses_worker_servers, worker_servers_of
 from longshore.providers.contract import Provider, Source, Target
 from longshore.store import ProviderRecord, Store
@@ -38,12 +37,12 @@ def connect(
     if kind == "vsphere":
         from longshore.providers.vsphere import VsphereSettings, VsphereSource
 
-        return VsphereSource(TypeAdapter(VsphereSettings).validate_python(dict(settings)), secrets["password"])
+        return VsphereSource(form(VsphereSettings).validate_python(dict(settings)), secrets["password"])
     if kind == "openstack":
         from longshore.providers.openstack import OpenstackSettings, OpenstackSource, OpenstackTarget
 
         client = OpenstackSource if side == "source" else OpenstackTarget
-        return client(TypeAdapter(OpenstackSettings).validate_python(dict(settings)), dict(secrets), servers)
+        return client(form(OpenstackSettings).validate_python(dict(settings)), dict(secrets), servers)
     raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
 
 

@@ -29,6 +29,7 @@ def serve(configuration: Configuration) -> None:
     os.environ.pop("LONGSHORE_DATABASE_URL", None)
     store = Store(state)
     me = identity(configuration.at_once, configuration.labels)
+    store.database.patience = math.inf  # a migration never fails for it; the lease says when to give up
     lease = None
     with ExitStack() as stack:
         if state.shared_database is None:
@@ -41,7 +42,6 @@ def serve(configuration: Configuration) -> None:
                 ) from None
             store.workers.begin_alone(me)
         else:
-            store.database.patience = math.inf  # the lease says when to give up
             lease = Lease(store, me, ttl=configuration.lease_ttl, beat=configuration.lease_beat)
             lease.take()
         _log.info("worker %s takes %d migrations at once", me.id, me.capacity)

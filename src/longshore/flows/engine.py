@@ -8,6 +8,7 @@ nothing is left to do. Commands talk to it through the database alone, so it doe
 
 import asyncio
 import logging
+import math
 import os
 import re
 import subprocess
@@ -66,6 +67,7 @@ def run(state: StateDirectory) -> None:
             try:
                 with lock(state, _PATIENCE):
                     (state.root / "engine.pid").write_text(str(os.getpid()))
+                    store.database.patience = math.inf  # two hundred at once may well wait for each other
                     me = identity(capacity=THREADS)
                     store.workers.begin_alone(me)
                     asyncio.run(_work(store, me))

@@ -6,14 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import TypeAdapter
-
 from longshore.errors import Cancelled
 from longshore.flows.clouds import Clouds
+from longshore.flows.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, Kind, MigrationRecord, Store
@@ -32,12 +30,14 @@ class Cancels:
         self._found: set[str] = set()
 
     def has(self, migration_id: str) -> bool:
-        """As it was a moment ago."""
-        with self._lock:
-            if time.monotonic() - self._asked >= _CANCEL_POLL:
-                self._found = self._store.migrations.cancels_requested()
+        """As it was a moment ago. One of those who want to know asks, the others don't wait for the answer."""
+        if time.monotonic() - self._asked >= _CANCEL_POLL and self._lock.acquire(blocking=False):
+            try:
                 self._asked = time.monotonic()
-            return migration_id in self._found
+                self._found = self._store.migrations.cancels_requested()
+            finally:
+                self._lock.release()
+        return migration_id in self._found
 
 
 @dataclass
@@ -46,19 +46,27 @@ class Journey:
     clouds: Clouds
     id: str
     cancels: Cancels | None = None  # shared with others, if there are any
+    _record: MigrationRecord | None = None
+    _request: MigrationRequest | None = None
     _stopped: bool = False
     _taking_back: bool = False
 
-    @cached_property
+    # Not cached_property: in Python 3.11 its lock is one for all journeys, and would have them read one after another
+
+    @property
     def record(self) -> MigrationRecord:
         """As it was when first read: use it for what never changes (machine, providers, request)."""
-        return self.store.migrations.get(self.id)
+        if self._record is None:
+            self._record = self.store.migrations.get(self.id)
+        return self._record
 
-    @cached_property
+    @property
     def request(self) -> MigrationRequest:
-        return TypeAdapter(MigrationRequest).validate_python(self.record.request)
+        if self._request is None:
+            self._request = form(MigrationRequest).validate_python(self.record.request)
+        return self._request
 
-    @cached_property
+    @property
     def limit_groups(self) -> tuple[Path, ...]:
         """What its copies share with the others of its plan."""
         path = self.store.state.limits(self.record.plan_id) if self.record.plan_id else None

@@ -7,12 +7,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-
 from longshore.errors import LongshoreError
 from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.facts import gather
+from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
 from longshore.flows.source_side import KEPT_OFF, power_on_again
@@ -276,7 +275,7 @@ def result_of(  # noqa: PLR0917
     return {
         "server_id": server.id,
         # What a later stop has to know, when the source may be gone
-        "machine": TypeAdapter(Machine).dump_python(prepared.machine, mode="json"),
+        "machine": form(Machine).dump_python(prepared.machine, mode="json"),
         "flavor": {"id": prepared.landing.flavor_id, "name": prepared.landing.flavor_name},
         "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
         "bytes_read": sum(c.read for c in copies),

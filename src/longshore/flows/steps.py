@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from dbos import DBOS
-from pydantic import TypeAdapter
 
 from longshore.errors import LongshoreError
+from longshore.flows.forms import form
 
 T = TypeVar("T")
 _log = logging.getLogger("longshore.flows")
@@ -21,7 +21,7 @@ _log = logging.getLogger("longshore.flows")
 
 async def step(name: str, result: type[T], work: Callable[[], T | Awaitable[T]]) -> T:
     """Run `work` once for good, synchronous work in a thread. Raises LongshoreError, also for unforeseen errors."""
-    adapter: TypeAdapter[T] = TypeAdapter(result)
+    adapter = form(result)
 
     async def recorded() -> dict[str, Any]:
         try:

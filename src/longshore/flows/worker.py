@@ -106,14 +106,19 @@ class Worker:
         """Take up what it is our turn for. Seconds that the look at the queue took."""
         began = time.monotonic()
         self._reap()
-        for migration_id in await asyncio.to_thread(self._store.queue.take, self._me, self._choose):
+        for migration_id in await asyncio.to_thread(self._take_turns):
             self._running[migration_id] = asyncio.create_task(self._follow(migration_id))
         return time.monotonic() - began
 
-    def _choose(self, queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> list[str]:
-        plans = {r.plan_id for r in queue if r.plan_id is not None and not r.begun}
-        limits = {plan: limits_of(self._store.plans.get(plan).content) for plan in plans}
-        return take_turns(self._me, queue, workers, limits, self._store.providers.labels() if queue else {})
+    def _take_turns(self) -> list[str]:
+        # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database
+        limits = {plan: limits_of(self._store.plans.get(plan).content) for plan in self._store.queue.plans()}
+        labels = self._store.providers.labels()
+
+        def choose(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> list[str]:
+            return take_turns(self._me, queue, workers, limits, labels)
+
+        return self._store.queue.take(self._me, choose)
 
     def _reap(self) -> None:
         for migration_id in [id_ for id_, task in self._running.items() if task.done()]:

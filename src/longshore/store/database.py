@@ -84,7 +84,7 @@ class Database:
                     # Not from the error: its text holds what was written
                     raise Unreachable(
                         f"The database doesn't answer{_said(error)}.",
-                        advice="See that PostgreSQL runs and takes this user's connections, and try again.",
+                        advice="See that it runs, takes this user's connections and isn't overloaded, and try again.",
                     ) from None
                 if time.monotonic() - self._told > _TELL_EVERY:
                     self._told = time.monotonic()

@@ -54,8 +54,8 @@ class Queue:
         """Those that `choose` picks from the queue are this worker's from now on.
 
         No two processes do this at once, on whatever machine they are, so whatever limits `choose` keeps hold for all.
-        It is told the workers that live. Those whose lease has run out lose what they had here and now: a lease that is
-        renewed later finds its row gone.
+        It must not ask the database itself, and is told the workers that live. Those whose lease has run out lose what
+        they had here and now: a lease that is renewed later finds its row gone.
         """
         with self._database.alone() as session:
             session.execute(delete(WorkerRow).where(WorkerRow.lease_until < clock(self._database.engine)))
@@ -67,6 +67,12 @@ class Queue:
                 own = update(MigrationRow).where(MigrationRow.id.in_(chosen[start : start + 500]))
                 session.execute(own.values(worker_id=worker.id, flow_version=worker.flow_version))
             return chosen
+
+    def plans(self) -> list[str]:
+        """Ids of the plans that have anything in it."""
+        with self._database.session() as session:
+            own = MigrationRow.status.in_(_UNFINISHED), MigrationRow.plan_id.is_not(None)
+            return [plan for plan in session.scalars(select(MigrationRow.plan_id).where(*own).distinct()) if plan]
 
     def unfinished(self, flow_version: str) -> list[str]:
         """Ids of those that an engine of this version can do something for, oldest first."""

@@ -1,0 +1,19 @@
+"""How values are written as plain JSON and read again. A form takes milliseconds to make: each type has one."""
+
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+def form(kind: type[T]) -> TypeAdapter[T]:
+    key: Any = kind
+    made: TypeAdapter[T] = _made(key)
+    return made
+
+
+@cache
+def _made(kind: Any) -> Any:
+    return TypeAdapter(kind)
