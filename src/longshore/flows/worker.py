@@ -20,7 +20,7 @@ from longshore.model.request import MigrationType
 from longshore.planning.planfile import limits_of
 from longshore.store import QueueRecord, Status, Store, WorkerRecord
 
-FLOW_VERSION = "2"  # raised when the order of a workflow's steps changes
+FLOW_VERSION = "3"  # raised when the order of a workflow's steps changes
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
 # two processors, would let a few such waits stand in the way of all other migrations.
 THREADS = 256
