@@ -95,3 +95,12 @@ def test_a_limit_holds_for_what_is_carried(image, exports, carried):
     assert target.read() == source.read()
     assert carried
     assert result.seconds > 1.5
+
+
+def test_the_deadline_of_a_worker_is_asked_before_each_write(image, exports, monkeypatch, carried):
+    asked = []
+    monkeypatch.setattr("longshore.blocks.carriers.check_deadline", lambda: asked.append(1))
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    copy(exports(source), exports(target))
+    assert carried
+    assert len(asked) == len(carried)

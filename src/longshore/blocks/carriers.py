@@ -20,6 +20,7 @@ from typing import NamedTuple
 import nbd
 
 from longshore.blocks.checkpoint import Outcome, Record
+from longshore.blocks.deadline import check as check_deadline
 from longshore.blocks.endpoints import Endpoint, connect
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import DIGEST_SIZE, digest_of
@@ -142,11 +143,13 @@ class Carriers:
                 skipped += piece.length
             elif zero and self._target.can_zero:
                 zeroed += piece.length
+                check_deadline()
                 target.zero(piece.length, piece.offset)
             else:
                 written += piece.length
                 for write in split([piece], LARGEST_WRITE):
                     start = write.offset - extent.offset
+                    check_deadline()
                     target.pwrite(view[start : start + write.length], write.offset)
         if all(zero for _, zero in parts):
             record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
