@@ -1,7 +1,7 @@
 """Plans: made, kept, checked, started, watched over."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,23 +9,24 @@ from fastapi import APIRouter, Response
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.flows import engine
 from longshore.flows.limits import keep_limits
-from longshore.flows.prospects import Examined, Prospect, examine, look_up, select
-from longshore.flows.queue import places_of
+from longshore.flows.prospects import look_up, select
 from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, names_of, plan_report, report_of
 from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
-from longshore.model.plan import Mappings, Plan, PlannedMachine
+from longshore.model.plan import Mappings, PlannedMachine
 from longshore.model.request import MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
 from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
-from longshore.planning.plan_kinds import ALREADY_MIGRATING, FLAVOR_MADE
+from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
-from longshore.service.migrations import REQUEST, shown
+from longshore.service.migrations import shown
+from longshore.service.opened_plan import counted, entries_of, open_plan, settled, speaks_of, states_of, under_way
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.plan_start import begin, examine_plan
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.schemas import (
     FoundMachine,
@@ -33,13 +34,12 @@ from longshore.service.schemas import (
     NewPlan,
     PlanAnswer,
     PlanConcern,
-    PlannedState,
     PlanStart,
     PlanSummary,
     PlanView,
     Workload,
 )
-from longshore.store import MigrationRecord, NewMigration, PlanRecord, Status, Store
+from longshore.store import Status
 
 router = APIRouter(prefix="/v1")
 
@@ -98,10 +98,10 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
     """All of them, by name; or those that have a machine of this name, path or reference. Markers are names."""
     records = store.plans.all()
     if machine is not None:
-        records = [record for record in records if _names(_open(store, record), machine)]
+        records = [record for record in records if speaks_of(open_plan(store, record), machine)]
     answer = []
     for record in page.of(records, lambda record: record.name):
-        opened = _open(store, record)
+        opened = open_plan(store, record)
         plan = opened.plan
         answer.append(
             PlanSummary(
@@ -112,7 +112,7 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
                 target=plan.target,
                 machines=len(plan.machines),
                 waves=len(plan.waves),
-                states=_counted(opened),
+                states=counted(opened),
                 changed_at=record.changed_at,
             )
         )
@@ -145,7 +145,7 @@ def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, 
 def plan(name: str, store: TheStore) -> PlanView:
     """One, with how far each of its machines is."""
     record = store.plans.get(name)
-    states = _states(_open(store, record))
+    states = states_of(open_plan(store, record))
     return PlanView(
         plan=record.content,
         project_id=record.project_id,
@@ -178,9 +178,9 @@ def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine
 @router.post("/plans/{name}/check")
 def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
     """Everything that stands against starting it so, or might: nothing is made."""
-    opened = _open(store, store.plans.get(name))
+    opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
-    examined = _examine(store, clouds, opened, _entries(opened.plan, body.wave), body)
+    examined = examine_plan(store, clouds, opened, entries_of(opened.plan, body.wave), body)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
     return [_concern(c, names.get(c.machine, "")) for c in examined.concerns]
 
@@ -188,22 +188,22 @@ def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> lis
 @router.post("/plans/{name}/start", status_code=202)
 def start(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[Migration]:
     """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
-    opened = _open(store, store.plans.get(name))
+    opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
-    todo = [e for e in _entries(opened.plan, body.wave) if not _settled(latest[e.machine])]
+    todo = [e for e in entries_of(opened.plan, body.wave) if not settled(latest[e.machine])]
     if not todo:
         raise Conflict(
             f"Nothing of plan {name} is left to start: its machines are moved or on their way.",
             advice=f"See: longshore plan show {name}.",
         )
     refuse_unknown(body.accept)
-    return _begin(store, opened, [_examine(store, clouds, opened, todo, body)])
+    return begin(store, opened, [examine_plan(store, clouds, opened, todo, body)])
 
 
 @router.post("/plans/{name}/retry", status_code=202)
 def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
     """Start again what has failed, and nothing else; with the type and what was accepted as before."""
-    opened = _open(store, store.plans.get(name))
+    opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     failed = [
         (e, m) for e in opened.plan.machines if (m := latest[e.machine]) is not None and m.status is Status.FAILED
@@ -215,15 +215,15 @@ def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
         same = [(e, m) for e, m in failed if m.request["type"] == kind]
         accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
         asked = PlanStart(type=kind, accept=accepted)
-        examined.append(_examine(store, clouds, opened, [e for e, _ in same], asked))
-    return _begin(store, opened, examined)
+        examined.append(examine_plan(store, clouds, opened, [e for e, _ in same], asked))
+    return begin(store, opened, examined)
 
 
 @router.post("/plans/{name}/cutover", status_code=202)
 def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migration]:
     """Let its warm migrations, or those of a wave, stop their machines now."""
-    opened = _open(store, store.plans.get(name))
-    waves = {e.wave for e in _entries(opened.plan, wave)}
+    opened = open_plan(store, store.plans.get(name))
+    waves = {e.wave for e in entries_of(opened.plan, wave)}
     warm = [
         m
         for m in opened.own
@@ -239,17 +239,17 @@ def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migrati
 @router.post("/plans/{name}/resume", status_code=202)
 def resume(name: str, store: TheStore) -> list[Migration]:
     """Go on where a broken-off engine stopped. Nothing to do when one is running."""
-    opened = _open(store, store.plans.get(name))
-    under_way = _under_way(opened)
+    opened = open_plan(store, store.plans.get(name))
+    going_on = under_way(opened)
     engine.ensure_running(store.state)
-    return shown(store, under_way)
+    return shown(store, going_on)
 
 
 @router.post("/plans/{name}/cancel", status_code=202)
 def cancel(name: str, store: TheStore) -> list[Migration]:
     """Stop all that is under way or waits, and take back what it made."""
-    opened = _open(store, store.plans.get(name))
-    asked = [store.migrations.request_cancel(m.id) for m in _under_way(opened)]
+    opened = open_plan(store, store.plans.get(name))
+    asked = [store.migrations.request_cancel(m.id) for m in under_way(opened)]
     engine.ensure_running(store.state)
     return shown(store, asked)
 
@@ -257,14 +257,14 @@ def cancel(name: str, store: TheStore) -> list[Migration]:
 @router.get("/plans/{name}/migrations")
 def migrations(name: str, store: TheStore) -> list[Migration]:
     """The latest migration of each of its machines, in the plan's order."""
-    opened = _open(store, store.plans.get(name))
+    opened = open_plan(store, store.plans.get(name))
     return shown(store, [m for m in opened.latest.values() if m is not None])
 
 
 @router.get("/plans/{name}/report")
 def report(name: str, store: TheStore) -> PlanReport:
     """What became of each machine, and of all of them together."""
-    opened = _open(store, store.plans.get(name))
+    opened = open_plan(store, store.plans.get(name))
     latest, names = opened.latest, names_of(store)
     machines = []
     for entry in opened.plan.machines:
@@ -276,157 +276,10 @@ def report(name: str, store: TheStore) -> PlanReport:
             )
         )
     plan = opened.plan
-    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, _counted(opened))
+    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, counted(opened))
 
 
 # Parts
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    id: str
-    plan: Plan
-    own: list[MigrationRecord]  # all that were started from it, oldest first
-
-    @property
-    def latest(self) -> dict[str, MigrationRecord | None]:
-        """The latest migration of each entry, in the plan's order."""
-        by_ref: dict[str, MigrationRecord] = {m.machine_ref: m for m in self.own}
-        return {
-            entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry.machine.strip("/")))
-            for entry in self.plan.machines
-        }
-
-    def _called(self, written: str) -> MigrationRecord | None:
-        """The latest of the machine that a plan names by its name, or by its path with or without the datacenter."""
-        for migration in reversed(self.own):
-            path = migration.places.get("path", migration.machine_name)
-            if written == migration.machine_name or f"/{written}".endswith(f"/{path}"):
-                return migration
-        return None
-
-
-def _open(store: Store, record: PlanRecord) -> Opened:
-    return Opened(record.id, planfile.from_plain(record.content), store.migrations.of_plan(record.id))
-
-
-def _entries(plan: Plan, wave: int | None) -> list[PlannedMachine]:
-    if not plan.machines:
-        raise InvalidInput(f"Plan {plan.name} has no machines.")
-    entries = [e for e in plan.machines if wave is None or e.wave == wave]
-    if not entries:
-        waves = ", ".join(str(w) for w in plan.waves)
-        raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
-    return entries
-
-
-def _examine(
-    store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
-) -> Examined:
-    plan = opened.plan
-    last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
-    source_id = store.providers.get(plan.source).id
-    with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
-        examined = examine(source, target, plan, entries, last)
-    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id}
-    for prospect in examined.prospects:
-        other = busy.get(prospect.machine.ref)
-        if other is not None and other.plan_id != opened.id:
-            subject, whose = _seen(store, other.id)
-            text = f"{prospect.machine.name} is being migrated already{whose}."
-            examined.concerns.append(replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
-    return examined
-
-
-def _seen(store: Store, migration_id: str) -> tuple[str, str]:
-    """How a concern names it. Of another project's, which has a shared source's machine, nothing is told but that."""
-    try:
-        store.migrations.get(migration_id)
-    except NotFound:
-        return "", ", by another project"
-    return migration_id, f" ({migration_id})"
-
-
-def _begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
-    """All of them or none. Raises InvalidInput while a blocker stands against one."""
-    plan = opened.plan
-    blockers = [c for part in examined for c in part.blockers]
-    if blockers:
-        count = f"{len(blockers)} blocker{'s' if len(blockers) > 1 else ''}"
-        raise InvalidInput(
-            f"Plan {plan.name} has {count}. The first: {blockers[0]}",
-            advice=f"See them all: longshore plan check {plan.name}.",
-            code=blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed",
-        )
-    source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
-    wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
-    keep_limits(store, opened.id, plan.limits)
-    records = store.migrations.add_together(wanted)
-    engine.ensure_running(store.state)
-    return shown(store, records)
-
-
-def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> NewMigration:
-    machine = prospect.machine
-    return NewMigration(
-        machine_name=machine.name,
-        machine_ref=machine.ref,
-        source_id=source_id,
-        target_id=target_id,
-        request=REQUEST.dump_python(prospect.request, mode="json"),
-        plan_id=plan_id,
-        wave=prospect.entry.wave,
-        places=places_of(machine),
-        disks=machine.disks,
-    )
-
-
-def _settled(migration: MigrationRecord | None) -> bool:
-    """Moved, or on its way. A dry run that is done has moved nothing."""
-    if migration is None:
-        return False
-    rehearsed = migration.request.get("type") == MigrationType.DRY_RUN.value
-    return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
-
-
-def _states(opened: Opened) -> list[PlannedState]:
-    states = []
-    latest = opened.latest
-    for entry in opened.plan.machines:
-        migration = latest[entry.machine]
-        states.append(
-            PlannedState(
-                machine=entry.machine,
-                ref=entry.ref,
-                wave=entry.wave,
-                status=migration.status.value if migration else "planned",
-                type=migration.request.get("type") if migration else None,
-                phase=migration.phase if migration else None,
-                migration=migration.id if migration else None,
-                error=migration.error if migration else None,
-            )
-        )
-    return states
-
-
-def _under_way(opened: Opened) -> list[MigrationRecord]:
-    """Raises Conflict when there is none."""
-    found = [m for m in opened.own if not m.status.ended]
-    if not found:
-        name = opened.plan.name
-        raise Conflict(f"Nothing of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
-    return found
-
-
-def _counted(opened: Opened) -> dict[str, int]:
-    states = [state.status for state in _states(opened)]
-    return {status: states.count(status) for status in dict.fromkeys(states)}
-
-
-def _names(opened: Opened, machine: str) -> bool:
-    """Whether the plan speaks of this machine."""
-    written = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in opened.plan.machines)
-    return written or any(machine in (m.machine_ref, m.machine_name) for m in opened.own)
 
 
 def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:

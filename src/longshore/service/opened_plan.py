@@ -1,0 +1,99 @@
+"""A plan with what became of its machines."""
+
+from dataclasses import dataclass
+
+from longshore.errors import Conflict, InvalidInput
+from longshore.model.plan import Plan, PlannedMachine
+from longshore.model.request import MigrationType
+from longshore.planning import planfile
+from longshore.service.schemas import PlannedState
+from longshore.store import MigrationRecord, PlanRecord, Status, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    id: str
+    plan: Plan
+    own: list[MigrationRecord]  # all that were started from it, oldest first
+
+    @property
+    def latest(self) -> dict[str, MigrationRecord | None]:
+        """The latest migration of each entry, in the plan's order."""
+        by_ref: dict[str, MigrationRecord] = {m.machine_ref: m for m in self.own}
+        return {
+            entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry.machine.strip("/")))
+            for entry in self.plan.machines
+        }
+
+    def _called(self, written: str) -> MigrationRecord | None:
+        """The latest of the machine that a plan names by its name, or by its path with or without the datacenter."""
+        for migration in reversed(self.own):
+            path = migration.places.get("path", migration.machine_name)
+            if written == migration.machine_name or f"/{written}".endswith(f"/{path}"):
+                return migration
+        return None
+
+
+def open_plan(store: Store, record: PlanRecord) -> Opened:
+    return Opened(record.id, planfile.from_plain(record.content), store.migrations.of_plan(record.id))
+
+
+def entries_of(plan: Plan, wave: int | None) -> list[PlannedMachine]:
+    """Those of a wave, or all of them. Raises InvalidInput when there are none."""
+    if not plan.machines:
+        raise InvalidInput(f"Plan {plan.name} has no machines.")
+    entries = [e for e in plan.machines if wave is None or e.wave == wave]
+    if not entries:
+        waves = ", ".join(str(w) for w in plan.waves)
+        raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
+    return entries
+
+
+def settled(migration: MigrationRecord | None) -> bool:
+    """Moved, or on its way. A dry run that is done has moved nothing."""
+    if migration is None:
+        return False
+    rehearsed = migration.request.get("type") == MigrationType.DRY_RUN.value
+    return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
+
+
+def states_of(opened: Opened) -> list[PlannedState]:
+    """How far each of its machines is, in the plan's order."""
+    states = []
+    latest = opened.latest
+    for entry in opened.plan.machines:
+        migration = latest[entry.machine]
+        states.append(
+            PlannedState(
+                machine=entry.machine,
+                ref=entry.ref,
+                wave=entry.wave,
+                status=migration.status.value if migration else "planned",
+                type=migration.request.get("type") if migration else None,
+                phase=migration.phase if migration else None,
+                migration=migration.id if migration else None,
+                error=migration.error if migration else None,
+            )
+        )
+    return states
+
+
+def under_way(opened: Opened) -> list[MigrationRecord]:
+    """Raises Conflict when there is none."""
+    found = [m for m in opened.own if not m.status.ended]
+    if not found:
+        name = opened.plan.name
+        raise Conflict(f"Nothing of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
+    return found
+
+
+def counted(opened: Opened) -> dict[str, int]:
+    """How many machines are in which state."""
+    states = [state.status for state in states_of(opened)]
+    return {status: states.count(status) for status in dict.fromkeys(states)}
+
+
+def speaks_of(opened: Opened, machine: str) -> bool:
+    """Whether the plan speaks of this machine."""
+    written = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in opened.plan.machines)
+    return written or any(machine in (m.machine_ref, m.machine_name) for m in opened.own)

@@ -1,0 +1,80 @@
+"""Starting migrations of a plan: all that was asked for, or none."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from longshore.errors import InvalidInput, NotFound
+from longshore.flows import engine
+from longshore.flows.limits import keep_limits
+from longshore.flows.prospects import Examined, Prospect, examine
+from longshore.flows.queue import places_of
+from longshore.model.plan import PlannedMachine
+from longshore.planning.plan_kinds import ALREADY_MIGRATING
+from longshore.service.migrations import REQUEST, shown
+from longshore.service.opened_plan import Opened
+from longshore.service.parts import TheClouds
+from longshore.service.schemas import Migration, PlanStart
+from longshore.store import NewMigration, Store
+
+
+def examine_plan(
+    store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
+) -> Examined:
+    """The machines of these entries as they are now, and what stands against moving them as asked."""
+    plan = opened.plan
+    last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
+    source_id = store.providers.get(plan.source).id
+    with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
+        examined = examine(source, target, plan, entries, last)
+    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id}
+    for prospect in examined.prospects:
+        other = busy.get(prospect.machine.ref)
+        if other is not None and other.plan_id != opened.id:
+            subject, whose = _seen(store, other.id)
+            text = f"{prospect.machine.name} is being migrated already{whose}."
+            examined.concerns.append(replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
+    return examined
+
+
+def _seen(store: Store, migration_id: str) -> tuple[str, str]:
+    """How a concern names it. Of another project's, which has a shared source's machine, nothing is told but that."""
+    try:
+        store.migrations.get(migration_id)
+    except NotFound:
+        return "", ", by another project"
+    return migration_id, f" ({migration_id})"
+
+
+def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
+    """All of them or none. Raises InvalidInput while a blocker stands against one."""
+    plan = opened.plan
+    blockers = [c for part in examined for c in part.blockers]
+    if blockers:
+        count = f"{len(blockers)} blocker{'s' if len(blockers) > 1 else ''}"
+        raise InvalidInput(
+            f"Plan {plan.name} has {count}. The first: {blockers[0]}",
+            advice=f"See them all: longshore plan check {plan.name}.",
+            code=blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed",
+        )
+    source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
+    wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
+    keep_limits(store, opened.id, plan.limits)
+    records = store.migrations.add_together(wanted)
+    engine.ensure_running(store.state)
+    return shown(store, records)
+
+
+def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> NewMigration:
+    machine = prospect.machine
+    return NewMigration(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=source_id,
+        target_id=target_id,
+        request=REQUEST.dump_python(prospect.request, mode="json"),
+        plan_id=plan_id,
+        wave=prospect.entry.wave,
+        places=places_of(machine),
+        disks=machine.disks,
+    )
