@@ -106,6 +106,21 @@ def test_first_boot_scripts_need_a_conversion():
     assert landing.request.landing is LandingMode.CONVERT
 
 
+def test_further_addresses_and_user_data_that_stay_behind_are_said():
+    odd = replace(
+        SERVER,
+        belongings=replace(SERVER.belongings, user_data=None),
+        extra={"allowed_addresses": "10.0.0.9, 10.0.0.10", "user_data_not_text": "yes"},
+    )
+    _, concerns = land(odd, replace(REQUEST, allowed_addresses=("10.0.0.9",)), FACTS)
+    assert {"allowed-addresses", "user-data-left"} <= codes(concerns, Severity.WARNING)
+    (said,) = [str(c) for c in concerns if c.code == "allowed-addresses"]
+    assert "may speak for 10.0.0.10; at the target not" in said
+    named = replace(REQUEST, allowed_addresses=("10.0.0.9", "10.0.0.10"), user_data="#cloud-config")
+    _, concerns = land(odd, named, FACTS)
+    assert not {"allowed-addresses", "user-data-left"} & codes(concerns)
+
+
 def test_what_would_be_lost_or_cannot_be_moved_is_said():
     odd = replace(
         SERVER,

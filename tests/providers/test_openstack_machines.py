@@ -116,8 +116,15 @@ def test_what_stands_against_moving_it_is_noted():
     del volumes["z"]
     shared = [{"server_id": "s", "device": "/dev/vda"}, {"server_id": "other", "device": "/dev/vdb"}]
     volumes["r"] = volume("r", "/dev/vda", multiattach=True, attachments=shared)
-    open_port = Port.existing(id="p", mac_address="fa:16:3e:00:00:01", network_id="n", port_security_enabled=False)
-    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:worker": "true"})
+    open_port = Port.existing(
+        id="p",
+        mac_address="fa:16:3e:00:00:01",
+        network_id="n",
+        port_security_enabled=False,
+        allowed_address_pairs=[{"ip_address": "10.0.0.9", "mac_address": "fa:16:3e:00:00:01"}],
+    )
+    gzip = base64.b64encode(b"\x1f\x8b\x08").decode()
+    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:worker": "true"}, user_data=gzip)
     found = machine_of(odd, around(volumes=volumes, ports={"s": [open_port]}))
     assert found.power is PowerState.UNKNOWN
     assert found.disks[0].shared
@@ -128,6 +135,8 @@ def test_what_stands_against_moving_it_is_noted():
         "encrypted_volumes": "d name",
         "unseen_volumes": "1",
         "port_security_off": "yes",
+        "allowed_addresses": "10.0.0.9",
+        "user_data_not_text": "yes",
         "worker": "yes",
     }
 

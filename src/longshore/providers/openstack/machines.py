@@ -211,5 +211,12 @@ def _oddities(server: Any, around: Around) -> Iterator[tuple[str, str]]:
         yield "unseen_volumes", str(unseen)
     if any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())):
         yield "port_security_off", "yes"
+    pairs = [
+        pair["ip_address"] for port in around.ports.get(server.id, ()) for pair in port.allowed_address_pairs or ()
+    ]
+    if pairs:
+        yield "allowed_addresses", ", ".join(dict.fromkeys(pairs))
+    if server.user_data and user_data_text(server.user_data) is None:
+        yield "user_data_not_text", "yes"
     if ownership.WORKER in (server.metadata or {}):
         yield "worker", "yes"
