@@ -9,7 +9,6 @@ it from the start. A playbook has to stand that, as Ansible's usually do.
 """
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -21,15 +20,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from longshore.blocks.deadline import handed_on
+from longshore.blocks.child import TERM_GRACE, ask
 from longshore.errors import HookError
 from longshore.flows.journey import Journey
 from longshore.model.machine import Machine
 from longshore.model.target import Port, Server
 
 When = Literal["before", "after"]
-_TERM_GRACE = 10.0  # seconds between asking a playbook to end and killing it
-_LONGEST_LINE = 4 << 20  # bytes
 
 
 def installed() -> bool:
@@ -76,52 +73,18 @@ def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callab
 async def _work(request: Mapping[str, Any], directory: Path, on_message: Callable[[str], None]) -> None:
     """Nothing of it is left when this returns, however it does."""
     log_path = directory / "hook.log"
-    deadline, inherited = handed_on()
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-    with log_path.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", "longshore.flows.playbook"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            limit=_LONGEST_LINE,
-            start_new_session=True,
-            env={**os.environ, **deadline, "PATH": path},
-            pass_fds=inherited,
-        )
-    assert process.stdin is not None and process.stdout is not None
-    answer: dict[str, Any] = {}
     try:
-        process.stdin.write(json.dumps(request, default=str).encode() + b"\n")
-        with suppress(ConnectionError):  # it died at once; its status tells
-            await process.stdin.drain()
-        process.stdin.close()
-        async for line in process.stdout:
-            answer = json.loads(line)
-            if "message" in answer:
-                on_message(answer["message"])
-        await process.wait()
+        answer, status = await ask("longshore.flows.playbook", request, log_path, on_message, {"PATH": path})
     finally:
-        await _end(process)
         await asyncio.shield(asyncio.to_thread(end_leftovers, directory))
     if "error" in answer:
         raise HookError(answer["error"], advice=f"Its output is in {directory}/artifacts.")
     if "done" not in answer:
         raise HookError(
-            f"The process that ran {request['playbook']} ended unexpectedly (status {process.returncode}).",
+            f"The process that ran {request['playbook']} ended unexpectedly (status {status}).",
             advice=f"Its log is {log_path}.",
         )
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        with suppress(TimeoutError):
-            await asyncio.shield(asyncio.wait_for(process.wait(), _TERM_GRACE))
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
 
 
 def end_leftovers(directory: Path) -> None:
@@ -131,7 +94,7 @@ def end_leftovers(directory: Path) -> None:
     that ansible-runner gave the first one. One may start another while we look, so it takes a look that finds none.
     """
     mark = f"AWX_ISOLATED_DATA_DIR={directory}/".encode()
-    end = time.monotonic() + _TERM_GRACE
+    end = time.monotonic() + TERM_GRACE
     while time.monotonic() < end:
         left = [process for process in Path("/proc").glob("[0-9]*") if _carries(process, mark)]
         if not left:
