@@ -33,7 +33,8 @@ def longshore(paper, tmp_path_factory):
     added = run("provider", "add", "vsphere", "vc", *address, *pinned)
     assert added.returncode == 0, added.stderr
     run.environment = environment
-    return run
+    yield run
+    paper.sidedoor.remove_machines("seen-web")  # the vCenter is everybody's
 
 
 def listed(done):

@@ -96,6 +96,7 @@ def test_what_is_no_playbook_is_said(journey, tmp_path):
         perform(journey, str(path))
 
 
+@pytest.mark.faults
 def test_a_cancel_ends_a_playbook_and_all_that_it_started(journey, tmp_path):
     path = playbook(tmp_path, {"name": "Wait", "command": "sleep 4711"})
 
