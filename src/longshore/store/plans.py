@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict
 from longshore.store.database import Database, through_outages
 from longshore.store.migrations import Status
+from longshore.store.named import find_named, unique_name
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import MigrationRow, PlanRow, utc_now
 
@@ -37,14 +38,14 @@ class Plans:
     def add(self, name: str, content: dict[str, Any]) -> PlanRecord:
         """Raises Conflict when the name is taken."""
         with self._database.session() as session:
-            unique_name = f"{self._scope.project_id}/{name}"
-            if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique_name)):
+            unique = unique_name(self._scope, name)
+            if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
                 raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
             row = PlanRow(
                 id=str(uuid.uuid4()),
                 project_id=self._scope.project_id,
                 name=name,
-                unique_name=unique_name,
+                unique_name=unique,
                 content=content,
             )
             session.add(row)
@@ -89,18 +90,7 @@ class Plans:
         return true() if self._scope.everything else PlanRow.project_id == self._scope.project_id
 
     def _find(self, session: Session, name_or_id: str) -> PlanRow:
-        """By id first: a plan may be called like the id of another. Then the project's own go first."""
-        for wanted in (
-            PlanRow.id == name_or_id,
-            PlanRow.unique_name == f"{self._scope.project_id}/{name_or_id}",
-            PlanRow.name == name_or_id,
-        ):
-            rows = session.scalars(select(PlanRow).where(wanted, self._visible()).limit(2)).all()
-            if len(rows) > 1:
-                raise Conflict(f"Several plans are called {name_or_id}.", advice="Say which one by its id.")
-            if rows:
-                return rows[0]
-        raise NotFound(f"There is no plan named {name_or_id}.", advice="See: longshore plan list.")
+        return find_named(session, PlanRow, self._visible(), self._scope, name_or_id)
 
 
 def _record(row: PlanRow) -> PlanRecord:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, Conflict, NotFound
 from longshore.store.database import Database, through_outages
+from longshore.store.named import find_named, unique_name
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import MigrationRow, ProviderRow, SecretRow, ShareRow
@@ -40,14 +41,14 @@ class Providers:
     def add(self, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
         """Raises Conflict when the name is taken."""
         with self._database.alone() as session:  # not while keys are changed: see change_key
-            unique_name = f"{self._scope.project_id}/{name}"
-            if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique_name)):
+            unique = unique_name(self._scope, name)
+            if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique)):
                 raise Conflict(f"A provider named {name} is there already.", advice="Choose another name or remove it.")
             row = ProviderRow(
                 id=str(uuid.uuid4()),
                 project_id=self._scope.project_id,
                 name=name,
-                unique_name=unique_name,
+                unique_name=unique,
                 kind=kind,
                 settings=settings,
             )
@@ -163,18 +164,7 @@ class Providers:
         return (ProviderRow.project_id == mine) | ProviderRow.id.in_(shared)
 
     def _find(self, session: Session, name_or_id: str) -> ProviderRow:
-        """By id first: another project may call a provider like the id of this one. Then the project's own go first."""
-        for wanted in (
-            ProviderRow.id == name_or_id,
-            ProviderRow.unique_name == f"{self._scope.project_id}/{name_or_id}",
-            ProviderRow.name == name_or_id,
-        ):
-            rows = session.scalars(select(ProviderRow).where(wanted, self._visible()).limit(2)).all()
-            if len(rows) > 1:
-                raise Conflict(f"Several providers are called {name_or_id}.", advice="Say which one by its id.")
-            if rows:
-                return rows[0]
-        raise NotFound(f"There is no provider named {name_or_id}.", advice="See: longshore provider list.")
+        return find_named(session, ProviderRow, self._visible(), self._scope, name_or_id)
 
     def _find_own(self, session: Session, name_or_id: str) -> ProviderRow:
         row = self._find(session, name_or_id)

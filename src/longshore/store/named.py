@@ -1,0 +1,32 @@
+"""Finding what users name, among what they may see: providers and plans, whose names are unique in a project alone."""
+
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from longshore.errors import Conflict, NotFound
+from longshore.store.scope import Scope
+from longshore.store.tables import PlanRow, ProviderRow
+
+Row = TypeVar("Row", PlanRow, ProviderRow)
+
+
+def unique_name(scope: Scope, name: str) -> str:
+    """What no other of its kind is called, in any project."""
+    return f"{scope.project_id}/{name}"
+
+
+def find_named(session: Session, rows: type[Row], visible: ColumnElement[bool], scope: Scope, name_or_id: str) -> Row:
+    """By id first: another one may be called like the id of this one. Then the project's own go first.
+
+    Raises NotFound, or Conflict when several that others have are called so.
+    """
+    kind = "plan" if rows is PlanRow else "provider"
+    for wanted in (rows.id == name_or_id, rows.unique_name == unique_name(scope, name_or_id), rows.name == name_or_id):
+        found = session.scalars(select(rows).where(wanted, visible).limit(2)).all()
+        if len(found) > 1:
+            raise Conflict(f"Several {kind}s are called {name_or_id}.", advice="Say which one by its id.")
+        if found:
+            return found[0]
+    raise NotFound(f"There is no {kind} named {name_or_id}.", advice=f"See: longshore {kind} list.")
