@@ -3,6 +3,10 @@
 import pytest
 
 from longshore.blocks.carriers import Carriers
+from longshore.blocks.endpoints import connect, describe
+from longshore.blocks.lanes import Loop
+from longshore.blocks.plan import Fill, Job
+from longshore.model.extents import Extent
 from longshore.model.verify import Verify
 
 from .conftest import KIB, MIB, copy
@@ -104,3 +108,21 @@ def test_the_deadline_of_a_worker_is_asked_before_each_write(image, exports, mon
     copy(exports(source), exports(target))
     assert carried
     assert len(asked) == len(carried)
+
+
+def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports):
+    source, target = exports(image(SIZE, [(0, SIZE)])), image(SIZE)
+    slow = exports(target, filters=("delay",), wdelay="300ms")
+    loop = Loop()
+    ends = [describe(export.uri, connect(export.uri, extents=True)) for export in (source, slow)]
+    carriers = Carriers(loop, *ends, count=2, carried=lambda _: None, left=lambda _: None)
+    for number in range(carriers.most):
+        extent = Extent(number * BLOCK, BLOCK)
+        assert carriers.take(Job(extent, [extent], Fill.NOTHING, target_zero=False), None)
+    threads = list(carriers._threads)
+    carriers.close()
+    for thread in threads:
+        thread.join()
+    loop.close()
+    written = [number for number in range(carriers.most) if any(target.read(number * BLOCK, BLOCK))]
+    assert len(written) <= 2 < carriers.most

@@ -90,6 +90,9 @@ class Carriers:
         """Begin nothing new; without work, close all connections: a server may wait for its last client."""
         with self._lock:
             self._given_up = True
+        with suppress(Empty):  # of a copy that was cancelled or has failed, nothing more is written
+            while True:
+                self._queue.get_nowait()
         for _ in self._threads:
             self._queue.put(None)
         end = time.monotonic() + _GOODBYE
