@@ -476,7 +476,7 @@ async def small_inspect_drivers(_disks, _directory, _on_message, *, nics=()):
     return BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
 
 
-def small_connect(kind, settings, _secrets, side=None):
+def small_connect(kind, settings, _secrets, _side=None, _servers=None):
     world = World(settings["root"])
     return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
 

@@ -169,7 +169,7 @@ class FleetTarget:
         raise NotFound(f"There is no {id_}.")
 
 
-def fleet_connect(kind, settings, _secrets, side=None):
+def fleet_connect(kind, settings, _secrets, _side=None, _servers=None):
     fleet = Fleet(settings["root"])
     return FleetSource(fleet) if kind == "vsphere" else FleetTarget(fleet)
 

@@ -13,7 +13,7 @@ ROOM = QuotaRoom(None, None, None, None, None, None, None)
 
 
 class Cloud:
-    def __init__(self, kind, settings, secrets, side=None):
+    def __init__(self, kind, _settings, secrets, _side=None, _servers=None):
         if secrets.get("password") == "wrong":
             self.check = self._refuse
         self.kind = kind

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from longshore.providers.openstack import WorkerPool
 
 Kind = Literal["vsphere", "openstack"]
-
-
 Side = Literal["source", "target"]
 # What machines can be taken from, and moved to
 SIDES: dict[Side, tuple[str, ...]] = {"source": ("vsphere", "openstack"), "target": ("openstack",)}
@@ -77,10 +75,9 @@ class Clouds:
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
         record = self._store.providers.get(name_or_id)
         secrets = self._store.providers.secrets(record.id)
-        if uses_worker_servers(record.kind, record.settings):
-            cloud = connect(record.kind, record.settings, secrets, side, worker_servers_of(self._store, record))
-        else:
-            cloud = connect(record.kind, record.settings, secrets, side)
+        through_servers = uses_worker_servers(record.kind, record.settings)
+        servers = worker_servers_of(self._store, record) if through_servers else None
+        cloud = connect(record.kind, record.settings, secrets, side, servers)
         try:
             yield _Asking(cloud)
         finally:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.flows.conversion import converter, go_back
+from longshore.flows.forms import form
 from longshore.flows.journey import Journey
 from longshore.flows.migration import Migration
 from longshore.flows.steps import step
@@ -53,16 +52,16 @@ def landed(record: MigrationRecord) -> Landed:
         )
     if result.get("converted_by"):
         raise Conflict(f"{record.machine_name} has been converted already ({result['converted_by']}).")
-    machine = TypeAdapter(Machine).validate_python(result["machine"])
+    machine = form(Machine).validate_python(result["machine"])
     flavor = result["flavor"]
     sizes = {disk.key: disk.size for disk in machine.disks}
-    request = TypeAdapter(MigrationRequest).validate_python(record.request)
+    request = form(MigrationRequest).validate_python(record.request)
     return Landed(
         server_id=record.server_id,
         prepared=Prepared(machine, Landing(flavor["id"], flavor["name"], (), (), request=request)),
         volumes=[Volume(disk.volume_id or "", disk.label, sizes[disk.key]) for disk in record.disks],
         ports=[Port(port["id"], port["mac"], tuple(port["addresses"]), "") for port in result["ports"]],
-        hardware=TypeAdapter(Hardware).validate_python(conversion["hardware"]),
+        hardware=form(Hardware).validate_python(conversion["hardware"]),
     )
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from longshore.flows.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.store import EntryState, EventRecord, MigrationRecord, Status, Store
 
-_REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 _PAGE = 1000  # events read at a time
 
 
@@ -126,7 +124,7 @@ def names_of(store: Store) -> dict[str, str]:
 
 def report_of(store: Store, record: MigrationRecord, names: Mapping[str, str]) -> Report:
     """`names` are those that `names_of` answers."""
-    request = _REQUEST.validate_python(record.request)
+    request = form(MigrationRequest).validate_python(record.request)
     result = record.result or {}
     events = list(_events(store, record.id))
     entries = store.ledger.entries(record.id) if record.status.ended else []

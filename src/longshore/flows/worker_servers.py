@@ -9,8 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
+from longshore.flows.forms import form
 from longshore.flows.lock import is_locked
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, Kind, ProviderRecord, Store
@@ -33,7 +32,7 @@ def worker_servers_of(store: Store, record: ProviderRecord) -> "WorkerPool":
 
     with _lock:
         if record.id not in _pools:
-            settings = TypeAdapter(OpenstackSettings).validate_python(dict(record.settings))
+            settings = form(OpenstackSettings).validate_python(dict(record.settings))
             _pools[record.id] = open_pool(settings, store.providers.secrets(record.id), _Written(store, record.id))
         return _pools[record.id]
 
