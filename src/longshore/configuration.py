@@ -96,6 +96,9 @@ class Cloud(_Section):
     cacert: Path | None = Field(
         default=None, description="PEM file with the authorities to trust instead of the system's."
     )
+    labels: tuple[str, ...] = Field(
+        default=(), description="What a worker has to carry to take migrations from or to it, whatever callers ask for."
+    )
 
 
 class Server(_Section):

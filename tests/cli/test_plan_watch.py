@@ -50,6 +50,15 @@ def test_lines_tell_each_change_of_a_machine_its_disks_and_why_one_failed(capsys
     assert sum("failed" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_why_nobody_takes_them_is_said(capsys, monkeypatch, plain):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: not plain)
+    monkeypatch.setenv("COLUMNS", "120")
+    waits = [m.model_copy(update={"stranded": "No worker is alive."}) for m in STORY[0]]
+    watch_plan(Client([waits, STORY[-1]]), "shop", plain=plain)
+    assert "No worker is alive." in capsys.readouterr().err
+
+
 def test_the_table_shows_machines_disks_rates_and_the_sum(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "140")

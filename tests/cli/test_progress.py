@@ -8,6 +8,7 @@ from longshore.cli.progress import _Bars, _Lines, watch
 from longshore.model.request import MigrationRequest
 from longshore.service.schemas import DiskProgress, Event, Migration
 
+STRANDED = "No worker is alive. It goes on as soon as one is: longshore worker."
 AT = datetime(2026, 11, 20, 8, 0, 0)
 MIB = 1 << 20
 
@@ -126,6 +127,24 @@ def test_an_engine_that_is_gone_ends_the_watching(capsys, monkeypatch):
     monkeypatch.setattr("longshore.cli.progress._ENGINE_START", 0.0)
     broken = migration("running", disk("copying"), interrupted=True)
     assert watch(Client([broken, broken]), "m", plain=True).interrupted
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_why_nobody_takes_it_is_said_once(capsys, monkeypatch, plain):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: not plain)
+    waits = migration("queued", disk("waiting")).model_copy(update={"stranded": STRANDED})
+
+    class Herald(Client):
+        looks = 0
+
+        def events(self, _id, after):
+            """The workers say it, too, some time later."""
+            self.looks += 1
+            told = self.looks > 2 and not after
+            return [Event(id=1, at=AT, level="warning", phase="stranded", text=STRANDED)] if told else []
+
+    watch(Herald([waits, waits, waits, waits, STORY[-1]]), "m", plain=plain)
+    assert capsys.readouterr().err.count("No worker is alive.") == 1
 
 
 def test_both_views_stand_an_end_by_ctrl_c(monkeypatch):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.flows.queue import may_begin, take_turns
+from longshore.flows.stranded import Crew, Lack
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, Status, WorkerRecord
 
@@ -184,6 +185,48 @@ def test_what_was_begun_in_another_version_waits_for_a_worker_of_that_version():
     begun = in_plan(status=Status.RUNNING, phase="copying", worker_id="dead", flow_version="1")
     assert taken(queue(begun), [worker("new", version="2")]) == {"new": []}
     assert taken(queue(begun), [worker("new", version="2"), worker("old", version="1")]) == {"new": [], "old": ["m0"]}
+
+
+def test_a_cancelled_one_of_a_version_that_nobody_knows_is_taken_back_by_anybody():
+    begun = in_plan(status=Status.RUNNING, phase="copying", worker_id="dead", flow_version="1", cancel_requested=True)
+    assert taken(queue(begun), [worker("new", version="2")]) == {"new": ["m0"]}
+    both = [worker("new", version="2"), worker("old", capacity=0, version="1")]
+    assert taken(queue(begun), both) == {"new": [], "old": []}, "it is the old one's as long as that one lives"
+    labels = {"vc": frozenset({"north"})}
+    assert taken(queue(begun), [worker("new", version="2")], labels=labels) == {"new": []}
+
+
+def why(record, *workers, labels=None):
+    [one] = queue(record)
+    said = Crew(workers, labels or {}).stranded(one)
+    return said and said.lack
+
+
+def test_it_is_known_why_nobody_can_take_a_migration():
+    begun = {"status": Status.RUNNING, "phase": "copying", "worker_id": "dead", "flow_version": "1"}
+    north = {"vc": frozenset({"north"})}
+    assert why({}) is Lack.WORKER
+    assert why({}, worker("a")) is None
+    assert why({}, worker("a", capacity=1), worker("b", labels=("south",)), labels=north) is Lack.LABELS
+    assert why({}, worker("a"), worker("b", labels=("north",)), labels=north) is None
+    assert why({"worker_id": "a"}, worker("a"), labels=north) is None, "whoever has it reaches it"
+    assert why(begun, worker("a", version="2")) is Lack.FLOW_VERSION
+    assert why(begun, worker("a", version="2"), worker("b", version="1", labels=("north",)), labels=north) is None
+    assert why(begun, worker("a", labels=("north",), version="2"), worker("b", version="1"), labels=north) is (
+        Lack.FLOW_VERSION
+    )
+    assert why(begun | {"cancel_requested": True}, worker("a", version="2")) is None
+    assert why({"status": Status.DONE}) is None
+
+
+def test_what_is_missing_is_named():
+    [one] = queue({})
+    said = Crew([worker("a", labels=("b",))], {"vc": frozenset({"n"}), "cloud": frozenset({"b"})}).why(one)
+    assert "longshore worker --label b --label n" in said
+    [one] = queue({"worker_id": "dead", "flow_version": "1"})
+    said = Crew([worker("a")], {}).why(one)
+    assert "flow version 1" in said
+    assert "longshore migration cancel m0" in said
 
 
 def test_who_is_about_to_end_takes_nothing_and_is_left_no_share():

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from tokens import access
 
 from longshore.flows import engine
 from longshore.service import create_app
+from longshore.service.caller import CloudGround, Grounds
 from longshore.service.gate import OPEN
 from longshore.service.policy import rule_of
 from longshore.store import Scope, StateDirectory, Store
@@ -248,6 +250,21 @@ def test_what_the_server_uses_of_its_own_is_the_operators(api, anns):
     assert (settings["ceph_conf"], settings["ceph_user"]) == ("/etc/ceph/cloud.conf", "cinder")
 
 
+def test_workers_need_the_labels_that_the_operator_gave_a_cloud(api):
+    ground = CloudGround(labels=("north",))
+    api.app = create_app(
+        api.store, access=replace(access(), grounds=Grounds({"https://cloud:5000/v3": ground}, "/opt/vddk"))
+    )
+    settings = OPENSTACK["settings"]
+    added = api.did("ann", "POST", "/v1/providers", OPENSTACK)
+    assert added["provider"]["settings"]["labels"] == ["north"]
+    more = {"name": "more", "settings": settings | {"labels": ["north", "fast"]}}
+    assert api.did("ann", "POST", "/v1/providers", OPENSTACK | more)["provider"]["settings"]["labels"] == [
+        "north",
+        "fast",
+    ]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -345,6 +362,9 @@ def test_figures_are_served_where_they_are_switched_on(api, anns):
     assert 'longshore_migrations{status="queued"} 1.0' in text
     assert 'longshore_request_seconds_count{method="GET",status="200"} 1.0' in text
     assert "longshore_copies 0.0" in text
+    assert 'longshore_queue{doing="waits"} 1.0' in text
+    assert 'longshore_stranded{lack="labels"} 0.0' in text
+    assert "longshore_workers 0.0" in text
     assert not [name for name in ("project-a", "web", "shop") if name in text]
 
 

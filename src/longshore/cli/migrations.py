@@ -184,6 +184,8 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
         )
     if cancelling and migration.status is Status.DONE:
         raise LongshoreError(f"The cancel came too late: migration {migration.id} is done.", code="too-late-to-cancel")
+    if migration.interrupted and migration.stranded:
+        raise LongshoreError(f"Migration {migration.id} is stranded: {migration.stranded}", code="stranded")
     if migration.interrupted:
         raise LongshoreError(
             f"Migration {migration.id} was broken off: the process that ran it has ended.",
@@ -206,6 +208,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "wave": m.wave,
         "status": status_of(m),
         "phase": m.phase,
+        "stranded": m.stranded,
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
         "downtime_seconds": off,

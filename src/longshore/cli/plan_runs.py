@@ -154,6 +154,8 @@ def _follow(
 def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) -> None:
     """Raises when not all have ended well."""
     broken = [m for m in migrations if m.interrupted]
+    if why := next((m.stranded for m in broken if m.stranded), None):
+        raise LongshoreError(f"Plan {plan} has stranded: {why}", code="stranded")
     if broken:
         raise LongshoreError(
             f"Plan {plan} was broken off with {_count(len(broken), 'machine')} under way: their process has ended.",

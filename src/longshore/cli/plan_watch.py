@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _POLL = 1.0  # seconds
 _LINE_EVERY = 10.0  # seconds between plain lines about the same disk
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
+_REASONS = 2  # lines for why nobody takes some of them
 _FRAME = 6  # lines of the terminal that are not for machines
 _COLOURS = {Status.DONE: "green", Status.FAILED: "red", Status.CANCELLED: "yellow", Status.ROLLING_BACK: "yellow"}
 
@@ -99,8 +100,9 @@ def _told(m: Migration) -> str:
         told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
-        return f"queued, wave {m.wave}"
-    return m.phase if not m.interrupted else f"interrupted in {m.phase}"
+        return f"queued, wave {m.wave}" + (f". {m.stranded}" if m.stranded else "")
+    told = m.phase if not m.interrupted else f"interrupted in {m.phase}"
+    return f"{told}. {m.stranded}" if m.stranded else told
 
 
 class _Board:
@@ -130,7 +132,8 @@ class _Board:
         for row in rows[:room]:
             table.add_row(*row)
         more = Text(f"… and {len(rows) - room} more lines", style="dim") if len(rows) > room else Text("")
-        return Group(Text(f"Plan {self._plan}: {totals(migrations)}", style="bold"), table, more)
+        stranded = [Text(why, style="yellow") for why in dict.fromkeys(m.stranded for m in migrations) if why]
+        return Group(Text(f"Plan {self._plan}: {totals(migrations)}", style="bold"), *stranded[:_REASONS], table, more)
 
 
 def _order(m: Migration) -> tuple[int, int]:
@@ -144,7 +147,7 @@ def _order(m: Migration) -> tuple[int, int]:
 
 def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
     off = downtime(m)
-    phase = status_of(m) if m.status.ended or m.interrupted else m.phase
+    phase = status_of(m) if m.status.ended or m.interrupted or m.stranded else m.phase
     changed = m.syncs[-1]["bytes_changed"] if m.syncs else None
     yield (
         Text(m.machine_name),

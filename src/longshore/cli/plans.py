@@ -345,6 +345,7 @@ def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
         fields["machines"] = "\n".join(
             f"wave {s.wave}: {s.machine}{f' ({s.ref})' if s.ref else ''}: {s.status}"
             + (f", {s.type} {s.migration[:8]}" if s.migration else "")
+            + (f". {s.stranded}" if s.stranded else "")
             for s in view.machines
         )
         fields = {name: value for name, value in fields.items() if value}

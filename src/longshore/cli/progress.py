@@ -31,12 +31,19 @@ def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
     seen = 0
     missing_since: float | None = None
     view: _View = _Lines() if plain or not sys.stderr.isatty() else _Bars()
+    stranded: set[str] = set()  # what was told of it
     with view:
         while True:
             migration = client.migration(migration_id)
             for event in client.events(migration_id, seen):
                 seen = event.id
-                view.say(event)
+                if event.text not in stranded:
+                    view.say(event)
+                if event.phase == "stranded":
+                    stranded.add(event.text)
+            if migration.stranded and migration.stranded not in stranded:
+                stranded.add(migration.stranded)
+                view.warn("stranded", migration.stranded)
             view.show(migration)
             if migration.status.ended:
                 return migration
@@ -51,6 +58,7 @@ def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
 
 class _View(AbstractContextManager["_View"], Protocol):
     def say(self, event: Event) -> None: ...
+    def warn(self, phase: str, text: str) -> None: ...
     def show(self, migration: Migration) -> None: ...
 
 
@@ -70,6 +78,9 @@ class _Lines:
     def say(self, event: Event) -> None:
         mark = "" if event.level == "information" else f"{event.level}: "
         self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {mark}{event.text}")
+
+    def warn(self, phase: str, text: str) -> None:
+        self._now(phase, f"warning: {text}")
 
     def show(self, migration: Migration) -> None:
         now = time.monotonic()
@@ -113,10 +124,14 @@ class _Bars:
         self._progress.stop()
 
     def say(self, event: Event) -> None:
-        colour = {"warning": "yellow", "error": "red"}.get(event.level, "default")
-        self._progress.console.print(
-            f"[dim]{event.at:%H:%M:%S}[/] [bold]{escape(event.phase):<16}[/] [{colour}]{escape(event.text)}[/]"
-        )
+        self._print(f"{event.at:%H:%M:%S}", event.level, event.phase, event.text)
+
+    def warn(self, phase: str, text: str) -> None:
+        self._print(time.strftime("%H:%M:%S", time.gmtime()), "warning", phase, text)
+
+    def _print(self, at: str, level: str, phase: str, text: str) -> None:
+        colour = {"warning": "yellow", "error": "red"}.get(level, "default")
+        self._progress.console.print(f"[dim]{at}[/] [bold]{escape(phase):<16}[/] [{colour}]{escape(text)}[/]")
 
     def show(self, migration: Migration) -> None:
         if self._phase is None:
@@ -182,7 +197,9 @@ def standing(migration: Migration) -> list[str]:
 
 
 def status_of(migration: Migration) -> str:
-    return "interrupted" if migration.interrupted else migration.status.value
+    if migration.interrupted:
+        return "interrupted"
+    return "stranded" if migration.stranded else migration.status.value
 
 
 def downtime(migration: Migration) -> float | None:

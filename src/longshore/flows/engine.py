@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 
 from longshore.flows.lock import AlreadyRunning, is_locked, lock
-from longshore.flows.worker import FLOW_VERSION, THREADS, Worker, identity
+from longshore.flows.version import FLOW_VERSION
+from longshore.flows.worker import THREADS, Worker, identity
 from longshore.store import StateDirectory, Store, WorkerRecord
 
 _PATIENCE = 1.0  # seconds an engine tries to get the lock

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
-from longshore.errors import LongshoreError
+from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.facts import gather
@@ -50,6 +50,21 @@ class Migration(ABC):
             await step("roll-back", type(None), partial(self._roll_back, error))
         else:  # the target is up: whatever fails from here on, nothing of it is taken back
             await step("hand-over", type(None), partial(self._hand_over, result))
+
+    async def end_unknown(self) -> None:
+        """End a cancelled one whose order of steps this version doesn't know, by its record and the ledger alone."""
+        await step("end", type(None), self._end_unknown)
+
+    def _end_unknown(self) -> None:
+        j = self._j
+        record = j.store.migrations.get(j.id)
+        if record.target_up_at is None or record.status is Status.ROLLING_BACK:
+            self._roll_back(Cancelled("The migration was cancelled."))
+            return
+        # Its users may have worked with it since: too late to take it from them
+        if j.request.after is not None:
+            j.say(f"Whether the playbook {j.request.after} has run isn't known.", "warning")
+        self._hand_over({"server_id": record.server_id, "ports": []})
 
     @abstractmethod
     async def _forward(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ third there because the first two are another's.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from longshore.model.machine import Machine
 from longshore.model.plan import Limits
@@ -16,10 +16,22 @@ from longshore.store import QueueRecord, WorkerRecord
 WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
 
 _NO_PLAN = Limits()
-_NONE: frozenset[str] = frozenset()
 _NO_LABELS: Mapping[str, frozenset[str]] = {}
 _ANYWHERE = ("anywhere", "")
 _ALONE = ("alone", "")
+
+
+class Asking(Protocol):
+    """Of a migration, what a worker has to fit."""
+
+    @property
+    def source_id(self) -> str: ...
+    @property
+    def target_id(self) -> str: ...
+    @property
+    def flow_version(self) -> str | None: ...
+    @property
+    def cancel_requested(self) -> bool: ...
 
 
 def places_of(machine: Machine) -> dict[str, Any]:
@@ -61,6 +73,26 @@ def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> lis
     return begin
 
 
+def labels_asked(record: Asking, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """What a worker has to carry to reach both of its providers. `labels` are those of providers, by their ids."""
+    none: frozenset[str] = frozenset()
+    return labels.get(record.source_id, none) | labels.get(record.target_id, none)
+
+
+def fit(
+    record: Asking, workers: Sequence[WorkerRecord], labels: Mapping[str, frozenset[str]]
+) -> Sequence[WorkerRecord]:
+    """Of the workers that live, those that reach its providers and know the order of steps that it was begun with.
+
+    One that is cancelled has only to be taken back, by what the ledger says: where nobody lives who knows its order of
+    steps, anybody can do that.
+    """
+    asked = labels_asked(record, labels)
+    reaching = [worker for worker in workers if asked.issubset(worker.labels)]
+    knowing = [worker for worker in reaching if record.flow_version in (None, worker.flow_version)]
+    return knowing or (reaching if record.cancel_requested else [])
+
+
 def take_turns(
     me: WorkerRecord,
     queue: Sequence[QueueRecord],
@@ -71,35 +103,23 @@ def take_turns(
     """Ids of what this worker takes now. `workers` are those that live, it among them.
 
     - First what a dead worker had begun, room or not: a machine may be down meanwhile. Of the same version of the flows
-      alone, since another one would take other turns.
+      alone, since another one would take other turns; unless it is only to be taken back.
     - Then what may begin, as far as there is room.
     - Each goes to the worker that has the most room then; all workers deal alike, and each takes what falls to itself.
       One that is about to end says that it has no capacity, and takes nothing.
     - A worker reaches a provider if it carries all of the labels that the provider asks for: `labels`, by its id.
     """
-
-    def reaches(worker: WorkerRecord, record: QueueRecord) -> bool:
-        asked = labels.get(record.source_id, _NONE) | labels.get(record.target_id, _NONE)
-        return asked <= set(worker.labels)
-
     alive = {worker.id for worker in workers}
     at_work = Counter(record.worker_id for record in queue if record.worker_id in alive and record.phase != WAITING)
     room = {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
-    ready = [worker for worker in workers if worker.capacity]
     by_id = {record.id: record for record in queue}
     turns = [by_id[id_] for id_ in may_begin(queue, limits)]
     at_once = [r for r in queue if r.begun and r.worker_id not in alive] + [r for r in turns if r.cancel_requested]
     mine = []
     for records, full in ((at_once, True), ([r for r in turns if not r.cancel_requested], False)):
         for record in records:
-            able = [
-                worker
-                for worker in ready
-                if (full or room[worker.id] > 0)
-                and record.flow_version in (None, worker.flow_version)
-                and reaches(worker, record)
-            ]
-            if able:
+            fitting = fit(record, workers, labels)
+            if able := [worker for worker in fitting if worker.id in room and (full or room[worker.id] > 0)]:
                 chosen = max(able, key=lambda worker: room[worker.id])
                 room[chosen.id] -= 1
                 if chosen.id == me.id:

@@ -10,17 +10,19 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from longshore.flows.queue import take_turns
+from longshore.flows.stranded import Crew, Herald, labels_that_count
+from longshore.flows.version import FLOW_VERSION
 from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
 from longshore.model.request import MigrationType
 from longshore.planning.planfile import limits_of
 from longshore.store import QueueRecord, Status, Store, WorkerRecord
 
-FLOW_VERSION = "3"  # raised when the order of a workflow's steps changes
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
 # two processors, would let a few such waits stand in the way of all other migrations.
 THREADS = 256
@@ -45,6 +47,7 @@ class Worker:
         self._store = store
         self._me = me
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._herald = Herald(store, me)
 
     async def run(self, stop: asyncio.Event, *, linger: float | None, drain_for: float = 0.0) -> bool:
         """Until it has had nothing to do for `linger` seconds, if any, or until `stop`.
@@ -113,12 +116,18 @@ class Worker:
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database
         limits = {plan: limits_of(self._store.plans.get(plan).content) for plan in self._store.queue.plans()}
-        labels = self._store.providers.labels()
+        labels = labels_that_count(self._store)
+
+        seen: list[tuple[Sequence[QueueRecord], Crew]] = []
 
         def choose(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> list[str]:
+            seen.append((queue, Crew(workers, labels)))
             return take_turns(self._me, queue, workers, limits, labels)
 
-        return self._store.queue.take(self._me, choose)
+        taken = self._store.queue.take(self._me, choose)
+        if seen:  # not while the queue's lock is held
+            self._herald.tell(*seen[-1])
+        return taken
 
     def _reap(self) -> None:
         for migration_id in [id_ for id_, task in self._running.items() if task.done()]:
@@ -132,19 +141,23 @@ class Worker:
 
     async def _follow(self, migration_id: str) -> None:
         """Start a migration's workflow, or go on with the one that a dead process has left, and see it to its end."""
-        from dbos import DBOS, SetWorkflowID
+        from dbos import DBOS
 
         from longshore.flows import workflows
 
+        ids = [migration_id]
+        workflow: Callable[[str], Coroutine[Any, Any, None]]
         try:
-            if await DBOS.get_workflow_status_async(migration_id) is None:
+            known = await DBOS.get_workflow_status_async(migration_id)
+            if known is not None and known.app_version != FLOW_VERSION:
+                # Its steps are in an order that isn't ours: all that is left to do with it is what it was cancelled for
+                ids.append(f"{migration_id}/end")
+                workflow = workflows.end_unknown
+                known = await DBOS.get_workflow_status_async(ids[-1])
+            else:
                 record = await asyncio.to_thread(self._store.migrations.get, migration_id)
                 workflow = workflows.OF_TYPE[MigrationType(record.request.get("type", MigrationType.COLD))]
-                with SetWorkflowID(migration_id):
-                    handle = await DBOS.start_workflow_async(workflow, migration_id)
-            else:
-                handle = await DBOS.resume_workflow_async(migration_id, queue_name=self._me.id)
-            await handle.get_result()
+            await self._see_through(ids[-1], workflow, migration_id, known=known is not None)
         except Exception as error:  # noqa: BLE001 whatever ends a workflow, its migration must not "run" for ever
             _log.exception("the workflow of migration %s ended in an error", migration_id)
             reason = f"{type(error).__name__}: {error}"
@@ -152,7 +165,24 @@ class Worker:
             reason = "the workflow ended without saying how"
         if not (await asyncio.to_thread(self._store.migrations.get, migration_id)).status.ended:
             await asyncio.to_thread(_give_up, self._store, migration_id, reason)
-        await DBOS.delete_workflow_async(migration_id)  # its steps were for going on with it
+        await DBOS.delete_workflows_async(ids)  # its steps were for going on with it
+
+    async def _see_through(
+        self,
+        workflow_id: str,
+        workflow: Callable[[str], Coroutine[Any, Any, None]],
+        migration_id: str,
+        *,
+        known: bool,
+    ) -> None:
+        from dbos import DBOS, SetWorkflowID
+
+        if known:
+            handle = await DBOS.resume_workflow_async(workflow_id, queue_name=self._me.id)
+        else:
+            with SetWorkflowID(workflow_id):
+                handle = await DBOS.start_workflow_async(workflow, migration_id)
+        await handle.get_result()
 
 
 async def _end_quiet_worker_servers() -> None:

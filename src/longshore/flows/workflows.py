@@ -10,6 +10,7 @@ from longshore.flows.cold import ColdMigration
 from longshore.flows.dry_run import DryRun
 from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
+from longshore.flows.migration import Migration
 from longshore.flows.warm import WarmMigration
 from longshore.model.request import MigrationType
 from longshore.store import Store
@@ -45,6 +46,18 @@ async def late_conversion(migration_id: str) -> None:
     await LateConversion(_journey(migration_id)).run()
 
 
+@DBOS.workflow(name="end-unknown")
+async def end_unknown(migration_id: str) -> None:
+    journey = _journey(migration_id)
+    await _KINDS[journey.request.type](journey).end_unknown()
+
+
+_KINDS: dict[MigrationType, type[Migration]] = {
+    MigrationType.COLD: ColdMigration,
+    MigrationType.WARM: WarmMigration,
+    MigrationType.DRY_RUN: DryRun,
+    MigrationType.CONVERSION: LateConversion,
+}
 OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
     MigrationType.COLD: cold_migration,
     MigrationType.WARM: warm_migration,

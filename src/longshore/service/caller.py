@@ -61,6 +61,7 @@ class CloudGround:
     ceph_conf: str | None = None
     ceph_user: str | None = None
     cacert: str | None = None
+    labels: tuple[str, ...] = ()  # what a worker needs to reach it
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ asked for.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longshore.flows.queue import WAITING
+from longshore.flows.stranded import Lack, crew_of
 from longshore.store import Status, Store
 
 PATH = "/metrics"
@@ -38,10 +41,33 @@ class _OfTheStore(Collector):
             if status_ == Status.FAILED.value:
                 failed.add_metric([code or "error"], count)
         yield failed
+        yield from self._of_the_queue()
         copies = self._store.migrations.copies()
         yield GaugeMetricFamily("longshore_copies", "Disks that are being copied or read back.", len(copies))
         rate = sum(float(copy.get("rate") or 0.0) for copy in copies)
         yield GaugeMetricFamily("longshore_copy_rate_bytes", "Bytes per second of all copies together.", rate)
+
+    def _of_the_queue(self) -> Iterator[Metric]:
+        crew, records = crew_of(self._store), self._store.queue.records()
+        workers = crew.workers if crew.running else []
+        yield GaugeMetricFamily("longshore_workers", "Workers that are alive.", len(workers))
+        yield GaugeMetricFamily(
+            "longshore_workers_capacity", "Migrations that they take at once.", sum(w.capacity for w in workers)
+        )
+        queue = GaugeMetricFamily(
+            "longshore_queue", "Migrations that have not ended, by what they do.", labels=["doing"]
+        )
+        doing = Counter("waits" if not r.begun else "cutover" if r.phase == WAITING else "moves" for r in records)
+        for name in ("waits", "moves", "cutover"):
+            queue.add_metric([name], doing[name])
+        yield queue
+        stranded = GaugeMetricFamily(
+            "longshore_stranded", "Those of them that no living worker can take, by what is missing.", labels=["lack"]
+        )
+        lacks = Counter(said.lack for record in records if (said := crew.stranded(record)))
+        for lack in Lack:
+            stranded.add_metric([lack.value], lacks[lack])
+        yield stranded
 
 
 class Metrics:

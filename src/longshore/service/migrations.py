@@ -15,6 +15,7 @@ from longshore.flows.journey import Journey
 from longshore.flows.late_conversion import landed, make_again
 from longshore.flows.queue import places_of
 from longshore.flows.report import Report, names_of, report_of
+from longshore.flows.stranded import NOBODY, crew_of
 from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
@@ -200,7 +201,7 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
     """As they go over the wire."""
     providers = {p.id: p.name for p in store.providers.all()}
     plans = {p.id: p.name for p in store.plans.all()} if any(r.plan_id for r in records) else {}
-    running = engine.is_running(store)
+    crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
     return [
         Migration(
             id=record.id,
@@ -214,7 +215,8 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             wave=record.wave if record.plan_id else None,
             request=REQUEST.validate_python(record.request),
             status=record.status,
-            interrupted=not record.status.ended and not running,
+            interrupted=not record.status.ended and not crew.running,
+            stranded=crew.why(record),
             phase=record.phase,
             error=record.error,
             error_code=record.error_code,

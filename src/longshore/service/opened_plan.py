@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from longshore.errors import Conflict, InvalidInput
+from longshore.flows.stranded import Crew
 from longshore.model.plan import Plan, PlannedMachine
 from longshore.model.request import MigrationType
 from longshore.planning import planfile
@@ -57,8 +58,8 @@ def settled(migration: MigrationRecord | None) -> bool:
     return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
 
 
-def states_of(opened: Opened) -> list[PlannedState]:
-    """How far each of its machines is, in the plan's order."""
+def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
+    """How far each of its machines is, in the plan's order; with a crew, also whom nobody of it can take."""
     states = []
     latest = opened.latest
     for entry in opened.plan.machines:
@@ -73,6 +74,7 @@ def states_of(opened: Opened) -> list[PlannedState]:
                 phase=migration.phase if migration else None,
                 migration=migration.id if migration else None,
                 error=migration.error if migration else None,
+                stranded=crew.why(migration) if crew and migration else None,
             )
         )
     return states

@@ -11,6 +11,7 @@ from longshore.flows import engine
 from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import look_up, select
 from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, names_of, plan_report, report_of
+from longshore.flows.stranded import crew_of
 from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
@@ -145,7 +146,7 @@ def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, 
 def plan(name: str, store: TheStore) -> PlanView:
     """One, with how far each of its machines is."""
     record = store.plans.get(name)
-    states = states_of(open_plan(store, record))
+    states = states_of(open_plan(store, record), crew_of(store))
     return PlanView(
         plan=record.content,
         project_id=record.project_id,

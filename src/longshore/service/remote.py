@@ -85,7 +85,10 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
             advice="Let it make a worker server there (--transport worker), or ask its operator to list the cloud.",
             code="cloud-not-served",
         )
-    own = {"ceph_conf": ground.ceph_conf, "ceph_user": ground.ceph_user, "cacert": ground.cacert}
+    own: dict[str, Any] = {"ceph_conf": ground.ceph_conf, "ceph_user": ground.ceph_user, "cacert": ground.cacert}
+    asked = said.get("labels", [])
+    if ground.labels and isinstance(asked, list):  # anything else is refused later, as it stands
+        own["labels"] = list(dict.fromkeys([*ground.labels, *asked]))
     return said | {name: value for name, value in own.items() if value is not None}
 
 

@@ -99,6 +99,7 @@ class Migration(_Strict):
     request: MigrationRequest
     status: Status
     interrupted: bool  # it isn't finished, and no engine is running it
+    stranded: str | None = None  # why nobody that lives can take it, and what to do
     phase: str
     error: str | None
     error_code: str | None
@@ -179,6 +180,7 @@ class PlannedState(_Strict):
     phase: str | None
     migration: str | None
     error: str | None
+    stranded: str | None = None  # why nobody that lives can take it, and what to do
 
 
 class PlanView(_Strict):

@@ -57,7 +57,7 @@ def grounds_of(settings: Server) -> Grounds:
     """What callers use of this machine."""
     served = settings.clouds or [Cloud(auth_url=settings.keystone.auth_url, cacert=settings.keystone.cacert)]
     return Grounds(
-        {c.auth_url: CloudGround(_text(c.ceph_conf), c.ceph_user, _text(c.cacert)) for c in served},
+        {c.auth_url: CloudGround(_text(c.ceph_conf), c.ceph_user, _text(c.cacert), c.labels) for c in served},
         _text(settings.vddk_libdir),
     )
 

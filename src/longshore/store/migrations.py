@@ -74,6 +74,8 @@ class MigrationRecord:
     wave: int
     places: dict[str, Any]  # {"path", "host", "datastores": […]} of the machine when it was asked for
     result: dict[str, Any] | None
+    worker_id: str | None  # who has it, or had it when it ended
+    flow_version: str | None  # of the order of steps it was begun with
     disks: tuple[DiskRecord, ...]
 
 
@@ -417,6 +419,8 @@ def _told(row: MigrationRow, disks: Sequence[DiskRow]) -> MigrationRecord:
         wave=row.wave,
         places=row.places or {},
         result=row.result,
+        worker_id=row.worker_id,
+        flow_version=row.flow_version,
         disks=tuple(
             DiskRecord(d.key, d.position, d.label, d.size, d.state, d.progress, d.volume_id, d.root_digest)
             for d in disks

@@ -75,9 +75,13 @@ class Queue:
             return [plan for plan in session.scalars(select(MigrationRow.plan_id).where(*own).distinct()) if plan]
 
     def unfinished(self, flow_version: str) -> list[str]:
-        """Ids of those that an engine of this version can do something for, oldest first."""
+        """Ids of those that an engine of this version can do something for, oldest first.
+
+        What was begun in another one it can take back, and no more.
+        """
         with self._database.session() as session:
             own = MigrationRow.flow_version.is_(None) | (MigrationRow.flow_version == flow_version)
+            own |= MigrationRow.cancel_requested
             query = select(MigrationRow.id).where(MigrationRow.status.in_(_UNFINISHED), own)
             return list(session.scalars(query.order_by(MigrationRow.created_at)))
 

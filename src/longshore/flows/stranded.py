@@ -1,0 +1,118 @@
+"""Migrations that nobody alive can take, why, and what to do about it."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from longshore.flows.lock import is_locked
+from longshore.flows.queue import Asking, fit, labels_asked
+from longshore.flows.version import FLOW_VERSION
+from longshore.store import QueueRecord, Status, Store, WorkerRecord
+
+_PATIENCE = 30.0  # seconds: a worker that is started again is soon back
+_LOOK = 5.0  # seconds between looks
+
+
+class Lack(StrEnum):
+    """What the workers that live are without."""
+
+    WORKER = "worker"
+    LABELS = "labels"
+    FLOW_VERSION = "flow-version"
+
+
+class Waiting(Asking, Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def worker_id(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    lack: Lack
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who could take migrations at this moment."""
+
+    workers: Sequence[WorkerRecord]
+    labels: Mapping[str, frozenset[str]]  # that are asked for, by the provider's id
+    running: bool = True  # not merely who would be started when asked
+
+    def why(self, record: Waiting) -> str | None:
+        said = self.stranded(record)
+        return said.text if said else None
+
+    def stranded(self, record: Waiting) -> Stranded | None:
+        """None when it has ended, when somebody has it, or when somebody could take it once its turn comes."""
+        if record.status.ended:
+            return None
+        if record.worker_id in {worker.id for worker in self.workers} or fit(record, self.workers, self.labels):
+            return None
+        if not self.workers:
+            return Stranded(Lack.WORKER, "No worker is alive. It goes on as soon as one is: longshore worker.")
+        asked = labels_asked(record, self.labels)
+        if not any(asked.issubset(worker.labels) for worker in self.workers):
+            named = " ".join(f"--label {label}" for label in sorted(asked))
+            return Stranded(
+                Lack.LABELS,
+                f"No worker that is alive carries all the labels that its providers ask for. It goes on as soon as one "
+                f"does: longshore worker {named}.",
+            )
+        known = ", ".join(sorted({worker.flow_version for worker in self.workers}))
+        return Stranded(
+            Lack.FLOW_VERSION,
+            f"It was begun under flow version {record.flow_version}, and nobody alive knows another than {known}. "
+            "Start a worker of the release that began it, or have taken back what it made: "
+            f"longshore migration cancel {record.id}.",
+        )
+
+
+NOBODY = Crew([], {}, running=False)
+
+
+def crew_of(store: Store) -> Crew:
+    """The living workers; for a state directory that nobody else works on, the engine that is started when needed."""
+    if store.state.shared_database is None and not is_locked(store.state):
+        return Crew([WorkerRecord("", "", 0, FLOW_VERSION, 1, ())], {}, running=False)
+    workers = store.workers.all()
+    return Crew(workers, labels_that_count(store), running=bool(workers))
+
+
+def labels_that_count(store: Store) -> Mapping[str, frozenset[str]]:
+    """Labels share work out between several. One that is alone takes all of it."""
+    return store.providers.labels() if store.state.shared_database else {}
+
+
+class Herald:
+    """Has the worker that lives longest say it once in the events of each migration that is stranded for a while."""
+
+    def __init__(self, store: Store, me: WorkerRecord) -> None:
+        self._store = store
+        self._me = me
+        self._looked = -math.inf
+        self._since: dict[tuple[str, str], float] = {}  # by migration and text
+        self._told: set[tuple[str, str]] = set()
+
+    def tell(self, queue: Sequence[QueueRecord], crew: Crew) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        found = {(record.id, said.text) for record in queue if (said := crew.stranded(record))}
+        self._since = {each: self._since.get(each, now) for each in found}
+        self._told &= found
+        if crew.workers[0].id != self._me.id:
+            return
+        for migration_id, text in sorted(found - self._told):
+            if now - self._since[migration_id, text] >= _PATIENCE:
+                self._store.migrations.say(migration_id, "stranded", text, "warning")
+                self._told.add((migration_id, text))

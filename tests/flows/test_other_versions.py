@@ -1,0 +1,55 @@
+"""Migrations that were begun by a release whose order of steps was another one."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from longshore.flows import engine
+from longshore.service.migrations import shown
+from longshore.store import Status
+
+pytestmark = pytest.mark.faults
+
+
+def begun_before_the_upgrade(run):
+    """What the engine that was killed has left is of another version from here on."""
+    run.store.migrations.update(run.id, flow_version="1")
+    with closing(sqlite3.connect(run.store.state.engine_database)) as database:
+        changed = database.execute("UPDATE workflow_status SET application_version = '1'").rowcount
+        database.commit()
+    assert changed == 1
+
+
+@pytest.mark.parametrize("call", ["create_volume", "shut_down", "open_volume", "convert", "create_server"])
+def test_one_that_nobody_can_go_on_with_says_so_and_can_be_taken_back(run, call):
+    run.world.plan_fault(call, 1, "after", "kill")
+    run.engine()
+    begun_before_the_upgrade(run)
+    assert not engine.has_work(run.store)
+    [told] = shown(run.store, [run.record])
+    assert told.interrupted
+    assert f"longshore migration cancel {run.id}" in told.stranded
+    calls = run.world.calls()
+    assert run.engine()[0] == 0
+    assert run.world.calls() == calls, "nothing was done under an order of steps that isn't ours"
+
+    run.store.migrations.request_cancel(run.id)
+    assert shown(run.store, [run.record])[0].stranded is None
+    run.world.plan_fault("delete_volume", 1, "after", "kill")  # and this engine dies on the way, too
+    run.engine()
+    assert run.record.status is Status.ROLLING_BACK
+    record = run.to_the_end(lives=1)
+    assert (record.status, record.error_code) == (Status.CANCELLED, "cancelled")
+    run.assert_as_before()
+    assert run.steps_kept() == 0
+
+
+def test_a_machine_that_was_seen_up_is_not_taken_from_its_users(run):
+    run.world.plan_fault("delete_volume_snapshot", 1, "before", "kill")
+    run.engine()
+    assert run.record.target_up_at is not None
+    begun_before_the_upgrade(run)
+    run.store.migrations.request_cancel(run.id)
+    assert run.to_the_end(lives=1).status is Status.DONE
+    run.assert_moved()
