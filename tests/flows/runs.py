@@ -12,15 +12,15 @@ from longshore.store import StateDirectory, Store
 class Run:
     """One migration between the small clouds, with a state directory of its own."""
 
-    def __init__(self, directory, **request):
+    def __init__(self, directory, machine=("web", "vm-1"), **request):
         self.world = World.create(directory / "world")
         self.store = Store(StateDirectory(directory / "state"))
         settings = {"root": str(self.world.root)}
         source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})
         target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
         self.id = self.store.migrations.add(
-            machine_name="web",
-            machine_ref="vm-1",
+            machine_name=machine[0],
+            machine_ref=machine[1],
             source_id=source.id,
             target_id=target.id,
             request={
@@ -72,6 +72,12 @@ class Run:
         """Workflows that are still known to the engine, with all their steps."""
         with closing(sqlite3.connect(self.store.state.engine_database)) as database:
             return database.execute("SELECT count(*) FROM workflow_status").fetchone()[0]
+
+    def again(self):
+        """The same once more: from here on the run is that one."""
+        was = self.record
+        same = ("machine_name", "machine_ref", "source_id", "target_id", "request")
+        self.id = self.store.migrations.add(**{name: getattr(was, name) for name in same}).id
 
     def convert_later(self):
         """From here on the run is that of the later conversion."""

@@ -26,11 +26,13 @@ from longshore.errors import Conflict, NotFound, ProviderError
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.hardware import BootDrivers
-from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState, Snapshot, SnapshotDisk
 from longshore.model.target import (
+    Choices,
     Flavor,
     Network,
     Port,
+    Present,
     QuotaRoom,
     Server,
     Subnet,
@@ -41,6 +43,8 @@ from longshore.model.target import (
 
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
+LOOSE = "3000"  # a volume that no machine has
+LOOSE_SIZE = 4 * MIB
 MAC = "00:50:56:00:00:01"
 CHANGES = re.compile("create_|delete_|remove_|open_|snapshot|finish_|revert_|set_|shut_down|power_o|st(op|art)_server")
 MARK = b"converted once".ljust(512, b"\0")
@@ -56,7 +60,7 @@ class World:
     def create(cls, root):
         world = cls(root)
         world.root.mkdir(parents=True)
-        for key, size in SIZES.items():
+        for key, size in {**SIZES, LOOSE: LOOSE_SIZE}.items():
             (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
         nothing = {"snapshots": {}, "volumes": {}, "vsnaps": {}, "networks": {}, "ports": {}, "servers": {}}
         world.write({"power": "on", "tracking": False, "life": 1, "moment": 0, "log": [], **nothing})
@@ -175,6 +179,26 @@ class SmallSource(Struck):
             "vm-1", "web", PowerState(state["power"]), 1, 256, disks, (nic,), change_tracking=state["tracking"]
         )
 
+    def volume(self, name_or_id):
+        if (self._world.root / "attached").exists():
+            raise Conflict(f"Volume {name_or_id} is attached to server s-1.", code="volume-attached")
+        disk = Disk(
+            LOOSE, "volume archive", 0, LOOSE_SIZE, LOOSE, "slow", name="archive", image_properties={"os_type": "linux"}
+        )
+        return Machine(
+            f"volume:{LOOSE}",
+            "archive",
+            PowerState.OFF,
+            0,
+            0,
+            (disk,),
+            (),
+            platform=Platform.OPENSTACK,
+            annotation="kept for years",
+            belongings=Belongings(availability_zone="nova", metadata={"team": "web"}),
+            extra={"volume_status": "available", "bootable": "yes"},
+        )
+
     def power_state(self, _ref):
         return PowerState(self._world.read()["power"])
 
@@ -206,6 +230,8 @@ class SmallSource(Struck):
             return changed
 
     def snapshot(self, ref, name, owner, *, quiesce):
+        if ref.startswith("volume:"):
+            return self._snapshot_of_volume(ref, owner)
         if quiesce and (self._world.root / "no-quiesce").exists():
             raise Conflict("The guest couldn't be frozen.", code="quiesce-failed")
         with self._world.change() as state:
@@ -223,9 +249,23 @@ class SmallSource(Struck):
             return self._snapshot(ref, name, state["snapshots"][owner.tag])
 
     def _snapshot(self, ref, name, made):
+        if LOOSE in made["ids"]:
+            return Snapshot(made["ref"], ref, name, (SnapshotDisk(LOOSE, LOOSE, LOOSE_SIZE, None),))
         sizes = {**SIZES, **self._world.grown()}
         disks = tuple(SnapshotDisk(k, k, s, made["ids"][k]) for k, s in sizes.items())
         return Snapshot(made["ref"], ref, name, disks, is_base=self._keeps_bases)
+
+    def _snapshot_of_volume(self, ref, owner):
+        with self._world.change() as state:
+            if owner.tag not in state["snapshots"]:
+                state["moment"] += 1
+                made = f"snapshot-{state['moment']}"
+                shutil.copyfile(self._world.root / f"source-{LOOSE}", self._world.root / f"{made}-{LOOSE}")
+                state["snapshots"][owner.tag] = {"ref": made, "ids": {LOOSE: None}}
+            made = state["snapshots"][owner.tag]["ref"]
+        if (self._world.root / "attached-meanwhile").exists():
+            (self._world.root / "attached").touch()
+        return Snapshot(made, ref, "", (SnapshotDisk(LOOSE, LOOSE, LOOSE_SIZE, None),))
 
     @property
     def _keeps_bases(self):
@@ -280,6 +320,13 @@ class SmallTarget(Struck):
     def present(self):
         return []
 
+    def present_volumes(self):
+        volumes = self._world.read()["volumes"]
+        return [Present(i, v["name"], v.get("metadata", {}).get("longshore:source")) for i, v in volumes.items()]
+
+    def choices(self):
+        return Choices(("nova",), ("nova",), (), (), ())
+
     def networks(self):
         return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]
 
@@ -312,7 +359,8 @@ class SmallTarget(Struck):
             state[kind].pop(id_, None)
 
     def create_volume(self, request, owner):
-        id_ = self._make("volumes", owner, {"size": request.size, "reserved": None, "bootable": False})
+        thing = {"name": request.name, "type": request.volume_type, "description": request.description}
+        id_ = self._make("volumes", owner, {"size": request.size, "reserved": None, "bootable": False, **thing})
         if not self._world.volume_file(id_).exists():
             with self._world.volume_file(id_).open("wb") as file:
                 file.truncate(request.size)
@@ -342,7 +390,9 @@ class SmallTarget(Struck):
 
     def finish_volume(self, volume_id, request):
         with self._world.change() as state:
-            state["volumes"][volume_id]["bootable"] = request.bootable
+            volume = state["volumes"][volume_id]
+            volume["bootable"] = request.bootable
+            volume["image_properties"], volume["metadata"] = request.image_properties, request.metadata
 
     def snapshot_volume(self, volume_id, owner):
         id_ = self._make("vsnaps", owner, {"volume": volume_id})

@@ -1,9 +1,12 @@
 """Servers that write all the time move from one project of the lab's cloud into another, and keep what they have.
 
 One boots from a volume that is a clone of its image, and has a second; one has its root disk on the compute node.
+Volumes that no server has move, too.
 """
 
+import hashlib
 import os
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -253,3 +256,77 @@ def test_a_server_with_its_root_on_the_compute_node_is_moved_warm(cli, sides, se
     for sync in shown["syncs"][1:]:  # read and compared, but only what differs is written
         assert sync["bytes_changed"] is None
         assert 0 < sync["bytes_written"] < 64 << 20
+
+
+def rbd(*words):
+    return subprocess.run(["rbd", "--id", "cinder", *words], capture_output=True, check=True).stdout
+
+
+def written(volume):
+    """Noise at both ends of a volume, through Ceph's own tool."""
+    noise = TINY / "data.raw"
+    image = f"volumes/volume-{volume.id}"
+    rbd("rm", "--no-progress", image)
+    rbd("import", "--no-progress", str(noise), image)
+    rbd("resize", "--no-progress", "--size", "1G", image)
+
+
+def content(volume_id):
+    """A digest of all of it, as Ceph has it."""
+    return hashlib.blake2b(rbd("export", "--no-progress", f"volumes/volume-{volume_id}", "-")).hexdigest()
+
+
+@pytest.fixture
+def loose(sides):
+    """Volumes that no server has: one with bytes and all that can be said of one, one that can't be moved."""
+    here, there, _ = sides
+    storage = here.cloud.block_storage
+    before = {v.id for v in storage.volumes()}, {v.id for v in there.cloud.block_storage.volumes()}
+    archive = storage.create_volume(name="archive", size=1, description="kept for years", metadata={"team": "web"})
+    twin = storage.create_volume(name="spare", size=1)
+    for made in (archive, twin):
+        storage.wait_for_status(made, "available", wait=120)
+    written(archive)
+    storage.set_volume_bootable_status(archive, True)
+    storage.set_volume_image_metadata(archive, hw_disk_bus="scsi", os_distro="debian", min_ram="64")
+    storage.set_volume_readonly(archive, True)
+    yield archive, twin
+    for project, old in zip((here, there), before, strict=True):
+        kept = project.cloud.block_storage
+        for volume in [v for v in kept.volumes() if v.id not in old]:
+            kept.delete_volume(volume)
+        wait_for(lambda k=kept, o=old: {v.id for v in k.volumes()} == o, 60, "volumes to go")
+
+
+def test_volumes_that_no_server_has_move_with_all_that_is_said_of_them(cli, sides, loose):
+    here, there, _ = sides
+    archive, _ = loose
+    listed = {v["ID"]: v for v in cli.json("volume", "list", "here")}
+    assert {listed[v.id]["Name"] for v in loose} == {"archive", "spare"}
+    assert listed[archive.id]["Bootable"] is True
+    route = ["volume", "migrate", "--from", "here", "--to", "there", "--wait", "--plain"]
+    moved = {v["Volume"]: v for v in cli.json(*route, "archive", "spare")}
+    assert {v["Result"] for v in moved.values()} == {"moved"}, moved
+
+    storage = there.cloud.block_storage
+    arrived = storage.get_volume(moved["archive"]["New volume"])
+    assert content(arrived.id) == content(archive.id)
+    assert (arrived.name, arrived.size, arrived.volume_type) == ("archive", 1, archive.volume_type)
+    assert (arrived.description, arrived.is_bootable, arrived.status) == ("kept for years", True, "available")
+    assert arrived.metadata["team"] == "web"
+    assert arrived.metadata["longshore:source"] == f"volume:{archive.id}"
+    assert arrived.metadata["readonly"] == "True"
+    assert arrived.volume_image_metadata == {"hw_disk_bus": "scsi", "os_distro": "debian", "min_ram": "64"}
+    ledger = cli.json("migration", "ledger", moved["archive"]["Migration"])
+    assert {(e["Kind"], e["State"]) for e in ledger} == {("volume", "handed-over"), ("source-snapshot", "removed")}
+    for volume in loose:  # as they were, and nothing beside them
+        assert here.cloud.block_storage.get_volume(volume.id).status == "available"
+    assert not list(here.cloud.block_storage.snapshots())
+    assert not list(here.cloud.block_storage.attachments())
+
+    again = cli.json(*route[:2], "--match", "[as]*", *route[2:])
+    assert {v["Result"] for v in again if v["Volume"] in moved} == {"there already"}
+    back = ["volume", "migrate", "--from", "here", "--to", "here", "archive", "-f", "json"]
+    done = cli(*back)
+    assert done.returncode == 1
+    assert "archive is in the target's own project" in done.stdout

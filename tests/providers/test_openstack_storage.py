@@ -110,3 +110,15 @@ def test_waiting_ends_with_the_answer_or_a_plain_sentence():
     assert wait_for(lambda: next(answers), what="It", timeout=5) == 7
     with pytest.raises(ProviderError, match="Volume v becoming free took longer than 0 s"):
         wait_for(lambda: None, what="Volume v becoming free", timeout=0)
+
+
+def test_of_a_volume_without_a_server_only_what_a_killed_look_has_left_is_taken_away():
+    connection = cloud({}, metadata={})
+    connection.block_storage.attachments.return_value = [
+        SimpleNamespace(id="look", instance=None, attach_mode="ro", status="attaching"),
+        SimpleNamespace(id="server", instance="s-1", attach_mode="ro", status="attaching"),
+        SimpleNamespace(id="bare-metal", instance=None, attach_mode="rw", status="attached"),
+        SimpleNamespace(id="reader", instance=None, attach_mode="ro", status="attached"),
+    ]
+    attachments(connection).end_looks("v")
+    connection.block_storage.delete_attachment.assert_called_once_with("look", ignore_missing=True)

@@ -1,15 +1,21 @@
 """A cloud of either kind with one machine, that answers at once."""
 
-from longshore.errors import AccessDenied
+from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Disk, Machine, Nic, PowerState
-from longshore.model.target import Flavor, Network, QuotaRoom, Subnet, Taken
+from longshore.model.target import Choices, Flavor, Network, QuotaRoom, Subnet, Taken
 
 NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network")
 MACHINE = Machine(
     "vm-1", "web", PowerState.ON, 1, 256, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] a", "ds"),), (NIC,)
 )
 ROOM = QuotaRoom(None, None, None, None, None, None, None)
+
+
+def loose_volume(name):
+    disk = Disk(f"id-{name}", f"volume {name}", 0, 1 << 30, f"id-{name}", "ceph", name=name)
+    status = {"volume_status": "error" if name == "broken" else "available"}
+    return Machine(f"volume:id-{name}", name, PowerState.OFF, 0, 0, (disk,), (), extra=status)
 
 
 class Cloud:
@@ -41,6 +47,21 @@ class Cloud:
 
     def tags(self, refs):
         return {MACHINE.ref: ("stage/production",)}
+
+    def volumes(self):
+        return [loose_volume(name) for name in ("archive", "broken", "under-way")]
+
+    def volume(self, name_or_id):
+        found = [volume for volume in self.volumes() if name_or_id in (volume.name, volume.disks[0].key)]
+        if not found:
+            raise NotFound(f"The project has no volume {name_or_id}.")
+        return found[0]
+
+    def present_volumes(self):
+        return []
+
+    def choices(self):
+        return Choices(("nova",), ("nova",), (), (), ())
 
     def inventory(self):
         return Inventory()

@@ -7,8 +7,9 @@ import pytest
 from cloud_stand_in import Cloud
 
 from longshore.flows import engine
+from longshore.model.target import Owner
 from longshore.service import create_app
-from longshore.store import StateDirectory, Store
+from longshore.store import EntryState, Kind, StateDirectory, Store
 
 
 @pytest.fixture
@@ -155,3 +156,22 @@ def test_a_running_migration_can_be_cancelled_once_and_not_deleted(ask):
 def test_the_openapi_document_is_served(ask):
     paths = ask("GET", "/v1/openapi.json").json()["paths"]
     assert "/v1/migrations/{migration}/cancel" in paths
+
+
+@pytest.mark.usefixtures("both")
+def test_volumes_that_no_machine_has_are_moved_by_migrations_of_their_own(ask):
+    def move(volume):
+        body = {"machine": volume, "source": "vc", "target": "cloud", "request": {"type": "volume"}}
+        return ask("POST", "/v1/migrations", body)
+
+    made = move("archive").json()
+    assert (made["machine_ref"], made["request"]["type"]) == ("volume:id-archive", "volume")
+    assert [disk["label"] for disk in made["disks"]] == ["volume archive"]
+    assert move("id-archive").json()["message"].startswith("archive is being migrated already")
+    assert move("broken").json()["code"] == "volume-state"
+    assert move("nothing").status_code == 404
+    # what a migration is making there is nobody's to be moved
+    entry = ask.store.ledger.intend(Owner(made["id"], "volume-1"), ask.store.providers.get("cloud").id, Kind.VOLUME)
+    ask.store.ledger.settle(entry.id, EntryState.MADE, ref="id-under-way")
+    assert [v["name"] for v in ask("GET", "/v1/providers/vc/volumes").json()] == ["archive", "broken", "under-way"]
+    assert [v["name"] for v in ask("GET", "/v1/providers/cloud/volumes").json()] == ["archive", "broken"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from longshore.cli.arguments import mapping
+from longshore.cli.arguments import mapping, rate
 from longshore.cli.command import ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
@@ -56,7 +56,7 @@ class Migrate(ShowOne):
         parser.add_argument("--name", dest="server_name", help="of the server (default: as the machine is called)")
         parser.add_argument(
             "--type",
-            choices=[t.value for t in MigrationType if t is not MigrationType.CONVERSION],
+            choices=[MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value],
             default=MigrationType.COLD.value,
         )
         parser.add_argument(
@@ -109,7 +109,7 @@ class Migrate(ShowOne):
             default=Verify.FULL.value,
             help="what is read back from the target and compared (default: %(default)s)",
         )
-        parser.add_argument("--limit", type=_rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
         parser.add_argument("--shutdown-timeout", type=_seconds, default=600.0, metavar="SECONDS")
         parser.add_argument(
             "--force-power-off", action="store_true", help="cut the power of a guest that doesn't shut down in time"
@@ -300,15 +300,3 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ArgumentTypeError(f'"{text}" isn\'t a number of seconds')
     return seconds
-
-
-def _rate(text: str) -> int:
-    factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    number, factor = (text[:-1], factors[text[-1].upper()]) if text[-1:].upper() in factors else (text, 1)
-    try:
-        rate = int(float(number) * factor)
-    except (ValueError, OverflowError):
-        rate = 0
-    if rate <= 0:
-        raise ArgumentTypeError(f'"{text}" isn\'t a rate: give bytes per second such as 800K, 50M or 1G')
-    return rate

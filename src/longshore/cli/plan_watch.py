@@ -1,11 +1,11 @@
-"""Watching a whole plan: a live table for a person, lines for a log. Everything goes to standard error."""
+"""Watching a plan, or several volumes: a live table, or lines for a log. Everything goes to standard error."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -35,11 +35,20 @@ def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] 
 
     Ctrl-C leaves the watching, not the migrations.
     """
+
+    def asked() -> list[Migration]:
+        return [m for m in client.plan_migrations(plan) if only is None or m.id in only]
+
+    return watch_together(asked, f"Plan {plan}", plain=plain)
+
+
+def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bool) -> list[Migration]:
+    """The migrations that are `asked` for again and again, as `watch_plan` does it."""
     missing_since: float | None = None
-    view: _View = _Lines() if plain or not sys.stderr.isatty() else _Board(plan)
+    view: _View = _Lines() if plain or not sys.stderr.isatty() else _Board(what)
     with view:
         while True:
-            migrations = [m for m in client.plan_migrations(plan) if only is None or m.id in only]
+            migrations = asked()
             view.show(migrations)
             if all(m.status.ended for m in migrations):
                 return migrations
@@ -100,7 +109,8 @@ def _told(m: Migration) -> str:
         told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
-        return f"queued, wave {m.wave}" + (f". {m.stranded}" if m.stranded else "")
+        queued = "queued" if m.wave is None else f"queued, wave {m.wave}"
+        return f"{queued}. {m.stranded}" if m.stranded else queued
     told = m.phase if not m.interrupted else f"interrupted in {m.phase}"
     return f"{told}. {m.stranded}" if m.stranded else told
 
@@ -108,8 +118,8 @@ def _told(m: Migration) -> str:
 class _Board:
     """A table that is drawn over and over: machines under way with their disks, then those that wait or have ended."""
 
-    def __init__(self, plan: str) -> None:
-        self._plan = plan
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
 
@@ -133,7 +143,7 @@ class _Board:
             table.add_row(*row)
         more = Text(f"… and {len(rows) - room} more lines", style="dim") if len(rows) > room else Text("")
         stranded = [Text(why, style="yellow") for why in dict.fromkeys(m.stranded for m in migrations) if why]
-        return Group(Text(f"Plan {self._plan}: {totals(migrations)}", style="bold"), *stranded[:_REASONS], table, more)
+        return Group(Text(f"{self._what}: {totals(migrations)}", style="bold"), *stranded[:_REASONS], table, more)
 
 
 def _order(m: Migration) -> tuple[int, int]:
@@ -151,7 +161,7 @@ def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
     changed = m.syncs[-1]["bytes_changed"] if m.syncs else None
     yield (
         Text(m.machine_name),
-        str(m.wave),
+        "" if m.wave is None else str(m.wave),
         Text(phase, style=_COLOURS.get(m.status, "")),
         "",
         "",

@@ -104,6 +104,10 @@ class Client:
     def inventory(self, provider: str) -> Inventory:
         return self._ask(Inventory, "GET", f"/v1/providers/{_part(provider)}/inventory")
 
+    def volumes(self, provider: str) -> list[Machine]:
+        """Those that no machine has, each as a machine of this one disk."""
+        return self._ask(list[Machine], "GET", f"/v1/providers/{_part(provider)}/volumes")
+
     def machine(self, provider: str, machine: str) -> Machine:
         return self._ask(Machine, "GET", f"/v1/providers/{_part(provider)}/machines/{_part(machine)}")
 

@@ -25,7 +25,7 @@ class ColdMigration(Migration):
         taking = partial(take_snapshot, j, "snapshot", prepared.machine.disks, quiesce=False)
         snapshot = await step("snapshot", Snapshot, taking)
         await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
-        copies = await self._copy("copy", prepared, snapshot, volumes, verify=j.request.verify)
+        copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes, verify=j.request.verify)
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
         choice = await self._hardware(prepared, volumes, ports)
         server, report = await self._land(prepared, volumes, ports, choice)

@@ -7,7 +7,7 @@ from longshore.errors import NotFound
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Port
-from longshore.planning import TargetFacts, find_network, wants_choices
+from longshore.planning import TargetFacts, VolumeFacts, find_network, wants_choices
 from longshore.providers.contract import Target
 
 
@@ -41,6 +41,16 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
         present=tuple(target.present()),
         floating=tuple(target.floating_addresses()) if floating else (),
         external_networks=tuple(target.external_networks()) if floating else (),
+    )
+
+
+def gather_for_volume(target: Target) -> VolumeFacts:
+    """For a volume that no machine has."""
+    return VolumeFacts(
+        volume_types=tuple(target.volume_types()),
+        room=target.quota_room(),
+        zones=target.choices().volume_zones,
+        present=tuple(target.present_volumes()),
     )
 
 

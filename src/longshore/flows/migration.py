@@ -119,7 +119,7 @@ class Migration(ABC):
     async def _copy(
         self,
         name: str,
-        prepared: Prepared,
+        disks: tuple[Disk, ...],
         snapshot: Snapshot,
         volumes: list[Volume],
         *,
@@ -133,7 +133,7 @@ class Migration(ABC):
             base = bases[disk.key] if bases else None
             return copier(self._j, disk, snapshot, volume, name=name, base=base, verify=verify)
 
-        pairs = zip(prepared.machine.disks, volumes, strict=True)
+        pairs = zip(disks, volumes, strict=True)
         return await self._side_by_side(
             [step(f"{name}-{disk.key}", Copied, one(disk, volume)) for disk, volume in pairs]
         )
@@ -281,6 +281,19 @@ def result_of(  # noqa: PLR0917
     last: list[Copied],
     report: dict[str, Any],
 ) -> dict[str, Any]:
+    """`copies` and `last` as in `figures_of`."""
+    return {
+        "server_id": server.id,
+        # What a later stop has to know, when the source may be gone
+        "machine": form(Machine).dump_python(prepared.machine, mode="json"),
+        "flavor": {"id": prepared.landing.flavor_id, "name": prepared.landing.flavor_name},
+        "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
+        **figures_of(copies, last),
+        "conversion": report,
+    }
+
+
+def figures_of(copies: list[Copied], last: list[Copied]) -> dict[str, Any]:
     """Bytes unless the name says otherwise. `copies` are those of all rounds, `last` those of the last one.
 
     The rate is that of all disks of the first round together.
@@ -288,11 +301,6 @@ def result_of(  # noqa: PLR0917
     first = copies[: len(last)]
     seconds = max((c.seconds for c in first), default=0.0)
     return {
-        "server_id": server.id,
-        # What a later stop has to know, when the source may be gone
-        "machine": form(Machine).dump_python(prepared.machine, mode="json"),
-        "flavor": {"id": prepared.landing.flavor_id, "name": prepared.landing.flavor_name},
-        "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
         "bytes_read": sum(c.read for c in copies),
         "bytes_written": sum(c.written for c in copies),
         "bytes_zeroed": sum(c.zeroed for c in copies),
@@ -300,7 +308,6 @@ def result_of(  # noqa: PLR0917
         "copy_seconds": round(sum(max(c.seconds for c in group) for group in _rounds(copies, len(last))), 1),
         "rate": round(sum(c.read for c in first) / seconds) if seconds else None,
         "digests": {c.disk_key: c.root_digest for c in last},
-        "conversion": report,
     }
 
 

@@ -71,7 +71,8 @@ class WarmMigration(Migration):
         snapshot = await step(f"{name}-snapshot", Snapshot, partial(taking, quiesce=quiesce, first=not number))
         # All of the first copy is read back; after that, what each further one writes
         verify = Verify.WRITTEN if bases and j.request.verify is Verify.FULL else j.request.verify
-        copies = await self._copy(name, prepared, snapshot, volumes, bases=bases, verify=verify)
+        disks = prepared.machine.disks
+        copies = await self._copy(name, disks, snapshot, volumes, bases=bases, verify=verify)
         if base is not None:
             await step(f"{name}-drop-base", type(None), partial(drop_snapshot, j, f"snapshot-{number - 1}", base))
         stays = snapshot.is_base and not final

@@ -11,6 +11,7 @@ from longshore.flows.dry_run import DryRun
 from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
 from longshore.flows.migration import Migration
+from longshore.flows.volume_move import VolumeMove
 from longshore.flows.warm import WarmMigration
 from longshore.model.request import MigrationType
 from longshore.store import Store
@@ -46,6 +47,11 @@ async def late_conversion(migration_id: str) -> None:
     await LateConversion(_journey(migration_id)).run()
 
 
+@DBOS.workflow(name="volume-move")
+async def volume_move(migration_id: str) -> None:
+    await VolumeMove(_journey(migration_id)).run()
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(migration_id: str) -> None:
     journey = _journey(migration_id)
@@ -57,12 +63,16 @@ _KINDS: dict[MigrationType, type[Migration]] = {
     MigrationType.WARM: WarmMigration,
     MigrationType.DRY_RUN: DryRun,
     MigrationType.CONVERSION: LateConversion,
+    MigrationType.VOLUME: VolumeMove,
 }
+
+
 OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
     MigrationType.COLD: cold_migration,
     MigrationType.WARM: warm_migration,
     MigrationType.DRY_RUN: dry_run,
     MigrationType.CONVERSION: late_conversion,
+    MigrationType.VOLUME: volume_move,
 }
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# How the reference of a volume begins that no machine has: it is moved as a machine of this one disk and nothing else
+VOLUME = "volume:"
+
 
 class PowerState(StrEnum):
     ON = "on"

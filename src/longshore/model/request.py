@@ -12,6 +12,7 @@ class MigrationType(StrEnum):
     COLD = "cold"  # the machine is shut down, then copied
     WARM = "warm"  # copied while it runs, again and again; shut down only for the last changes
     CONVERSION = "conversion"  # a machine that landed as it was is converted, in a stop of its own
+    VOLUME = "volume"  # a volume that no machine has is copied; nothing boots
 
 
 class LandingMode(StrEnum):

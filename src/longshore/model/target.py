@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-SOURCE = "longshore:source"  # in a server's metadata: reference of the machine that it was made from
+# In the metadata of a server, or of a volume that no server has: reference of the machine or volume it was made from
+SOURCE = "longshore:source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class VolumeRequest:
     image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
     image_id: str | None = None  # what it holds at first; without this and a snapshot: zeroes
     snapshot_id: str | None = None
+    description: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)  # given to it when it is finished
+    read_only: bool = False  # for servers, once it is finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,11 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A server that is there already."""
+    """A server, or a volume, that is there already."""
 
     id: str
     name: str
-    source: str | None  # reference of the machine that Longshore made it from
+    source: str | None  # reference of what Longshore made it from
 
 
 @dataclass(frozen=True, slots=True)

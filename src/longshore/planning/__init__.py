@@ -6,17 +6,21 @@ from longshore.planning.landing import Landing, blocked, land
 from longshore.planning.nics import NicLanding
 from longshore.planning.placement import wants_choices
 from longshore.planning.preflight import check
+from longshore.planning.volumes import VolumeFacts, VolumeLanding, land_volume
 
 __all__ = [
     "Landing",
     "NicLanding",
     "TargetFacts",
+    "VolumeFacts",
+    "VolumeLanding",
     "blocked",
     "check",
     "choose_hardware",
     "find_network",
     "firmware_properties",
     "land",
+    "land_volume",
     "likely_drivers",
     "wants_choices",
 ]

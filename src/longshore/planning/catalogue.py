@@ -7,6 +7,7 @@ from longshore.errors import InvalidInput
 from longshore.planning import (
     as_is,
     belongings,
+    disks,
     floating,
     guest_checks,
     landing,
@@ -17,14 +18,16 @@ from longshore.planning import (
     plan_kinds,
     quota,
     together,
+    volumes,
 )
 from longshore.planning.kinds import Kind
 
 _AREAS = {
     "The machine at its source": (machine_checks,),
     "A server in OpenStack": (openstack_checks,),
+    "A volume that no server has": (volumes,),
     "Its guest": (guest_checks,),
-    "Its hardware on the target": (landing, as_is),
+    "Its hardware on the target": (landing, disks, as_is),
     "Networks and addresses": (nics,),
     "What it is given by name": (placement,),
     "What it has and keeps": (belongings, floating),

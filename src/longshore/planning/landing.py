@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import Disk, Firmware, Machine, Platform
+from longshore.model.machine import Firmware, Machine
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
 from longshore.planning.belongings import settled
+from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
@@ -21,7 +22,7 @@ from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
-from longshore.planning.quota import GIB, Needs, needs, quota_concerns, together
+from longshore.planning.quota import Needs, needs, quota_concerns, together
 
 FIRMWARE_UEFI = warning(
     "firmware-uefi",
@@ -35,15 +36,6 @@ SECURE_BOOT = warning(
     "machine's own firmware stay behind, and so do its variables.",
     "A dry run tells whether it boots.",
 )
-VOLUME_TYPE_MISSING = blocker(
-    "volume-type-missing", "The target has no volume type of that name.", "Name one that it has."
-)
-DISK_TOO_LARGE = blocker(
-    "disk-too-large",
-    "A disk is larger than the target allows a volume to be.",
-    "Ask for a larger limit (per_volume_gigabytes), or accept this, if it will be raised before the machine moves.",
-    acceptable=True,
-)
 FLAVOR_NOT_FOUND = blocker("flavor-not-found", "The target has no flavor of that name or id.", "Name one that it has.")
 FLAVOR_SMALLER = warning(
     "flavor-smaller", "The flavor named is smaller than the machine.", "Name a larger one, or none: the smallest fits."
@@ -53,12 +45,6 @@ NO_FLAVOR_LARGE_ENOUGH = blocker(
     "No flavor of the target has as many CPUs and as much memory as the machine.",
     "Ask for a larger flavor, or name a smaller one with --flavor.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DiskLanding:
-    disk_key: str
-    volume_type: str | None  # None: the target's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +100,8 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     if request.landing is LandingMode.AS_IS:
         concerns.extend(choose_hardware(machine, likely_drivers(machine))[1])
     nics = land_nics(machine, request, facts, concerns)
-    disks = tuple(_land_disk(machine, disk, request, facts, concerns) for disk in machine.disks)
+    largest = facts.room.largest_volume
+    disks = tuple(land_disk(machine, disk, request, facts.volume_types, largest, concerns) for disk in machine.disks)
     flavor = _choose_flavor(machine, request, facts, concerns)
     concerns.extend(placement_concerns(request, facts.choices))
     concerns.extend(presence_concerns(machine, request, facts.present))
@@ -147,22 +134,6 @@ def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
             yield SECURE_BOOT(
                 machine.name, f"{machine.name} boots with secure boot: only keys of Microsoft's are kept."
             )
-
-
-def _land_disk(
-    machine: Machine, disk: Disk, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
-) -> DiskLanding:
-    wanted = request.storage.get(disk.storage)
-    if wanted is None and machine.platform is Platform.OPENSTACK and disk.storage in facts.volume_types:
-        wanted = disk.storage
-    if wanted is not None and wanted not in facts.volume_types:
-        has = f"It has: {', '.join(sorted(facts.volume_types))}."
-        concerns.append(VOLUME_TYPE_MISSING(wanted, f'The target has no volume type "{wanted}".', has))
-    size, largest = -(-disk.size // GIB), facts.room.largest_volume
-    if largest is not None and size > largest:
-        text = f"{disk.label} of {machine.name} has {size} GiB; the target allows a volume at most {largest}."
-        concerns.append(DISK_TOO_LARGE(disk.label, text))
-    return DiskLanding(disk.key, wanted)
 
 
 def _choose_flavor(

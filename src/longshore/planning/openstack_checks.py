@@ -17,7 +17,7 @@ SERVER_IS_WORKER = blocker(
 )
 VOLUMES_ENCRYPTED = blocker(
     "volumes-encrypted",
-    "Volumes of the server are encrypted; what is read of them from outside can't be understood.",
+    "Volumes of the server, or the volume, are encrypted; what is read of them from outside can't be understood.",
     "Move them to a volume type without encryption first (a retype does it).",
 )
 VOLUMES_UNSEEN = blocker(

@@ -75,15 +75,23 @@ def needs(
         made.update(cores=flavor.cpus, memory_mib=flavor.memory_mib)
     rollback: Counter[str] = Counter()
     for disk, volume_type in zip(machine.disks, volume_types, strict=True):
-        size = -(-disk.size // GIB)
-        for suffix in ("", f" of {volume_type}") if volume_type else ("",):
-            made.update({f"volumes{suffix}": 1, f"gigabytes{suffix}": size})
-            rollback.update({f"snapshots{suffix}": 1, f"gigabytes{suffix}": size})
+        of_volume = volume_needs(disk.size, volume_type)
+        made.update(of_volume)
+        for what, count in of_volume.items():
+            rollback[f"snapshots{what.removeprefix('volumes')}" if what.startswith("volumes") else what] += count
     if request.landing is not LandingMode.CONVERT:
         rollback.clear()
     if request.type is MigrationType.DRY_RUN and not request.keep:
         return Needs(passing=made + rollback)
     return Needs(made, rollback)
+
+
+def volume_needs(size: int, volume_type: str | None) -> Counter[str]:
+    """Of one volume of so many bytes; None: of the target's default type."""
+    needed: Counter[str] = Counter()
+    for suffix in ("", f" of {volume_type}") if volume_type else ("",):
+        needed.update({f"volumes{suffix}": 1, f"gigabytes{suffix}": -(-size // GIB)})
+    return needed
 
 
 def together(each: Iterable[Needs], at_once: int | None = None) -> Counter[str]:

@@ -63,6 +63,13 @@ class Source(Provider, Protocol):
     def machine(self, name_or_ref: str) -> Machine:
         """One machine by its reference, else by its name. Raises NotFound, or Conflict when the name isn't unique."""
 
+    def volumes(self) -> list[Machine]:
+        """The volumes that no machine has, each as a machine of this one disk; none where disks live with machines."""
+
+    def volume(self, name_or_id: str) -> Machine:
+        """One of them, by its id, else by its name. Raises NotFound, or Conflict when a machine has it or the name
+        isn't unique."""
+
     def power_state(self, machine_ref: str) -> PowerState: ...
 
     def shut_down(self, machine_ref: str) -> None:
@@ -124,6 +131,9 @@ class Target(Provider, Protocol):
     def present(self) -> list[Present]:
         """The project's servers."""
 
+    def present_volumes(self) -> list[Present]:
+        """The project's volumes, whether a server has them or not."""
+
     def floating_addresses(self) -> list[FloatingAddress]: ...
     def external_networks(self) -> list[Named]:
         """Those that new floating addresses can be had from."""
@@ -149,7 +159,7 @@ class Target(Provider, Protocol):
         """
 
     def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
-        """Set what a server made from it needs: bootable flag and image properties."""
+        """Set what a server made from it needs (bootable flag, image properties) and what else is to be said of it."""
 
     def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot: ...
     def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None: ...

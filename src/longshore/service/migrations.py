@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows import engine
-from longshore.flows.facts import gather
+from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.journey import Journey
 from longshore.flows.late_conversion import landed, make_again
 from longshore.flows.queue import places_of
@@ -19,7 +19,7 @@ from longshore.flows.stranded import NOBODY, crew_of
 from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.planning import blocked, land
+from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.paging import LIMIT, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
@@ -34,7 +34,11 @@ REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 @router.post("/migrations", status_code=202)
 def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up."""
+    """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up.
+
+    With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
+    about volumes: storage, availability_zone, accept, verify, rate_limit, keep.
+    """
     if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
         raise InvalidInput(
             "A later conversion is asked of the migration that brought the machine.",
@@ -45,10 +49,15 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     refuse_unknown(body.request.accept)
     source_id = store.providers.get(body.source).id
     target_id = store.providers.get(body.target).id
+    alone = body.request.type is MigrationType.VOLUME
     with clouds.source(source_id) as source:
-        machine = source.machine(body.machine)
+        machine = source.volume(body.machine) if alone else source.machine(body.machine)
     with clouds.target(target_id) as target:
-        landing, concerns = land(machine, body.request, gather(target, machine, body.request))
+        landing: Landing | VolumeLanding | None
+        if alone:
+            landing, concerns = land_volume(machine, body.request, gather_for_volume(target))
+        else:
+            landing, concerns = land(machine, body.request, gather(target, machine, body.request))
     if landing is None:
         raise blocked(concerns)
     record = store.migrations.add(

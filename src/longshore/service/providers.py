@@ -15,6 +15,7 @@ from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore
 from longshore.service.remote import provider_settings
 from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
+from longshore.store import Kind as LedgerKind
 from longshore.store import ProviderRecord, Store
 
 router = APIRouter(prefix="/v1")
@@ -116,6 +117,14 @@ def machine(provider: str, machine: str, clouds: TheClouds) -> Machine:
     with clouds.source(provider) as source:
         found = source.machine(machine)
         return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
+
+
+@router.get("/providers/{provider}/volumes")
+def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[Machine]:
+    """The volumes that no machine has, each as a machine of this one disk; those under way to it are left out."""
+    ours = {entry.ref for entry in store.ledger.unsettled(store.providers.get(provider).id, LedgerKind.VOLUME)}
+    with clouds.source(provider) as source:
+        return [volume for volume in source.volumes() if volume.disks[0].key not in ours]
 
 
 @router.get("/providers/{provider}/inventory")

@@ -90,6 +90,14 @@ class Attachments:
         finally:
             self._detach(volume_id, own.id)
 
+    def end_looks(self, volume_id: str) -> None:
+        """Take away what a killed process left of `place` on a volume that no server has: reserved, never completed."""
+        with explained(f"look for attachments of volume {volume_id}"):
+            attachments = list(self._connection.block_storage.attachments(volume_id=volume_id))
+        for found in attachments:
+            if not found.instance and found.attach_mode == "ro" and found.status != "attached":
+                self._detach(volume_id, found.id)
+
     def release(self, volume_id: str) -> None:
         """Take away attachments that a process of ours left behind; nothing to do when the volume isn't there.
 

@@ -9,7 +9,7 @@ made anew: a moment can't be finished later.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,6 @@ from longshore.model.machine import Disk, Machine, PowerState, Snapshot, Snapsho
 from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.inventory import Machines
 from longshore.providers.openstack.machines import GIB, ROOT
 from longshore.providers.openstack.transport import Transport
 from longshore.providers.openstack.volumes import Volumes
@@ -48,15 +47,18 @@ class _Pieces:
 
 
 class Moments:
-    def __init__(self, connection: Any, machines: Machines, volumes: Volumes, attachments: Transport) -> None:
+    def __init__(
+        self, connection: Any, described: Callable[[str], Machine], volumes: Volumes, attachments: Transport
+    ) -> None:
+        """`described` gives the machine of a reference; raises NotFound, Conflict."""
         self._connection = connection
-        self._machines = machines
+        self._described = described
         self._volumes = volumes
         self._attachments = attachments
 
     def take(self, machine_ref: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Raises NotFound, Conflict (code quiesce-failed), QuotaExceeded."""
-        machine = self._machines.find(machine_ref)
+        machine = self._described(machine_ref)
         there = self._pieces(owner)
         if whole := _whole(machine, owner, there):
             return whole

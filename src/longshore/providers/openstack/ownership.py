@@ -21,6 +21,11 @@ def belongs_to(found: Mapping[str, str] | None, owner: Owner) -> bool:
     return (found or {}).get(KEY) == owner.tag
 
 
+def is_passing(found: Mapping[str, str] | None) -> bool:
+    """Whether the volume with this metadata was made only to be read: its mark has a disk's key behind the step."""
+    return (found or {}).get(KEY, "").count("/") > 1
+
+
 def same_workflow(found: Mapping[str, str] | None, owner: Owner) -> bool:
     """Whether any step of the owner's workflow made the thing with this metadata."""
     return (found or {}).get(KEY, "").startswith(f"{owner.workflow}/")

@@ -7,7 +7,7 @@ from longshore.blocks.exports import Export
 from longshore.errors import NotFound
 from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
-from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.machine import VOLUME, Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
@@ -15,6 +15,7 @@ from longshore.providers.openstack import changes
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.inventory import Machines
+from longshore.providers.openstack.loose_volumes import LooseVolumes
 from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.moments import Moments, owner_of
 from longshore.providers.openstack.power import Power
@@ -37,7 +38,8 @@ class OpenstackSource(Source):
         self._power = Power(self._connection)
         volumes = Volumes(self._connection)
         self._attachments = transport_of(self._connection, settings, volumes, servers)
-        self._moments = Moments(self._connection, self._machines, volumes, self._attachments)
+        self._loose = LooseVolumes(self._connection)
+        self._moments = Moments(self._connection, self._described, volumes, self._attachments)
 
     def check(self) -> dict[str, str]:
         return look(self._connection)
@@ -62,6 +64,12 @@ class OpenstackSource(Source):
 
     def machine(self, name_or_ref: str) -> Machine:
         return self._machines.find(name_or_ref)
+
+    def volumes(self) -> list[Machine]:
+        return self._loose.all()
+
+    def volume(self, name_or_id: str) -> Machine:
+        return self._loose.find(name_or_id)
 
     def power_state(self, machine_ref: str) -> PowerState:
         return self._power.state(machine_ref)
@@ -91,6 +99,8 @@ class OpenstackSource(Source):
         return self._moments.find(machine_ref, owner)
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        if machine_ref.startswith(VOLUME):
+            self._attachments.end_looks(machine_ref.removeprefix(VOLUME))
         self._moments.remove(snapshot_ref)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
@@ -98,6 +108,9 @@ class OpenstackSource(Source):
 
     def make_ready(self, owner: Owner) -> None:
         self._attachments.make_ready(owner)
+
+    def _described(self, machine_ref: str) -> Machine:
+        return self._loose.find(machine_ref) if machine_ref.startswith(VOLUME) else self._machines.find(machine_ref)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         try:

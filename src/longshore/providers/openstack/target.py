@@ -91,6 +91,9 @@ class OpenstackTarget(Target):
     def present(self) -> list[Present]:
         return self._servers.present()
 
+    def present_volumes(self) -> list[Present]:
+        return self._volumes.present()
+
     def floating_addresses(self) -> list[FloatingAddress]:
         return self._floating.all()
 

@@ -6,7 +6,7 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, InvalidInput, NotFound, ProviderError
-from longshore.model.target import Owner, Volume, VolumeRequest, VolumeSnapshot
+from longshore.model.target import SOURCE, Owner, Present, Volume, VolumeRequest, VolumeSnapshot
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.waiting import wait_for
@@ -43,6 +43,7 @@ class Volumes:
                     availability_zone=request.availability_zone,
                     image_id=request.image_id,
                     snapshot_id=request.snapshot_id,
+                    description=request.description,
                     metadata=ownership.metadata(owner),
                 )
             try:
@@ -75,7 +76,7 @@ class Volumes:
                 raise NotFound(f"There is no volume {volume_id} in this project.") from None
 
     def finish(self, volume_id: str, request: VolumeRequest) -> None:
-        """Bootable flag and image properties, for servers made from then on.
+        """Bootable flag and image properties, for servers made from then on, metadata and the read-only flag.
 
         Of the properties that choose a server's hardware, those not asked for are taken away: a converted guest
         mustn't stay on the hardware it landed on as it was.
@@ -88,6 +89,17 @@ class Volumes:
                 self._connection.block_storage.delete_volume_image_metadata(volume_id, stale)
             if request.image_properties:
                 self._connection.block_storage.set_volume_image_metadata(volume_id, **request.image_properties)
+            if request.metadata:
+                self._connection.block_storage.set_volume_metadata(volume_id, **request.metadata)
+            if request.read_only:
+                self._connection.block_storage.set_volume_readonly(volume_id, True)
+
+    def present(self) -> list[Present]:
+        with explained("list volumes"):
+            return [
+                Present(found.id, found.name or "", (found.metadata or {}).get(SOURCE))
+                for found in self._connection.block_storage.volumes(details=True)
+            ]
 
     def wait_until_free(self, volume_id: str) -> None:
         """Until it is available again, or gone: after a detach, or after its server was deleted."""

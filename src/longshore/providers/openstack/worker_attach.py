@@ -85,6 +85,9 @@ class WorkerAttachments:
         """Raises ProviderError: what lies behind the volume is not for us to see."""
         raise ProviderError("Volumes are reached through a worker server, which can't tell what changed on them.")
 
+    def end_looks(self, _volume_id: str) -> None:
+        """Nothing is ever attached to a source's own volume."""
+
     def release(self, volume_id: str) -> None:
         """Detach it from a worker that an earlier process left behind; nothing to do when the volume isn't there.
 

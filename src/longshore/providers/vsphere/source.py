@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
+from longshore.errors import NotFound
 from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
@@ -58,6 +59,14 @@ class VsphereSource(Source):
 
     def machine(self, name_or_ref: str) -> Machine:
         return inventory.find(self._session, name_or_ref)
+
+    def volumes(self) -> list[Machine]:
+        return []
+
+    def volume(self, name_or_id: str) -> Machine:
+        raise NotFound(
+            f"There is no volume {name_or_id}: in vSphere disks belong to machines.", advice="Move the machine."
+        )
 
     def power_state(self, machine_ref: str) -> PowerState:
         return power.state(self._session, machine_ref)

@@ -1,0 +1,155 @@
+"""longshore volume …: volumes that no server has."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.arguments import mapping, rate
+from longshore.cli.command import Lister
+from longshore.cli.migrations import with_wait
+from longshore.cli.plan_watch import watch_together
+from longshore.cli.words import size
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.model.request import MigrationRequest, MigrationType, Verify
+from longshore.store import Status
+
+if TYPE_CHECKING:
+    from longshore.service.schemas import Migration
+
+_THERE = "volume-there-already"
+# What keeps a volume from being moved at all
+_UNMOVABLE = ("volume-state", "volumes-encrypted", "volume-attached")
+_BAD = ("failed", "cancelled", "interrupted")
+
+_Row = tuple[str, str, str, str | None, str | None]
+
+
+class ListVolumes(Lister):
+    """List the volumes of a provider that no server has."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("provider", help="the provider's name")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        readable = self.formatter.__class__.__name__ == "TableFormatter"
+        rows = []
+        for volume in self.client.volumes(args.provider):
+            (disk,) = volume.disks
+            rows.append(
+                (
+                    volume.name,
+                    disk.key,
+                    volume.extra.get("volume_status", ""),
+                    size(disk.size) if readable else disk.size,
+                    disk.storage,
+                    "bootable" in volume.extra,
+                    volume.belongings.availability_zone,
+                )
+            )
+        return ("Name", "ID", "Status", "Size", "Type", "Bootable", "Zone"), rows
+
+
+class MigrateVolumes(Lister):
+    """Move volumes that no server has: a snapshot of each is copied and verified; the original stays as it is.
+
+    A volume that was moved before is left: the same command may be run again at any time. A server's volumes go with
+    their server (longshore migrate).
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("volumes", nargs="*", metavar="VOLUME", help="name or id")
+        parser.add_argument("--all", action="store_true", help="all that no server has")
+        parser.add_argument("--match", metavar="PATTERN", help="those of them that are called so: 'db-*'")
+        parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
+        parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
+        parser.add_argument(
+            "--storage",
+            action="append",
+            default=[],
+            type=mapping,
+            metavar="TYPE=TYPE",
+            help="volume type there and here; without, the one of the same name, else the target's default type",
+        )
+        parser.add_argument("--availability-zone", metavar="ZONE", help="default: the one of the same name, if any")
+        parser.add_argument(
+            "--accept", action="append", default=[], metavar="CODE", help="go on in spite of this concern"
+        )
+        parser.add_argument(
+            "--verify",
+            choices=[v.value for v in Verify],
+            default=Verify.FULL.value,
+            help="what is read back from the target and compared (default: %(default)s)",
+        )
+        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and volume: 50M, 1G")
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        request = MigrationRequest(
+            type=MigrationType.VOLUME,
+            storage=dict(args.storage),
+            availability_zone=args.availability_zone,
+            accept=tuple(args.accept),
+            verify=Verify(args.verify),
+            rate_limit=args.limit,
+        )
+        rows: dict[str, _Row] = {}
+        begun: list[str] = []
+        for asked, name in self._meant(args).items():
+            try:
+                migration = self.client.create_migration(asked, args.source, args.target, request)
+            except LongshoreError as refusal:
+                rows[asked] = (name, _refused(refusal, named=bool(args.volumes)), str(refusal), None, None)
+            else:
+                begun.append(migration.id)
+                rows[migration.id] = (migration.machine_name, "begun", "", migration.id, None)
+        if begun and args.wait:
+            rows |= {migration.id: _row(migration) for migration in self._watched(begun, plain=args.plain)}
+        elif begun:
+            self.say(f"{len(begun)} volume(s) move in the background. See: longshore migration list")
+        self._failed = [row[0] for row in rows.values() if row[1] in _BAD]
+        return ("Volume", "Result", "What", "Migration", "New volume"), list(rows.values())
+
+    def run(self, parsed_args: Namespace) -> int:
+        """The table is printed first: what is in it is why the exit code is 1."""
+        super().run(parsed_args)
+        if self._failed:
+            self.say(f"longshore: {len(self._failed)} volume(s) didn't arrive: {', '.join(self._failed[:5])}.")
+        return 1 if self._failed else 0
+
+    def _meant(self, args: Namespace) -> dict[str, str]:
+        """What to ask for, and how it is called. Raises InvalidInput."""
+        ways = bool(args.volumes) + bool(args.all) + bool(args.match)
+        if ways != 1:
+            raise InvalidInput("Which volumes?", advice="Name them, or say --all, or --match PATTERN: one of these.")
+        if args.volumes:
+            return {name: name for name in args.volumes}
+        loose = self.client.volumes(args.source)
+        return {v.disks[0].key: v.name for v in loose if not args.match or fnmatchcase(v.name, args.match)}
+
+    def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
+        try:
+            return watch_together(lambda: [self.client.migration(id_) for id_ in ids], "Volumes", plain=plain)
+        except KeyboardInterrupt:
+            self.say("\nThey go on in the background. See: longshore migration list")
+            raise
+
+
+def _refused(refusal: LongshoreError, *, named: bool) -> str:
+    """One that can't be moved is a failure only if it was asked for by its name."""
+    if refusal.code == _THERE:
+        return "there already"
+    return "skipped" if refusal.code in _UNMOVABLE and not named else "failed"
+
+
+def _row(migration: Migration) -> _Row:
+    result = migration.result or {}
+    status = "interrupted" if migration.interrupted else migration.status.value
+    moved = migration.status is Status.DONE
+    what = f"{size(result['bytes_verified'])} verified" if moved else migration.error or migration.phase
+    return (migration.machine_name, "moved" if moved else status, what, migration.id, result.get("volume_id"))

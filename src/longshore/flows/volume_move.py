@@ -1,0 +1,112 @@
+"""A volume that no machine has is copied: nothing is shut down, nothing boots.
+
+    prepare → volume → snapshot → copy and verify → drop the snapshot → finish → hand over
+
+What is copied is a snapshot, so it is of one moment. The volume must be without a machine from beginning to end: what a
+machine that got it meanwhile has written would not be in the copy. The copy is marked as that of its source when all of
+it is there and verified, never before: the mark is how a second run knows that nothing is left to do.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from longshore.flows.facts import gather_for_volume
+from longshore.flows.migration import Migration, figures_of
+from longshore.flows.source_side import drop_snapshot, take_snapshot
+from longshore.flows.steps import step
+from longshore.flows.undo import undo
+from longshore.model.concern import Severity
+from longshore.model.machine import VOLUME, Machine, Snapshot
+from longshore.model.target import SOURCE, Owner, Volume, VolumeRequest
+from longshore.planning import VolumeLanding, blocked, land_volume
+from longshore.store import EntryState, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedVolume:
+    volume: Machine  # as it was before anything was done, a machine of this one disk
+    landing: VolumeLanding
+
+
+class VolumeMove(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        j = self._j
+        await step("start", type(None), self._start)
+        prepared = await step("prepare", PreparedVolume, self._look)
+        volume = await step("volume", Volume, partial(self._make, prepared))
+        await step("moment", type(None), partial(j.phase, "snapshot", "Taking a snapshot of the volume."))
+        taking = partial(take_snapshot, j, "snapshot", prepared.volume.disks, quiesce=False)
+        snapshot = await step("snapshot", Snapshot, taking)
+        await step("copying", type(None), partial(j.phase, "copying", "Copying the volume."))
+        copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume], verify=j.request.verify)
+        await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
+        await step("finish", type(None), partial(self._finish, prepared, volume))
+        return {"volume_id": volume.id, "volume_name": volume.name, **figures_of(copies, copies)}
+
+    def _look(self) -> PreparedVolume:
+        j = self._j
+        j.go_on()
+        j.phase("preparing", f"Looking at volume {j.record.machine_name} and at what the target has.")
+        with j.clouds.source(j.record.source_id) as source:
+            volume = source.volume(j.record.machine_ref.removeprefix(VOLUME))
+        with j.clouds.target(j.record.target_id) as target:
+            landing, concerns = land_volume(volume, j.request, gather_for_volume(target))
+        for concern in concerns:
+            if concern.severity is not Severity.BLOCKER:
+                j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
+        if landing is None:
+            raise blocked(concerns)
+        j.store.migrations.set_disks(j.id, volume.disks)
+        with j.clouds.source(j.record.source_id) as source:
+            source.make_ready(Owner(j.id, "read"))
+        return PreparedVolume(volume, landing)
+
+    def _make(self, prepared: PreparedVolume) -> Volume:
+        j = self._j
+        (disk,) = prepared.volume.disks
+        j.phase("making-volumes", "Making the volume on the target.")
+        with j.clouds.target(j.record.target_id) as target:
+            volume = j.make(
+                Kind.VOLUME,
+                f"volume-{disk.key}",
+                lambda owner: target.create_volume(self._wanted(prepared), owner),
+                provider_id=j.record.target_id,
+                ref=lambda v: v.id,
+            )
+            target.make_ready(Owner(j.id, f"open-{volume.id}"))
+        j.store.migrations.update_disk(j.id, disk.key, volume_id=volume.id)
+        return volume
+
+    def _wanted(self, prepared: PreparedVolume) -> VolumeRequest:
+        volume = prepared.volume
+        (disk,) = volume.disks
+        return VolumeRequest(
+            name=disk.name,
+            size=disk.size,
+            volume_type=prepared.landing.volume_type,
+            bootable="bootable" in volume.extra,
+            availability_zone=prepared.landing.zone,
+            image_properties=disk.image_properties,
+            description=volume.annotation or None,
+            metadata={**volume.belongings.metadata, SOURCE: volume.ref},
+            read_only="read_only" in volume.extra,
+        )
+
+    def _finish(self, prepared: PreparedVolume, volume: Volume) -> None:
+        """Raises Conflict when the volume has got a machine since."""
+        j = self._j
+        j.go_on()
+        j.phase("finishing", "Giving the volume what the original has: metadata, image properties, bootable or not.")
+        with j.clouds.source(j.record.source_id) as source:
+            source.volume(prepared.volume.ref.removeprefix(VOLUME))
+        with j.clouds.target(j.record.target_id) as target:
+            target.finish_volume(volume.id, self._wanted(prepared))
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """The volume is the user's now."""
+        j = self._j
+        j.settle(Kind.VOLUME, EntryState.HANDED_OVER)
+        for sentence in undo(j.store, j.clouds, j.id):
+            j.say(sentence, "warning")
+        self._done(result)

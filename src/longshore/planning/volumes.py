@@ -1,0 +1,95 @@
+"""Where a volume lands that no machine has, and what stands against moving it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from longshore.model.concern import Concern, Severity
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest
+from longshore.model.target import Present, QuotaRoom
+from longshore.planning import openstack_checks
+from longshore.planning.disks import land_disk
+from longshore.planning.kinds import accepted, blocker, information
+from longshore.planning.quota import quota_concerns, volume_needs
+
+VOLUME_STATE = blocker(
+    "volume-state",
+    "The volume is in a state in which it can't be moved: being made, restored or extended, reserved, in error.",
+    "Bring it to available.",
+)
+VOLUME_AT_HOME = blocker(
+    "volume-at-home",
+    "The target is the project that the volume is in.",
+    "Name another provider with --to. To change its type within a project, Cinder has retype.",
+)
+VOLUME_THERE = blocker(
+    "volume-there-already",
+    "The target project has a volume that Longshore made from this one.",
+    "Nothing is left to do, unless it is wanted a second time: then remove that volume, or accept this.",
+    acceptable=True,
+)
+VOLUME_ZONE_UNKNOWN = blocker(
+    "volume-zone-unknown", "The target has no such availability zone for volumes.", "Name one that it has."
+)
+VOLUME_ZONE_LEFT = information(
+    "volume-zone-left", "The target has no availability zone of the name of the volume's, and chooses one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """What the target has, as far as it matters to a volume."""
+
+    volume_types: tuple[str, ...]
+    room: QuotaRoom
+    zones: tuple[str, ...]  # availability zones for volumes
+    present: tuple[Present, ...]  # the project's volumes
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLanding:
+    volume_type: str | None  # None: the target's default
+    zone: str | None  # None: the target's default one
+
+
+def land_volume(
+    volume: Machine, request: MigrationRequest, facts: VolumeFacts
+) -> tuple[VolumeLanding | None, list[Concern]]:
+    """`volume` is a machine of one disk. A landing, unless a blocker prevents one, and all concerns."""
+    concerns = list(_concerns(volume, facts))
+    (disk,) = volume.disks
+    landed = land_disk(volume, disk, request, facts.volume_types, facts.room.largest_volume, concerns)
+    zone = _zone(volume, request, facts, concerns)
+    needed = volume_needs(disk.size, landed.volume_type)
+    concerns.extend(quota_concerns(needed, facts.room, f"{volume.name} needs"))
+    concerns = accepted(concerns, request.accept)
+    if any(concern.severity is Severity.BLOCKER for concern in concerns):
+        return None, concerns
+    return VolumeLanding(landed.volume_type, zone), concerns
+
+
+def _concerns(volume: Machine, facts: VolumeFacts) -> Iterator[Concern]:
+    name, extra = volume.name, volume.extra
+    if extra["volume_status"] != "available":
+        yield VOLUME_STATE(name, f"{name} is in state {extra['volume_status']}.")
+    if "encrypted_volumes" in extra:
+        yield openstack_checks.VOLUMES_ENCRYPTED(name, f"{name} is encrypted.")
+    (disk,) = volume.disks
+    if any(there.id == disk.key for there in facts.present):
+        yield VOLUME_AT_HOME(name, f"{name} is in the target's own project.")
+    if made := next((there for there in facts.present if there.source == volume.ref), None):
+        yield VOLUME_THERE(name, f"{name} is there already, as volume {made.name} ({made.id}).")
+
+
+def _zone(volume: Machine, request: MigrationRequest, facts: VolumeFacts, concerns: list[Concern]) -> str | None:
+    asked, own = request.availability_zone, volume.belongings.availability_zone
+    if asked is not None:
+        if asked not in facts.zones:
+            has = f"It has: {', '.join(sorted(facts.zones)) or 'none'}."
+            text = f'The target has no availability zone "{asked}" for volumes.'
+            concerns.append(VOLUME_ZONE_UNKNOWN(asked, text, has))
+        return asked
+    if own is None or own in facts.zones:
+        return own if len(facts.zones) > 1 else None  # with only one, nothing has to be named
+    concerns.append(VOLUME_ZONE_LEFT(own, f'The target has no availability zone "{own}", which {volume.name} is in.'))
+    return None

@@ -1,0 +1,106 @@
+"""Volumes of a project that no server has, each described as a machine of this one disk."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.machine import VOLUME, Belongings, Disk, Machine, Platform, PowerState
+from longshore.providers.openstack import ownership
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.volumes import GIB
+
+# Cinder shows these two among a volume's metadata; they can't be set there
+_CINDERS = frozenset({"readonly", "attached_mode"})
+# What is said of the image that a volume was made from, and is true only in its cloud, or only of its first bytes
+_OF_THE_IMAGE = frozenset({"image_id", "checksum", "size", "signature_verified", "os_hash_algo", "os_hash_value"})
+
+
+class LooseVolumes:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def all(self) -> list[Machine]:
+        """By name. What was made only to read something, and what is being deleted, is left out."""
+        with explained("list volumes"):
+            listed = list(self._connection.block_storage.volumes(details=True))
+        found = [machine_of_volume(volume) for volume in listed if _is_loose(volume)]
+        return sorted(found, key=lambda machine: (machine.name, machine.ref))
+
+    def find(self, name_or_ref: str) -> Machine:
+        """By its reference, its id or its name. Raises NotFound, or Conflict when a server has it or the name isn't
+        unique."""
+        wanted = name_or_ref.removeprefix(VOLUME)
+        with explained(f"look up volume {wanted}"):
+            try:
+                volume = self._connection.block_storage.get_volume(wanted)
+            except (sdk.NotFoundException, sdk.BadRequestException):
+                volume = self._called(wanted)
+        if servers := [a["server_id"] for a in volume.attachments or () if a.get("server_id")]:
+            raise Conflict(
+                f"Volume {volume.name or volume.id} is attached to server {', '.join(servers)}.",
+                advice="Move that server: its volumes go with it. Or detach the volume.",
+                code="volume-attached",
+            )
+        return machine_of_volume(volume)
+
+    def _called(self, name: str) -> Any:
+        found = [volume for volume in self._connection.block_storage.volumes(details=True) if volume.name == name]
+        if not found:
+            raise NotFound(f"The project has no volume {name}.", advice="longshore volume list shows them.")
+        if len(found) > 1:
+            ids = ", ".join(volume.id for volume in found)
+            raise Conflict(f"Several volumes are called {name}: {ids}.", advice="Name one by its id.")
+        return found[0]
+
+
+def machine_of_volume(volume: Any) -> Machine:
+    name = volume.name or volume.id
+    metadata = volume.metadata or {}
+    disk = Disk(
+        key=volume.id,
+        label=f"volume {name}",
+        position=0,
+        size=volume.size * GIB,
+        location=volume.id,
+        storage=volume.volume_type or "",
+        name=volume.name or "",
+        image_properties={
+            key: str(value)
+            for key, value in (volume.volume_image_metadata or {}).items()
+            if key not in _OF_THE_IMAGE and value is not None
+        },
+    )
+    return Machine(
+        ref=f"{VOLUME}{volume.id}",
+        name=name,
+        power=PowerState.OFF,
+        cpus=0,
+        memory_mib=0,
+        disks=(disk,),
+        nics=(),
+        platform=Platform.OPENSTACK,
+        annotation=volume.description or "",
+        belongings=Belongings(
+            availability_zone=volume.availability_zone or None,
+            metadata={k: v for k, v in metadata.items() if k not in _CINDERS and not k.startswith("longshore:")},
+        ),
+        extra=_oddities(volume, metadata),
+    )
+
+
+def _oddities(volume: Any, metadata: Mapping[str, str]) -> dict[str, str]:
+    """What has to be known of it and no field is for."""
+    extra = {"volume_status": str(volume.status)}
+    if str(volume.is_bootable).lower() == "true":
+        extra["bootable"] = "yes"
+    if metadata.get("readonly", "").lower() == "true":
+        extra["read_only"] = "yes"
+    if volume.is_encrypted:
+        extra["encrypted_volumes"] = volume.name or volume.id
+    return extra
+
+
+def _is_loose(volume: Any) -> bool:
+    return not volume.attachments and volume.status != "deleting" and not ownership.is_passing(volume.metadata)
