@@ -90,7 +90,11 @@ class ServerRequest:
 class Server:
     id: str
     name: str
-    status: str
+    status: str  # in Nova's words: ACTIVE, SHUTOFF, ERROR, …
+
+    @property
+    def is_off(self) -> bool:
+        return self.status == "SHUTOFF"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Switching a source's servers off and on."""
+"""Switching servers off and on, at the source and at the target."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
 ON_TIMEOUT = 300.0
-OFF_TIMEOUT = 300.0
+OFF_TIMEOUT = 300.0  # Nova itself gives a guest a minute to shut down before it cuts the power
 _LOOK_EVERY = 1.0
 
 
@@ -45,8 +45,9 @@ class Power:
             return
         if power_of(server) is not PowerState.OFF:
             raise Conflict(f"Server {server.name} can't be started: it is {server.status}.")
-        with explained(f"start server {server.name}"):
-            self._connection.compute.start_server(server_id)
+        if server.task_state != "powering-on":
+            with explained(f"start server {server.name}"):
+                self._connection.compute.start_server(server_id)
         wait_for(
             lambda: self.state(server_id) is PowerState.ON or None,
             what=f"Starting server {server.name}",

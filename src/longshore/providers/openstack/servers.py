@@ -14,8 +14,6 @@ from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
 CREATE_TIMEOUT = 900.0
-START_TIMEOUT = 300.0
-STOP_TIMEOUT = 300.0  # Nova itself gives a guest a minute to shut down before it cuts the power
 DELETE_TIMEOUT = 300.0
 
 
@@ -75,30 +73,6 @@ class Servers:
                 return _server(self._connection.compute.get_server(server_id))
             except sdk.NotFoundException:
                 raise NotFound(f"There is no server {server_id} in this project.") from None
-
-    def stop(self, server_id: str) -> None:
-        """Returns when it is off. Nothing to do when it is off."""
-        if self.get(server_id).status == "SHUTOFF":
-            return
-        with explained(f"stop server {server_id}"):
-            self._connection.compute.stop_server(server_id)
-        wait_for(
-            lambda: self.get(server_id).status == "SHUTOFF" or None,
-            what=f"Stopping server {server_id}",
-            timeout=STOP_TIMEOUT,
-        )
-
-    def start(self, server_id: str) -> None:
-        """Returns when it is on. Nothing to do when it is on."""
-        if self.get(server_id).status == "ACTIVE":
-            return
-        with explained(f"start server {server_id}"):
-            self._connection.compute.start_server(server_id)
-        wait_for(
-            lambda: self.get(server_id).status == "ACTIVE" or None,
-            what=f"Starting server {server_id}",
-            timeout=START_TIMEOUT,
-        )
 
     def delete(self, server_id: str) -> None:
         """Returns when it is gone and its volumes are free. Nothing to do when it isn't there."""

@@ -30,6 +30,7 @@ from longshore.providers.openstack.floating import FloatingAddresses
 from longshore.providers.openstack.isolation import IsolatedNetworks
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.transport import transport_of
@@ -55,6 +56,7 @@ class OpenstackTarget(Target):
         self._isolated = IsolatedNetworks(self._connection)
         self._floating = FloatingAddresses(self._connection)
         self._servers = Servers(self._connection, self._volumes)
+        self._power = Power(self._connection)
 
     def check(self) -> dict[str, str]:
         found = look(self._connection)
@@ -190,10 +192,10 @@ class OpenstackTarget(Target):
         return self._servers.get(server_id)
 
     def stop_server(self, server_id: str) -> None:
-        self._servers.stop(server_id)
+        self._power.off(server_id)
 
     def start_server(self, server_id: str) -> None:
-        self._servers.start(server_id)
+        self._power.on(server_id)
 
     def delete_server(self, server_id: str) -> None:
         self._servers.delete(server_id)

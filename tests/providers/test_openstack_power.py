@@ -1,0 +1,59 @@
+"""Switching servers off and on where the lab's Nova doesn't hold still for long enough."""
+
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+
+from longshore.errors import Conflict
+from longshore.providers.openstack import power
+from longshore.providers.openstack.power import Power
+
+
+def nova(*looks):
+    """A Nova whose server is, at each look, in the next of these states: its status and what is being done to it."""
+    connection = MagicMock()
+    left = list(looks)
+
+    def get_server(_id):
+        status, task = left.pop(0) if len(left) > 1 else left[0]
+        return SimpleNamespace(name="web", status=status, task_state=task)
+
+    connection.compute.get_server.side_effect = get_server
+    return connection
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(power, "_LOOK_EVERY", 0.0)
+
+
+def test_a_server_that_is_being_stopped_is_waited_for_and_not_stopped_again():
+    connection = nova(("ACTIVE", "powering-off"), ("ACTIVE", "powering-off"), ("SHUTOFF", None))
+    Power(connection).off("s")
+    connection.compute.stop_server.assert_not_called()
+    connection = nova(("ACTIVE", None), ("ACTIVE", "powering-off"), ("SHUTOFF", None))
+    Power(connection).off("s")
+    connection.compute.stop_server.assert_called_once_with("s")
+
+
+def test_a_server_that_is_being_started_is_waited_for_and_not_started_again():
+    connection = nova(("SHUTOFF", "powering-on"), ("SHUTOFF", "powering-on"), ("ACTIVE", None))
+    Power(connection).on("s")
+    connection.compute.start_server.assert_not_called()
+
+
+def test_what_is_as_wanted_is_left_alone():
+    connection = nova(("ACTIVE", None))
+    Power(connection).on("s")
+    connection.compute.start_server.assert_not_called()
+    connection = nova(("SHUTOFF", None))
+    Power(connection).off("s")
+    connection.compute.stop_server.assert_not_called()
+
+
+def test_a_server_that_is_neither_on_nor_off_is_not_started():
+    connection = nova(("ERROR", None))
+    with pytest.raises(Conflict, match="web can't be started: it is ERROR"):
+        Power(connection).on("s")
+    connection.compute.start_server.assert_not_called()
