@@ -6,6 +6,9 @@ from contextlib import closing
 from lives import Life
 from small_clouds import MAC, SIZES, World, expected
 
+from longshore.flows.forms import form
+from longshore.flows.late_conversion import request_after
+from longshore.model.request import MigrationRequest
 from longshore.store import StateDirectory, Store
 
 
@@ -87,7 +90,7 @@ class Run:
             machine_ref=earlier.machine_ref,
             source_id=earlier.source_id,
             target_id=earlier.target_id,
-            request={**earlier.request, "type": "conversion", "of": earlier.id},
+            request=form(MigrationRequest).dump_python(request_after(earlier), mode="json"),
         ).id
         return earlier.id
 

@@ -91,6 +91,33 @@ def test_a_later_conversion_that_fails_leaves_the_machine_as_it_was(landed, call
     assert {e.state for e in landed.store.ledger.entries(landed.id)} <= {EntryState.REMOVED, EntryState.HANDED_OVER}
 
 
+@pytest.mark.parametrize("call", [None, "snapshot_volume", "convert"])
+def test_a_server_that_was_off_is_off_again_whether_it_was_converted_or_not(landed, call):
+    with landed.world.change() as state:
+        for server in state["servers"].values():
+            server["status"] = "SHUTOFF"
+    landed.convert_later()
+    if call:
+        landed.world.plan_fault(call, 1, "before", "error")
+    record = landed.to_the_end(lives=1)
+    assert record.status is (Status.FAILED if call else Status.DONE), record.error
+    assert held(landed) == (as_copied(landed) if call else converted(landed))
+    assert the_server(landed)[1]["status"] == "SHUTOFF"
+
+
+def test_a_server_that_was_started_since_it_was_moved_goes_on_running(begin):
+    run = begin(landing="as-is", power="off")
+    assert run.to_the_end(lives=1).status is Status.DONE
+    assert the_server(run)[1]["status"] == "SHUTOFF"
+    with run.world.change() as state:
+        for server in state["servers"].values():
+            server["status"] = "ACTIVE"
+    run.convert_later()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert the_server(run)[1].get("status", "ACTIVE") == "ACTIVE"
+
+
 @pytest.mark.parametrize("call", LATER)
 def test_a_kill_in_a_later_conversion_is_taken_up_again(landed, call):
     landed.convert_later()

@@ -4,10 +4,10 @@
 
 Nova keeps the hardware of a server as it was when the server was made, so it is made anew: on the same volumes and
 ports, with the same name, and another id. Whatever fails before the guest is seen up, the volumes go back to their
-snapshots and the server is made again on the hardware that it had.
+snapshots and the server is made again on the hardware that it had. A server that was off is off again in the end.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,8 @@ from longshore.flows.steps import step
 from longshore.flows.target_side import Prepared, boot, check, safeguard
 from longshore.flows.undo import undo
 from longshore.model.hardware import Hardware
-from longshore.model.machine import Machine
-from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.machine import Machine, PowerState
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import Landing
 from longshore.providers.contract import Target
@@ -65,6 +65,13 @@ def landed(record: MigrationRecord) -> Landed:
     )
 
 
+def request_after(earlier: MigrationRecord) -> MigrationRequest:
+    """What is asked of the later conversion of what this migration has brought: the rest was done with it."""
+    asked = form(MigrationRequest).validate_python(earlier.request)
+    asked = replace(asked, before=None, after=None, power=PowerAfter.AS_BEFORE)
+    return replace(asked, type=MigrationType.CONVERSION, of=earlier.id)
+
+
 class LateConversion(Migration):
     async def _forward(self) -> dict[str, Any]:
         j = self._j
@@ -89,7 +96,9 @@ class LateConversion(Migration):
         j.phase("preparing", f"Looking at {j.record.machine_name}, as it has landed.")
         found = landed(j.store.migrations.get(j.request.of or ""))
         with j.clouds.target(j.record.target_id) as target:
-            target.server(found.server_id)  # raises NotFound when somebody has removed it
+            server = target.server(found.server_id)  # raises NotFound when somebody has removed it
+        power = PowerState.OFF if server.is_off else PowerState.ON
+        j.store.migrations.update(j.id, source_power=power.value)
         return found
 
     def _stop(self, now: Landed) -> None:
@@ -135,6 +144,7 @@ def make_again(j: Journey) -> list[str]:
 def _as_it_was(j: Journey) -> None:
     """May be run again at any time. Raises LongshoreError."""
     then = landed(j.store.migrations.get(j.request.of or ""))
+    was_off = j.store.migrations.get(j.id).source_power == PowerState.OFF.value
     entries = {entry.step: entry for entry in j.store.ledger.entries(j.id)}
     again = entries.get(_AGAIN)
     if again is not None and again.state is EntryState.HANDED_OVER:
@@ -143,11 +153,15 @@ def _as_it_was(j: Journey) -> None:
         raise Conflict(" ".join(left))
     with j.clouds.target(j.record.target_id) as target:
         if _is_there(target, then.server_id):
-            target.start_server(then.server_id)
+            if not was_off:
+                target.start_server(then.server_id)
             return
     if j.store.migrations.get(j.id).conversion_attempts:
         go_back(j, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
     server = boot(j, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
+    if was_off:
+        with j.clouds.target(j.record.target_id) as target:
+            target.stop_server(server.id)
     j.settle(Kind.SERVER, EntryState.HANDED_OVER)
     j.store.migrations.update(j.request.of or "", server_id=server.id)
 

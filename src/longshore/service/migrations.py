@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,7 +12,7 @@ from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows import engine
 from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.journey import Journey
-from longshore.flows.late_conversion import landed, make_again
+from longshore.flows.late_conversion import landed, make_again, request_after
 from longshore.flows.queue import places_of
 from longshore.flows.report import Report, names_of, report_of
 from longshore.flows.stranded import NOBODY, crew_of
@@ -162,14 +162,12 @@ def convert(migration: str, store: TheStore) -> Migration:
     """Convert a machine that landed as it was, in a stop of its own. The answer is that stop's own migration."""
     earlier = store.migrations.get(migration)
     landed(earlier)  # raises Conflict when there is nothing to convert
-    asked = REQUEST.validate_python(earlier.request)
-    request = replace(asked, type=MigrationType.CONVERSION, of=earlier.id, before=None, after=None)
     record = store.migrations.add(
         machine_name=earlier.machine_name,
         machine_ref=earlier.machine_ref,
         source_id=earlier.source_id,
         target_id=earlier.target_id,
-        request=REQUEST.dump_python(request, mode="json"),
+        request=REQUEST.dump_python(request_after(earlier), mode="json"),
         places=earlier.places,
     )
     engine.ensure_running(store.state)

@@ -84,7 +84,7 @@ class MigrationRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    source_power: Mapped[str | None]  # how the source was found, so that a roll-back can restore it
+    source_power: Mapped[str | None]  # how the machine was found, so that a roll-back can restore it
     shutdown_requested_at: Mapped[datetime | None]
     source_off_at: Mapped[datetime | None]  # the source was first seen powered off: the downtime begins
     target_up_at: Mapped[datetime | None]  # the target's check passed: the downtime ends
