@@ -1,9 +1,12 @@
 """Near servers, between which whole blocks are carried on threads; and what happens when that goes wrong."""
 
+import os
+
 import pytest
 
 from longshore.blocks.carriers import Carriers
 from longshore.blocks.endpoints import connect, describe
+from longshore.blocks.exports import Listen, Psk, serve_nbdkit
 from longshore.blocks.lanes import Loop
 from longshore.blocks.plan import Fill, Job
 from longshore.model.extents import Extent
@@ -30,6 +33,7 @@ def carried(monkeypatch):
     monkeypatch.setattr(Carriers, "take", noted)
     monkeypatch.setattr("longshore.blocks.mover.CARRY_FROM", 4)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # this machine may be busy
+    monkeypatch.setattr("longshore.blocks.window.SLOW", 0)
     return taken
 
 
@@ -67,10 +71,11 @@ def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeyp
     left = []
     leave = Carriers._leave
 
-    def healed(self, job):
+    def healed(self, job, lost):
         trigger.unlink(missing_ok=True)
         left.append(job.extent)
-        leave(self, job)
+        assert not lost, "the server has answered"
+        leave(self, job, lost)
 
     monkeypatch.setattr(Carriers, "_leave", healed)
     if operation == "pread":
@@ -89,6 +94,18 @@ def test_servers_that_do_not_see_each_others_writes_have_no_carriers(image, expo
     copy(
         exports(source), exports(target, filters=("multi-conn",), **{"multi-conn-mode": "disable"}), verify=Verify.FULL
     )
+    assert target.read() == source.read()
+    assert carried == []
+
+
+def test_what_goes_through_tls_is_left_to_the_loop(image, exports, tmp_path, carried):
+    keys = tmp_path / "keys.psk"
+    keys.write_text("longshore:" + os.urandom(32).hex() + "\n")
+    keys.chmod(0o600)
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    listen = Listen("127.0.0.1", tls=Psk(keys, "longshore"))
+    with serve_nbdkit("file", {"file": str(target.path)}, listen=listen, read_only=False) as served:
+        copy(exports(source), served, verify=Verify.FULL)
     assert target.read() == source.read()
     assert carried == []
 
@@ -115,7 +132,7 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     slow = exports(target, filters=("delay",), wdelay="300ms")
     loop = Loop()
     ends = [describe(export.uri, connect(export.uri, extents=True)) for export in (source, slow)]
-    carriers = Carriers(loop, *ends, count=2, carried=lambda _: None, left=lambda _: None)
+    carriers = Carriers(loop, *ends, count=2, block_size=BLOCK, carried=lambda _: None, left=lambda *_: None)
     for number in range(carriers.most):
         extent = Extent(number * BLOCK, BLOCK)
         assert carriers.take(Job(extent, [extent], Fill.NOTHING, target_zero=False), None)

@@ -1,16 +1,18 @@
 """Carries whole blocks between near servers on threads, each of which waits for its own answers.
 
 Where answers come quickly, a loop in Python that hears of every part of an answer is what limits a copy, the more so on
-a busy machine, where one thread gets one thread's share. libnbd and BLAKE3 both let go of the interpreter while they
-work: to read, digest and write one block after the other on a few threads costs Python next to nothing.
+a busy machine, where one thread gets one thread's share. System calls and BLAKE3 let go of the interpreter while they
+work: to read, digest and write one block after the other on a few threads costs Python next to nothing (wire.py). So
+that the loop doesn't interrupt them for each, it hears of several blocks at once.
 
-Only what is simple is done here: whole blocks, on servers that see each other's writes (multi_conn), so that a flush on
-any connection covers what was written on these. A carrier gives up at its first error and hands its block back; then
-the loop does that one and all others, with all its patience.
+Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
+that a flush on any connection covers what was written on these. A carrier gives up at its first error and hands its
+block back; then the loop does that one and all others, with all its patience.
 """
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -21,10 +23,11 @@ import nbd
 
 from longshore.blocks.checkpoint import Outcome, Record
 from longshore.blocks.deadline import check as check_deadline
-from longshore.blocks.endpoints import Endpoint, connect
+from longshore.blocks.endpoints import Endpoint
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import DIGEST_SIZE, digest_of
 from longshore.blocks.plan import Job
+from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
 from longshore.model.extents import split
@@ -46,7 +49,11 @@ class Carried(NamedTuple):
 
 
 class Carriers:
-    """`count` threads, each with a connection to either side. `carried` and `left` are called in the loop."""
+    """`count` threads, each with a connection to either side, for blocks of at most `block_size` bytes.
+
+    `carried` and `left` are called in the loop; `left` with whether a connection was lost, and with it perhaps what was
+    written through it.
+    """
 
     def __init__(
         self,
@@ -55,20 +62,24 @@ class Carriers:
         target: Endpoint,
         *,
         count: int,
+        block_size: int,
         carried: Callable[[Carried], None],
-        left: Callable[[Job], None],
+        left: Callable[[Job, bool], None],
     ) -> None:
         self._loop = loop
         self._source = source
         self._target = target
         self._carried = carried
         self._left = left
+        self._block_size = block_size
         self._queue: SimpleQueue[tuple[Job, bytes | None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._alive = count
         self._given_up = False
-        self.most = 2 * count  # blocks that they have, so that none of them waits for the loop
+        self.count = count
+        self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
         self._has = 0
+        self._untold: deque[Carried] = deque()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
@@ -76,6 +87,11 @@ class Carriers:
     @property
     def full(self) -> bool:
         return self._has >= self.most
+
+    @property
+    def working(self) -> bool:
+        """Whether they take more blocks, once they aren't full."""
+        return not self._given_up
 
     def take(self, job: Job, expected: bytes | None) -> bool:
         """Carry this block, unless its digest is the expected one. False when that is not for them any more."""
@@ -100,17 +116,21 @@ class Carriers:
             self._threads.pop().join(end - time.monotonic())
 
     def _run(self) -> None:
-        with suppress(CopyError, nbd.Error):  # the loop will find out what is the matter, and say so
-            source, target = connect(self._source.uri, extents=True), connect(self._target.uri, extents=True)
+        with suppress(CopyError, OSError):  # the loop will find out what is the matter, and say so
+            source, target = Wire(self._source.uri), Wire(self._target.uri)
+            memory = memoryview(bytearray(self._block_size))
             while (item := self._queue.get()) is not None:
                 try:
-                    done = self._carry(source, target, *item)
-                except nbd.Error:
-                    self._hand_back(item[0])
+                    done = self._carry(source, target, memory[: item[0].extent.length], *item)
+                except OSError as error:
+                    self._hand_back(item[0], lost=not isinstance(error, Refused))
                     raise
-                self._loop.call_soon(partial(self._tell, done))
-            for handle in (source, target):
-                handle.shutdown()
+                self._untold.append(done)
+                if len(self._untold) >= self.most // 2 or self._queue.empty():
+                    self._loop.call_soon(self._tell)
+            for wire in (source, target):
+                wire.close()
+        self._loop.call_soon(self._tell)
         with self._lock:
             self._given_up = True
             self._alive -= 1
@@ -118,27 +138,27 @@ class Carriers:
                 with suppress(Empty):
                     while True:
                         if item := self._queue.get_nowait():
-                            self._hand_back(item[0])
+                            self._hand_back(item[0], lost=False)
 
-    def _hand_back(self, job: Job) -> None:
-        self._loop.call_soon(partial(self._leave, job))
+    def _hand_back(self, job: Job, *, lost: bool) -> None:
+        self._loop.call_soon(partial(self._leave, job, lost))
 
-    def _tell(self, done: Carried) -> None:
+    def _tell(self) -> None:
+        while self._untold:
+            self._has -= 1
+            self._carried(self._untold.popleft())
+
+    def _leave(self, job: Job, lost: bool) -> None:
         self._has -= 1
-        self._carried(done)
+        self._left(job, lost)
 
-    def _leave(self, job: Job) -> None:
-        self._has -= 1
-        self._left(job)
-
-    def _carry(self, source: nbd.NBD, target: nbd.NBD, job: Job, expected: bytes | None) -> Carried:
+    def _carry(self, source: Wire, target: Wire, data: memoryview, job: Job, expected: bytes | None) -> Carried:
         began = time.perf_counter()
         extent = job.extent
-        data = source.pread(extent.length, extent.offset)
+        source.read(data, extent.offset)
         digest = digest_of(data)
         if digest == expected:
             return Carried(job, Record(extent, Outcome.SAME, digest), extent.length, 0, 0, time.perf_counter() - began)
-        view = memoryview(data)
         parts = list(runs(nbd.Buffer.from_buffer(data), extent, extent.offset, self._target.maximum_request))
         skipped = zeroed = written = 0
         for piece, zero in parts:
@@ -153,7 +173,7 @@ class Carriers:
                 for write in split([piece], LARGEST_WRITE):
                     start = write.offset - extent.offset
                     check_deadline()
-                    target.pwrite(view[start : start + write.length], write.offset)
+                    target.write(data[start : start + write.length], write.offset)
         if all(zero for _, zero in parts):
             record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
         else:

@@ -38,6 +38,7 @@ from longshore.model.extents import Extent, align, merge, subtract, total
 from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
+LEAST_THREADS = 2  # one works while the other waits for the servers
 NAMED_RANGES = 8  # in a message
 
 
@@ -274,7 +275,7 @@ class Copy:
             checkpoint_interval=request.checkpoint_interval,
             limits=limits,
             digester=self._digester,
-            carriers=min(_connections(source, request.connections), _connections(target, request.connections)),
+            carriers=min(_threads(source, request.connections), _threads(target, request.connections)),
             maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
             meter=self._meter,
         )
@@ -336,8 +337,8 @@ class Copy:
     ) -> list[Extent]:
         from longshore.blocks.verify import Verifier
 
-        connections = _connections(own, self._request.connections)
-        verifier = Verifier(self._loop, own, digests, self._digester, self._meter, connections=connections)
+        threads = _threads(own, self._request.connections)
+        verifier = Verifier(self._loop, own, digests, self._digester, self._meter, threads=threads)
         self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
         self._meter.begin(Phase.VERIFY)
         verifier.begin(blocks, pieces)
@@ -357,6 +358,13 @@ class Copy:
 def _connections(lanes: Lanes, wanted: int) -> int:
     """More than one only where the server says that they see each other's writes."""
     return wanted if lanes.endpoint.multi_conn else 1
+
+
+def _threads(lanes: Lanes, wanted: int) -> int:
+    """That move blocks to or from a near server: as many as can work at a time. 0 for a connection with TLS."""
+    if lanes.endpoint.tls:
+        return 0
+    return min(_connections(lanes, wanted), max(LEAST_THREADS, len(os.sched_getaffinity(0))))
 
 
 def _place(uri: str) -> str:

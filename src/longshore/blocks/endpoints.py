@@ -23,11 +23,16 @@ class Endpoint(NamedTuple):
     has_extents: bool
     minimum_block: int
     maximum_request: int
+    tls: bool
 
 
-def connect(uri: str, *, extents: bool = False) -> nbd.NBD:
-    """A connection, ready for requests. Raises CopyError when the server can't be reached or refuses."""
+def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.NBD:
+    """A connection, ready for requests. Raises CopyError when the server can't be reached or refuses.
+
+    `extents` asks for the map of what is zero; without `structured`, each answer is one header and its data.
+    """
     handle = nbd.NBD()
+    handle.set_request_structured_replies(structured)
     # Every byte of a buffer is overwritten by a read that succeeds; clearing it first would cost a pass over memory
     handle.set_pread_initialize(False)
     handle.set_uri_allow_local_file(True)  # for tls-psk-file=
@@ -55,6 +60,7 @@ def describe(uri: str, handle: nbd.NBD) -> Endpoint:
         minimum_block=max(1, handle.get_block_size(nbd.SIZE_MINIMUM)),
         # The NBD protocol: without a word from the server, 32 MiB is what every server must accept
         maximum_request=min(largest or 1 << 25, 1 << 25),
+        tls=handle.get_tls_negotiated(),
     )
 
 

@@ -24,11 +24,11 @@ from longshore.blocks.limits import Limits
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
-from longshore.blocks.window import Window
+from longshore.blocks.window import PACED, Window
 from longshore.blocks.zeroes import runs
 from longshore.model.extents import Extent, merge, split, subtract
 
-CARRY_FROM = 128  # blocks, from which on it is worth the carriers' connections
+CARRY_FROM = 8  # blocks, from which on it is worth the carriers' connections
 # The target is flushed whenever this part of all that was written isn't, so that its disk works while we copy and
 # little is left for the end, of small copies as well as large ones; but not for less, nor for more than so many bytes
 UNFLUSHED_PART = 1 / 4
@@ -92,6 +92,7 @@ class Mover:
         whole_blocks = self._block_size <= min(maximum_read, target.endpoint.maximum_request)
         self._count = carriers if whole_blocks else 0
         self._carriers: Carriers | None = None
+        self._beside = 0  # blocks in flight here, beside those of the carriers
         self._begun = 0  # blocks
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
@@ -128,7 +129,9 @@ class Mover:
     @property
     def _most(self) -> int:
         """Blocks in flight."""
-        return max(self._window.size, self._carriers.most if self._carriers else 0)
+        if self._carriers is None or not self._carriers.working:
+            return self._window.size
+        return self._carriers.most + self._beside
 
     def close(self) -> None:
         """Let go of the carriers."""
@@ -248,7 +251,12 @@ class Mover:
         if self._count > 1 and self._begun > CARRY_FROM and self._window.near:
             ends = self._source.endpoint, self._target.endpoint
             self._carriers = Carriers(
-                self._loop, *ends, count=self._count, carried=self._have_carried, left=self._was_left
+                self._loop,
+                *ends,
+                count=self._count,
+                block_size=self._block_size,
+                carried=self._have_carried,
+                left=self._was_left,
             )
             self._count = 0  # when they give up they aren't tried again
         extent = job.extent
@@ -264,7 +272,9 @@ class Mover:
 
     def _have_carried(self, done: Carried) -> None:
         self._limits.end()
-        self._window.took(done.seconds)
+        self._window.carried(done.seconds)
+        if self._carriers is not None:
+            self._beside = PACED if self._window.paced(self._carriers.count + self._beside) else 0
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
         self._meter.skipped += done.skipped
@@ -273,10 +283,11 @@ class Mover:
         self._unflushed_bytes += done.written
         self._done(done.job, [done.record])
 
-    def _was_left(self, job: Job) -> None:
-        """A carrier has met an error: its connection may be lost, with all that nobody has flushed."""
+    def _was_left(self, job: Job, lost: bool) -> None:
+        """A carrier has met an error. With a connection, all may be lost that nobody has flushed."""
         self._limits.end()
-        self._target_lost()
+        if lost:
+            self._target_lost()
         job.losses = self._losses
         self._begin_here(job)
 

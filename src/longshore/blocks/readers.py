@@ -1,9 +1,9 @@
 """Reads a near target back on threads, each of which waits for its own answers.
 
-Where an answer takes hardly longer than a digest, a loop that does both is what limits verifying. libnbd and BLAKE3
-both let go of the interpreter while they work, so a few threads with a connection each keep the processors busy: to
-read, digest and compare one block after the other costs Python next to nothing. A far target needs more in flight than
-there should be threads, and is left to the loop.
+Where an answer takes hardly longer than a digest, a loop that does both is what limits verifying. System calls and
+BLAKE3 let go of the interpreter while they work, so a few threads with a connection each keep the processors busy: to
+read, digest and compare one block after the other costs Python next to nothing (wire.py). A far target needs more in
+flight than there should be threads, and is left to the loop; so are questions about what should be zero.
 
 A reader gives up at the first error: what it hasn't compared then, the loop reads, with all its patience.
 """
@@ -12,10 +12,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-import nbd
-
-from longshore.blocks.endpoints import STATE_ZERO, connect
 from longshore.blocks.manifest import digest_of
+from longshore.blocks.wire import Wire
 from longshore.errors import CopyError
 from longshore.model.extents import Extent
 
@@ -29,8 +27,9 @@ class Readers:
     in `left`, and when the last thread has ended.
     """
 
-    def __init__(self, uri: str, count: int, work: Iterator[Work], wake: Callable[[], None]) -> None:
+    def __init__(self, uri: str, count: int, block_size: int, work: Iterator[Work], wake: Callable[[], None]) -> None:
         self._uri = uri
+        self._block_size = block_size
         self._work = work
         self._wake = wake
         self._lock = threading.Lock()
@@ -52,11 +51,12 @@ class Readers:
 
     def _run(self) -> None:
         try:
-            handle = connect(self._uri, extents=True)
+            wire = Wire(self._uri)
+            memory = memoryview(bytearray(self._block_size))
             while (item := self._next()) is not None:
-                self._compare(handle, item)
-            handle.shutdown()
-        except (CopyError, nbd.Error):
+                self._compare(wire, memory, item)
+            wire.close()
+        except (CopyError, OSError):
             pass  # The loop will find out what is the matter, and say so
         finally:
             with self._lock:
@@ -67,17 +67,16 @@ class Readers:
         with self._lock:
             return None if self._stopped else next(self._work, None)
 
-    def _compare(self, handle: nbd.NBD, item: Work) -> None:
+    def _compare(self, wire: Wire, memory: memoryview, item: Work) -> None:
         extent, expected = item
+        if expected is None:
+            self._leave(item)
+            return
         try:
-            if expected is not None:
-                right = digest_of(handle.pread(extent.length, extent.offset)) == expected
-            elif _says_zero(handle, extent):
-                right = True
-            else:
-                self._leave(item)  # which of its blocks are in doubt is for the loop to ask
-                return
-        except nbd.Error:
+            data = memory[: extent.length]
+            wire.read(data, extent.offset)
+            right = digest_of(data) == expected
+        except OSError:
             self._leave(item)
             raise
         with self._lock:
@@ -88,20 +87,3 @@ class Readers:
     def _leave(self, item: Work) -> None:
         self.left.append(item)
         self._wake()
-
-
-def _says_zero(handle: nbd.NBD, extent: Extent) -> bool:
-    """Whether the server says that all of it reads as zeroes."""
-    position = extent.offset
-    while position < extent.end:
-        entries: list[int] = []
-
-        def found(_context: str, _offset: int, answer: list[int], _error: object, into: list[int] = entries) -> int:
-            into.extend(answer)
-            return 0
-
-        handle.block_status(extent.end - position, position, found)
-        if not all(flags & STATE_ZERO for flags in entries[1::2]):
-            return False
-        position += sum(entries[::2])
-    return True

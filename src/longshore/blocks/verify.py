@@ -27,7 +27,7 @@ class Verifier:
     """Compares what it is told to; what differs is in `wrong`."""
 
     def __init__(
-        self, loop: Loop, target: Lanes, digests: Digests, digester: Digester, meter: Meter, *, connections: int
+        self, loop: Loop, target: Lanes, digests: Digests, digester: Digester, meter: Meter, *, threads: int
     ) -> None:
         self._loop = loop
         self._target = target
@@ -41,7 +41,7 @@ class Verifier:
         self._work: Iterator[Work] = iter(())
         self._to_do: deque[Work] = deque()  # before the rest of the work
         whole_blocks = digests.block_size <= target.endpoint.maximum_request
-        self._threads = connections if whole_blocks else 0
+        self._threads = threads if whole_blocks else 0
         self._readers: Readers | None = None
         self._compared = 0  # bytes that they have compared, as far as the meter knows
         self._exhausted = True
@@ -83,7 +83,7 @@ class Verifier:
         if self._readers is not None:
             return None
         if self._threads > 1 and self._window.near:
-            self._readers = Readers(self._target.endpoint.uri, self._threads, self._work, self._wake)
+            self._readers = Readers(self._target.endpoint.uri, self._threads, self._block_size, self._work, self._wake)
             self._threads = 0  # when they give up they aren't tried again
             return None
         item = next(self._work, None)
