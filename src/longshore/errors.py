@@ -60,6 +60,9 @@ class ProviderError(LongshoreError):
     code = "provider-error"
 
 
+FAULT = "cloud-fault"  # code of a ProviderError where the cloud speaks of an error of its own, and gives no reason
+
+
 class QuotaExceeded(LongshoreError):
     """The target project's quota has no room for what is asked."""
 

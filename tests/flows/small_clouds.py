@@ -3,7 +3,7 @@
 They stand in for vCenter and OpenStack where a flow is tried with a fault at each of its steps, dozens of times, which
 takes hours on real ones. What they hold is kept in files, so that it outlives a killed process, as a cloud does.
 
-`faults.json` is a list of {"call": name, "number": n, "when": "before"|"after", "how": "error"|"kill"}: each strikes
+`faults.json` is a list of {"call": name, "number": n, "when": "before"|"after", "how": "error"|"kill"|…}: each strikes
 once, at the n-th call of that name or the next after it.
 """
 
@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import Conflict, NotFound, ProviderError
+from longshore.errors import FAULT, Conflict, NotFound, ProviderError, Unreachable
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.hardware import BootDrivers
@@ -140,6 +140,10 @@ class World:
             os.kill(os.getpid(), signal.SIGKILL)
         if mine[0]["how"] == "conflict":
             raise Conflict(f"The cloud can't {call} now.")
+        if mine[0]["how"] == "away":
+            raise Unreachable(f"The small cloud didn't answer to {call}.")
+        if mine[0]["how"] == "fault":
+            raise ProviderError(f"The small cloud didn't answer to {call}.", code=FAULT)
         raise ProviderError(f"The cloud had a moment of weakness in {call}.")
 
 
@@ -379,6 +383,9 @@ class SmallTarget(Struck):
             volume["reserved"] = owner.tag
         with serve_nbdkit("file", {"file": str(self._world.volume_file(volume_id))}, read_only=False) as export:
             yield export
+        if (self._world.root / "no-leaving").exists():
+            (self._world.root / "no-leaving").unlink()
+            raise Unreachable("The small cloud didn't answer to the end of it.")
         with self._world.change() as state:
             state["volumes"][volume_id]["reserved"] = None
 
@@ -533,13 +540,14 @@ def small_connect(kind, settings, _secrets, _side=None, _servers=None):
 
 def install():
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import clouds, conversion, copying, engine, patience, syncs, undo, worker
+    from longshore.flows import clouds, conversion, copying, engine, outages, patience, syncs, undo, worker
 
     clouds.connect = small_connect
     conversion.convert = small_convert
     conversion.inspect_drivers = small_inspect_drivers
     undo._PAUSE = 0.01
     patience.FIRST_PAUSE = 0.01
+    outages._PAUSES, outages._LOOK_EVERY, outages.LONGEST = (0.05, 0.2), 0.05, 3.0
     syncs._LOOK_EVERY = 0.05
     copying.STALLED_AFTER = 12.0
     worker._POLL, engine._LINGER = 0.05, 0.01

@@ -7,7 +7,7 @@ import requests
 from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 
-from longshore.errors import AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
+from longshore.errors import FAULT, AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
 from longshore.providers.openstack.faults import explained
 
 
@@ -53,6 +53,23 @@ CASES = [
     (answer(401, {"error": {"message": "The request requires authentication."}}), AccessDenied, "no longer accepts"),
     (answer(500, {"computeFault": {"message": "Unexpected API Error."}}), ProviderError, r"\(HTTP 500\)"),
     (
+        answer(503, {"message": "The Keystone service is temporarily unavailable."}),
+        Unreachable,
+        r"couldn't make it now \(HTTP 503\): The Keystone service is temporarily unavailable\.",
+    ),
+    (
+        answer(
+            500,
+            {
+                "computeFault": {
+                    "message": "Unexpected API Error.\n<class 'oslo_messaging.exceptions.MessagingTimeout'>"
+                }
+            },
+        ),
+        Unreachable,
+        r"now \(HTTP 500\): .*MessagingTimeout",
+    ),
+    (
         auth.Unauthorized("The request you have made requires authentication. (HTTP 401)"),
         AccessDenied,
         "refused the login",
@@ -97,3 +114,12 @@ def test_each_refusal_becomes_one_sentence_of_the_right_kind(raised, kind, said)
 def test_bugs_keep_their_traceback():
     with pytest.raises(KeyError), explained("make it"):
         raise KeyError("ours")
+
+
+def test_a_fault_of_the_clouds_own_is_told_from_what_no_second_try_changes():
+    with pytest.raises(ProviderError) as failed, explained("make it"):
+        raise answer(500, {"computeFault": {"message": "Unexpected API Error."}})
+    assert failed.value.code == FAULT
+    with pytest.raises(ProviderError) as refused, explained("make it"):
+        raise answer(400, {"badRequest": {"message": "No."}})
+    assert refused.value.code == ProviderError.code

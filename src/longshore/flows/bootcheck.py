@@ -28,7 +28,9 @@ def wait_until_up(console: Callable[[], str], *, mark: str | None, timeout: floa
     end = time.monotonic() + timeout
     while True:
         going_on()
+        asked = time.monotonic()
         text = console()
+        end += time.monotonic() - asked  # a cloud that is slow to answer, or away for a while, isn't the guest's fault
         if wanted.search(text):
             return text
         if dead := _DEAD.search(text):

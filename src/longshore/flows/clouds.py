@@ -1,12 +1,14 @@
 """From a provider's record to the cloud itself."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from longshore.blocks.deadline import check as check_deadline
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.forms import form
+from longshore.flows.outages import PASSING, Outages
 from longshore.flows.worker_servers import uses_worker_servers, worker_servers_of
 from longshore.providers.contract import Provider, Source, Target
 from longshore.store import ProviderRecord, Store
@@ -47,11 +49,14 @@ def connect(
 class _Asking:
     """A cloud's client that asks, right before each call, whether this process may still change anything.
 
-    So no flow can forget it. A process that may not is ended on the spot.
+    So no flow can forget it. A process that may not is ended on the spot. With `outages`, a cloud that doesn't answer
+    is asked again.
     """
 
-    def __init__(self, cloud: Provider) -> None:
+    def __init__(self, cloud: Provider, name: str, outages: Outages | None) -> None:
         self._cloud = cloud
+        self._name = name
+        self._outages = outages
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._cloud, name)
@@ -59,17 +64,66 @@ class _Asking:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            check_deadline()
-            return found(*args, **kwargs)
+            def ask() -> Any:
+                check_deadline()
+                return found(*args, **kwargs)
+
+            if self._outages is None:
+                return ask()
+            answer = self._through(ask)
+            return _Opening(answer, ask, self._through) if isinstance(answer, AbstractContextManager) else answer
 
         return call
 
+    def _through(self, work: Callable[[], Any]) -> Any:
+        assert self._outages is not None
+        return self._outages.through(self._name, work)
+
+
+class _Opening(AbstractContextManager[Any]):
+    """A disk or volume that a cloud opens: it asks the cloud only when it is entered, and once more when it is left."""
+
+    def __init__(
+        self, first: AbstractContextManager[Any], again: Callable[[], Any], through: Callable[..., Any]
+    ) -> None:
+        self._next: AbstractContextManager[Any] | None = first
+        self._again = again
+        self._through = through
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Any:
+        return self._through(lambda: self._opened.enter_context(self._opening()))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return self._opened.__exit__(kind, error, traceback)
+        except LongshoreError as failure:
+            if failure is error or failure.code not in PASSING:
+                raise
+            # What was done with it is done; whoever opens it takes away what an earlier opening left
+            self._through(self._open_and_close)
+            return None
+
+    def _open_and_close(self) -> None:
+        with self._opening():
+            pass
+
+    def _opening(self) -> AbstractContextManager[Any]:
+        opening, self._next = self._next or self._again(), None
+        return opening
+
 
 class Clouds:
-    """Opens providers by name or id; each use has a session of its own, ended with the block."""
+    """Opens providers by name or id; each use has a session of its own, ended with the block.
 
-    def __init__(self, store: Store) -> None:
+    With `outages`, a cloud that doesn't answer is waited for.
+    """
+
+    def __init__(self, store: Store, outages: Outages | None = None) -> None:
         self._store = store
+        self._outages = outages
 
     @contextmanager
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
@@ -79,7 +133,7 @@ class Clouds:
         servers = worker_servers_of(self._store, record) if through_servers else None
         cloud = connect(record.kind, record.settings, secrets, side, servers)
         try:
-            yield _Asking(cloud)
+            yield _Asking(cloud, record.name, self._outages)
         finally:
             cloud.close()
 

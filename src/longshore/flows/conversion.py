@@ -9,6 +9,7 @@ from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.flows.journey import Journey
+from longshore.flows.opened import opened
 from longshore.guests import NicName, convert, finish_as_is, inspect_drivers
 from longshore.model.hardware import BootDrivers, Hardware
 from longshore.model.machine import Machine
@@ -71,11 +72,11 @@ def hardware_chooser(
     async def choose() -> Choice:
         journey.go_on()
         journey.phase("inspecting", "Looking into the copied disks for the hardware that the guest can boot on.")
-        with ExitStack() as exports:
-            opened = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
+        async with opened() as exports:
+            disks = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
             directory = journey.store.state.migration(journey.id) / "inspection"
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            looking = inspect_drivers([e.uri for e in opened], directory, journey.say, nics=nic_names(machine, ports))
+            looking = inspect_drivers([e.uri for e in disks], directory, journey.say, nics=nic_names(machine, ports))
             drivers = await journey.cancellable(asyncio.create_task(looking))
         hardware, concerns = choose_hardware(machine, drivers)
         for concern in concerns:
@@ -108,9 +109,9 @@ def _changer(  # noqa: PLR0917
         journey.phase("converting", said)
         directory = journey.store.state.migration(journey.id) / f"conversion-{attempts + 1}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with ExitStack() as exports:
-            opened = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
-            work = change(([e.uri for e in opened], directory, nic_names(machine, ports)))
+        async with opened() as exports:
+            disks = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
+            work = change(([e.uri for e in disks], directory, nic_names(machine, ports)))
             return await journey.cancellable(asyncio.ensure_future(work))
 
     return run

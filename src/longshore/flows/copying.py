@@ -11,6 +11,7 @@ from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.exports import Export
 from longshore.errors import CopyError, LongshoreError
 from longshore.flows.journey import Journey
+from longshore.flows.opened import opened
 from longshore.flows.patience import patiently
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import total
@@ -142,7 +143,7 @@ class _Work:
 
     async def copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
         self._j.go_on()
-        with ExitStack() as exports:
+        async with opened() as exports:
             source = await asyncio.to_thread(_open_source, self._j, exports, self._snapshot, self._disk)
             target = await asyncio.to_thread(_open_target, self._j, exports, self._volume)
             request = self._request(source.uri, target.uri, base, changes)

@@ -11,6 +11,7 @@ from longshore.flows.dry_run import DryRun
 from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
 from longshore.flows.migration import Migration
+from longshore.flows.outages import Outages
 from longshore.flows.volume_move import VolumeMove
 from longshore.flows.warm import WarmMigration
 from longshore.model.request import MigrationType
@@ -79,4 +80,6 @@ OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
 def _journey(migration_id: str) -> Journey:
     if _store is None:
         raise RuntimeError("workflows.use() was not called")
-    return Journey(_store, Clouds(_store), migration_id, _cancels)
+    journey = Journey(_store, Clouds(_store), migration_id, _cancels)
+    journey.clouds = Clouds(_store, Outages(journey.say, journey.go_on))
+    return journey

@@ -10,12 +10,25 @@ from contextlib import contextmanager
 from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 
-from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, ProviderError, QuotaExceeded, Unreachable
+from longshore.errors import (
+    FAULT,
+    AccessDenied,
+    Conflict,
+    LongshoreError,
+    NotFound,
+    ProviderError,
+    QuotaExceeded,
+    Unreachable,
+)
 
 # What Nova (403), Cinder (413) and Neutron (409) say when a quota is the reason
 _QUOTA = re.compile(
     r"quota (?:was )?exceeded|exceeds allowed .*quota|over ?quota|overlimit|exceeded for resources", re.I
 )
+# A service that is there, but not what it needs itself: a proxy's words, or the service's own while Keystone is away
+_AWAY = (502, 503, 504)
+# What Nova says (500) when none of its other parts answers it, or Keystone, while RabbitMQ or they are restarted
+_UNHEARD = re.compile(r"oslo_messaging\.exceptions|keystoneauth1\.exceptions\.(?:connection|discovery)")
 
 
 @contextmanager
@@ -65,7 +78,10 @@ def refused(error: Exception, doing: str) -> LongshoreError:
         return NotFound(f"The cloud couldn't {doing}, something needed for it isn't there: {said}")
     if status == 409:
         return Conflict(f"The cloud can't {doing} as things are: {said}")
-    return ProviderError(f"The cloud couldn't {doing} (HTTP {status}): {said}")
+    if status in _AWAY or _UNHEARD.search(said):
+        return Unreachable(f"The cloud couldn't {doing} now (HTTP {status}): {said}")
+    failed = f"The cloud couldn't {doing} (HTTP {status}): {said}"
+    return ProviderError(failed, code=FAULT) if status == 500 else ProviderError(failed)
 
 
 def unreachable(error: Exception, doing: str) -> Unreachable:
@@ -79,6 +95,7 @@ def unreachable(error: Exception, doing: str) -> Unreachable:
         return Unreachable(
             f"{where} shows a TLS certificate that isn't trusted, so we didn't {doing}: {said}",
             advice="Name the file with the cloud's certificate authority (cacert).",
+            code="certificate-refused",
         )
     return Unreachable(
         f"{where} didn't answer while trying to {doing}: {said}",

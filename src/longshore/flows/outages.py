@@ -1,0 +1,70 @@
+"""A cloud that doesn't answer is waited for: a restart of its services must not cost a migration.
+
+Only what a cloud is asked through `Clouds` is waited for, call by call: each call finds what an earlier try of it may
+have made, as it does when the process is killed in between. The user is told what is waited for, and may cancel.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from longshore.errors import FAULT, LongshoreError, Unreachable
+
+T = TypeVar("T")
+PASSING = (Unreachable.code, FAULT)  # errors that may go by themselves
+LONGEST = 1800.0  # seconds without any answer of a cloud after which it is given up
+FAULTS = 3  # times that a cloud may fail without a reason: a lost message, or something that stays
+_PAUSES = (1.0, 15.0)  # seconds: the first between two tries, doubled each time, and the longest
+_LOOK_EVERY = 1.0  # seconds between looks whether the waiting is still wanted
+
+Say = Callable[[str, str], None]  # a sentence, and its level
+
+
+class Outages:
+    """Of the clouds that one migration uses; several things in it may wait side by side."""
+
+    def __init__(self, say: Say, go_on: Callable[[], None]) -> None:
+        """`go_on` raises when the waiting has no sense any more."""
+        self._say = say
+        self._go_on = go_on
+        self._lock = threading.Lock()
+        self._since: dict[str, float] = {}
+
+    def through(self, cloud: str, work: Callable[[], T]) -> T:
+        """What `work` answers, once the cloud of this name does.
+
+        Raises Unreachable after LONGEST without an answer, and what else `work` raises; a FAULT, the last one.
+        """
+        pause, faults = _PAUSES[0], 0
+        while True:
+            try:
+                answer = work()
+            except LongshoreError as error:
+                faults += error.code == FAULT
+                if error.code not in PASSING or faults > FAULTS:
+                    raise
+                if time.monotonic() - self._away_since(cloud, error) >= LONGEST:
+                    raise
+            else:
+                self._answers(cloud)
+                return answer
+            end = time.monotonic() + pause
+            while (left := end - time.monotonic()) > 0:
+                self._go_on()
+                time.sleep(min(left, _LOOK_EVERY))
+            pause = min(pause * 2, _PAUSES[1])
+
+    def _away_since(self, cloud: str, error: LongshoreError) -> float:
+        with self._lock:
+            if known := self._since.get(cloud):
+                return known
+            self._since[cloud] = now = time.monotonic()
+        self._say(f"{error.message} Waiting for {cloud} to answer, for {LONGEST / 60:.0f} minutes at most.", "warning")
+        return now
+
+    def _answers(self, cloud: str) -> None:
+        with self._lock:
+            since = self._since.pop(cloud, None)
+        if since is not None:
+            self._say(f"{cloud} answers again after {time.monotonic() - since:.0f} s: going on.", "information")
