@@ -4,6 +4,7 @@ import pytest
 from test_progress import MIB, disk, migration
 
 from longshore.cli.plan_watch import totals, watch_plan
+from longshore.errors import Unreachable
 
 
 def of_plan(name, status, disk_, **more):
@@ -57,6 +58,26 @@ def test_why_nobody_takes_them_is_said(capsys, monkeypatch, plain):
     waits = [m.model_copy(update={"stranded": "No worker is alive."}) for m in STORY[0]]
     watch_plan(Client([waits, STORY[-1]]), "shop", plain=plain)
     assert "No worker is alive." in capsys.readouterr().err
+
+
+def test_a_server_that_does_not_answer_is_asked_again_in_both_views(capsys, monkeypatch):
+    monkeypatch.setattr("longshore.cli.asking._PAUSE", 0.0)
+
+    class Away(Client):
+        asked = 0
+
+        def plan_migrations(self, name):
+            self.asked += 1
+            if self.asked == 2:
+                raise Unreachable("The server doesn't answer.", advice="Is it running there?")
+            return super().plan_migrations(name)
+
+    for terminal in (False, True):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
+        assert [m.status.value for m in watch_plan(Away(STORY), "shop", plain=False)] == ["done", "failed"]
+        shown = capsys.readouterr().err
+        assert shown.count("The server doesn't answer. Asking again") == 1
+        assert shown.count("There is an answer again") == 1
 
 
 def test_the_table_shows_machines_disks_rates_and_the_sum(capsys, monkeypatch):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from longshore.cli.progress import _Bars, _Lines, watch
+from longshore.errors import LongshoreError
 from longshore.model.request import MigrationRequest
 from longshore.service.schemas import DiskProgress, Event, Migration
 
@@ -145,6 +146,39 @@ def test_why_nobody_takes_it_is_said_once(capsys, monkeypatch, plain):
 
     watch(Herald([waits, waits, waits, waits, STORY[-1]]), "m", plain=plain)
     assert capsys.readouterr().err.count("No worker is alive.") == 1
+
+
+class Away(Client):
+    """No answer to the second and third question."""
+
+    def __init__(self, story, code="unreachable"):
+        super().__init__(story)
+        self.code = code
+        self.asked = 0
+
+    def migration(self, id_):
+        self.asked += 1
+        if self.asked in (2, 3):
+            raise LongshoreError("The database doesn't answer.", code=self.code)
+        return super().migration(id_)
+
+
+def test_a_server_that_does_not_answer_is_asked_again_and_that_is_said(capsys, monkeypatch):
+    monkeypatch.setattr("longshore.cli.asking._PAUSE", 0.0)
+    for code, terminal in (("unreachable", False), ("identity-unavailable", True)):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
+        assert watch(Away(STORY, code), "m", plain=False).status == "done"
+        shown = capsys.readouterr().err
+        assert shown.count("The database doesn't answer. Asking again") == 1
+        assert shown.count("There is an answer again, after 0 s.") == 1
+
+
+def test_what_no_second_question_changes_ends_the_watching_and_so_does_a_server_that_stays_away(monkeypatch):
+    with pytest.raises(LongshoreError):
+        watch(Away(STORY, "not-found"), "m", plain=True)
+    monkeypatch.setattr("longshore.cli.asking._LONGEST", 0.0)
+    with pytest.raises(LongshoreError):
+        watch(Away(STORY), "m", plain=True)
 
 
 def test_both_views_stand_an_end_by_ctrl_c(monkeypatch):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from cloud_stand_in import Cloud
+from keystoneauth1.identity import Password
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from serving import serving
@@ -53,6 +54,19 @@ def test_what_goes_in_process_goes_over_the_wire(server):
 def test_a_token_that_is_refused_is_said_so(server):
     with client(server, "expired") as nobody, pytest.raises(LongshoreError, match="isn't valid"):
         nobody.providers()
+
+
+def test_a_keystone_that_does_not_answer_is_said_so(server):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    ann = Password(nobody, username="ann", password="secret-word", project_name="p", user_domain_id="default")
+    with Client(Remote(Session(ann), server)) as client, pytest.raises(Unreachable) as refused:
+        client.providers()
+    assert str(refused.value).startswith("Keystone doesn't answer: ")
+    assert nobody in str(refused.value)
+    assert "HTTPConnectionPool" not in str(refused.value)
+    assert "secret-word" not in str(refused.value)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from longshore.cli.asking import asking
 from longshore.cli.progress import downtime, figures, moves, sentence, status_of
 from longshore.cli.words import duration, size
 from longshore.store import Status
@@ -33,7 +34,7 @@ _COLOURS = {Status.DONE: "green", Status.FAILED: "red", Status.CANCELLED: "yello
 def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] | None = None) -> list[Migration]:
     """Until all of its migrations (or `only` these) have ended, or their engine has died: they as they then are.
 
-    Ctrl-C leaves the watching, not the migrations.
+    A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migrations.
     """
 
     def asked() -> list[Migration]:
@@ -48,7 +49,7 @@ def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bo
     view: _View = _Lines() if plain or not sys.stderr.isatty() else _Board(what)
     with view:
         while True:
-            migrations = asked()
+            migrations = asking(asked, view.note)
             view.show(migrations)
             if all(m.status.ended for m in migrations):
                 return migrations
@@ -70,6 +71,7 @@ def totals(migrations: list[Migration]) -> str:
 
 
 class _View(AbstractContextManager["_View"], Protocol):
+    def note(self, text: str) -> None: ...
     def show(self, migrations: list[Migration]) -> None: ...
 
 
@@ -86,6 +88,9 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def note(self, text: str) -> None:
+        self._line("", text)
+
     def show(self, migrations: list[Migration]) -> None:
         now = time.monotonic()
         for m in migrations:
@@ -100,7 +105,10 @@ class _Lines:
                     self._print(m, f"{disk.state}, {sentence(disk)}")
 
     def _print(self, m: Migration, text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {m.machine_name:<20} {text}", file=sys.stderr, flush=True)
+        self._line(m.machine_name, text)
+
+    def _line(self, whose: str, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {whose:<20} {text}", file=sys.stderr, flush=True)
 
 
 def _told(m: Migration) -> str:
@@ -129,6 +137,9 @@ class _Board:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(text, style="yellow"))
 
     def show(self, migrations: list[Migration]) -> None:
         self._live.update(self._drawn(migrations), refresh=True)

@@ -6,12 +6,14 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
+from longshore.cli.asking import asking
 from longshore.cli.words import duration, size
 
 if TYPE_CHECKING:
@@ -26,16 +28,17 @@ _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence
 def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
     """Until the migration has ended, or its engine has died: the migration as it then is.
 
-    Ctrl-C leaves the watching, not the migration.
+    A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migration.
     """
     seen = 0
     missing_since: float | None = None
     view: _View = _Lines() if plain or not sys.stderr.isatty() else _Bars()
     stranded: set[str] = set()  # what was told of it
+    away = partial(view.warn, "no-answer")
     with view:
         while True:
-            migration = client.migration(migration_id)
-            for event in client.events(migration_id, seen):
+            migration = asking(partial(client.migration, migration_id), away)
+            for event in asking(partial(client.events, migration_id, seen), away):
                 seen = event.id
                 if event.text not in stranded:
                     view.say(event)

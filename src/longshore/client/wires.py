@@ -75,6 +75,7 @@ class Remote:
         from keystoneauth1 import exceptions as auth
 
         try:
+            self._log_in()
             answer = self._adapter.request(path, method, json=body, raise_exc=False, timeout=ANSWER_WITHIN)
         except (auth.EndpointNotFound, auth.EmptyCatalog):
             raise NotFound(
@@ -94,6 +95,15 @@ class Remote:
         except auth.ClientException as error:
             raise LongshoreError(f"The server could not be asked: {_short(error)}.") from None
         return answer.status_code, answer.content
+
+    def _log_in(self) -> None:
+        """Unless there is a token. Apart from what the server is asked, so that it is told who doesn't answer."""
+        from keystoneauth1 import exceptions as auth
+
+        try:
+            self._adapter.get_token()
+        except (auth.ConnectionError, auth.DiscoveryFailure, auth.HttpServerError) as error:
+            raise Unreachable(f"Keystone doesn't answer: {_short(error)}.", advice="Try again in a moment.") from None
 
     def close(self) -> None:
         self._adapter.session.session.close()
@@ -131,4 +141,6 @@ def fault_of(status: int, body: bytes) -> LongshoreError:
 
 
 def _short(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    # Behind the first of these is the HTTP library's own representation of it
+    said = str(error).strip().partition(": HTTP")[0]
+    return said.splitlines()[0].rstrip(".") if said else type(error).__name__
