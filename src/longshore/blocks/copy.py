@@ -273,6 +273,7 @@ class Copy:
             compare=compare,
             checkpoint=checkpoint,
             checkpoint_interval=request.checkpoint_interval,
+            last=request.verify is Verify.NONE and request.source_identity is None,
             limits=limits,
             digester=self._digester,
             carriers=min(_threads(source, request.connections), _threads(target, request.connections)),
@@ -369,6 +370,11 @@ def _threads(lanes: Lanes, wanted: int) -> int:
 
 def _place(uri: str) -> str:
     """What two URIs of the same export have in common."""
+    before, unix, path = uri.partition("?socket=")
+    if unix and not set("%&@") & set(
+        uri
+    ):  # as we make them ourselves; the import takes as long as a small copy's write
+        return f"{os.path.realpath(path)} {before.partition('://')[2]}"
     from urllib.parse import parse_qs, urlsplit
 
     parts = urlsplit(uri)

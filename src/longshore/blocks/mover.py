@@ -66,6 +66,7 @@ class Mover:
         compare: bool,
         checkpoint: Checkpoint | None,
         checkpoint_interval: float,
+        last: bool,
         limits: Limits,
         digester: Digester,
         maximum_read: int,
@@ -81,6 +82,7 @@ class Mover:
         self._compare = compare
         self._checkpoint = checkpoint
         self._interval = checkpoint_interval
+        self._last = last  # when this pass is finished the checkpoint will be removed
         self._limits = limits
         self._digester = digester
         self._maximum_read = maximum_read
@@ -178,7 +180,7 @@ class Mover:
         self._wants_record = False
         self._recorded_at = time.monotonic()
         records, self._flushed = self._flushed, []
-        if self._checkpoint is not None:
+        if self._checkpoint is not None and not (self._last and self.finished):
             self._recording = True
             self._loop.in_thread(partial(self._checkpoint.append, records), self._have_recorded)
 

@@ -9,7 +9,6 @@ calls, no other thread to wake up, and the bytes of a read arrive in memory that
 
 import errno
 import os
-import socket
 import struct
 from contextlib import suppress
 
@@ -36,16 +35,15 @@ class Wire:
     def __init__(self, uri: str) -> None:
         """Connect. Raises CopyError when the server can't be reached or refuses."""
         self._handle = connect(uri, structured=False)
-        # A descriptor of our own for the same connection; libnbd leaves it alone until it is told to do something
-        self._socket = socket.socket(fileno=os.dup(self._handle.aio_get_fd()))
-        self._socket.setblocking(True)
+        self._fd = self._handle.aio_get_fd()  # libnbd leaves it alone until it is told to do something
+        os.set_blocking(self._fd, True)
         self._answer = memoryview(bytearray(_ANSWER.size))
         self._cookie = 0
 
     def read(self, into: memoryview, offset: int) -> None:
         """Fill the memory with what is at that offset of the disk."""
-        self._socket.sendall(self._request(_READ, offset, len(into)))
-        have = self._socket.recvmsg_into([self._answer, into])[0]
+        self._send(self._request(_READ, offset, len(into)))
+        have = os.readv(self._fd, [self._answer, into])
         self._check_answer(have)
         have = max(0, have - _ANSWER.size)
         while have < len(into):
@@ -54,22 +52,19 @@ class Wire:
     def write(self, data: memoryview, offset: int) -> None:
         """Write the data to that offset of the disk."""
         request = self._request(_WRITE, offset, len(data))
-        sent = self._socket.sendmsg([request, data])
-        if sent < len(request):
-            self._socket.sendall(request[sent:])
-            sent = len(request)
-        self._socket.sendall(data[sent - len(request) :])
+        sent = os.writev(self._fd, [request, data])
+        self._send(request[sent:])
+        self._send(data[max(0, sent - len(request)) :])
         self._check_answer(0)
 
     def zero(self, length: int, offset: int) -> None:
         """Have so many bytes at that offset of the disk read as zeroes from now on; the server may free them."""
-        self._socket.sendall(self._request(_WRITE_ZEROES, offset, length))
+        self._send(self._request(_WRITE_ZEROES, offset, length))
         self._check_answer(0)
 
     def close(self) -> None:
         """Say goodbye, so that the server knows that this was meant."""
-        self._socket.setblocking(False)  # as libnbd left it
-        self._socket.close()
+        os.set_blocking(self._fd, False)  # as libnbd left it
         with suppress(nbd.Error):
             self._handle.shutdown()
 
@@ -87,7 +82,11 @@ class Wire:
         if error:
             raise Refused(error, os.strerror(error))  # the protocol's numbers are Linux's
 
+    def _send(self, data: bytes | memoryview) -> None:
+        while data:
+            data = data[os.write(self._fd, data) :]
+
     def _receive(self, into: memoryview) -> int:
-        if not (received := self._socket.recv_into(into, 0, socket.MSG_WAITALL)):
+        if not (received := os.readv(self._fd, [into])):
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         return received
