@@ -43,6 +43,17 @@ def test_a_server_that_is_being_started_is_waited_for_and_not_started_again():
     connection.compute.start_server.assert_not_called()
 
 
+@pytest.mark.parametrize(("before", "after"), [("SHUTOFF", "ACTIVE"), ("ACTIVE", "SHUTOFF")])
+def test_a_server_of_which_an_image_is_made_is_switched_after_that(before, after):
+    """Nova answers 409 until then, and a source would stay off after a roll-back."""
+    connection = nova((before, "image_uploading"), (before, "image_uploading"), (before, None), (after, None))
+    asked = connection.compute.start_server if after == "ACTIVE" else connection.compute.stop_server
+    asked.side_effect = lambda _id: looks.append(connection.compute.get_server.call_count)
+    looks = []
+    (Power(connection).on if after == "ACTIVE" else Power(connection).off)("s")
+    assert looks == [3]
+
+
 def test_what_is_as_wanted_is_left_alone():
     connection = nova(("ACTIVE", None))
     Power(connection).on("s")

@@ -13,8 +13,11 @@ from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
 ON_TIMEOUT = 300.0
+TASK_TIMEOUT = 300.0
 OFF_TIMEOUT = 300.0  # Nova itself gives a guest a minute to shut down before it cuts the power
 _LOOK_EVERY = 1.0
+# What Nova is doing with a server
+_STOPPING, _STARTING = "powering-off", "powering-on"
 
 
 class Power:
@@ -25,9 +28,9 @@ class Power:
         return power_of(self._server(server_id))
 
     def stop(self, server_id: str) -> None:
-        """Returns at once. Nothing to do when it is off or being stopped. Raises Conflict when Nova refuses."""
-        server = self._server(server_id)
-        if power_of(server) is PowerState.OFF or server.task_state in ("powering-off", "powering_off"):
+        """Returns when Nova is at it. Nothing to do when it is off. Raises Conflict when Nova refuses."""
+        server = self._let_alone(server_id)
+        if power_of(server) is PowerState.OFF or server.task_state == _STOPPING:
             return
         with explained(f"stop server {server.name}"):
             self._connection.compute.stop_server(server_id)
@@ -40,12 +43,12 @@ class Power:
 
     def on(self, server_id: str) -> None:
         """Returns when it is on."""
-        server = self._server(server_id)
+        server = self._let_alone(server_id)
         if power_of(server) is PowerState.ON:
             return
         if power_of(server) is not PowerState.OFF:
             raise Conflict(f"Server {server.name} can't be started: it is {server.status}.")
-        if server.task_state != "powering-on":
+        if server.task_state != _STARTING:
             with explained(f"start server {server.name}"):
                 self._connection.compute.start_server(server_id)
         wait_for(
@@ -61,6 +64,18 @@ class Power:
                 return False
             time.sleep(_LOOK_EVERY)
         return True
+
+    def _let_alone(self, server_id: str) -> Any:
+        """The server, once Nova does nothing with it but to stop or start it: with any other task it refuses both.
+
+        It still has its task for a moment when an image of its disk is there, and for longer when that was given up.
+        """
+
+        def found() -> Any | None:
+            server = self._server(server_id)
+            return server if server.task_state in (None, _STOPPING, _STARTING) else None
+
+        return wait_for(found, what=f"What Nova does with server {server_id}", timeout=TASK_TIMEOUT)
 
     def _server(self, server_id: str) -> Any:
         with explained(f"look up server {server_id}"):
