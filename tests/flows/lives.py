@@ -58,6 +58,24 @@ class WorkerLife(Life):
         super().__init__(state, fleet, log=f"{name}.log", live=_work, **settings)
 
 
+class FailingLife(Life):
+    """A worker in which each step of a migration fails once; `record` is a file that it names them in."""
+
+    def __init__(self, state, world, record):
+        super().__init__(state, world, live=_fail, record=str(record))
+
+
+def _fail(state, world, log, record):
+    os.environ["SMALL_WORLD"] = world
+    _say_into(log)
+    import small_clouds
+
+    import failing_steps
+
+    small_clouds.install()
+    failing_steps.main(Path(state), Path(record))
+
+
 def _work(state, fleet, log, **settings):
     _say_into(log)
     # What the worlds' stand-in for a conversion finds its place by

@@ -1,0 +1,61 @@
+"""Every step of every kind of migration fails once, in a run of its own, until none does.
+
+The steps aren't listed here: they are those that a run takes (failing_steps.py).
+"""
+
+import signal
+import time
+
+import pytest
+from lives import FailingLife
+
+from longshore.store import Status
+
+pytestmark = pytest.mark.faults
+
+AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}  # cut over after the first copy: always the same steps
+WAYS = {
+    "cold": {},
+    "cold, as it is": {"landing": "as-is"},
+    "warm": {"type": "warm", "cutover": AT_ONCE},
+    "dry run": {"type": "dry-run", "isolated": True},
+}
+# Steps that a run takes in which some others are left out, or called otherwise
+EXPECTED = {
+    "cold": {"prepare", "volume-2001", "shut-down", "copy-2000", "drop-snapshot", "convert", "check"},
+    "cold, as it is": {"hardware", "boot", "check"},
+    "warm": {"track-changes", "sync-0-2000", "sync-1-snapshot", "sync-1-drop-base", "safeguard", "check"},
+    "dry run": {"networks", "ports", "snapshot", "boot", "check"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_is_as_it_was_until_none_fails(begin, tmp_path, way):
+    run = begin(**WAYS[way])
+    for sign in ("keeps-bases", "one-moment") if way == "dry run" else ("keeps-bases",):
+        (run.world.root / sign).touch()
+    record = tmp_path / "steps"
+    engine = FailingLife(run.store.state.root, run.world.root, record)
+    try:
+        while (ended := to_its_end(run, engine)).status is not Status.DONE:
+            assert ended.error_code == "struck", ended.error
+            run.assert_as_before()
+            run.again()
+        engine.signal(signal.SIGTERM)
+        assert engine.wait() == 0
+    finally:
+        if engine.poll() is None:
+            engine.kill()
+    steps = [line.split() for line in record.read_text().splitlines()]
+    failed = {step for _, step, how in steps if how == "failed"}
+    assert failed == {step for _, step, _ in steps}
+    assert failed >= EXPECTED[way]
+
+
+def to_its_end(run, engine):
+    end = time.monotonic() + 60
+    while not run.record.status.ended:
+        assert engine.poll() is None, f"the engine has ended: {engine.said}"
+        assert time.monotonic() < end, engine.said
+        time.sleep(0.05)
+    return run.record
