@@ -45,6 +45,20 @@ def test_a_database_that_stays_away_is_said_without_its_password(postgresql, mon
     assert PASSWORD not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+psycopg://longshore:secret-word@127.0.0.1:no-port/db",
+        "postgresql+psycopg://longshore:half@secret-word/of@127.0.0.1/db",  # whose host would be secret-word
+        "nothing like it, secret-word",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(address):
+    with pytest.raises(InvalidInput, match="database") as refused:
+        Database(address)
+    assert "secret-word" not in str(refused.value)
+
+
 def test_several_open_a_new_database_at_once(postgresql, tmp_path):
     url = postgresql.database()
     with ThreadPoolExecutor(4) as pool:

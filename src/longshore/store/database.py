@@ -138,9 +138,14 @@ def _said(error: Exception) -> str:
 
 
 def _parsed(url: str) -> URL:
+    if url.count("@") > 1:  # what is behind the first one would be taken for the host, and told in errors
+        raise InvalidInput(
+            "The database's address has more than one @ in it.",
+            advice="Write one that belongs to the password as %40, a / as %2F and a % as %25: see database_url.",
+        )
     try:
         return make_url(url)
-    except ArgumentError:  # whose text repeats what it was given
+    except (ArgumentError, ValueError):  # whose text repeats what it was given
         raise InvalidInput("The database's address isn't one: see database_url in the configuration.") from None
 
 
