@@ -1,16 +1,22 @@
 """A server for many: who may do what, and that nobody sees another project's things."""
 
 import asyncio
+import json
+import logging
 import re
+import sys
 from dataclasses import replace
 
 import httpx
 import pytest
+import structlog
 from cloud_stand_in import Cloud
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from tokens import access
 
 from longshore.flows import engine
+from longshore.logs import write_json
 from longshore.service import create_app
 from longshore.service.caller import CloudGround, Grounds
 from longshore.service.gate import OPEN
@@ -338,13 +344,51 @@ def test_a_fault_of_ours_is_told_by_its_id_alone(api, monkeypatch):
         raise RuntimeError("with a s3cret-word in it")
 
     monkeypatch.setattr("longshore.store.Providers.all", broken)
-    with capture_logs() as logs:
+    with capture_logs([merge_contextvars]) as logs:
         answer = api("ann", "GET", "/v1/providers")
     assert (answer.status_code, answer.json()["code"]) == (500, "unforeseen")
     id_ = answer.headers["X-Openstack-Request-Id"]
     assert id_ in answer.json()["message"]
     assert [log["request_id"] for log in logs if log["event"] == "unforeseen"] == [id_]
     assert "s3cret-word" not in answer.text
+
+
+def test_who_did_what_is_said_for_the_audit(api, anns):
+    def audited(token, method, path, body=None):
+        with capture_logs([merge_contextvars]) as logs:
+            answer = api(token, method, path, body)
+        said = [log for log in logs if log["event"] == "audit"]
+        assert all(log["request_id"] == answer.headers["X-Openstack-Request-Id"] for log in said)
+        return [(log["outcome"], log["action"], log["project_id"], log["user_id"]) for log in said]
+
+    path = f"/v1/migrations/{anns['migration']}/cancel"
+    assert audited("ann", "POST", path) == [("done", "migration:migration:cancel", "project-a", "ann")]
+    assert audited("bob", "POST", path) == [("refused", "migration:migration:cancel", "project-b", "bob")]
+    assert audited("ann-reader", "POST", path) == [("refused", "migration:migration:cancel", "project-a", "rita")]
+    assert audited("expired", "POST", path) == [("refused", None, None, None)]
+    assert audited("expired", "GET", "/v1/migrations") == [("refused", None, None, None)]
+    assert audited("ann", "GET", "/v1/migrations") == []
+    secret = "s3cret-in-the-body"
+    with capture_logs([merge_contextvars]) as logs:
+        api("ann", "POST", "/v1/providers", VSPHERE | {"name": "other", "secrets": {"password": secret}})
+    assert secret not in str(logs)
+
+
+def test_what_is_said_while_a_request_is_answered_has_its_id(api, anns, capsys):
+    write_json(sys.stdout)
+    try:
+        api.did("ann", "POST", f"/v1/migrations/{anns['migration']}/cancel")
+        api.store.migrations.update(anns["migration"], status="cancelled")
+        capsys.readouterr()
+        answer = api("ann", "POST", "/v1/migrations", MIGRATION)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    finally:
+        structlog.reset_defaults()
+        logging.basicConfig(force=True)
+    assert {line["request_id"] for line in lines} == {answer.headers["X-Openstack-Request-Id"]}
+    [asked] = [line for line in lines if line["event"] == "web is to be migrated"]
+    assert asked["migration_id"] == answer.json()["id"]
+    assert asked["logger"] == "longshore.service"
 
 
 def test_whether_it_lives_is_said_to_anybody(api):

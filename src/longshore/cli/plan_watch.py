@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longshore.service.schemas import Migration
 
 _POLL = 1.0  # seconds
+_REST = 3.0  # times as long as the answer took: a large plan, or a server with much to do, is asked less often
 _LINE_EVERY = 10.0  # seconds between plain lines about the same disk
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 _REASONS = 2  # lines for why nobody takes some of them
@@ -49,7 +50,9 @@ def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bo
     view: _View = _Lines() if plain or not sys.stderr.isatty() else _Board(what)
     with view:
         while True:
+            began = time.monotonic()
             migrations = asking(asked, view.note)
+            took = time.monotonic() - began
             view.show(migrations)
             if all(m.status.ended for m in migrations):
                 return migrations
@@ -59,7 +62,7 @@ def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bo
                 missing_since = time.monotonic()
             elif time.monotonic() - missing_since > _ENGINE_START:
                 return migrations
-            time.sleep(_POLL)
+            time.sleep(max(_POLL, took * _REST))
 
 
 def totals(migrations: list[Migration]) -> str:

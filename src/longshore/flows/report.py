@@ -7,9 +7,7 @@ from typing import Any
 
 from longshore.flows.forms import form
 from longshore.model.request import MigrationRequest
-from longshore.store import EntryState, EventRecord, MigrationRecord, Status, Store
-
-_PAGE = 1000  # events read at a time
+from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Status, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +117,22 @@ class PlanReport:
 
 def names_of(store: Store) -> dict[str, str]:
     """What providers and plans are called, by their ids."""
-    return {p.id: p.name for p in store.providers.all()} | {p.id: p.name for p in store.plans.all()}
+    return {p.id: p.name for p in store.providers.all()} | store.plans.names()
 
 
-def report_of(store: Store, record: MigrationRecord, names: Mapping[str, str]) -> Report:
-    """`names` are those that `names_of` answers."""
+def reports_of(store: Store, records: Sequence[MigrationRecord]) -> list[Report]:
+    """From their records alone. They are asked for together: a plan may have thousands."""
+    names = names_of(store)
+    events = store.migrations.events_of([record.id for record in records])
+    entries = store.ledger.entries_of([record.id for record in records if record.status.ended])
+    return [_report(record, names, events[record.id], entries.get(record.id, [])) for record in records]
+
+
+def _report(
+    record: MigrationRecord, names: Mapping[str, str], events: Sequence[EventRecord], entries: Sequence[Entry]
+) -> Report:
     request = form(MigrationRequest).validate_python(record.request)
     result = record.result or {}
-    events = list(_events(store, record.id))
-    entries = store.ledger.entries(record.id) if record.status.ended else []
     return Report(
         id=record.id,
         machine=record.machine_name,
@@ -164,11 +169,6 @@ def report_of(store: Store, record: MigrationRecord, names: Mapping[str, str]) -
     )
 
 
-def earlier_of(records: Sequence[MigrationRecord]) -> list[Attempt]:
-    """What was tried before the last of a machine's migrations."""
-    return [Attempt(m.id, m.status.value, m.error) for m in records[:-1]]
-
-
 def plan_report(  # noqa: PLR0917
     name: str, description: str, source: str, target: str, machines: list[ReportedMachine], states: dict[str, int]
 ) -> PlanReport:
@@ -196,13 +196,6 @@ def plan_report(  # noqa: PLR0917
         ),
         machines=machines,
     )
-
-
-def _events(store: Store, migration_id: str) -> list[EventRecord]:
-    events: list[EventRecord] = []
-    while page := store.migrations.events(migration_id, events[-1].id if events else 0, _PAGE):
-        events.extend(page)
-    return events
 
 
 def _between(begin: datetime | None, end: datetime | None, *, running: bool) -> float | None:

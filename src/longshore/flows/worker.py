@@ -19,8 +19,8 @@ from longshore.flows.queue import take_turns
 from longshore.flows.stranded import Crew, Herald, labels_that_count
 from longshore.flows.version import FLOW_VERSION
 from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
+from longshore.model.plan import Limits
 from longshore.model.request import MigrationType
-from longshore.planning.planfile import limits_of
 from longshore.store import QueueRecord, Status, Store, WorkerRecord
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
@@ -115,7 +115,7 @@ class Worker:
 
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database
-        limits = {plan: limits_of(self._store.plans.get(plan).content) for plan in self._store.queue.plans()}
+        limits = {plan: Limits(**given) for plan, given in self._store.queue.limits().items()}
         labels = labels_that_count(self._store)
 
         seen: list[tuple[Sequence[QueueRecord], Crew]] = []

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import structlog
 from dbos import DBOS
 
 from longshore.flows.clouds import Clouds
@@ -78,6 +79,7 @@ OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
 
 
 def _journey(migration_id: str) -> Journey:
+    structlog.contextvars.bind_contextvars(migration_id=migration_id)
     if _store is None:
         raise RuntimeError("workflows.use() was not called")
     journey = Journey(_store, Clouds(_store), migration_id, _cancels)

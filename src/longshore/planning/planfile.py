@@ -138,11 +138,6 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def limits_of(content: Mapping[str, Any]) -> Limits:
-    """Of a plan as it is kept, without reading all of it."""
-    return Limits(**content.get("limits", {}))
-
-
 def schema() -> dict[str, Any]:
     """JSON Schema of a plan's file."""
     built = TypeAdapter(Plan).json_schema()

@@ -14,6 +14,7 @@ from longshore.service.migrations import router as migrations
 from longshore.service.parts import may
 from longshore.service.plans import router as plans
 from longshore.service.providers import router as providers
+from longshore.service.shared_reads import SharedReads
 from longshore.service.stream import router as stream
 from longshore.service.tenancy import Jobs
 from longshore.service.tenancy import router as tenancy
@@ -55,6 +56,7 @@ def create_app(
     )
     app.state.store = store
     app.state.local_files = local_files
+    app.state.reads = SharedReads()
     app.state.access = access
     if access is not None:
         app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)

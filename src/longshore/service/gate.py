@@ -9,17 +9,21 @@ from typing import Any
 
 import structlog
 from anyio import to_thread
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
+from longshore.service.policy import rule_of
 
 REQUEST_ID = "X-Openstack-Request-Id"
 OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be anybody
 
 _STATUS = {Unauthenticated: 401, Forbidden: 403, IdentityUnavailable: 503}
+_READS = ("GET", "HEAD", "OPTIONS")
 _log = structlog.get_logger("longshore.access")
+_audit = structlog.get_logger("longshore.audit")
 
 
 class _TooLarge(Exception):
@@ -40,6 +44,7 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         passage = _Passage(f"req-{uuid.uuid4()}", send)
+        bound = structlog.contextvars.bind_contextvars(request_id=passage.request_id)
         began = time.monotonic()
         caller: Caller | None = None
         try:
@@ -54,13 +59,14 @@ class Gate:
         except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
             await passage.refuse(_STATUS[type(error)], error.code, str(error), scope, receive)
         except Exception:
-            _log.exception("unforeseen", request_id=passage.request_id, path=scope["path"])
+            _log.exception("unforeseen", path=scope["path"])
             if passage.status is not None:
                 raise
             said = f"That was a fault of the server's. Its log says more of {passage.request_id}."
             await passage.refuse(500, "unforeseen", said, scope, receive)
         finally:
             self._record(scope, passage, caller, time.monotonic() - began)
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _body(self, receive: Receive) -> bytes:
         """Measured as it comes: what the headers say of its length may be wrong, or missing."""
@@ -74,18 +80,29 @@ class Gate:
                 return body
 
     def _record(self, scope: Scope, passage: "_Passage", caller: Caller | None, seconds: float) -> None:
-        """Who did what. The query may name things, never secrets; bodies and headers stay out."""
+        """Who asked for what; bodies and headers stay out, since there are secrets in them.
+
+        What was to change anything, and what was refused, is said once more for the audit: by the rule that it stood
+        under, and by whom.
+        """
         if scope["path"] in OPEN:
             return
-        _log.info(
-            "request",
-            request_id=passage.request_id,
-            method=scope["method"],
-            path=scope["path"],
-            status=passage.status,
-            seconds=round(seconds, 3),
-            project_id=caller.project_id if caller else None,
-            user_id=caller.user_id if caller else None,
+        status = passage.status or 0
+        who = {"project_id": caller.project_id if caller else None, "user_id": caller.user_id if caller else None}
+        what = {"method": scope["method"], "path": scope["path"], "status": status}
+        _log.info("request", **what, seconds=round(seconds, 3), **who)
+        if scope["method"] in _READS and status not in (401, 403):
+            return
+        route = scope.get("route")
+        _audit.info(
+            "audit",
+            outcome="done" if status < 400 else "refused" if status < 500 else "failed",
+            action=rule_of(scope["method"], route.path) if isinstance(route, APIRoute) else None,
+            **what,
+            **who,
+            user_domain_id=caller.user_domain_id if caller else None,
+            roles=list(caller.roles) if caller else [],
+            address=(scope.get("client") or [None])[0],
         )
 
 

@@ -7,6 +7,8 @@ asked for.
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from statistics import median
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -31,7 +33,7 @@ class _OfTheStore(Collector):
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        counts = self._store.migrations.counts()
+        counts = self._store.figures.migrations()
         migrations = GaugeMetricFamily("longshore_migrations", "Migrations that are on record.", labels=["status"])
         for status in Status:
             migrations.add_metric([status.value], sum(n for (s, _), n in counts.items() if s == status.value))
@@ -42,10 +44,35 @@ class _OfTheStore(Collector):
                 failed.add_metric([code or "error"], count)
         yield failed
         yield from self._of_the_queue()
-        copies = self._store.migrations.copies()
+        yield from self._of_the_bytes()
+        yield from self._of_the_points()
+
+    def _of_the_bytes(self) -> Iterator[Metric]:
+        moved = GaugeMetricFamily(
+            "longshore_moved_bytes", "What migrations that are done and on record have moved.", labels=["how"]
+        )
+        for how, count in self._store.figures.moved().items():
+            moved.add_metric([how], count)
+        yield moved
+        copies = self._store.figures.copies()
         yield GaugeMetricFamily("longshore_copies", "Disks that are being copied or read back.", len(copies))
         rate = sum(float(copy.get("rate") or 0.0) for copy in copies)
         yield GaugeMetricFamily("longshore_copy_rate_bytes", "Bytes per second of all copies together.", rate)
+        left = sum(max(int(copy.get("total") or 0) - int(copy.get("done") or 0), 0) for copy in copies)
+        yield GaugeMetricFamily("longshore_copy_left_bytes", "What these copies have still to read.", left)
+
+    def _of_the_points(self) -> Iterator[Metric]:
+        """RPO: what would be lost if the sources were gone now."""
+        now = datetime.now(UTC)
+        ages = [(now - point).total_seconds() for point in self._store.figures.points()]
+        yield GaugeMetricFamily("longshore_synchronised", "Machines with a verified copy that is kept up.", len(ages))
+        rpo = GaugeMetricFamily(
+            "longshore_rpo_seconds", "How old the verified copies of these machines are.", labels=["of"]
+        )
+        if ages:
+            rpo.add_metric(["worst"], max(ages))
+            rpo.add_metric(["median"], median(ages))
+        yield rpo
 
     def _of_the_queue(self) -> Iterator[Metric]:
         crew, records = crew_of(self._store), self._store.queue.records()

@@ -1,12 +1,14 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import TypeAdapter
+from structlog.contextvars import bound_contextvars
 
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows import engine
@@ -14,22 +16,25 @@ from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.journey import Journey
 from longshore.flows.late_conversion import landed, make_again, request_after
 from longshore.flows.queue import places_of
-from longshore.flows.report import Report, names_of, report_of
+from longshore.flows.report import Report, reports_of
 from longshore.flows.stranded import NOBODY, crew_of
 from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.catalogue import refuse_unknown
-from longshore.service.paging import LIMIT, ThePage, unknown_marker
+from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe
 from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
-from longshore.store import MigrationRecord, Status, Store
+from longshore.service.shared_reads import TheReads, answered
+from longshore.store import DiskRecord, MigrationRecord, Status, Store
 
 router = APIRouter(prefix="/v1")
+_log = logging.getLogger("longshore.service")
 _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
 REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
+MIGRATIONS = TypeAdapter(list[Migration])
 
 
 @router.post("/migrations", status_code=202)
@@ -68,22 +73,41 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         request=REQUEST.dump_python(body.request, mode="json"),
         places=places_of(machine),
     )
+    note_asked_for([record])
     store.migrations.set_disks(record.id, machine.disks)
     engine.ensure_running(store.state)
     return _migration(store, store.migrations.get(record.id))
 
 
-@router.get("/migrations")
-def migrations(
+@router.get("/migrations", response_model=list[Migration])
+async def migrations(
     store: TheStore,
     page: ThePage,
+    reads: TheReads,
     *,
     status: Status | None = None,
     machine: str | None = None,
     plan: str | None = None,
     provider: str | None = None,
-) -> list[Migration]:
+) -> Response:
     """All of them, oldest first, or those with this status, machine, plan, or provider on either side."""
+
+    def read() -> tuple[bytes, str | None]:
+        records, following = _page_of(store, page, status=status, machine=machine, plan=plan, provider=provider)
+        return MIGRATIONS.dump_json(shown(store, records)), following
+
+    what = "migrations", page.limit, page.marker, status, machine, plan, provider, store.scope
+    body, following = await reads.read(what, read)
+    answer = answered(body)
+    if following is not None:
+        page.goes_on_after(following, answer)
+    return answer
+
+
+def _page_of(
+    store: Store, page: Page, *, status: Status | None, machine: str | None, plan: str | None, provider: str | None
+) -> tuple[list[MigrationRecord], str | None]:
+    """And the marker of the page after it, if there is one."""
     try:
         records = store.migrations.page(
             page.limit + 1,
@@ -97,10 +121,10 @@ def migrations(
         if page.marker is None or page.marker not in missing.message:
             raise
         raise unknown_marker(page.marker) from None
-    if len(records) > page.limit:
-        records = records[: page.limit]
-        page.goes_on_after(records[-1].id)
-    return shown(store, records)
+    if len(records) <= page.limit:
+        return records, None
+    records = records[: page.limit]
+    return records, records[-1].id
 
 
 @router.get("/migrations/{migration}")
@@ -133,7 +157,7 @@ def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
 @router.get("/migrations/{migration}/report")
 def report(migration: str, store: TheStore) -> Report:
     """What was copied, verified, changed and said, from its record alone."""
-    return report_of(store, store.migrations.get(migration), names_of(store))
+    return reports_of(store, [store.migrations.get(migration)])[0]
 
 
 @router.post("/migrations/{migration}/resume", status_code=202)
@@ -170,6 +194,7 @@ def convert(migration: str, store: TheStore) -> Migration:
         request=REQUEST.dump_python(request_after(earlier), mode="json"),
         places=earlier.places,
     )
+    note_asked_for([record])
     engine.ensure_running(store.state)
     return _migration(store, record)
 
@@ -204,10 +229,17 @@ def remove(migration: str, store: TheStore) -> None:
     shutil.rmtree(store.state.migration(record.id), ignore_errors=True)
 
 
+def note_asked_for(records: Sequence[MigrationRecord]) -> None:
+    """Joins the request that is being answered with what workers say of these migrations later."""
+    for record in records:
+        with bound_contextvars(migration_id=record.id):
+            _log.info("%s is to be migrated", record.machine_name)
+
+
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
     """As they go over the wire."""
     providers = {p.id: p.name for p in store.providers.all()}
-    plans = {p.id: p.name for p in store.plans.all()} if any(r.plan_id for r in records) else {}
+    plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
     return [
         Migration(
@@ -237,10 +269,23 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             server_id=record.server_id,
             syncs=list(record.syncs),
             result=record.result,
-            disks=[DiskProgress(**asdict(disk)) for disk in record.disks],
+            disks=[_progress(disk) for disk in record.disks],
         )
         for record in records
     ]
+
+
+def _progress(disk: DiskRecord) -> DiskProgress:
+    return DiskProgress(
+        key=disk.key,
+        position=disk.position,
+        label=disk.label,
+        size=disk.size,
+        state=disk.state,
+        progress=disk.progress,
+        volume_id=disk.volume_id,
+        root_digest=disk.root_digest,
+    )
 
 
 def _migration(store: Store, record: MigrationRecord) -> Migration:

@@ -1,5 +1,6 @@
 """A plan with what became of its machines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longshore.errors import Conflict, InvalidInput
@@ -8,35 +9,39 @@ from longshore.model.plan import Plan, PlannedMachine
 from longshore.model.request import MigrationType
 from longshore.planning import planfile
 from longshore.service.schemas import PlannedState
-from longshore.store import MigrationRecord, PlanRecord, Status, Store
+from longshore.store import Outline, PlanRecord, Status, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     id: str
     plan: Plan
-    own: list[MigrationRecord]  # all that were started from it, oldest first
+    own: list[Outline]  # all that were started from it, oldest first
 
     @property
-    def latest(self) -> dict[str, MigrationRecord | None]:
+    def latest(self) -> dict[str, Outline | None]:
         """The latest migration of each entry, in the plan's order."""
-        by_ref: dict[str, MigrationRecord] = {m.machine_ref: m for m in self.own}
+        by_ref: dict[str, Outline] = {m.machine_ref: m for m in self.own}
         return {
             entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry.machine.strip("/")))
             for entry in self.plan.machines
         }
 
-    def _called(self, written: str) -> MigrationRecord | None:
+    def _called(self, written: str) -> Outline | None:
         """The latest of the machine that a plan names by its name, or by its path with or without the datacenter."""
         for migration in reversed(self.own):
-            path = migration.places.get("path", migration.machine_name)
-            if written == migration.machine_name or f"/{written}".endswith(f"/{path}"):
+            if written == migration.machine_name or f"/{written}".endswith(f"/{migration.path}"):
                 return migration
         return None
 
 
 def open_plan(store: Store, record: PlanRecord) -> Opened:
-    return Opened(record.id, planfile.from_plain(record.content), store.migrations.of_plan(record.id))
+    return open_plans(store, [record])[0]
+
+
+def open_plans(store: Store, records: Sequence[PlanRecord]) -> list[Opened]:
+    outlines = store.outlines.of_plans([record.id for record in records])
+    return [Opened(record.id, planfile.from_plain(record.content), outlines[record.id]) for record in records]
 
 
 def entries_of(plan: Plan, wave: int | None) -> list[PlannedMachine]:
@@ -50,11 +55,11 @@ def entries_of(plan: Plan, wave: int | None) -> list[PlannedMachine]:
     return entries
 
 
-def settled(migration: MigrationRecord | None) -> bool:
+def settled(migration: Outline | None) -> bool:
     """Moved, or on its way. A dry run that is done has moved nothing."""
     if migration is None:
         return False
-    rehearsed = migration.request.get("type") == MigrationType.DRY_RUN.value
+    rehearsed = migration.type == MigrationType.DRY_RUN.value
     return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
 
 
@@ -70,7 +75,7 @@ def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
                 ref=entry.ref,
                 wave=entry.wave,
                 status=migration.status.value if migration else "planned",
-                type=migration.request.get("type") if migration else None,
+                type=migration.type if migration else None,
                 phase=migration.phase if migration else None,
                 migration=migration.id if migration else None,
                 error=migration.error if migration else None,
@@ -80,7 +85,7 @@ def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
     return states
 
 
-def under_way(opened: Opened) -> list[MigrationRecord]:
+def under_way(opened: Opened) -> list[Outline]:
     """Raises Conflict when there is none."""
     found = [m for m in opened.own if not m.status.ended]
     if not found:
@@ -95,7 +100,12 @@ def counted(opened: Opened) -> dict[str, int]:
     return {status: states.count(status) for status in dict.fromkeys(states)}
 
 
-def speaks_of(opened: Opened, machine: str) -> bool:
-    """Whether the plan speaks of this machine."""
-    written = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in opened.plan.machines)
-    return written or any(machine in (m.machine_ref, m.machine_name) for m in opened.own)
+def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> list[PlanRecord]:
+    """Those plans that name this machine, or from which it was started."""
+    started = store.outlines.plans_of(machine)
+    return [record for record in records if record.id in started or _names(record, machine)]
+
+
+def _names(record: PlanRecord, machine: str) -> bool:
+    written = planfile.from_plain(record.content).machines
+    return any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in written)

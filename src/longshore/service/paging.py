@@ -32,10 +32,10 @@ class Page:
             self.goes_on_after(id_of(page[-1]))
         return page
 
-    def goes_on_after(self, marker: str) -> None:
-        """Say where the next page is: Link: <…>; rel="next"."""
+    def goes_on_after(self, marker: str, response: Response | None = None) -> None:
+        """Say where the next page is: Link: <…>; rel="next". `response`: where it isn't the route's usual one."""
         following = self._request.url.include_query_params(marker=marker, limit=self.limit)
-        self._response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+        (response or self._response).headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
 
 
 def unknown_marker(marker: str) -> InvalidInput:

@@ -11,7 +11,7 @@ from longshore.flows.prospects import Examined, Prospect, examine
 from longshore.flows.queue import places_of
 from longshore.model.plan import PlannedMachine
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
-from longshore.service.migrations import REQUEST, shown
+from longshore.service.migrations import REQUEST, note_asked_for, shown
 from longshore.service.opened_plan import Opened
 from longshore.service.parts import TheClouds
 from longshore.service.schemas import Migration, PlanStart
@@ -61,6 +61,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
     wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
     keep_limits(store, opened.id, plan.limits)
     records = store.migrations.add_together(wanted)
+    note_asked_for(records)
     engine.ensure_running(store.state)
     return shown(store, records)
 

@@ -5,12 +5,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from fastapi import APIRouter, Response
+from pydantic import TypeAdapter
 
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.flows import engine
 from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import look_up, select
-from longshore.flows.report import PlanReport, ReportedMachine, earlier_of, names_of, plan_report, report_of
+from longshore.flows.report import Attempt, PlanReport, ReportedMachine, plan_report, reports_of
 from longshore.flows.stranded import crew_of
 from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
@@ -23,8 +24,17 @@ from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
 from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
-from longshore.service.migrations import shown
-from longshore.service.opened_plan import counted, entries_of, open_plan, settled, speaks_of, states_of, under_way
+from longshore.service.migrations import MIGRATIONS, shown
+from longshore.service.opened_plan import (
+    counted,
+    entries_of,
+    open_plan,
+    open_plans,
+    settled,
+    speaking_of,
+    states_of,
+    under_way,
+)
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.plan_start import begin, examine_plan
@@ -40,9 +50,11 @@ from longshore.service.schemas import (
     PlanView,
     Workload,
 )
-from longshore.store import Status
+from longshore.service.shared_reads import TheReads, answered
+from longshore.store import Status, Store
 
 router = APIRouter(prefix="/v1")
+_VIEW = TypeAdapter(PlanView)
 
 
 @router.post("/plans", status_code=201)
@@ -99,10 +111,10 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
     """All of them, by name; or those that have a machine of this name, path or reference. Markers are names."""
     records = store.plans.all()
     if machine is not None:
-        records = [record for record in records if speaks_of(open_plan(store, record), machine)]
+        records = speaking_of(store, records, machine)
+    shown_now = page.of(records, lambda record: record.name)
     answer = []
-    for record in page.of(records, lambda record: record.name):
-        opened = open_plan(store, record)
+    for record, opened in zip(shown_now, open_plans(store, shown_now), strict=True):
         plan = opened.plan
         answer.append(
             PlanSummary(
@@ -142,9 +154,13 @@ def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, 
     return PlanAnswer(plan=record.content, changed=record.content != before.content)
 
 
-@router.get("/plans/{name}")
-def plan(name: str, store: TheStore) -> PlanView:
+@router.get("/plans/{name}", response_model=PlanView)
+async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
     """One, with how far each of its machines is."""
+    return answered(await reads.read(("plan", name, store.scope), lambda: _VIEW.dump_json(_view(name, store))))
+
+
+def _view(name: str, store: Store) -> PlanView:
     record = store.plans.get(name)
     states = states_of(open_plan(store, record), crew_of(store))
     return PlanView(
@@ -206,9 +222,10 @@ def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
     """Start again what has failed, and nothing else; with the type and what was accepted as before."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
-    failed = [
-        (e, m) for e in opened.plan.machines if (m := latest[e.machine]) is not None and m.status is Status.FAILED
-    ]
+    entries = {
+        m.id: e for e in opened.plan.machines if (m := latest[e.machine]) is not None and m.status is Status.FAILED
+    }
+    failed = [(entries[m.id], m) for m in store.migrations.several(list(entries))]
     if not failed:
         raise Conflict(f"Nothing of plan {name} has failed.", advice=f"See: longshore plan show {name}.")
     examined = []
@@ -225,11 +242,7 @@ def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migrati
     """Let its warm migrations, or those of a wave, stop their machines now."""
     opened = open_plan(store, store.plans.get(name))
     waves = {e.wave for e in entries_of(opened.plan, wave)}
-    warm = [
-        m
-        for m in opened.own
-        if not m.status.ended and m.request.get("type") == MigrationType.WARM.value and m.wave in waves
-    ]
+    warm = [m for m in opened.own if not m.status.ended and m.type == MigrationType.WARM.value and m.wave in waves]
     if not warm:
         raise Conflict(f"No warm migration of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
     asked = [store.migrations.request_cutover(m.id) for m in warm]
@@ -243,7 +256,7 @@ def resume(name: str, store: TheStore) -> list[Migration]:
     opened = open_plan(store, store.plans.get(name))
     going_on = under_way(opened)
     engine.ensure_running(store.state)
-    return shown(store, going_on)
+    return shown(store, store.migrations.several([m.id for m in going_on]))
 
 
 @router.post("/plans/{name}/cancel", status_code=202)
@@ -255,25 +268,37 @@ def cancel(name: str, store: TheStore) -> list[Migration]:
     return shown(store, asked)
 
 
-@router.get("/plans/{name}/migrations")
-def migrations(name: str, store: TheStore) -> list[Migration]:
+@router.get("/plans/{name}/migrations", response_model=list[Migration])
+async def migrations(name: str, store: TheStore, reads: TheReads) -> Response:
     """The latest migration of each of its machines, in the plan's order."""
+    what = "plan's migrations", name, store.scope
+    return answered(await reads.read(what, lambda: MIGRATIONS.dump_json(_latest(name, store))))
+
+
+def _latest(name: str, store: Store) -> list[Migration]:
     opened = open_plan(store, store.plans.get(name))
-    return shown(store, [m for m in opened.latest.values() if m is not None])
+    return shown(store, store.migrations.several([m.id for m in opened.latest.values() if m is not None]))
 
 
 @router.get("/plans/{name}/report")
 def report(name: str, store: TheStore) -> PlanReport:
     """What became of each machine, and of all of them together."""
     opened = open_plan(store, store.plans.get(name))
-    latest, names = opened.latest, names_of(store)
+    latest = opened.latest
+    of_latest = store.migrations.several([m.id for m in latest.values() if m is not None])
+    reports = {report.id: report for report in reports_of(store, of_latest)}
+    tries: dict[str, list[Attempt]] = {}
+    for m in opened.own:
+        tries.setdefault(m.machine_ref, []).append(Attempt(m.id, m.status.value, m.error))
     machines = []
     for entry in opened.plan.machines:
         last = latest[entry.machine]
-        tries = [m for m in opened.own if last is not None and m.machine_ref == last.machine_ref]
         machines.append(
             ReportedMachine(
-                entry.machine, entry.wave, report_of(store, last, names) if last else None, earlier_of(tries)
+                entry.machine,
+                entry.wave,
+                reports.get(last.id) if last else None,
+                tries[last.machine_ref][:-1] if last else [],
             )
         )
     plan = opened.plan

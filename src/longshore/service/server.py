@@ -1,12 +1,10 @@
 """The service as a server on the network."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import structlog
 import uvicorn
@@ -15,6 +13,7 @@ from fastapi import FastAPI
 from longshore.configuration import Cloud, Configuration, Server
 from longshore.errors import InvalidInput, Unreachable
 from longshore.flows import engine
+from longshore.logs import write_json
 from longshore.service.app import create_app
 from longshore.service.caller import Access, CloudGround, Grounds
 from longshore.service.policy import OsloPolicy
@@ -43,7 +42,7 @@ def serve(configuration: Configuration) -> None:
         OsloPolicy(str(settings.policy_file) if settings.policy_file else None),
         grounds_of(settings),
     )
-    _write_logs()
+    write_json(sys.stdout)
     store = Store(StateDirectory.configured(configuration))
     try:
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
@@ -109,25 +108,3 @@ def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContext
         keeper.cancel()
 
     return lifespan
-
-
-def _write_logs() -> None:
-    """One JSON object a line on standard output, libraries' warnings among them."""
-    shared: list[Any] = [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

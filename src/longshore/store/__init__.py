@@ -9,6 +9,7 @@ from longshore.store.migrations import (
     NewMigration,
     Status,
 )
+from longshore.store.outlines import Outline, Outlines
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.providers import ProviderRecord, Providers
 from longshore.store.queue import Queue, QueueRecord
@@ -30,6 +31,8 @@ __all__ = [
     "MigrationRecord",
     "Migrations",
     "NewMigration",
+    "Outline",
+    "Outlines",
     "PlanRecord",
     "Plans",
     "ProviderRecord",

@@ -11,7 +11,7 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ _TCP = {
     "keepalives_count": 3,
     "tcp_user_timeout": 8000,  # milliseconds, the others seconds
 }
+_NAMED = 500  # rows that one query names
 _SCHEMA = Path(__file__).parent / "schema"
 _SCHEMA_LOCK = 0x10_06_50_01  # any two numbers do, as long as nobody else in the database uses them
 _QUEUE_LOCK = 0x10_06_50_02
@@ -98,6 +99,11 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def in_portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at a time as a query may name."""
+    return (ids[start : start + _NAMED] for start in range(0, len(ids), _NAMED))
 
 
 def through_outages(repository: type[T]) -> type[T]:

@@ -4,13 +4,14 @@ An entry's owner (`<migration>/<step>`) is also in the metadata of the thing its
 writing the entry and learning the thing's id, it can be found again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import select, update
 
 from longshore.model.target import Owner
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import LedgerRow, MigrationRow
 
@@ -86,12 +87,20 @@ class Ledger:
 
     def entries(self, migration_id: str) -> list[Entry]:
         """In the order they were written."""
+        return self.entries_of([migration_id])[migration_id]
+
+    def entries_of(self, migration_ids: Sequence[str]) -> dict[str, list[Entry]]:
+        """Of each of these migrations, in the order they were written."""
+        found: dict[str, list[Entry]] = {migration_id: [] for migration_id in migration_ids}
         with self._database.session() as session:
-            query = select(LedgerRow).where(LedgerRow.migration_id == migration_id).order_by(LedgerRow.id)
-            if not self._scope.everything:
-                mine = select(MigrationRow.id).where(MigrationRow.project_id == self._scope.project_id)
-                query = query.where(LedgerRow.migration_id.in_(mine))
-            return [_entry(row) for row in session.scalars(query)]
+            for ids in in_portions(migration_ids):
+                query = select(LedgerRow).where(LedgerRow.migration_id.in_(ids)).order_by(LedgerRow.id)
+                if not self._scope.everything:
+                    mine = select(MigrationRow.id).where(MigrationRow.project_id == self._scope.project_id)
+                    query = query.where(LedgerRow.migration_id.in_(mine))
+                for row in session.scalars(query):
+                    found[row.migration_id].append(_entry(row))
+        return found
 
     def unsettled(self, provider_id: str, kind: Kind) -> list[Entry]:
         """What may exist of a kind at a provider, whichever migration it was made for."""

@@ -7,17 +7,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, true, tuple_, update
+from sqlalchemy import ColumnElement, delete, insert, literal, select, true, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
-
-_AT_A_TIME = 500  # migrations whose disks are asked for in one query
 
 
 class Status(StrEnum):
@@ -152,8 +150,8 @@ class Migrations:
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:
-            every = select(MigrationRow).where(self._visible()).order_by(MigrationRow.created_at, MigrationRow.id)
-            return _records(session, session.scalars(every))
+            every = select(MigrationRow.__table__).where(self._visible())
+            return _records(session, session.execute(every.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def page(
         self,
@@ -170,7 +168,7 @@ class Migrations:
         `machine`: a name or reference. `provider_id`: on either side.
         """
         with self._database.session() as session:
-            query = select(MigrationRow).where(self._visible())
+            query = select(MigrationRow.__table__).where(self._visible())
             if after is not None:
                 last = self._find(session, after)
                 key = tuple_(MigrationRow.created_at, MigrationRow.id)
@@ -185,33 +183,21 @@ class Migrations:
                 sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
                 query = query.where(sides)
             ordered = query.order_by(MigrationRow.created_at, MigrationRow.id).limit(limit)
-            return _records(session, session.scalars(ordered))
-
-    def counts(self) -> dict[tuple[str, str | None], int]:
-        """How many there are of each status and code of their error."""
-        with self._database.session() as session:
-            kind = (MigrationRow.status, MigrationRow.error_code)
-            query = select(*kind, func.count()).where(self._visible()).group_by(*kind)
-            return {(status, code): count for status, code, count in session.execute(query)}
-
-    def copies(self) -> list[dict[str, Any]]:
-        """How far each disk is that is being copied or read back, of migrations that haven't ended."""
-        with self._database.session() as session:
-            moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
-            moving = moving.where(DiskRow.state.in_(("copying", "verifying")), self._visible())
-            ended = [status.value for status in Status if status.ended]
-            return [progress or {} for progress in session.scalars(moving.where(MigrationRow.status.not_in(ended)))]
+            return _records(session, session.execute(ordered))
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
         with self._database.session() as session:
             return _record(session, self._find(session, migration_id))
 
-    def of_plan(self, plan_id: str) -> list[MigrationRecord]:
-        """Oldest first."""
+    def several(self, ids: Sequence[str]) -> list[MigrationRecord]:
+        """Those of these ids, in their order. One that is not there (any more) is left out."""
+        found: dict[str, MigrationRecord] = {}
         with self._database.session() as session:
-            own = select(MigrationRow).where(MigrationRow.plan_id == plan_id, self._visible())
-            return _records(session, session.scalars(own.order_by(MigrationRow.created_at, MigrationRow.id)))
+            for some in in_portions(ids):
+                query = select(MigrationRow.__table__).where(MigrationRow.id.in_(some), self._visible())
+                found |= {record.id: record for record in _records(session, session.execute(query))}
+        return [found[id_] for id_ in ids if id_ in found]
 
     def update(self, migration_id: str, **fields: Any) -> None:
         with self._database.session() as session:
@@ -326,6 +312,16 @@ class Migrations:
             )
             return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
 
+    def events_of(self, migration_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
+        """All events of each of these migrations, which are known to be the caller's."""
+        found: dict[str, list[EventRecord]] = {migration_id: [] for migration_id in migration_ids}
+        with self._database.session() as session:
+            for ids in in_portions(migration_ids):
+                query = select(EventRow.__table__).where(EventRow.migration_id.in_(ids)).order_by(EventRow.id)
+                for e in session.execute(query):
+                    found[e.migration_id].append(EventRecord(e.id, e.at, e.level, e.phase, e.text))
+        return found
+
     # Parts
 
     def _visible(self) -> ColumnElement[bool]:
@@ -378,19 +374,21 @@ def _record(session: Session, row: MigrationRow) -> MigrationRecord:
     return _records(session, [row])[0]
 
 
-def _records(session: Session, rows: Iterable[MigrationRow]) -> list[MigrationRecord]:
-    """With their disks, which are asked for many migrations at a time."""
+def _records(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
+    """With their disks, which are asked for many migrations at a time.
+
+    `rows` are what the table has, or what the ORM makes of that, which takes twice as long where there are many.
+    """
     listed = list(rows)
-    disks: dict[str, list[DiskRow]] = {row.id: [] for row in listed}
-    for start in range(0, len(listed), _AT_A_TIME):
-        ids = [row.id for row in listed[start : start + _AT_A_TIME]]
-        query = select(DiskRow).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)
-        for disk in session.scalars(query):
+    disks: dict[str, list[Any]] = {row.id: [] for row in listed}
+    for ids in in_portions(list(disks)):
+        query = select(DiskRow.__table__).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)
+        for disk in session.execute(query):
             disks[disk.migration_id].append(disk)
     return [_told(row, disks[row.id]) for row in listed]
 
 
-def _told(row: MigrationRow, disks: Sequence[DiskRow]) -> MigrationRecord:
+def _told(row: Any, disks: Sequence[Any]) -> MigrationRecord:
     return MigrationRecord(
         id=row.id,
         project_id=row.project_id,

@@ -67,6 +67,12 @@ class Plans:
             query = select(PlanRow).where(self._visible()).order_by(PlanRow.name, PlanRow.id)
             return [_record(row) for row in session.scalars(query)]
 
+    def names(self) -> dict[str, str]:
+        """By their ids."""
+        with self._database.session() as session:
+            rows = session.execute(select(PlanRow.id, PlanRow.name).where(self._visible()))
+            return {row.id: row.name for row in rows}
+
     def get(self, name_or_id: str) -> PlanRecord:
         """Raises NotFound."""
         with self._database.session() as session:

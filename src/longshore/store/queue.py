@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.migrations import Status
-from longshore.store.tables import MigrationRow, WorkerRow
+from longshore.store.tables import MigrationRow, PlanRow, WorkerRow
 from longshore.store.workers import WorkerRecord, alive, clock
 
 _UNFINISHED = [status.value for status in Status if not status.ended]
@@ -63,16 +64,17 @@ class Queue:
             if worker.id not in {other.id for other in living}:
                 return []
             chosen = choose(_records(session), living)
-            for start in range(0, len(chosen), 500):
-                own = update(MigrationRow).where(MigrationRow.id.in_(chosen[start : start + 500]))
+            for ids in in_portions(chosen):
+                own = update(MigrationRow).where(MigrationRow.id.in_(ids))
                 session.execute(own.values(worker_id=worker.id, flow_version=worker.flow_version))
             return chosen
 
-    def plans(self) -> list[str]:
-        """Ids of the plans that have anything in it."""
+    def limits(self) -> dict[str, dict[str, Any]]:
+        """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""
         with self._database.session() as session:
-            own = MigrationRow.status.in_(_UNFINISHED), MigrationRow.plan_id.is_not(None)
-            return [plan for plan in session.scalars(select(MigrationRow.plan_id).where(*own).distinct()) if plan]
+            at_work = select(MigrationRow.plan_id).where(MigrationRow.status.in_(_UNFINISHED))
+            rows = session.execute(select(PlanRow.id, PlanRow.content["limits"]).where(PlanRow.id.in_(at_work)))
+            return {plan_id: limits or {} for plan_id, limits in rows}
 
     def unfinished(self, flow_version: str) -> list[str]:
         """Ids of those that an engine of this version can do something for, oldest first.

@@ -6,8 +6,10 @@ from copy import copy
 from typing import Self
 
 from longshore.store.database import Database
+from longshore.store.figures import Figures
 from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
+from longshore.store.outlines import Outlines
 from longshore.store.plans import Plans
 from longshore.store.providers import Providers
 from longshore.store.queue import Queue
@@ -30,10 +32,12 @@ class Store:
             check_shared(state.root, self.database)
         self.providers = Providers(self.database, SecretBox(state.key_file))
         self.migrations = Migrations(self.database)
+        self.outlines = Outlines(self.database)
         self.plans = Plans(self.database)
         self.ledger = Ledger(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
+        self.figures = Figures(self.database)
 
     def scoped(self, scope: Scope) -> Self:
         """The same store as somebody sees it: what it reads is theirs, and so is what it adds."""
@@ -41,6 +45,7 @@ class Store:
         view.scope = scope
         view.providers = self.providers.scoped(scope)
         view.migrations = self.migrations.scoped(scope)
+        view.outlines = self.outlines.scoped(scope)
         view.plans = self.plans.scoped(scope)
         view.ledger = self.ledger.scoped(scope)
         return view

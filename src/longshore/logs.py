@@ -1,0 +1,34 @@
+"""Logs of the processes that run for long: one JSON object a line, libraries' among them.
+
+What is said while a request is answered carries its `request_id`, what is said in a migration its `migration_id`:
+whoever begins either binds it to the context, and all that runs in it has it, in threads too.
+"""
+
+import logging
+from typing import Any, TextIO
+
+import structlog
+
+
+def write_json(stream: TextIO) -> None:
+    """From now on. Of libraries, what is a warning or more; of Longshore's own modules, what is information too."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    ending: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[*shared, *ending],
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("longshore").setLevel(logging.INFO)

@@ -1,0 +1,52 @@
+"""Costly reads that many ask for at once: those who wait for the same thing are answered together.
+
+A plan of a thousand machines takes a tenth of a second to tell, and everybody who watches it asks again and again.
+Whoever asks while a reading is under way waits for the next one, which begins after that: so each answer is of a moment
+after it was asked for, and knows what the caller did before.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request, Response
+
+T = TypeVar("T")
+
+
+class SharedReads:
+    """Of one application."""
+
+    def __init__(self) -> None:
+        self._now: dict[Hashable, asyncio.Task[Any]] = {}
+        self._next: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def read(self, what: Hashable, work: Callable[[], T]) -> T:
+        """`what` says it all: who may see what, and what was asked. Raises what `work` raises, to all who share it."""
+        key = (asyncio.get_running_loop(), what)
+        task: asyncio.Task[T] | None = self._next.get(key)
+        if task is None:
+            task = self._next[key] = asyncio.ensure_future(self._after(self._now.get(key), key, work))
+        return await asyncio.shield(task)  # others wait for it when this caller goes away
+
+    async def _after(self, before: asyncio.Task[Any] | None, key: Hashable, work: Callable[[], T]) -> T:
+        if before is not None:
+            await asyncio.wait({before})
+        self._now[key] = self._next.pop(key)
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            if key not in self._next:
+                del self._now[key]
+
+
+def answered(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _reads(request: Request) -> SharedReads:
+    reads: SharedReads = request.app.state.reads
+    return reads
+
+
+TheReads = Annotated[SharedReads, Depends(_reads)]

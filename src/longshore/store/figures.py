@@ -1,0 +1,52 @@
+"""Figures over all that is on record, for those who watch a whole installation."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from longshore.store.database import Database, through_outages
+from longshore.store.migrations import Status
+from longshore.store.tables import DiskRow, MigrationRow
+
+_UNFINISHED = [status.value for status in Status if not status.ended]
+
+
+@through_outages
+class Figures:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def migrations(self) -> dict[tuple[str, str | None], int]:
+        """How many there are of each status and code of their error."""
+        with self._database.session() as session:
+            kind = (MigrationRow.status, MigrationRow.error_code)
+            query = select(*kind, func.count()).group_by(*kind)
+            return {(status, code): count for status, code, count in session.execute(query)}
+
+    def copies(self) -> list[dict[str, Any]]:
+        """How far each disk is that is being copied or read back, of migrations that haven't ended."""
+        with self._database.session() as session:
+            moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
+            moving = moving.where(DiskRow.state.in_(("copying", "verifying")), MigrationRow.status.in_(_UNFINISHED))
+            return [progress or {} for progress in session.scalars(moving)]
+
+    def moved(self) -> dict[str, int]:
+        """Bytes that all migrations that are done have read, written and verified."""
+        names = ("read", "written", "verified")
+        sums = [func.sum(MigrationRow.result[f"bytes_{name}"].as_numeric(30, 0)) for name in names]
+        with self._database.session() as session:
+            row = session.execute(select(*sums).where(MigrationRow.status == Status.DONE.value)).one()
+            return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+
+    def points(self) -> list[datetime]:
+        """When each machine that is synchronised was last copied and verified: the moment that its copy is of."""
+        syncs = MigrationRow.syncs
+        last = (
+            func.json_extract(syncs, "$[#-1].at")
+            if self._database.engine.dialect.name == "sqlite"
+            else syncs[-1]["at"].as_string()
+        )
+        with self._database.session() as session:
+            found = session.scalars(select(last).where(MigrationRow.status.in_(_UNFINISHED)))
+            return [datetime.fromisoformat(moment) for moment in found if moment]

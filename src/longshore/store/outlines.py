@@ -1,0 +1,81 @@
+"""What became of plans' machines, in as little as tells it: asked often, and of thousands of machines at a time."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, true
+
+from longshore.store.database import Database, through_outages
+from longshore.store.migrations import Status
+from longshore.store.scope import WHOLE, Scope
+from longshore.store.tables import MigrationRow
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Of one migration."""
+
+    id: str
+    plan_id: str
+    machine_name: str
+    machine_ref: str
+    path: str  # of the machine when it was asked for
+    source_id: str
+    target_id: str
+    type: str | None
+    wave: int
+    status: Status
+    phase: str
+    error: str | None
+    cancel_requested: bool
+    worker_id: str | None
+    flow_version: str | None
+
+
+@through_outages
+class Outlines:
+    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
+        self._database = database
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "Outlines":
+        return Outlines(self._database, scope)
+
+    def of_plans(self, plan_ids: Collection[str]) -> dict[str, list[Outline]]:
+        """All migrations that were started from these plans, by the plan's id; oldest first."""
+        found: dict[str, list[Outline]] = {plan_id: [] for plan_id in plan_ids}
+        with self._database.session() as session:
+            query = select(
+                MigrationRow.id,
+                MigrationRow.plan_id,
+                MigrationRow.machine_name,
+                MigrationRow.machine_ref,
+                MigrationRow.places["path"].as_string().label("path"),
+                MigrationRow.source_id,
+                MigrationRow.target_id,
+                MigrationRow.request["type"].as_string().label("type"),
+                MigrationRow.wave,
+                MigrationRow.status,
+                MigrationRow.phase,
+                MigrationRow.error,
+                MigrationRow.cancel_requested,
+                MigrationRow.worker_id,
+                MigrationRow.flow_version,
+            ).where(MigrationRow.plan_id.in_(found), self._visible())
+            for row in session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)):
+                id_, plan_id, name, ref, path, source, target, kind, wave, status, *rest = row
+                outline = Outline(
+                    id_, plan_id, name, ref, path or name, source, target, kind, wave, Status(status), *rest
+                )
+                found[plan_id].append(outline)
+        return found
+
+    def plans_of(self, machine: str) -> set[str]:
+        """Ids of the plans from which a machine of this name or reference was ever started."""
+        with self._database.session() as session:
+            named = (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
+            query = select(MigrationRow.plan_id).where(MigrationRow.plan_id.is_not(None), named, self._visible())
+            return {plan_id for plan_id in session.scalars(query.distinct()) if plan_id}
+
+    def _visible(self) -> ColumnElement[bool]:
+        return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id

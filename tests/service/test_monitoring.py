@@ -1,0 +1,102 @@
+"""What dashboard and alerts ask for is what /metrics has, by its name and its labels; and what it has is right."""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from tokens import access
+
+from longshore.model.machine import Disk
+from longshore.service import create_app
+from longshore.store import NewMigration, StateDirectory, Status, Store
+
+MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
+GIB = 1 << 30
+
+
+@pytest.fixture(scope="module", params=["SQLite", "PostgreSQL"])
+def figures(request, tmp_path_factory):
+    """Samples by name, each with its labels, of a service where something of everything is going on."""
+    url = request.getfixturevalue("postgresql").database() if request.param == "PostgreSQL" else None
+    store = Store(StateDirectory(tmp_path_factory.mktemp("monitoring") / "state", url))
+    source = store.providers.add("vc", "vsphere", {"labels": ["north"]}, {}).id
+    target = store.providers.add("cloud", "openstack", {}, {}).id
+    disk = Disk("2000", "Hard disk 1", 0, 4 * GIB, "[ds] x", "ds")
+    _queued, copying, synced, done, failed = store.migrations.add_together(
+        [NewMigration(f"m{n}", f"vm-{n}", source, target, {}, disks=(disk,)) for n in range(5)]
+    )
+    moving = {"rate": 100.0, "done": GIB, "total": 4 * GIB}
+    store.migrations.update(copying.id, status=Status.RUNNING, phase="copying")
+    store.migrations.update_disk(copying.id, disk.key, state="copying", progress=moving)
+    store.migrations.update(synced.id, status=Status.RUNNING, phase="waiting")
+    for number, hours in ((0, 5), (1, 2)):
+        at = datetime.now(UTC) - timedelta(hours=hours)
+        store.migrations.add_sync(synced.id, {"number": number, "at": at.isoformat(), "final": False})
+    for each, factor in ((done, 1), (failed, 10)):
+        sums = {"bytes_read": 3 << 40, "bytes_written": factor, "bytes_verified": 5}
+        status = Status.DONE if each is done else Status.FAILED
+        store.migrations.update(each.id, status=status, error_code="boot-failed", result=sums)
+
+    async def scrape():
+        app = create_app(store, access=access(), metrics=True)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+            await http.get("/v1/migrations", headers={"X-Auth-Token": "ann"})
+            return (await http.get("/metrics")).text
+
+    found = {}
+    for family in text_string_to_metric_families(asyncio.run(scrape())):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    yield found
+    store.close()
+
+
+def value(figures, name, **labels):
+    [found] = [value for has, value in figures[name] if has == labels]
+    return found
+
+
+def test_figures_are_those_of_what_goes_on(figures):
+    assert value(figures, "longshore_queue", doing="waits") == 1
+    assert value(figures, "longshore_queue", doing="moves") == 1
+    assert value(figures, "longshore_queue", doing="cutover") == 1
+    assert value(figures, "longshore_migrations_failed", code="boot-failed") == 1
+    assert value(figures, "longshore_moved_bytes", how="read") == 3 << 40, "of those that are done, beyond 32 bits"
+    assert value(figures, "longshore_moved_bytes", how="written") == 1
+    assert value(figures, "longshore_copies") == 1
+    assert value(figures, "longshore_copy_rate_bytes") == 100
+    assert value(figures, "longshore_copy_left_bytes") == 3 * GIB
+    assert value(figures, "longshore_synchronised") == 1
+    assert 7100 < value(figures, "longshore_rpo_seconds", of="worst") < 7400, "since the last sync, not the first"
+
+
+def asked():
+    """Every expression of the dashboard and of the alerts."""
+    board = json.loads((MONITORING / "grafana.json").read_text())
+    panels = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    groups = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+    return panels + [rule["expr"] for group in groups for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("expression", asked())
+def test_dashboard_and_alerts_ask_for_what_there_is(figures, expression):
+    names = re.findall(r"\b(longshore_\w+)(?:{([^}]*)})?", expression)
+    assert names or expression.startswith("up{")
+    for name, wanted in names:
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', wanted))
+        assert any(labels.items() <= has.items() for has, _ in figures[name]), f"{name}{labels}"
+    there = {label for name, _ in names for labels, _ in figures[name] for label in labels}
+    for grouped in re.findall(r"by \(([^)]*)\)", expression):
+        assert {label.strip() for label in grouped.split(",")} <= there
+
+
+def test_nothing_is_told_that_the_dashboard_leaves_out(figures):
+    board = (MONITORING / "grafana.json").read_text()
+    told = {name for name in figures if name.startswith("longshore_") and not name.endswith(("_created", "_sum"))}
+    assert [name for name in sorted(told) if name not in board] == []
