@@ -4,6 +4,8 @@ One boots from a volume that is a clone of its image, and has a second; one has 
 Volumes that no server has move, too.
 """
 
+import base64
+import gzip
 import hashlib
 import os
 import subprocess
@@ -11,6 +13,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+import yaml
 from moves import READY, events, remove_server, seen_on, state_of
 from tenants import SSH_KEY, tenants
 
@@ -24,6 +27,8 @@ ROUTE = ["--from", "here", "--to", "there", "--network", "front=front", "--boot-
 
 VOLUMES = {"web root": "agent", "web data": "data", "db data": "data"}  # and the images that they are clones of
 IMAGES = {"tiny-root", "tiny-agent", "tiny-data"}
+PAIRS = [{"ip_address": "10.71.0.9"}, {"ip_address": "10.71.0.64/28", "mac_address": "fa:16:3e:00:00:77"}]
+USER_DATA = gzip.compress(b"#cloud-config\n")
 # The guest has no agent: Nova can't freeze it, and says so since it is told to
 AGENT = {"hw_qemu_guest_agent": "yes", "os_require_quiesce": "yes"}
 
@@ -47,12 +52,13 @@ class Project:
         made = self.cloud.block_storage.create_volume(name=name, size=1, image_id=image.id)
         return self.cloud.block_storage.wait_for_status(made, "available", wait=120)
 
-    def server(self, name, flavor, address, disks, **more):
+    def server(self, name, flavor, address, disks, pairs=(), **more):
         port = self.cloud.network.create_port(
             name=name,
             network_id=self.front.id,
             fixed_ips=[{"ip_address": address}],
             security_group_ids=[self.web.id],
+            allowed_address_pairs=list(pairs),
         )
         made = self.cloud.compute.create_server(
             name=name,
@@ -82,6 +88,16 @@ class Project:
         wait_for(lambda: not list(storage.volumes()), 60, "volumes to go")
 
 
+def with_admin(tenant, admin, path):
+    """Another login to the project, an administrator's: Nova tells nobody else what user data a server has."""
+    role = admin.identity.find_role("admin")
+    admin.identity.assign_project_role_to_user(tenant.id, admin.current_user_id, role)
+    clouds = yaml.safe_load(path.read_text())
+    entry = clouds["clouds"]["lab-admin"]
+    clouds["clouds"]["here-admin"] = {**entry, "auth": {**entry["auth"], "project_name": tenant.name}}
+    path.write_text(yaml.safe_dump(clouds))
+
+
 def volume_disk(volume, index):
     return {"boot_index": index, "uuid": volume.id, "source_type": "volume", "destination_type": "volume"}
 
@@ -91,6 +107,7 @@ def sides(lab, admin_cloud, tmp_path_factory):
     directory = tmp_path_factory.mktemp("two-projects")
     with tenants(lab.root / "etc" / "clouds.yaml", admin_cloud, directory) as (made, path):
         here, there = projects = [Project(tenant) for tenant in made]
+        with_admin(made[0], admin_cloud, path)
         yield here, there, path
         for project in projects:
             project.clear()
@@ -119,7 +136,7 @@ def servers(sides, flavors):
     }
     volumes = {name: here.volume(images[kind], name) for name, kind in VOLUMES.items()}
     disks = [volume_disk(volumes["web root"], 0), volume_disk(volumes["web data"], 1)]
-    web = here.server("web", flavors[0], "10.71.0.21", disks)
+    web = here.server("web", flavors[0], "10.71.0.21", disks, PAIRS, user_data=base64.b64encode(USER_DATA).decode())
     local = {"boot_index": 0, "uuid": images["root"].id, "source_type": "image", "destination_type": "local"}
     db = here.server(
         "db", flavors[1], "10.71.0.22", [local, volume_disk(volumes["db data"], -1)], image_id=images["root"].id
@@ -135,8 +152,8 @@ def servers(sides, flavors):
 def cli(tmp_path, sides):
     here, there, clouds = sides
     cli = Cli(tmp_path / "state", {"OS_CLIENT_CONFIG_FILE": str(clouds)})
-    for name, project in (("here", here), ("there", there)):
-        done = cli("provider", "add", "openstack", name, "--os-cloud", project.name)
+    for name, entry in (("here", here.name), ("there", there.name), ("here-admin", "here-admin")):
+        done = cli("provider", "add", "openstack", name, "--os-cloud", entry)
         assert done.returncode == 0, done.stderr
     yield cli
     end_engine(cli)
@@ -216,11 +233,12 @@ def test_what_has_to_be_frozen_and_cannot_be_is_not_copied(cli, sides, servers):
     assert {image.name for image in here.cloud.image.images(owner=here.cloud.current_project_id)} == IMAGES
 
 
-def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(cli, sides, servers):
+def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(cli, sides, servers, admin_cloud):
     here, there, _ = sides
     web, port = servers["web"]
     acknowledged = last_acknowledged(here.console(web))
-    done = cli("migrate", "web", *ROUTE, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
+    route = ["--from", "here-admin", *ROUTE[2:]]
+    done = cli("migrate", "web", *route, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
     assert done.returncode == 0, done.stderr
     (migration,) = cli.json("migration", "list")
     shown = state_of(cli, migration["ID"])
@@ -237,6 +255,11 @@ def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapsho
     (floating,) = there.cloud.network.ips()
     assert floating.fixed_ip_address == "10.71.0.21"
     assert {e["State"] for e in cli.json("migration", "ledger", migration["ID"])} == {"handed-over", "removed"}
+    assert base64.b64decode(admin_cloud.compute.get_server(arrived.id).user_data) == USER_DATA
+    (new,) = there.cloud.network.ports(device_id=arrived.id)
+    own, other = sorted(new.allowed_address_pairs, key=lambda pair: pair["ip_address"], reverse=True)
+    assert (own["ip_address"], own["mac_address"]) == ("10.71.0.9", new.mac_address)
+    assert other == PAIRS[1]
     refused(cli("migrate", "web", *ROUTE), "web is there already")
 
 

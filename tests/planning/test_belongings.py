@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState
+from longshore.model.machine import AllowedAddress, Belongings, Disk, Machine, Nic, Platform, PowerState
 from longshore.model.request import FloatingMode, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Present, QuotaRoom, Subnet
+from longshore.model.user_data import content, told
 from longshore.planning import TargetFacts, land
 from longshore.planning.floating import FloatingLanding
 
@@ -106,19 +107,31 @@ def test_first_boot_scripts_need_a_conversion():
     assert landing.request.landing is LandingMode.CONVERT
 
 
-def test_further_addresses_and_user_data_that_stay_behind_are_said():
-    odd = replace(
-        SERVER,
-        belongings=replace(SERVER.belongings, user_data=None),
-        extra={"allowed_addresses": "10.0.0.9, 10.0.0.10", "user_data_not_text": "yes"},
-    )
-    _, concerns = land(odd, replace(REQUEST, allowed_addresses=("10.0.0.9",)), FACTS)
-    assert {"allowed-addresses", "user-data-left"} <= codes(concerns, Severity.WARNING)
-    (said,) = [str(c) for c in concerns if c.code == "allowed-addresses"]
-    assert "may speak for 10.0.0.10; at the target not" in said
-    named = replace(REQUEST, allowed_addresses=("10.0.0.9", "10.0.0.10"), user_data="#cloud-config")
-    _, concerns = land(odd, named, FACTS)
-    assert not {"allowed-addresses", "user-data-left"} & codes(concerns)
+def test_further_addresses_come_along_each_with_its_own_port():
+    pairs = (AllowedAddress("10.0.0.9"), AllowedAddress("10.0.0.64/28", "fa:16:3e:00:00:77"))
+    vip = replace(SERVER, nics=(replace(NIC, allowed_addresses=pairs),))
+    landing, concerns = land(vip, replace(REQUEST, allowed_addresses=("10.0.0.9", "10.0.0.10")), FACTS)
+    assert landing.nics[0].allowed_addresses == (*pairs, AllowedAddress("10.0.0.10"))
+    assert "allowed-addresses-left" not in codes(concerns)
+    # on another project's network not even the MAC may be chosen
+    foreign = replace(FACTS, networks=(replace(FACTS.networks[0], owned=False),))
+    landing, concerns = land(vip, REQUEST, foreign)
+    assert landing.nics[0].allowed_addresses == ()
+    (said,) = [str(c) for c in concerns if c.code == "allowed-addresses-left"]
+    assert 'port p may speak for 10.0.0.9, 10.0.0.64/28; on network "front" it may not' in said
+
+
+def test_user_data_that_nova_would_not_take_is_a_blocker():
+    for text, said in (
+        ("base64:not that", "isn't base64"),
+        (told(b"\x1f\x8b" + bytes(49150)), "has 49152 bytes; Nova takes 49149"),
+    ):
+        landing, concerns = land(SERVER, replace(REQUEST, user_data=text), FACTS)
+        assert landing is None
+        (concern,) = [c for c in concerns if c.code == "user-data-invalid"]
+        assert said in concern.text
+    landing, _ = land(SERVER, replace(REQUEST, user_data=told(b"\x1f\x8b" + bytes(40000))), FACTS)
+    assert content(landing.request.user_data)[:2] == b"\x1f\x8b"
 
 
 def test_what_would_be_lost_or_cannot_be_moved_is_said():

@@ -1,13 +1,17 @@
 """Servers as Nova, Cinder and Neutron describe them, and the machines that they are."""
 
 import base64
+import gzip
+import json
 
 from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
 from openstack.network.v2.port import Port
 
-from longshore.model.machine import Firmware, PowerState
-from longshore.providers.openstack.machines import ROOT, Around, machine_of
+from longshore.model.machine import AllowedAddress, Firmware, PowerState
+from longshore.model.target import Owner, ServerRequest
+from longshore.providers.openstack.machines import ROOT, Around, machine_of, user_data_told
+from longshore.providers.openstack.servers import _attributes
 
 GIB = 1 << 30
 FLAVOR = {"original_name": "m1", "vcpus": 2, "ram": 2048, "disk": 0, "ephemeral": 0, "swap": 0}
@@ -121,10 +125,8 @@ def test_what_stands_against_moving_it_is_noted():
         mac_address="fa:16:3e:00:00:01",
         network_id="n",
         port_security_enabled=False,
-        allowed_address_pairs=[{"ip_address": "10.0.0.9", "mac_address": "fa:16:3e:00:00:01"}],
     )
-    gzip = base64.b64encode(b"\x1f\x8b\x08").decode()
-    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:worker": "true"}, user_data=gzip)
+    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:worker": "true"})
     found = machine_of(odd, around(volumes=volumes, ports={"s": [open_port]}))
     assert found.power is PowerState.UNKNOWN
     assert found.disks[0].shared
@@ -135,8 +137,6 @@ def test_what_stands_against_moving_it_is_noted():
         "encrypted_volumes": "d name",
         "unseen_volumes": "1",
         "port_security_off": "yes",
-        "allowed_addresses": "10.0.0.9",
-        "user_data_not_text": "yes",
         "worker": "yes",
     }
 
@@ -151,9 +151,27 @@ def test_only_a_guest_that_must_be_frozen_is_one_that_freezes():
         assert machine_of(server(), around(volumes=volumes)).freezes is freezes
 
 
-def test_user_data_is_text_again():
-    """It is asked for as text at a target: it would arrive there in base64 twice, which cloud-init doesn't know."""
-    kept = base64.b64encode("#cloud-config\nhostname: wäb\n".encode()).decode()
-    for told, text in ((kept, "#cloud-config\nhostname: wäb\n"), (None, None), ("H4sIAAAA/wMA", None)):
-        told_of = Server(id="s", name="web", status="ACTIVE", flavor={"vcpus": 1, "ram": 256}, user_data=told)
-        assert machine_of(told_of, Around()).belongings.user_data == text
+def test_the_addresses_that_a_port_may_speak_for():
+    pairs = [
+        {"ip_address": "10.0.0.9", "mac_address": "fa:16:3e:00:00:01"},  # as Neutron notes the port's own
+        {"ip_address": "10.0.0.64/28", "mac_address": "FA:16:3E:00:00:77"},
+    ]
+    body = {"id": "p", "mac_address": "FA:16:3E:00:00:01", "network_id": "n", "allowed_address_pairs": pairs}
+    (nic,) = machine_of(server(), around(ports={"s": [Port.existing(**body)]})).nics
+    assert nic.allowed_addresses == (
+        AllowedAddress("10.0.0.9"),
+        AllowedAddress("10.0.0.64/28", "fa:16:3e:00:00:77"),
+    )
+
+
+def test_user_data_arrives_as_the_same_bytes_whatever_they_are():
+    for content in ("#cloud-config\nhostname: wäb\n".encode(), gzip.compress(b"#cloud-config"), b"base64:", b"a\0b"):
+        kept = base64.b64encode(content).decode()
+        told_of = Server(id="s", name="web", status="ACTIVE", flavor={"vcpus": 1, "ram": 256}, user_data=kept)
+        told = machine_of(told_of, Around()).belongings.user_data
+        request = ServerRequest("web", "f", ("v",), (), user_data=json.loads(json.dumps(told)))
+        assert _attributes(request, Owner("m", "server"))["user_data"] == kept
+        assert "\0" not in told
+    text = base64.b64encode(b"#!/bin/sh\n").decode()
+    assert user_data_told(text) == "#!/bin/sh\n"
+    assert user_data_told(None) is None

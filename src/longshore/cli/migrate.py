@@ -21,6 +21,7 @@ from longshore.model.request import (
     PowerAfter,
     Verify,
 )
+from longshore.model.user_data import told
 
 
 class Migrate(ShowOne):
@@ -144,7 +145,7 @@ class Migrate(ShowOne):
             subnets=dict(args.subnet),
             ports=dict(args.port),
             server_group=args.server_group,
-            user_data=_text_of(args.user_data) if args.user_data else None,
+            user_data=told(_bytes_of(args.user_data)) if args.user_data else None,
             before=_playbook(args.before),
             after=_playbook(args.after),
             first_boot=tuple(_text_of(path) for path in args.first_boot),
@@ -197,7 +198,7 @@ def _with_extras(parser: ArgumentParser) -> None:
         "one; the same or none (existing); none (skip)",
     )
     parser.add_argument("--server-group", metavar="GROUP", help="name or id")
-    parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest")
+    parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest; any bytes")
     parser.add_argument(
         "--first-boot",
         type=Path,
@@ -278,10 +279,16 @@ def _playbook(path: Path | None) -> str | None:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
-        raise InvalidInput(f"{path} can't be read: {reason}.") from error
+        return _bytes_of(path).decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} can't be read: it isn't text.") from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
 
 
 def _moment(text: str) -> datetime:

@@ -111,8 +111,7 @@ def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list
                 fixed_addresses=() if changed else nic.addresses,
                 subnet_id=None if isolated else nic.subnet_id,
                 security_groups=nic.security_groups,
-                # Where not even the MAC may be chosen, these may not either
-                allowed_addresses=() if changed or nic.mac is None else j.request.allowed_addresses,
+                allowed_addresses=() if changed else nic.allowed_addresses,
             )
             ports.append(
                 j.make(

@@ -57,6 +57,14 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedAddress:
+    """A further address that a port may speak for: an allowed address pair."""
+
+    address: str  # a single one or a range (CIDR)
+    mac: str | None = None  # lower case, colons; None: the port's own
+
+
+@dataclass(frozen=True, slots=True)
 class Nic:
     key: str
     label: str
@@ -68,6 +76,7 @@ class Nic:
     pci_slot: int | None = None  # VMware's slot number: a Linux guest calls the interface ens<slot>
     security_groups: tuple[str, ...] | None = None  # names; None: the source has no such thing
     floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
+    allowed_addresses: tuple[AllowedAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Belongings:
     key_name: str | None = None
     server_group: str | None = None
     availability_zone: str | None = None
-    user_data: str | None = None  # None: there is none, or the source doesn't tell
+    user_data: str | None = None  # as longshore.model.user_data tells it; None: none, or the source doesn't say
     metadata: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 

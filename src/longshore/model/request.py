@@ -81,10 +81,10 @@ class MigrationRequest:
     availability_zone: str | None = None
     key_name: str | None = None
     server_group: str | None = None  # name or id
-    user_data: str | None = None  # text that cloud-init is given
+    user_data: str | None = None  # text that cloud-init is given, or "base64:" and any bytes in base64
     metadata: dict[str, str] = field(default_factory=dict)  # of the server
     tags: tuple[str, ...] = ()  # of the server
-    allowed_addresses: tuple[str, ...] = ()  # further addresses that its ports may speak for: a cluster's VIPs
+    allowed_addresses: tuple[str, ...] = ()  # further addresses that all its ports may speak for: a cluster's VIPs
     floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
     before: str | None = None  # path of an Ansible playbook run before anything is done

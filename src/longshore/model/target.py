@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from longshore.model.machine import AllowedAddress
+
 # In the metadata of a server, or of a volume that no server has: reference of the machine or volume it was made from
 SOURCE = "longshore:source"
 
@@ -58,7 +60,7 @@ class PortRequest:
     fixed_addresses: tuple[str, ...] = ()  # empty: the cloud chooses
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
     subnet_id: str | None = None  # out of which the cloud chooses an address; None: any of the network's
-    allowed_addresses: tuple[str, ...] = ()  # further addresses it may speak for, single ones or ranges (CIDR)
+    allowed_addresses: tuple[AllowedAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class ServerRequest:
     key_name: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     server_group: str | None = None  # name or id
-    user_data: str | None = None  # text for cloud-init
+    user_data: str | None = None  # for cloud-init, as longshore.model.user_data tells it
     tags: tuple[str, ...] = ()
     config_drive: bool = False
     disk_buses: tuple[str | None, ...] = ()  # one for each volume, None: as its image properties say; empty: all None

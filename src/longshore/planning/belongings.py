@@ -4,9 +4,11 @@ A machine from OpenStack has a key pair, groups, metadata and the like. Each is 
 where the target has its counterpart of the same name; where it hasn't, that is said and it is left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from longshore.errors import InvalidInput
+from longshore.model import user_data
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Nic, Platform
 from longshore.model.request import LandingMode, MigrationRequest
@@ -34,6 +36,13 @@ SECURITY_GROUP_LEFT = blocker(
     "without any gets the project's default.",
     acceptable=True,
 )
+
+USER_DATA_INVALID = blocker(
+    "user-data-invalid",
+    "The user data says that it is base64 and isn't, or is larger than Nova takes: 65,535 characters in base64.",
+    "Give other user data (--user-data).",
+)
+_LARGEST_USER_DATA = 65535 // 4 * 3  # bytes
 
 
 def settled(
@@ -71,6 +80,17 @@ def settled(
         tags=tuple(dict.fromkeys((*has.tags, *request.tags))),
     )
     return kept, concerns
+
+
+def user_data_concerns(request: MigrationRequest) -> Iterator[Concern]:
+    """Of what the server will be given, whoever asks for it."""
+    try:
+        size = len(user_data.content(request.user_data or ""))
+    except InvalidInput as fault:
+        yield USER_DATA_INVALID("user data", fault.message)
+        return
+    if size > _LARGEST_USER_DATA:
+        yield USER_DATA_INVALID("user data", f"The user data has {size} bytes; Nova takes {_LARGEST_USER_DATA}.")
 
 
 def security_groups(

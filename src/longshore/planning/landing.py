@@ -12,7 +12,7 @@ from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Firmware, Machine
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
-from longshore.planning.belongings import settled
+from longshore.planning.belongings import settled, user_data_concerns
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
@@ -96,6 +96,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     request, concerns = settled(machine, request, facts.choices)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
     concerns.extend(guest_concerns(machine, request))
+    concerns.extend(user_data_concerns(request))
     concerns.extend(_firmware_concerns(machine))
     if request.landing is LandingMode.AS_IS:
         concerns.extend(choose_hardware(machine, likely_drivers(machine))[1])

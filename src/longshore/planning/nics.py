@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Machine, Nic
+from longshore.model.machine import AllowedAddress, Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
 from longshore.planning.belongings import security_groups
@@ -41,6 +41,12 @@ SUBNET_NOT_FOUND = blocker(
     "subnet-not-found",
     "The target network has no subnet of that name, id or address range.",
     "Name one that it has.",
+)
+ALLOWED_ADDRESSES_LEFT = warning(
+    "allowed-addresses-left",
+    "An adapter may speak for further addresses (allowed address pairs), and the target network belongs to another "
+    "project, where a plain member may not ask for that.",
+    "Have an administrator allow them on the new port, or make the port beforehand (--port MAC=ID).",
 )
 MAC_IN_USE = blocker(
     "mac-in-use",
@@ -95,6 +101,7 @@ class NicLanding:
     port_id: str | None = None  # a port that is there already: nothing is made, and it stays when all else is removed
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
     floating: tuple[FloatingLanding, ...] = ()
+    allowed_addresses: tuple[AllowedAddress, ...] = ()
 
 
 def land_nics(
@@ -156,6 +163,8 @@ def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: l
     subnet_id = subnets[0].id if nic.network in request.subnets and subnets else None
     groups = security_groups(nic, request, facts.choices, concerns)
     floating = land_floating(nic, request, facts, concerns)
+    named = (AllowedAddress(address) for address in request.allowed_addresses)
+    allowed = tuple(dict.fromkeys((*nic.allowed_addresses, *named)))
     # A dry run's ports are on a network of their own, or have MACs and addresses of their own
     rehearsed = request.type is MigrationType.DRY_RUN
     if not network.owned and not rehearsed:
@@ -166,12 +175,23 @@ def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: l
                 f"address there, so {nic.label} gets new ones.",
             )
         )
+        if allowed:
+            addresses_left = ", ".join(one.address for one in allowed)
+            text = f'{nic.label} may speak for {addresses_left}; on network "{network.name}" it may not.'
+            concerns.append(ALLOWED_ADDRESSES_LEFT(nic.label, text))
         return NicLanding(nic.key, network.id, None, (), subnet_id, security_groups=groups, floating=floating)
     concerns.extend(_mac_concerns(nic, network, facts, rehearsed))
     taken = frozenset() if rehearsed else facts.addresses_in_use
     addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
     return NicLanding(
-        nic.key, network.id, nic.mac or None, addresses, subnet_id, security_groups=groups, floating=floating
+        nic.key,
+        network.id,
+        nic.mac or None,
+        addresses,
+        subnet_id,
+        security_groups=groups,
+        floating=floating,
+        allowed_addresses=allowed,
     )
 
 

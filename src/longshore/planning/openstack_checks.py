@@ -40,17 +40,6 @@ PORT_SECURITY_OFF = warning(
     "A port of the server has port security switched off. At the target it has it, with the project's default group.",
     "Make the port beforehand as it should be, and name it (--port).",
 )
-ALLOWED_ADDRESSES = warning(
-    "allowed-addresses",
-    "The server's ports may speak for further addresses (allowed address pairs). At the target they may not unless the "
-    "addresses are named.",
-    "Name them: --allowed-address, or allowed_addresses in a plan.",
-)
-USER_DATA_LEFT = warning(
-    "user-data-left",
-    "The server's user data isn't text (compressed, for example) and stays behind.",
-    "The guest has been set up with it; what is to be there for a next first boot: --user-data.",
-)
 NOT_ONE_MOMENT = warning(
     "not-one-moment",
     "The server runs with several disks and can't be frozen: in a copy of it each disk is of a moment of its own, some "
@@ -96,10 +85,6 @@ def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[
         yield CONFIG_DRIVE(name, f"{name} has a config drive, which stays behind.")
     if "port_security_off" in extra:
         yield PORT_SECURITY_OFF(name, f"A port of {name} has port security switched off; at the target it has it.")
-    if left := set(extra.get("allowed_addresses", "").split(", ")) - {"", *request.allowed_addresses}:
-        yield ALLOWED_ADDRESSES(name, f"Ports of {name} may speak for {', '.join(sorted(left))}; at the target not.")
-    if "user_data_not_text" in extra and request.user_data is None:
-        yield USER_DATA_LEFT(name, f"The user data of {name} isn't text, and stays behind.")
     yield from _copies(machine, request)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from longshore.model import user_data
 from longshore.model.machine import (
+    AllowedAddress,
     Belongings,
     Disk,
     Firmware,
@@ -79,7 +81,7 @@ def machine_of(server: Any, around: Around) -> Machine:
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
             availability_zone=server.availability_zone or None,
-            user_data=user_data_text(server.user_data),
+            user_data=user_data_told(server.user_data),
             metadata={k: v for k, v in (server.metadata or {}).items() if not k.startswith("longshore:")},
             tags=tuple(server.tags or ()),
         ),
@@ -87,10 +89,10 @@ def machine_of(server: Any, around: Around) -> Machine:
     )
 
 
-def user_data_text(kept: str | None) -> str | None:
-    """Nova keeps and tells it in base64. None for what isn't text, as gzip isn't: it can't be asked for as text."""
+def user_data_told(kept: str | None) -> str | None:
+    """Nova keeps and tells it in base64. None where there is none, or what is kept isn't that."""
     try:
-        return base64.b64decode(kept, validate=True).decode() if kept else None
+        return user_data.told(base64.b64decode(kept, validate=True)) if kept else None
     except ValueError:
         return None
 
@@ -192,7 +194,16 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
             # Where there is no port security there are no groups: that isn't a port that lets nothing through
             security_groups=groups if port.is_port_security_enabled is not False else None,
             floating_addresses=dict(around.floating.get(port.id, {})),
+            allowed_addresses=tuple(_allowed(port)),
         )
+
+
+def _allowed(port: Any) -> Iterator[AllowedAddress]:
+    """Neutron notes the port's own MAC where none was asked for: the new port's own is meant then."""
+    own = (port.mac_address or "").lower()
+    for pair in port.allowed_address_pairs or ():
+        mac = (pair.get("mac_address") or own).lower()
+        yield AllowedAddress(pair["ip_address"], None if mac == own else mac)
 
 
 def _oddities(server: Any, around: Around) -> Iterator[tuple[str, str]]:
@@ -211,12 +222,5 @@ def _oddities(server: Any, around: Around) -> Iterator[tuple[str, str]]:
         yield "unseen_volumes", str(unseen)
     if any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())):
         yield "port_security_off", "yes"
-    pairs = [
-        pair["ip_address"] for port in around.ports.get(server.id, ()) for pair in port.allowed_address_pairs or ()
-    ]
-    if pairs:
-        yield "allowed_addresses", ", ".join(dict.fromkeys(pairs))
-    if server.user_data and user_data_text(server.user_data) is None:
-        yield "user_data_not_text", "yes"
     if ownership.WORKER in (server.metadata or {}):
         yield "worker", "yes"

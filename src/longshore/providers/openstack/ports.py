@@ -35,7 +35,10 @@ class Ports:
         elif request.subnet_id is not None:
             attributes["fixed_ips"] = [{"subnet_id": request.subnet_id}]
         if request.allowed_addresses:
-            attributes["allowed_address_pairs"] = [{"ip_address": one} for one in request.allowed_addresses]
+            attributes["allowed_address_pairs"] = [
+                {"ip_address": allowed.address, **({"mac_address": allowed.mac} if allowed.mac else {})}
+                for allowed in request.allowed_addresses
+            ]
         if request.security_groups is not None:
             attributes["security_group_ids"] = [self._security_group(name) for name in request.security_groups]
         with explained(f"create port {request.name}"):
@@ -106,7 +109,7 @@ class Ports:
 def _chosen(request: PortRequest) -> str:
     parts = [f"MAC address {request.mac}"] if request.mac is not None else []
     parts += [f"address {address}" for address in request.fixed_addresses]
-    parts += [f"further address {address}" for address in request.allowed_addresses]
+    parts += [f"further address {allowed.address}" for allowed in request.allowed_addresses]
     return " and ".join(parts)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import BootError, NotFound
+from longshore.model import user_data
 from longshore.model.target import SOURCE, Owner, Present, Server, ServerRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, words
@@ -118,7 +119,7 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
     if request.key_name is not None:
         attributes["key_name"] = request.key_name
     if request.user_data is not None:
-        attributes["user_data"] = base64.b64encode(request.user_data.encode()).decode()
+        attributes["user_data"] = base64.b64encode(user_data.content(request.user_data)).decode()
     if request.config_drive:
         attributes["config_drive"] = True
     if request.tags:
