@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 import openstack
+from small_balancing import SmallBalancing
 
 EXTENSIONS = (
     "address-group",
@@ -83,8 +84,9 @@ SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-pol
 class SmallCloud:
     """Use as a context manager; `connect` gives a member's connection to one of its projects."""
 
-    def __init__(self, extensions=EXTENSIONS):
+    def __init__(self, extensions=EXTENSIONS, balancing=False):
         self.extensions = list(extensions)
+        self.balancing = SmallBalancing() if balancing else None
         self.things = {}  # by collection, by id
         self.keypairs = {}  # by user, by name
         self.server_groups = {}  # by project
@@ -172,6 +174,8 @@ class SmallCloud:
             if fault[0] == method and re.search(fault[1], path) and fault[3] > 0:
                 fault[3] -= 1
                 return fault[2], {"NeutronError": {"type": "X", "message": "as the test asked", "detail": ""}}
+        if path.startswith("/load-balancer"):
+            return self.balancing.handle(self, method, path.removeprefix("/load-balancer"), query, body, project)
         if path.startswith("/image"):
             return self.glance(method, path, query, body, project)
         if path.startswith("/compute"):
@@ -190,7 +194,8 @@ class SmallCloud:
                 {"interface": "public", "url": f"{self.url}{path}", "region": "R", "region_id": "R", "id": kind}
             ]}
             for kind, path in (
-                ("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"), ("image", "/image")
+                ("identity", "/v3"), ("network", "/network"), ("compute", "/compute/v2.1"), ("image", "/image"),
+                *([("load-balancer", "/load-balancer")] if self.balancing else []),
             )
         ]  # fmt: skip
         domain = {"id": "default", "name": "Default"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -52,12 +54,16 @@ class Cloud:
         self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
         self.gateways: dict[str, str | None] = {}  # of subnets that were made just now
         self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
+        self.balancers: dict[str, str] = {}  # the load balancer of what was made just now for one, by their ids
+        self._busy: dict[str, Lock] = defaultdict(Lock)
         self._operations: dict[str, Operations] = {name: kind.operations(self, kind) for name, kind in BY_NAME.items()}
         self._listed: dict[str, list[Any]] = {}
         self._named: dict[str, dict[str, list[Any]]] = {}
         self._by_id: dict[str, dict[str, Any]] = {}
         self._locks = {name: Lock() for name in BY_NAME}
         self._extensions: frozenset[str] | None = None
+        self._services: dict[str, str | None] = {}
+        self._services_lock = Lock()
         self._projects: dict[str, tuple[str | None, str | None]] = {}
 
     def operations(self, kind: Kind) -> Operations:
@@ -74,7 +80,29 @@ class Cloud:
             return "since only an administrator may see and make them"
         if kind.extension and kind.extension not in self.extensions:
             return "since this cloud's network service doesn't have them"
-        return None
+        return self._closed(kind.service) if kind.optional else None
+
+    def _closed(self, service: str) -> str | None:
+        """Why a service that not every cloud has, and not everybody may use, can't be used here."""
+        with self._services_lock:
+            if service not in self._services:
+                named = service.replace("_", "-")
+                with explained(f"look for the {named} service"):
+                    try:
+                        closed = None
+                        if not self.connection.has_service(named):
+                            closed = f"since this cloud has no {named} service"
+                        else:
+                            next(iter(self.connection.load_balancer.load_balancers(limit=1)), None)
+                    except sdk.ForbiddenException:
+                        closed = f"since this user lacks the role for the {named} service ({named}_member, usually)"
+                self._services[service] = closed
+            return self._services[service]
+
+    def alone(self, identity: str) -> AbstractContextManager[Any]:
+        """For one thread at a time, by what is to be worked on."""
+        with self._services_lock:
+            return self._busy[identity]
 
     @property
     def extensions(self) -> frozenset[str]:
@@ -87,7 +115,8 @@ class Cloud:
         """All of a kind that one may see. Asked for once, from whatever thread comes first."""
         with self._locks[kind.name]:
             if kind.name not in self._listed:
-                if kind.extension and kind.extension not in self.extensions:
+                absent = kind.extension and kind.extension not in self.extensions
+                if absent or (kind.optional and self._closed(kind.service)):
                     self._listed[kind.name] = []
                 else:
                     with explained(f"list {kind.plural.replace('_', ' ')}"):
@@ -104,7 +133,7 @@ class Cloud:
     def look(self, kinds: Iterable[Kind], progress: Progress) -> None:
         """List these kinds side by side."""
         wanted = list(kinds)
-        for service in {kind.service for kind in wanted}:
+        for service in {kind.service for kind in wanted if not self.missing(kind)}:
             getattr(self.connection, service)  # made at first use, which isn't safe from several threads
         _ = self.extensions
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -122,7 +151,7 @@ class Cloud:
         operations = self.operations(kind)
         params: dict[str, Any] = {}
         for f in kind.fields:
-            there = called(raw) if f.name == "name" else operations.value(raw, f)
+            there = called(raw) if f.name == "name" and kind.named else operations.value(raw, f)
             value = self._referring(f, f.name, there, params)
             if lost is not None and f.refs and _hides(value, there):
                 lost.append(f)

@@ -89,6 +89,7 @@ class Kind:
     scope: Scope = Scope.PROJECT
     admin: bool = False  # only an administrator may make it
     extension: str | None = None  # the extension of the network API that it needs
+    optional: bool = False  # not every cloud has its service
     quota: str | None = None  # the network quota it counts against
     own_file: bool = False  # unknown to OS-Migrate, which refuses directories with kinds it doesn't know
     find_only: bool = False  # only named by others, never exported or made
@@ -104,4 +105,5 @@ class Kind:
 
     @property
     def named(self) -> bool:
-        return "name" in self.by_name
+        """Whether others name it; where a name may be missing, nobody does."""
+        return "name" in self.by_name and self.by_name["name"].required

@@ -9,6 +9,11 @@ def lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def provider(value: Any) -> Any:
+    """Of a load balancer: Octavia's own is called by two names."""
+    return "amphora" if value == "octavia" else value
+
+
 def stripped(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 

@@ -1,9 +1,16 @@
 """All kinds, in an order in which those that are named come before those that name them."""
 
 from longshore.tenancy.kind import Kind
-from longshore.tenancy.kinds import compute, identity, image, network, security, workload
+from longshore.tenancy.kinds import compute, identity, image, load_balancer, network, security, workload
 
-ALL: tuple[Kind, ...] = (*identity.KINDS, *compute.KINDS, *security.KINDS, *network.KINDS, *image.KINDS)
+ALL: tuple[Kind, ...] = (
+    *identity.KINDS,
+    *compute.KINDS,
+    *security.KINDS,
+    *network.KINDS,
+    *load_balancer.KINDS,
+    *image.KINDS,
+)
 KINDS: tuple[Kind, ...] = tuple(kind for kind in ALL if not kind.find_only)
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in ALL}
 BY_TYPE: dict[str, Kind] = {kind.type_name: kind for kind in (*KINDS, *workload.KINDS)}

@@ -322,6 +322,7 @@ FLOATING_IP = Kind(
         _TAGS,
         ref("floating_network_ref", "network", required=True),
         ref("port_ref", "port", update=True),
+        ref("load_balancer_ref", "load balancer", update=True, extra=True),
         ref("qos_policy_ref", "qos policy", update=True),
     ),
     FloatingIps,

@@ -249,6 +249,9 @@ class FloatingIps(NetworkOperations):
         return super().own(raw) and self.hidden(raw) is None
 
     def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "load_balancer_ref":
+            balancer = self._balancers().get(raw.port_id)
+            return balancer and balancer.id
         value = super().value(raw, field)
         if field.name == "tags":
             return [tag for tag in value if not tag.startswith(ORIGIN)]
@@ -257,6 +260,18 @@ class FloatingIps(NetworkOperations):
         if field.name == "port_ref" and value not in self._ports():
             return None
         return value
+
+    def _balancers(self) -> dict[str, Any]:
+        """Load balancers by the ports that the service has made for them."""
+        return {raw.vip_port_id: raw for raw in self.cloud.own(self.cloud.kind("load balancer")) if raw.vip_port_id}
+
+    def _body(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What leads to a load balancer leads to its port, which exists when it does."""
+        body = {k: v for k, v in values.items() if k not in ("tags", "load_balancer_id")}
+        if values.get("load_balancer_id"):
+            found = self.cloud.connection.load_balancer.get_load_balancer(values["load_balancer_id"])
+            body["port_id"] = found.vip_port_id
+        return body
 
     def key_value(self, raw: Any, name: str) -> Any:
         if name == "floating_ip_address":
@@ -270,7 +285,7 @@ class FloatingIps(NetworkOperations):
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         """With the same address where that can be asked for, else with another."""
         address = values["floating_ip_address"]
-        body = {k: v for k, v in values.items() if k not in ("tags", "floating_ip_address")}
+        body = {k: v for k, v in self._body(values).items() if k != "floating_ip_address"}
         try:
             made = self.proxy.create_ip(**body, floating_ip_address=address)
         except (sdk.ForbiddenException, sdk.ConflictException, sdk.BadRequestException):
@@ -285,14 +300,14 @@ class FloatingIps(NetworkOperations):
         return found
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        body = {k: v for k, v in values.items() if k != "tags"}
+        body = self._body(values)
         if body:
             self.proxy.update_ip(raw.id, **body)
         if "tags" in values:
             self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags if tag.startswith(ORIGIN))])
 
     def hidden(self, raw: Any) -> str | None:
-        if raw.port_id and raw.port_id not in self._ports():
+        if raw.port_id and raw.port_id not in self._ports() and raw.port_id not in self._balancers():
             return f"floating_ips: {raw.floating_ip_address} belongs to a server's port and goes with the server."
         return None
 

@@ -1,0 +1,230 @@
+"""The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
+
+from longshore.tenancy.forms import address, between, boolean, cidr, integer, list_of, mapping, one_of, text
+from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.kinds.network import DESCRIPTION, NAME
+from longshore.tenancy.normal import by_text, prefixes, provider
+from longshore.tenancy.services.load_balancer import (
+    Flavors,
+    HealthMonitors,
+    L7Policies,
+    L7Rules,
+    Listeners,
+    LoadBalancers,
+    Members,
+    Pools,
+)
+
+SERVICE = "load_balancer"
+_INFO = ("created_at", "id", "operating_status", "project_id", "provisioning_status", "updated_at")
+_ON = Field("is_admin_state_up", boolean, update=True)
+_PORT = between(1, 65535)
+_PROTOCOLS = ("HTTP", "HTTPS", "TCP", "UDP", "SCTP", "TERMINATED_HTTPS", "PROMETHEUS")
+
+FLAVOR = Kind(
+    "load balancer flavor",
+    "load_balancer_flavors",
+    "openstack.load_balancer.Flavor",
+    SERVICE,
+    (NAME,),
+    Flavors,
+    scope=Scope.CLOUD,
+    optional=True,
+    find_only=True,
+)
+
+LOAD_BALANCER = Kind(
+    "load balancer",
+    "load_balancers",
+    "openstack.load_balancer.LoadBalancer",
+    SERVICE,
+    (
+        NAME,
+        DESCRIPTION,
+        _ON,
+        Field("availability_zone", text),
+        Field("provider", text, order=provider),
+        Field("vip_address", address),
+        ref("flavor_ref", "load balancer flavor"),
+        ref("network_ref", "network", sdk="vip_network_id"),  # called so, it says which of several subnets is meant
+        ref("vip_subnet_ref", "subnet"),
+        ref("vip_qos_policy_ref", "qos policy", update=True),
+    ),
+    LoadBalancers,
+    info=(*_INFO, "vip_port_id"),
+    optional=True,
+    own_file=True,
+)
+
+POOL = Kind(
+    "load balancer pool",
+    "load_balancer_pools",
+    "openstack.load_balancer.Pool",
+    SERVICE,
+    (
+        NAME,
+        DESCRIPTION,
+        _ON,
+        Field(
+            "lb_algorithm",
+            one_of("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"),
+            required=True,
+            update=True,
+        ),
+        Field("protocol", one_of("HTTP", "HTTPS", "PROXY", "PROXYV2", "SCTP", "TCP", "UDP"), required=True),
+        Field("session_persistence", mapping, update=True),
+        Field("tls_enabled", boolean, update=True),
+        Field("tls_ciphers", text, update=True),
+        Field("tls_versions", list_of(text), update=True, quiet=True, order=by_text),
+        Field("ca_tls_container_ref", text, update=True),
+        Field("crl_container_ref", text, update=True),
+        ref("load_balancer_ref", "load balancer", sdk="loadbalancer_id", required=True),
+    ),
+    Pools,
+    info=_INFO,
+    key=("loadbalancer_id", "name"),
+    parent="load_balancer_ref",
+    optional=True,
+    own_file=True,
+)
+
+LISTENER = Kind(
+    "listener",
+    "listeners",
+    "openstack.load_balancer.Listener",
+    SERVICE,
+    (
+        NAME,
+        DESCRIPTION,
+        _ON,
+        Field("protocol", one_of(*_PROTOCOLS), required=True),
+        Field("protocol_port", _PORT, required=True),
+        Field("allowed_cidrs", list_of(cidr), update=True, quiet=True, order=prefixes),
+        Field("alpn_protocols", list_of(text), update=True, quiet=True, order=by_text),
+        Field("connection_limit", integer, update=True),
+        Field("insert_headers", mapping, update=True, quiet=True),
+        Field("timeout_client_data", integer, update=True),
+        Field("timeout_member_connect", integer, update=True),
+        Field("timeout_member_data", integer, update=True),
+        Field("timeout_tcp_inspect", integer, update=True),
+        # Containers of the cloud's own key manager: not carried, to be edited
+        Field("default_tls_container_ref", text, update=True),
+        Field("sni_container_refs", list_of(text), update=True, quiet=True, order=by_text),
+        Field("tls_ciphers", text, update=True),
+        Field("tls_versions", list_of(text), update=True, quiet=True, order=by_text),
+        ref("default_pool_ref", "load balancer pool", update=True),
+        ref("load_balancer_ref", "load balancer", required=True),
+    ),
+    Listeners,
+    info=_INFO,
+    key=("load_balancer_id", "name"),
+    parent="load_balancer_ref",
+    optional=True,
+    own_file=True,
+)
+
+MEMBER = Kind(
+    "load balancer member",
+    "load_balancer_members",
+    "openstack.load_balancer.Member",
+    SERVICE,
+    (
+        Field("name", text, update=True),
+        Field("address", address, required=True),
+        Field("protocol_port", _PORT, required=True),
+        Field("weight", between(0, 256), update=True),
+        Field("backup", boolean, update=True),
+        _ON,
+        Field("monitor_address", address, update=True),
+        Field("monitor_port", _PORT, update=True),
+        ref("pool_ref", "load balancer pool", required=True),
+        ref("subnet_ref", "subnet"),
+    ),
+    Members,
+    info=_INFO,
+    key=("pool_id", "address", "protocol_port"),
+    told=("pool_ref", "address", "protocol_port"),
+    parent="pool_ref",
+    optional=True,
+    own_file=True,
+)
+
+HEALTH_MONITOR = Kind(
+    "health monitor",
+    "health_monitors",
+    "openstack.load_balancer.HealthMonitor",
+    SERVICE,
+    (
+        Field("name", text, update=True),
+        _ON,
+        Field("type", one_of("HTTP", "HTTPS", "PING", "SCTP", "TCP", "TLS-HELLO", "UDP-CONNECT"), required=True),
+        Field("delay", integer, required=True, update=True),
+        Field("timeout", integer, required=True, update=True),
+        Field("max_retries", between(1, 10), required=True, update=True),
+        Field("max_retries_down", between(1, 10), update=True),
+        Field("http_method", text, update=True),
+        Field("url_path", text, update=True),
+        Field("expected_codes", text, update=True),
+        ref("pool_ref", "load balancer pool", required=True),
+    ),
+    HealthMonitors,
+    info=_INFO,
+    key=("pool_id",),
+    parent="pool_ref",
+    optional=True,
+    own_file=True,
+)
+
+L7_POLICY = Kind(
+    "l7 policy",
+    "l7_policies",
+    "openstack.load_balancer.L7Policy",
+    SERVICE,
+    (
+        NAME,
+        DESCRIPTION,
+        _ON,
+        Field(
+            "action",
+            one_of("REDIRECT_PREFIX", "REDIRECT_TO_POOL", "REDIRECT_TO_URL", "REJECT"),
+            required=True,
+            update=True,
+        ),
+        Field("position", integer, update=True),
+        Field("redirect_prefix", text, update=True),
+        Field("redirect_url", text, update=True),
+        ref("listener_ref", "listener", required=True),
+        ref("redirect_pool_ref", "load balancer pool", update=True),
+    ),
+    L7Policies,
+    info=_INFO,
+    key=("listener_id", "name"),
+    parent="listener_ref",
+    optional=True,
+    own_file=True,
+)
+
+L7_RULE = Kind(
+    "l7 rule",
+    "l7_rules",
+    "openstack.load_balancer.L7Rule",
+    SERVICE,
+    (
+        Field("compare_type", one_of("CONTAINS", "ENDS_WITH", "EQUAL_TO", "REGEX", "STARTS_WITH"), required=True),
+        Field("invert", boolean, update=True),
+        _ON,
+        Field("key", text),
+        Field("rule_value", text, required=True),
+        Field("type", text, required=True),
+        ref("l7_policy_ref", "l7 policy", required=True),
+    ),
+    L7Rules,
+    info=_INFO,
+    key=("l7_policy_id", "type", "compare_type", "key", "rule_value"),
+    told=("l7_policy_ref", "type", "compare_type", "key", "rule_value"),
+    parent="l7_policy_ref",
+    optional=True,
+    own_file=True,
+)
+
+KINDS = (LOAD_BALANCER, POOL, LISTENER, MEMBER, HEALTH_MONITOR, L7_POLICY, L7_RULE, FLAVOR)
