@@ -121,6 +121,9 @@ class Target(Provider, Protocol):
         Raises AccessDenied for who may not make flavors, Conflict when the name is that of another size.
         """
 
+    def delete_flavor(self, flavor_id: str) -> None:
+        """Nothing to do when it isn't there."""
+
     def quota_room(self) -> QuotaRoom: ...
     def choices(self) -> Choices: ...
 

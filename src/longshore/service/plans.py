@@ -37,6 +37,7 @@ from longshore.service.opened_plan import (
 )
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.plan_flavors import made_flavors
 from longshore.service.plan_start import begin, examine_plan
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.schemas import (
@@ -91,18 +92,17 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
     with clouds.target(body.target) as target:
         networks, types, zones = target.networks(), target.volume_types(), target.choices().zones
         flavors = target.flavors()
-        made: list[Flavor] = []
-        if body.create_flavors:  # last of all: nothing that fails after it leaves one behind without a plan
-            made = [target.create_flavor(g.name, g.cpus, g.memory_mib) for g in gaps(machines, flavors)]
-        offer = Offer(networks, types, [*flavors, *made], zones, vlans)
     given = mapped(of_servers, servers, Mappings(networks=body.networks, storage=body.storage))
-    proposal = propose(body.name, body.source, body.target, machines, offer, given)
-    plan, unfollowed = follow(proposal.plan, of_servers, servers)
-    plan = replace(plan, description=body.description, defaults=options)
-    content = planfile.plain(plan)
-    if caller.remote:
-        refuse_unsafe_plan(content)
-    record = store.plans.add(plan.name, content)
+    missing = gaps(machines, flavors) if body.create_flavors else []
+    with made_flavors(clouds, body.target, missing) as made:
+        offer = Offer(networks, types, [*flavors, *made], zones, vlans)
+        proposal = propose(body.name, body.source, body.target, machines, offer, given)
+        plan, unfollowed = follow(proposal.plan, of_servers, servers)
+        plan = replace(plan, description=body.description, defaults=options)
+        content = planfile.plain(plan)
+        if caller.remote:
+            refuse_unsafe_plan(content)
+        record = store.plans.add(plan.name, content)
     return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open, *unfollowed]])
 
 

@@ -75,8 +75,16 @@ class Placement:
         compute = self._connection.compute
         with explained(f"make flavor {name}"):
             made = compute.create_flavor(name=name, vcpus=cpus, ram=memory_mib, disk=0, is_public=False)
-            compute.flavor_add_tenant_access(made, self._connection.current_project_id)
+            try:
+                compute.flavor_add_tenant_access(made, self._connection.current_project_id)
+            except sdk.SDKException:
+                compute.delete_flavor(made, ignore_missing=True)  # of no use to anybody, and nobody would know of it
+                raise
         return Flavor(id=made.id, name=name, cpus=cpus, memory_mib=memory_mib, disk_gib=0)
+
+    def delete_flavor(self, flavor_id: str) -> None:
+        with explained(f"delete flavor {flavor_id}"):
+            self._connection.compute.delete_flavor(flavor_id, ignore_missing=True)
 
     def quota_room(self) -> QuotaRoom:
         with explained("read the project's quota"):

@@ -81,6 +81,9 @@ class OpenstackTarget(Target):
     def create_flavor(self, name: str, cpus: int, memory_mib: int) -> Flavor:
         return self._placement.create_flavor(name, cpus, memory_mib)
 
+    def delete_flavor(self, flavor_id: str) -> None:
+        self._placement.delete_flavor(flavor_id)
+
     def quota_room(self) -> QuotaRoom:
         return self._placement.quota_room()
 
