@@ -73,11 +73,10 @@ class Journey:
         return (path,) if path and path.exists() else ()
 
     def phase(self, phase: str, text: str) -> None:
-        self.store.migrations.update(self.id, phase=phase)
-        self.store.migrations.say(self.id, phase, text)
+        self.store.migrations.enter(self.id, phase, text)
 
     def say(self, text: str, level: str = "information") -> None:
-        self.store.migrations.say(self.id, self.store.migrations.get(self.id).phase, text, level)
+        self.store.migrations.say(self.id, None, text, level)
 
     def begin_together(self) -> None:
         """Several things are about to run side by side, of which one may `stop` the others."""
@@ -136,6 +135,4 @@ class Journey:
 
     def settle(self, kind: Kind, state: EntryState) -> None:
         """Every entry of a kind that isn't removed has come to this state."""
-        for entry in self.store.ledger.entries(self.id):
-            if entry.kind is kind and entry.state is not EntryState.REMOVED:
-                self.store.ledger.settle(entry.id, state)
+        self.store.ledger.settle_kind(self.id, kind, state)

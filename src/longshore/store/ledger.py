@@ -85,6 +85,13 @@ class Ledger:
             new = {"state": state.value, "note": note} | ({} if ref is None else {"ref": ref})
             session.execute(update(LedgerRow).where(LedgerRow.id == entry_id).values(new))
 
+    def settle_kind(self, migration_id: str, kind: Kind, state: EntryState) -> None:
+        """All that a migration has made of a kind and not removed."""
+        with self._database.session() as session:
+            own = LedgerRow.migration_id == migration_id, LedgerRow.kind == kind.value
+            there = update(LedgerRow).where(*own, LedgerRow.state != EntryState.REMOVED.value)
+            session.execute(there.values(state=state.value, note=None))
+
     def entries(self, migration_id: str) -> list[Entry]:
         """In the order they were written."""
         return self.entries_of([migration_id])[migration_id]

@@ -296,10 +296,16 @@ class Migrations:
 
     # Events
 
-    def say(self, migration_id: str, phase: str, text: str, level: str = "information") -> None:
+    def say(self, migration_id: str, phase: str | None, text: str, level: str = "information") -> None:
+        """`phase`: None for the one that it is in."""
         with self._database.session() as session:
-            new = {"migration_id": migration_id, "phase": phase, "level": level, "text": _kept(text)}
-            session.execute(insert(EventRow).values(new))
+            _say(session, migration_id, phase, text, level)
+
+    def enter(self, migration_id: str, phase: str, text: str) -> None:
+        """It is in this phase now, and says so."""
+        with self._database.session() as session:
+            session.execute(update(MigrationRow).where(MigrationRow.id == migration_id).values(phase=phase))
+            _say(session, migration_id, phase, text, "information")
 
     def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         with self._database.session() as session:
@@ -357,6 +363,12 @@ class Migrations:
                 f"{new.machine_name} is being migrated already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",
             )
+
+
+def _say(session: Session, migration_id: str, phase: str | None, text: str, level: str) -> None:
+    current = select(MigrationRow.phase).where(MigrationRow.id == migration_id).scalar_subquery()
+    new = {"migration_id": migration_id, "phase": phase or current, "level": level, "text": _kept(text)}
+    session.execute(insert(EventRow).values(new))
 
 
 def _kept(value: Any) -> Any:

@@ -1,0 +1,54 @@
+"""What those who come from elsewhere want to do has a command, with and without a server; shells complete them."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+# As Trilio calls it, what it is called here, and as `openstack migration …`
+VERBS = [
+    ("vcenters-list", "provider list", "provider list"),
+    ("migration-plans-list", "plan list", "plan list"),
+    ("migration-plan-create", "plan create", "plan create"),
+    ("migration-plan-discover-vms", "plan discover", "plan discover"),
+    ("migration-plan-get-by-vmid", "plan find", "plan find"),
+    ("migration-plan-import", "plan apply", "plan apply"),
+    ("migration-plan-modify", "plan modify", "plan modify"),
+    ("migration-plan-show", "plan show", "plan show"),
+    ("migration-plan-delete", "plan delete", "plan delete"),
+    ("migrations-list", "migration list", "list"),
+    ("migration-create", "migrate", "create"),
+    ("migration-resume", "migration resume", "resume"),
+    ("migration-show", "migration show", "show"),
+    ("migration-cancel", "migration cancel", "cancel"),
+    ("migration-delete", "migration delete", "delete"),
+]
+
+
+def command(group, name):
+    [found] = entry_points(group=group, name=name.replace(" ", "_"))
+    return found.load()
+
+
+@pytest.mark.parametrize(("theirs", "ours", "plugins"), VERBS)
+def test_each_verb_has_one_command_under_both_names(theirs, ours, plugins):
+    assert command("longshore.cli", ours) is command("openstack.migration.v1", f"migration {plugins}"), theirs
+
+
+def test_whatever_longshore_does_with_a_server_the_plugin_does():
+    """What works on files, processes and images of this machine is the longshore command's alone."""
+    here = {"copy", "migrate", "secrets", "server", "tenant", "worker", "worker-image"}
+    own = {e.name for e in entry_points(group="longshore.cli") if e.name.split("_")[0] not in here}
+    plugins = {e.name for e in entry_points(group="openstack.migration.v1")}
+    missing = {name for name in own if f"migration_{name.removeprefix('migration_')}" not in plugins}
+    assert missing == set()
+
+
+def test_a_shell_completes_every_command():
+    longshore = Path(sys.executable).with_name("longshore")
+    said = subprocess.run([longshore, "complete"], capture_output=True, text=True, check=True).stdout
+    assert subprocess.run(["bash", "-n"], input=said, text=True).returncode == 0
+    plans = said.partition("cmds_plan='")[2].partition("'")[0].split()
+    assert {"find", "discover", "cutover"} <= set(plans)
