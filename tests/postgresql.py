@@ -45,6 +45,10 @@ class Cluster:
         self.start()
         self._execute("postgres", "CREATE DATABASE empty")
 
+    @property
+    def log(self):
+        return self._root / "home" / "log"
+
     def _run(self, program, *arguments):
         command = [*self._user, self._bin / program, "-D", self._data, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd="/")
@@ -53,8 +57,7 @@ class Cluster:
     def start(self):
         # A backend that waits for a lock dies with the server, too
         options = f"-h 127.0.0.1 -p {self.port} -k {self._root / 'home'} -c fsync=off -c max_connections=300"
-        log = self._root / "home" / "log"
-        command = [*self._user, self._bin / "pg_ctl", "-D", self._data, "-l", log, "-w", "-o", options, "start"]
+        command = [*self._user, self._bin / "pg_ctl", "-D", self._data, "-l", self.log, "-w", "-o", options, "start"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60)
 
     def stop(self):
