@@ -7,7 +7,7 @@ these two places alone, never from a command line, and `SecretStr` keeps them ou
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -22,6 +22,7 @@ from longshore.errors import InvalidInput
 
 FILE = Path("/etc/longshore/longshore.toml")
 PREFIX = "LONGSHORE_"
+SecretsIn = Literal["auto", "barbican", "database"]
 
 
 class _Section(BaseModel):
@@ -29,7 +30,7 @@ class _Section(BaseModel):
 
 
 class Keystone(_Section):
-    """The service user by which the server asks Keystone about tokens."""
+    """The service user by which the server asks Keystone about tokens, and keeps secrets in Barbican."""
 
     auth_url: str = Field(description="Keystone's address, as https://cloud:5000/v3.")
     username: str = Field("longshore", description="The service user.")
@@ -39,7 +40,7 @@ class Keystone(_Section):
     user_domain_name: str = Field("Default", description="The domain of the user.")
     project_domain_name: str = Field("Default", description="The domain of the project.")
     region: str | None = Field(default=None, description="Region of the catalogue.")
-    interface: str = Field("internal", description="By which of its endpoints Keystone is asked.")
+    interface: str = Field("internal", description="By which of their endpoints Keystone and Barbican are asked.")
     public_url: str | None = Field(default=None, description="Where callers get tokens, if that is another address.")
     cacert: Path | None = Field(
         default=None, description="PEM file with the authorities to trust instead of the system's."
@@ -63,16 +64,26 @@ class Keystone(_Section):
             reason = error.strerror if isinstance(error, OSError) else "it isn't text"
             raise InvalidInput(f"The password file {self.password_file} can't be read: {reason}.") from None
 
-    def options(self) -> dict[str, Any]:
-        """As keystonemiddleware wants them."""
-        wanted: dict[str, Any] = {
-            "auth_type": "password",
-            "auth_url": self.auth_url,
+    def handed(self) -> dict[str, Any]:
+        """As plain data with the password in clear, for a process of ours. Raises InvalidInput."""
+        return {**self.model_dump(mode="json", exclude={"password_file"}), "password": self.secret()}
+
+    def login(self) -> dict[str, str]:
+        """As keystoneauth's v3.Password takes it, but for the address. Raises InvalidInput."""
+        return {
             "username": self.username,
             "password": self.secret(),
             "project_name": self.project_name,
             "user_domain_name": self.user_domain_name,
             "project_domain_name": self.project_domain_name,
+        }
+
+    def options(self) -> dict[str, Any]:
+        """As keystonemiddleware wants them."""
+        wanted: dict[str, Any] = {
+            "auth_type": "password",
+            "auth_url": self.auth_url,
+            **self.login(),
             "region_name": self.region,
             "interface": self.interface,
             "www_authenticate_uri": self.public_url or self.auth_url,
@@ -121,6 +132,11 @@ class Server(_Section):
         default=False, description="Serve figures for Prometheus at `/metrics`, to anybody who reaches the server."
     )
     body_limit: int = Field(default=16 << 20, ge=1024, description="Largest body of a request, in bytes.")
+    secrets: SecretsIn = Field(
+        default="auto",
+        description="Where credentials of new providers are kept: in Barbican, as secrets of the service user, or "
+        "encrypted in the database. `auto`: in Barbican when the cloud's catalogue has one.",
+    )
     vddk_libdir: Path | None = Field(
         default=None, description="Where VMware's disk library (VDDK) is unpacked, for the vCenters of callers."
     )

@@ -179,8 +179,17 @@ class SmallSource(Struck):
             Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds") for n, (key, size) in enumerate(SIZES.items())
         )
         nic = Nic("4000", "Network adapter 1", MAC, "VM Network", addresses=("10.0.0.5",), pci_slot=192)
+        told = self._world.root / "user-data"
         return Machine(
-            "vm-1", "web", PowerState(state["power"]), 1, 256, disks, (nic,), change_tracking=state["tracking"]
+            "vm-1",
+            "web",
+            PowerState(state["power"]),
+            1,
+            256,
+            disks,
+            (nic,),
+            change_tracking=state["tracking"],
+            belongings=Belongings(user_data=told.read_text() if told.exists() else None),
         )
 
     def volume(self, name_or_id):
@@ -514,6 +523,7 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot):
     world = World(os.environ["SMALL_WORLD"])
     world.strike("convert", "before")
     on_message("Converting.")
+    (world.root / "first-boot").write_text("".join(first_boot))
     while (world.root / "takes-long").exists():
         await asyncio.sleep(0.05)
     handle = nbd.NBD()

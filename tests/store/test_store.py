@@ -212,8 +212,9 @@ def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):
     opened = database.Database(f"sqlite:///{path}")
     try:
         from longshore.store.migrations import Migrations
+        from longshore.store.texts import Texts
 
-        migrations = Migrations(opened)
+        migrations = Migrations(opened, Texts(SecretBox(tmp_path / "secrets.key")))
         assert migrations.get("m").request == {"landing": "unchanged"}
         assert migrations.get("m").cutover_requested is False
         assert [event.text for event in migrations.events("m")] == ["Hm."]

@@ -70,13 +70,19 @@ class AddVsphere(ShowOne):
 
 
 class AddOpenstack(ShowOne):
-    """Add an OpenStack cloud from clouds.yaml or the OS_* variables. Its secrets are kept encrypted."""
+    """Add an OpenStack cloud from clouds.yaml or the OS_* variables. Its secrets are kept encrypted.
+
+    A server that is asked with a password isn't given it: it makes an application credential from your token, for your
+    project and with your roles, and deletes it when the provider is removed.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("name", help="what to call it")
         parser.add_argument(
-            "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
+            "--os-cloud",
+            metavar="CLOUD",
+            help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables); a server is given its password",
         )
         parser.add_argument(
             "--ceph-conf",
@@ -120,10 +126,13 @@ class AddOpenstack(ShowOne):
         return _with_labels(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.providers.openstack import settings_from_cloud
+        from longshore.providers.openstack import OpenstackSettings, settings_from_cloud
 
         # The `openstack` command takes --os-cloud for itself, wherever it stands
         settings, secrets = settings_from_cloud(args.os_cloud or (self.app.options.cloud if self.is_plugin else None))
+        if self.client.remote and not args.os_cloud and "applicationcredential" not in settings.auth_type:
+            # As whom the server is asked: it can act in that name by itself, and needs no password for it
+            settings, secrets = OpenstackSettings(region=settings.region, interface=settings.interface), {}
         here = {"ceph_conf": str(Path(args.ceph_conf).absolute()), "ceph_user": args.ceph_user, "labels": args.label}
         plain = asdict(settings) | here
         plain |= {"transport": args.transport, "worker_image": args.worker_image, "worker_network": args.worker_network}

@@ -1,4 +1,4 @@
-"""longshore secrets …: what keeps the secrets of providers."""
+"""longshore secrets …: what keeps the secrets in the database."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ from longshore.cli.command import Command
 
 
 class RotateSecrets(Command):
-    """Seal the secrets of all providers with a new key. Nothing has to be stopped for it; the old key is forgotten."""
+    """Seal what is secret in the database with a new key. Nothing has to be stopped for it; the old key is forgotten.
+
+    That is passwords, user data and first-boot scripts. What is in Barbican is under keys of its own, which its
+    operator changes.
+    """
 
     def take_action(self, _args: Namespace) -> None:
-        from longshore.store import StateDirectory, Store
+        from longshore.store import Outside, StateDirectory, Store
 
         store = Store(StateDirectory.configured(self.app.configured()))
         try:
             count = store.providers.change_key()
+            elsewhere = store.provider_ledger.count(Outside.SECRET)
         finally:
             store.close()
         self.say(f"{count} secret(s) are sealed with a new key, in {store.state.key_file}.")
+        if elsewhere:
+            self.say(
+                f"{elsewhere} more are in Barbican, under keys of its own: its operator changes those. To have a new "
+                "password there, remove the provider and add it again."
+            )
         self.say("Back it up, apart from the database. Older backups of the database need the key of their time.")

@@ -43,6 +43,11 @@ class Client:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
+    @property
+    def remote(self) -> bool:
+        """Whether a server is asked, rather than this process."""
+        return self._wire.remote
+
     def close(self) -> None:
         self._wire.close()
 

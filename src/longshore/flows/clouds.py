@@ -128,7 +128,7 @@ class Clouds:
     @contextmanager
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
         record = self._store.providers.get(name_or_id)
-        secrets = self._store.providers.secrets(record.id)
+        secrets = self._secrets(record)
         through_servers = uses_worker_servers(record.kind, record.settings)
         servers = worker_servers_of(self._store, record) if through_servers else None
         cloud = connect(record.kind, record.settings, secrets, side, servers)
@@ -136,6 +136,12 @@ class Clouds:
             yield _Asking(cloud, record.name, self._outages)
         finally:
             cloud.close()
+
+    def _secrets(self, record: ProviderRecord) -> dict[str, str]:
+        def read() -> dict[str, str]:
+            return self._store.providers.secrets(record.id)
+
+        return self._outages.through("Barbican", read) if self._outages else read()
 
     @contextmanager
     def source(self, name_or_id: str) -> Iterator[Source]:

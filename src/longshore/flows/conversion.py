@@ -35,7 +35,7 @@ def converter(
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
-        scripts = journey.request.first_boot
+        scripts = [await asyncio.to_thread(journey.text, mark) for mark in journey.request.first_boot]
         report = await convert(disks, directory, journey.say, nics=nics, first_boot=scripts)
         return report.to_json()
 

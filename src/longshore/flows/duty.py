@@ -26,7 +26,8 @@ def serve(configuration: Configuration) -> None:
     os.umask(0o077)
     state = StateDirectory.configured(configuration)
     # What children inherit is for others to read in /proc
-    os.environ.pop("LONGSHORE_DATABASE_URL", None)
+    for name in ("LONGSHORE_DATABASE_URL", "LONGSHORE_SERVER__KEYSTONE__PASSWORD"):
+        os.environ.pop(name, None)
     store = Store(state)
     me = identity(configuration.at_once, configuration.labels)
     store.database.patience = math.inf  # a migration never fails for it; the lease says when to give up

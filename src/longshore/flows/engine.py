@@ -1,20 +1,24 @@
 """The process that runs workflows in embedded mode: one per state directory, started when there is work.
 
-    python -m longshore.flows.engine STATE_DIRECTORY
+    python -m longshore.flows.engine STATE_DIRECTORY [-]
 
+With "-", standard input says in a line of JSON as whom secrets in Barbican are opened.
 It takes the directory's lock, takes up what an earlier engine left unfinished, runs what is queued, and ends when
 nothing is left to do. Commands talk to it through the database alone, so it doesn't matter which of them started it.
 """
 
 import asyncio
+import json
 import logging
 import math
 import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from longshore.configuration import Keystone
 from longshore.flows.lock import AlreadyRunning, is_locked, lock
 from longshore.flows.version import FLOW_VERSION
 from longshore.flows.worker import THREADS, Worker, identity
@@ -41,11 +45,13 @@ def ensure_running(state: StateDirectory) -> None:
     """
     if state.shared_database or is_locked(state):
         return
+    command = [sys.executable, "-m", "longshore.flows.engine", str(state.root)]
+    handed = json.dumps(state.keystone.handed()) if state.keystone else None
     log = os.open(state.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        subprocess.Popen(
-            [sys.executable, "-m", "longshore.flows.engine", str(state.root)],
-            stdin=subprocess.DEVNULL,
+        engine = subprocess.Popen(
+            command if handed is None else [*command, "-"],
+            stdin=subprocess.DEVNULL if handed is None else subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -54,6 +60,9 @@ def ensure_running(state: StateDirectory) -> None:
         )
     finally:
         os.close(log)
+    if handed is not None and engine.stdin is not None:
+        with suppress(BrokenPipeError), engine.stdin:  # another engine was quicker, and this one has ended
+            engine.stdin.write(handed.encode())
 
 
 def has_work(store: Store) -> bool:
@@ -89,7 +98,8 @@ def main() -> None:
     for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.umask(0o077)
-    run(StateDirectory(Path(sys.argv[1])))
+    keystone = Keystone(**json.load(sys.stdin)) if "-" in sys.argv[2:] else None
+    run(StateDirectory(Path(sys.argv[1]), keystone=keystone))
 
 
 if __name__ == "__main__":

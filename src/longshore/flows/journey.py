@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from longshore.errors import Cancelled
+from longshore.errors import Cancelled, InvalidInput
 from longshore.flows.clouds import Clouds
 from longshore.flows.forms import form
 from longshore.model.request import MigrationRequest
@@ -65,6 +65,15 @@ class Journey:
         if self._request is None:
             self._request = form(MigrationRequest).validate_python(self.record.request)
         return self._request
+
+    def text(self, mark: str) -> str:
+        """What a mark stands for, in this migration or the one that it goes back to."""
+        try:
+            return self.store.migrations.text(self.id, mark)
+        except InvalidInput:
+            if self.request.of is None:
+                raise
+            return self.store.migrations.text(self.request.of, mark)
 
     @property
     def limit_groups(self) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -100,7 +100,7 @@ class Migration(ABC):
         j.go_on()
         j.phase("preparing", f"Looking at {j.record.machine_name} and at what the target has.")
         with j.clouds.source(j.record.source_id) as source:
-            machine = source.machine(j.record.machine_ref)
+            machine = self._without_texts(source.machine(j.record.machine_ref))
         with j.clouds.target(j.record.target_id) as target:
             landing, concerns = land(machine, j.request, gather(target, machine, j.request))
         for concern in concerns:
@@ -113,6 +113,14 @@ class Migration(ABC):
         with j.clouds.source(j.record.source_id) as source:
             source.make_ready(Owner(j.id, "read"))
         return Prepared(machine, landing)
+
+    def _without_texts(self, machine: Machine) -> Machine:
+        """What a step answers is written down: of the machine's user data only the mark."""
+        has = machine.belongings
+        if not has.user_data:
+            return machine
+        mark = self._j.store.migrations.keep_text(self._j.id, has.user_data)
+        return replace(machine, belongings=replace(has, user_data=mark))
 
     # Copying
 

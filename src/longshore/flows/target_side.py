@@ -160,7 +160,7 @@ def boot(  # noqa: PLR0917
         availability_zone=asked.availability_zone,
         key_name=asked.key_name,
         server_group=asked.server_group,
-        user_data=asked.user_data,
+        user_data=j.text(asked.user_data) if asked.user_data else asked.user_data,
         tags=asked.tags,
         disk_buses=hardware.disk_buses if hardware else (),
         metadata={**asked.metadata, SOURCE: j.record.machine_ref},

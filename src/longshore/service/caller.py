@@ -34,6 +34,8 @@ class Caller:
     project_domain_id: str = ""
     roles: tuple[str, ...] = ()
     remote: bool = True  # not the user at whose command, and on whose machine, the service runs
+    token: str = field(default="", repr=False)
+    restricted: bool = False  # the token is from an application credential that may make no other
 
     def scope(self, *, everything: bool = False) -> Scope:
         return Scope(self.project_id, everything)

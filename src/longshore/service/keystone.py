@@ -35,12 +35,15 @@ class KeystoneTokens:
         context = RequestContext.from_environ(request.environ)
         if not context.project_id:
             raise Forbidden("The token is for no project.", advice="Ask Keystone for a token of a project.")
+        credential = (request.token_info or {}).get("token", {}).get("application_credential") or {}
         return Caller(
             project_id=context.project_id,
             user_id=context.user_id or "",
             user_domain_id=context.user_domain_id or "",
             project_domain_id=context.project_domain_id or "",
             roles=tuple(context.roles),
+            token=context.auth_token or "",
+            restricted=bool(credential.get("restricted")),
         )
 
 

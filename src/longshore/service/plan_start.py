@@ -10,6 +10,7 @@ from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine
 from longshore.flows.queue import places_of
 from longshore.model.plan import PlannedMachine
+from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
 from longshore.service.migrations import REQUEST, note_asked_for, shown
 from longshore.service.opened_plan import Opened
@@ -22,7 +23,9 @@ def examine_plan(
     store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
 ) -> Examined:
     """The machines of these entries as they are now, and what stands against moving them as asked."""
-    plan = opened.plan
+    plan = planfile.from_plain(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
+    clear = {entry.machine: entry for entry in plan.machines}
+    entries = [clear.get(entry.machine, entry) for entry in entries]
     last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:

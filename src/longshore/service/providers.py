@@ -1,16 +1,19 @@
 """Clouds and the machines in them."""
 
+import uuid
+from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.clouds import Kind, connect
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState
 from longshore.model.selection import MachineFilter
+from longshore.service.delegation import asks_for_delegation, delegate, give_back, give_back_abandoned, home_url
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore
 from longshore.service.remote import provider_settings
@@ -36,9 +39,31 @@ Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 @router.post("/providers", status_code=201)
 def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> ProviderCheck:
-    """Log in first; only a cloud that lets us in is kept."""
-    settings = provider_settings(body.kind, body.settings, grounds) if caller.remote else body.settings
+    """Log in first; only a cloud that lets us in is kept.
+
+    An OpenStack without `auth` and secrets is the cloud that the caller's token is from, in the token's project and
+    with its roles: by an application credential that the server makes from the token.
+    """
     secrets = {name: value.get_secret_value() for name, value in body.secrets.items()}
+    delegated = caller.remote and asks_for_delegation(body.kind, body.settings, secrets)
+    asked = {**body.settings, "auth": {"auth_url": home_url(store, grounds)}} if delegated else body.settings
+    settings = provider_settings(body.kind, asked, grounds) if caller.remote else asked
+    store.providers.refuse_taken(body.name)
+    give_back_abandoned(store, caller)
+    id_ = str(uuid.uuid4())
+    if not delegated:
+        return _add(store, id_, body, settings, secrets)
+    login, secrets = delegate(store, id_, caller)
+    settings |= {"auth": settings["auth"] | login, "auth_type": "v3applicationcredential"}
+    try:
+        return _add(store, id_, body, settings, secrets)
+    except BaseException:
+        with suppress(LongshoreError):  # what can't be taken back now is in the ledger
+            give_back(store, id_, caller)
+        raise
+
+
+def _add(store: Store, id_: str, body: NewProvider, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderCheck:
     try:
         cloud = connect(body.kind, settings, secrets)
     except ValidationError as error:
@@ -51,7 +76,7 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
         found = cloud.check()
     finally:
         cloud.close()
-    record = store.providers.add(body.name, body.kind, settings, secrets)
+    record = store.providers.add(body.name, body.kind, settings, secrets, provider_id=id_)
     return ProviderCheck(provider=_provider(store, record), found=found)
 
 
@@ -77,9 +102,11 @@ def provider(provider: str, store: TheStore) -> Provider:
 
 
 @router.delete("/providers/{provider}", status_code=204)
-def remove(provider: str, store: TheStore) -> None:
-    """Forget it and its secrets. Nothing in the cloud is changed."""
-    store.providers.remove(provider)
+def remove(provider: str, store: TheStore, caller: TheCaller) -> None:
+    """Forget it and its secrets, and delete the application credential that was made for it, if one was."""
+    record = store.providers.unused(provider)
+    give_back(store, record.id, caller)
+    store.providers.remove(record.id)
 
 
 @router.post("/providers/{provider}/check")
@@ -94,7 +121,7 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
 def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[Machine]:
     """The machines that its credentials may see, or those of them that fit. With tags only when a tag is asked for."""
     with clouds.source(provider) as source:
-        return list(source.machines(wanted))
+        return [_seen(machine) for machine in source.machines(wanted)]
 
 
 @router.get("/providers/{provider}/references")
@@ -108,7 +135,7 @@ def references(provider: str, wanted: Wanted, clouds: TheClouds) -> list[str]:
 def described(provider: str, body: References, clouds: TheClouds) -> list[Machine]:
     """The machines of these references, without tags. Those that are gone are left out."""
     with clouds.source(provider) as source:
-        return list(source.described(body.refs))
+        return [_seen(machine) for machine in source.described(body.refs)]
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")
@@ -116,7 +143,7 @@ def machine(provider: str, machine: str, clouds: TheClouds) -> Machine:
     """One machine with its tags, by reference, name or inventory path."""
     with clouds.source(provider) as source:
         found = source.machine(machine)
-        return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
+        return replace(_seen(found), tags=source.tags([found.ref]).get(found.ref, ()))
 
 
 @router.get("/providers/{provider}/volumes")
@@ -150,6 +177,15 @@ def share(provider: str, project: str, store: TheStore) -> None:
 def unshare(provider: str, project: str, store: TheStore) -> None:
     """Take that back. Migrations that have begun go on to their end."""
     store.providers.unshare(provider, project)
+
+
+def _seen(machine: Machine) -> Machine:
+    """User data often holds passwords, and a cloud tells it to administrators alone: who may see a machine here needn't
+    be one."""
+    text = machine.belongings.user_data
+    if not text:
+        return machine
+    return replace(machine, belongings=replace(machine.belongings, user_data=f"({len(text)} characters, not shown)"))
 
 
 def _provider(store: Store, record: ProviderRecord) -> Provider:

@@ -76,7 +76,7 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
             f"A server doesn't log in by {said['auth_type']}.", advice=f"Use one of: {', '.join(sorted(_AUTH_TYPES))}."
         )
     # Another OpenStack could answer with the names of volumes that aren't its own: this server's storage opens them
-    ground = next((g for known, g in grounds.clouds.items() if _same(known, url)), None)
+    ground = next((g for known, g in grounds.clouds.items() if same_keystone(known, url)), None)
     if ground is None and said.get("transport") == "worker":
         return said  # its volumes are reached through a server of its own, and nothing of this machine's storage is
     if ground is None:
@@ -92,7 +92,7 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     return said | {name: value for name, value in own.items() if value is not None}
 
 
-def _same(known: str, url: str) -> bool:
+def same_keystone(known: str, url: str) -> bool:
     """Written with or without the version, and a slash at the end."""
     return re.sub(r"/+(v3)?/*$", "", known) == re.sub(r"/+(v3)?/*$", "", url)
 

@@ -11,6 +11,7 @@ from longshore.store.migrations import (
 )
 from longshore.store.outlines import Outline, Outlines
 from longshore.store.plans import PlanRecord, Plans
+from longshore.store.provider_ledger import Holding, Outside
 from longshore.store.providers import ProviderRecord, Providers
 from longshore.store.queue import Queue, QueueRecord
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
@@ -25,6 +26,7 @@ __all__ = [
     "Entry",
     "EntryState",
     "EventRecord",
+    "Holding",
     "Kind",
     "Leases",
     "Ledger",
@@ -33,6 +35,7 @@ __all__ = [
     "NewMigration",
     "Outline",
     "Outlines",
+    "Outside",
     "PlanRecord",
     "Plans",
     "ProviderRecord",

@@ -15,7 +15,9 @@ from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.scope import WHOLE, Scope
+from longshore.store.secrets import SecretsError
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
+from longshore.store.texts import OwnTexts, Texts, in_options
 
 
 class Status(StrEnum):
@@ -101,12 +103,13 @@ class EventRecord:
 
 @through_outages
 class Migrations:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
+    def __init__(self, database: Database, texts: Texts, scope: Scope = WHOLE) -> None:
         self._database = database
+        self._texts = texts
         self._scope = scope
 
     def scoped(self, scope: Scope) -> "Migrations":
-        return Migrations(self._database, scope)
+        return Migrations(self._database, self._texts, scope)
 
     def add(
         self,
@@ -123,7 +126,9 @@ class Migrations:
         return self.add_together([new])[0]
 
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
-        """All of them or none. Raises Conflict when one of the machines is being migrated already."""
+        """All of them or none. Raises Conflict when one of the machines is being migrated already, InvalidInput for the
+        mark of a text that is neither its plan's nor that of the migration it goes back to.
+        """
         with self._database.alone() as session:
             self._refuse_second(session, wanted)
             rows = [
@@ -134,13 +139,17 @@ class Migrations:
                     machine_ref=new.machine_ref,
                     source_id=new.source_id,
                     target_id=new.target_id,
-                    request=new.request,
                     plan_id=new.plan_id,
                     wave=new.wave,
                     places=new.places,
                 )
                 for new in wanted
             ]
+            lenders: dict[str, OwnTexts] = {}
+            for row, new in zip(rows, wanted, strict=True):
+                ids = [id_ for id_ in (new.plan_id, new.request.get("of")) if id_]
+                of = [lenders.setdefault(id_, self._texts.of(session, id_)) for id_ in ids]
+                row.request = in_options(new.request, self._texts.of(session, row.id, *of).kept)
             session.add_all(rows)
             session.flush()
             for row, new in zip(rows, wanted, strict=True):
@@ -279,7 +288,26 @@ class Migrations:
                     advice=f"Clean it up first: longshore migration cleanup {row.id}.",
                 )
             session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
+            self._texts.of(session, row.id).forget()
             session.delete(row)
+
+    # Texts
+
+    def keep_text(self, migration_id: str, text: str) -> str:
+        """The mark that stands for it from now on."""
+        with self._database.alone() as session:
+            return self._texts.of(session, migration_id).kept(text)
+
+    def text(self, migration_id: str, mark: str) -> str:
+        """In clear: for the guest and nobody else. Raises InvalidInput when the migration has no such text."""
+        try:
+            return self._text(migration_id, mark)
+        except SecretsError:  # the key may have been changed between reading the text and the key
+            return self._text(migration_id, mark)
+
+    def _text(self, migration_id: str, mark: str) -> str:
+        with self._database.session() as session:
+            return self._texts.of(session, migration_id).opened(mark)
 
     # Disks
 

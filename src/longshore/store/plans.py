@@ -13,7 +13,9 @@ from longshore.store.database import Database, through_outages
 from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import WHOLE, Scope
+from longshore.store.secrets import SecretsError
 from longshore.store.tables import MigrationRow, PlanRow, utc_now
+from longshore.store.texts import Texts, in_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +23,24 @@ class PlanRecord:
     id: str
     project_id: str
     name: str
-    content: dict[str, Any]  # the plan as its file has it
+    content: dict[str, Any]  # the plan as its file has it, with marks in the place of texts
     created_at: datetime
     changed_at: datetime
 
 
 @through_outages
 class Plans:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
+    def __init__(self, database: Database, texts: Texts, scope: Scope = WHOLE) -> None:
         self._database = database
+        self._texts = texts
         self._scope = scope
 
     def scoped(self, scope: Scope) -> "Plans":
-        return Plans(self._database, scope)
+        return Plans(self._database, self._texts, scope)
 
     def add(self, name: str, content: dict[str, Any]) -> PlanRecord:
-        """Raises Conflict when the name is taken."""
-        with self._database.session() as session:
+        """Raises Conflict when the name is taken, InvalidInput for the mark of a text that isn't the plan's."""
+        with self._database.alone() as session:
             unique = unique_name(self._scope, name)
             if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
                 raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
@@ -46,20 +49,22 @@ class Plans:
                 project_id=self._scope.project_id,
                 name=name,
                 unique_name=unique,
-                content=content,
             )
+            row.content = self._kept(session, row.id, content)
             session.add(row)
             session.flush()
             return _record(row)
 
     def replace(self, name: str, content: dict[str, Any]) -> PlanRecord:
-        """Its migrations stay its own. Nothing happens when it says the same already. Raises NotFound."""
-        with self._database.session() as session:
+        """Its migrations stay its own. Nothing happens when it says the same already. Raises NotFound, InvalidInput."""
+        with self._database.alone() as session:
             row = self._find(session, name)
+            content = self._kept(session, row.id, content)
             if row.content != content:
                 row.content = content
                 row.changed_at = utc_now()
                 session.flush()
+                self._texts.of(session, row.id).forget(but=content)
             return _record(row)
 
     def all(self) -> list[PlanRecord]:
@@ -78,6 +83,21 @@ class Plans:
         with self._database.session() as session:
             return _record(self._find(session, name_or_id))
 
+    def with_texts(self, name_or_id: str) -> dict[str, Any]:
+        """Its content with the texts themselves: to look at what they are, and for migrations of it, never to be shown.
+
+        Raises NotFound.
+        """
+        try:
+            return self._with_texts(name_or_id)
+        except SecretsError:  # the key may have been changed between reading the texts and the key
+            return self._with_texts(name_or_id)
+
+    def _with_texts(self, name_or_id: str) -> dict[str, Any]:
+        with self._database.session() as session:
+            row = self._find(session, name_or_id)
+            return in_plan(row.content, self._texts.of(session, row.id).opened)
+
     def remove(self, name_or_id: str) -> None:
         """Raises NotFound, or Conflict while one of its migrations hasn't ended. Ended ones stay, as nobody's."""
         with self._database.session() as session:
@@ -90,7 +110,11 @@ class Plans:
                 )
             for migration in own:
                 migration.plan_id = None
+            self._texts.of(session, row.id).forget()
             session.delete(row)
+
+    def _kept(self, session: Session, plan_id: str, content: dict[str, Any]) -> dict[str, Any]:
+        return in_plan(content, self._texts.of(session, plan_id).kept)
 
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else PlanRow.project_id == self._scope.project_id

@@ -1,6 +1,7 @@
 """The clouds that were added, and their secrets."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
-from longshore.errors import AccessDenied, Conflict, NotFound
+from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound
 from longshore.store.database import Database, through_outages
+from longshore.store.key_manager import KeyManager
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.secrets import SecretBox, SecretsError
-from longshore.store.tables import MigrationRow, ProviderRow, SecretRow, ShareRow
+from longshore.store.tables import MigrationRow, PlanRow, ProviderRow, SecretRow, ShareRow
+from longshore.store.texts import Texts, in_options, in_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +33,53 @@ class ProviderRecord:
 class Providers:
     """Those of a project, and those that were shared with it."""
 
-    def __init__(self, database: Database, box: SecretBox, scope: Scope = WHOLE) -> None:
+    def __init__(
+        self, database: Database, box: SecretBox, keys: KeyManager, texts: Texts, scope: Scope = WHOLE
+    ) -> None:
         self._database = database
         self._box = box
+        self._keys = keys
+        self._texts = texts
         self._scope = scope
 
     def scoped(self, scope: Scope) -> "Providers":
-        return Providers(self._database, self._box, scope)
+        return Providers(self._database, self._box, self._keys, self._texts, scope)
 
-    def add(self, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
-        """Raises Conflict when the name is taken."""
+    def refuse_taken(self, name: str) -> None:
+        """Raises Conflict when a provider of the project is called so."""
+        with self._database.session() as session:
+            self._unique(session, name)
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        settings: dict[str, Any],
+        secrets: dict[str, str],
+        *,
+        provider_id: str | None = None,  # where something was made for it already
+    ) -> ProviderRecord:
+        """Raises Conflict when the name is taken, or what the key manager says when secrets go there."""
+        id_ = provider_id or str(uuid.uuid4())
+        self.refuse_taken(name)
+        elsewhere = bool(secrets) and self._keys.is_for_new()
+        if elsewhere:
+            self._keys.keep(id_, secrets)
+        try:
+            return self._add(id_, name, kind, settings, {} if elsewhere else secrets)
+        except BaseException:
+            if elsewhere:
+                with suppress(LongshoreError):  # what can't be taken back now is in the ledger
+                    self._keys.forget(id_)
+            raise
+
+    def _add(self, id_: str, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
         with self._database.alone() as session:  # not while keys are changed: see change_key
-            unique = unique_name(self._scope, name)
-            if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique)):
-                raise Conflict(f"A provider named {name} is there already.", advice="Choose another name or remove it.")
             row = ProviderRow(
-                id=str(uuid.uuid4()),
+                id=id_,
                 project_id=self._scope.project_id,
                 name=name,
-                unique_name=unique,
+                unique_name=self._unique(session, name),
                 kind=kind,
                 settings=settings,
             )
@@ -86,13 +117,17 @@ class Providers:
 
     def secrets(self, provider_id: str) -> dict[str, str]:
         """In clear: hand them to the cloud's client and nowhere else."""
+        if self._is_visible(provider_id) and (values := self._keys.open(provider_id)) is not None:
+            return values
         try:
             return self._opened(provider_id)
         except SecretsError:  # the key may have been changed between reading the secrets and the key
             return self._opened(provider_id)
 
     def change_key(self) -> int:
-        """Seal all secrets with a new key, and forget the others. Answers how many there are.
+        """Seal all secrets and texts in the database with a new key, and forget the others. Answers how many there are.
+
+        Texts of plans and migrations that an earlier version has kept in clear are sealed as well.
 
         Whoever reads meanwhile opens what is there. Broken off at any point, nothing is lost, and it can be run again.
         Raises Conflict while another one does this.
@@ -104,9 +139,17 @@ class Providers:
                 for row in rows:
                     owner = f"{row.provider_id}/{row.name}"
                     row.sealed = self._box.seal(self._box.open(row.sealed, owner=owner), owner=owner)
-                count = len(rows)
+                self._seal_clear_texts(session)
+                count = len(rows) + self._texts.seal_again(session)
             self._box.forget_old_keys()
             return count
+
+    def _seal_clear_texts(self, session: Session) -> None:
+        for plan in session.scalars(select(PlanRow)):
+            plan.content = in_plan(plan.content, self._texts.of(session, plan.id).kept)
+        for migration in session.scalars(select(MigrationRow)):
+            migration.request = in_options(migration.request, self._texts.of(session, migration.id).kept)
+        session.flush()
 
     def _opened(self, provider_id: str) -> dict[str, str]:
         with self._database.session() as session:
@@ -116,18 +159,18 @@ class Providers:
             )
             return {row.name: self._box.open(row.sealed, owner=f"{provider_id}/{row.name}") for row in rows}
 
-    def remove(self, name_or_id: str) -> None:
-        """Raises NotFound, AccessDenied, or Conflict while a migration's record still names it."""
+    def unused(self, name_or_id: str) -> ProviderRecord:
+        """As `own`; raises Conflict while a migration's record still names it."""
         with self._database.session() as session:
-            row = self._find_own(session, name_or_id)
-            used = select(MigrationRow).where((MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id))
-            if migration := session.scalar(used.limit(1)):
-                foreign = not self._scope.everything and migration.project_id != self._scope.project_id
-                raise Conflict(
-                    f"Provider {row.name} is used by {'another project' if foreign else f'migration {migration.id}'}.",
-                    advice="Delete its migrations first: longshore migration delete ID.",
-                )
-            session.delete(row)
+            return _record(self._find_unused(session, name_or_id))
+
+    def remove(self, name_or_id: str) -> None:
+        """Raises NotFound, AccessDenied, or Conflict while a migration's record still names it; or what the key manager
+        says that has its secrets: then it stays as it is.
+        """
+        self._keys.forget(self.unused(name_or_id).id)
+        with self._database.session() as session:
+            session.delete(self._find_unused(session, name_or_id))
 
     # Sharing
 
@@ -162,6 +205,28 @@ class Providers:
         mine = self._scope.project_id
         shared = select(ShareRow.provider_id).where(ShareRow.project_id.in_((mine, EVERY_PROJECT)))
         return (ProviderRow.project_id == mine) | ProviderRow.id.in_(shared)
+
+    def _unique(self, session: Session, name: str) -> str:
+        unique = unique_name(self._scope, name)
+        if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique)):
+            raise Conflict(f"A provider named {name} is there already.", advice="Choose another name or remove it.")
+        return unique
+
+    def _is_visible(self, provider_id: str) -> bool:
+        with self._database.session() as session:
+            own = select(ProviderRow.id).where(ProviderRow.id == provider_id, self._visible())
+            return session.scalar(own) is not None
+
+    def _find_unused(self, session: Session, name_or_id: str) -> ProviderRow:
+        row = self._find_own(session, name_or_id)
+        used = select(MigrationRow).where((MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id))
+        if migration := session.scalar(used.limit(1)):
+            foreign = not self._scope.everything and migration.project_id != self._scope.project_id
+            raise Conflict(
+                f"Provider {row.name} is used by {'another project' if foreign else f'migration {migration.id}'}.",
+                advice="Delete its migrations first: longshore migration delete ID.",
+            )
+        return row
 
     def _find(self, session: Session, name_or_id: str) -> ProviderRow:
         return find_named(session, ProviderRow, self._visible(), self._scope, name_or_id)

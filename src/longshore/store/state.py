@@ -5,7 +5,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from longshore.configuration import Configuration
+from longshore.configuration import Configuration, Keystone, SecretsIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +14,16 @@ class StateDirectory:
 
     root: Path
     shared_database: str | None = field(default=None, repr=False)  # the address of PostgreSQL, with its password
+    keystone: Keystone | None = field(default=None, repr=False)  # the server's own user, who opens secrets in Barbican
+    secrets: SecretsIn = "auto"  # where new ones go, if there is such a user
 
     @classmethod
     def configured(cls, configuration: Configuration) -> "StateDirectory":
         """Where it says, else the user's state directory (on Linux ~/.local/state/longshore)."""
         root = configuration.state.absolute() if configuration.state else user_state_path("longshore")
-        url = configuration.database_url
-        return cls(root, url.get_secret_value() if url else None)
+        url, server = configuration.database_url, configuration.server
+        database = url.get_secret_value() if url else None
+        return cls(root, database, server.keystone, server.secrets) if server else cls(root, database)
 
     def create(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -5,18 +5,22 @@ import os
 from copy import copy
 from typing import Self
 
+from longshore.store.barbican import Barbican
 from longshore.store.database import Database
 from longshore.store.figures import Figures
+from longshore.store.key_manager import KeyManager
 from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
 from longshore.store.outlines import Outlines
 from longshore.store.plans import Plans
+from longshore.store.provider_ledger import ProviderLedger
 from longshore.store.providers import Providers
 from longshore.store.queue import Queue
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
 from longshore.store.state import StateDirectory
+from longshore.store.texts import Texts
 from longshore.store.workers import Workers
 
 
@@ -30,10 +34,15 @@ class Store:
         self.database = Database(state.database_url) if state.shared_database else _of_its_own(state)
         if state.shared_database:
             check_shared(state.root, self.database)
-        self.providers = Providers(self.database, SecretBox(state.key_file))
-        self.migrations = Migrations(self.database)
+        self.provider_ledger = ProviderLedger(self.database)
+        barbican = Barbican(state.keystone) if state.keystone else None
+        self.key_manager = KeyManager(self.provider_ledger, barbican, state.secrets)
+        box = SecretBox(state.key_file)
+        texts = Texts(box)
+        self.providers = Providers(self.database, box, self.key_manager, texts)
+        self.migrations = Migrations(self.database, texts)
         self.outlines = Outlines(self.database)
-        self.plans = Plans(self.database)
+        self.plans = Plans(self.database, texts)
         self.ledger = Ledger(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)

@@ -51,6 +51,19 @@ class SecretRow(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ProviderLedgerRow(Base):
+    """One thing that was made outside for a provider itself. Its provider may not be kept yet, so it refers to none."""
+
+    __tablename__ = "provider_ledger"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    provider_id: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]
+    user_id: Mapped[str] = mapped_column(default="")
+    ref: Mapped[str | None]
+    written_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class PlanRow(Base):
     """What its migrations are to be made of; they carry its id."""
 
@@ -97,6 +110,16 @@ class MigrationRow(Base):
     result: Mapped[dict[str, Any] | None]
     worker_id: Mapped[str | None]  # who has it, or had it when it ended
     flow_version: Mapped[str | None]  # of the order of steps it was begun with
+
+
+class TextRow(Base):
+    """An encrypted text of a plan or a migration, which goes with it."""
+
+    __tablename__ = "texts"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner_id: Mapped[str] = mapped_column(index=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class WorkerRow(Base):

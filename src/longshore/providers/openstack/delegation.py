@@ -1,0 +1,93 @@
+"""Application credentials: what a user's token lets others do in the user's name, for longer than the token lives.
+
+Keystone gives one the roles that the token has, in the token's project and no other; restricted, as it is made here, it
+can make no further ones. It ends when it is deleted, or when the user loses a role or is deleted.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from keystoneauth1 import exceptions as auth
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
+
+from longshore.errors import AccessDenied, NotFound
+from longshore.providers.openstack.faults import explained
+
+_TIMEOUT = 30.0  # seconds for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationCredential:
+    id: str
+    secret: str
+
+
+class Delegation:
+    """Keystone, asked in somebody's name about a user's application credentials.
+
+    All methods raise AccessDenied when Keystone doesn't allow it, Unreachable, ProviderError.
+    """
+
+    def __init__(self, session: Any, keystone: str) -> None:
+        self._session = session
+        self._keystone = keystone
+
+    @classmethod
+    def with_token(cls, auth_url: str, token: str, cacert: str | None) -> "Delegation":
+        keystone = _v3(auth_url)
+        return cls(_session(Token(keystone, token), cacert), keystone)
+
+    @classmethod
+    def with_password(cls, auth_url: str, login: Mapping[str, str], cacert: str | None) -> "Delegation":
+        """`login`: username, password, project_name and domains."""
+        keystone = _v3(auth_url)
+        return cls(_session(v3.Password(auth_url=keystone, **login), cacert), keystone)
+
+    def make(self, user_id: str, name: str) -> ApplicationCredential:
+        wanted = {"name": name, "description": "Longshore acts by it in this project", "unrestricted": False}
+        with explained(f"make the application credential {name}"):
+            answer = self._session.post(self._of(user_id), json={"application_credential": wanted})
+        made = answer.json()["application_credential"]
+        return ApplicationCredential(made["id"], made["secret"])
+
+    def remove(self, user_id: str, ref: str) -> None:
+        """Nothing to do when it isn't there."""
+        with explained(f"remove the application credential {ref}"), suppress(auth.NotFound):
+            self._session.delete(f"{self._of(user_id)}/{ref}")
+
+    def named(self, user_id: str, name: str) -> list[str]:
+        """Ids of those of this name."""
+        with explained(f"look for the application credential {name}"):
+            answer = self._session.get(self._of(user_id), params={"name": name})
+        return [one["id"] for one in answer.json()["application_credentials"]]
+
+    def _of(self, user_id: str) -> str:
+        return f"{self._keystone}/users/{user_id}/application_credentials"
+
+
+def still_opens(auth_url: str, credential: ApplicationCredential, cacert: str | None) -> bool:
+    """Whether Keystone still lets it in: not one that was deleted, as with its user."""
+    login = v3.ApplicationCredential(
+        auth_url=_v3(auth_url),
+        application_credential_id=credential.id,
+        application_credential_secret=credential.secret,
+    )
+    try:
+        with explained("log in"):
+            _session(login, cacert).get_token()
+    except (AccessDenied, NotFound):  # Keystone tells one that it doesn't know by 404
+        return False
+    return True
+
+
+def _session(login: Any, cacert: str | None) -> Any:
+    return Session(login, verify=cacert or True, timeout=_TIMEOUT)
+
+
+def _v3(auth_url: str) -> str:
+    return f"{re.sub(r'/+(v3)?/*$', '', auth_url)}/v3"

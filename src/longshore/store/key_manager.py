@@ -1,0 +1,63 @@
+"""Secrets of providers that are in Barbican rather than in the database: which they are, and what becomes of them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from longshore.configuration import SecretsIn
+from longshore.errors import LongshoreError
+from longshore.store.barbican import Barbican
+from longshore.store.provider_ledger import Holding, Outside, ProviderLedger
+from longshore.store.secrets import SecretsError
+
+
+class KeyManager:
+    """`barbican`: None where the configuration doesn't say as whom to ask it."""
+
+    def __init__(self, ledger: ProviderLedger, barbican: Barbican | None, choice: SecretsIn) -> None:
+        self._ledger = ledger
+        self._barbican = barbican
+        self._choice = choice
+
+    def is_for_new(self) -> bool:
+        """Whether the secrets of a new provider go there. Raises Unreachable when that can't be known."""
+        if self._barbican is None or self._choice == "database":
+            return False
+        return self._choice == "barbican" or self._barbican.offered()
+
+    def keep(self, provider_id: str, values: Mapping[str, str]) -> None:
+        """Takes back what it has begun when it fails."""
+        barbican = self._asked()
+        holding = self._ledger.intend(provider_id, Outside.SECRET)
+        try:
+            self._ledger.made(holding, barbican.keep(holding.name, values))
+        except BaseException:
+            with suppress(LongshoreError):  # what can't be taken back now is in the ledger
+                self.remove(holding)
+            raise
+
+    def open(self, provider_id: str) -> dict[str, str] | None:
+        """In clear; None when they aren't there."""
+        holding = self._ledger.find(provider_id, Outside.SECRET)
+        return self._asked().open(holding.ref) if holding and holding.ref else None
+
+    def forget(self, provider_id: str) -> None:
+        """Nothing to do when they aren't there."""
+        holding = self._ledger.find(provider_id, Outside.SECRET)
+        if holding is not None:
+            self.remove(holding)
+
+    def remove(self, holding: Holding) -> None:
+        """By the id that the ledger knows, else by name."""
+        if holding.ref:
+            self._asked().remove(holding.ref)
+        else:
+            self._asked().remove_named(holding.name)
+        self._ledger.gone(holding)
+
+    def _asked(self) -> Barbican:
+        if self._barbican is None:
+            raise SecretsError(
+                "The provider's secrets are in Barbican, and the configuration here doesn't say as whom to ask it.",
+                advice="It needs the section [server.keystone] that the server's has.",
+            )
+        return self._barbican

@@ -1,0 +1,83 @@
+"""What is made outside for a provider itself: its secret in the key manager, its application credential.
+
+Written down before it exists, and struck out when it is gone. Each carries a name that is made of the provider's id, so
+whatever happened between writing it down and learning its id, it can be found again. The id is chosen before the
+provider is kept, and an entry outlives a provider that never came to be.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, select, update
+
+from longshore.store.database import Database, through_outages
+from longshore.store.tables import ProviderLedgerRow, ProviderRow, utc_now
+
+_ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was adding the provider is done, or dead
+
+
+class Outside(StrEnum):
+    SECRET = "secret"  # noqa: S105 a kind of thing
+    APPLICATION_CREDENTIAL = "application-credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    id: int
+    provider_id: str
+    kind: Outside
+    user_id: str  # whose it is: empty for the server's own
+    ref: str | None  # its id outside, once known
+
+    @property
+    def name(self) -> str:
+        return f"longshore-{self.provider_id}"
+
+
+@through_outages
+class ProviderLedger:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def intend(self, provider_id: str, kind: Outside, user_id: str = "") -> Holding:
+        """Write down that it is about to be made. The same again answers what is there."""
+        with self._database.session() as session:
+            own = ProviderLedgerRow.provider_id == provider_id, ProviderLedgerRow.kind == kind.value
+            row = session.scalar(select(ProviderLedgerRow).where(*own))
+            if row is None:
+                row = ProviderLedgerRow(provider_id=provider_id, kind=kind.value, user_id=user_id)
+                session.add(row)
+                session.flush()
+            return _holding(row)
+
+    def made(self, holding: Holding, ref: str) -> None:
+        with self._database.session() as session:
+            session.execute(update(ProviderLedgerRow).where(ProviderLedgerRow.id == holding.id).values(ref=ref))
+
+    def gone(self, holding: Holding) -> None:
+        with self._database.session() as session:
+            session.execute(delete(ProviderLedgerRow).where(ProviderLedgerRow.id == holding.id))
+
+    def find(self, provider_id: str, kind: Outside) -> Holding | None:
+        with self._database.session() as session:
+            own = ProviderLedgerRow.provider_id == provider_id, ProviderLedgerRow.kind == kind.value
+            row = session.scalar(select(ProviderLedgerRow).where(*own))
+            return _holding(row) if row else None
+
+    def count(self, kind: Outside) -> int:
+        with self._database.session() as session:
+            return len(session.scalars(select(ProviderLedgerRow.id).where(ProviderLedgerRow.kind == kind.value)).all())
+
+    def abandoned(self) -> list[Holding]:
+        """Those of providers that were never kept, as when a process dies while it adds one."""
+        with self._database.session() as session:
+            query = select(ProviderLedgerRow).where(
+                ProviderLedgerRow.provider_id.not_in(select(ProviderRow.id)),
+                ProviderLedgerRow.written_at < utc_now() - _ABANDONED,
+            )
+            return [_holding(row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]
+
+
+def _holding(row: ProviderLedgerRow) -> Holding:
+    return Holding(row.id, row.provider_id, Outside(row.kind), row.user_id, row.ref)

@@ -1,0 +1,124 @@
+"""Texts that may hold passwords, kept like secrets: user data for cloud-init, scripts of a first boot.
+
+In plans and migrations stands a mark in their place, which says how long the text is and is all that is ever shown. A
+plan that comes back with marks in it means the texts it has. What a migration is started with from a plan's mark, or
+that of the migration it goes back to, becomes its own.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from longshore.errors import InvalidInput
+from longshore.store.secrets import SecretBox
+from longshore.store.tables import TextRow
+
+_MARK = re.compile(r"\(\d+ characters, kept encrypted: ([0-9a-f]{32})\)")
+
+
+class Texts:
+    """Whoever keeps any must not run beside a change of the key."""
+
+    def __init__(self, box: SecretBox) -> None:
+        self._box = box
+
+    def of(self, session: Session, owner_id: str, *lenders: "OwnTexts") -> "OwnTexts":
+        """Those of a plan or a migration, in somebody's transaction. The marks of `lenders` are understood, too."""
+        return OwnTexts(self._box, session, owner_id, lenders)
+
+    def seal_again(self, session: Session) -> int:
+        """With the key that is first now. How many there are."""
+        rows = session.scalars(select(TextRow)).all()
+        for row in rows:
+            row.sealed = self._box.seal(_opened(self._box, row), owner=_sealed_for(row))
+        return len(rows)
+
+
+class OwnTexts:
+    def __init__(self, box: SecretBox, session: Session, owner_id: str, lenders: Sequence["OwnTexts"]) -> None:
+        self._box = box
+        self._session = session
+        self._owner_id = owner_id
+        self._lenders = lenders
+        self._rows: dict[str, TextRow] | None = None
+        self._marks: dict[str, str] = {}  # by text
+
+    def kept(self, text: str) -> str:
+        """The mark in the place of a text. The same text has the same one.
+
+        A mark of its own stays; that of a lender becomes one of its own. Raises InvalidInput for any other.
+        """
+        if found := _MARK.fullmatch(text):
+            if found[1] in self._known():
+                return text
+            text = self.opened(text)
+        if not self._marks:
+            self._marks = {(clear := _opened(self._box, row)): _mark(row, clear) for row in self._known().values()}
+        if text not in self._marks:
+            row = TextRow(id=uuid.uuid4().hex, owner_id=self._owner_id)
+            row.sealed = self._box.seal(text, owner=_sealed_for(row))
+            self._session.add(row)
+            self._known()[row.id] = row
+            self._marks[text] = _mark(row, text)
+        return self._marks[text]
+
+    def opened(self, mark: str) -> str:
+        """In clear. What is no mark is a text from before there were any, and is answered as it is."""
+        found = _MARK.fullmatch(mark)
+        if found is None:
+            return mark
+        for texts in (self, *self._lenders):
+            if found[1] in texts._known():
+                return _opened(self._box, texts._known()[found[1]])
+        raise InvalidInput(
+            f'"{mark}" only stands for a text, and the text isn\'t kept here.',
+            advice="Give the text itself: Longshore never shows one that it has.",
+        )
+
+    def forget(self, but: Any = None) -> None:
+        """All of them, or those whose mark isn't in what is left of their owner."""
+        still = set(_MARK.findall(repr(but)))
+        gone = [id_ for id_ in self._known() if id_ not in still]
+        self._session.execute(delete(TextRow).where(TextRow.id.in_(gone)))
+
+    def _known(self) -> dict[str, TextRow]:
+        if self._rows is None:
+            rows = self._session.scalars(select(TextRow).where(TextRow.owner_id == self._owner_id))
+            self._rows = {row.id: row for row in rows}
+        return self._rows
+
+
+def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Options of a migration, each text in them changed."""
+    changed = dict(options)
+    if changed.get("user_data"):
+        changed["user_data"] = change(changed["user_data"])
+    if changed.get("first_boot"):
+        changed["first_boot"] = [change(script) for script in changed["first_boot"]]
+    return changed
+
+
+def in_plan(content: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A plan as its file has it, each text in it changed."""
+    changed = dict(content)
+    if changed.get("defaults"):
+        changed["defaults"] = in_options(changed["defaults"], change)
+    if changed.get("machines"):
+        changed["machines"] = [in_options(machine, change) for machine in changed["machines"]]
+    return changed
+
+
+def _opened(box: SecretBox, row: TextRow) -> str:
+    return box.open(row.sealed, owner=_sealed_for(row))
+
+
+def _mark(row: TextRow, text: str) -> str:
+    return f"({len(text)} characters, kept encrypted: {row.id})"
+
+
+def _sealed_for(row: TextRow) -> str:
+    return f"{row.owner_id}/text/{row.id}"

@@ -1,0 +1,109 @@
+"""A Keystone and a Barbican on a port, for the faults that real ones can't be told to have. Both say too little to be
+used for anything else."""
+
+import base64
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+
+class FaultyIdentity:
+    """`faults`: by method and last fixed part of the path ("POST secrets"), a status to answer with, or "lost": it is
+    done, and the connection is cut before the answer."""
+
+    def __init__(self, url):
+        self.url = url
+        self.key_manager = True  # in the catalogue
+        self.credentials, self.secrets = {}, {}
+        self.faults = {}
+        self._made = 0
+
+    def answer(self, method, path, query, body):
+        """Status and body of what has been done."""
+        parts = path.strip("/").split("/")
+        if path.endswith("/auth/tokens"):
+            endpoint = {"interface": "internal", "region": "R", "region_id": "R", "url": self.url, "id": "e"}
+            offered = ["identity", *(["key-manager"] if self.key_manager else [])]
+            services = [{"type": one, "name": one, "id": one, "endpoints": [endpoint]} for one in offered]
+            token = {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z", "user": {"id": "u"}}
+            return 201, {"token": {**token, "catalog": services}}
+        kind = "application_credentials" if "application_credentials" in parts else "secrets"
+        if kind not in parts and not path.startswith("/v3"):
+            links = [{"rel": "self", "href": f"{self.url}/v1/"}]
+            return 200, {"versions": {"values": [{"id": "v1", "status": "stable", "links": links}]}}
+        if kind not in parts:
+            return 200, {"version": {"id": "v3.14", "status": "stable", "links": []}}
+        kept = self.credentials if kind == "application_credentials" else self.secrets
+        id_ = parts[parts.index(kind) + 1] if len(parts) > parts.index(kind) + 1 else None
+        if method == "POST":
+            self._made += 1
+            id_ = f"00000000-0000-4000-8000-{self._made:012}"
+            kept[id_] = body.get("application_credential", body)
+            if kind == "secrets":
+                return 201, {"secret_ref": f"{self.url}/v1/secrets/{id_}"}
+            return 201, {"application_credential": {"id": id_, "secret": "s", **kept[id_]}}
+        if id_ is None:
+            found = [i for i, one in kept.items() if query.get("name") in (None, [one["name"]])]
+            if kind == "secrets":
+                refs = [{**self._shown(i), "secret_ref": f"{self.url}/v1/secrets/{i}"} for i in found]
+                return 200, {"secrets": refs, "total": len(refs)}
+            return 200, {"application_credentials": [{"id": i, "name": kept[i]["name"]} for i in found]}
+        if id_ not in kept:
+            return 404, {"title": "Not Found", "description": "It isn't there."}
+        if method == "DELETE":
+            del kept[id_]
+            return 204, None
+        return 200, base64.b64decode(kept[id_]["payload"]).decode() if path.endswith("payload") else self._shown(id_)
+
+    def _shown(self, id_):
+        kept = self.secrets[id_]
+        types = {"default": kept["payload_content_type"]}
+        return {"name": kept["name"], "status": "ACTIVE", "secret_type": "passphrase", "content_types": types}
+
+
+@contextmanager
+def faulty_identity():
+    class Handler(BaseHTTPRequestHandler):
+        def do(self):
+            asked = urlsplit(self.path)
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+            kind = next((p for p in reversed(asked.path.split("/")) if p in ("application_credentials", "secrets")), "")
+            fault = identity.faults.get(f"{self.command} {kind}")
+            if isinstance(fault, int):
+                said = {
+                    "error": {"message": "Not here.", "code": fault},
+                    "title": "Refused",
+                    "description": "Not here.",
+                }
+                return self._say(fault, said)
+            status, answer = identity.answer(self.command, asked.path, parse_qs(asked.query), body)
+            if fault == "lost":
+                return self.connection.close()
+            self._say(status, answer)
+
+        def _say(self, status, answer):
+            text = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode() if answer else b""
+            self.send_response(status)
+            self.send_header("X-Subject-Token", "t")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_DELETE = do
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    identity = FaultyIdentity(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield identity
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,240 @@
+"""Where a server keeps what it acts by, with the lab's Keystone and a Barbican: a tenant gives it a token and nothing
+else, and it goes on in the tenant's project when that token is long revoked."""
+
+import json
+import re
+import socket
+import sqlite3
+import subprocess
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import keystoneauth1.session
+import openstack
+import pytest
+import requests
+from keystoneauth1.identity import v3
+from test_server import AUTH_URL, Person, answers, without_cloud
+
+from conftest import LONGSHORE, PROJECT, USER, end_engine, wait_for
+
+KEY_MANAGER = PROJECT / "lab" / "key_manager"
+
+
+@dataclass
+class Served:
+    url: str
+    state: Path
+    config: Path
+    barbican: openstack.connection.Connection  # as the service user
+
+    def ask(self, token, method, path, body=None):
+        headers = {"X-Auth-Token": token}
+        return requests.request(method, f"{self.url}/v1{path}", json=body, headers=headers, timeout=120)
+
+    def did(self, *how):
+        answer = self.ask(*how)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def kept(self):
+        """Names of the service user's secrets in Barbican."""
+        return sorted(secret.name for secret in self.barbican.key_manager.secrets())
+
+    def opened(self):
+        """What is in them."""
+        ask = self.barbican.session.get
+        octets = {"Accept": "application/octet-stream"}
+        secrets = self.barbican.key_manager.secrets()
+        return [json.loads(ask(f"{secret.secret_ref}/payload", headers=octets).content) for secret in secrets]
+
+    def ledger(self):
+        with sqlite3.connect(self.state / "longshore.db") as database:
+            return database.execute("SELECT kind, ref FROM provider_ledger").fetchall()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, lab, admin_cloud):
+    """A server beside a Barbican. Its user has no more than the roles that the documents ask for."""
+    subprocess.run([KEY_MANAGER / "up"], check=True, stdin=subprocess.DEVNULL)
+    root = tmp_path_factory.mktemp("secrets")
+    name, password = f"longshore-{uuid.uuid4().hex[:8]}", f"Service-{uuid.uuid4().hex}"
+    identity = admin_cloud.identity
+    user = identity.create_user(name=name, password=password, domain_id="default")
+    project, creator = identity.find_project("service"), identity.create_role(name="creator")
+    for role in (identity.find_role("service"), creator):
+        identity.assign_project_role_to_user(project, user, role)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (root / "password").write_text(password)
+    config = root / "longshore.toml"
+    config.write_text(
+        f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
+        f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
+        "cache_seconds = 1\n"
+    )
+    logs = root / "log"
+    with logs.open("wb") as log:
+        process = subprocess.Popen(
+            [LONGSHORE, "--config", config, "server"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=without_cloud(),
+        )
+    own = {"username": name, "password": password, "project_name": "service"}
+    barbican = openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        region_name="RegionOne",
+        auth={"auth_url": AUTH_URL, "user_domain_id": "default", "project_domain_id": "default", **own},
+    )
+    try:
+        wait_for(lambda: answers(process, f"http://127.0.0.1:{port}", logs), 90, "the server to be ready")
+        yield Served(f"http://127.0.0.1:{port}", root / "state", config, barbican)
+    finally:
+        process.terminate()
+        process.wait(30)
+        end_engine(type("Cli", (), {"state": root / "state"}))
+        barbican.close()
+        identity.delete_user(user)
+        identity.delete_role(creator)
+        subprocess.run([KEY_MANAGER / "down"], check=True)
+    assert password not in logs.read_text()
+
+
+@pytest.fixture
+def member(admin_cloud):
+    """Somebody else in the tenant's project."""
+    name, password = f"eve-{uuid.uuid4().hex[:8]}", f"Eve-{uuid.uuid4().hex}"
+    identity = admin_cloud.identity
+    user = identity.create_user(name=name, password=password, domain_id="default")
+    identity.assign_project_role_to_user(identity.find_project("demo"), user, identity.find_role("member"))
+    yield token_of(username=name, password=password, user_domain_id="default")
+    identity.delete_user(user)
+
+
+def token_of(*, project_name="demo", **login):
+    scope = {} if "application_credential" in str(login) else {"project_name": project_name}
+    plugin = v3.ApplicationCredential if not scope else v3.Password
+    domain = {"project_domain_id": "default"} if scope else {}
+    return keystoneauth1.session.Session(plugin(AUTH_URL, **login, **scope, **domain)).get_token()
+
+
+def tenants(lab):
+    return token_of(username="demo", password=lab.tenant_password, user_domain_id="default")
+
+
+def credentials(cloud):
+    """Those that the tenant has in Keystone, by name."""
+    return {c.name: c for c in cloud.identity.application_credentials(cloud.current_user_id)}
+
+
+@contextmanager
+def without_barbican():
+    """Connections to it are refused, as when its machine is up and it isn't."""
+    rule = ["OUTPUT", "-p", "tcp", "--dport", "9311", "-j", "REJECT", "--reject-with", "tcp-reset"]
+    subprocess.run(["iptables", "-w", "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables", "-w", "-D", *rule], check=True)
+
+
+HERE = {"name": "here", "kind": "openstack", "settings": {}, "secrets": {}}
+
+
+@pytest.mark.lab
+def test_a_tenant_gives_a_token_and_the_work_outlives_it(served, lab, cloud):
+    token = tenants(lab)
+    added = served.did(token, "POST", "/providers", HERE)["provider"]
+    settings = added["settings"]
+    credential = credentials(cloud)[f"longshore-{added['id']}"]
+    assert settings["auth"] == {"auth_url": AUTH_URL, "application_credential_id": credential.id}
+    assert credential.unrestricted is False
+    assert "admin" not in {role["name"] for role in credential.roles}
+    vcenter = {"host": "vcenter.lab", "username": USER, "fingerprint": lab.fingerprint()}
+    secrets = {"password": lab.vcenter_password}
+    served.did(token, "POST", "/providers", {"name": "vc", "kind": "vsphere", "settings": vcenter, "secrets": secrets})
+
+    # Both secrets are in Barbican, and in clear nowhere else
+    assert len(served.kept()) == 2
+    values = [value for one in served.opened() for value in one.values()]
+    assert lab.vcenter_password in values
+    assert {kind for kind, _ in served.ledger()} == {"secret", "application-credential"}
+    files = [path.read_bytes() for path in served.state.rglob("*") if path.is_file()]
+    assert not [value for value in values for content in files if value.encode() in content]
+
+    headers = {"X-Auth-Token": token, "X-Subject-Token": token}
+    assert requests.delete(f"{AUTH_URL}/auth/tokens", headers=headers, timeout=30).ok
+    wait_for(lambda: served.ask(token, "GET", "/providers").status_code == 401, 10, "the token to be refused")
+
+    # Another process of the server's, which has its secrets from Barbican, works in the project
+    token = tenants(lab)
+    request = {"networks": {"VM Network": "private"}}
+    asked = {"machine": "tiny01", "source": "vc", "target": "here", "request": request}
+    id_ = served.did(token, "POST", "/migrations", asked)["id"]
+    made = lambda: [e["ref"] for e in served.did(token, "GET", f"/migrations/{id_}/ledger") if e["ref"]]  # noqa: E731
+    wait_for(made, 120, "a volume in the tenant's project")
+    assert cloud.block_storage.get_volume(made()[0]).project_id == cloud.current_project_id
+    served.did(token, "POST", f"/migrations/{id_}/cancel")
+    ended = lambda: served.did(token, "GET", f"/migrations/{id_}")["status"] == "cancelled"  # noqa: E731
+    wait_for(ended, 180, "the migration to be taken back")
+    assert served.did(token, "GET", "/providers/here/machines") is not None
+
+    rotated = subprocess.run(
+        [LONGSHORE, "--config", served.config, "secrets", "rotate"], capture_output=True, text=True, env=without_cloud()
+    )
+    assert "2 more are in Barbican" in rotated.stderr, rotated
+
+    served.did(token, "DELETE", f"/migrations/{id_}")
+    for name in ("here", "vc"):
+        served.did(token, "DELETE", f"/providers/{name}")
+    assert (served.kept(), served.ledger()) == ([], [])
+    assert credential.name not in credentials(cloud)
+
+
+@pytest.mark.lab
+def test_while_barbican_is_away_nothing_is_half_done(served, lab, cloud):
+    token, before = tenants(lab), set(credentials(cloud))
+    served.did(token, "POST", "/providers", HERE | {"name": "away"})
+    served.did(token, "POST", "/providers/away/check")
+    with without_barbican():
+        refused = served.ask(token, "POST", "/providers", HERE | {"name": "another"})
+        assert (refused.status_code, refused.json()["code"]) == (502, "unreachable")
+        assert refused.json()["message"].startswith("Barbican")
+        assert [p["name"] for p in served.did(token, "GET", "/providers")] == ["away"]
+        # What was opened a while ago is known: work goes on
+        served.did(token, "POST", "/providers/away/check")
+        assert served.ask(token, "DELETE", "/providers/away").status_code == 502
+    assert len(set(credentials(cloud)) - before) <= 1
+    served.did(token, "DELETE", "/providers/away")
+    assert set(credentials(cloud)) == before
+    assert served.kept() == []
+
+
+@pytest.mark.lab
+def test_a_credential_is_its_users_and_makes_no_other(served, lab, cloud, member, admin_cloud):
+    ann = Person({"OS_CLOUD": "lab", "LONGSHORE_URL": served.url})
+    shown = ann.json("provider", "add", "openstack", "anns", program=LONGSHORE)
+    assert shown["provider"] == "anns"
+    provider = served.did(member, "GET", "/providers/anns")
+    assert "application_credential_id" in provider["settings"]["auth"]  # and not ann's password
+    made = credentials(cloud)[f"longshore-{provider['id']}"]
+
+    restricted = token_of(application_credential_id=made.id, **served.opened()[0])
+    refused = served.ask(restricted, "POST", "/providers", HERE | {"name": "another"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "token-makes-no-credential")
+    assert "--os-cloud" in refused.json()["message"]
+
+    # Another member may use it, and not delete what is ann's; once an administrator has, the provider can go
+    assert served.did(member, "POST", "/providers/anns/check")
+    refused = served.ask(member, "DELETE", "/providers/anns")
+    assert (refused.status_code, refused.json()["code"]) == (403, "credential-of-another")
+    assert re.search(r"Let that user remove the provider", refused.json()["message"])
+    admin_cloud.identity.delete_application_credential(cloud.current_user_id, made.id)
+    served.did(member, "DELETE", "/providers/anns")
+    assert (served.kept(), served.ledger()) == ([], [])

@@ -1,0 +1,54 @@
+"""User data and first-boot scripts as callers see them: that they are there, and how long they are."""
+
+from dataclasses import replace
+
+import pytest
+from cloud_stand_in import MACHINE, Cloud
+from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
+
+from longshore.flows import engine
+from longshore.model.machine import Belongings
+from longshore.store import StateDirectory, Store
+
+TEXT = "#cloud-config\npassword: correct horse\n"
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    store = Store(StateDirectory(tmp_path / "state"))
+    api = Api(store)
+    for provider in (VSPHERE, OPENSTACK):
+        api.did("ann", "POST", "/v1/providers", provider)
+    yield api
+    store.close()
+
+
+def test_nobody_is_shown_them(api, monkeypatch):
+    asked = {**MIGRATION["request"], "user_data": TEXT, "first_boot": [TEXT]}
+    shown = [api("ann", "POST", "/v1/migrations", MIGRATION | {"request": asked})]
+    id_ = shown[0].json()["id"]
+    assert shown[0].json()["request"]["user_data"].startswith(f"({len(TEXT)} characters, kept encrypted: ")
+    shown.append(api("ann", "PUT", "/v1/plans/shop", PLAN | {"defaults": {"user_data": TEXT}}))
+    has = replace(MACHINE, belongings=Belongings(user_data=TEXT))
+    monkeypatch.setattr("cloud_stand_in.MACHINE", has)
+    for path in (f"migrations/{id_}", "migrations", "plans/shop", "providers/vc/machines", "providers/vc/machines/web"):
+        shown.append(api("ann", "GET", f"/v1/{path}"))
+    shown.append(api("ann", "POST", "/v1/providers/vc/machines", {"refs": ["vm-1"]}))
+    assert [answer.status_code for answer in shown] == [202, 201, *[200] * 6]
+    assert not [answer.url for answer in shown if "correct horse" in answer.text]
+    assert "characters, not shown" in shown[-1].text
+
+
+def test_a_plan_is_checked_and_started_with_the_texts_and_not_their_marks(api):
+    networks = {"networks": {"VM Network": "private"}}
+    plan = PLAN | {"mappings": networks, "defaults": {"user_data": "base64:not that"}}
+    api.did("ann", "PUT", "/v1/plans/shop", plan)
+    assert "user-data-invalid" in {c["code"] for c in api.did("ann", "POST", "/v1/plans/shop/check", {})}
+    exported = api.did("ann", "GET", "/v1/plans/shop")["plan"]
+    api.did("ann", "PUT", "/v1/plans/shop", exported | {"defaults": {"user_data": TEXT}})
+    assert "user-data-invalid" not in {c["code"] for c in api.did("ann", "POST", "/v1/plans/shop/check", {})}
+    [started] = api.did("ann", "POST", "/v1/plans/shop/start", {})
+    assert api.store.migrations.text(started["id"], started["request"]["user_data"]) == TEXT
