@@ -8,7 +8,9 @@ import base64
 import gzip
 import hashlib
 import os
+import signal
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -17,7 +19,9 @@ import yaml
 from moves import READY, events, remove_server, seen_on, state_of
 from tenants import SSH_KEY, tenants
 
-from conftest import Cli, end_engine, last_acknowledged, refused, target_inventory, wait_for
+from conftest import PROJECT, Cli, end_engine, last_acknowledged, refused, target_inventory, wait_for
+from longshore.flows.lock import is_locked
+from longshore.store import EntryState, StateDirectory, Status, Store
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
 
@@ -159,6 +163,62 @@ def cli(tmp_path, sides):
     end_engine(cli)
 
 
+@pytest.fixture
+def failing(cli, tmp_path):
+    """A worker on the command's state directory in which each step fails once, and the file that it names them in."""
+    record = tmp_path / "steps"
+    command = [sys.executable, PROJECT / "tests" / "failing_steps.py", cli.state, record]
+    with (tmp_path / "worker.log").open("w") as log:
+        worker = subprocess.Popen(command, stderr=log)
+    wait_for(lambda: is_locked(StateDirectory(cli.state)), 30, "the worker to be there")
+    yield worker, record
+    worker.kill()
+    worker.wait()
+
+
+def as_it_is(project):
+    """All of it that a migration could change or leave behind."""
+    compute, storage, network = project.cloud.compute, project.cloud.block_storage, project.cloud.network
+    ports = [one for one in network.ports() if not one.device_owner.startswith("network:")]
+    volumes = storage.volumes()
+    return {
+        "servers": {
+            one.id: (one.status, [v.id for v in one.attached_volumes], one.metadata) for one in compute.servers()
+        },
+        "volumes": {one.id: (one.status, one.metadata, one.volume_image_metadata) for one in volumes},
+        "attachments": {one.id for one in storage.attachments()},
+        "snapshots": {one.id for one in storage.snapshots()},
+        "images": {one.id for one in project.cloud.image.images(owner=project.cloud.current_project_id)},
+        "ports": {one.id: (one.device_id, one.mac_address) for one in ports},
+        "floating": {one.id: one.port_id for one in network.ips()},
+        "groups": {one.id for one in network.security_groups()},
+    }
+
+
+def goes_on(project, server, acknowledged, *, restarted):
+    """The server writes, and says itself that it has all that it had written. Its last record now."""
+    import console as writer
+
+    def life():
+        return (writer.read(project.console(server)).boots or (writer.Boot(),))[-1]
+
+    wait_for(lambda: (life().acknowledged or 0) > acknowledged, 180, f"{server.name} to write on")
+    seen = life()
+    assert seen.failures == []
+    if restarted:
+        assert seen.verified.bad == 0
+        assert seen.verified.last >= acknowledged
+    return seen.acknowledged
+
+
+def put_back(sides, server, moved_id):
+    """As if it had never been moved: the new server gone, the old one on."""
+    here, there, _ = sides
+    remove_server(there.cloud, moved_id)
+    here.cloud.compute.start_server(server.id)
+    here.cloud.compute.wait_for_server(here.cloud.compute.get_server(server.id), wait=120)
+
+
 def moved(sides, server, port, shown, acknowledged):
     """What the server's owner would look at."""
     here, there, _ = sides
@@ -263,6 +323,40 @@ def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapsho
     refused(cli("migrate", "web", *ROUTE), "web is there already")
 
 
+@pytest.mark.timeout(1800)  # ten runs, each broken off a step later
+def test_a_server_is_moved_cold_and_whichever_step_fails_before_all_is_as_it_was(cli, sides, servers, failing):
+    """Of one with its root on the compute node an image and a volume are made, and have to go again."""
+    here, there, _ = sides
+    db, port = servers["db"]
+    worker, record = failing
+    before = as_it_is(here), as_it_is(there)
+    acknowledged = last_acknowledged(here.console(db))
+    store = Store(StateDirectory(cli.state))
+    while True:
+        migration = cli.json("migrate", "db", *ROUTE)["id"]
+        wait_for(lambda m=migration: store.migrations.get(m).status.ended, 600, "it to end")
+        run = store.migrations.get(migration)
+        states = {entry.state for entry in store.ledger.entries(migration)}
+        if run.status is Status.DONE:
+            break
+        assert run.error_code == "struck", run.error
+        assert states <= {EntryState.REMOVED}
+        acknowledged = goes_on(here, db, acknowledged, restarted=run.source_off_at is not None)
+        assert (as_it_is(here), as_it_is(there)) == before
+    store.close()
+    moved(sides, db, port, state_of(cli, migration), acknowledged)
+    assert states == {EntryState.HANDED_OVER, EntryState.REMOVED}
+    put_back(sides, db, run.server_id)
+    goes_on(here, db, acknowledged, restarted=True)
+    assert (as_it_is(here), as_it_is(there)) == before
+    steps = [line.split() for line in record.read_text().splitlines()]
+    failed = {step for _, step, how in steps if how == "failed"}
+    assert failed == {step for _, step, _ in steps}
+    assert {"prepare", "ports", "shut-down", "snapshot", "drop-snapshot", "boot", "check"} < failed
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=60) == 0
+
+
 def test_a_server_with_its_root_on_the_compute_node_is_moved_warm(cli, sides, servers):
     here, _, _ = sides
     db, port = servers["db"]
@@ -345,7 +439,7 @@ def test_volumes_that_no_server_has_move_with_all_that_is_said_of_them(cli, side
     for volume in loose:  # as they were, and nothing beside them
         assert here.cloud.block_storage.get_volume(volume.id).status == "available"
     assert not list(here.cloud.block_storage.snapshots())
-    assert not list(here.cloud.block_storage.attachments())
+    assert not {a.volume_id for a in here.cloud.block_storage.attachments()} & {volume.id for volume in loose}
 
     again = cli.json(*route[:2], "--match", "[as]*", *route[2:])
     assert {v["Result"] for v in again if v["Volume"] in moved} == {"there already"}
