@@ -1,11 +1,10 @@
 """Machines that write all the time move from the lab's vCenter into its OpenStack, and prove that nothing is lost."""
 
-import re
 import time
-from pathlib import Path
 
 import pytest
 from moves import READY, assert_moved, events, kill_engine, only_migration, state_of
+from secrecy import watch_processes
 
 from conftest import last_acknowledged, wait_for
 
@@ -72,7 +71,7 @@ def test_cancelled_in_the_copy_everything_is_taken_back(cli, tiny, sidedoor, not
 def test_debian_killed_in_its_conversion_arrives_whole(web01, cli, sidedoor, cloud, tidy, lab):
     """The whole path with a real distribution, and a power cut at its most delicate moment."""
     wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
-    watched = watch_for_passwords(lab)
+    watched = watch_processes([lab.vcenter_password, lab.tenant_password])
     to = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY]
     done = cli("migrate", "web01", *to, "--storage", "datastore1=ceph")
     assert done.returncode == 0, done.stderr
@@ -101,32 +100,3 @@ def test_debian_killed_in_its_conversion_arrives_whole(web01, cli, sidedoor, clo
     for kept in (done.stderr, done.stdout, str(cli.json("provider", "show", "vc")), events(cli, migration)):
         assert lab.vcenter_password not in kept
         assert lab.tenant_password not in kept
-
-
-def watch_for_passwords(lab):
-    """Look at every process all the time; the answer, called, ends it and names those that showed a password."""
-    import threading
-
-    secrets = [lab.vcenter_password.encode(), lab.tenant_password.encode()]
-    found, stop = [], threading.Event()
-
-    def look():
-        while not stop.wait(0.1):
-            for directory in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    try:
-                        held = (directory / name).read_bytes()
-                    except OSError:
-                        continue
-                    if any(secret in held for secret in secrets):
-                        found.append(f"{directory.name}/{name}: {re.sub(rb'[^ -~]', b' ', held)[:60]!r}")
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-
-    def answer():
-        stop.set()
-        thread.join()
-        return found
-
-    return answer

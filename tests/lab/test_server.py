@@ -2,56 +2,28 @@
 vCenter to a migration that is cancelled; that a second tenant sees nothing of it; and that no secret gets anywhere."""
 
 import json
-import os
-import socket
 import subprocess
 import time
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import openstack
 import pytest
 import requests
+from people import (
+    AUTH_URL,
+    Person,
+    free_port,
+    ready,
+    refused_as_osc,
+    register,
+    service_user,
+    stranger,
+    unregister,
+    without_cloud,
+)
 
 from conftest import LONGSHORE, USER, end_engine, refused, wait_for
-
-OPENSTACK = LONGSHORE.with_name("openstack")
-AUTH_URL = "http://127.0.0.1:5000/v3"
-
-
-@dataclass
-class Person:
-    """Somebody at a terminal, with credentials of their own. What they read is kept, to be searched for secrets."""
-
-    environment: dict
-    read: list = field(default_factory=list)
-
-    def __call__(self, *words, program=OPENSTACK, timeout=300, **environment):
-        done = subprocess.run(
-            [program, *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env={**without_cloud(), **self.environment, **environment},
-        )
-        self.read += [done.stdout, done.stderr]
-        return done
-
-    def did(self, *words, **more):
-        done = self(*words, **more)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def json(self, *words, **more):
-        return json.loads(self.did(*words, "-f", "json", **more))
-
-
-def without_cloud():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "LONGSHORE_"))} | {
-        name: os.environ[name] for name in ("OS_CLIENT_CONFIG_FILE", "LONGSHORE_LAB") if name in os.environ
-    }
 
 
 @dataclass(frozen=True)
@@ -66,56 +38,31 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, lab, admin_cloud):
     """A server with a service user of its own, registered in the catalogue; all of it is taken away again."""
-    root = tmp_path_factory.mktemp("served")
-    name, password = f"longshore-{uuid.uuid4().hex[:8]}", f"Service-{uuid.uuid4().hex}"
+    root, port = tmp_path_factory.mktemp("served"), free_port()
     identity = admin_cloud.identity
-    user = identity.create_user(name=name, password=password, domain_id="default")
-    project = identity.find_project("service")
-    for role in ("service", "admin"):
-        identity.assign_project_role_to_user(project, user, identity.find_role(role))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (root / "password").write_text(password)
-    config = root / "longshore.toml"
-    config.write_text(
-        f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
-        f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
-        'memcached = ["127.0.0.1:11211"]\ncache_seconds = 2\n'
-    )
-    logs = root / "log"
-    with logs.open("wb") as log:
-        process = subprocess.Popen(
-            [LONGSHORE, "--config", config, "server"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=without_cloud(),
+    config, logs, url = root / "longshore.toml", root / "log", f"http://127.0.0.1:{port}"
+    with service_user(identity) as (name, password):
+        (root / "password").write_text(password)
+        config.write_text(
+            f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
+            f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
+            'memcached = ["127.0.0.1:11211"]\ncache_seconds = 2\n'
         )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: answers(process, url, logs), 90, "the server to be ready")
-        register = [LONGSHORE, "--config", config, "server", "register", "--os-cloud", "lab-admin"]
-        first, second = (subprocess.run(register, capture_output=True, text=True) for _ in range(2))
-        assert first.returncode == 0, first.stderr
-        assert "public endpoint" in first.stderr
-        assert second.stderr.strip() == "The catalogue says so already."
-        yield Served(url, root / "state", logs, password, process)
-    finally:
-        process.terminate()
-        process.wait(30)
-        end_engine(type("Cli", (), {"state": root / "state"}))
-        for service in identity.services(type="migration"):
-            identity.delete_service(service)
-        identity.delete_user(user)
-
-
-def answers(process, url, logs):
-    assert process.poll() is None, logs.read_text()
-    try:
-        return requests.get(f"{url}/readyz", timeout=5).ok
-    except requests.ConnectionError:
-        return False
+        with logs.open("wb") as log:
+            words = [LONGSHORE, "--config", config, "server"]
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=without_cloud())
+        try:
+            wait_for(lambda: ready(process, url, logs), 90, "the server to be ready")
+            first, second = register(config), register(config)
+            assert first.returncode == 0, first.stderr
+            assert "public endpoint" in first.stderr
+            assert second.stderr.strip() == "The catalogue says so already."
+            yield Served(url, root / "state", logs, password, process)
+        finally:
+            process.terminate()
+            process.wait(30)
+            end_engine(type("Cli", (), {"state": root / "state"}))
+            unregister(identity)
 
 
 @pytest.fixture(scope="module")
@@ -126,24 +73,8 @@ def ann():
 
 @pytest.fixture(scope="module")
 def bob(admin_cloud):
-    """A member of another project."""
-    identity, mark, password = admin_cloud.identity, uuid.uuid4().hex[:8], f"Bob-{uuid.uuid4().hex}"
-    project = identity.create_project(name=f"bobs-{mark}", domain_id="default")
-    user = identity.create_user(name=f"bob-{mark}", password=password, domain_id="default")
-    identity.assign_project_role_to_user(project, user, identity.find_role("member"))
-    yield Person(
-        {
-            "OS_AUTH_URL": AUTH_URL,
-            "OS_USERNAME": user.name,
-            "OS_PASSWORD": password,
-            "OS_PROJECT_NAME": project.name,
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_DOMAIN_NAME": "Default",
-            "OS_REGION_NAME": "RegionOne",
-        }
-    )
-    identity.delete_user(user)
-    identity.delete_project(project)
+    with stranger(admin_cloud.identity) as bob:
+        yield bob
 
 
 @pytest.mark.lab
@@ -213,12 +144,6 @@ def test_a_tenant_migrates_through_the_server_and_another_sees_nothing_of_it(ser
         (n, place) for n, secret in enumerate(secrets) for place, text in places.items() if secret.encode() in text
     ]
     assert found == []
-
-
-def refused_as_osc(done, words):
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert words in done.stderr
 
 
 def command_lines():
