@@ -3,7 +3,6 @@ else, and it goes on in the tenant's project when that token is long revoked."""
 
 import json
 import re
-import socket
 import sqlite3
 import subprocess
 import uuid
@@ -16,7 +15,7 @@ import openstack
 import pytest
 import requests
 from keystoneauth1.identity import v3
-from test_server import AUTH_URL, Person, answers, without_cloud
+from people import AUTH_URL, Person, free_port, ready, without_cloud
 
 from conftest import LONGSHORE, PROJECT, USER, end_engine, wait_for
 
@@ -66,9 +65,7 @@ def served(tmp_path_factory, lab, admin_cloud):
     project, creator = identity.find_project("service"), identity.create_role(name="creator")
     for role in (identity.find_role("service"), creator):
         identity.assign_project_role_to_user(project, user, role)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (root / "password").write_text(password)
     config = root / "longshore.toml"
     config.write_text(
@@ -93,7 +90,7 @@ def served(tmp_path_factory, lab, admin_cloud):
         auth={"auth_url": AUTH_URL, "user_domain_id": "default", "project_domain_id": "default", **own},
     )
     try:
-        wait_for(lambda: answers(process, f"http://127.0.0.1:{port}", logs), 90, "the server to be ready")
+        wait_for(lambda: ready(process, f"http://127.0.0.1:{port}", logs), 90, "the server to be ready")
         yield Served(f"http://127.0.0.1:{port}", root / "state", config, barbican)
     finally:
         process.terminate()
@@ -218,6 +215,7 @@ def test_while_barbican_is_away_nothing_is_half_done(served, lab, cloud):
 
 @pytest.mark.lab
 def test_a_credential_is_its_users_and_makes_no_other(served, lab, cloud, member, admin_cloud):
+    before = served.ledger()  # with the line that Barbican's outage has left: a later provider's adding strikes it out
     ann = Person({"OS_CLOUD": "lab", "LONGSHORE_URL": served.url})
     shown = ann.json("provider", "add", "openstack", "anns", program=LONGSHORE)
     assert shown["provider"] == "anns"
@@ -237,4 +235,4 @@ def test_a_credential_is_its_users_and_makes_no_other(served, lab, cloud, member
     assert re.search(r"Let that user remove the provider", refused.json()["message"])
     admin_cloud.identity.delete_application_credential(cloud.current_user_id, made.id)
     served.did(member, "DELETE", "/providers/anns")
-    assert (served.kept(), served.ledger()) == ([], [])
+    assert (served.kept(), served.ledger()) == ([], before)
