@@ -32,7 +32,7 @@ from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
 from longshore.model.extents import split
 
-LARGEST_WRITE = 512 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
+LARGEST_WRITE = 256 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
 NO_DIGEST = bytes(DIGEST_SIZE)
 _GOODBYE = 1.0  # seconds that carriers without work may take to close their connections
 

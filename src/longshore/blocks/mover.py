@@ -32,7 +32,7 @@ CARRY_FROM = 8  # blocks, from which on it is worth the carriers' connections
 # The target is flushed whenever this part of all that was written isn't, so that its disk works while we copy and
 # little is left for the end, of small copies as well as large ones; but not for less, nor for more than so many bytes
 UNFLUSHED_PART = 1 / 4
-LEAST_UNFLUSHED, MOST_UNFLUSHED = 8 << 20, 256 << 20
+LEAST_UNFLUSHED, MOST_UNFLUSHED = 8 << 20, 64 << 20
 
 
 class _Slot:
