@@ -31,7 +31,7 @@ def carried(monkeypatch):
         return answer
 
     monkeypatch.setattr(Carriers, "take", noted)
-    monkeypatch.setattr("longshore.blocks.mover.CARRY_FROM", 4)
+    monkeypatch.setattr("longshore.blocks.copy.CARRY_FROM", 4)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # this machine may be busy
     monkeypatch.setattr("longshore.blocks.window.SLOW", 0)
     return taken
@@ -87,6 +87,15 @@ def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeyp
     assert result.repaired == ()
     assert left
     assert len(carried) < SIZE / BLOCK * 3 / 4
+
+
+def test_a_carrier_that_breaks_ends_the_copy(image, exports, monkeypatch):
+    def breaking(*_):
+        raise MemoryError("none left")
+
+    monkeypatch.setattr(Carriers, "_carry", breaking)
+    with pytest.raises(MemoryError, match="none left"):
+        copy(exports(image(SIZE, [(0, SIZE)])), exports(image(SIZE)))
 
 
 def test_servers_that_do_not_see_each_others_writes_have_no_carriers(image, exports, carried):

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from longshore.blocks import readers
+from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.readers import Readers
 from longshore.model.extents import Extent
@@ -52,12 +54,12 @@ def test_a_target_that_fails_now_and_then_is_read_to_the_end(copied, exports, tm
 
 
 def read_by_threads(uri, work):
-    woken = threading.Event()
-    readers = Readers(uri, 3, BLOCK, iter(work), woken.set)
-    while not readers.ended:
-        assert woken.wait(10)
-        woken.clear()
-    return readers
+    loop = Loop()
+    found = Readers(loop, uri, 3, BLOCK, iter(work))
+    while not found.ended:
+        loop.turn(10)
+    loop.close()
+    return found
 
 
 def test_readers_share_the_work_and_name_what_differs(image, exports):
@@ -66,25 +68,40 @@ def test_readers_share_the_work_and_name_what_differs(image, exports):
         (Extent(offset, BLOCK), digest_of(disk.read(offset, BLOCK) if offset != 7 * BLOCK else b"else"))
         for offset in range(0, SIZE // 2, BLOCK)
     ]
-    readers = read_by_threads(exports(disk).uri, work)
-    assert readers.compared == SIZE // 2
-    assert readers.wrong == [Extent(7 * BLOCK, BLOCK)]
-    assert not readers.left
+    done = read_by_threads(exports(disk).uri, work)
+    assert done.compared == SIZE // 2
+    assert done.wrong == [Extent(7 * BLOCK, BLOCK)]
+    assert not done.left
 
 
 def test_what_readers_cannot_settle_is_left_to_the_loop(image, exports):
     disk = image(SIZE, [(MIB, BLOCK)])
     question = Extent(0, SIZE), None
-    readers = read_by_threads(exports(disk).uri, [question])
-    assert (list(readers.left), readers.compared) == ([question], 0)
+    done = read_by_threads(exports(disk).uri, [question])
+    assert (list(done.left), done.compared) == ([question], 0)
     failing = exports(disk, filters=("error",), **{"error-pread-rate": "100%", "error": "EIO"})
     work = [(Extent(offset, BLOCK), b"") for offset in range(0, MIB, BLOCK)]
     pending = iter(work)
-    readers = read_by_threads(failing.uri, pending)
-    assert len(readers.left) == 3, "each gives up at its first error"
-    assert sorted([*readers.left, *pending]) == work
+    done = read_by_threads(failing.uri, pending)
+    assert len(done.left) == 3, "each gives up at its first error"
+    assert sorted([*done.left, *pending]) == work
 
 
 def test_readers_of_a_server_that_is_gone_end(image, exports):
-    readers = read_by_threads("nbd+unix:///?socket=/nowhere", [(Extent(0, 512), b"")])
-    assert (readers.compared, list(readers.left)) == (0, [])
+    done = read_by_threads("nbd+unix:///?socket=/nowhere", [(Extent(0, 512), b"")])
+    assert (done.compared, list(done.left)) == (0, [])
+
+
+def test_a_reader_that_breaks_ends_the_copy(copied, exports, monkeypatch):
+    source, target, named = copied
+    digest = readers.digest_of
+
+    def breaking(data):
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError("none left")
+        return digest(data)
+
+    monkeypatch.setattr(readers, "digest_of", breaking)
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # this machine may be busy
+    with pytest.raises(MemoryError, match="none left"):
+        copy(exports(source), exports(target), verify=Verify.FULL, **named)

@@ -1,17 +1,16 @@
 """Moves blocks between NBD exports: serve them, copy them, prove them. Knows nothing of clouds."""
 
-from typing import TYPE_CHECKING, Any
-
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.model.verify import Verify
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from longshore.blocks.process import run_copy
 
 __all__ = ["CopyRequest", "CopyResult", "Phase", "Progress", "Verify", "run_copy"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # The copy's own process passes here too, and must not spend its first 50 ms on importing asyncio
     if name == "run_copy":
         from longshore.blocks.process import run_copy

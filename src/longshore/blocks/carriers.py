@@ -17,7 +17,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
 
 import nbd
 
@@ -31,6 +30,7 @@ from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
 from longshore.model.extents import split
+from longshore.model.records import NamedTuple
 
 LARGEST_WRITE = 256 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
 NO_DIGEST = bytes(DIGEST_SIZE)
@@ -116,20 +116,12 @@ class Carriers:
             self._threads.pop().join(end - time.monotonic())
 
     def _run(self) -> None:
-        with suppress(CopyError, OSError):  # the loop will find out what is the matter, and say so
-            source, target = Wire(self._source.uri), Wire(self._target.uri)
-            memory = memoryview(bytearray(self._block_size))
-            while (item := self._queue.get()) is not None:
-                try:
-                    done = self._carry(source, target, memory[: item[0].extent.length], *item)
-                except OSError as error:
-                    self._hand_back(item[0], lost=not isinstance(error, Refused))
-                    raise
-                self._untold.append(done)
-                if len(self._untold) >= self.most // 2 or self._queue.empty():
-                    self._loop.call_soon(self._tell)
-            for wire in (source, target):
-                wire.close()
+        try:
+            self._work()
+        except (CopyError, OSError):
+            pass  # the loop will find out what is the matter, and say so
+        except BaseException as error:  # noqa: BLE001 - its block is lost, and with it the copy
+            self._loop.fail(error)
         self._loop.call_soon(self._tell)
         with self._lock:
             self._given_up = True
@@ -139,6 +131,21 @@ class Carriers:
                     while True:
                         if item := self._queue.get_nowait():
                             self._hand_back(item[0], lost=False)
+
+    def _work(self) -> None:
+        source, target = Wire(self._source.uri), Wire(self._target.uri)
+        memory = memoryview(bytearray(self._block_size))
+        while (item := self._queue.get()) is not None:
+            try:
+                done = self._carry(source, target, memory[: item[0].extent.length], *item)
+            except OSError as error:
+                self._hand_back(item[0], lost=not isinstance(error, Refused))
+                raise
+            self._untold.append(done)
+            if len(self._untold) >= self.most // 2 or self._queue.empty():
+                self._loop.call_soon(self._tell)
+        for wire in (source, target):
+            wire.close()
 
     def _hand_back(self, job: Job, *, lost: bool) -> None:
         self._loop.call_soon(partial(self._leave, job, lost))

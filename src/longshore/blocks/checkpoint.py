@@ -5,13 +5,14 @@ replaced. Whatever moment the power goes, the head describes a log that is there
 it records anything.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from enum import IntEnum
-from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -19,6 +20,11 @@ from longshore.blocks.durable import replace_file, sync_directory
 from longshore.blocks.request import FilePath
 from longshore.errors import CheckpointError
 from longshore.model.extents import Extent
+from longshore.model.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FORMAT = "longshore checkpoint 1"
 _RECORD = struct.Struct("<QQQ32s")
@@ -66,7 +72,7 @@ _NAMES = {
 class Checkpoint:
     """An open checkpoint."""
 
-    def __init__(self, path: FilePath, identity: Identity, log_size: int, log_digest: "blake3") -> None:
+    def __init__(self, path: FilePath, identity: Identity, log_size: int, log_digest: blake3) -> None:
         self.path = path
         self._identity = identity
         self._log_digest = log_digest
@@ -85,7 +91,7 @@ class Checkpoint:
         os.lseek(self._log, log_size, os.SEEK_SET)
 
     @classmethod
-    def open(cls, path: FilePath, identity: Identity) -> "Checkpoint":
+    def open(cls, path: FilePath, identity: Identity) -> Checkpoint:
         """Go on with the checkpoint at `path`, or begin one.
 
         Raises CheckpointError when it is damaged, or was made for another copy.

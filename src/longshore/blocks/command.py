@@ -1,10 +1,11 @@
 """The copy command, of `longshore copy` and `python -m longshore.blocks`: its arguments and what it prints."""
 
-import argparse
+from __future__ import annotations
+
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import SimpleNamespace
 
 from longshore.blocks.copy import Copy
 from longshore.blocks.progress import bar
@@ -12,6 +13,11 @@ from longshore.blocks.request import CopyRequest, CopyResult, FilePath, Progress
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
 
 DESCRIPTION = "Copy a disk from one NBD export to another, verified, and able to go on after an interruption"
 EXIT_FAILED = 1
@@ -21,8 +27,124 @@ _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DEFAULTS = CopyRequest(source_uri="", target_uri="")
 
 
+def parse_size(text: str) -> int:
+    """Bytes, from a number with K, M, G or T behind it (1024-fold). Raises argparse.ArgumentTypeError."""
+    number, unit = text.strip().upper(), ""
+    if number.endswith("B"):
+        number = number.removesuffix("B").removesuffix("I")
+    if number[-1:] in _FACTORS:
+        number, unit = number[:-1], number[-1:]
+    whole, point, part = number.partition(".")
+    if not whole.isdecimal() or (point and not part.isdecimal()):
+        raise _unusable(f"{text!r} is not a size such as 500K, 100M or 1.5G")
+    return int(float(number) * _FACTORS[unit])
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise _unusable(f"{text!r} is not a number of seconds")
+    return seconds
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise _unusable(f"{text!r} is not a number above 0")
+    return int(text)
+
+
+def _unusable(why: str) -> Exception:
+    from argparse import ArgumentTypeError
+
+    return ArgumentTypeError(why)
+
+
+# What every option takes, as argparse wants to know it
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--changes": {
+        "metavar": "FILE",
+        "help": "copy only these extents: a JSON list of [offset, length] in bytes",
+    },
+    "--manifest": {"metavar": "FILE", "help": "write the digests of the disk's blocks here"},
+    "--base-manifest": {
+        "metavar": "FILE",
+        "help": "digests of what the target holds now; without --changes, only blocks that differ are written",
+    },
+    "--checkpoint": {"metavar": "FILE", "help": "record progress here, and go on from what is recorded"},
+    "--verify": {
+        "choices": [str(verify) for verify in Verify],
+        "default": str(_DEFAULTS.verify),
+        "help": "how much of the target to read back and compare (default: %(default)s)",
+    },
+    "--limit": {
+        "type": parse_size,
+        "metavar": "RATE",
+        "help": "bytes per second to read at most; K, M and G are 1024-fold",
+    },
+    "--limit-group": {
+        "action": "append",
+        "default": [],
+        "metavar": "FILE",
+        "help": "share the limits in this file with all other copies that name it (may be given more than once)",
+    },
+    "--connections": {
+        "type": _positive,
+        "default": _DEFAULTS.connections,
+        "metavar": "N",
+        "help": "to each side at most (default: %(default)s)",
+    },
+    "--maximum-read": {
+        "type": parse_size,
+        "metavar": "SIZE",
+        "help": "largest single read from the source (2M suits a vCenter, 23M an ESXi host)",
+    },
+    "--block-size": {
+        "type": parse_size,
+        "default": _DEFAULTS.block_size,
+        "metavar": "SIZE",
+        "help": "of the digests, a power of two; a base manifest must have the same (default: 1M)",
+    },
+    "--merge-gap": {
+        "type": parse_size,
+        "default": _DEFAULTS.merge_gap,
+        "metavar": "SIZE",
+        "help": "copy unchanged or empty stretches up to this size along with what is around them (default: 64K)",
+    },
+    "--checkpoint-every": {
+        "type": _seconds,
+        "default": _DEFAULTS.checkpoint_interval,
+        "metavar": "SECONDS",
+        "help": "flush the target and record progress this often (default: %(default)s)",
+    },
+    "--retry-for": {
+        "type": _seconds,
+        "default": _DEFAULTS.retry_for,
+        "metavar": "SECONDS",
+        "help": "how long to try again when a side fails (default: %(default)s)",
+    },
+    "--disk": {"default": _DEFAULTS.disk, "metavar": "NAME", "help": "what messages call the disk"},
+    "--source-identity": {
+        "metavar": "TEXT",
+        "help": "names one moment of one source disk, for checkpoint and manifest (default: the URI)",
+    },
+    "--target-identity": {"metavar": "TEXT", "help": "names the target, for the checkpoint (default: the URI)"},
+    "--progress": {
+        "choices": ["bar", "json", "none"],
+        "default": "bar",
+        "help": "how to tell what is going on; the last line of json is the result (default: %(default)s)",
+    },
+}
+
+
 def main(arguments: Sequence[str], name: str) -> int:
     """Do what the arguments of the command of this name say, and answer the exit code."""
+    if (plain := _plain(arguments)) is not None:
+        return run(plain)
+    import argparse
+
     parser = argparse.ArgumentParser(prog=name, description=DESCRIPTION)
     add_arguments(parser)
     return run(parser.parse_args(arguments))
@@ -32,90 +154,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("source", metavar="SOURCE_URI", help="NBD URI of the disk to copy")
     parser.add_argument("target", metavar="TARGET_URI", help="NBD URI of the disk to write, at least as large")
-    parser.add_argument(
-        "--changes",
-        metavar="FILE",
-        help="copy only these extents: a JSON list of [offset, length] in bytes",
-    )
-    parser.add_argument("--manifest", metavar="FILE", help="write the digests of the disk's blocks here")
-    parser.add_argument(
-        "--base-manifest",
-        metavar="FILE",
-        help="digests of what the target holds now; without --changes, only blocks that differ are written",
-    )
-    parser.add_argument("--checkpoint", metavar="FILE", help="record progress here, and go on from what is recorded")
-    parser.add_argument(
-        "--verify",
-        choices=[str(verify) for verify in Verify],
-        default=str(_DEFAULTS.verify),
-        help="how much of the target to read back and compare (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--limit", type=parse_size, metavar="RATE", help="bytes per second to read at most; K, M and G are 1024-fold"
-    )
-    parser.add_argument(
-        "--limit-group",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="share the limits in this file with all other copies that name it (may be given more than once)",
-    )
-    parser.add_argument(
-        "--connections",
-        type=_positive,
-        default=_DEFAULTS.connections,
-        metavar="N",
-        help="to each side at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--maximum-read",
-        type=parse_size,
-        metavar="SIZE",
-        help="largest single read from the source (2M suits a vCenter, 23M an ESXi host)",
-    )
-    parser.add_argument(
-        "--block-size",
-        type=parse_size,
-        default=_DEFAULTS.block_size,
-        metavar="SIZE",
-        help="of the digests, a power of two; a base manifest must have the same (default: 1M)",
-    )
-    parser.add_argument(
-        "--merge-gap",
-        type=parse_size,
-        default=_DEFAULTS.merge_gap,
-        metavar="SIZE",
-        help="copy unchanged or empty stretches up to this size along with what is around them (default: 64K)",
-    )
-    parser.add_argument(
-        "--checkpoint-every",
-        type=_seconds,
-        default=_DEFAULTS.checkpoint_interval,
-        metavar="SECONDS",
-        help="flush the target and record progress this often (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--retry-for",
-        type=_seconds,
-        default=_DEFAULTS.retry_for,
-        metavar="SECONDS",
-        help="how long to try again when a side fails (default: %(default)s)",
-    )
-    parser.add_argument("--disk", default=_DEFAULTS.disk, metavar="NAME", help="what messages call the disk")
-    parser.add_argument(
-        "--source-identity",
-        metavar="TEXT",
-        help="names one moment of one source disk, for checkpoint and manifest (default: the URI)",
-    )
-    parser.add_argument(
-        "--target-identity", metavar="TEXT", help="names the target, for the checkpoint (default: the URI)"
-    )
-    parser.add_argument(
-        "--progress",
-        choices=["bar", "json", "none"],
-        default="bar",
-        help="how to tell what is going on; the last line of json is the result (default: %(default)s)",
-    )
+    for name, details in _OPTIONS.items():
+        parser.add_argument(name, **details)
+
+
+def _plain(arguments: Sequence[str]) -> SimpleNamespace | None:
+    """What the arguments say, when they are two URIs and options as --name=value that make sense; else None.
+
+    As a program writes them, that is. argparse, which knows all the other ways and has something to say about what is
+    wrong, takes as long to import and prepare as a small copy's data needs to be copied.
+    """
+    values: dict[str, Any] = {_field(name): details.get("default") for name, details in _OPTIONS.items()}
+    uris = []
+    for argument in arguments:
+        if not argument.startswith("-"):
+            uris.append(argument)
+            continue
+        name, given, text = argument.partition("=")
+        details = _OPTIONS.get(name)
+        if not given or details is None or text not in details.get("choices", [text]):
+            return None
+        try:
+            value = details.get("type", str)(text)
+        except Exception:  # noqa: BLE001 - argparse tries it again, and says what is wrong with it
+            return None
+        appended = "action" in details
+        values[_field(name)] = [*values[_field(name)], value] if appended else value
+    if len(uris) != 2:
+        return None
+    return SimpleNamespace(source=uris[0], target=uris[1], **values)
+
+
+def _field(name: str) -> str:
+    return name[2:].replace("-", "_")
 
 
 def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[str]:
@@ -146,7 +217,7 @@ def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[st
     return arguments + [f"--limit-group={group}" for group in request.limit_groups]
 
 
-def request_from(arguments: argparse.Namespace) -> CopyRequest:
+def request_from(arguments: argparse.Namespace | SimpleNamespace) -> CopyRequest:
     """What was asked for. Raises InvalidInput."""
     return CopyRequest(
         source_uri=arguments.source,
@@ -170,7 +241,7 @@ def request_from(arguments: argparse.Namespace) -> CopyRequest:
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace | SimpleNamespace) -> int:
     """Copy, print how it goes and how it went, and answer the exit code."""
     try:
         request = request_from(arguments)
@@ -244,29 +315,3 @@ def read_changes(path: FilePath) -> tuple[Extent, ...]:
 
 def _is_pair(item: object) -> bool:
     return isinstance(item, list) and len(item) == 2 and all(type(number) is int and number >= 0 for number in item)
-
-
-def parse_size(text: str) -> int:
-    """Bytes, from a number with K, M, G or T behind it (1024-fold). Raises argparse.ArgumentTypeError."""
-    import re
-
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 100M or 1.5G")
-    return int(float(match[1]) * _FACTORS[match[2].upper()])
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)

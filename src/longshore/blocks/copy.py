@@ -33,11 +33,13 @@ from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
 from longshore.blocks.request import KIB, CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.window import FAR_FROM
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
 from longshore.model.extents import Extent, align, merge, subtract, total
 from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
+CARRY_FROM = 8  # blocks, from which on it is worth the carriers' connections
 LEAST_THREADS = 2  # one works while the other waits for the servers
 NAMED_RANGES = 8  # in a message
 
@@ -51,6 +53,7 @@ class Copy:
         self._loop = Loop()
         self._digester = Digester(self._loop)
         self._cancelled = False
+        self._near = False  # as it seems: both sides were connected to at once
 
     def cancel(self) -> None:
         self._loop.call_soon(self._cancel)
@@ -68,6 +71,7 @@ class Copy:
             stack.callback(self._digester.close)
             base, base_root = self._base()
             source, target = self._connect(stack, ("source", request.source_uri), ("target", request.target_uri))
+            self._near = time.monotonic() - began < FAR_FROM
             self._check_source(source.endpoint.size, base)
             self._check_target(target, source.endpoint.size)
             granule = max(source.endpoint.minimum_block, target.endpoint.minimum_block)
@@ -276,7 +280,8 @@ class Copy:
             last=request.verify is Verify.NONE and request.source_identity is None,
             limits=limits,
             digester=self._digester,
-            carriers=min(_threads(source, request.connections), _threads(target, request.connections)),
+            carriers=self._carriers(source, target, scope),
+            begin_early=self._near,
             maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
             meter=self._meter,
         )
@@ -295,6 +300,13 @@ class Copy:
         finally:
             mover.close()
         self._meter.tell(now=True)
+
+    def _carriers(self, source: Lanes, target: Lanes, scope: list[Extent]) -> int:
+        """How many threads may carry blocks. None for so little that it isn't worth their connections."""
+        block = self._request.block_size
+        if sum(extent.length // block for extent in scope) < CARRY_FROM:
+            return 0
+        return min(_threads(side, self._request.connections) for side in (source, target))
 
     def _settle(self, mover: Mover, target: Lanes) -> None:
         """Let the checkpoint have what is done, if the target still answers."""
@@ -353,6 +365,9 @@ class Copy:
         finally:
             verifier.close()
         self._meter.tell(now=True)
+        if self._meter.verified != self._meter.to_verify:
+            missed = self._meter.to_verify - self._meter.verified
+            raise VerificationError(f"{missed} bytes of the target of {self._request.disk} were not read back.")
         return sorted(verifier.wrong)
 
 
@@ -371,9 +386,8 @@ def _threads(lanes: Lanes, wanted: int) -> int:
 def _place(uri: str) -> str:
     """What two URIs of the same export have in common."""
     before, unix, path = uri.partition("?socket=")
-    if unix and not set("%&@") & set(
-        uri
-    ):  # as we make them ourselves; the import takes as long as a small copy's write
+    # As we make them ourselves: the import below takes as long as a small copy's write
+    if unix and not set("%&@").intersection(uri):
         return f"{os.path.realpath(path)} {before.partition('://')[2]}"
     from urllib.parse import parse_qs, urlsplit
 

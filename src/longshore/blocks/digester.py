@@ -9,11 +9,11 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import digest_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from queue import SimpleQueue
 

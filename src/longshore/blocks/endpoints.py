@@ -1,10 +1,9 @@
 """What an NBD server offers, and connections to it."""
 
-from typing import NamedTuple
-
 import nbd
 
 from longshore.errors import CopyError
+from longshore.model.records import NamedTuple
 
 STATE_ZERO = 2  # base:allocation: reads as zeroes
 ALLOCATION = "base:allocation"

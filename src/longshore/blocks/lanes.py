@@ -8,6 +8,8 @@ that trying again can't change, reaches whoever asked for it.
 Nothing here blocks: connecting, which can, happens on a thread.
 """
 
+from __future__ import annotations
+
 import errno
 import heapq
 import itertools
@@ -20,7 +22,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeVar
 
 import nbd
 
@@ -28,8 +29,12 @@ from longshore.blocks.deadline import check as check_deadline
 from longshore.blocks.endpoints import Endpoint, connect, describe
 from longshore.errors import CopyError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
 
 ENOUGH = 8  # operations in flight on a connection before the next is used as well
 FIRST_PAUSE = 0.1  # seconds before the first retry; doubles each time
@@ -39,8 +44,6 @@ MAXIMUM_ATTEMPTS = 6  # of an operation that the server itself refuses; lost con
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EPERM, errno.EROFS, errno.EINVAL, errno.EOVERFLOW, errno.ENOTSUP}
 _LOST = {errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, errno.ESHUTDOWN}
 _EVENTS = {0: 0, 1: select.POLLIN, 2: select.POLLOUT, 3: select.POLLIN | select.POLLOUT}
-
-Result = TypeVar("Result")
 
 
 class Kind(Enum):
@@ -70,7 +73,7 @@ class Operation:
         kind: Kind,
         offset: int,
         length: int,
-        done: Callable[["Operation"], None],
+        done: Callable[[Operation], None],
         buffer: nbd.Buffer | None = None,
     ) -> None:
         self.kind = kind
@@ -117,6 +120,14 @@ class Loop:
                 self._calls.append(call)
                 os.eventfd_write(self._wake_fd, 1)
 
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` in the loop's thread, which ends the copy: nobody expects it. May be called from any thread."""
+
+        def fail() -> None:
+            raise error
+
+        self.call_soon(fail)
+
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), call))
 
@@ -134,11 +145,11 @@ class Loop:
         # Not from a pool: there are few of them, and one stuck in connect() must not keep the process from ending
         threading.Thread(target=run, daemon=True).start()
 
-    def add(self, lane: "_Lane") -> None:
+    def add(self, lane: _Lane) -> None:
         self._lanes[lane.fd] = lane
         self._poll.register(lane.fd, 0)
 
-    def remove(self, lane: "_Lane") -> None:
+    def remove(self, lane: _Lane) -> None:
         if self._lanes.pop(lane.fd, None) is not None:
             self._poll.unregister(lane.fd)
 
@@ -181,7 +192,7 @@ class _Lane:
 
     __slots__ = ("_lost", "broken", "direction", "fd", "handle", "in_flight", "leaving")
 
-    def __init__(self, handle: nbd.NBD, lost: Callable[["_Lane"], None]) -> None:
+    def __init__(self, handle: nbd.NBD, lost: Callable[[_Lane], None]) -> None:
         self.handle = handle
         self.fd: int = handle.aio_get_fd()
         self.direction = 0
@@ -273,7 +284,7 @@ class Lanes:
         lane.in_flight += 1
         finished = self._loop.finished
 
-        def completed(error: "ctypes.c_int") -> int:
+        def completed(error: ctypes.c_int) -> int:
             number = error.value
             finished.append(lambda: self._finish(lane, operation, number))
             return 1
@@ -295,7 +306,7 @@ class Lanes:
                     found = operation.extents
                     found.clear()
 
-                    def extents(_context: str, _offset: int, entries: Sequence[int], _error: "ctypes.c_int") -> int:
+                    def extents(_context: str, _offset: int, entries: Sequence[int], _error: ctypes.c_int) -> int:
                         found.extend(entries)
                         return 0
 

@@ -12,7 +12,6 @@ import fcntl
 import os
 import struct
 import time
-from typing import Any
 
 from longshore.blocks.request import FilePath
 from longshore.errors import InvalidInput
@@ -151,7 +150,7 @@ class Group:
         return None
 
 
-def _limit(limits: dict[str, Any], name: str) -> int | None:
+def _limit(limits: dict[str, object], name: str) -> int | None:
     value = limits.get(name)
     if value is None:
         return None

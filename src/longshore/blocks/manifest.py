@@ -1,7 +1,6 @@
 """The digests of a disk's blocks at one point in time, in memory and as a file (docs/formats/manifest.md)."""
 
 import mmap
-import re
 import struct
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +18,7 @@ ROOT_CONTEXT = b"longshore manifest 1\0"
 _LENGTH = struct.Struct("<I")
 _SEGMENT = struct.Struct("<QQQ")  # first block, blocks, kind
 _END, _ZERO, _DATA = 0, 1, 2
-_RUNS = re.compile(rb"\x00+|\x01+|\x02+")
+_KINDS = 3  # of blocks, and the first means that nothing is known
 
 
 def digest_of(data: bytes | bytearray | memoryview) -> bytes:
@@ -77,8 +76,17 @@ class Digests:
 
     def runs(self) -> Iterator[tuple[int, int, int]]:
         """First block, number of blocks and kind (0 unknown, 1 zero, 2 data) of each run of blocks of one kind."""
-        for match in _RUNS.finditer(self._states):
-            yield match.start(), match.end() - match.start(), match[0][0]
+        position, end = 0, len(self._states)
+        following = [0] * _KINDS  # where the next block of each kind is, or was when it was last looked for
+        while position < end:
+            kind = self._states[position]
+            for other in range(_KINDS):
+                if other != kind and following[other] <= position:
+                    found = self._states.find(other, position)
+                    following[other] = end if found < 0 else found
+            upto = min(following[other] for other in range(_KINDS) if other != kind)
+            yield position, upto - position, kind
+            position = upto
 
     def table(self, first: int, count: int) -> bytes:
         return self._table[first * DIGEST_SIZE : (first + count) * DIGEST_SIZE]

@@ -28,7 +28,6 @@ from longshore.blocks.window import PACED, Window
 from longshore.blocks.zeroes import runs
 from longshore.model.extents import Extent, merge, split, subtract
 
-CARRY_FROM = 8  # blocks, from which on it is worth the carriers' connections
 # The target is flushed whenever this part of all that was written isn't, so that its disk works while we copy and
 # little is left for the end, of small copies as well as large ones; but not for less, nor for more than so many bytes
 UNFLUSHED_PART = 1 / 4
@@ -71,6 +70,7 @@ class Mover:
         digester: Digester,
         maximum_read: int,
         carriers: int,
+        begin_early: bool,
         meter: Meter,
     ) -> None:
         self._loop = loop
@@ -95,7 +95,6 @@ class Mover:
         self._count = carriers if whole_blocks else 0
         self._carriers: Carriers | None = None
         self._beside = 0  # blocks in flight here, beside those of the carriers
-        self._begun = 0  # blocks
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
@@ -107,6 +106,8 @@ class Mover:
         self._losses = 0
         self.failure: BaseException | None = None
         target.on_loss = self._target_lost
+        if begin_early:
+            self._employ()
 
     # The pass as a whole
 
@@ -131,7 +132,7 @@ class Mover:
     @property
     def _most(self) -> int:
         """Blocks in flight."""
-        if self._carriers is None or not self._carriers.working:
+        if self._carriers is None or not self._carriers.working or not self._window.near:
             return self._window.size
         return self._carriers.most + self._beside
 
@@ -244,23 +245,28 @@ class Mover:
     # One block
 
     def _begin(self, job: Job) -> None:
-        self._begun += 1
         if not self._carry(job):
             self._begin_here(job)
 
-    def _carry(self, job: Job) -> bool:
-        """Whether a carrier takes it."""
-        if self._count > 1 and self._begun > CARRY_FROM and self._window.near:
-            ends = self._source.endpoint, self._target.endpoint
+    def _employ(self) -> None:
+        """Have carriers, if there may be any. They connect meanwhile."""
+        if self._count > 1:
             self._carriers = Carriers(
                 self._loop,
-                *ends,
+                self._source.endpoint,
+                self._target.endpoint,
                 count=self._count,
                 block_size=self._block_size,
                 carried=self._have_carried,
                 left=self._was_left,
             )
-            self._count = 0  # when they give up they aren't tried again
+        self._count = 0  # when they give up they aren't tried again
+
+    def _carry(self, job: Job) -> bool:
+        """Whether a carrier takes it."""
+        if not self._window.near:
+            return False
+        self._employ()
         extent = job.extent
         if self._carriers is None or self._carriers.full or job.reads != [extent]:
             return False

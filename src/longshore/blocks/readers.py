@@ -10,8 +10,9 @@ A reader gives up at the first error: what it hasn't compared then, the loop rea
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.wire import Wire
 from longshore.errors import CopyError
@@ -23,15 +24,15 @@ Work = tuple[Extent, bytes | None]
 class Readers:
     """Threads that share `work`: extents with their digests, or with None for what should be zero.
 
-    `left` is what the loop has to look at, `wrong` what differs. `wake` is called, on a thread, when there is something
-    in `left`, and when the last thread has ended.
+    `left` is what the loop has to look at, `wrong` what differs. The loop is woken when there is something in `left`,
+    and when the last thread has ended.
     """
 
-    def __init__(self, uri: str, count: int, block_size: int, work: Iterator[Work], wake: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, uri: str, count: int, block_size: int, work: Iterator[Work]) -> None:
+        self._loop = loop
         self._uri = uri
         self._block_size = block_size
         self._work = work
-        self._wake = wake
         self._lock = threading.Lock()
         self._stopped = False
         self._running = count
@@ -58,10 +59,11 @@ class Readers:
             wire.close()
         except (CopyError, OSError):
             pass  # The loop will find out what is the matter, and say so
-        finally:
-            with self._lock:
-                self._running -= 1
-            self._wake()
+        except BaseException as error:  # noqa: BLE001 - what it was reading has not been compared
+            self._loop.fail(error)
+        with self._lock:
+            self._running -= 1
+        self._wake()
 
     def _next(self) -> Work | None:
         with self._lock:
@@ -83,6 +85,9 @@ class Readers:
             self.compared += extent.length
             if not right:
                 self.wrong.append(extent)
+
+    def _wake(self) -> None:
+        self._loop.call_soon(lambda: None)
 
     def _leave(self, item: Work) -> None:
         self.left.append(item)

@@ -6,15 +6,15 @@ importing dataclasses and pathlib would take a tenth of that.
 
 from enum import StrEnum
 from os import PathLike
-from typing import NamedTuple, TypeAlias
 
 from longshore.model.extents import Extent
+from longshore.model.records import NamedTuple
 from longshore.model.verify import Verify
 
 KIB = 1 << 10
 MIB = 1 << 20
 
-FilePath: TypeAlias = str | PathLike[str]
+FilePath = str | PathLike[str]
 
 
 class CopyRequest(NamedTuple):

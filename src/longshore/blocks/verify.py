@@ -83,15 +83,13 @@ class Verifier:
         if self._readers is not None:
             return None
         if self._threads > 1 and self._window.near:
-            self._readers = Readers(self._target.endpoint.uri, self._threads, self._block_size, self._work, self._wake)
+            uri = self._target.endpoint.uri
+            self._readers = Readers(self._loop, uri, self._threads, self._block_size, self._work)
             self._threads = 0  # when they give up they aren't tried again
             return None
         item = next(self._work, None)
         self._exhausted = item is None
         return item
-
-    def _wake(self) -> None:
-        self._loop.call_soon(lambda: None)
 
     def _follow(self, readers: Readers) -> None:
         """Take over what the threads have found out."""

@@ -3,7 +3,7 @@
 libnbd connects and negotiates. What comes after that is simple as long as a thread waits for each answer: a header of
 28 bytes and perhaps data one way, one of 16 bytes and perhaps data the other way
 (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, "Transmission phase", simple replies). Spoken
-straight to the socket, it costs half the processor time of going through libnbd: no state machine between the system
+straight to the socket, it costs less processor time than through libnbd: no state machine between the system
 calls, no other thread to wake up, and the bytes of a read arrive in memory that is used again and again.
 """
 
@@ -12,14 +12,12 @@ import os
 import struct
 from contextlib import suppress
 
-import nbd
-
 from longshore.blocks.endpoints import connect
 
 _REQUEST = struct.Struct(">IHHQQI")  # magic, flags, type, cookie, offset, length
 _ANSWER = struct.Struct(">IIQ")  # magic, error, cookie
 _REQUEST_MAGIC, _ANSWER_MAGIC = 0x25609513, 0x67446698
-_READ, _WRITE, _WRITE_ZEROES = 0, 1, 6
+_READ, _WRITE, _DISCONNECT, _WRITE_ZEROES = 0, 1, 2, 6
 
 
 class Refused(OSError):
@@ -64,9 +62,9 @@ class Wire:
 
     def close(self) -> None:
         """Say goodbye, so that the server knows that this was meant."""
-        os.set_blocking(self._fd, False)  # as libnbd left it
-        with suppress(nbd.Error):
-            self._handle.shutdown()
+        with suppress(OSError):
+            self._send(self._request(_DISCONNECT, 0, 0))
+        del self._handle  # closes the socket
 
     def _request(self, kind: int, offset: int, length: int) -> bytes:
         self._cookie += 1

@@ -5,7 +5,8 @@ They are generators where they can be: a large disk may have millions of extents
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+from longshore.model.records import NamedTuple
 
 
 class Extent(NamedTuple):
