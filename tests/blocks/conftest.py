@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from longshore.blocks import exports as servers
 from longshore.blocks.copy import Copy
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.blocks.request import CopyRequest, CopyResult
@@ -62,6 +63,12 @@ def image(tmp_path: Path) -> Callable[..., Image]:
         return made
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _quick_ends(monkeypatch):
+    """A server waits for its clients, and copies that were broken off on purpose leave some in this process."""
+    monkeypatch.setattr(servers, "STOP_TIMEOUT", 0.5)
 
 
 @pytest.fixture

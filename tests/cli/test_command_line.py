@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from in_process import longshore as command
 
+from longshore.cli.arguments import rate
 from longshore.cli.words import duration, size
 
 
@@ -25,12 +27,13 @@ def longshore(tmp_path, *words, **environment):
     [
         (["migrate", "web", "--from", "a", "--to", "b", "--network", "nonsense"], "isn't SOURCE=TARGET"),
         (["migrate", "web", "--from", "a", "--to", "b", "--limit", "fast"], "isn't a rate"),
+        (["migrate", "web", "--from", "a", "--to", "b", "--limit", "0"], "isn't a rate"),
         (["migrate", "web"], "--from"),
         (["provider", "add", "hyperv", "x"], "is not a longshore command"),
     ],
 )
 def test_wrong_usage_is_told_and_exits_with_2(tmp_path, words, said):
-    done = longshore(tmp_path, *words)
+    done = command(tmp_path / "state", *words)
     assert done.returncode == 2
     assert said in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
@@ -49,11 +52,23 @@ def test_wrong_usage_is_told_and_exits_with_2(tmp_path, words, said):
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exits_with_1(tmp_path, words, said):
-    done = longshore(tmp_path, *words)
+    done = command(tmp_path / "state", *words)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("longshore: ")
     assert said in line
+
+
+def test_a_rate_is_written_as_a_size_is():
+    said = [rate(text) for text in ("500", "800K", "50m", "1.5G", "2MiB")]
+    assert said == [500, 800 << 10, 50 << 20, 3 << 29, 2 << 20]
+
+
+def test_a_process_of_its_own_ends_with_the_same_codes(tmp_path):
+    assert longshore(tmp_path, "migrate", "web").returncode == 2
+    done = longshore(tmp_path, "provider", "show", "nobody")
+    assert done.returncode == 1
+    assert "There is no provider named nobody." in done.stderr
 
 
 def test_an_empty_password_and_none_at_all_are_refused(tmp_path):

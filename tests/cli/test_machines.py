@@ -5,13 +5,11 @@ import os
 import pty
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from in_process import longshore as command
 
 from longshore.providers.vsphere import fetch_fingerprint
-
-LONGSHORE = Path(sys.executable).with_name("longshore")
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +17,9 @@ def longshore(paper, tmp_path_factory):
     directory = tmp_path_factory.mktemp("machines")
     password = directory / "password"
     password.write_text(paper.password)
-    environment = {**os.environ, "LONGSHORE_STATE": str(directory / "state")}
 
-    def run(*words, **options):
-        return subprocess.run([LONGSHORE, *words], capture_output=True, text=True, env=environment, **options)
+    def run(*words):
+        return command(directory / "state", *words)
 
     place = {"datacenter": "DC0", "cluster": "cluster1", "folder": "web"}
     disks = [{"datastore": "datastore2", "capacity": 3 << 30}]
@@ -32,7 +29,6 @@ def longshore(paper, tmp_path_factory):
     pinned = ["--fingerprint", fetch_fingerprint(paper.host, paper.port), "--password-file", str(password)]
     added = run("provider", "add", "vsphere", "vc", *address, *pinned)
     assert added.returncode == 0, added.stderr
-    run.environment = environment
     yield run
     paper.sidedoor.remove_machines("seen-web")  # the vCenter is everybody's
 

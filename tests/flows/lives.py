@@ -58,6 +58,13 @@ class WorkerLife(Life):
         super().__init__(state, fleet, log=f"{name}.log", live=_work, **settings)
 
 
+class FleetLife(Life):
+    """An engine that knows a fleet."""
+
+    def __init__(self, state, fleet):
+        super().__init__(state, fleet, live=_live_with_fleet)
+
+
 class FailingLife(Life):
     """A worker in which each step of a migration fails once; `record` is a file that it names them in."""
 
@@ -95,6 +102,20 @@ def _say_into(log):
     with Path(log).open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+
+
+def _live_with_fleet(state, fleet, log):
+    import small_fleet
+
+    # Where the worlds' stand-in for a conversion finds its place by
+    os.environ["SMALL_WORLD"] = str(Path(fleet) / small_fleet.NAMES[0])
+    sys.argv = ["engine", state]
+    _say_into(log)
+
+    from longshore.flows import engine
+
+    small_fleet.install()
+    engine.main()
 
 
 def _live(state, world, log):

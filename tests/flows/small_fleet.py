@@ -1,7 +1,4 @@
-"""Several small machines in one vCenter and one cloud: each is a world of its own (small_clouds), found by its name.
-
-`python small_fleet.py STATE` is an engine that knows them.
-"""
+"""Several small machines in one vCenter and one cloud: each is a world of its own (small_clouds), found by its name."""
 
 import json
 from dataclasses import replace
@@ -179,10 +176,3 @@ def install():
     from longshore.flows import clouds
 
     clouds.connect = fleet_connect
-
-
-if __name__ == "__main__":
-    install()
-    from longshore.flows import engine
-
-    engine.main()

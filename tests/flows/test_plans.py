@@ -3,23 +3,20 @@
 import itertools
 import json
 import logging
-import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import yaml
+from lives import FleetLife
 from small_fleet import NAMES, Fleet, fleet_connect
 
 from longshore.cli.app import main
 from longshore.flows import clouds, engine
 from longshore.store import StateDirectory, Store
 
-ENGINE = Path(__file__).with_name("small_fleet.py")
 FAST = ["--option", "boot_timeout=5", "--option", "shutdown_timeout=5"]
 
 
@@ -85,8 +82,7 @@ def user(monkeypatch, capsys):
 
         def ensure_running(state):
             if not engine.is_locked(state):
-                environment = {**os.environ, "SMALL_WORLD": str(user.fleet.root / NAMES[0])}
-                engines.append(subprocess.Popen([sys.executable, str(ENGINE), str(state.root)], env=environment))
+                engines.append(FleetLife(state.root, user.fleet.root))
                 for _ in range(200):
                     if engine.is_locked(state) or engines[-1].poll() is not None:
                         break
@@ -98,8 +94,8 @@ def user(monkeypatch, capsys):
         monkeypatch.setattr("longshore.cli.plan_watch._LINE_EVERY", 0.0)
         yield user
         for one in engines:
-            one.kill()
-            one.wait()
+            if one.poll() is None:
+                one.kill()
 
 
 def test_a_plan_is_proposed_by_addresses_and_sizes_and_says_what_it_left_open(user):

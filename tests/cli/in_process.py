@@ -1,0 +1,24 @@
+"""The command in the tests' own process: starting one for each run would take longer than all that they do."""
+
+import logging
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from unittest.mock import patch
+
+from longshore.cli.app import main
+
+
+def longshore(state, *words):
+    """As if it had been run with this state directory."""
+    before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr
+    named = patch.object(sys, "argv", ["longshore"])
+    with named, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
+        try:
+            code = main(["--state", str(state), *map(str, words)])
+        except SystemExit as ended:  # argparse's way to refuse
+            code = ended.code
+        finally:
+            logging.root.handlers[:] = before
+    return subprocess.CompletedProcess(words, code, out.getvalue(), said.getvalue())
