@@ -13,11 +13,11 @@ def mapping(text: str) -> tuple[str, str]:
 
 def rate(text: str) -> int:
     """50M, 800K: bytes per second."""
-    factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    number, factor = (text[:-1], factors[text[-1].upper()]) if text[-1:].upper() in factors else (text, 1)
+    from longshore.blocks.command import parse_size  # not at the start of every command
+
     try:
-        count = int(float(number) * factor)
-    except (ValueError, OverflowError):
+        count = parse_size(text)
+    except ArgumentTypeError:
         count = 0
     if count <= 0:
         raise ArgumentTypeError(f'"{text}" isn\'t a rate: give bytes per second such as 800K, 50M or 1G')

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from longshore.store.database import Database, through_outages
 from longshore.store.tables import ProviderLedgerRow, ProviderRow, utc_now
@@ -67,7 +67,8 @@ class ProviderLedger:
 
     def count(self, kind: Outside) -> int:
         with self._database.session() as session:
-            return len(session.scalars(select(ProviderLedgerRow.id).where(ProviderLedgerRow.kind == kind.value)).all())
+            query = select(func.count()).select_from(ProviderLedgerRow).where(ProviderLedgerRow.kind == kind.value)
+            return session.scalar(query) or 0
 
     def abandoned(self) -> list[Holding]:
         """Those of providers that were never kept, as when a process dies while it adds one."""

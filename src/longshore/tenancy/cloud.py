@@ -80,10 +80,11 @@ class Cloud:
             return "since only an administrator may see and make them"
         if kind.extension and kind.extension not in self.extensions:
             return "since this cloud's network service doesn't have them"
-        return self._closed(kind.service) if kind.optional else None
+        return self._closed(kind) if kind.optional else None
 
-    def _closed(self, service: str) -> str | None:
-        """Why a service that not every cloud has, and not everybody may use, can't be used here."""
+    def _closed(self, kind: Kind) -> str | None:
+        """Why the kind's service, which not every cloud has and not everybody may use, can't be used here."""
+        service = kind.service
         with self._services_lock:
             if service not in self._services:
                 named = service.replace("_", "-")
@@ -93,7 +94,7 @@ class Cloud:
                         if not self.connection.has_service(named):
                             closed = f"since this cloud has no {named} service"
                         else:
-                            next(iter(self.connection.load_balancer.load_balancers(limit=1)), None)
+                            self.operations(kind).knock()
                     except sdk.ForbiddenException:
                         closed = f"since this user lacks the role for the {named} service ({named}_member, usually)"
                 self._services[service] = closed
@@ -116,7 +117,7 @@ class Cloud:
         with self._locks[kind.name]:
             if kind.name not in self._listed:
                 absent = kind.extension and kind.extension not in self.extensions
-                if absent or (kind.optional and self._closed(kind.service)):
+                if absent or (kind.optional and self._closed(kind)):
                     self._listed[kind.name] = []
                 else:
                     with explained(f"list {kind.plural.replace('_', ' ')}"):

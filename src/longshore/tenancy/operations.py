@@ -33,6 +33,10 @@ class Operations:
 
     # What is there
 
+    def knock(self) -> None:
+        """Ask little of an optional service, to see whether this user may use it at all. Raises ForbiddenException."""
+        next(iter(self.listing()), None)
+
     def listing(self) -> Iterable[Any]:
         """All that may be named in a reference; of projects and users that one may see."""
         found: Iterable[Any] = getattr(self.proxy, self.kind.plural)()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,13 @@ READY_TIMEOUT = 1800.0  # seconds: a load balancer may be a server that has to b
 _BUSY_PAUSE = 1.0  # seconds between tries while somebody else has it changed
 
 
-class _Balancing(Operations):
+class _Octavia(Operations):
+    def knock(self) -> None:
+        """The same for all of its kinds: whoever may list load balancers may use the service."""
+        next(iter(self.proxy.load_balancers(limit=1)), None)
+
+
+class _Balancing(_Octavia, ABC):
     """A load balancer and everything of it: changed one after the other, each when the last change is done."""
 
     def listing(self) -> Iterable[Any]:
@@ -36,9 +43,9 @@ class _Balancing(Operations):
     def single(self) -> str:
         return self.kind.name.removeprefix("load balancer ").replace(" ", "_")
 
+    @abstractmethod
     def balancer_of(self, values: Any) -> str:
         """The id of the load balancer that something with these values belongs to."""
-        raise NotImplementedError
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         balancer = self.balancer_of(values)
@@ -98,7 +105,7 @@ class _Balancing(Operations):
         wait_for(ready, what=f"Setting up load balancer {balancer}", timeout=READY_TIMEOUT)
 
 
-class Flavors(Operations):
+class Flavors(_Octavia):
     def listing(self) -> Iterable[Any]:
         found: Iterable[Any] = self.proxy.flavors()
         return found
