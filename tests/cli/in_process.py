@@ -2,18 +2,18 @@
 
 import logging
 import subprocess
-import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from unittest.mock import patch
 
 from longshore.cli.app import main
+from longshore.cli.shell import LongshoreApp
 
 
 def longshore(state, *words):
     """As if it had been run with this state directory."""
     before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr
-    named = patch.object(sys, "argv", ["longshore"])
+    named = patch.object(LongshoreApp, "NAME", "longshore")  # else it is that of whatever runs the tests
     with named, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
         try:
             code = main(["--state", str(state), *map(str, words)])
