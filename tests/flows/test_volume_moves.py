@@ -60,6 +60,19 @@ def test_a_volume_arrives_with_all_that_is_said_of_it_and_a_second_run_finds_it_
     assert run.store.ledger.entries(run.id) == []
 
 
+def test_what_it_is_to_become_is_followed(begin):
+    wishes = {"name": "store", "description": "", "image_properties": {"os_type": "windows"}}
+    run = begin(machine=("archive", f"volume:{LOOSE}"), type="volume", storage={"slow": "ceph"}, volume=wishes)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    (volume,) = run.world.read()["volumes"].values()
+    assert [volume[key] for key in ("name", "description", "image_properties")] == [
+        "store",
+        None,
+        {"os_type": "windows"},
+    ]
+
+
 def test_one_that_a_server_gets_while_it_is_copied_does_not_count_as_moved(run):
     (run.world.root / "attached-meanwhile").touch()
     record = run.to_the_end(lives=1)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import mapping, rate
@@ -65,6 +68,9 @@ class MigrateVolumes(Lister):
         parser.add_argument("volumes", nargs="*", metavar="VOLUME", help="name or id")
         parser.add_argument("--all", action="store_true", help="all that no server has")
         parser.add_argument("--match", metavar="PATTERN", help="those of them that are called so: 'db-*'")
+        parser.add_argument(
+            "--file", metavar="FILE", help="all volumes of OS-Migrate's detached_volumes.yml, as it wants them to be"
+        )
         parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
         parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
         parser.add_argument(
@@ -100,11 +106,12 @@ class MigrateVolumes(Lister):
         )
         rows: dict[str, _Row] = {}
         begun: list[str] = []
-        for asked, name in self._meant(args).items():
+        named = bool(args.volumes or args.file)
+        for asked, name, own in self._meant(args, request):
             try:
-                migration = self.client.create_migration(asked, args.source, args.target, request)
+                migration = self.client.create_migration(asked, args.source, args.target, own)
             except LongshoreError as refusal:
-                rows[asked] = (name, _refused(refusal, named=bool(args.volumes)), str(refusal), None, None)
+                rows[asked] = (name, _refused(refusal, named=named), str(refusal), None, None)
             else:
                 begun.append(migration.id)
                 rows[migration.id] = (migration.machine_name, "begun", "", migration.id, None)
@@ -122,15 +129,41 @@ class MigrateVolumes(Lister):
             self.say(f"longshore: {len(self._failed)} volume(s) didn't arrive: {', '.join(self._failed[:5])}.")
         return 1 if self._failed else 0
 
-    def _meant(self, args: Namespace) -> dict[str, str]:
-        """What to ask for, and how it is called. Raises InvalidInput."""
-        ways = bool(args.volumes) + bool(args.all) + bool(args.match)
+    def _meant(self, args: Namespace, request: MigrationRequest) -> list[tuple[str, str, MigrationRequest]]:
+        """What to ask for, how it is called, and with which request. Raises InvalidInput."""
+        ways = bool(args.volumes) + bool(args.all) + bool(args.match) + bool(args.file)
         if ways != 1:
-            raise InvalidInput("Which volumes?", advice="Name them, or say --all, or --match PATTERN: one of these.")
+            raise InvalidInput(
+                "Which volumes?", advice="Name them, or say --all, or --match PATTERN, or --file FILE: one of these."
+            )
         if args.volumes:
-            return {name: name for name in args.volumes}
+            return [(name, name, request) for name in dict.fromkeys(args.volumes)]
+        if args.file:
+            return list(self._described(args, request))
         loose = self.client.volumes(args.source)
-        return {v.disks[0].key: v.name for v in loose if not args.match or fnmatchcase(v.name, args.match)}
+        fitting = [v for v in loose if not args.match or fnmatchcase(v.name, args.match)]
+        return [(v.disks[0].key, v.name, request) for v in fitting]
+
+    def _described(self, args: Namespace, request: MigrationRequest) -> Iterator[tuple[str, str, MigrationRequest]]:
+        """What the command line says counts more than what the file says."""
+        from longshore.tenancy import read_detached_volumes, wanted
+
+        described = read_detached_volumes(Path(args.file))  # before a cloud is asked
+        loose = {v.disks[0].key: v for v in self.client.volumes(args.source)}
+        for one in described:
+            asked = wanted(one, loose)
+            for note in asked.notes:
+                self.say(note)
+            yield (
+                asked.meant,
+                asked.name,
+                replace(
+                    request,
+                    storage=asked.storage | request.storage,
+                    availability_zone=request.availability_zone or asked.zone,
+                    volume=asked.wishes,
+                ),
+            )
 
     def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
         try:

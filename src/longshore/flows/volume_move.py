@@ -81,14 +81,16 @@ class VolumeMove(Migration):
     def _wanted(self, prepared: PreparedVolume) -> VolumeRequest:
         volume = prepared.volume
         (disk,) = volume.disks
+        asked = self._j.request.volume
+        described = volume.annotation if asked.description is None else asked.description
         return VolumeRequest(
-            name=disk.name,
+            name=asked.name or disk.name,
             size=disk.size,
             volume_type=prepared.landing.volume_type,
             bootable="bootable" in volume.extra,
             availability_zone=prepared.landing.zone,
-            image_properties=disk.image_properties,
-            description=volume.annotation or None,
+            image_properties=disk.image_properties if asked.image_properties is None else asked.image_properties,
+            description=described or None,
             metadata={**volume.belongings.metadata, SOURCE: volume.ref},
             read_only="read_only" in volume.extra,
         )

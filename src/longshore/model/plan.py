@@ -15,7 +15,8 @@ from longshore.model.request import MigrationRequest
 MAPPED = frozenset({"networks", "subnets", "storage"})
 # What is one machine's own, and would be wrong for all of them.
 OF_ONE_MACHINE = frozenset({"ports", "server_name"})
-OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - {"of"}  # which is no wish of a user's
+# What is left out is no wish of a user's, or no machine's
+OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - {"of", "volume"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,15 @@ class Cutover:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeWishes:
+    """What a volume that no machine has is to become at the target. None: as it is at the source."""
+
+    name: str | None = None
+    description: str | None = None
+    image_properties: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationRequest:
     """Times in seconds. Mappings go from the source's name to the target's name or id."""
 
@@ -89,6 +98,7 @@ class MigrationRequest:
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done
+    volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has
     of: str | None = None  # conversion: the migration that brought the machine
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     shutdown_timeout: float = 600.0

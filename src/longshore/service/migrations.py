@@ -42,7 +42,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up.
 
     With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
-    about volumes: storage, availability_zone, accept, verify, rate_limit, keep.
+    about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
     """
     if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
         raise InvalidInput(

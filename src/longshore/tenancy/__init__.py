@@ -1,13 +1,14 @@
 """Export and import of OpenStack resources as YAML, in OS-Migrate's format: kinds are declared, one engine does it."""
 
 from longshore.tenancy.cloud import Cloud, Progress
+from longshore.tenancy.detached_volumes import Wanted, wanted
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.export import Exported, export
 from longshore.tenancy.faults import Fault
 from longshore.tenancy.imports import Report, Row, diff, import_
 from longshore.tenancy.selection import Selection, parse
 from longshore.tenancy.validate import validate
-from longshore.tenancy.workloads import read_workloads, workload
+from longshore.tenancy.workloads import read_detached_volumes, read_workloads, workload
 
 __all__ = [
     "Cloud",
@@ -18,11 +19,14 @@ __all__ = [
     "Resource",
     "Row",
     "Selection",
+    "Wanted",
     "diff",
     "export",
     "import_",
     "parse",
+    "read_detached_volumes",
     "read_workloads",
     "validate",
+    "wanted",
     "workload",
 ]

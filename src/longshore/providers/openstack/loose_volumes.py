@@ -14,7 +14,7 @@ from longshore.providers.openstack.volumes import GIB
 # Cinder shows these two among a volume's metadata; they can't be set there
 _CINDERS = frozenset({"readonly", "attached_mode"})
 # What is said of the image that a volume was made from, and is true only in its cloud, or only of its first bytes
-_OF_THE_IMAGE = frozenset({"image_id", "checksum", "size", "signature_verified", "os_hash_algo", "os_hash_value"})
+OF_THE_IMAGE = frozenset({"image_id", "checksum", "size", "signature_verified", "os_hash_algo", "os_hash_value"})
 
 
 class LooseVolumes:
@@ -69,7 +69,7 @@ def machine_of_volume(volume: Any) -> Machine:
         image_properties={
             key: str(value)
             for key, value in (volume.volume_image_metadata or {}).items()
-            if key not in _OF_THE_IMAGE and value is not None
+            if key not in OF_THE_IMAGE and value is not None
         },
     )
     return Machine(
