@@ -35,6 +35,7 @@ from longshore.model.target import (
     Present,
     QuotaRoom,
     Server,
+    SourceRoom,
     Subnet,
     Taken,
     Volume,
@@ -211,6 +212,12 @@ class SmallSource(Struck):
             belongings=Belongings(availability_zone="nova", metadata={"team": "web"}),
             extra={"volume_status": "available", "bootable": "yes"},
         )
+
+    def room(self):
+        """One without a single snapshot left, if somebody says so."""
+        if not (self._world.root / "no-snapshots").exists():
+            return None
+        return SourceRoom(QuotaRoom(None, None, None, None, None, 0, None), reads_volumes=False)
 
     def power_state(self, _ref):
         return PowerState(self._world.read()["power"])

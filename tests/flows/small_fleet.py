@@ -69,6 +69,9 @@ class FleetSource:
     def inventory(self):
         return Inventory()
 
+    def room(self):
+        return None
+
     def machine(self, name_or_ref):
         names = self._fleet.names
         name = next((n for n in names if name_or_ref in (n, f"fleet/{n}", self._fleet.ref(n))), None)

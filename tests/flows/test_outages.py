@@ -12,7 +12,7 @@ from longshore.store import Status
 
 pytestmark = pytest.mark.faults
 
-LOOKING = ["machine", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
+LOOKING = ["machine", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
 AT_WORK = ["create_volume", "make_ready", "create_port", "shut_down", "wait_powered_off", "snapshot", "open_disk"]
 AT_WORK += ["open_volume", "remove_snapshot", "snapshot_volume", "finish_volume", "create_server", "console"]
 AT_WORK += ["delete_volume_snapshot"]

@@ -7,7 +7,7 @@ from longshore.flows.patience import TRIES
 from longshore.store import Status
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below)
-LOOKING = ["volume", "volume_types", "quota_room", "choices", "present_volumes"]
+LOOKING = ["volume", "room", "volume_types", "quota_room", "choices", "present_volumes"]
 MAKING = ["create_volume", "make_ready", "snapshot", "open_disk", "open_volume", "remove_snapshot", "finish_volume"]
 LASTING = ["create_volume", "snapshot", "open_volume", "remove_snapshot", "finish_volume"]
 
@@ -71,6 +71,17 @@ def test_what_it_is_to_become_is_followed(begin):
         None,
         {"os_type": "windows"},
     ]
+
+
+def test_without_room_for_its_snapshot_nothing_is_made(run):
+    (run.world.root / "no-snapshots").touch()
+    record = run.to_the_end(lives=1)
+    assert (record.status, record.error_code) == (Status.FAILED, "source-quota-snapshots")
+    assert record.error.startswith(
+        "The source project's quota has room for 0 volume snapshot(s), archive needs 1. Ask for a larger quota there"
+    )
+    assert set(run.world.calls()) == set(LOOKING)
+    assert run.store.ledger.entries(run.id) == []
 
 
 def test_one_that_a_server_gets_while_it_is_copied_does_not_count_as_moved(run):

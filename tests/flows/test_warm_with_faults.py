@@ -28,6 +28,7 @@ CALLS = {
     "taken": 1,
     "present": 1,
     "quota_room": 1,
+    "room": 1,
     "create_volume": 2,
     "make_ready": 3,
     "create_port": 1,

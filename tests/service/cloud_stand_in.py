@@ -66,6 +66,9 @@ class Cloud:
     def inventory(self):
         return Inventory()
 
+    def room(self):
+        return None
+
     def present(self):
         return []
 

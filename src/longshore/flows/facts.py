@@ -6,18 +6,23 @@ from contextlib import suppress
 from longshore.errors import NotFound
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
-from longshore.model.target import Port
+from longshore.model.target import Port, SourceRoom
 from longshore.planning import TargetFacts, VolumeFacts, find_network, wants_choices
 from longshore.providers.contract import Target
 
 
-def gather(target: Target, machine: Machine, request: MigrationRequest) -> TargetFacts:
+def gather(target: Target, machine: Machine, request: MigrationRequest, source: SourceRoom | None) -> TargetFacts:
     """For one machine."""
-    return gather_for_plan(target, [(machine, request)])
+    return gather_for_plan(target, [(machine, request)], source)
 
 
-def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationRequest]]) -> TargetFacts:
-    """Asks the target once for each list, and once a network for the MACs and addresses that are mapped to it."""
+def gather_for_plan(
+    target: Target, machines: Sequence[tuple[Machine, MigrationRequest]], source: SourceRoom | None
+) -> TargetFacts:
+    """`source` is the room that the source has.
+
+    Asks the target once for each list, and once a network for the MACs and addresses that are mapped to it.
+    """
     networks = tuple(target.networks())
     wanted: dict[str, tuple[set[str], set[str]]] = {}
     for machine, request in machines:
@@ -41,16 +46,18 @@ def gather_for_plan(target: Target, machines: Sequence[tuple[Machine, MigrationR
         present=tuple(target.present()),
         floating=tuple(target.floating_addresses()) if floating else (),
         external_networks=tuple(target.external_networks()) if floating else (),
+        source=source,
     )
 
 
-def gather_for_volume(target: Target) -> VolumeFacts:
+def gather_for_volume(target: Target, source: SourceRoom | None) -> VolumeFacts:
     """For a volume that no machine has."""
     return VolumeFacts(
         volume_types=tuple(target.volume_types()),
         room=target.quota_room(),
         zones=target.choices().volume_zones,
         present=tuple(target.present_volumes()),
+        source=source,
     )
 
 

@@ -101,8 +101,9 @@ class Migration(ABC):
         j.phase("preparing", f"Looking at {j.record.machine_name} and at what the target has.")
         with j.clouds.source(j.record.source_id) as source:
             machine = self._without_texts(source.machine(j.record.machine_ref))
+            room = source.room()
         with j.clouds.target(j.record.target_id) as target:
-            landing, concerns = land(machine, j.request, gather(target, machine, j.request))
+            landing, concerns = land(machine, j.request, gather(target, machine, j.request, room))
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
                 j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")

@@ -80,7 +80,9 @@ def examine(
         concerns.extend(_identity(entry, found))
         concerns.extend(_hooks(found, request))
     pairs = [(p.machine, p.request) for p in prospects]
-    concerns.extend(check(pairs, gather_for_plan(target, pairs), source.inventory(), plan.limits.at_once))
+    concerns.extend(
+        check(pairs, gather_for_plan(target, pairs, source.room()), source.inventory(), plan.limits.at_once)
+    )
     return Examined(prospects, concerns)
 
 

@@ -50,8 +50,9 @@ class VolumeMove(Migration):
         j.phase("preparing", f"Looking at volume {j.record.machine_name} and at what the target has.")
         with j.clouds.source(j.record.source_id) as source:
             volume = source.volume(j.record.machine_ref.removeprefix(VOLUME))
+            room = source.room()
         with j.clouds.target(j.record.target_id) as target:
-            landing, concerns = land_volume(volume, j.request, gather_for_volume(target))
+            landing, concerns = land_volume(volume, j.request, gather_for_volume(target, room))
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
                 j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")

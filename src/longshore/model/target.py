@@ -192,3 +192,11 @@ class QuotaRoom:
     ports: int | None
     largest_volume: int | None = None  # GiB
     volume_types: dict[str, VolumeTypeRoom] = field(default_factory=dict)  # only those with a quota of their own
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRoom:
+    """What a source's quota still allows of what has to be made there to read disks."""
+
+    quota: QuotaRoom
+    reads_volumes: bool  # for each snapshot of a volume another volume is made of it

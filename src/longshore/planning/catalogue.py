@@ -17,6 +17,7 @@ from longshore.planning import (
     placement,
     plan_kinds,
     quota,
+    source_quota,
     together,
     volumes,
 )
@@ -31,7 +32,7 @@ _AREAS = {
     "Networks and addresses": (nics,),
     "What it is given by name": (placement,),
     "What it has and keeps": (belongings, floating),
-    "Quota": (quota,),
+    "Quota": (quota, source_quota),
     "Machines that move together": (together,),
     "Plans": (plan_kinds,),
 }

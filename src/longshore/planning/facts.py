@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Port, Present, QuotaRoom
+from longshore.model.target import (
+    Choices,
+    Flavor,
+    FloatingAddress,
+    Named,
+    Network,
+    Port,
+    Present,
+    QuotaRoom,
+    SourceRoom,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,7 @@ class TargetFacts:
     present: tuple[Present, ...] = ()  # the project's servers
     floating: tuple[FloatingAddress, ...] = ()  # the project's
     external_networks: tuple[Named, ...] = ()
+    source: SourceRoom | None = None  # at the source; None: nothing is counted there
 
 
 def find_network(networks: tuple[Network, ...], name_or_id: str) -> list[Network]:

@@ -13,8 +13,7 @@ from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.planning.facts import TargetFacts
 from longshore.planning.kinds import accepted
-from longshore.planning.landing import decide
-from longshore.planning.quota import quota_concerns, together
+from longshore.planning.landing import decide, quotas
 from longshore.planning.together import duplicates, storage_concerns
 
 
@@ -36,8 +35,7 @@ def check(
     if not decisions:
         return own
     who = f"the plan's {len(decisions)} machines need" if len(decisions) > 1 else f"{decisions[0].machine.name} needs"
-    needed = together([decision.needs for decision in decisions], at_once)
-    common = [*duplicates(decisions), *quota_concerns(needed, facts.room, who)]
+    common = [*duplicates(decisions), *quotas(decisions, facts, who, at_once)]
     if inventory is not None:
         common.extend(storage_concerns(decisions, inventory, at_once))
     agreed = set.intersection(*(set(request.accept) for _, request in machines))

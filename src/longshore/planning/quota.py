@@ -108,17 +108,28 @@ def together(each: Iterable[Needs], at_once: int | None = None) -> Counter[str]:
 
 def quota_concerns(needed: Counter[str], room: QuotaRoom, who: str) -> Iterator[Concern]:
     """`who` needs it, as in "web01 needs"."""
-    for what, kind, unit in _UNITS:
+    return shortages(needed, room, who, "target", _UNITS, QUOTA_VOLUME_TYPE)
+
+
+def shortages(  # noqa: PLR0917
+    needed: Counter[str],
+    room: QuotaRoom,
+    who: str,
+    side: str,
+    units: Iterable[tuple[str, Kind, str]],
+    of_type: Kind,
+) -> Iterator[Concern]:
+    """Of these units, and of the volume types that have a quota of their own. `side`: target or source."""
+    for what, kind, unit in units:
         left = getattr(room, what)
         if left is not None and needed[what] > left:
             yield kind(
                 what.partition("_")[0],
-                f"The target project's quota has room for {left} {unit}, {who} {needed[what]}.",
+                f"The {side} project's quota has room for {left} {unit}, {who} {needed[what]}.",
             )
     for name, type_room in sorted(room.volume_types.items()):
         for what, unit in _TYPE_UNITS:
             left, wanted = getattr(type_room, what), needed[f"{what} of {name}"]
             if left is not None and wanted > left:
-                yield QUOTA_VOLUME_TYPE(
-                    name, f"The quota of volume type {name} has room for {left} {unit}, {who} {wanted}."
-                )
+                whose = f"The {side} project's quota of volume type {name}"
+                yield of_type(name, f"{whose} has room for {left} {unit}, {who} {wanted}.")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
-from longshore.model.target import Present, QuotaRoom
+from longshore.model.target import Present, QuotaRoom, SourceRoom
 from longshore.planning import openstack_checks
 from longshore.planning.disks import land_disk
 from longshore.planning.kinds import accepted, blocker, information
-from longshore.planning.quota import quota_concerns, volume_needs
+from longshore.planning.quota import quota_concerns, together, volume_needs
+from longshore.planning.source_quota import needs_at_source, source_quota_concerns
 
 VOLUME_STATE = blocker(
     "volume-state",
@@ -44,6 +45,7 @@ class VolumeFacts:
     room: QuotaRoom
     zones: tuple[str, ...]  # availability zones for volumes
     present: tuple[Present, ...]  # the project's volumes
+    source: SourceRoom | None = None  # at the source; None: nothing is counted there
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ def land_volume(
     zone = _zone(volume, request, facts, concerns)
     needed = volume_needs(disk.size, landed.volume_type)
     concerns.extend(quota_concerns(needed, facts.room, f"{volume.name} needs"))
+    if facts.source is not None:
+        there = together([needs_at_source(volume, request, facts.source)])
+        concerns.extend(source_quota_concerns(there, facts.source.quota, f"{volume.name} needs"))
     concerns = accepted(concerns, request.accept)
     if any(concern.severity is Severity.BLOCKER for concern in concerns):
         return None, concerns

@@ -27,6 +27,7 @@ from longshore.model.target import (
     QuotaRoom,
     Server,
     ServerRequest,
+    SourceRoom,
     Subnet,
     Taken,
     Volume,
@@ -69,6 +70,9 @@ class Source(Provider, Protocol):
     def volume(self, name_or_id: str) -> Machine:
         """One of them, by its id, else by its name. Raises NotFound, or Conflict when a machine has it or the name
         isn't unique."""
+
+    def room(self) -> SourceRoom | None:
+        """What its quota still allows of what is made there to read disks; None: nothing of that is counted."""
 
     def power_state(self, machine_ref: str) -> PowerState: ...
 

@@ -57,12 +57,13 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     alone = body.request.type is MigrationType.VOLUME
     with clouds.source(source_id) as source:
         machine = source.volume(body.machine) if alone else source.machine(body.machine)
+        room = source.room()
     with clouds.target(target_id) as target:
         landing: Landing | VolumeLanding | None
         if alone:
-            landing, concerns = land_volume(machine, body.request, gather_for_volume(target))
+            landing, concerns = land_volume(machine, body.request, gather_for_volume(target, room))
         else:
-            landing, concerns = land(machine, body.request, gather(target, machine, body.request))
+            landing, concerns = land(machine, body.request, gather(target, machine, body.request, room))
     if landing is None:
         raise blocked(concerns)
     record = store.migrations.add(

@@ -22,6 +22,8 @@ from longshore.providers.openstack.volumes import Volumes
 
 
 class Attachments:
+    reads_volumes = False  # a snapshot itself is opened
+
     def __init__(self, connection: Any, settings: OpenstackSettings, volumes: Volumes) -> None:
         self._connection = connection
         self._settings = settings

@@ -9,7 +9,7 @@ from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import VOLUME, Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
-from longshore.model.target import Owner
+from longshore.model.target import Owner, SourceRoom
 from longshore.providers.contract import Source
 from longshore.providers.openstack import changes
 from longshore.providers.openstack.connection import OpenstackSettings, connect
@@ -18,6 +18,7 @@ from longshore.providers.openstack.inventory import Machines
 from longshore.providers.openstack.loose_volumes import LooseVolumes
 from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.moments import Moments, owner_of
+from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.transport import transport_of
@@ -70,6 +71,9 @@ class OpenstackSource(Source):
 
     def volume(self, name_or_id: str) -> Machine:
         return self._loose.find(name_or_id)
+
+    def room(self) -> SourceRoom:
+        return SourceRoom(Placement(self._connection).quota_room(), self._attachments.reads_volumes)
 
     def power_state(self, machine_ref: str) -> PowerState:
         return self._power.state(machine_ref)

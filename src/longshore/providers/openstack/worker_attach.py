@@ -25,6 +25,8 @@ SHOW_TIMEOUT = 120.0  # seconds from then on until the worker serves it
 class WorkerAttachments:
     """The same as Attachments, with a worker in between."""
 
+    reads_volumes = True  # a volume is made of each snapshot
+
     def __init__(self, connection: Any, volumes: Volumes, pool: WorkerPool | None) -> None:
         self._connection = connection
         self._volumes = volumes

@@ -63,6 +63,9 @@ class VsphereSource(Source):
     def volumes(self) -> list[Machine]:
         return []
 
+    def room(self) -> None:
+        """Snapshots grow on datastores, which the inventory tells of."""
+
     def volume(self, name_or_id: str) -> Machine:
         raise NotFound(
             f"There is no volume {name_or_id}: in vSphere disks belong to machines.", advice="Move the machine."

@@ -1,0 +1,77 @@
+"""Whether the source project's quota has room for what is made there to read disks: snapshots, and volumes of them.
+
+Nearly all of it is there only while a machine's disks are copied. Of a warm migration one snapshot of each volume stays
+until the next one was copied: it tells what changed.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Disk, Machine, Platform
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.target import QuotaRoom, SourceRoom
+from longshore.planning.kinds import Kind, blocker
+from longshore.planning.quota import Needs, shortages, volume_needs
+
+_ADVICE = "Ask for a larger quota there, free some, or accept it, if the quota will be raised before the machines move."
+
+
+def _kind(what: str, meaning: str) -> Kind:
+    return blocker(f"source-quota-{what}", meaning, _ADVICE, acceptable=True)
+
+
+SOURCE_QUOTA_SNAPSHOTS = _kind(
+    "snapshots",
+    "The source's project may not have as many volume snapshots as are copied from (warm: two of a volume).",
+)
+SOURCE_QUOTA_VOLUMES = _kind(
+    "volumes",
+    "The source's project may not have as many volumes as are read from: one of each snapshot with "
+    "`--transport worker`, and one of a root disk that is no volume.",
+)
+SOURCE_QUOTA_GIGABYTES = _kind(
+    "gigabytes", "The source's project may not have as many GiB as the snapshots and volumes need that are read from."
+)
+SOURCE_QUOTA_VOLUME_TYPE = _kind(
+    "volume-type", "The volume type has a quota of its own at the source, which has no room for what is read from."
+)
+
+_UNITS = (
+    ("volumes", SOURCE_QUOTA_VOLUMES, "volume(s)"),
+    ("gigabytes", SOURCE_QUOTA_GIGABYTES, "GiB of volumes and their snapshots"),
+    ("snapshots", SOURCE_QUOTA_SNAPSHOTS, "volume snapshot(s)"),
+)
+
+
+def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom) -> Needs:
+    """Nothing of a machine from elsewhere."""
+    if machine.platform is not Platform.OPENSTACK:
+        return Needs()
+    moment: Counter[str] = Counter()  # that all disks are copied of
+    for disk in machine.disks:
+        moment.update(_of(disk))
+    read: Counter[str] = Counter()  # volumes that are made of it, for as long as they are read
+    if room.reads_volumes:
+        for disk in machine.disks:
+            read.update(volume_needs(disk.size, disk.storage or None) if disk.tracked else Counter())
+    if request.type is MigrationType.WARM and any(disk.tracked for disk in machine.disks):
+        return Needs(lasting=moment, passing=moment + read)
+    return Needs(passing=moment + read)
+
+
+def source_quota_concerns(needed: Counter[str], room: QuotaRoom, who: str) -> Iterator[Concern]:
+    """`who` needs it, as in "web01 needs"."""
+    return shortages(needed, room, who, "source", _UNITS, SOURCE_QUOTA_VOLUME_TYPE)
+
+
+def _of(disk: Disk) -> Counter[str]:
+    """A snapshot; of a disk that is no volume and so isn't tracked, a volume of the default type."""
+    if not disk.tracked:
+        return volume_needs(disk.size, None)
+    return Counter(
+        {
+            what.replace("volumes", "snapshots"): count
+            for what, count in volume_needs(disk.size, disk.storage or None).items()
+        }
+    )
