@@ -123,10 +123,13 @@ class FleetTarget:
             return []
         return [Flavor("f", "small", 1, 256, 0), Flavor("g", "large", 4, 8192, 0)]
 
-    def create_flavor(self, name, cpus, memory_mib):
+    def create_flavor(self, name, cpus, memory_mib, flavor_id):
         if (self._fleet.root / "member").exists():
             raise AccessDenied(f"The cloud didn't let us make flavor {name}.")
-        return Flavor(name, name, cpus, memory_mib, 0)
+        return Flavor(flavor_id, name, cpus, memory_mib, 0)
+
+    def delete_flavor(self, flavor_id):
+        raise AccessDenied(f"The cloud didn't let us delete flavor {flavor_id}.")
 
     def volume_types(self):
         return ["ceph", "gold"]

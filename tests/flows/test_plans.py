@@ -125,7 +125,9 @@ def test_missing_flavors_are_made_for_those_who_may_and_only_when_asked(user):
     (user.fleet.root / "no-flavors").touch()
     words = ["plan", "create", "shop", "--from", "vc", "--to", "cloud", "app01", "-f", "json"]
     (user.fleet.root / "member").touch()
-    assert "make flavor longshore-1c-256m" in user.refused(*words, "--create-flavors")
+    assert user.refused(*words, "--create-flavors") == (
+        "longshore: The cloud didn't let us make flavor longshore-1c-256m."
+    )
     assert user.json("plan", "list") == []
     (user.fleet.root / "member").unlink()
     open_ = {c["Code"]: c["What"] for c in json.loads(user.well(*words, "--create-flavors"))}
@@ -133,7 +135,9 @@ def test_missing_flavors_are_made_for_those_who_may_and_only_when_asked(user):
     assert "flavor-undecided" not in open_
     plan = yaml.safe_load(user.well("plan", "export", "shop"))
     assert plan["mappings"]["flavors"] == [{"flavor": "longshore-1c-256m", "cpus": 1, "memory_mib": 256}]
-    user.well("plan", "delete", "shop")
+    assert user.json("plan", "show", "shop")["made_flavors"] == ["longshore-1c-256m"]
+    code, _, said = user("plan", "delete", "shop")
+    assert (code, said) == (0, "Made for it and left at cloud: flavor longshore-1c-256m.\n")
     assert "flavor-undecided" in {c["Code"] for c in json.loads(user.well(*words))}
 
 

@@ -113,13 +113,16 @@ class ShowPlan(ShowOne):
 
 
 class DeletePlan(Command):
-    """Forget a plan. The records of its migrations stay, and what was moved."""
+    """Forget a plan. The records of its migrations stay, what was moved, and flavors that were made for it."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_plan(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> None:
+        view = self.client.plan(args.plan)
         self.client.remove_plan(args.plan)
+        if view.flavors:
+            self.say(f"Made for it and left at {view.plan['target']}: flavor {', '.join(view.flavors)}.")
 
 
 class DiscoverMachines(Lister):
@@ -337,11 +340,13 @@ def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
         "defaults": plan.get("defaults", {}),
         "limits": plan.get("limits", {}),
         "changed_at": moment(view.changed_at),
+        "made_flavors": view.flavors,
         "machines": [state.model_dump() for state in view.machines],
     }
     if command.formatter.__class__.__name__ == "TableFormatter":
         for name in ("mappings", "defaults", "limits"):
             fields[name] = yaml.safe_dump(fields[name], sort_keys=False).strip() if fields[name] else ""
+        fields["made_flavors"] = ", ".join(view.flavors)
         fields["machines"] = "\n".join(
             f"wave {s.wave}: {s.machine}{f' ({s.ref})' if s.ref else ''}: {s.status}"
             + (f", {s.type} {s.migration[:8]}" if s.migration else "")

@@ -119,10 +119,11 @@ class Target(Provider, Protocol):
     def volume_types(self) -> list[str]: ...
     def flavors(self) -> list[Flavor]: ...
 
-    def create_flavor(self, name: str, cpus: int, memory_mib: int) -> Flavor:
-        """For this project alone. One of this name that is there already is answered instead.
+    def create_flavor(self, name: str, cpus: int, memory_mib: int, flavor_id: str) -> Flavor:
+        """For this project alone, under this id. One of this name that is there already is answered instead.
 
-        Raises AccessDenied for who may not make flavors, Conflict when the name is that of another size.
+        Raises AccessDenied for who may not make flavors, Conflict when the name is that of another size: none is left
+        then.
         """
 
     def delete_flavor(self, flavor_id: str) -> None:

@@ -1,5 +1,6 @@
 """Plans: made, kept, checked, started, watched over."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -37,7 +38,7 @@ from longshore.service.opened_plan import (
 )
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheStore
-from longshore.service.plan_flavors import made_flavors
+from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.schemas import (
@@ -67,6 +68,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         refuse_unsafe(body.defaults)
     if body.create_flavors:
         store.providers.own(body.target)  # with what others share nobody makes flavors in their name
+        remove_abandoned(store, clouds)
     wanted = MachineFilter(body.folder, body.cluster, body.tag, name=body.match)
     # What can be refused without asking a cloud comes first, and all of it before a flavor is made
     for provider in (body.source, body.target):
@@ -94,7 +96,8 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         flavors = target.flavors()
     given = mapped(of_servers, servers, Mappings(networks=body.networks, storage=body.storage))
     missing = gaps(machines, flavors) if body.create_flavors else []
-    with made_flavors(clouds, body.target, missing) as made:
+    plan_id, target_id = str(uuid.uuid4()), store.providers.get(body.target).id
+    with made_flavors(store, clouds, target_id, plan_id, missing) as made:
         offer = Offer(networks, types, [*flavors, *made], zones, vlans)
         proposal = propose(body.name, body.source, body.target, machines, offer, given)
         plan, unfollowed = follow(proposal.plan, of_servers, servers)
@@ -102,7 +105,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         content = planfile.plain(plan)
         if caller.remote:
             refuse_unsafe_plan(content)
-        record = store.plans.add(plan.name, content)
+        record = store.plans.add(plan.name, content, plan_id=plan_id)
     return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open, *unfollowed]])
 
 
@@ -169,12 +172,13 @@ def _view(name: str, store: Store) -> PlanView:
         created_at=record.created_at,
         changed_at=record.changed_at,
         machines=states,
+        flavors=[flavor.name for flavor in store.plan_flavors.of_plan(record.id)],
     )
 
 
 @router.delete("/plans/{name}", status_code=204)
 def remove(name: str, store: TheStore) -> None:
-    """Forget a plan. Its migrations' records stay; refused while one of them hasn't ended."""
+    """Forget a plan; refused while one of its migrations hasn't ended. Their records stay, and flavors made for it."""
     store.plans.remove(name)
 
 

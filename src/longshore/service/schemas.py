@@ -189,6 +189,7 @@ class PlanView(_Strict):
     created_at: Moment
     changed_at: Moment
     machines: list[PlannedState]
+    flavors: list[str] = []  # that were made for it; they stay when it is forgotten
 
 
 class FoundMachine(_Strict):

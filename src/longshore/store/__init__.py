@@ -10,6 +10,7 @@ from longshore.store.migrations import (
     Status,
 )
 from longshore.store.outlines import Outline, Outlines
+from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.provider_ledger import Holding, Outside
 from longshore.store.providers import ProviderRecord, Providers
@@ -36,6 +37,7 @@ __all__ = [
     "Outline",
     "Outlines",
     "Outside",
+    "PlanFlavor",
     "PlanRecord",
     "Plans",
     "ProviderRecord",

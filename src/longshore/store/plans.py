@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, delete, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -14,7 +14,7 @@ from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
-from longshore.store.tables import MigrationRow, PlanRow, utc_now
+from longshore.store.tables import MigrationRow, PlanFlavorRow, PlanRow, utc_now
 from longshore.store.texts import Texts, in_plan
 
 
@@ -38,14 +38,17 @@ class Plans:
     def scoped(self, scope: Scope) -> "Plans":
         return Plans(self._database, self._texts, scope)
 
-    def add(self, name: str, content: dict[str, Any]) -> PlanRecord:
-        """Raises Conflict when the name is taken, InvalidInput for the mark of a text that isn't the plan's."""
+    def add(self, name: str, content: dict[str, Any], *, plan_id: str | None = None) -> PlanRecord:
+        """With an id that was chosen before, if one was.
+
+        Raises Conflict when the name is taken, InvalidInput for the mark of a text that isn't the plan's.
+        """
         with self._database.alone() as session:
             unique = unique_name(self._scope, name)
             if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
                 raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
             row = PlanRow(
-                id=str(uuid.uuid4()),
+                id=plan_id or str(uuid.uuid4()),
                 project_id=self._scope.project_id,
                 name=name,
                 unique_name=unique,
@@ -99,7 +102,10 @@ class Plans:
             return in_plan(row.content, self._texts.of(session, row.id).opened)
 
     def remove(self, name_or_id: str) -> None:
-        """Raises NotFound, or Conflict while one of its migrations hasn't ended. Ended ones stay, as nobody's."""
+        """Raises NotFound, or Conflict while one of its migrations hasn't ended. Ended ones stay, as nobody's.
+
+        So do flavors that were made for it: from now on they are the target's own.
+        """
         with self._database.session() as session:
             row = self._find(session, name_or_id)
             own = session.scalars(select(MigrationRow).where(MigrationRow.plan_id == row.id)).all()
@@ -111,6 +117,7 @@ class Plans:
             for migration in own:
                 migration.plan_id = None
             self._texts.of(session, row.id).forget()
+            session.execute(delete(PlanFlavorRow).where(PlanFlavorRow.plan_id == row.id))
             session.delete(row)
 
     def _kept(self, session: Session, plan_id: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from longshore.store.key_manager import KeyManager
 from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
 from longshore.store.outlines import Outlines
+from longshore.store.plan_flavors import PlanFlavors
 from longshore.store.plans import Plans
 from longshore.store.provider_ledger import ProviderLedger
 from longshore.store.providers import Providers
@@ -43,6 +44,7 @@ class Store:
         self.migrations = Migrations(self.database, texts)
         self.outlines = Outlines(self.database)
         self.plans = Plans(self.database, texts)
+        self.plan_flavors = PlanFlavors(self.database)
         self.ledger = Ledger(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)

@@ -78,6 +78,18 @@ class PlanRow(Base):
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class PlanFlavorRow(Base):
+    """A flavor that was made, or is about to be, for a plan. The plan may not be kept yet, so it refers to none."""
+
+    __tablename__ = "plan_flavors"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # the flavor's own
+    plan_id: Mapped[str] = mapped_column(index=True)
+    provider_id: Mapped[str]
+    name: Mapped[str]
+    written_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class MigrationRow(Base):
     __tablename__ = "migrations"
 

@@ -65,7 +65,7 @@ class Placement:
             ]
         return sorted(found, key=lambda flavor: (flavor.memory_mib, flavor.cpus, flavor.disk_gib, flavor.name))
 
-    def create_flavor(self, name: str, cpus: int, memory_mib: int) -> Flavor:
+    def create_flavor(self, name: str, cpus: int, memory_mib: int, flavor_id: str) -> Flavor:
         """Without a disk of its own: machines have their volumes."""
         for flavor in self.flavors():
             if flavor.name == name:
@@ -74,7 +74,7 @@ class Placement:
                 return flavor
         compute = self._connection.compute
         with explained(f"make flavor {name}"):
-            made = compute.create_flavor(name=name, vcpus=cpus, ram=memory_mib, disk=0, is_public=False)
+            made = compute.create_flavor(id=flavor_id, name=name, vcpus=cpus, ram=memory_mib, disk=0, is_public=False)
             try:
                 compute.flavor_add_tenant_access(made, self._connection.current_project_id)
             except sdk.SDKException:

@@ -78,8 +78,8 @@ class OpenstackTarget(Target):
     def flavors(self) -> list[Flavor]:
         return self._placement.flavors()
 
-    def create_flavor(self, name: str, cpus: int, memory_mib: int) -> Flavor:
-        return self._placement.create_flavor(name, cpus, memory_mib)
+    def create_flavor(self, name: str, cpus: int, memory_mib: int, flavor_id: str) -> Flavor:
+        return self._placement.create_flavor(name, cpus, memory_mib, flavor_id)
 
     def delete_flavor(self, flavor_id: str) -> None:
         self._placement.delete_flavor(flavor_id)
