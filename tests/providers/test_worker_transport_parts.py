@@ -5,14 +5,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+from itertools import groupby
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import nbd
 import pytest
 
+from longshore.blocks.endpoints import STATE_ZERO, connect
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
 from longshore.model.target import Flavor, Network, Owner, Subnet
 from longshore.providers.openstack import worker as worker_module
@@ -106,6 +109,15 @@ def servers(monkeypatch):
     return made
 
 
+@pytest.fixture(scope="session")
+def zeroes(tmp_path_factory):
+    """The image's own filter, made for this machine's nbdkit."""
+    made = tmp_path_factory.mktemp("filter") / "zeroes.so"
+    command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Werror", "-fPIC", "-shared", "-o", made]
+    subprocess.run([*command, build.RECIPE / "zeroes.c"], check=True)
+    return made
+
+
 def free_port():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -144,16 +156,16 @@ def test_a_project_without_the_image_is_told_how_to_get_it(servers):
 class Machine:
     """An nbdkit that serves a directory with the worker's own options."""
 
-    def __init__(self, directory, port):
+    def __init__(self, directory, port, zeroes):
         (directory / "keys.psk").write_text(f"longshore:{KEY_HEX}\n")
         self.disks = directory / "disks"
         self.disks.mkdir()
         self.command = ["nbdkit", "--foreground", f"--port={port}", "--ipaddr=127.0.0.1", "--tls=require"]
-        self.command += [f"--tls-psk={directory / 'keys.psk'}", "file", f"dir={self.disks}"]
+        self.command += [f"--tls-psk={directory / 'keys.psk'}", f"--filter={zeroes}", "file", f"dir={self.disks}"]
         self.start()
 
-    def start(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.DEVNULL)
+    def start(self, **environment):
+        self.process = subprocess.Popen(self.command, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
 
     def die(self):
         self.process.send_signal(signal.SIGKILL)
@@ -171,11 +183,11 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
+def machine(tmp_path, monkeypatch, zeroes):
     port = free_port()
     monkeypatch.setattr(worker_module, "WRITING", port)
     monkeypatch.setattr(worker_module, "READING", port)
-    made = Machine(tmp_path, port)
+    made = Machine(tmp_path, port, zeroes)
     yield made
     made.die()
 
@@ -416,6 +428,77 @@ def test_a_provider_says_beforehand_what_its_worker_would_lack(servers, monkeypa
     assert "has 0 networks" in found["worker network"]
     assert "home isn't a range of addresses" in found["worker lets in"]
     assert "no flavor with the 512 MiB" in found["worker flavor"]
+
+
+# What crosses the wire
+
+
+def mapped(uri, length=1 << 30):
+    """Each stretch with whether it is said to be zero."""
+    handle = connect(uri, extents=True)
+    found = []
+
+    def seen(_context, _offset, entries, _error):
+        found.extend(zip(entries[::2], (bool(flags & STATE_ZERO) for flags in entries[1::2]), strict=True))
+
+    while (at := sum(size for size, _ in found)) < length:
+        handle.block_status(length - at, at, seen)
+    handle.shutdown()
+    merged = [(zero, sum(size for size, _ in group)) for zero, group in groupby(found, key=lambda one: one[1])]
+    return [(size, zero) for zero, size in merged]
+
+
+def test_zeroes_are_found_where_the_disk_is(machine, pool):
+    with attachments(cloud(machine), pool).open(VOLUME, OWNER) as export:
+        with (machine.disks / f"virtio-{VOLUME[:20]}").open("r+b") as file:
+            file.write(bytes(200 << 20))  # of which the file system knows nothing
+            file.seek((12 << 20) - 1)
+            file.write(b"x")
+            file.seek((99 << 20) + 70_000)
+            file.write(b"y")
+        mib = 1 << 20
+        assert mapped(export.uri) == [
+            (11 * mib, True),
+            (1 * mib, False),
+            (87 * mib, True),
+            (1 * mib, False),
+            (924 * mib, True),
+        ]
+
+
+def test_a_full_disk_is_not_read_twice_for_it_and_what_cannot_be_read_is_not_zero(tmp_path, zeroes):
+    disk, stats = tmp_path / "disk", tmp_path / "stats"
+    disk.write_bytes(b"full" * (16 << 20))
+    served = ["nbdkit", "-U", "-", f"--filter={zeroes}"]
+    counted = [*served, "--filter=stats", "file", disk, f"statsfile={stats}", "--run", 'nbdinfo --map --totals "$uri"']
+    assert "100.0%   0 data" in subprocess.run(counted, capture_output=True, text=True, check=True).stdout
+    assert "4.00 MiB" in next(line for line in stats.read_text().splitlines() if line.startswith("read"))
+    disk.write_bytes(bytes(4 << 20))
+    broken = [
+        *served,
+        "--filter=error",
+        "file",
+        disk,
+        "error-pread-rate=100%",
+        "--run",
+        'nbdinfo --map --totals "$uri"',
+    ]
+    assert "100.0%   0 data" in subprocess.run(broken, capture_output=True, text=True, check=True).stdout
+
+
+def test_tls_takes_the_cipher_that_a_processor_has_instructions_for(machine, pool):
+    machine.die()
+    machine.start(GNUTLS_SYSTEM_PRIORITY_FILE=str(build.RECIPE / "gnutls.conf"))
+    with attachments(cloud(machine), pool).open(VOLUME, OWNER) as export:
+        ask = [sys.executable, "-c", "import sys; from longshore.blocks.endpoints import probe; probe(sys.argv[1])"]
+        asked = subprocess.run(
+            [*ask, export.uri],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "GNUTLS_DEBUG_LEVEL": "4"},
+        )
+    assert "Selected cipher suite: GNUTLS_AES_128_GCM_SHA256" in asked.stderr
 
 
 # The image

@@ -30,9 +30,14 @@ _NEEDED = {
     "sfdisk": "fdisk",
     "syslinux": "syslinux",
     "qemu-img": "qemu-utils",
+    "gcc": "gcc",
     "apt-get": "apt",
 }
-_FILES = {Path("/usr/lib/syslinux/mbr/mbr.bin"): "syslinux-common", KEYRING: "debian-archive-keyring"}
+_FILES = {
+    Path("/usr/lib/syslinux/mbr/mbr.bin"): "syslinux-common",
+    Path("/usr/include/stdlib.h"): "libc6-dev",
+    KEYRING: "debian-archive-keyring",
+}
 # Of apt's own configuration, what decides how a mirror is reached
 _REACHING = ("Acquire::http", "Acquire::https", "Acquire::Retries", "Acquire::ForceIPv", "Acquire::Check-Valid-Until")
 
