@@ -1,10 +1,12 @@
 """A `longshore worker` in which every step of a machine's migration fails once, each in a run of its own.
 
-    python failing_steps.py STATE_DIRECTORY RECORD
+    python failing_steps.py STATE_DIRECTORY RECORD ["MACHINE STEP"…]
 
 In each run the first step fails that hasn't failed yet, and those side by side with it. It fails when its work is done,
 so that all that it made is there and has to be taken back. Which steps there are is seen as they run: a new one fails
 like the others. When none is left, the machine is moved.
+
+With words behind the record, only steps whose machine and name begin like one of these fail.
 
 Steps that ask no cloud are let by: after them all is as after the step before. So are the two ends of a migration, with
 which nothing is to be taken back any more. RECORD gets a line for each step that asked a cloud: the machine, the step,
@@ -26,7 +28,7 @@ ENDS = ("roll-back", "hand-over")
 _asked: ContextVar[list[str]] = ContextVar("asked")  # the providers that the step at work has asked
 
 
-def main(state, record):
+def main(state, record, *only):
     store = Store(StateDirectory(state))
     failed = set()  # machine and step
     run_step, provider = steps.DBOS.run_step_async, Clouds.provider
@@ -35,7 +37,8 @@ def main(state, record):
         if name in ENDS or not _asked.get():
             return False
         machine = store.migrations.get(migration).machine_name
-        turn = (machine, name) not in failed  # once one has failed, none begins but to roll back
+        meant = f"{machine} {name}".startswith(only or "")
+        turn = meant and (machine, name) not in failed  # once one has failed, none begins but to roll back
         failed.add((machine, name))
         with record.open("a") as file:
             file.write(f"{machine} {name} {'failed' if turn else 'passed'}\n")
@@ -65,4 +68,4 @@ def main(state, record):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
