@@ -303,34 +303,46 @@ def test_what_has_to_be_frozen_and_cannot_be_is_not_copied(cli, sides, servers):
     assert {image.name for image in here.cloud.image.images(owner=here.cloud.current_project_id)} == IMAGES
 
 
-def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(cli, sides, servers, admin_cloud):
+# Steps that must have been among those that failed
+COLD = {"prepare", "ports", "shut-down", "snapshot", "drop-snapshot", "boot", "check"}
+WARM = {"prepare", "ports", "shut-down", "sync-0-snapshot", "sync-1-drop-base", "sync-1-drop-snapshot", "boot", "check"}
+
+
+@pytest.mark.timeout(1800)  # ten runs and more, each broken off a step later
+@pytest.mark.parametrize(
+    ("name", "how", "some"), [("web", ["--type", "warm", "--cutover-at", "2026-01-01T00:00"], WARM), ("db", [], COLD)]
+)
+def test_whichever_step_fails_all_is_as_it_was(cli, sides, servers, failing, name, how, some):
+    """`web` is moved warm, by what differs between snapshots; of `db`, cold, an image and a volume are made."""
     here, there, _ = sides
-    web, port = servers["web"]
-    acknowledged = last_acknowledged(here.console(web))
-    route = ["--from", "here-admin", *ROUTE[2:]]
-    done = cli("migrate", "web", *route, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
-    assert done.returncode == 0, done.stderr
-    (migration,) = cli.json("migration", "list")
-    shown = state_of(cli, migration["ID"])
-    arrived = moved(sides, web, port, shown, acknowledged)
-    first, *later = shown["syncs"]
-    assert first["bytes_verified"] == 2 << 30
-    for sync in later:  # what it wrote meanwhile, and no more
-        assert 0 < sync["bytes_changed"] < 64 << 20
-    assert "couldn't be frozen" in events(cli, migration["ID"])
-    volumes = [there.cloud.block_storage.get_volume(v.id) for v in arrived.attached_volumes]
-    assert {v.name for v in volumes} == {"web root", "web data"}
-    root = next(v for v in volumes if v.name == "web root")
-    assert root.volume_image_metadata == AGENT
-    (floating,) = there.cloud.network.ips()
-    assert floating.fixed_ip_address == "10.71.0.21"
-    assert {e["State"] for e in cli.json("migration", "ledger", migration["ID"])} == {"handed-over", "removed"}
-    assert base64.b64decode(admin_cloud.compute.get_server(arrived.id).user_data) == USER_DATA
-    (new,) = there.cloud.network.ports(device_id=arrived.id)
-    own, other = sorted(new.allowed_address_pairs, key=lambda pair: pair["ip_address"], reverse=True)
-    assert (own["ip_address"], own["mac_address"]) == ("10.71.0.9", new.mac_address)
-    assert other == PAIRS[1]
-    refused(cli("migrate", "web", *ROUTE), "web is there already")
+    server, port = servers[name]
+    worker, record = failing()
+    before = as_it_is(here), as_it_is(there)
+    acknowledged = last_acknowledged(here.console(server))
+    store = Store(StateDirectory(cli.state))
+    while True:
+        migration = cli.json("migrate", name, *ROUTE, *how)["id"]
+        wait_for(lambda m=migration: store.migrations.get(m).status.ended, 600, "it to end")
+        run = store.migrations.get(migration)
+        states = {entry.state for entry in store.ledger.entries(migration)}
+        if run.status is Status.DONE:
+            break
+        assert run.error_code == "struck", run.error
+        assert states <= {EntryState.REMOVED}
+        acknowledged = goes_on(here, server, acknowledged, restarted=run.source_off_at is not None)
+        assert (as_it_is(here), as_it_is(there)) == before
+    store.close()
+    moved(sides, server, port, state_of(cli, migration), acknowledged)
+    assert states == {EntryState.HANDED_OVER, EntryState.REMOVED}
+    put_back(sides, server, run.server_id)
+    goes_on(here, server, acknowledged, restarted=True)
+    assert (as_it_is(here), as_it_is(there)) == before
+    steps = [line.split() for line in record.read_text().splitlines()]
+    failed = {step for _, step, how in steps if how == "failed"}
+    assert failed == {step for _, step, _ in steps}
+    assert some < failed
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=60) == 0
 
 
 # What there is of one, by kind
@@ -400,46 +412,34 @@ def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, server
     store.close()
 
 
-# Steps that must have been among those that failed
-COLD = {"prepare", "ports", "shut-down", "snapshot", "drop-snapshot", "boot", "check"}
-WARM = {"prepare", "ports", "shut-down", "sync-0-snapshot", "sync-1-drop-base", "sync-1-drop-snapshot", "boot", "check"}
-
-
-@pytest.mark.timeout(1800)  # ten runs and more, each broken off a step later
-@pytest.mark.parametrize(
-    ("name", "how", "some"), [("web", ["--type", "warm", "--cutover-at", "2026-01-01T00:00"], WARM), ("db", [], COLD)]
-)
-def test_whichever_step_fails_all_is_as_it_was(cli, sides, servers, failing, name, how, some):
-    """`web` is moved warm, by what differs between snapshots; of `db`, cold, an image and a volume are made."""
+def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(cli, sides, servers, admin_cloud):
     here, there, _ = sides
-    server, port = servers[name]
-    worker, record = failing()
-    before = as_it_is(here), as_it_is(there)
-    acknowledged = last_acknowledged(here.console(server))
-    store = Store(StateDirectory(cli.state))
-    while True:
-        migration = cli.json("migrate", name, *ROUTE, *how)["id"]
-        wait_for(lambda m=migration: store.migrations.get(m).status.ended, 600, "it to end")
-        run = store.migrations.get(migration)
-        states = {entry.state for entry in store.ledger.entries(migration)}
-        if run.status is Status.DONE:
-            break
-        assert run.error_code == "struck", run.error
-        assert states <= {EntryState.REMOVED}
-        acknowledged = goes_on(here, server, acknowledged, restarted=run.source_off_at is not None)
-        assert (as_it_is(here), as_it_is(there)) == before
-    store.close()
-    moved(sides, server, port, state_of(cli, migration), acknowledged)
-    assert states == {EntryState.HANDED_OVER, EntryState.REMOVED}
-    put_back(sides, server, run.server_id)
-    goes_on(here, server, acknowledged, restarted=True)
-    assert (as_it_is(here), as_it_is(there)) == before
-    steps = [line.split() for line in record.read_text().splitlines()]
-    failed = {step for _, step, how in steps if how == "failed"}
-    assert failed == {step for _, step, _ in steps}
-    assert some < failed
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=60) == 0
+    web, port = servers["web"]
+    acknowledged = last_acknowledged(here.console(web))
+    route = ["--from", "here-admin", *ROUTE[2:]]
+    done = cli("migrate", "web", *route, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
+    assert done.returncode == 0, done.stderr
+    (migration,) = cli.json("migration", "list")
+    shown = state_of(cli, migration["ID"])
+    arrived = moved(sides, web, port, shown, acknowledged)
+    first, *later = shown["syncs"]
+    assert first["bytes_verified"] == 2 << 30
+    for sync in later:  # what it wrote meanwhile, and no more
+        assert 0 < sync["bytes_changed"] < 64 << 20
+    assert "couldn't be frozen" in events(cli, migration["ID"])
+    volumes = [there.cloud.block_storage.get_volume(v.id) for v in arrived.attached_volumes]
+    assert {v.name for v in volumes} == {"web root", "web data"}
+    root = next(v for v in volumes if v.name == "web root")
+    assert root.volume_image_metadata == AGENT
+    (floating,) = there.cloud.network.ips()
+    assert floating.fixed_ip_address == "10.71.0.21"
+    assert {e["State"] for e in cli.json("migration", "ledger", migration["ID"])} == {"handed-over", "removed"}
+    assert base64.b64decode(admin_cloud.compute.get_server(arrived.id).user_data) == USER_DATA
+    (new,) = there.cloud.network.ports(device_id=arrived.id)
+    own, other = sorted(new.allowed_address_pairs, key=lambda pair: pair["ip_address"], reverse=True)
+    assert (own["ip_address"], own["mac_address"]) == ("10.71.0.9", new.mac_address)
+    assert other == PAIRS[1]
+    refused(cli("migrate", "web", *ROUTE), "web is there already")
 
 
 def test_a_server_with_its_root_on_the_compute_node_is_moved_warm(cli, sides, servers):
