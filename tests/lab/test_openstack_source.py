@@ -8,6 +8,8 @@ import base64
 import gzip
 import hashlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -301,6 +303,54 @@ def test_what_has_to_be_frozen_and_cannot_be_is_not_copied(cli, sides, servers):
     assert target_inventory(there.cloud) == before
     assert not list(here.cloud.block_storage.snapshots())
     assert {image.name for image in here.cloud.image.images(owner=here.cloud.current_project_id)} == IMAGES
+
+
+@pytest.fixture
+def app(sides, flavors, tmp_path):
+    """A server on two volumes with Debian's qemu-guest-agent at work in it."""
+    here, _, _ = sides
+    root, menu = tmp_path / "root.raw", tmp_path / "syslinux.cfg"
+    shutil.copy(TINY / "root.raw", root)
+    boot = f"{root}@@1M"
+    subprocess.run(["mcopy", "-i", boot, "::syslinux.cfg", menu], check=True)
+    menu.write_text(menu.read_text().replace(" quiet ", " quiet ledgerd.agent "))
+    subprocess.run(["mcopy", "-o", "-i", boot, menu, "::syslinux.cfg"], check=True)
+    raw = {"container_format": "bare", "disk_format": "raw"}
+    images = [
+        here.cloud.image.create_image("app-root", filename=str(root), **raw, **AGENT),
+        here.cloud.image.create_image("app-data", filename=str(TINY / "data.raw"), **raw),
+    ]
+    volumes = [here.volume(image, f"app {number}") for number, image in enumerate(images)]
+    disks = [volume_disk(volume, index) for index, volume in enumerate(volumes)]
+    server, _ = here.server("app", flavors[0], "10.71.0.23", disks)
+    wait_for(lambda: last_acknowledged(here.console(server)) > 20, 240, "app to write")
+    yield server
+    remove_server(here.cloud, server.id)
+    left = {volume.id for volume in volumes}  # clones of the images, which go after them
+    wait_for(lambda: not left & {volume.id for volume in here.cloud.block_storage.volumes()}, 60, "volumes to go")
+    for image in images:
+        here.cloud.image.delete_image(image)
+
+
+def test_a_server_whose_agent_freezes_it_is_copied_as_it_was_at_one_moment(cli, sides, app):
+    here, there, _ = sides
+    before = as_it_is(here), as_it_is(there)
+    rehearse = [*ROUTE, "--type", "dry-run", "--quiesce", "--keep", "--wait", "--plain"]
+    done = cli("migrate", "app", *rehearse)
+    assert done.returncode == 0, done.stderr
+    (migration,) = cli.json("migration", "list")
+    assert "app was frozen for it: all its disks are as they were at one moment." in events(cli, migration["ID"])
+    # As the guest saw it: frozen once, thawed at once, and writing on
+    console = here.console(app)
+    assert re.findall("LONGSHORE-WRITER agent (.*)", console.replace("\r", "")) == ["freeze", "thaw"]
+    frozen, thawed = (last_acknowledged(part) for part in console.split("LONGSHORE-WRITER agent ")[:2])
+    goes_on(here, app, last_acknowledged(console), restarted=False)
+    # Both disks end with the same record, or the root disk with the one after: never so, seconds apart
+    seen = seen_on(there.cloud, state_of(cli, migration["ID"])["server_id"])
+    assert seen.verified.bad == 0
+    assert frozen <= seen.verified.last <= thawed + 50
+    assert cli("migration", "cleanup", migration["ID"]).returncode == 0
+    assert (as_it_is(here), as_it_is(there)) == before
 
 
 # Steps that must have been among those that failed

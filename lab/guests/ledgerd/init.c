@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DISK_WAIT_SECONDS = 30 };
+#define AGENT_PORT "org.qemu.guest_agent.0"
+
+enum { DISK_WAIT_SECONDS = 30, AGENT_WAIT_SECONDS = 5 };
 
 static char root_device[64], data_device[64];
 
@@ -119,17 +122,77 @@ init_nics_up (void)
 		close (fd);
 }
 
+/* What follows WORD on the kernel's command line, until the next word; 0 when it isn't there. */
+static int
+told (const char *word, char *value, size_t size)
+{
+	FILE *file = fopen ("/proc/cmdline", "re");
+	char line[1024] = "", *found = NULL;
+
+	if (file && fgets (line, sizeof line, file) && (found = strstr (line, word)))
+		snprintf (value, size, "%.*s", (int) strcspn (found + strlen (word), " \n"), found + strlen (word));
+	if (file)
+		fclose (file);
+	return found != NULL;
+}
+
 int
 init_pace (int otherwise)
 {
-	FILE *file = fopen ("/proc/cmdline", "re");
-	char line[1024] = "", *option;
+	char pace[16];
 
-	if (file && fgets (line, sizeof line, file) && (option = strstr (line, "ledgerd.pace=")))
-		otherwise = atoi (option + strlen ("ledgerd.pace="));
-	if (file)
-		fclose (file);
-	return otherwise;
+	return told ("ledgerd.pace=", pace, sizeof pace) ? atoi (pace) : otherwise;
+}
+
+/* Nobody makes the port's link in /dev/virtio-ports here. 0 when there is no such port. */
+static int
+agent_port (char *path, size_t size)
+{
+	DIR *directory = opendir ("/sys/class/virtio-ports");
+	struct dirent *entry;
+	int found = 0;
+
+	while (directory && !found && (entry = readdir (directory))) {
+		char name[64] = "", file[320];
+		FILE *opened;
+
+		snprintf (file, sizeof file, "/sys/class/virtio-ports/%s/name", entry->d_name);
+		if (!(opened = fopen (file, "re")))
+			continue;
+		if (fgets (name, sizeof name, opened) && !strncmp (name, AGENT_PORT, strlen (AGENT_PORT))) {
+			snprintf (path, size, "/dev/%s", entry->d_name);
+			found = 1;
+		}
+		fclose (opened);
+	}
+	if (directory)
+		closedir (directory);
+	return found;
+}
+
+void
+init_agent (void)
+{
+	char wanted[2], port[300];
+	sigset_t none;
+
+	if (!told ("ledgerd.agent", wanted, sizeof wanted))
+		return;
+	for (int i = 0; !agent_port (port, sizeof port); i++) {
+		if (i == AGENT_WAIT_SECONDS * 20) {
+			say ("no agent port");
+			return;
+		}
+		usleep (50000);
+	}
+	mkdir ("/run", 0755);
+	if (fork ())
+		return;
+	sigemptyset (&none);
+	sigprocmask (SIG_SETMASK, &none, NULL);
+	execl ("/bin/qemu-ga", "qemu-ga", "-m", "virtio-serial", "-p", port, "-t", "/run", "-F/init", NULL);
+	say ("no agent: %s", strerror (errno));
+	_exit (1);
 }
 
 void

@@ -1,4 +1,4 @@
-/* The tiny guest: this program is its only process, so it does what an init must. */
+/* The tiny guest: this program is its first process, so it does what an init must. */
 #ifndef LEDGERD_INIT_H
 #define LEDGERD_INIT_H
 
@@ -10,6 +10,7 @@ void init_modules (void);
 const char *init_disks (void);
 void init_nics_up (void);
 int init_pace (int otherwise);		/* ledgerd.pace=MICROSECONDS on the kernel's command line */
+void init_agent (void);			/* qemu-guest-agent, if ledgerd.agent is on the kernel's command line */
 _Noreturn void init_power_off (void);
 
 #endif

@@ -33,7 +33,7 @@ def track_changes(j: Journey) -> None:
 
 
 def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bool, first: bool = True) -> Snapshot:
-    """One moment of all disks, if the source can bring that about; the first time it is said that it can't.
+    """One moment of all disks, if the source can bring that about; the first time it is said whether it was frozen.
 
     Raises Conflict when they aren't the disks the migration began with.
     """
@@ -51,6 +51,8 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
             f"{j.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
             "warning",
         )
+    if first and snapshot.quiesced:
+        j.say(f"{j.record.machine_name} was frozen for it: all its disks are as they were at one moment.")
     sizes = {disk.key: disk.size for disk in snapshot.disks}
     for disk in disks:
         if disk.key not in sizes:
