@@ -1,6 +1,7 @@
 """Near servers, between which whole blocks are carried on threads; and what happens when that goes wrong."""
 
 import os
+import re
 
 import pytest
 
@@ -152,3 +153,22 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     loop.close()
     written = [number for number in range(carriers.most) if any(target.read(number * BLOCK, BLOCK))]
     assert len(written) <= 2 < carriers.most
+
+
+def test_storage_that_sets_the_pace_gets_whole_blocks_and_a_quick_one_small_writes(
+    image, exports, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("longshore.blocks.window.SLOW", 400 * MIB)
+    source, log = exports(image(SIZE, [(0, SIZE)])), tmp_path / "log"
+
+    def largest(**delay):
+        log.unlink(missing_ok=True)
+        target = image(SIZE)
+        served = exports(target, filters=("log", "delay"), logfile=log, **delay)
+        result = copy(source, served, block_size=MIB)
+        assert result.bytes_written == SIZE
+        return max(int(count, 16) for count in re.findall(r"\bWrite .*\bcount=(0x[0-9a-f]+)", log.read_text()))
+
+    assert largest(wdelay="30ms") == MIB
+    monkeypatch.setattr("longshore.blocks.window.SLOW", 0)
+    assert largest() == 256 * KIB

@@ -32,7 +32,7 @@ from longshore.errors import CopyError
 from longshore.model.extents import split
 from longshore.model.records import NamedTuple
 
-LARGEST_WRITE = 256 << 10  # bytes; larger ones make a Linux server look for larger pieces of free memory
+LARGEST_WRITE = 256 << 10  # bytes, usually; larger ones make a Linux server look for larger pieces of free memory
 NO_DIGEST = bytes(DIGEST_SIZE)
 _GOODBYE = 1.0  # seconds that carriers without work may take to close their connections
 
@@ -77,6 +77,7 @@ class Carriers:
         self._alive = count
         self._given_up = False
         self.count = count
+        self.largest_write = LARGEST_WRITE
         self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
         self._has = 0
         self._untold: deque[Carried] = deque()
@@ -177,7 +178,7 @@ class Carriers:
                 target.zero(piece.length, piece.offset)
             else:
                 written += piece.length
-                for write in split([piece], LARGEST_WRITE):
+                for write in split([piece], self.largest_write):
                     start = write.offset - extent.offset
                     check_deadline()
                     target.write(data[start : start + write.length], write.offset)

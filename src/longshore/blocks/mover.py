@@ -95,6 +95,7 @@ class Mover:
         self._count = carriers if whole_blocks else 0
         self._carriers: Carriers | None = None
         self._beside = 0  # blocks in flight here, beside those of the carriers
+        self._largest_write = LARGEST_WRITE
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
@@ -282,7 +283,10 @@ class Mover:
         self._limits.end()
         self._window.carried(done.seconds)
         if self._carriers is not None:
-            self._beside = PACED if self._window.paced(self._carriers.count + self._beside) else 0
+            paced = self._window.paced(self._carriers.count + self._beside)
+            self._beside = PACED if paced else 0
+            self._write_whole(paced)
+            self._carriers.largest_write = self._largest_write
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
         self._meter.skipped += done.skipped
@@ -290,6 +294,10 @@ class Mover:
         self._meter.written += done.written
         self._unflushed_bytes += done.written
         self._done(done.job, [done.record])
+
+    def _write_whole(self, paced: bool) -> None:
+        """A storage that sets the pace has less to do for a few large writes than for many small ones, as Ceph does."""
+        self._largest_write = self._block_size if paced else LARGEST_WRITE
 
     def _was_left(self, job: Job, lost: bool) -> None:
         """A carrier has met an error. With a connection, all may be lost that nobody has flushed."""
@@ -408,7 +416,7 @@ class Mover:
             else:
                 self._meter.written += piece.length
                 self._unflushed_bytes += piece.length
-                for write in split([piece], LARGEST_WRITE):
+                for write in split([piece], self._largest_write):
                     job.pending += 1
                     part = slot.part(write.offset - extent.offset, write.length)
                     self._target.submit(Operation(Kind.WRITE, write.offset, write.length, step, part))
@@ -416,5 +424,7 @@ class Mover:
 
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
         self._window.took(time.perf_counter() - job.began)
+        if self._carriers is None:
+            self._write_whole(self._window.paced(self._window.size))
         self._free.append(slot)
         self._done(job, records)
