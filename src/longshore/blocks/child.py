@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from longshore.blocks.attached import attached
 from longshore.blocks.deadline import handed_on
 
 TERM_GRACE = 5.0  # seconds between asking the process to end and killing it
@@ -34,7 +35,7 @@ async def ask(
     deadline, inherited = handed_on()
     with log_path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", module),
+            *attached(sys.executable, "-m", module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,

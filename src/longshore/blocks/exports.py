@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from longshore.blocks.attached import attached
 from longshore.blocks.endpoints import Endpoint, probe
 from longshore.errors import CopyError, ExportError, InvalidInput
 
@@ -290,7 +291,7 @@ def _running(
     with tempfile.TemporaryFile() as log:
         process = _starter.submit(
             subprocess.Popen,
-            ["setpriv", f"--pdeathsig={death_signal}", "--", *command],
+            attached(*command, death_signal=death_signal),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

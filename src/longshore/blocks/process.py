@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import longshore.errors
+from longshore.blocks.attached import attached
 from longshore.blocks.deadline import handed_on
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.errors import CopyError, LongshoreError
@@ -50,8 +51,7 @@ async def run_copy(
             changes_file = f"/dev/fd/{changes}"
         deadline, inherited_too = handed_on()
         process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig=KILL", "--"),
-            *(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
+            *attached(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=log,

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from longshore.blocks.attached import attached
+
 _HEADER = 110  # bytes of a cpio entry's header in the formats "newc" and "crc"
 _CPIO = (b"070701", b"070702")
 _END = "TRAILER!!!"
@@ -52,7 +54,7 @@ def file_names(path: Path) -> Iterator[str]:
 
 def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
     with subprocess.Popen(
-        ["setpriv", "--pdeathsig=KILL", "--", program, "-dc"],
+        attached(program, "-dc"),
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

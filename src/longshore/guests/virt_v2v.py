@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
+from longshore.blocks.attached import attached
 from longshore.errors import ConversionError
 from longshore.guests.appliance import BACKEND
 
@@ -45,11 +46,10 @@ def run_virt_v2v(ports: Sequence[int], directory: Path, on_message: Callable[[st
     reader, writer = os.pipe()
     with log_path.open("wb") as log, os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
         process = subprocess.Popen(
-            [
-                *("setpriv", "--pdeathsig=KILL", "--"),
+            attached(
                 *("virt-v2v-in-place", "-v", f"--machine-readable=fd:{writer}"),
                 *("--root", "single", "-i", "libvirtxml", str(description)),
-            ],
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from longshore.blocks.attached import attached
 from longshore.errors import NotFound, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
@@ -42,7 +43,7 @@ def between(attachments: Transport, since: str, snapshot: Snapshot, disk_key: st
 
 def _ask(wanted: Mapping[str, str]) -> list[Extent] | str:
     """The extents, or why there is no answer."""
-    command = ["setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", "longshore.providers.openstack.rbd_diff"]
+    command = attached(sys.executable, "-m", "longshore.providers.openstack.rbd_diff")
     try:
         done = subprocess.run(
             command, input=json.dumps(wanted) + "\n", capture_output=True, text=True, timeout=TIMEOUT, check=False

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from longshore.blocks.attached import attached
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 
 RECIPE = Path(__file__).parent / "recipe"
@@ -111,7 +112,7 @@ def _run_recipe(work: Path, progress: Callable[[int, int, str], None]) -> None:
     command = ["bash", str(RECIPE / "build"), str(work), str(work / "sources"), str(work / "apt")]
     with (work / "errors").open("w+b") as errors:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig=KILL", "--", *command],
+            attached(*command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
