@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import small_clouds
-from small_clouds import SmallSource, SmallTarget, World
+from small_clouds import LOOSE, SmallSource, SmallTarget, World
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import Inventory
+from longshore.model.machine import VOLUME
 from longshore.model.selection import EVERY
 from longshore.model.target import Choices, Flavor, Network, Subnet, Taken
 
@@ -40,6 +41,9 @@ class Fleet:
         return f"vm-{self.names.index(name) + 1}"
 
     def of(self, ref):
+        """The first one has the volume that no machine has."""
+        if ref.startswith(VOLUME):
+            return self.world(self.names[0])
         return self.world(self.names[int(ref.rpartition("-")[2]) - 1])
 
     def calls(self):
@@ -70,7 +74,15 @@ class FleetSource:
         return Inventory()
 
     def room(self):
-        return None
+        return SmallSource(self._fleet.world(self._fleet.names[0])).room()
+
+    def volume(self, name_or_id):
+        if name_or_id not in ("archive", LOOSE):
+            raise NotFound(f"The small project has no volume {name_or_id}.")
+        return SmallSource(self._fleet.world(self._fleet.names[0])).volume(name_or_id)
+
+    def volumes(self):
+        return [self.volume(LOOSE)]
 
     def machine(self, name_or_ref):
         names = self._fleet.names
@@ -111,6 +123,9 @@ class FleetTarget:
 
     def present(self):
         return []
+
+    def present_volumes(self):
+        return self._any().present_volumes()
 
     def networks(self):
         return [
@@ -157,7 +172,8 @@ class FleetTarget:
         if call in ("create_volume", "create_port", "create_server"):
 
             def make(request, owner):
-                name = next(n for n in self._fleet.names if request.name.startswith(n))
+                names = self._fleet.names
+                name = next((n for n in names if request.name.startswith(n)), names[0])
                 return getattr(SmallTarget(self._fleet.world(name)), call)(request, owner)
 
             return make

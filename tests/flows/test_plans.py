@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from lives import FleetLife
+from small_clouds import LOOSE, LOOSE_SIZE
 from small_fleet import NAMES, Fleet, fleet_connect
 
 from longshore.cli.app import main
@@ -353,6 +354,57 @@ def test_blockers_are_all_listed_and_stop_the_start_of_every_machine(user):
     store = user.store()
     assert store.migrations.all() == []
     store.close()
+
+
+def test_volumes_without_a_machine_move_with_the_plan(user):
+    user.create("app01", "--volume", "arch*", "--storage", "slow=gold")
+    plan = yaml.safe_load(user.well("plan", "export", "shop"))
+    assert plan["volumes"] == [{"volume": "archive", "ref": LOOSE}]
+    user.well("plan", "modify", "shop", "--wave", "volume:archive=2")
+    (summary,) = user.json("plan", "list")
+    assert (summary["Machines"], summary["Volumes"], summary["Waves"]) == (1, 1, 2)
+    found = {one["Machine"]: one["Size"] for one in user.json("plan", "discover", "shop")}
+    assert found["volume:archive"] == LOOSE_SIZE
+    assert "blocker" not in {c["Severity"] for c in user.json("plan", "check", "shop")}
+    # A rehearsal leaves it
+    (user.fleet.world("app01").root / "one-moment").touch()
+    user.json("plan", "start", "shop", "--type", "dry-run", "--wait", "--plain")
+    assert user.states() == {"app01": "done", "volume:archive": "planned"}
+    assert "A dry run moves no volumes" in user.refused("plan", "start", "shop", "--type", "dry-run", "--wave", "2")
+    started = user.json("plan", "start", "shop", "--wait", "--plain")
+    assert [(m["Machine"], m["Type"], m["Wave"], m["Status"]) for m in started] == [
+        ("app01", "cold", 1, "done"),
+        ("archive", "volume", 2, "done"),
+    ]
+    assert user.states() == {"app01": "done", "volume:archive": "done"}
+    assert "is left to start" in user.refused("plan", "start", "shop")
+    assert "| volume:archive | 2 | volume | done |" in user.well("plan", "report", "shop")
+    made = user.fleet.world(NAMES[0]).read()["volumes"].values()
+    assert [v["type"] for v in made if v["name"] == "archive"] == ["gold"]
+    assert [p["Name"] for p in user.json("plan", "find", "--machine", LOOSE)] == ["shop"]
+
+
+def test_a_volume_that_failed_is_retried_and_what_stands_against_one_stops_the_start(user):
+    world = user.fleet.world(NAMES[0])
+    path = user.directory / "shop.yaml"
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "volumes": ["archive"]}
+    path.write_text(yaml.safe_dump(plan))
+    user.well("plan", "apply", str(path))
+    (world.root / "no-snapshots").touch()
+    said = user.refused("plan", "start", "shop")
+    assert "The source project's quota has room for 0 volume snapshot(s), archive needs 1." in said
+    (world.root / "no-snapshots").unlink()
+    (world.root / "attached").touch()
+    (concern,) = json.loads(user("plan", "check", "shop", "-f", "json")[1])
+    assert (concern["Code"], concern["Subject"]) == ("volume-not-found", "volume:archive")
+    (world.root / "attached").unlink()
+    (world.root / "attached-meanwhile").touch()
+    assert "1 of 1 machine of plan shop didn't arrive: archive" in user("plan", "start", "shop", "--wait", "--plain")[2]
+    assert user.states() == {"volume:archive": "failed"}
+    (world.root / "attached-meanwhile").unlink()
+    (world.root / "attached").unlink(missing_ok=True)
+    user.well("plan", "retry", "shop", "--wait", "--plain")
+    assert user.states() == {"volume:archive": "done"}
 
 
 def test_a_machine_that_is_gone_or_renamed_or_busy_is_a_blocker(user):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Machine, PowerState
-from longshore.model.plan import FlavorRule, Limits, Mappings, Plan, PlannedMachine
+from longshore.model.plan import FlavorRule, Limits, Mappings, Plan, PlannedMachine, PlannedVolume
 from longshore.planning.planfile import from_plain, plain, read, request_of, schema, write
 
 PLAN = """\
@@ -119,6 +119,55 @@ def test_what_is_wrong_is_refused_with_file_and_line(old, new, line, said):
     assert said in str(refused.value)
 
 
+VOLUMES = """\
+name: shop
+source: old
+target: new
+mappings:
+  storage: {slow: fast}
+defaults: {type: warm, verify: written, availability_zone: az1}
+volumes:
+- archive
+- volume: spare
+  ref: 91c2b7aa
+  wave: 3
+  storage: {ceph: gold}
+  accept: [quota-volumes]
+"""
+
+
+def test_volumes_have_options_of_their_own_and_of_the_plans_those_that_are_about_volumes():
+    plan = read(VOLUMES, "shop.yaml")
+    assert plan.waves == [1, 3]
+    assert read(write(plan), "again") == plan
+    assert [(entry.machine, entry.wanted) for entry in plan.entries] == [
+        ("volume:archive", "volume:archive"),
+        ("volume:spare", "volume:91c2b7aa"),
+    ]
+    archive, spare = (request_of(plan.options_for_volume(entry)) for entry in plan.volumes)
+    assert (archive.type.value, archive.storage, archive.verify.value) == ("volume", {"slow": "fast"}, "written")
+    assert archive.availability_zone is None  # that of servers
+    assert (spare.type.value, spare.storage) == ("volume", {"slow": "fast", "ceph": "gold"})
+    assert spare.accept == ("quota-volumes",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("- archive", "- {wave: 1}", 8, 'Each volume needs "volume"'),
+        ("wave: 3", "flavor: large", 11, '"flavor" isn\'t known here. Known here: volume, ref, wave'),
+        ("wave: 3", "wave: x", 11, '"wave" has to be a whole number'),
+        ("- archive", "- archive\n- archive", 9, "archive is in the plan twice"),
+        ("volumes:", "machines: ['volume:archive']\nvolumes:", 9, "volume:archive is in the plan twice"),
+    ],
+)
+def test_what_is_wrong_with_a_volume_is_refused_with_file_and_line(old, new, line, said):
+    with pytest.raises(InvalidInput) as refused:
+        read(VOLUMES.replace(old, new, 1), "shop.yaml")
+    assert str(refused.value).startswith(f"shop.yaml, line {line}: ")
+    assert said in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "text", ["", "# nothing\n", "[]", "shop", "- a", "a: &a [*a]", "? [x]\n: y", "!!python/none x"]
 )
@@ -162,6 +211,11 @@ plans = st.builds(
         )
     )
     .map(tuple),
+    volumes=st.lists(
+        st.builds(PlannedVolume, volume=names, wave=st.integers(0, 9), options=st.just({"verify": "none"})),
+        max_size=2,
+        unique_by=lambda v: v.volume,
+    ).map(tuple),
     mappings=st.builds(
         Mappings,
         networks=some,
@@ -188,5 +242,8 @@ def test_the_schema_knows_every_word_that_a_file_may_hold():
     assert published == schema(), "stale: run .venv/bin/python docs/reference/generate.py"
     entry = published["$defs"]["PlannedMachine"]["anyOf"][1]["properties"]
     assert {"machine", "ref", "wave", "flavor", "networks", "before", "after", "cutover"} <= set(entry)
+    of_volume = published["$defs"]["PlannedVolume"]["anyOf"][1]["properties"]
+    assert {"volume", "ref", "wave", "storage", "availability_zone", "verify"} <= set(of_volume)
+    assert "flavor" not in of_volume
     assert "networks" not in published["properties"]["defaults"]["properties"]
     assert published["additionalProperties"] is False

@@ -95,6 +95,19 @@ def test_of_a_plan_those_count_that_move_at_a_time_and_what_warm_ones_keep():
     assert any("the plan's 3 machines need" in c.text for c in found)
 
 
+def test_machines_and_volumes_of_a_plan_are_counted_together():
+    room = SourceRoom(NONE_LEFT, reads_volumes=False)
+    loose = [(VOLUME, request("volume"))]
+    facts, of_volumes = replace(FACTS, source=room), replace(OF_VOLUMES, source=room)
+    found = check([(SERVER, request("cold"))], facts, volumes=loose, volume_facts=of_volumes)
+    assert said(found) == {"snapshots": 3, "gigabytes": 7}
+    assert any(c.text.endswith("the plan's 2 machines and volumes need 3.") for c in found)
+    small = replace(of_volumes, room=replace(UNLIMITED, volumes=0), source=None)
+    (concern,) = check([], None, volumes=loose, volume_facts=small)
+    assert concern.text == "The target project's quota has room for 0 volume(s), archive needs 1."
+    assert "machine-twice" in {c.code for c in check([], None, volumes=[*loose, *loose], volume_facts=OF_VOLUMES)}
+
+
 def test_a_volume_that_no_server_has():
     landing, concerns = land_volume(VOLUME, request("volume"), replace(OF_VOLUMES, source=SourceRoom(NONE_LEFT, True)))
     assert landing is None

@@ -13,6 +13,7 @@ from longshore.cli.arguments import mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.words import moment, size
 from longshore.errors import InvalidInput
+from longshore.model.machine import VOLUME
 
 if TYPE_CHECKING:
     from longshore.service.schemas import PlanConcern, PlanView
@@ -39,6 +40,13 @@ class CreatePlan(Lister):
         )
         parser.add_argument(
             "--from-workloads", metavar="FILE", help="all servers of OS-Migrate's workloads.yml, as it wants them to be"
+        )
+        parser.add_argument(
+            "--volume",
+            action="append",
+            default=[],
+            metavar="VOLUME",
+            help="a volume without a server of an OpenStack source: id, name or pattern; may be repeated: 'db-*'",
         )
         parser.add_argument("--description", default="", metavar="TEXT")
         parser.add_argument(
@@ -72,11 +80,13 @@ class CreatePlan(Lister):
                 storage=dict(args.storage),
                 defaults=dict(args.option),
                 workloads=servers,
+                volumes=args.volume,
                 create_flavors=args.create_flavors,
             )
         )
-        count = len(answer.plan["machines"])
-        print(f"Plan {args.plan} is made, with {count} machine{'' if count == 1 else 's'}.", file=sys.stderr)
+        counts = [(len(answer.plan.get(f"{what}s", ())), what) for what in ("machine", "volume")]
+        has = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts if n)
+        print(f"Plan {args.plan} is made, with {has}.", file=sys.stderr)
         self.say(f"Look at it: longshore plan export {args.plan}")
         if answer.open:
             print("For you to decide or to know:", file=sys.stderr)
@@ -169,13 +179,14 @@ class ModifyPlan(ShowOne):
         plan = self.client.plan(args.plan).plan
         if args.description is not None:
             plan["description"] = args.description
-        machines = [m for m in plan["machines"] if not {m["machine"], m.get("ref")} & set(args.remove)]
-        _refuse_unknown(args.plan, args.remove, plan["machines"])
-        plan["machines"] = [*machines, *({"machine": name} for name in args.add)]
-        _refuse_unknown(args.plan, [name for name, _ in args.wave], plan["machines"])
+        _refuse_unknown(args.plan, args.remove, plan)
+        for what in ("machines", "volumes"):
+            plan[what] = [entry for entry in plan.get(what, ()) if not _names(entry) & set(args.remove)]
+        plan["machines"] += [{"machine": name} for name in args.add]
+        _refuse_unknown(args.plan, [name for name, _ in args.wave], plan)
         for name, number in args.wave:
-            for entry in plan["machines"]:
-                if name in (entry["machine"], entry.get("ref")):
+            for entry in [*plan["machines"], *plan["volumes"]]:
+                if name in _names(entry):
                     entry["wave"] = _number(number)
         for kind, said in (("networks", args.network), ("storage", args.storage)):
             if said:
@@ -297,8 +308,14 @@ def _number(text: str) -> int:
         raise InvalidInput(f'A wave is a number, not "{text}".') from None
 
 
-def _refuse_unknown(plan: str, names: list[str], machines: list[dict[str, Any]]) -> None:
-    known = {name for entry in machines for name in (entry["machine"], entry.get("ref"))}
+def _names(entry: dict[str, Any]) -> set[str]:
+    """What an entry of a plan's file goes by; a volume as tables call it."""
+    called = entry["machine"] if "machine" in entry else f"{VOLUME}{entry['volume']}"
+    return {called, entry["ref"]} if "ref" in entry else {called}
+
+
+def _refuse_unknown(plan: str, names: list[str], content: dict[str, Any]) -> None:
+    known = {name for what in ("machines", "volumes") for entry in content.get(what, ()) for name in _names(entry)}
     for name in names:
         if name not in known:
             raise InvalidInput(f"Plan {plan} has no machine {name}.", advice=f"See: longshore plan show {plan}.")
@@ -319,6 +336,7 @@ def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
             p.source,
             p.target,
             p.machines,
+            p.volumes,
             p.waves,
             ", ".join(f"{count} {status}" for status, count in p.states.items()),
             moment(p.changed_at),
@@ -326,7 +344,7 @@ def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
         )
         for p in command.client.plans(machine)
     ]
-    return ("Name", "From", "To", "Machines", "Waves", "State", "Changed", "Description"), found
+    return ("Name", "From", "To", "Machines", "Volumes", "Waves", "State", "Changed", "Description"), found
 
 
 def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from longshore.errors import LongshoreError
-from longshore.flows.facts import gather_for_plan
+from longshore.flows.facts import gather_for_plan, gather_for_volume
 from longshore.flows.hooks import installed
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import Machine
-from longshore.model.plan import Plan, PlannedMachine
+from longshore.model.machine import VOLUME, Machine
+from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import check
@@ -21,6 +21,7 @@ from longshore.planning.plan_kinds import (
     MACHINE_NOT_FOUND,
     MACHINE_RENAMED,
     OPTION_REFUSED,
+    VOLUME_NOT_FOUND,
 )
 from longshore.planning.planfile import request_of
 from longshore.providers.contract import Source, Target
@@ -30,8 +31,8 @@ FEW = 5  # machines that are looked up one by one; more of them cost less in one
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    entry: PlannedMachine
-    machine: Machine
+    entry: Entry
+    machine: Machine  # or a volume that none has
     request: MigrationRequest
 
 
@@ -56,16 +57,45 @@ def look_up(source: Source, entries: Sequence[PlannedMachine]) -> list[Machine |
     return [known.get(entry.wanted) or _ask(source, entry.wanted) for entry in entries]
 
 
+def look_up_volumes(source: Source, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
+    """The same of volumes that no machine has, by their ids or names."""
+    known = {volume.ref: volume for volume in source.volumes()} if len(entries) > FEW else {}
+    return [known.get(entry.wanted) or _ask_for_volume(source, entry.wanted) for entry in entries]
+
+
 def select(source: Source, wanted: MachineFilter) -> list[Machine]:
     """All machines that fit, by folder and name. Templates are left out: they are nobody's machine."""
     return sorted((m for m in source.machines(wanted) if not m.template), key=lambda m: (m.folder, m.name))
 
 
-def examine(
-    source: Source, target: Target, plan: Plan, entries: Sequence[PlannedMachine], last: Mapping[str, Any]
-) -> Examined:
-    """Everything that stands against these machines of a plan. `last` are options that win over the plan's own."""
+def examine(source: Source, target: Target, plan: Plan, entries: Sequence[Entry], last: Mapping[str, Any]) -> Examined:
+    """Everything that stands against these machines and volumes of a plan.
+
+    `last` are options that win over the plan's own; a volume has no other type than its own.
+    """
     concerns: list[Concern] = []
+    machines = _machines(source, plan, [e for e in entries if isinstance(e, PlannedMachine)], last, concerns)
+    volumes = _volumes(source, plan, [e for e in entries if isinstance(e, PlannedVolume)], last, concerns)
+    room = source.room()
+    moved = [(p.machine, p.request) for p in machines]
+    concerns += check(
+        moved,
+        gather_for_plan(target, moved, room) if machines else None,
+        source.inventory() if machines else None,
+        plan.limits.at_once,
+        volumes=[(p.machine, p.request) for p in volumes],
+        volume_facts=gather_for_volume(target, room) if volumes else None,
+    )
+    return Examined([*machines, *volumes], concerns)
+
+
+def _machines(
+    source: Source,
+    plan: Plan,
+    entries: Sequence[PlannedMachine],
+    last: Mapping[str, Any],
+    concerns: list[Concern],
+) -> list[Prospect]:
     prospects: list[Prospect] = []
     for entry, found in zip(entries, look_up(source, entries), strict=True):
         if isinstance(found, LongshoreError):
@@ -79,11 +109,23 @@ def examine(
         prospects.append(Prospect(entry, found, request))
         concerns.extend(_identity(entry, found))
         concerns.extend(_hooks(found, request))
-    pairs = [(p.machine, p.request) for p in prospects]
-    concerns.extend(
-        check(pairs, gather_for_plan(target, pairs, source.room()), source.inventory(), plan.limits.at_once)
-    )
-    return Examined(prospects, concerns)
+    return prospects
+
+
+def _volumes(
+    source: Source, plan: Plan, entries: Sequence[PlannedVolume], last: Mapping[str, Any], concerns: list[Concern]
+) -> list[Prospect]:
+    prospects: list[Prospect] = []
+    own = {name: value for name, value in last.items() if name != "type"}
+    for entry, found in zip(entries, look_up_volumes(source, entries), strict=True):
+        if isinstance(found, LongshoreError):
+            concerns.append(VOLUME_NOT_FOUND(entry.machine, found.message, found.advice or None))
+            continue
+        prospects.append(Prospect(entry, found, request_of(_with(plan.options_for_volume(entry), own))))
+        if entry.volume not in (found.name, found.disks[0].key):
+            text = f"Volume {found.disks[0].key} is called {found.name}, the plan calls it {entry.volume}."
+            concerns.append(_about(found, MACHINE_RENAMED(entry.machine, text)))
+    return prospects
 
 
 def _ask(source: Source, name: str) -> Machine | LongshoreError:
@@ -92,6 +134,15 @@ def _ask(source: Source, name: str) -> Machine | LongshoreError:
     except LongshoreError as error:
         if error.code not in ("not-found", "conflict"):
             raise  # the source itself is the trouble, not this machine
+        return error
+
+
+def _ask_for_volume(source: Source, wanted: str) -> Machine | LongshoreError:
+    try:
+        return source.volume(wanted.removeprefix(VOLUME))
+    except LongshoreError as error:
+        if error.code not in ("not-found", "conflict", "volume-attached"):
+            raise
         return error
 
 

@@ -1,4 +1,5 @@
 """A plan: a named set of machines that move from one cloud to another, and everything that was decided about them.
+Volumes that no machine has move with them.
 
 A plan says what shall be; what became of it is in the migrations that were started from it. It is kept as people wrote
 it: machines by the names they were given, options only where they differ from what Longshore would do anyway.
@@ -8,8 +9,8 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest
+from longshore.model.machine import VOLUME, Machine
+from longshore.model.request import MigrationRequest, MigrationType
 
 # What a plan says once for all machines, in `Mappings`: an entry of one machine may still say otherwise.
 MAPPED = frozenset({"networks", "subnets", "storage"})
@@ -17,6 +18,9 @@ MAPPED = frozenset({"networks", "subnets", "storage"})
 OF_ONE_MACHINE = frozenset({"ports", "server_name"})
 # What is left out is no wish of a user's, or no machine's
 OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - {"of", "volume"}
+# Of these what is about volumes, too; and of that again what the defaults of all machines mean for them
+OF_VOLUMES = frozenset({"storage", "availability_zone", "accept", "verify", "rate_limit", "keep"})
+_OF_BOTH = OF_VOLUMES - {"storage", "availability_zone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +77,47 @@ class PlannedMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedVolume:
+    """A volume that no machine has."""
+
+    volume: str  # name or id
+    ref: str | None = None  # its id, where it is known: a volume that was renamed is still found
+    wave: int = 1
+    options: dict[str, Any] = field(default_factory=dict)  # as in MigrationRequest, of those that are about volumes
+
+    @property
+    def machine(self) -> str:
+        """How it is called among machines, one of which may have its name."""
+        return f"{VOLUME}{self.volume}"
+
+    @property
+    def wanted(self) -> str:
+        """What to look it up by."""
+        return f"{VOLUME}{self.ref or self.volume}"
+
+
+Entry = PlannedMachine | PlannedVolume
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     name: str
     source: str  # the provider's name
     target: str
     machines: tuple[PlannedMachine, ...] = ()
+    volumes: tuple[PlannedVolume, ...] = ()
     description: str = ""
     mappings: Mappings = field(default_factory=Mappings)
     defaults: dict[str, Any] = field(default_factory=dict)  # options of all machines, as in MigrationRequest
     limits: Limits = field(default_factory=Limits)
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        return (*self.machines, *self.volumes)
+
+    @property
     def waves(self) -> list[int]:
-        return sorted({m.wave for m in self.machines})
+        return sorted({entry.wave for entry in self.entries})
 
     def options_for(self, entry: PlannedMachine, machine: Machine) -> dict[str, Any]:
         """What a MigrationRequest for this machine is made of: mappings, then defaults, then its own options.
@@ -100,6 +132,12 @@ class Plan:
         if rule is not None:
             options["flavor"] = rule.flavor
         return _joined(_joined(options, self.defaults), entry.options)
+
+    def options_for_volume(self, entry: PlannedVolume) -> dict[str, Any]:
+        """The same for a volume."""
+        options: dict[str, Any] = {"storage": dict(self.mappings.storage)}
+        common = {name: value for name, value in self.defaults.items() if name in _OF_BOTH}
+        return _joined(_joined(options, common), entry.options) | {"type": MigrationType.VOLUME}
 
     def _zone(self, machine: Machine) -> str | None:
         folder = machine.folder

@@ -4,7 +4,7 @@ Pure functions: `land` takes the machine, what was asked and what the target has
 that stands against it. Nothing is made when a blocker is among the concerns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from longshore.errors import InvalidInput
@@ -22,8 +22,8 @@ from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
-from longshore.planning.quota import Needs, needs, quota_concerns, together
-from longshore.planning.source_quota import needs_at_source, source_quota_concerns
+from longshore.planning.quota import Needs, needs
+from longshore.planning.source_quota import quotas
 
 FIRMWARE_UEFI = warning(
     "firmware-uefi",
@@ -83,7 +83,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     Blockers that the request accepts are warnings here.
     """
     decision = decide(machine, request, facts)
-    quota = quotas([decision], facts, f"{machine.name} needs")
+    quota = quotas([decision], facts.room, facts.source, f"{machine.name} needs")
     concerns = [*decision.concerns, *accepted(quota, request.accept)]
     if decision.flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
@@ -117,17 +117,6 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
         # Two disks on one datastore needn't say the same twice
         concerns=tuple(dict.fromkeys(accepted(concerns, request.accept))),
     )
-
-
-def quotas(
-    decisions: Sequence[Decision], facts: TargetFacts, who: str, at_once: int | None = None
-) -> Iterator[Concern]:
-    """On both sides, of machines that move together, `at_once` of them at a time (None: all)."""
-    yield from quota_concerns(together([d.needs for d in decisions], at_once), facts.room, who)
-    room = facts.source
-    if room is not None:
-        there = [needs_at_source(d.machine, d.request, room) for d in decisions]
-        yield from source_quota_concerns(together(there, at_once), room.quota, who)
 
 
 def blocked(concerns: list[Concern]) -> InvalidInput:

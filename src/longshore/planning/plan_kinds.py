@@ -7,9 +7,15 @@ MACHINE_NOT_FOUND = blocker(
     "The source has no machine of that name, path or reference, or several of that name.",
     "Correct it in the plan; a path or a reference is always clear.",
 )
+VOLUME_NOT_FOUND = blocker(
+    "volume-not-found",
+    "The source has no volume of that name or id without a server, or several of that name.",
+    "Correct it in the plan; an id is always clear. A server's volumes go with the server.",
+)
 MACHINE_RENAMED = blocker(
     "machine-renamed",
-    "The reference in the plan is that of a machine with another name than the plan says: it may be the wrong machine.",
+    "The reference in the plan is that of a machine, or volume, with another name than the plan says: it may be the "
+    "wrong one.",
     "Correct the name in the plan if it was renamed, or leave out the reference if the plan is for other clouds.",
 )
 OPTION_REFUSED = blocker("option-refused", "An option in the plan can't be as it is.", "Correct it in the plan.")

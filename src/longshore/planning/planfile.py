@@ -16,13 +16,26 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from longshore.errors import InvalidInput
-from longshore.model.plan import MAPPED, OF_ONE_MACHINE, OPTIONS, FlavorRule, Limits, Mappings, Plan, PlannedMachine
+from longshore.model.machine import VOLUME
+from longshore.model.plan import (
+    MAPPED,
+    OF_ONE_MACHINE,
+    OF_VOLUMES,
+    OPTIONS,
+    FlavorRule,
+    Limits,
+    Mappings,
+    Plan,
+    PlannedMachine,
+    PlannedVolume,
+)
 from longshore.model.request import Cutover, CutoverMode, MigrationRequest
 
 PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _HINTS = get_type_hints(MigrationRequest) | {"type": PlannedType}
 _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
+_OWN_OF_VOLUME = tuple(f.name for f in fields(PlannedVolume) if f.name != "options")
 _FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
@@ -83,9 +96,17 @@ def parse(data: Any) -> Plan:
     machines = [
         _machine(entry, ("machines", number)) for number, entry in enumerate(_list(top.get("machines"), ("machines",)))
     ]
-    _refuse_twice(machines)
+    volumes = [
+        _volume(entry, ("volumes", number)) for number, entry in enumerate(_list(top.get("volumes"), ("volumes",)))
+    ]
+    _refuse_twice(machines, "machine")
+    _refuse_twice(volumes, "volume")
+    called = {entry["machine"] for entry in machines}
+    for number, entry in enumerate(volumes):
+        if f"{VOLUME}{entry['volume']}" in called:  # as tables call the volume
+            raise Fault(("volumes", number), f"{VOLUME}{entry['volume']} is in the plan twice.")
     whole = {**top, "mappings": {**mappings, "flavors": rules}, "limits": limits}
-    whole |= {"defaults": defaults, "machines": machines}
+    whole |= {"defaults": defaults, "machines": machines, "volumes": volumes}
     return _PLAN.validate_python(_valid(_PLAN, whole, ()))
 
 
@@ -109,14 +130,15 @@ def write(plan: Plan) -> str:
 def plain(plan: Plan) -> dict[str, Any]:
     """The plan as a file holds it: plain data, without what nobody has said."""
     data = _PLAN.dump_python(plan, mode="json")
-    order = ("name", "description", "source", "target", "mappings", "defaults", "limits", "machines")
+    order = ("name", "description", "source", "target", "mappings", "defaults", "limits", "machines", "volumes")
     mappings = {name: value for name, value in data["mappings"].items() if value}
     if "flavors" in mappings:
         mappings["flavors"] = [_said(rule) for rule in mappings["flavors"]]
     usual = asdict(Limits())
     limits = {name: value for name, value in data["limits"].items() if value != usual[name]}
-    machines = [_plain_machine(entry) for entry in data["machines"]]
-    whole = {**data, "mappings": mappings, "limits": limits, "machines": machines}
+    machines = [_plain_entry(PlannedMachine, _OWN, entry) for entry in data["machines"]]
+    volumes = [_plain_entry(PlannedVolume, _OWN_OF_VOLUME, entry) for entry in data["volumes"]]
+    whole = {**data, "mappings": mappings, "limits": limits, "machines": machines, "volumes": volumes}
     return {name: whole[name] for name in order if whole[name] or name == "machines"}
 
 
@@ -152,18 +174,20 @@ def schema() -> dict[str, Any]:
         for kind in number.get("anyOf", [number]):
             if kind.get("type") in ("integer", "number"):
                 kind["exclusiveMinimum"] = 0
-    own = {name: definitions["PlannedMachine"]["properties"][name] for name in _OWN}
-    definitions["PlannedMachine"] = {
-        "anyOf": [
-            {"type": "string"},
-            {
-                "type": "object",
-                "properties": own | {name: options[name] for name in sorted(OPTIONS)},
-                "required": ["machine"],
-                "additionalProperties": False,
-            },
-        ]
-    }
+    for name, needed, known in (("PlannedMachine", "machine", OPTIONS), ("PlannedVolume", "volume", OF_VOLUMES)):
+        own = {key: value for key, value in definitions[name]["properties"].items() if key != "options"}
+        definitions[name] = {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": own | {option: options[option] for option in sorted(known)},
+                    "required": [needed],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    del definitions["VolumeWishes"]
     properties = built["properties"]
     properties["name"]["pattern"] = NAME
     properties["defaults"] = {
@@ -189,11 +213,24 @@ def _machine(entry: Any, path: Path) -> dict[str, Any]:
     table = _table(entry, path, [*_OWN, *sorted(OPTIONS)])
     if not isinstance(table.get("machine"), str) or not table["machine"]:
         raise Fault(path, 'Each machine needs "machine": its name, inventory path or reference.')
+    return _with_options(table, _OWN, path)
+
+
+def _volume(entry: Any, path: Path) -> dict[str, Any]:
+    if isinstance(entry, str):
+        entry = {"volume": entry}
+    table = _table(entry, path, [*_OWN_OF_VOLUME, *sorted(OF_VOLUMES)])
+    if not isinstance(table.get("volume"), str) or not table["volume"]:
+        raise Fault(path, 'Each volume needs "volume": its name or id.')
+    return _with_options(table, _OWN_OF_VOLUME, path)
+
+
+def _with_options(table: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, Any]:
     wave = table.get("wave", 1)
     if isinstance(wave, bool) or not isinstance(wave, int) or wave < 0:
         raise Fault((*path, "wave"), '"wave" has to be a whole number, 0 or more.')
-    own = {name: table[name] for name in _OWN if name in table}
-    return own | {"options": _options({n: v for n, v in table.items() if n not in _OWN}, path)}
+    own = {name: table[name] for name in names if name in table}
+    return own | {"options": _options({n: v for n, v in table.items() if n not in names}, path)}
 
 
 def _options(options: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -265,13 +302,14 @@ def _list(value: Any, path: Path) -> list[Any]:
     return value
 
 
-def _refuse_twice(machines: list[dict[str, Any]]) -> None:
+def _refuse_twice(entries: list[dict[str, Any]], what: str) -> None:
     seen: set[str] = set()
-    for number, entry in enumerate(machines):
-        for name in {entry["machine"], entry.get("ref") or entry["machine"]}:
+    for number, entry in enumerate(entries):
+        names = {entry[what], entry.get("ref") or entry[what]}
+        for name in names:
             if name in seen:
-                raise Fault(("machines", number), f"{name} is in the plan twice.")
-        seen |= {entry["machine"], entry.get("ref") or entry["machine"]}
+                raise Fault((f"{what}s", number), f"{name} is in the plan twice.")
+        seen |= names
 
 
 def _refuse_repeats(node: Any, file: str) -> None:
@@ -318,9 +356,11 @@ def _said(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value is not None}
 
 
-def _plain_machine(entry: dict[str, Any]) -> dict[str, Any]:
-    usual = {f.name: _default(f) for f in fields(PlannedMachine)}
-    own: dict[str, Any] = {name: entry[name] for name in _OWN if entry[name] != usual[name]}
+def _plain_entry(
+    of: type[PlannedMachine | PlannedVolume], names: Sequence[str], entry: dict[str, Any]
+) -> dict[str, Any]:
+    usual = {f.name: _default(f) for f in fields(of)}
+    own: dict[str, Any] = {name: entry[name] for name in names if entry[name] != usual[name]}
     return {**own, **entry["options"]}
 
 

@@ -5,14 +5,15 @@ until the next one was copied: it tells what changed.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine, Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import QuotaRoom, SourceRoom
 from longshore.planning.kinds import Kind, blocker
-from longshore.planning.quota import Needs, shortages, volume_needs
+from longshore.planning.quota import Needs, quota_concerns, shortages, together, volume_needs
 
 _ADVICE = "Ask for a larger quota there, free some, or accept it, if the quota will be raised before the machines move."
 
@@ -60,9 +61,34 @@ def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoo
     return Needs(passing=moment + read)
 
 
-def source_quota_concerns(needed: Counter[str], room: QuotaRoom, who: str) -> Iterator[Concern]:
-    """`who` needs it, as in "web01 needs"."""
-    return shortages(needed, room, who, "source", _UNITS, SOURCE_QUOTA_VOLUME_TYPE)
+class Mover(Protocol):
+    """A machine, or a volume that none has, of which is decided where it lands."""
+
+    @property
+    def machine(self) -> Machine: ...
+    @property
+    def request(self) -> MigrationRequest: ...
+    @property
+    def concerns(self) -> tuple[Concern, ...]:
+        """Its own, quotas left out."""
+
+    @property
+    def needs(self) -> Needs:
+        """At the target."""
+
+
+def quotas(
+    movers: Sequence[Mover], target: QuotaRoom, source: SourceRoom | None, who: str, at_once: int | None = None
+) -> Iterator[Concern]:
+    """On both sides, of those that move together, `at_once` of them at a time (None: all).
+
+    `who` needs it, as in "web01 needs". None as the source: nothing is counted there.
+    """
+    yield from quota_concerns(together([mover.needs for mover in movers], at_once), target, who)
+    if source is not None:
+        there = [needs_at_source(mover.machine, mover.request, source) for mover in movers]
+        needed = together(there, at_once)
+        yield from shortages(needed, source.quota, who, "source", _UNITS, SOURCE_QUOTA_VOLUME_TYPE)
 
 
 def _of(disk: Disk) -> Counter[str]:

@@ -10,12 +10,15 @@ from longshore.model.machine import PowerState
 from longshore.model.request import MigrationType
 from longshore.planning.kinds import blocker, warning
 from longshore.planning.landing import Decision
+from longshore.planning.source_quota import Mover
 
 K = TypeVar("K")
 SNAPSHOT_SHARE = 10  # percent of a running machine's disks that its snapshot may grow to, as a rule of thumb
 SNAPSHOT_LEAST = 1 << 30  # bytes
 
-MACHINE_TWICE = blocker("machine-twice", "The plan has a machine twice.", "Remove one of the two entries.")
+MACHINE_TWICE = blocker(
+    "machine-twice", "The plan has a machine, or a volume, twice.", "Remove one of the two entries."
+)
 DUPLICATE_NAME = warning(
     "duplicate-name",
     "Several servers of the plan are to have the same name. The target allows it, but people confuse them.",
@@ -50,10 +53,14 @@ DATASTORE_NEARLY_FULL = warning(
 )
 
 
+def twice(movers: Sequence[Mover]) -> Iterator[Concern]:
+    """Machines, or volumes, that several entries mean."""
+    for _, names in _several((mover.machine.ref, mover.machine.name) for mover in movers):
+        yield MACHINE_TWICE(names[0], f"{names[0]} is in the plan {len(names)} times.")
+
+
 def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
     """What dry runs make is gone before it could be in the way, so it doesn't count."""
-    for _, names in _several((d.machine.ref, d.machine.name) for d in decisions):
-        yield MACHINE_TWICE(names[0], f"{names[0]} is in the plan {len(names)} times.")
     once = {decision.machine.ref: decision for decision in decisions}.values()
     moved = [decision for decision in once if decision.request.type is not MigrationType.DRY_RUN]
     called = ((d.request.server_name or d.machine.name, f"{d.machine.name} ({d.machine.ref})") for d in moved)

@@ -10,8 +10,8 @@ from longshore.model.target import Present, QuotaRoom, SourceRoom
 from longshore.planning import openstack_checks
 from longshore.planning.disks import land_disk
 from longshore.planning.kinds import accepted, blocker, information
-from longshore.planning.quota import quota_concerns, together, volume_needs
-from longshore.planning.source_quota import needs_at_source, source_quota_concerns
+from longshore.planning.quota import Needs, volume_needs
+from longshore.planning.source_quota import quotas
 
 VOLUME_STATE = blocker(
     "volume-state",
@@ -54,23 +54,40 @@ class VolumeLanding:
     zone: str | None  # None: the target's default one
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeDecision:
+    """Where it lands, and what was found on the way, quotas left out."""
+
+    machine: Machine  # of this one disk
+    request: MigrationRequest
+    landing: VolumeLanding
+    concerns: tuple[Concern, ...]
+
+    @property
+    def needs(self) -> Needs:
+        (disk,) = self.machine.disks
+        return Needs(volume_needs(disk.size, self.landing.volume_type))
+
+
 def land_volume(
     volume: Machine, request: MigrationRequest, facts: VolumeFacts
 ) -> tuple[VolumeLanding | None, list[Concern]]:
     """`volume` is a machine of one disk. A landing, unless a blocker prevents one, and all concerns."""
+    decision = decide_volume(volume, request, facts)
+    quota = quotas([decision], facts.room, facts.source, f"{volume.name} needs")
+    concerns = [*decision.concerns, *accepted(quota, request.accept)]
+    if any(concern.severity is Severity.BLOCKER for concern in concerns):
+        return None, concerns
+    return decision.landing, concerns
+
+
+def decide_volume(volume: Machine, request: MigrationRequest, facts: VolumeFacts) -> VolumeDecision:
+    """What can be said of one without what moves with it."""
     concerns = list(_concerns(volume, facts))
     (disk,) = volume.disks
     landed = land_disk(volume, disk, request, facts.volume_types, facts.room.largest_volume, concerns)
-    zone = _zone(volume, request, facts, concerns)
-    needed = volume_needs(disk.size, landed.volume_type)
-    concerns.extend(quota_concerns(needed, facts.room, f"{volume.name} needs"))
-    if facts.source is not None:
-        there = together([needs_at_source(volume, request, facts.source)])
-        concerns.extend(source_quota_concerns(there, facts.source.quota, f"{volume.name} needs"))
-    concerns = accepted(concerns, request.accept)
-    if any(concern.severity is Severity.BLOCKER for concern in concerns):
-        return None, concerns
-    return VolumeLanding(landed.volume_type, zone), concerns
+    landing = VolumeLanding(landed.volume_type, _zone(volume, request, facts, concerns))
+    return VolumeDecision(volume, request, landing, tuple(accepted(concerns, request.accept)))
 
 
 def _concerns(volume: Machine, facts: VolumeFacts) -> Iterator[Concern]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.stranded import Crew
-from longshore.model.plan import Plan, PlannedMachine
+from longshore.model.machine import VOLUME
+from longshore.model.plan import Entry, Plan, PlannedVolume
 from longshore.model.request import MigrationType
 from longshore.planning import planfile
 from longshore.service.schemas import PlannedState
@@ -23,14 +24,20 @@ class Opened:
         """The latest migration of each entry, in the plan's order."""
         by_ref: dict[str, Outline] = {m.machine_ref: m for m in self.own}
         return {
-            entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry.machine.strip("/")))
-            for entry in self.plan.machines
+            entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry))
+            for entry in self.plan.entries
         }
 
-    def _called(self, written: str) -> Outline | None:
-        """The latest of the machine that a plan names by its name, or by its path with or without the datacenter."""
+    def _called(self, entry: Entry) -> Outline | None:
+        """The latest of what a plan names by its name: a machine also by its path, with or without the datacenter."""
+        of_volume = isinstance(entry, PlannedVolume)
+        written = entry.volume if isinstance(entry, PlannedVolume) else entry.machine.strip("/")
         for migration in reversed(self.own):
-            if written == migration.machine_name or f"/{written}".endswith(f"/{migration.path}"):
+            if migration.machine_ref.startswith(VOLUME) is not of_volume:
+                continue
+            if written == migration.machine_name:
+                return migration
+            if not of_volume and f"/{written}".endswith(f"/{migration.path}"):
                 return migration
         return None
 
@@ -44,15 +51,27 @@ def open_plans(store: Store, records: Sequence[PlanRecord]) -> list[Opened]:
     return [Opened(record.id, planfile.from_plain(record.content), outlines[record.id]) for record in records]
 
 
-def entries_of(plan: Plan, wave: int | None) -> list[PlannedMachine]:
+def entries_of(plan: Plan, wave: int | None) -> list[Entry]:
     """Those of a wave, or all of them. Raises InvalidInput when there are none."""
-    if not plan.machines:
+    if not plan.entries:
         raise InvalidInput(f"Plan {plan.name} has no machines.")
-    entries = [e for e in plan.machines if wave is None or e.wave == wave]
+    entries = [e for e in plan.entries if wave is None or e.wave == wave]
     if not entries:
         waves = ", ".join(str(w) for w in plan.waves)
         raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
     return entries
+
+
+def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
+    """Those that a start with this type is about. Raises InvalidInput when there are none."""
+    if type_ != MigrationType.DRY_RUN.value:
+        return list(entries)
+    machines: list[Entry] = [entry for entry in entries if not isinstance(entry, PlannedVolume)]
+    if not machines:
+        raise InvalidInput(
+            "A dry run moves no volumes, and there is nothing else.", advice="Start it with another type."
+        )
+    return machines
 
 
 def settled(migration: Outline | None) -> bool:
@@ -67,7 +86,7 @@ def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
     """How far each of its machines is, in the plan's order; with a crew, also whom nobody of it can take."""
     states = []
     latest = opened.latest
-    for entry in opened.plan.machines:
+    for entry in opened.plan.entries:
         migration = latest[entry.machine]
         states.append(
             PlannedState(
@@ -107,5 +126,6 @@ def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> li
 
 
 def _names(record: PlanRecord, machine: str) -> bool:
-    written = planfile.from_plain(record.content).machines
-    return any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in written)
+    plan = planfile.from_plain(record.content)
+    by_path = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in plan.machines)
+    return by_path or any(machine in (e.volume, e.ref, e.machine, e.wanted) for e in plan.volumes)

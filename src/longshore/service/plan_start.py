@@ -9,7 +9,7 @@ from longshore.flows import engine
 from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine
 from longshore.flows.queue import places_of
-from longshore.model.plan import PlannedMachine
+from longshore.model.plan import Entry
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
 from longshore.service.migrations import REQUEST, note_asked_for, shown
@@ -20,11 +20,11 @@ from longshore.store import NewMigration, Store
 
 
 def examine_plan(
-    store: Store, clouds: TheClouds, opened: Opened, entries: list[PlannedMachine], asked: PlanStart
+    store: Store, clouds: TheClouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
 ) -> Examined:
-    """The machines of these entries as they are now, and what stands against moving them as asked."""
+    """What these entries name as it is now, and what stands against moving it as asked."""
     plan = planfile.from_plain(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
-    clear = {entry.machine: entry for entry in plan.machines}
+    clear = {entry.machine: entry for entry in plan.entries}
     entries = [clear.get(entry.machine, entry) for entry in entries]
     last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
     source_id = store.providers.get(plan.source).id

@@ -1,8 +1,10 @@
 """Plans: made, kept, checked, started, watched over."""
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -11,13 +13,13 @@ from pydantic import TypeAdapter
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.flows import engine
 from longshore.flows.limits import keep_limits
-from longshore.flows.prospects import look_up, select
+from longshore.flows.prospects import look_up, look_up_volumes, select
 from longshore.flows.report import Attempt, PlanReport, ReportedMachine, plan_report, reports_of
 from longshore.flows.stranded import crew_of
 from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
-from longshore.model.plan import Mappings, PlannedMachine
+from longshore.model.plan import Mappings, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
@@ -25,6 +27,7 @@ from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
 from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.proposal import Offer, gaps, propose
+from longshore.providers.contract import Source
 from longshore.service.migrations import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
@@ -33,6 +36,7 @@ from longshore.service.opened_plan import (
     open_plans,
     settled,
     speaking_of,
+    started_with,
     states_of,
     under_way,
 )
@@ -74,9 +78,10 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
     for provider in (body.source, body.target):
         store.providers.get(provider)
     servers = _servers(body.workloads)
-    if not body.machines and not wanted and not servers:
+    if not body.machines and not wanted and not servers and not body.volumes:
         raise InvalidInput(
-            "No machine was named.", advice="Name machines, or a --folder, --cluster, --tag or --name that has some."
+            "No machine was named.",
+            advice="Name machines, or a --folder, --cluster, --tag or --name that has some; or volumes (--volume).",
         )
     options = planfile.from_plain(
         {"name": body.name, "source": body.source, "target": body.target, "defaults": body.defaults}
@@ -85,9 +90,10 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         of_servers = _found(look_up(source, named_in(servers)))
         named = look_up(source, [PlannedMachine(name) for name in body.machines])
         machines = [*of_servers, *_found(named), *(select(source, wanted) if wanted else [])]
+        volumes = _volumes_called(source, body.volumes)
         vlans = {network.name: network.vlan for network in source.inventory().networks if network.vlan}
     machines = list({m.ref: m for m in machines}.values())
-    if not machines:
+    if not machines and not volumes:
         raise InvalidInput(
             f"No machine of {body.source} fits.", advice="Name a --folder, --cluster, --tag or --name that has some."
         )
@@ -101,7 +107,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         offer = Offer(networks, types, [*flavors, *made], zones, vlans)
         proposal = propose(body.name, body.source, body.target, machines, offer, given)
         plan, unfollowed = follow(proposal.plan, of_servers, servers)
-        plan = replace(plan, description=body.description, defaults=options)
+        plan = replace(plan, description=body.description, defaults=options, volumes=volumes)
         content = planfile.plain(plan)
         if caller.remote:
             refuse_unsafe_plan(content)
@@ -127,6 +133,7 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
                 source=plan.source,
                 target=plan.target,
                 machines=len(plan.machines),
+                volumes=len(plan.volumes),
                 waves=len(plan.waves),
                 states=counted(opened),
                 changed_at=record.changed_at,
@@ -184,15 +191,15 @@ def remove(name: str, store: TheStore) -> None:
 
 @router.get("/plans/{name}/machines")
 def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine]:
-    """Its machines as the source has them now."""
+    """Its machines, and volumes, as the source has them now."""
     plan = planfile.from_plain(store.plans.get(name).content)
     with clouds.source(plan.source) as source:
-        found = look_up(source, plan.machines)
+        found = [*look_up(source, plan.machines), *look_up_volumes(source, plan.volumes)]
     return [
         FoundMachine(entry=entry.machine, wave=entry.wave, machine=one, error=None)
         if isinstance(one, Machine)
         else FoundMachine(entry=entry.machine, wave=entry.wave, machine=None, error=str(one))
-        for entry, one in zip(plan.machines, found, strict=True)
+        for entry, one in zip(plan.entries, found, strict=True)
     ]
 
 
@@ -201,7 +208,8 @@ def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> lis
     """Everything that stands against starting it so, or might: nothing is made."""
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
-    examined = examine_plan(store, clouds, opened, entries_of(opened.plan, body.wave), body)
+    entries = started_with(entries_of(opened.plan, body.wave), body.type or opened.plan.defaults.get("type"))
+    examined = examine_plan(store, clouds, opened, entries, body)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
     return [_concern(c, names.get(c.machine, "")) for c in examined.concerns]
 
@@ -211,7 +219,8 @@ def start(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> lis
     """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
-    todo = [e for e in entries_of(opened.plan, body.wave) if not settled(latest[e.machine])]
+    entries = started_with(entries_of(opened.plan, body.wave), body.type or opened.plan.defaults.get("type"))
+    todo = [e for e in entries if not settled(latest[e.machine])]
     if not todo:
         raise Conflict(
             f"Nothing of plan {name} is left to start: its machines are moved or on their way.",
@@ -227,7 +236,7 @@ def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     entries = {
-        m.id: e for e in opened.plan.machines if (m := latest[e.machine]) is not None and m.status is Status.FAILED
+        m.id: e for e in opened.plan.entries if (m := latest[e.machine]) is not None and m.status is Status.FAILED
     }
     failed = [(entries[m.id], m) for m in store.migrations.several(list(entries))]
     if not failed:
@@ -236,7 +245,7 @@ def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
     for kind in dict.fromkeys(m.request["type"] for _, m in failed):
         same = [(e, m) for e, m in failed if m.request["type"] == kind]
         accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
-        asked = PlanStart(type=kind, accept=accepted)
+        asked = PlanStart(type=None if kind == MigrationType.VOLUME else kind, accept=accepted)
         examined.append(examine_plan(store, clouds, opened, [e for e, _ in same], asked))
     return begin(store, opened, examined)
 
@@ -295,7 +304,7 @@ def report(name: str, store: TheStore) -> PlanReport:
     for m in opened.own:
         tries.setdefault(m.machine_ref, []).append(Attempt(m.id, m.status.value, m.error))
     machines = []
-    for entry in opened.plan.machines:
+    for entry in opened.plan.entries:
         last = latest[entry.machine]
         machines.append(
             ReportedMachine(
@@ -317,6 +326,26 @@ def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
     if missing:
         raise InvalidInput(" ".join(str(one) for one in missing), code="machine-not-found")
     return [one for one in looked_up if isinstance(one, Machine)]
+
+
+def _volumes_called(source: Source, patterns: Sequence[str]) -> tuple[PlannedVolume, ...]:
+    """Those without a server that are called like this, or have this id. Raises InvalidInput."""
+    if not patterns:
+        return ()
+    loose = source.volumes()
+    meant: dict[str, PlannedVolume] = {}
+    named = Counter(volume.name for volume in loose)
+    for pattern in patterns:
+        found = [v for v in loose if v.disks[0].key == pattern or fnmatchcase(v.name, pattern)]
+        if not found:
+            raise InvalidInput(
+                f"The source has no volume without a server that is called {pattern}.",
+                advice="longshore volume list shows those that it has.",
+            )
+        for volume in found:
+            id_ = volume.disks[0].key
+            meant[id_] = PlannedVolume(volume.name if named[volume.name] == 1 else id_, ref=id_)
+    return tuple(meant.values())
 
 
 def _servers(given: Sequence[Workload]) -> list[Any]:

@@ -140,6 +140,7 @@ class NewPlan(_Strict):
     storage: dict[str, str] = {}
     defaults: dict[str, Any] = {}
     workloads: list[Workload] = []  # their machines are meant, too, and are to become what they say
+    volumes: list[str] = []  # those without a server of these ids, or called like these patterns
     create_flavors: bool = False  # make those that no flavor of the target is large enough for; needs an admin
 
 
@@ -166,8 +167,9 @@ class PlanSummary(_Strict):
     source: str
     target: str
     machines: int
+    volumes: int = 0
     waves: int
-    states: dict[str, int]  # how many machines are planned, queued, running, done, …
+    states: dict[str, int]  # how many machines and volumes are planned, queued, running, done, …
     changed_at: Moment
 
 
