@@ -11,12 +11,12 @@ from longshore.cli.shell import LongshoreApp
 
 
 def longshore(state, *words):
-    """As if it had been run with this state directory."""
+    """As if it had been run with this state directory; None: without saying which."""
     before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr
     named = patch.object(LongshoreApp, "NAME", "longshore")  # else it is that of whatever runs the tests
     with named, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
         try:
-            code = main(["--state", str(state), *map(str, words)])
+            code = main([*(["--state", str(state)] if state else []), *map(str, words)])
         except SystemExit as ended:  # argparse's way to refuse
             code = ended.code
         finally:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from in_process import longshore as here
+
 
 def longshore(*words):
     environment = {**os.environ, "COLUMNS": "80"}
@@ -21,8 +23,11 @@ def test_its_help_is_the_same_on_every_way_to_it():
 
 
 def test_its_mistakes_are_told_the_same_on_every_way_to_it():
-    for words in ([], ["nbd://a"], ["nbd://a", "nbd://b", "--verify=perhaps"], ["/dev/a", "/dev/b"], ["nbd://a"] * 2):
-        short, long = longshore("copy", *words), longshore("--quiet", "copy", *words)
+    ways = [([], longshore)]
+    more = (["nbd://a"], ["nbd://a", "nbd://b", "--verify=perhaps"], ["/dev/a", "/dev/b"], ["nbd://a"] * 2)
+    ways += [(words, lambda *said: here(None, *said)) for words in more]
+    for words, run in ways:
+        short, long = run("copy", *words), run("--quiet", "copy", *words)
         assert (short.returncode, short.stdout, short.stderr) == (2, "", long.stderr)
         assert long.returncode == 2
         assert "Traceback" not in short.stderr

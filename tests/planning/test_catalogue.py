@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,20 @@ KINDS = [kind for kinds in catalogue().values() for kind in kinds]
 SOURCES = Path(longshore.__file__).parent
 
 
+@cache
+def all_calls():
+    """Name of what is called, and in which file."""
+    return [
+        (node.func.id, path.relative_to(SOURCES).as_posix())
+        for path in SOURCES.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+
+
 def calls(name):
     """Where a function or class of that name is called, but for where kinds themselves are made and read."""
-    for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-                yield path.relative_to(SOURCES).as_posix()
+    return [path for called, path in all_calls() if called == name]
 
 
 def test_no_concern_is_made_but_by_its_kind():
