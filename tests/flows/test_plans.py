@@ -399,7 +399,7 @@ def test_a_volume_that_failed_is_retried_and_what_stands_against_one_stops_the_s
     assert (concern["Code"], concern["Subject"]) == ("volume-not-found", "volume:archive")
     (world.root / "attached").unlink()
     (world.root / "attached-meanwhile").touch()
-    assert "1 of 1 machine of plan shop didn't arrive: archive" in user("plan", "start", "shop", "--wait", "--plain")[2]
+    assert "1 of 1 volume of plan shop didn't arrive: archive" in user("plan", "start", "shop", "--wait", "--plain")[2]
     assert user.states() == {"volume:archive": "failed"}
     (world.root / "attached-meanwhile").unlink()
     (world.root / "attached").unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from longshore.cli.command import Command, Lister
 from longshore.cli.plan_watch import watch_plan
 from longshore.cli.plans import COLUMNS, rows, together, with_plan
 from longshore.errors import LongshoreError
+from longshore.model.request import MigrationType
 from longshore.planning.planfile import PlannedType
 from longshore.store import Status
 
@@ -157,8 +158,9 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
     if why := next((m.stranded for m in broken if m.stranded), None):
         raise LongshoreError(f"Plan {plan} has stranded: {why}", code="stranded")
     if broken:
+        under_way = _count(len(broken), _called(broken))
         raise LongshoreError(
-            f"Plan {plan} was broken off with {_count(len(broken), 'machine')} under way: their process has ended.",
+            f"Plan {plan} was broken off with {under_way} under way: their process has ended.",
             advice=f"Go on with: longshore plan resume {plan} --wait.",
             code="interrupted",
         )
@@ -167,10 +169,16 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
     if bad:
         named = ", ".join(f"{m.machine_name} ({m.status.value})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
         raise LongshoreError(
-            f"{len(bad)} of {_count(len(migrations), 'machine')} of plan {plan} didn't arrive: {named}.",
+            f"{len(bad)} of {_count(len(migrations), _called(migrations))} of plan {plan} didn't arrive: {named}.",
             advice=f"See why: longshore plan report {plan}. Start the failed ones again: longshore plan retry {plan}.",
             code="plan-incomplete",
         )
+
+
+def _called(migrations: list[Migration]) -> str:
+    """What moves: machines, or volumes that none has; with both, neither word would do."""
+    kinds = {"volume" if m.request.type is MigrationType.VOLUME else "machine" for m in migrations}
+    return kinds.pop() if len(kinds) == 1 else "migration"
 
 
 def _count(number: int, what: str) -> str:
