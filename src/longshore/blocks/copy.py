@@ -350,7 +350,8 @@ class Copy:
     ) -> list[Extent]:
         from longshore.blocks.verify import Verifier
 
-        threads = _threads(own, self._request.connections)
+        # More than processors: some wait for the disk. No thread speaks TLS
+        threads = 0 if own.endpoint.tls else _connections(own, self._request.connections)
         verifier = Verifier(self._loop, own, digests, self._digester, self._meter, threads=threads)
         self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
         self._meter.begin(Phase.VERIFY)
