@@ -172,3 +172,8 @@ def test_storage_that_sets_the_pace_gets_whole_blocks_and_a_quick_one_small_writ
     assert largest(wdelay="30ms") == MIB
     monkeypatch.setattr("longshore.blocks.window.SLOW", 0)
     assert largest() == 256 * KIB
+    # Carriers that connected at once, and then aren't used, don't stand in the way
+    monkeypatch.setattr("longshore.blocks.copy.FAR_FROM", 10.0)
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 0.0)
+    monkeypatch.setattr("longshore.blocks.window.SLOW", 400 * MIB)
+    assert largest(wdelay="200ms") == MIB

@@ -306,7 +306,8 @@ class Copy:
         block = self._request.block_size
         if sum(extent.length // block for extent in scope) < CARRY_FROM:
             return 0
-        return min(_threads(side, self._request.connections) for side in (source, target))
+        processors = max(LEAST_THREADS, len(os.sched_getaffinity(0)))
+        return min(processors, *(_threads(side, self._request.connections) for side in (source, target)))
 
     def _settle(self, mover: Mover, target: Lanes) -> None:
         """Let the checkpoint have what is done, if the target still answers."""
@@ -350,8 +351,7 @@ class Copy:
     ) -> list[Extent]:
         from longshore.blocks.verify import Verifier
 
-        # More than processors: some wait for the disk. No thread speaks TLS
-        threads = 0 if own.endpoint.tls else _connections(own, self._request.connections)
+        threads = _threads(own, self._request.connections)  # more than processors: some wait for the disk
         verifier = Verifier(self._loop, own, digests, self._digester, self._meter, threads=threads)
         self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
         self._meter.begin(Phase.VERIFY)
@@ -378,10 +378,8 @@ def _connections(lanes: Lanes, wanted: int) -> int:
 
 
 def _threads(lanes: Lanes, wanted: int) -> int:
-    """That move blocks to or from a near server: as many as can work at a time. 0 for a connection with TLS."""
-    if lanes.endpoint.tls:
-        return 0
-    return min(_connections(lanes, wanted), max(LEAST_THREADS, len(os.sched_getaffinity(0))))
+    """That may have connections of their own. 0 with TLS, which they don't speak."""
+    return 0 if lanes.endpoint.tls else _connections(lanes, wanted)
 
 
 def _place(uri: str) -> str:

@@ -133,9 +133,14 @@ class Mover:
     @property
     def _most(self) -> int:
         """Blocks in flight."""
-        if self._carriers is None or not self._carriers.working or not self._window.near:
+        if (carriers := self._at_work) is None:
             return self._window.size
-        return self._carriers.most + self._beside
+        return carriers.most + self._beside
+
+    @property
+    def _at_work(self) -> Carriers | None:
+        """The carriers, unless they have given up, or one side is too far away for them."""
+        return self._carriers if self._carriers and self._carriers.working and self._window.near else None
 
     def close(self) -> None:
         """Let go of the carriers."""
@@ -424,7 +429,7 @@ class Mover:
 
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
         self._window.took(time.perf_counter() - job.began)
-        if self._carriers is None:
+        if self._at_work is None:
             self._write_whole(self._window.paced(self._window.size))
         self._free.append(slot)
         self._done(job, records)
