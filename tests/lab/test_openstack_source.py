@@ -343,7 +343,9 @@ def test_a_server_whose_agent_freezes_it_is_copied_as_it_was_at_one_moment(cli, 
     # As the guest saw it: frozen once, thawed at once, and writing on
     console = here.console(app)
     assert re.findall("LONGSHORE-WRITER agent (.*)", console.replace("\r", "")) == ["freeze", "thaw"]
-    frozen, thawed = (last_acknowledged(part) for part in console.split("LONGSHORE-WRITER agent ")[:2])
+    until_frozen, while_frozen, _ = console.split("LONGSHORE-WRITER agent ")
+    frozen = last_acknowledged(until_frozen)
+    thawed = last_acknowledged(until_frozen + while_frozen)  # nothing is said while it is frozen, as a rule
     goes_on(here, app, last_acknowledged(console), restarted=False)
     # Both disks end with the same record, or the root disk with the one after: never so, seconds apart
     seen = seen_on(there.cloud, state_of(cli, migration["ID"])["server_id"])
