@@ -30,9 +30,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 RESULTS = Path(__file__).parent / "results" / "copy.json"
 OURS = "longshore"
 IDLE, LONGEST_WAIT = 0.1, 2.0  # busy at most to this part; seconds
-SERVERS = 256 * MIB  # of memory that they and the copies take, besides the target's page cache
-# MADV_POPULATE_WRITE, which the module doesn't name, of private memory
-TAKE_MEMORY = "import mmap, sys; mmap.mmap(-1, int(sys.argv[1]), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).madvise(23)"
+SPARE = 512 * MIB  # of memory for the servers and copies, and for the pieces that the page cache doesn't get
 # An installed program is compiled: the uncounted first run may leave its bytecode, whatever the caller's habits
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 FIELD_SIZE, FIELD_CHANGED = 14_294_967_296, 1_983_040  # a delta that a well-known product took 8 s for
@@ -51,7 +49,8 @@ class Case:
     when: str = ""
     load: float = 0.0  # of the machine, by then
 
-    def run(self, runs: int) -> None:
+    def run(self, runs: int, directory: Path) -> None:
+        """Run every contender so many times; `directory` is where the targets are."""
         # Not counted: whoever comes first pays for memory that the making of the disks has filled
         self.prepare()
         settle()
@@ -60,7 +59,7 @@ class Case:
             for contender, action in self.contenders.items():
                 self.prepare()
                 settle()
-                warm(self.written + SERVERS)
+                warm(directory, self.written + SPARE)
                 start = time.perf_counter()
                 action()
                 self.seconds.setdefault(contender, []).append(time.perf_counter() - start)
@@ -112,14 +111,18 @@ def settle() -> None:
             return
 
 
-def warm(size: int) -> None:
-    """Have the machine own so much of the memory that it calls free.
+def warm(directory: Path, size: int) -> None:
+    """Have the machine own so much of the memory that it calls free, as the page cache of a file there takes it.
 
-    A virtual machine may give free memory back to its host a few seconds after it was freed, as the page cache of an
-    emptied target is. Who writes next then waits for the host, for more than a second per GiB here, and only luck
-    decides who that is. In a process of its own: a child's peak of memory begins with its parent's.
+    A virtual machine may give free memory back to its host, as the page cache of an emptied target is, at once. Who
+    writes next then waits for the host, for more than a second per GiB here, and only luck decides who that is. Memory
+    taken in another way doesn't help: the page cache is given other pieces.
     """
-    subprocess.run([sys.executable, "-c", TAKE_MEMORY, str(size)], check=True)
+    data = memoryview(bytes(MIB))
+    with (directory / "scratch").open("wb", buffering=0) as file:
+        os.unlink(file.name)  # and so gone, before most of it gets to the disk, when it is closed
+        for _ in range(size // MIB):
+            file.write(data)
 
 
 def processor_seconds() -> float:
@@ -405,7 +408,7 @@ def main() -> None:
         with working_directory(arguments.directory) as directory, ExitStack() as stack:
             case = CASES[name](Bench(directory, stack, arguments.rbd))
             Memory.take()
-            case.run(arguments.runs)
+            case.run(arguments.runs, directory)
             print(case.row(), flush=True)
             done.append(case.as_json())
     kept = json.loads(RESULTS.read_text())["cases"] if RESULTS.exists() else []

@@ -155,25 +155,11 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     assert len(written) <= 2 < carriers.most
 
 
-def test_storage_that_sets_the_pace_gets_whole_blocks_and_a_quick_one_small_writes(
-    image, exports, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("longshore.blocks.window.SLOW", 400 * MIB)
-    source, log = exports(image(SIZE, [(0, SIZE)])), tmp_path / "log"
-
-    def largest(**delay):
-        log.unlink(missing_ok=True)
-        target = image(SIZE)
-        served = exports(target, filters=("log", "delay"), logfile=log, **delay)
-        result = copy(source, served, block_size=MIB)
-        assert result.bytes_written == SIZE
-        return max(int(count, 16) for count in re.findall(r"\bWrite .*\bcount=(0x[0-9a-f]+)", log.read_text()))
-
-    assert largest(wdelay="30ms") == MIB
-    monkeypatch.setattr("longshore.blocks.window.SLOW", 0)
-    assert largest() == 256 * KIB
-    # Carriers that connected at once, and then aren't used, don't stand in the way
-    monkeypatch.setattr("longshore.blocks.copy.FAR_FROM", 10.0)
-    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 0.0)
-    monkeypatch.setattr("longshore.blocks.window.SLOW", 400 * MIB)
-    assert largest(wdelay="200ms") == MIB
+@pytest.mark.parametrize("far_from", [10.0, 0.0], ids=["by carriers", "by the loop"])
+def test_a_block_is_written_whole(image, exports, tmp_path, monkeypatch, far_from):
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", far_from)
+    source, target, log = exports(image(SIZE, [(0, SIZE)])), image(SIZE), tmp_path / "log"
+    result = copy(source, exports(target, filters=("log",), logfile=log), block_size=MIB)
+    assert result.bytes_written == SIZE
+    writes = re.findall(r"\bWrite .*\bcount=(0x[0-9a-f]+)", log.read_text())
+    assert {int(count, 16) for count in writes} == {MIB}

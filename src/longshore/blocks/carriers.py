@@ -29,10 +29,8 @@ from longshore.blocks.plan import Job
 from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
-from longshore.model.extents import split
 from longshore.model.records import NamedTuple
 
-LARGEST_WRITE = 256 << 10  # bytes, usually; larger ones make a Linux server look for larger pieces of free memory
 NO_DIGEST = bytes(DIGEST_SIZE)
 _GOODBYE = 1.0  # seconds that carriers without work may take to close their connections
 
@@ -77,7 +75,6 @@ class Carriers:
         self._alive = count
         self._given_up = False
         self.count = count
-        self.largest_write = LARGEST_WRITE
         self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
         self._has = 0
         self._untold: deque[Carried] = deque()
@@ -178,10 +175,9 @@ class Carriers:
                 target.zero(piece.length, piece.offset)
             else:
                 written += piece.length
-                for write in split([piece], self.largest_write):
-                    start = write.offset - extent.offset
-                    check_deadline()
-                    target.write(data[start : start + write.length], write.offset)
+                start = piece.offset - extent.offset
+                check_deadline()
+                target.write(data[start : start + piece.length], piece.offset)
         if all(zero for _, zero in parts):
             record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
         else:

@@ -15,7 +15,7 @@ from functools import partial
 
 import nbd
 
-from longshore.blocks.carriers import LARGEST_WRITE, NO_DIGEST, Carried, Carriers
+from longshore.blocks.carriers import NO_DIGEST, Carried, Carriers
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
@@ -95,7 +95,6 @@ class Mover:
         self._count = carriers if whole_blocks else 0
         self._carriers: Carriers | None = None
         self._beside = 0  # blocks in flight here, beside those of the carriers
-        self._largest_write = LARGEST_WRITE
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
@@ -288,10 +287,7 @@ class Mover:
         self._limits.end()
         self._window.carried(done.seconds)
         if self._carriers is not None:
-            paced = self._window.paced(self._carriers.count + self._beside)
-            self._beside = PACED if paced else 0
-            self._write_whole(paced)
-            self._carriers.largest_write = self._largest_write
+            self._beside = PACED if self._window.paced(self._carriers.count + self._beside) else 0
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
         self._meter.skipped += done.skipped
@@ -299,10 +295,6 @@ class Mover:
         self._meter.written += done.written
         self._unflushed_bytes += done.written
         self._done(done.job, [done.record])
-
-    def _write_whole(self, paced: bool) -> None:
-        """A storage that sets the pace has less to do for a few large writes than for many small ones, as Ceph does."""
-        self._largest_write = self._block_size if paced else LARGEST_WRITE
 
     def _was_left(self, job: Job, lost: bool) -> None:
         """A carrier has met an error. With a connection, all may be lost that nobody has flushed."""
@@ -421,15 +413,12 @@ class Mover:
             else:
                 self._meter.written += piece.length
                 self._unflushed_bytes += piece.length
-                for write in split([piece], self._largest_write):
-                    job.pending += 1
-                    part = slot.part(write.offset - extent.offset, write.length)
-                    self._target.submit(Operation(Kind.WRITE, write.offset, write.length, step, part))
+                job.pending += 1
+                part = slot.part(piece.offset - extent.offset, piece.length)
+                self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, step, part))
         step()
 
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
         self._window.took(time.perf_counter() - job.began)
-        if self._at_work is None:
-            self._write_whole(self._window.paced(self._window.size))
         self._free.append(slot)
         self._done(job, records)

@@ -10,7 +10,7 @@ which may take the first blocks at once and the others much later, as Ceph does:
 NEAR, PACED, FAR = 4, 16, 32  # the fewest in flight
 SLOW = 400 << 20  # bytes per second; below that it isn't us who set the pace
 USUAL = 1 / 8  # part of what is usual that the latest block makes
-FAR_FROM = 0.003  # seconds that a block takes at least
+FAR_FROM = 0.004  # seconds that a block takes at least
 MEMORY = 128 << 20  # bytes that blocks may take
 LARGEST = 256
 ROOM = 2.0  # times the shortest time
