@@ -101,6 +101,14 @@ def test_reads_are_no_larger_than_asked_for(image, exports, tmp_path):
     assert lengths == {128 * KIB}
 
 
+@pytest.mark.parametrize("largest", ["32K", "96K", "300K"])
+def test_no_request_is_larger_than_the_target_takes(image, exports, largest):
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    limits = {"blocksize-maximum": largest, "blocksize-error-policy": "error"}
+    copy(exports(source), exports(target, filters=("blocksize-policy",), **limits), block_size=MIB, verify=Verify.FULL)
+    assert target.read() == source.read()
+
+
 def test_holes_are_never_read(image, exports, tmp_path):
     source, target = image(SIZE, PATCHES), image(SIZE)
     log = tmp_path / "log"
