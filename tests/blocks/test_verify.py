@@ -8,6 +8,7 @@ from longshore.blocks import readers
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.readers import Readers
+from longshore.blocks.wire import Wire
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
 
@@ -53,9 +54,9 @@ def test_a_target_that_fails_now_and_then_is_read_to_the_end(copied, exports, tm
     assert not result.repaired
 
 
-def read_by_threads(uri, work):
+def read_by_threads(uri, work, size=SIZE):
     loop = Loop()
-    found = Readers(loop, uri, 3, BLOCK, iter(work))
+    found = Readers(loop, uri, iter(work), size=size, most=4, block_size=BLOCK)
     while not found.ended:
         loop.turn(10)
     loop.close()
@@ -82,9 +83,22 @@ def test_what_readers_cannot_settle_is_left_to_the_loop(image, exports):
     failing = exports(disk, filters=("error",), **{"error-pread-rate": "100%", "error": "EIO"})
     work = [(Extent(offset, BLOCK), b"") for offset in range(0, MIB, BLOCK)]
     pending = iter(work)
-    done = read_by_threads(failing.uri, pending)
-    assert len(done.left) == 3, "each gives up at its first error"
+    done = read_by_threads(failing.uri, pending, MIB)
+    assert 0 < len(done.left) < len(work), "each gives up at its first error, with what it took"
     assert sorted([*done.left, *pending]) == work
+
+
+@pytest.mark.parametrize(("delay", "expected"), [({}, 2), ({"rdelay": "3ms"}, 4)])
+def test_there_are_more_readers_where_they_only_wait(image, exports, monkeypatch, delay, expected):
+    connected = []
+    monkeypatch.setattr(readers, "Wire", lambda uri: connected.append(uri) or Wire(uri))
+    monkeypatch.setattr(readers, "threads", lambda most: 2)
+    monkeypatch.setattr(readers, "WAITING", 7.0 if delay else 1000.0)  # this machine may be busy
+    disk = image(SIZE, [(0, SIZE)])
+    work = [(Extent(offset, BLOCK), digest_of(disk.read(offset, BLOCK))) for offset in range(0, SIZE, BLOCK)]
+    served = exports(disk, filters=("delay",) if delay else (), **delay)
+    done = read_by_threads(served.uri, work)
+    assert (done.compared, done.wrong, len(connected)) == (SIZE, [], expected)
 
 
 def test_readers_of_a_server_that_is_gone_end(image, exports):

@@ -26,6 +26,7 @@ from longshore.blocks.endpoints import Endpoint
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import DIGEST_SIZE, digest_of
 from longshore.blocks.plan import Job
+from longshore.blocks.processors import own_processor
 from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
@@ -78,7 +79,8 @@ class Carriers:
         self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
         self._has = 0
         self._untold: deque[Carried] = deque()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+        runs_on = [own_processor(number, count, self._run) for number in range(count)]
+        self._threads = [threading.Thread(target=run, daemon=True) for run in runs_on]
         for thread in self._threads:
             thread.start()
 

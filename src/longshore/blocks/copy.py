@@ -32,6 +32,7 @@ from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_m
 from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
+from longshore.blocks.processors import threads
 from longshore.blocks.request import KIB, CopyRequest, CopyResult, Phase, Progress
 from longshore.blocks.window import FAR_FROM
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
@@ -40,7 +41,6 @@ from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
 CARRY_FROM = 8  # blocks, from which on it is worth the carriers' connections
-LEAST_THREADS = 2  # one works while the other waits for the servers
 NAMED_RANGES = 8  # in a message
 
 
@@ -306,8 +306,7 @@ class Copy:
         block = self._request.block_size
         if sum(extent.length // block for extent in scope) < CARRY_FROM:
             return 0
-        processors = max(LEAST_THREADS, len(os.sched_getaffinity(0)))
-        return min(processors, *(_threads(side, self._request.connections) for side in (source, target)))
+        return threads(min(_threads(side, self._request.connections) for side in (source, target)))
 
     def _settle(self, mover: Mover, target: Lanes) -> None:
         """Let the checkpoint have what is done, if the target still answers."""
@@ -351,8 +350,8 @@ class Copy:
     ) -> list[Extent]:
         from longshore.blocks.verify import Verifier
 
-        threads = _threads(own, self._request.connections)  # more than processors: some wait for the disk
-        verifier = Verifier(self._loop, own, digests, self._digester, self._meter, threads=threads)
+        most = _threads(own, self._request.connections)
+        verifier = Verifier(self._loop, own, digests, self._digester, self._meter, threads=most)
         self._meter.to_verify = self._meter.verified + total(blocks) + sum(extent.length for extent, _ in pieces)
         self._meter.begin(Phase.VERIFY)
         verifier.begin(blocks, pieces)

@@ -5,13 +5,13 @@ With two processors the servers on either side have use for both; there a digest
 just been read, from the cache it is still in.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from functools import partial
 
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import digest_of
+from longshore.blocks.processors import processors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Digester:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._queue: Queue | None = None
-        if len(os.sched_getaffinity(0)) >= PROCESSORS:
+        if processors() >= PROCESSORS:
             from queue import SimpleQueue
 
             self._queue = SimpleQueue()

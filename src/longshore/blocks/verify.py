@@ -7,7 +7,7 @@ its answer to what is there. So holes cost one question and not a read.
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import nbd
 
@@ -18,7 +18,7 @@ from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.readers import Readers, Work
 from longshore.blocks.window import Window
-from longshore.model.extents import Extent, split, subtract
+from longshore.model.extents import Extent, split, subtract, total
 
 QUESTION = 1 << 31  # bytes of zero blocks asked about at once
 
@@ -39,6 +39,7 @@ class Verifier:
         self._active = 0
         self._free: list[memoryview] = []
         self._work: Iterator[Work] = iter(())
+        self._size = 0  # bytes of it, as it began
         self._to_do: deque[Work] = deque()  # before the rest of the work
         whole_blocks = digests.block_size <= target.endpoint.maximum_request
         self._threads = threads if whole_blocks else 0
@@ -47,8 +48,9 @@ class Verifier:
         self._exhausted = True
         self.wrong: list[Extent] = []
 
-    def begin(self, blocks: Iterable[Extent], pieces: Iterable[tuple[Extent, bytes]]) -> None:
+    def begin(self, blocks: Sequence[Extent], pieces: Sequence[tuple[Extent, bytes]]) -> None:
         """Compare these stretches of whole blocks with the digests, and these pieces with theirs."""
+        self._size = total(blocks) + sum(extent.length for extent, _ in pieces)
         self._work = itertools.chain(self._blocks(blocks), pieces)
         self._exhausted = False
         self.wrong = []
@@ -84,7 +86,9 @@ class Verifier:
             return None
         if self._threads > 1 and self._window.near:
             uri = self._target.endpoint.uri
-            self._readers = Readers(self._loop, uri, self._threads, self._block_size, self._work)
+            self._readers = Readers(
+                self._loop, uri, self._work, size=self._size, most=self._threads, block_size=self._block_size
+            )
             self._threads = 0  # when they give up they aren't tried again
             return None
         item = next(self._work, None)
