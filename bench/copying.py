@@ -9,6 +9,7 @@ checkpoints on. The results go to bench/results/copy.json, a table to standard o
 
 import argparse
 import json
+import mmap
 import os
 import platform
 import random
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,11 +31,12 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 RESULTS = Path(__file__).parent / "results" / "copy.json"
 OURS = "longshore"
 IDLE, LONGEST_WAIT = 0.1, 2.0  # busy at most to this part; seconds
-SPARE = 512 * MIB  # of memory for the servers and copies, and for the pieces that the page cache doesn't get
 # An installed program is compiled: the uncounted first run may leave its bytecode, whatever the caller's habits
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 REPORTING = Path("/sys/module/page_reporting/parameters/page_reporting_order")
-LARGEST_ORDER = "10"
+LARGEST_ORDER, LARGEST_PIECE = "10", 4 * MIB  # 2^10 pages
+KEPT, SPARE = 14 * GIB, 2 * GIB  # of memory: for what is written and for its servers; what else runs here may need
+POPULATE_WRITE = 23  # madvise(2): have it all now
 FIELD_SIZE, FIELD_CHANGED = 14_294_967_296, 1_983_040  # a delta that a well-known product took 8 s for
 
 
@@ -45,14 +47,13 @@ class Case:
     name: str
     contenders: dict[str, Callable[[], None]]
     prepare: Callable[[], None] = lambda: None
-    written: int = 0  # bytes that stay in this machine's page cache
     seconds: dict[str, list[float]] = field(default_factory=dict)
     memory_mib: float = 0.0  # of the largest of our processes
     when: str = ""
     load: float = 0.0  # of the machine, by then
 
-    def run(self, runs: int, directory: Path) -> None:
-        """Run every contender so many times; `directory` is where the targets are."""
+    def run(self, runs: int) -> None:
+        """Run every contender so many times."""
         # Not counted: whoever comes first pays for memory that the making of the disks has filled
         self.prepare()
         settle()
@@ -61,7 +62,6 @@ class Case:
             for contender, action in self.contenders.items():
                 self.prepare()
                 settle()
-                warm(directory, self.written + SPARE)
                 start = time.perf_counter()
                 action()
                 self.seconds.setdefault(contender, []).append(time.perf_counter() - start)
@@ -113,35 +113,28 @@ def settle() -> None:
             return
 
 
-def warm(directory: Path, size: int) -> None:
-    """Have the machine own so much of the memory that it calls free, as the page cache of a file there takes it.
-
-    A virtual machine may have given free memory back to its host. Who writes next then waits for the host, for more
-    than a second per GiB here, and only luck decides who that is. Memory taken in another way doesn't help: the page
-    cache is given other pieces.
-    """
-    data = memoryview(bytes(MIB))
-    with (directory / "scratch").open("wb", buffering=0) as file:
-        os.unlink(file.name)  # and so gone, before most of it gets to the disk, when it is closed
-        for _ in range(size // MIB):
-            file.write(data)
-
-
 @contextmanager
 def memory_kept() -> Iterator[None]:
-    """Have a virtual machine report only the largest free pieces of memory to its host, as long as root measures.
+    """Have the machine own the memory that it calls free, and keep it, as long as this is measured.
 
-    What it has reported is taken away, and while a copy runs that is much of what the one before it has freed.
+    A virtual machine may have given free memory back to its host. Who writes next then waits for the host, for more
+    than a second per GiB here, and only luck decides who that is. So the bench takes memory, and gives it back but for
+    one page of each of the pieces that the kernel tells the host about. As root it also has the kernel only tell of the
+    largest ones (4 MiB), which leaves large enough ones for every program's writes.
     """
-    if not os.access(REPORTING, os.W_OK):
+    with ExitStack() as stack:
+        if os.access(REPORTING, os.W_OK):
+            stack.callback(REPORTING.write_text, REPORTING.read_text())
+            REPORTING.write_text(LARGEST_ORDER)
+        available = int(Path("/proc/meminfo").read_text().partition("MemAvailable:")[2].split()[0]) * KIB
+        size = min(KEPT, max(0, available - SPARE)) // LARGEST_PIECE * LARGEST_PIECE
+        with suppress(OSError):  # an older kernel can't; then the figures are less certain
+            memory = stack.enter_context(mmap.mmap(-1, size + LARGEST_PIECE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+            memory.madvise(POPULATE_WRITE)
+            for piece in range(0, size, LARGEST_PIECE):
+                memory.madvise(mmap.MADV_DONTNEED, piece + mmap.PAGESIZE, LARGEST_PIECE - mmap.PAGESIZE)
         yield
-        return
-    usual = REPORTING.read_text()
-    REPORTING.write_text(LARGEST_ORDER)
-    try:
-        yield
-    finally:
-        REPORTING.write_text(usual)
 
 
 def processor_seconds() -> float:
@@ -246,14 +239,14 @@ class Bench:
         target = self.directory / "target"
         self.empty(target, 4 * GIB)()
         ends = self.serve(self.source(), read_only=True), self.serve(target)
-        return Case("4 GiB sparse, 1.5 GiB of data", self.whole(*ends), self.empty(target, 4 * GIB), 1536 * MIB)
+        return Case("4 GiB sparse, 1.5 GiB of data", self.whole(*ends), self.empty(target, 4 * GIB))
 
     def almost_empty(self) -> Case:
         source, target = self.directory / "empty-source", self.directory / "target"
         make_disk(source, 16 * GIB, 64 * MIB, 4 * MIB)
         self.empty(target, 16 * GIB)()
         ends = self.serve(source, read_only=True), self.serve(target)
-        return Case("16 GiB almost empty", self.whole(*ends), self.empty(target, 16 * GIB), 64 * MIB)
+        return Case("16 GiB almost empty", self.whole(*ends), self.empty(target, 16 * GIB))
 
     def latency(self) -> Case:
         target = self.directory / "target"
@@ -261,7 +254,7 @@ class Bench:
         far = {"rdelay": "5ms", "blocksize-maximum": "2M", "blocksize-error-policy": "error"}
         source = self.serve(self.source(), "blocksize-policy", "delay", read_only=True, **far)
         contenders = self.whole(source, self.serve(target))
-        return Case("5 ms per read, 2 MiB at most", contenders, self.empty(target, 4 * GIB), 1536 * MIB)
+        return Case("5 ms per read, 2 MiB at most", contenders, self.empty(target, 4 * GIB))
 
     def two(self) -> Case:
         sources = [self.serve(self.source(), read_only=True) for _ in range(2)]
@@ -284,9 +277,7 @@ class Bench:
             OURS: lambda: run_together([ours(0), ours(1)]),
             "nbdcopy, told that the target is zero": lambda: run_together([theirs(0), theirs(1)]),
         }
-        return Case(
-            "two disks at once, 1.5 GiB each", contenders, lambda: [empty() for empty in emptying] and None, 3 * GIB
-        )
+        return Case("two disks at once, 1.5 GiB each", contenders, lambda: [empty() for empty in emptying] and None)
 
     def serve_rbd(self) -> Export:
         if self.rbd is None:
@@ -422,14 +413,15 @@ def main() -> None:
     arguments = parser.parse_args()
     names = arguments.cases or [name for name in CASES if not name.endswith("rbd") or arguments.rbd]
     done = []
-    print("| case | Longshore, s | others, s | ratio | MiB |\n| --- | --- | --- | --- | --- |")
-    for name in names:
-        with memory_kept(), working_directory(arguments.directory) as directory, ExitStack() as stack:
-            case = CASES[name](Bench(directory, stack, arguments.rbd))
-            Memory.take()
-            case.run(arguments.runs, directory)
-            print(case.row(), flush=True)
-            done.append(case.as_json())
+    print("| case | Longshore, s | others, s | ratio | MiB |\n| --- | --- | --- | --- | --- |", flush=True)
+    with memory_kept():
+        for name in names:
+            with working_directory(arguments.directory) as directory, ExitStack() as stack:
+                case = CASES[name](Bench(directory, stack, arguments.rbd))
+                Memory.take()
+                case.run(arguments.runs)
+                print(case.row(), flush=True)
+                done.append(case.as_json())
     kept = json.loads(RESULTS.read_text())["cases"] if RESULTS.exists() else []
     new = {case["case"] for case in done}
     done = [case for case in kept if case["case"] not in new] + done
