@@ -9,7 +9,6 @@ checkpoints on. The results go to bench/results/copy.json, a table to standard o
 
 import argparse
 import json
-import mmap
 import os
 import platform
 import random
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,9 +33,7 @@ IDLE, LONGEST_WAIT = 0.1, 2.0  # busy at most to this part; seconds
 # An installed program is compiled: the uncounted first run may leave its bytecode, whatever the caller's habits
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 REPORTING = Path("/sys/module/page_reporting/parameters/page_reporting_order")
-LARGEST_ORDER, LARGEST_PIECE = "10", 4 * MIB  # 2^10 pages
-KEPT, SPARE = 14 * GIB, 2 * GIB  # of memory: for what is written and for its servers; what else runs here may need
-POPULATE_WRITE = 23  # madvise(2): have it all now
+LARGEST_ORDER = "10"
 FIELD_SIZE, FIELD_CHANGED = 14_294_967_296, 1_983_040  # a delta that a well-known product took 8 s for
 
 
@@ -115,25 +112,22 @@ def settle() -> None:
 
 @contextmanager
 def memory_kept() -> Iterator[None]:
-    """Have the machine own the memory that it calls free, and keep it, as long as this is measured.
+    """Have the machine own the memory that it calls free, and keep it, as long as this is measured (memory.py).
 
-    A virtual machine may have given free memory back to its host. Who writes next then waits for the host, for more
-    than a second per GiB here, and only luck decides who that is. So the bench takes memory, and gives it back but for
-    one page of each of the pieces that the kernel tells the host about. As root it also has the kernel only tell of the
-    largest ones (4 MiB), which leaves large enough ones for every program's writes.
+    As root also have the kernel tell the host of only the largest pieces that are free.
     """
     with ExitStack() as stack:
         if os.access(REPORTING, os.W_OK):
             stack.callback(REPORTING.write_text, REPORTING.read_text())
             REPORTING.write_text(LARGEST_ORDER)
-        available = int(Path("/proc/meminfo").read_text().partition("MemAvailable:")[2].split()[0]) * KIB
-        size = min(KEPT, max(0, available - SPARE)) // LARGEST_PIECE * LARGEST_PIECE
-        with suppress(OSError):  # an older kernel can't; then the figures are less certain
-            memory = stack.enter_context(mmap.mmap(-1, size + LARGEST_PIECE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-            memory.madvise(mmap.MADV_NOHUGEPAGE)
-            memory.madvise(POPULATE_WRITE)
-            for piece in range(0, size, LARGEST_PIECE):
-                memory.madvise(mmap.MADV_DONTNEED, piece + mmap.PAGESIZE, LARGEST_PIECE - mmap.PAGESIZE)
+        keeper = [sys.executable, str(Path(__file__).with_name("memory.py"))]
+        process = stack.enter_context(
+            subprocess.Popen(keeper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        assert process.stdin and process.stdout
+        if not process.stdout.readline():
+            raise SystemExit("no memory could be kept for the bench")
+        stack.callback(process.stdin.close)
         yield
 
 
