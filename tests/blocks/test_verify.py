@@ -101,6 +101,24 @@ def test_there_are_more_readers_where_they_only_wait(image, exports, monkeypatch
     assert (done.compared, done.wrong, len(connected)) == (SIZE, [], expected)
 
 
+def test_readers_that_are_stopped_end_within_what_they_took(image, exports):
+    disk = image(SIZE, [(0, SIZE)])
+    work = [(Extent(offset, BLOCK), b"") for offset in range(0, SIZE, BLOCK)]
+    served = exports(disk, filters=("delay",), rdelay="10ms")
+    loop = Loop()
+    found = Readers(loop, served.uri, iter(work), size=SIZE, most=4, block_size=BLOCK)
+    while not found.compared:
+        loop.turn(0.01)
+    found.stop()
+    turns = 0
+    while not found.ended:
+        loop.turn(0.1)
+        turns += 1
+        assert turns < 100
+    loop.close()
+    assert 0 < found.compared < SIZE
+
+
 def test_readers_of_a_server_that_is_gone_end(image, exports):
     done = read_by_threads("nbd+unix:///?socket=/nowhere", [(Extent(0, 512), b"")])
     assert (done.compared, list(done.left)) == (0, [])

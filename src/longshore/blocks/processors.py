@@ -21,8 +21,8 @@ def own_processor(number: int, of: int, run: Callable[[], None]) -> Callable[[],
     """`run`, for the thread of this number among so many: on a processor of its own, if there is just one for each.
 
     A thread that asks a server of the same machine and waits for its answer then stays where that answer is in the
-    cache: the kernel, left alone, moves them about, and a whole copy took a sixth longer. With more
-    processors than threads all is left to the kernel, as copies in other processes would choose the same ones.
+    cache: the kernel, left alone, moves them about, and a whole copy took a sixth longer. With more processors than
+    threads all is left to the kernel, as copies in other processes would choose the same ones.
     """
     mine = sorted(os.sched_getaffinity(0))
     if len(mine) != of:

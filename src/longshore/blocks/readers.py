@@ -93,10 +93,11 @@ class Readers:
     def _take(self, mine: deque[Work]) -> bool:
         """Whether there is anything to do; then that is `mine`."""
         with self._lock:
-            if not self._stopped:
-                fair = self._size // (2 * self._running * self._block_size)
-                mine += islice(self._work, max(1, min(fair, STRETCH)))
-                self._size -= sum(extent.length for extent, _ in mine)
+            if self._stopped:
+                return False
+            fair = self._size // (2 * self._running * self._block_size)
+            mine += islice(self._work, max(1, min(fair, STRETCH)))
+            self._size -= sum(extent.length for extent, _ in mine)
             if not mine:
                 self._most = 0  # there is nothing for another thread
         return bool(mine)
