@@ -7,14 +7,17 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from longshore.blocks.endpoints import connect
+from longshore.blocks.endpoints import connect, probe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit, serve_qemu_nbd
+from longshore.blocks.private import private_directory
 from longshore.errors import ExportError, InvalidInput
 
 from .conftest import MIB, copy
@@ -141,6 +144,54 @@ time.sleep(600)
         process.kill()
         process.wait()
         wait_until_gone(pid)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nobody_elses(disk, tmp_path, monkeypatch):
+    program = """
+import sys, time
+from longshore.blocks.exports import serve_nbdkit
+with serve_nbdkit('file', {'file': sys.argv[1]}) as export:
+    print(export.uri, flush=True)
+    time.sleep(600)
+"""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    arguments = [sys.executable, "-c", program, str(disk.path)]
+    environment = {**os.environ, "TMPDIR": str(place)}
+
+    def start():
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
+        return process, process.stdout.readline().strip()
+
+    (killed, _), (living, uri) = start(), start()
+    with killed, living:
+        killed.kill()
+        killed.wait()
+        assert len(list(place.iterdir())) == 2
+        (place / "longshore-nbd-notes").write_text("a file is none of ours")
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        with serve_nbdkit("file", {"file": str(disk.path)}):
+            assert len(list(place.iterdir())) == 3
+        assert probe(uri).size == disk.path.stat().st_size
+        left = {path.name for path in place.iterdir()}
+        assert len(left) == 2
+        assert "longshore-nbd-notes" in left
+        living.kill()
+
+
+def test_directories_of_many_threads_are_left_alone(tmp_path, monkeypatch):
+    """Each begins by looking for abandoned ones, some of which aren't locked yet."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def make(_):
+        with private_directory() as directory:
+            (directory / "socket").touch()
+            time.sleep(0.001)
+            return (directory / "socket").exists()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(make, range(400)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_secrets_reach_the_server_and_nobody_else(tmp_path):

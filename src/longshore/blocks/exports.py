@@ -33,6 +33,7 @@ from urllib.parse import quote
 
 from longshore.blocks.attached import attached
 from longshore.blocks.endpoints import Endpoint, probe
+from longshore.blocks.private import private_directory
 from longshore.errors import CopyError, ExportError, InvalidInput
 
 START_TIMEOUT = 60.0  # seconds until a server must be listening; vddk and rbd may take a while to load
@@ -152,7 +153,7 @@ def serve_nbdkit(
     """
     name = f"nbdkit (plugin {Path(plugin).name})"
     with ExitStack() as stack:
-        directory = stack.enter_context(_private_directory())
+        directory = stack.enter_context(private_directory())
         place = _Place.choose(directory, listen)
         command = ["nbdkit", "--foreground", f"--pidfile={place.pid_file}", f"--threads={threads}"]
         command += ["--readonly"] if read_only else []
@@ -205,7 +206,7 @@ def serve_qemu_nbd(
     if tcp_port and listen is None:
         listen = Listen()
     with ExitStack() as stack:
-        directory = stack.enter_context(_private_directory())
+        directory = stack.enter_context(private_directory())
         place = _Place.choose(directory, listen)
         command = ["qemu-nbd", "--persistent", f"--shared={connections}", f"--pid-file={place.pid_file}"]
         command += ["--read-only"] if read_only else ["--discard=unmap"]
@@ -337,13 +338,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def _private_directory() -> Iterator[Path]:
-    """For socket and pid file; mkdtemp makes it 0700."""
-    with tempfile.TemporaryDirectory(prefix="longshore-nbd-", ignore_cleanup_errors=True) as directory:
-        yield Path(directory)
 
 
 @contextmanager

@@ -1,0 +1,59 @@
+"""Directories that go with the process that made them, even when it is killed: then the next one removes them.
+
+Each is locked as long as its process lives (flock(2); the kernel lets go when the process dies). One that isn't locked
+has been abandoned.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "longshore-nbd-"
+
+
+@contextmanager
+def private_directory() -> Iterator[Path]:
+    """A new directory in the temporary one that only its owner may enter. It is removed with all that is in it.
+
+    Removes those, too, that processes of the same user have left behind when they were killed.
+    """
+    _remove_abandoned()
+    lock = None
+    while lock is None:  # another process may have taken it for abandoned before it was locked
+        path = tempfile.mkdtemp(prefix=PREFIX)
+        lock = _lock(path)
+    try:
+        yield Path(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_abandoned() -> None:
+    with os.scandir(tempfile.gettempdir()) as entries:
+        paths = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
+    for path in paths:
+        if (lock := _lock(path)) is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+
+
+def _lock(path: str) -> int | None:
+    """An open descriptor that locks the directory; None when it is another's, isn't one or is no more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(descriptor)
+        if found.st_uid == os.getuid() and os.path.samestat(found, os.lstat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
