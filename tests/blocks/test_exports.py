@@ -164,7 +164,7 @@ with serve_nbdkit('file', {'file': sys.argv[1]}) as export:
         return process, process.stdout.readline().strip()
 
     (killed, _), (living, uri) = start(), start()
-    with killed, living:
+    try:
         killed.kill()
         killed.wait()
         assert len(list(place.iterdir())) == 2
@@ -176,7 +176,10 @@ with serve_nbdkit('file', {'file': sys.argv[1]}) as export:
         left = {path.name for path in place.iterdir()}
         assert len(left) == 2
         assert "longshore-nbd-notes" in left
-        living.kill()
+    finally:
+        for process in (killed, living):
+            process.kill()
+            process.communicate()
 
 
 def test_directories_of_many_threads_are_left_alone(tmp_path, monkeypatch):
