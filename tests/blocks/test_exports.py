@@ -146,7 +146,7 @@ time.sleep(600)
         wait_until_gone(pid)
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_and_nobody_elses(disk, tmp_path, monkeypatch):
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nobody_elses(disk, monkeypatch):
     program = """
 import sys, time
 from longshore.blocks.exports import serve_nbdkit
@@ -154,8 +154,8 @@ with serve_nbdkit('file', {'file': sys.argv[1]}) as export:
     print(export.uri, flush=True)
     time.sleep(600)
 """
-    place = tmp_path / "temporary"
-    place.mkdir()
+    temporary = tempfile.TemporaryDirectory(prefix="t-")  # a socket's path must not be long
+    place = Path(temporary.name)
     arguments = [sys.executable, "-c", program, str(disk.path)]
     environment = {**os.environ, "TMPDIR": str(place)}
 
@@ -180,6 +180,7 @@ with serve_nbdkit('file', {'file': sys.argv[1]}) as export:
         for process in (killed, living):
             process.kill()
             process.communicate()
+        temporary.cleanup()
 
 
 def test_directories_of_many_threads_are_left_alone(tmp_path, monkeypatch):
