@@ -169,13 +169,15 @@ with serve_nbdkit('file', {'file': sys.argv[1]}) as export:
         killed.wait()
         assert len(list(place.iterdir())) == 2
         (place / "longshore-nbd-notes").write_text("a file is none of ours")
+        (place / "longshore-nbd-link").symlink_to(disk.path.parent)
         monkeypatch.setattr(tempfile, "tempdir", str(place))
         with serve_nbdkit("file", {"file": str(disk.path)}):
-            assert len(list(place.iterdir())) == 3
+            assert len(list(place.iterdir())) == 4
         assert probe(uri).size == disk.path.stat().st_size
         left = {path.name for path in place.iterdir()}
-        assert len(left) == 2
-        assert "longshore-nbd-notes" in left
+        assert len(left) == 3
+        assert {"longshore-nbd-notes", "longshore-nbd-link"} < left
+        assert disk.path.exists()
     finally:
         for process in (killed, living):
             process.kill()
