@@ -1,10 +1,11 @@
 """How fast Longshore copies, against nbdcopy and qemu-img on the same endpoints.
 
-    .venv/bin/python bench/copying.py [--runs 5] [--directory DIR] [--rbd pool=…,image=…,conf=…,user=…] [CASE …]
+    .venv/bin/python bench/copying.py [--runs 9] [--directory DIR] [--rbd pool=…,image=…,conf=…,user=…] [CASE …]
 
-Runs are interleaved (every contender once, then all again), since a busy machine changes its mind by the minute; what
-counts is the ratio of the medians. Every contender ends with the data flushed to the target. Longshore has digests and
-checkpoints on. The results go to bench/results/copy.json, a table to standard output.
+Runs are interleaved (every contender once, then all again, in an order drawn anew for each round), since a busy machine
+changes its mind by the minute, and whoever comes next may profit from what came before; what counts is the ratio of the
+medians. Every contender ends with the data flushed to the target. Longshore has digests and checkpoints on. The results
+go to bench/results/copy.json, a table to standard output.
 """
 
 import argparse
@@ -55,13 +56,14 @@ class Case:
         self.prepare()
         settle()
         self.contenders[OURS]()
+        self.seconds = {contender: [] for contender in self.contenders}
         for _ in range(runs):
-            for contender, action in self.contenders.items():
+            for contender in random.sample(list(self.contenders), len(self.contenders)):
                 self.prepare()
                 settle()
                 start = time.perf_counter()
-                action()
-                self.seconds.setdefault(contender, []).append(time.perf_counter() - start)
+                self.contenders[contender]()
+                self.seconds[contender].append(time.perf_counter() - start)
         self.memory_mib = Memory.take()
         self.when, self.load = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
 
@@ -401,7 +403,7 @@ def main() -> None:
     parser.add_argument(
         "cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all; those of rbd with --rbd"
     )
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--directory", type=Path, help="where the disks are made (default: the temporary directory)")
     parser.add_argument("--rbd", help="an RBD image of 4 GiB to write: pool=…,image=…,conf=…,user=…")
     arguments = parser.parse_args()
