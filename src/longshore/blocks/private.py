@@ -24,35 +24,32 @@ def private_directory() -> Iterator[Path]:
     _remove_abandoned()
     lock = None
     while lock is None:  # another process may have taken it for abandoned before it was locked
-        path = tempfile.mkdtemp(prefix=PREFIX)
+        path = Path(tempfile.mkdtemp(prefix=PREFIX))
         lock = _lock(path)
     try:
-        yield Path(path)
+        yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
 def _remove_abandoned() -> None:
-    with os.scandir(tempfile.gettempdir()) as entries:
-        paths = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
-    for path in paths:
-        with suppress(PermissionError):  # another user's
-            if (lock := _lock(path)) is not None:
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):  # finds none where we may not list
+        with suppress(FileNotFoundError, PermissionError):  # gone by now, or closed to us
+            if path.lstat().st_uid == os.geteuid() and (lock := _lock(path)) is not None:
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(lock)
 
 
-def _lock(path: str) -> int | None:
-    """An open descriptor that locks the directory; None when it is another's, isn't one or is no more."""
+def _lock(path: Path) -> int | None:
+    """An open descriptor that locks the directory; None when it is locked, isn't one or is no more."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found = os.fstat(descriptor)
-        if found.st_uid == os.getuid() and os.path.samestat(found, os.lstat(path)):
+        if os.path.samestat(os.fstat(descriptor), path.lstat()):
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
