@@ -1,4 +1,9 @@
-"""The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab."""
+"""The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab.
+
+Two of them may run side by side (`-n 2 --dist loadgroup`): what uses the vCenter or the lab's own project is one group
+and goes one after another; a module that works in projects of its own is a group by itself (`OWN_PROJECTS`). A test that
+takes away what all need is marked `alone`.
+"""
 
 import fcntl
 import json
@@ -7,6 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,16 +69,98 @@ def lab():
     return Lab(Path(root))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def the_lab_to_ourselves(lab):
-    """Tests order faults and compare inventories: two runs in one lab would disturb each other, so one waits."""
-    with (lab.root / "run" / "tests.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("waiting for another test run in this lab", file=sys.__stderr__, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+# Modules that touch neither the vCenter nor the project `demo`
+OWN_PROJECTS = {
+    "test_guest_conversion",
+    "test_loose_volumes_in_plans",
+    "test_octavia",
+    "test_openstack_source",
+    "test_tenancy",
+    "test_two_clouds",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            module = item.path.stem
+            item.add_marker(pytest.mark.xdist_group(module if module in OWN_PROJECTS else "vcenter"))
+
+
+@contextmanager
+def locked(path, how):
+    with path.open("w") as lock:
+        fcntl.flock(lock, how)
         yield
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """A test marked `alone` waits until no other test runs, and others wait for it; its time limit begins after that."""
+    root = os.environ.get("LONGSHORE_LAB")
+    if root is None or item.get_closest_marker("lab") is None:
+        yield
+        return
+    run = Path(root, "run")
+    if item.get_closest_marker("alone"):
+        with locked(run / "tests.gate", fcntl.LOCK_EX), locked(run / "tests.running", fcntl.LOCK_EX):
+            yield
+    else:
+        with locked(run / "tests.gate", fcntl.LOCK_EX):  # held by a test that waits to be alone: it gets its turn
+            running = locked(run / "tests.running", fcntl.LOCK_SH)
+            running.__enter__()
+        try:
+            yield
+        finally:
+            running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_lab_to_ourselves(lab, request):
+    """Tests order faults and compare inventories: two runs in one lab would disturb each other, so one waits."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    path = lab.root / "run" / "tests.lock"
+    with path.open("a+") as lock:
+        told = False
+        while not _is_ours(lock, run):
+            if not told:
+                print("waiting for another test run in this lab", file=sys.__stderr__, flush=True)
+                told = True
+            time.sleep(1)
+        yield
+
+
+def _is_ours(lock, run):
+    """Whether this run has the lab: nobody else holds the file, or others of this run do. Keeps a shared lock then."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    else:
+        lock.seek(0)
+        lock.truncate()
+        lock.write(run)
+        lock.flush()
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    lock.seek(0)
+    if lock.read() == run:
+        return True
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    return False
+
+
+@pytest.fixture
+def tell(record_property):
+    """What a test has measured is told with its result, also when it runs in another process."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and "PYTEST_XDIST_WORKER" not in os.environ:
+        for name, text in report.user_properties:
+            if name == "told":
+                print(f"\n{text}", file=sys.__stdout__, flush=True)
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def test_it_is_converted_afterwards(brought, sidedoor, cloud):
     remove_server(cloud, shown["server_id"])
 
 
-def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud, lab, tidy, tmp_path, capsys):
+def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud, lab, tidy, tmp_path, tell):
     script = tmp_path / "greet"
     script.write_text("echo greetings from $(hostname), booted for the first time\n")
     sidedoor.reset_machine("web01")
@@ -82,8 +82,7 @@ def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud,
     at_home(seen)
     downtimes["converted"] = shown["downtime_seconds"]
     told = ", ".join(f"{landing} {seconds:.0f} s" for landing, seconds in downtimes.items())
-    with capsys.disabled():
-        print(f"\nDowntime of a warm migration: {told}", flush=True)
+    tell(f"Downtime of a warm migration: {told}")
     assert downtimes["as it is"] < downtimes["converted"]
 
 

@@ -36,7 +36,7 @@ from secrecy import files, watch_processes, where_found
 import postgresql as cluster_of_tests
 from conftest import LONGSHORE, USER, refused, target_inventory, wait_for
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]  # Keystone and RabbitMQ are taken away from all
 MINUTE = 60.0  # seconds that Keystone is away
 LEASE = 12  # seconds; the default is longer, and costs nothing but patience
 
@@ -134,7 +134,7 @@ def copied(shown):
 
 
 def test_a_tenants_machine_arrives_through_a_server_and_workers_whatever_is_restarted(
-    tidy, service, lab, tiny, sidedoor, cloud, admin_cloud, tmp_path, capsys
+    tidy, service, lab, tiny, sidedoor, cloud, admin_cloud, tmp_path, tell
 ):
     ann, wrong = Person({"OS_CLOUD": "lab"}), f"Wrong-{uuid.uuid4().hex}"
     secrets = [service.password, lab.vcenter_password, lab.tenant_password, wrong, cluster_of_tests.PASSWORD]
@@ -229,5 +229,4 @@ def test_a_tenants_machine_arrives_through_a_server_and_workers_whatever_is_rest
     places |= {"what they read": "\n".join([told, *read, unusable.stderr, json.dumps(done)]).encode()}
     assert where_found(places, secrets) == []
     assert where_found({"to see that it would be found": dumped + secrets[0].encode()}, secrets) != []
-    with capsys.disabled():
-        print("".join(f"\n{what}: {seconds:.1f} s" for what, seconds in times.items()))
+    tell("\n".join(f"{what}: {seconds:.1f} s" for what, seconds in times.items()))
