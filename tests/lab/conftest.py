@@ -1,6 +1,6 @@
 """The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab.
 
-Two of them may run side by side (`-n 2 --dist loadgroup`): what uses the vCenter or the lab's own project is one group
+Two of them may run side by side (`-n 2`): what uses the vCenter or the lab's own project is one group
 and goes one after another; a module that works in projects of its own is a group by itself (`OWN_PROJECTS`). A test that
 takes away what all need is marked `alone`.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import openstack
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT / "lab" / "vcenter"))
@@ -80,12 +81,16 @@ OWN_PROJECTS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            module = item.path.stem
-            item.add_marker(pytest.mark.xdist_group(module if module in OWN_PROJECTS else "vcenter"))
+class InGroups(LoadScopeScheduling):
+    """The modules that share something run one after another, whichever process has taken the first of them."""
+
+    def _split_scope(self, nodeid):
+        module = Path(nodeid.partition("::")[0]).stem
+        return module if module in OWN_PROJECTS else "the vCenter and demo"
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return InGroups(config, log)
 
 
 @contextmanager
