@@ -34,7 +34,7 @@ fault-test: install
 LONGSHORE_LAB ?= /var/lib/longshore-lab
 lab-test: lab-up
 	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
-	$(LAB) run .venv/bin/pytest tests/lab -m lab -v -n 2 --durations=40
+	$(LAB) run .venv/bin/pytest tests/lab tests/guests -m lab -v -n 2 --durations=40
 
 # Longshore's copies against others' on the same endpoints, in turn; with a Ceph volume too when the lab is up.
 RBD := pool=volumes,image=bench,conf=/etc/ceph/ceph.conf,user=cinder

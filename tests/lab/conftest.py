@@ -85,8 +85,9 @@ class InGroups(LoadScopeScheduling):
     """The modules that share something run one after another, whichever process has taken the first of them."""
 
     def _split_scope(self, nodeid):
-        module = Path(nodeid.partition("::")[0]).stem
-        return module if module in OWN_PROJECTS else "the vCenter and demo"
+        path = PROJECT / nodeid.partition("::")[0]
+        alone = path.parent != Path(__file__).parent or path.stem in OWN_PROJECTS
+        return path.stem if alone else "the vCenter and demo"
 
 
 def pytest_xdist_make_scheduler(config, log):
