@@ -106,11 +106,12 @@ class Worker:
         await DBOS.register_queue_async(self._me.id)
 
     async def _take(self) -> float:
-        """Take up what it is our turn for. Seconds that the look at the queue took."""
+        """Take up what it is our turn for, or is ours already. Seconds that the look at the queue took."""
         began = time.monotonic()
         self._reap()
         for migration_id in await asyncio.to_thread(self._take_turns):
-            self._running[migration_id] = asyncio.create_task(self._follow(migration_id))
+            if migration_id not in self._running:
+                self._running[migration_id] = asyncio.create_task(self._follow(migration_id))
         return time.monotonic() - began
 
     def _take_turns(self) -> list[str]:

@@ -2,14 +2,16 @@
 
 SQLite is set so that several processes can read while one writes. PostgreSQL may be away for a moment (a restart, a
 fail-over, a cable): a repository whose methods are each one transaction runs such a method again until the database
-answers, so that nothing above it has to know. A commit whose answer was lost is done twice then: at worst an event is
-told twice.
+answers, so that nothing above it has to know. A commit whose answer was lost may have been done: what is tried again
+then finds what it has made by an id or a time that was chosen before the first try, and doesn't complain that what it
+is to remove is gone (`may_be_done`).
 """
 
 import functools
 import inspect
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,11 +45,18 @@ _QUEUE_LOCK = 0x10_06_50_02
 _log = logging.getLogger("longshore.store")
 
 
+class _Work(threading.local):
+    """What a thread does for `Database.persist`."""
+
+    may_be_done = False
+
+
 class Database:
     def __init__(self, url: str) -> None:
         """Raises InvalidInput for an address that is none, Unreachable when nobody answers there."""
         self.patience = PATIENCE
         self._told = -math.inf
+        self._work = _Work()
         self.guard: Callable[[], None] = lambda: None  # asked before each transaction: may this process still work?
         self._url = _parsed(url)
         self.engine = _connect(self._url)
@@ -58,8 +67,19 @@ class Database:
     def session(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when the block raises."""
         self.guard()
-        with self._sessions.begin() as session:
+        with self._sessions() as session:  # which rolls back what isn't committed
             yield session
+            session.flush()  # so that what fails from here on is the commit
+            try:
+                session.commit()
+            except DBAPIError:
+                self._work.may_be_done = True
+                raise
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether an earlier try of what this thread does now was committed for all we know: no answer came."""
+        return self._work.may_be_done
 
     @contextmanager
     def alone(self) -> Iterator[Session]:
@@ -73,6 +93,14 @@ class Database:
 
     def persist(self, work: Callable[[], T]) -> T:
         """Do one transaction's work, again while the database is away. Raises Unreachable when that takes too long."""
+        outer = self._work.may_be_done
+        self._work.may_be_done = False
+        try:
+            return self._persist(work)
+        finally:
+            self._work.may_be_done = outer
+
+    def _persist(self, work: Callable[[], T]) -> T:
         end, pause = None, _PAUSES[0]
         while True:
             try:
@@ -107,14 +135,17 @@ def in_portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def through_outages(repository: type[T]) -> type[T]:
-    """Each public method of this class is one transaction of its `_database`, and safe to run again."""
+    """Each public method of this class is one transaction of its `_database`, and safe to run again.
+
+    Or several, each of which is `persistent` by itself.
+    """
     for name, method in inspect.getmembers(repository, inspect.isfunction):
         if not name.startswith("_"):
-            setattr(repository, name, _persistent(method))
+            setattr(repository, name, persistent(method))
     return repository
 
 
-def _persistent(method: Callable[..., T]) -> Callable[..., T]:
+def persistent(method: Callable[..., T]) -> Callable[..., T]:
     @functools.wraps(method)
     def again(self: Any, *args: Any, **kwargs: Any) -> T:
         database: Database = self._database

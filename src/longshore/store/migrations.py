@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
@@ -90,6 +90,7 @@ class NewMigration:
     wave: int = 0
     places: dict[str, Any] | None = None
     disks: tuple[Disk, ...] = ()
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,12 @@ class Migrations:
         mark of a text that is neither its plan's nor that of the migration it goes back to.
         """
         with self._database.alone() as session:
+            if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
+                return there
             self._refuse_second(session, wanted)
             rows = [
                 MigrationRow(
-                    id=str(uuid.uuid4()),
+                    id=new.id,
                     project_id=self._scope.project_id,
                     machine_name=new.machine_name,
                     machine_ref=new.machine_ref,
@@ -201,12 +204,8 @@ class Migrations:
 
     def several(self, ids: Sequence[str]) -> list[MigrationRecord]:
         """Those of these ids, in their order. One that is not there (any more) is left out."""
-        found: dict[str, MigrationRecord] = {}
         with self._database.session() as session:
-            for some in in_portions(ids):
-                query = select(MigrationRow.__table__).where(MigrationRow.id.in_(some), self._visible())
-                found |= {record.id: record for record in _records(session, session.execute(query))}
-        return [found[id_] for id_ in ids if id_ in found]
+            return self._of_ids(session, ids)
 
     def update(self, migration_id: str, **fields: Any) -> None:
         with self._database.session() as session:
@@ -224,7 +223,7 @@ class Migrations:
         """Raises NotFound, or Conflict when it has ended."""
         with self._database.session() as session:
             row = self._find(session, migration_id)
-            if Status(row.status).ended:
+            if Status(row.status).ended and not (row.cancel_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             row.cancel_requested = True
             session.flush()
@@ -234,7 +233,7 @@ class Migrations:
         """Raises NotFound, or Conflict when it has ended or isn't of a kind that waits for one."""
         with self._database.session() as session:
             row = self._find(session, migration_id)
-            if Status(row.status).ended:
+            if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             if row.request.get("type") != MigrationType.WARM.value:
                 raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
@@ -269,8 +268,14 @@ class Migrations:
 
     def remove(self, migration_id: str) -> None:
         """Forget an ended migration. Raises NotFound, or Conflict when it runs or has left something behind."""
+        self._remove(self.get(migration_id).id)
+
+    @persistent
+    def _remove(self, id_: str) -> None:
         with self._database.session() as session:
-            row = self._find(session, migration_id)
+            row = session.get(MigrationRow, id_)
+            if row is None:  # by an earlier try, or somebody else a moment ago
+                return
             if not Status(row.status).ended:
                 raise Conflict(
                     f"Migration {row.id} is {row.status}.",
@@ -326,14 +331,26 @@ class Migrations:
 
     def say(self, migration_id: str, phase: str | None, text: str, level: str = "information") -> None:
         """`phase`: None for the one that it is in."""
-        with self._database.session() as session:
-            _say(session, migration_id, phase, text, level)
+        self._tell(migration_id, phase, text, level, utc_now())
 
     def enter(self, migration_id: str, phase: str, text: str) -> None:
         """It is in this phase now, and says so."""
+        self._tell(migration_id, phase, text, "information", utc_now(), enters=True)
+
+    @persistent
+    def _tell(
+        self, migration_id: str, phase: str | None, text: str, level: str, at: datetime, *, enters: bool = False
+    ) -> None:
         with self._database.session() as session:
-            session.execute(update(MigrationRow).where(MigrationRow.id == migration_id).values(phase=phase))
-            _say(session, migration_id, phase, text, "information")
+            told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.at == at)
+            if self._database.may_be_done and session.scalar(told.where(EventRow.text == _kept(text)).limit(1)):
+                return
+            own = update(MigrationRow).where(MigrationRow.id == migration_id)
+            if enters:
+                session.execute(own.values(phase=phase))
+            current = select(MigrationRow.phase).where(MigrationRow.id == migration_id).scalar_subquery()
+            new = {"migration_id": migration_id, "at": at, "level": level, "text": _kept(text)}
+            session.execute(insert(EventRow).values({**new, "phase": phase or current}))
 
     def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         with self._database.session() as session:
@@ -360,6 +377,13 @@ class Migrations:
 
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id
+
+    def _of_ids(self, session: Session, ids: Sequence[str]) -> list[MigrationRecord]:
+        found: dict[str, MigrationRecord] = {}
+        for some in in_portions(ids):
+            query = select(MigrationRow.__table__).where(MigrationRow.id.in_(some), self._visible())
+            found |= {record.id: record for record in _records(session, session.execute(query))}
+        return [found[id_] for id_ in ids if id_ in found]
 
     def _find(self, session: Session, migration_id: str) -> MigrationRow:
         beginning = MigrationRow.id.startswith(migration_id, autoescape=True)
@@ -391,12 +415,6 @@ class Migrations:
                 f"{new.machine_name} is being migrated already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",
             )
-
-
-def _say(session: Session, migration_id: str, phase: str | None, text: str, level: str) -> None:
-    current = select(MigrationRow.phase).where(MigrationRow.id == migration_id).scalar_subquery()
-    new = {"migration_id": migration_id, "phase": phase or current, "level": level, "text": _kept(text)}
-    session.execute(insert(EventRow).values(new))
 
 
 def _kept(value: Any) -> Any:

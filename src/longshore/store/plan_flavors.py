@@ -5,12 +5,12 @@ when it is forgotten. An entry without a plan is of one that never came to be.
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, select
 
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, persistent, through_outages
 from longshore.store.tables import PlanFlavorRow, PlanRow, utc_now
 
 _ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was making the plan is done, or dead
@@ -31,10 +31,15 @@ class PlanFlavors:
 
     def intend(self, plan_id: str, provider_id: str, name: str) -> PlanFlavor:
         """Write down that it is about to be made."""
+        flavor = PlanFlavor(str(uuid.uuid4()), plan_id, provider_id, name)
+        self._write(flavor)
+        return flavor
+
+    @persistent
+    def _write(self, flavor: PlanFlavor) -> None:
         with self._database.session() as session:
-            row = PlanFlavorRow(id=str(uuid.uuid4()), plan_id=plan_id, provider_id=provider_id, name=name)
-            session.add(row)
-            return _flavor(row)
+            if session.get(PlanFlavorRow, flavor.id) is None:
+                session.add(PlanFlavorRow(**asdict(flavor)))
 
     def gone(self, flavor: PlanFlavor) -> None:
         with self._database.session() as session:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, persistent, through_outages
 from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import WHOLE, Scope
@@ -43,12 +43,18 @@ class Plans:
 
         Raises Conflict when the name is taken, InvalidInput for the mark of a text that isn't the plan's.
         """
+        return self._add(plan_id or str(uuid.uuid4()), name, content)
+
+    @persistent
+    def _add(self, id_: str, name: str, content: dict[str, Any]) -> PlanRecord:
         with self._database.alone() as session:
+            if (there := session.get(PlanRow, id_)) is not None:
+                return _record(there)
             unique = unique_name(self._scope, name)
             if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
                 raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
             row = PlanRow(
-                id=plan_id or str(uuid.uuid4()),
+                id=id_,
                 project_id=self._scope.project_id,
                 name=name,
                 unique_name=unique,
@@ -106,8 +112,14 @@ class Plans:
 
         So do flavors that were made for it: from now on they are the target's own.
         """
+        self._remove(self.get(name_or_id).id)
+
+    @persistent
+    def _remove(self, id_: str) -> None:
         with self._database.session() as session:
-            row = self._find(session, name_or_id)
+            row = session.get(PlanRow, id_)
+            if row is None:  # by an earlier try, or somebody else a moment ago
+                return
             own = session.scalars(select(MigrationRow).where(MigrationRow.plan_id == row.id)).all()
             if not all(Status(m.status).ended for m in own):
                 raise Conflict(

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
-from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound
-from longshore.store.database import Database, through_outages
+from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, Unreachable
+from longshore.store.database import Database, persistent, through_outages
 from longshore.store.key_manager import KeyManager
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
@@ -67,14 +67,19 @@ class Providers:
             self._keys.keep(id_, secrets)
         try:
             return self._add(id_, name, kind, settings, {} if elsewhere else secrets)
+        except Unreachable:  # it may have been added: if not, its secrets count as abandoned
+            raise
         except BaseException:
             if elsewhere:
                 with suppress(LongshoreError):  # what can't be taken back now is in the ledger
                     self._keys.forget(id_)
             raise
 
+    @persistent
     def _add(self, id_: str, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
         with self._database.alone() as session:  # not while keys are changed: see change_key
+            if (there := session.get(ProviderRow, id_)) is not None:
+                return _record(there)
             row = ProviderRow(
                 id=id_,
                 project_id=self._scope.project_id,
@@ -162,15 +167,25 @@ class Providers:
     def unused(self, name_or_id: str) -> ProviderRecord:
         """As `own`; raises Conflict while a migration's record still names it."""
         with self._database.session() as session:
-            return _record(self._find_unused(session, name_or_id))
+            row = self._find_own(session, name_or_id)
+            self._refuse_used(session, row)
+            return _record(row)
 
     def remove(self, name_or_id: str) -> None:
         """Raises NotFound, AccessDenied, or Conflict while a migration's record still names it; or what the key manager
         says that has its secrets: then it stays as it is.
         """
-        self._keys.forget(self.unused(name_or_id).id)
+        id_ = self.unused(name_or_id).id
+        self._keys.forget(id_)
+        self._remove(id_)
+
+    @persistent
+    def _remove(self, id_: str) -> None:
         with self._database.session() as session:
-            session.delete(self._find_unused(session, name_or_id))
+            row = session.get(ProviderRow, id_)
+            if row is not None:  # else by an earlier try, or somebody else a moment ago
+                self._refuse_used(session, row)
+                session.delete(row)
 
     # Sharing
 
@@ -186,9 +201,10 @@ class Providers:
         with self._database.session() as session:
             row = self._find_own(session, name_or_id)
             share = session.get(ShareRow, (row.id, project_id))
-            if share is None:
+            if share is not None:
+                session.delete(share)
+            elif not self._database.may_be_done:
                 raise NotFound(f"Provider {row.name} isn't shared with {project_id}.")
-            session.delete(share)
 
     def shares(self, name_or_id: str) -> list[str]:
         """The projects that may use it. Raises NotFound, AccessDenied."""
@@ -217,8 +233,7 @@ class Providers:
             own = select(ProviderRow.id).where(ProviderRow.id == provider_id, self._visible())
             return session.scalar(own) is not None
 
-    def _find_unused(self, session: Session, name_or_id: str) -> ProviderRow:
-        row = self._find_own(session, name_or_id)
+    def _refuse_used(self, session: Session, row: ProviderRow) -> None:
         used = select(MigrationRow).where((MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id))
         if migration := session.scalar(used.limit(1)):
             foreign = not self._scope.everything and migration.project_id != self._scope.project_id
@@ -226,7 +241,6 @@ class Providers:
                 f"Provider {row.name} is used by {'another project' if foreign else f'migration {migration.id}'}.",
                 advice="Delete its migrations first: longshore migration delete ID.",
             )
-        return row
 
     def _find(self, session: Session, name_or_id: str) -> ProviderRow:
         return find_named(session, ProviderRow, self._visible(), self._scope, name_or_id)

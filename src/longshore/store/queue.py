@@ -52,8 +52,9 @@ class Queue:
     def take(
         self, worker: WorkerRecord, choose: Callable[[Sequence[QueueRecord], Sequence[WorkerRecord]], list[str]]
     ) -> list[str]:
-        """Those that `choose` picks from the queue are this worker's from now on.
+        """Those that `choose` picks from the queue are this worker's from now on. Answers all that it has.
 
+        Those of earlier calls, too: the answer of one may have been lost after the database had heard it.
         No two processes do this at once, on whatever machine they are, so whatever limits `choose` keeps hold for all.
         It must not ask the database itself, and is told the workers that live. Those whose lease has run out lose what
         they had here and now: a lease that is renewed later finds its row gone.
@@ -67,7 +68,10 @@ class Queue:
             for ids in in_portions(chosen):
                 own = update(MigrationRow).where(MigrationRow.id.in_(ids))
                 session.execute(own.values(worker_id=worker.id, flow_version=worker.flow_version))
-            return chosen
+            has = select(MigrationRow.id).where(
+                MigrationRow.worker_id == worker.id, MigrationRow.status.in_(_UNFINISHED)
+            )
+            return list(session.scalars(has.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def limits(self) -> dict[str, dict[str, Any]]:
         """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""

@@ -71,6 +71,8 @@ class Leases:
     def take(self) -> None:
         with self._begin() as connection:
             until = clock(connection.engine) + self._ttl
+            # It is there when an earlier try was heard, and only its answer lost
+            connection.execute(delete(WorkerRow).where(WorkerRow.id == self._worker.id))
             connection.execute(insert(WorkerRow).values(**_values(self._worker), lease_until=until))
 
     def renew(self) -> bool:
