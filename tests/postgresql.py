@@ -43,7 +43,7 @@ class Cluster:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.start()
-        self._execute("postgres", "CREATE DATABASE empty")
+        self.execute("postgres", "CREATE DATABASE empty")
 
     @property
     def log(self):
@@ -75,7 +75,7 @@ class Cluster:
         """The address of a new, empty one."""
         self._names += 1
         name = f"test{self._names}"
-        self._execute("postgres", f"CREATE DATABASE {name} TEMPLATE empty")
+        self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE empty")
         return f"postgresql+psycopg://longshore:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def processor_seconds(self):
@@ -97,7 +97,7 @@ class Cluster:
         with psycopg.connect(url.replace("+psycopg", "")) as connection:
             return connection.execute(statement).fetchall()
 
-    def _execute(self, database, statement):
+    def execute(self, database, statement):
         address = f"postgresql://longshore:{PASSWORD}@127.0.0.1:{self.port}/{database}"
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement)

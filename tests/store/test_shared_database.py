@@ -90,3 +90,49 @@ def test_what_a_guest_prints_is_told_even_if_it_is_no_text(postgresql, tmp_path)
     store.migrations.say(record.id, "checking", "login\0:")
     assert store.migrations.events(record.id)[0].text == "login�:"
     store.close()
+
+
+def both(store, statement):
+    """Have two connections do it."""
+    with store.database.session() as one, store.database.session() as other:
+        return [session.connection().exec_driver_sql(statement) for session in (one, other)]
+
+
+@pytest.fixture
+def replaced(postgresql, tmp_path):
+    """A store whose primary is none any more: its connections and new ones can only read, as from a standby."""
+    url = postgresql.database()
+    name = url.rpartition("/")[2]
+    store = Store(StateDirectory(tmp_path, url))
+    store.providers.add("cloud", "vsphere", {}, {})
+    both(store, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    postgresql.execute("postgres", f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    promotion = threading.Timer(
+        0.5, postgresql.execute, ["postgres", f"ALTER DATABASE {name} RESET default_transaction_read_only"]
+    )
+    yield store, promotion
+    store.close()
+
+
+def test_a_primary_that_can_only_be_read_is_left_for_the_new_one(replaced):
+    store, promotion = replaced
+    promotion.start()
+    store.providers.share("cloud", "somebody")
+    promotion.join()
+    assert store.providers.shares("cloud") == ["somebody"]
+    both(store, "DELETE FROM provider_shares WHERE false")  # also through the connection that nobody had tried
+
+
+def test_what_a_standby_knows_is_not_asked_for(replaced):
+    store, promotion = replaced
+    store.database.engine.dispose()
+    promotion.start()
+    assert [provider.name for provider in store.providers.all()] == ["cloud"]
+    assert promotion.finished.is_set()
+
+
+def test_that_it_can_only_be_read_is_said_of_a_database(replaced, monkeypatch):
+    store, _ = replaced
+    monkeypatch.setattr(store.database, "patience", 0.3)
+    with pytest.raises(Unreachable, match="read-only"):
+        store.providers.share("cloud", "somebody")

@@ -22,6 +22,7 @@ from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_
 from longshore.model.plan import Limits
 from longshore.model.request import MigrationType
 from longshore.store import QueueRecord, Status, Store, WorkerRecord
+from longshore.store.database import CONNECTING
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
 # two processors, would let a few such waits stand in the way of all other migrations.
@@ -94,6 +95,7 @@ class Worker:
         config: DBOSConfig = {
             "name": "longshore",
             "system_database_url": state.shared_database or f"sqlite:///{state.engine_database}",
+            "db_engine_kwargs": {"connect_args": CONNECTING} if state.shared_database else None,
             "executor_id": self._me.id,
             "application_version": FLOW_VERSION,
             "serializer": DBOSPortableJSONSerializer(),  # the default pickles: whoever writes there could run code

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -30,13 +30,15 @@ PATIENCE = 20.0  # seconds that a command waits for a database that is away
 _TELL_EVERY = 10.0  # seconds: many wait at once
 _PAUSES = (0.1, 2.0)  # seconds: the first between two tries, doubled each time, and the longest
 # A cable that was pulled is noticed within seconds, not after the minutes that TCP takes by itself
-_TCP = {
+CONNECTING = {
+    "target_session_attrs": "read-write",  # a standby isn't the database, also where it has its name or address
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 8000,  # milliseconds, the others seconds
 }
+_READ_ONLY = "25006"  # SQLSTATE, of a standby in recovery, too
 _NAMED = 500  # rows that one query names
 _SCHEMA = Path(__file__).parent / "schema"
 _SCHEMA_LOCK = 0x10_06_50_01  # any two numbers do, as long as nobody else in the database uses them
@@ -161,11 +163,24 @@ def _is_away(error: Exception) -> bool:
         return False
     if error.connection_invalidated:
         return True
-    state = getattr(error.orig, "sqlstate", None)
+    state = _sqlstate(error)
     if state is None:  # no answer from the server: it refused, hung up or was never reached
         return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "InterfaceError")
     # Connection exceptions, too many connections, shutting down or starting up, deadlocks
-    return bool(state.startswith(("08", "53", "57P0")) or state in ("40001", "40P01"))
+    return state.startswith(("08", "53", "57P0")) or state in (_READ_ONLY, "40001", "40P01")
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    state: str | None = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state
+
+
+@event.listens_for(Engine, "handle_error")  # of every engine: the workflows' is made by somebody else
+def _leave_the_server(context: ExceptionContext) -> None:
+    """When it isn't the primary any more: none of the connections to it is used again, not those in the pool either."""
+    state = _sqlstate(context.original_exception)
+    if state is not None and (state == _READ_ONLY or state.startswith(("08", "57P0"))):
+        context.is_disconnect = True
 
 
 def _said(error: Exception) -> str:
@@ -189,7 +204,7 @@ def _parsed(url: str) -> URL:
 def _connect(url: URL, **pool: Any) -> Engine:
     if url.get_backend_name() == "postgresql":
         pool = {"pool_size": 10, "max_overflow": 20, **pool}
-        return create_engine(url, connect_args=_TCP, hide_parameters=True, **pool)
+        return create_engine(url, connect_args=CONNECTING, hide_parameters=True, **pool)
     engine = create_engine(url)
 
     @event.listens_for(engine, "connect")
