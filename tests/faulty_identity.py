@@ -17,16 +17,24 @@ class FaultyIdentity:
         self.url = url
         self.key_manager = True  # in the catalogue
         self.credentials, self.secrets = {}, {}
+        self.tokens = {}  # others', by when they end, that it is asked to judge
+        self.judged = 0  # times that it was
         self.faults = {}
         self._made = 0
 
-    def answer(self, method, path, query, body):
+    def answer(self, method, path, query, body, subject=None):
         """Status and body of what has been done."""
         parts = path.strip("/").split("/")
+        if path.endswith("/auth/tokens") and method == "GET":
+            self.judged += 1
+            return self._judge(subject)
         if path.endswith("/auth/tokens"):
-            endpoint = {"interface": "internal", "region": "R", "region_id": "R", "url": self.url, "id": "e"}
-            offered = ["identity", *(["key-manager"] if self.key_manager else [])]
-            services = [{"type": one, "name": one, "id": one, "endpoints": [endpoint]} for one in offered]
+            endpoint = {"interface": "internal", "region": "R", "region_id": "R", "id": "e"}
+            offered = {"identity": f"{self.url}/v3"} | ({"key-manager": self.url} if self.key_manager else {})
+            services = [
+                {"type": one, "name": one, "id": one, "endpoints": [{**endpoint, "url": url}]}
+                for one, url in offered.items()
+            ]
             token = {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z", "user": {"id": "u"}}
             return 201, {"token": {**token, "catalog": services}}
         kind = "application_credentials" if "application_credentials" in parts else "secrets"
@@ -34,7 +42,9 @@ class FaultyIdentity:
             links = [{"rel": "self", "href": f"{self.url}/v1/"}]
             return 200, {"versions": {"values": [{"id": "v1", "status": "stable", "links": links}]}}
         if kind not in parts:
-            return 200, {"version": {"id": "v3.14", "status": "stable", "links": []}}
+            return 200, {
+                "version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{self.url}/v3/"}]}
+            }
         kept = self.credentials if kind == "application_credentials" else self.secrets
         id_ = parts[parts.index(kind) + 1] if len(parts) > parts.index(kind) + 1 else None
         if method == "POST":
@@ -57,6 +67,15 @@ class FaultyIdentity:
             return 204, None
         return 200, base64.b64decode(kept[id_]["payload"]).decode() if path.endswith("payload") else self._shown(id_)
 
+    def _judge(self, subject):
+        if subject not in self.tokens:
+            return 404, {"error": {"message": "Not here.", "code": 404}}
+        domain = {"id": "default", "name": "Default"}
+        named = {kind: {"id": f"{kind}-of-{subject}", "name": kind, "domain": domain} for kind in ("user", "project")}
+        roles = [{"id": "r", "name": "member"}]
+        times = {"issued_at": "2026-01-01T00:00:00.000000Z", "expires_at": self.tokens[subject]}
+        return 200, {"token": {**named, **times, "methods": ["password"], "roles": roles, "catalog": []}}
+
     def _shown(self, id_):
         kept = self.secrets[id_]
         types = {"default": kept["payload_content_type"]}
@@ -78,7 +97,9 @@ def faulty_identity():
                     "description": "Not here.",
                 }
                 return self._say(fault, said)
-            status, answer = identity.answer(self.command, asked.path, parse_qs(asked.query), body)
+            status, answer = identity.answer(
+                self.command, asked.path, parse_qs(asked.query), body, self.headers.get("X-Subject-Token")
+            )
             if fault == "lost":
                 return self.connection.close()
             self._say(status, answer)
@@ -99,7 +120,7 @@ def faulty_identity():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     identity = FaultyIdentity(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield identity

@@ -22,6 +22,7 @@ from longshore.errors import InvalidInput
 
 FILE = Path("/etc/longshore/longshore.toml")
 PREFIX = "LONGSHORE_"
+KEYSTONE_ANSWERS_WITHIN = 15  # seconds without a byte of its answer; whoever came with the token waits meanwhile
 SecretsIn = Literal["auto", "barbican", "database"]
 
 
@@ -44,9 +45,6 @@ class Keystone(_Section):
     public_url: str | None = Field(default=None, description="Where callers get tokens, if that is another address.")
     cacert: Path | None = Field(
         default=None, description="PEM file with the authorities to trust instead of the system's."
-    )
-    memcached: list[str] = Field(
-        default=[], description="Servers that keep validated tokens (host:port); without, each process keeps its own."
     )
     cache_seconds: int = Field(
         300, ge=1, le=3600, description="How long a validated token is taken for valid, at most, once it is revoked."
@@ -88,8 +86,8 @@ class Keystone(_Section):
             "interface": self.interface,
             "www_authenticate_uri": self.public_url or self.auth_url,
             "cafile": str(self.cacert) if self.cacert else None,
-            "memcached_servers": ",".join(self.memcached) or None,
             "token_cache_time": self.cache_seconds,
+            "http_connect_timeout": KEYSTONE_ANSWERS_WITHIN,
             "service_token_roles_required": True,
         }
         return {name: value for name, value in wanted.items() if value is not None}

@@ -111,7 +111,7 @@ def service(tmp_path, lab, admin_cloud, postgresql):
             f"lease_ttl = {LEASE}\nlease_beat = {LEASE / 4}\ndrain_for = 5\n"
             f'[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
             f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\n'
-            f'password_file = "{root / "keystone.password"}"\nmemcached = ["127.0.0.1:11211"]\n'
+            f'password_file = "{root / "keystone.password"}"\n'
         )
         try:
             server = service.start("server", "server")

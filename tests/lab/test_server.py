@@ -46,7 +46,7 @@ def served(tmp_path_factory, lab, admin_cloud):
         config.write_text(
             f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
             f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
-            'memcached = ["127.0.0.1:11211"]\ncache_seconds = 2\n'
+            "cache_seconds = 2\n"
         )
         with logs.open("wb") as log:
             words = [LONGSHORE, "--config", config, "server"]

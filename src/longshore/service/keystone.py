@@ -1,32 +1,38 @@
-"""Tokens, as Keystone's own middleware library judges them: cached, revoked ones refused within the cache time."""
+"""Tokens, as Keystone's own middleware library judges them: remembered, revoked ones refused within the cache time."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 import webob.exc
+from keystoneauth1.exceptions import ClientException
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token import _request
 from oslo_context.context import RequestContext
 
 from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Unauthenticated
+from longshore.service.token_cache import TokenCache
+
+_CACHE = "longshore.tokens"  # where the library looks for a cache that its host has
 
 
 class KeystoneTokens:
     """`options`: as in a [keystone_authtoken] section. Nothing is asked of Keystone before the first token comes."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        # At each start the library says that its own cache was deprecated in 2016, and that it knows no options that
-        # are keystoneauth's
+        # At each start the library says that it knows no options that are keystoneauth's, and at each request with a
+        # token that isn't valid, that it isn't
         for chatty in ("keystonemiddleware.auth_token", "keystonemiddleware._common.config"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
-        self._protocol = auth_token.AuthProtocol(None, {**options, "service_type": "migration"})
+        self._cache = TokenCache()
+        told = {**options, "service_type": "migration", "cache": _CACHE}
+        self._protocol = auth_token.AuthProtocol(None, told)
 
     def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
-        request = _request._AuthTokenRequest(_environment(method, path, headers))
+        request = _request._AuthTokenRequest({**_environment(method, path, headers), _CACHE: self._cache})
         try:
             self._protocol.process_request(request)
-        except webob.exc.HTTPServerError:
+        except (webob.exc.HTTPServerError, ClientException):  # the library lets timeouts through as they are
             raise IdentityUnavailable("Keystone doesn't answer.", advice="Try again in a moment.") from None
         except webob.exc.HTTPException:
             raise Unauthenticated(
