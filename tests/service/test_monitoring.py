@@ -57,6 +57,22 @@ def figures(request, tmp_path_factory):
     store.close()
 
 
+def test_methods_that_nobody_knows_are_one_series(tmp_path):
+    """Each series stays for as long as the server runs, and no token is needed to make one."""
+    store = Store(StateDirectory(tmp_path / "state"))
+
+    async def scrape():
+        app = create_app(store, access=access(), metrics=True)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+            for method in ("GET", *(f"M{n}" for n in range(20))):
+                await http.request(method, "/v1/migrations")
+            return (await http.get("/metrics")).text
+
+    told = asyncio.run(scrape())
+    store.close()
+    assert set(re.findall(r'longshore_request_seconds_count{method="(\w+)"', told)) == {"GET", "other"}
+
+
 def value(figures, name, **labels):
     [found] = [value for has, value in figures[name] if has == labels]
     return found

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import structlog
 from cloud_stand_in import Cloud
+from starlette.datastructures import URL
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from tokens import access
@@ -115,6 +116,13 @@ def test_whoever_has_no_role_here_may_do_nothing(api, anns):
     for method, path in closed(api):
         answer = api("ann-nothing", method, filled(path, anns), {})
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
+
+
+@pytest.mark.parametrize("said", ["http://x/healthz?/v1/migrations", "http://test/healthz"])
+def test_what_may_be_asked_without_a_role_hangs_on_the_path_alone(api, anns, monkeypatch, said):
+    """Some versions of Starlette make the URL of a request of its Host header, too."""
+    monkeypatch.setattr("starlette.requests.Request.url", URL(said))
+    assert api("ann-nothing", "GET", "/v1/migrations?all_projects=true").status_code == 403
 
 
 def test_a_reader_changes_nothing(api, anns):

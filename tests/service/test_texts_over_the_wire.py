@@ -1,13 +1,16 @@
 """User data and first-boot scripts as callers see them: that they are there, and how long they are."""
 
 from dataclasses import replace
+from typing import get_args, get_origin
 
 import pytest
 from cloud_stand_in import MACHINE, Cloud
 from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
 
 from longshore.flows import engine
-from longshore.model.machine import Belongings
+from longshore.model.machine import Belongings, Machine
+from longshore.service import migrations, plans, providers
+from longshore.service.shown_machine import ShownMachine
 from longshore.store import StateDirectory, Store
 
 TEXT = "#cloud-config\npassword: correct horse\n"
@@ -34,12 +37,29 @@ def test_nobody_is_shown_them(api, monkeypatch):
     shown.append(api("ann", "PUT", "/v1/plans/shop", PLAN | {"defaults": {"user_data": TEXT}}))
     has = replace(MACHINE, belongings=Belongings(user_data=TEXT))
     monkeypatch.setattr("cloud_stand_in.MACHINE", has)
-    for path in (f"migrations/{id_}", "migrations", "plans/shop", "providers/vc/machines", "providers/vc/machines/web"):
+    for path in (
+        f"migrations/{id_}",
+        "migrations",
+        "plans/shop",
+        "providers/vc/machines",
+        "providers/vc/machines/web",
+        "plans/shop/machines",
+    ):
         shown.append(api("ann", "GET", f"/v1/{path}"))
     shown.append(api("ann", "POST", "/v1/providers/vc/machines", {"refs": ["vm-1"]}))
-    assert [answer.status_code for answer in shown] == [202, 201, *[200] * 6]
+    assert [answer.status_code for answer in shown] == [202, 201, *[200] * 7]
     assert not [answer.url for answer in shown if "correct horse" in answer.text]
     assert "characters, not shown" in shown[-1].text
+
+
+def test_no_route_answers_with_a_machine_as_it_is():
+    """Each goes through the type that leaves user data out, also in routes that come later."""
+    routers = (providers.router, plans.router, migrations.router)
+    routes = {route.path: route.response_model for router in routers for route in router.routes}
+    assert ShownMachine in get_args(routes["/v1/providers/{provider}/machines"])
+    for path, model in routes.items():
+        inside = get_args(model) if get_origin(model) is list else ()
+        assert Machine not in {model, *inside}, path
 
 
 def test_a_plan_is_checked_and_started_with_the_texts_and_not_their_marks(api):

@@ -22,6 +22,7 @@ from longshore.flows.stranded import Lack, crew_of
 from longshore.store import Status, Store
 
 PATH = "/metrics"
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 router = APIRouter()
 
@@ -123,14 +124,14 @@ class Measure:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.monotonic(), "none"
+        began = time.monotonic()
 
         async def seen(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
                 status = str(message["status"])
                 # To the first byte: a stream of events lasts as long as its reader likes
-                self._metrics.requests.labels(scope["method"], status).observe(time.monotonic() - began)
+                method = scope["method"] if scope["method"] in _METHODS else "other"  # each would be a series for good
+                self._metrics.requests.labels(method, status).observe(time.monotonic() - began)
             await send(message)
 
         await self._app(scope, receive, seen)

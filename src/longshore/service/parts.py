@@ -15,7 +15,7 @@ from longshore.store import Store
 def may(request: Request, all_projects: bool = False) -> None:
     """Every route depends on this. Raises Forbidden."""
     access: Access | None = request.app.state.access
-    if access is None or request.url.path in OPEN:
+    if access is None or request.scope["path"] in OPEN:
         return
     route = request.scope["route"]
     assert isinstance(route, APIRoute)

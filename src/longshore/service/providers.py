@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.clouds import Kind, connect
 from longshore.model.inventory import Inventory
-from longshore.model.machine import Machine, PowerState
+from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
 from longshore.service.delegation import asks_for_delegation, delegate, give_back, give_back_abandoned, home_url
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore
 from longshore.service.remote import provider_settings
 from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
+from longshore.service.shown_machine import ShownMachine
 from longshore.store import Kind as LedgerKind
 from longshore.store import ProviderRecord, Store
 
@@ -118,10 +119,10 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
 
 
 @router.get("/providers/{provider}/machines")
-def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[Machine]:
+def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[ShownMachine]:
     """The machines that its credentials may see, or those of them that fit. With tags only when a tag is asked for."""
     with clouds.source(provider) as source:
-        return [_seen(machine) for machine in source.machines(wanted)]
+        return list(source.machines(wanted))
 
 
 @router.get("/providers/{provider}/references")
@@ -132,22 +133,22 @@ def references(provider: str, wanted: Wanted, clouds: TheClouds) -> list[str]:
 
 
 @router.post("/providers/{provider}/machines")
-def described(provider: str, body: References, clouds: TheClouds) -> list[Machine]:
+def described(provider: str, body: References, clouds: TheClouds) -> list[ShownMachine]:
     """The machines of these references, without tags. Those that are gone are left out."""
     with clouds.source(provider) as source:
-        return [_seen(machine) for machine in source.described(body.refs)]
+        return list(source.described(body.refs))
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")
-def machine(provider: str, machine: str, clouds: TheClouds) -> Machine:
+def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
     """One machine with its tags, by reference, name or inventory path."""
     with clouds.source(provider) as source:
         found = source.machine(machine)
-        return replace(_seen(found), tags=source.tags([found.ref]).get(found.ref, ()))
+        return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
 
 
 @router.get("/providers/{provider}/volumes")
-def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[Machine]:
+def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[ShownMachine]:
     """The volumes that no machine has, each as a machine of this one disk; those under way to it are left out."""
     ours = {entry.ref for entry in store.ledger.unsettled(store.providers.get(provider).id, LedgerKind.VOLUME)}
     with clouds.source(provider) as source:
@@ -177,15 +178,6 @@ def share(provider: str, project: str, store: TheStore) -> None:
 def unshare(provider: str, project: str, store: TheStore) -> None:
     """Take that back. Migrations that have begun go on to their end."""
     store.providers.unshare(provider, project)
-
-
-def _seen(machine: Machine) -> Machine:
-    """User data often holds passwords, and a cloud tells it to administrators alone: who may see a machine here needn't
-    be one."""
-    text = machine.belongings.user_data
-    if not text:
-        return machine
-    return replace(machine, belongings=replace(machine.belongings, user_data=f"({len(text)} characters, not shown)"))
 
 
 def _provider(store: Store, record: ProviderRecord) -> Provider:

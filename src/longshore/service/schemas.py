@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.planning.planfile import NAME, PlannedType
+from longshore.service.shown_machine import ShownMachine
 from longshore.store import Status
 
 
@@ -197,7 +197,7 @@ class PlanView(_Strict):
 class FoundMachine(_Strict):
     entry: str  # as the plan calls it
     wave: int
-    machine: Machine | None
+    machine: ShownMachine | None
     error: str | None
 
 
