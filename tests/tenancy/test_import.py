@@ -184,7 +184,7 @@ def test_only_and_filters(shop, small):
     assert of(compared(here, shop.path, filters=["tag=web"]), "make") == {("network", "front"), ("subnet", "front-v4")}
     assert of(compared(here, shop.path, "networks", ["name~^b"]), "make") == {("network", "back")}
     assert ("security group", "web") not in of(compared(here, shop.path, filters=["name!~^(web|edge)$"]), "make")
-    for filters, said in ((["size=3"], "isn't a filter"), (["name~("], "isn't a regular expression")):
+    for filters, said in ((["size=3"], "isn't a filter"), (["name~("], "isn't right: missing")):
         with pytest.raises(InvalidInput, match=said):
             compared(here, shop.path, filters=filters)
     with pytest.raises(InvalidInput, match="Did you mean networks"):

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from longshore.errors import InvalidInput
+from longshore.model.expression import compiled
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Kind
 from longshore.tenancy.kinds import BY_NAME, BY_PLURAL, KINDS
@@ -81,11 +82,8 @@ def _filter(given: str) -> Filter:
     about, negative, operator, word = parts.groups()
     if operator == "=":
         return Filter(about, bool(negative), lambda value: value == word)
-    try:
-        pattern = re.compile(word)
-    except re.error as error:
-        raise InvalidInput(f'"{word}" isn\'t a regular expression: {error}.') from None
-    return Filter(about, bool(negative), lambda value: pattern.search(value) is not None)
+    pattern = compiled(word)
+    return Filter(about, bool(negative), lambda value: pattern.find(value) is not None)
 
 
 def _words(resource: Resource) -> tuple[list[str], list[str]]:
