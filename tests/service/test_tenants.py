@@ -284,12 +284,11 @@ def test_workers_need_the_labels_that_the_operator_gave_a_cloud(api):
     [
         {"before": "/tmp/play.yaml"},
         {"after": "/tmp/play.yaml"},
-        {"boot_mark": "(a+)+b"},
-        {"boot_mark": "x" * 300},
+        {"boot_mark": "x" * 600},
         {"boot_timeout": 1e9},
     ],
 )
-def test_no_playbook_and_no_slow_pattern_runs_on_the_server(api, options):
+def test_no_playbook_and_nothing_that_takes_for_ever_runs_on_the_server(api, options):
     api.did("ann", "POST", "/v1/providers", VSPHERE)
     api.did("ann", "POST", "/v1/providers", OPENSTACK)
     request = MIGRATION["request"] | options

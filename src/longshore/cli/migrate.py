@@ -123,12 +123,6 @@ class Migrate(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        if args.type != MigrationType.DRY_RUN.value and args.isolated:
-            raise InvalidInput("--isolated is for dry runs.", advice="Add --type dry-run.")
-        if args.first_boot and args.landing not in (LandingMode.AUTO.value, LandingMode.CONVERT.value):
-            raise InvalidInput(
-                "First-boot scripts are put into a guest when it is converted.", advice="Use --landing convert."
-            )
         request = MigrationRequest(
             networks=dict(args.network),
             storage=dict(args.storage),
@@ -254,15 +248,10 @@ def _with_cutover(parser: ArgumentParser) -> None:
 
 def _cutover(args: Namespace) -> Cutover:
     """Raises InvalidInput for what doesn't go together."""
-    wishes = args.cutover or args.cutover_at or args.cutover_until
-    if wishes and args.type != MigrationType.WARM.value:
-        raise InvalidInput("Only a warm migration has a cutover.", advice="Add --type warm.")
     if args.cutover and args.cutover_at:
         raise InvalidInput("--cutover and --cutover-at exclude each other.", advice="Choose one.")
     if args.cutover_until and not args.cutover_at:
         raise InvalidInput("--cutover-until needs a --cutover-at.", advice="Say when the window opens, too.")
-    if args.cutover_until and args.cutover_until <= args.cutover_at:
-        raise InvalidInput("The window for the cutover closes before it opens.")
     mode = CutoverMode.SCHEDULED if args.cutover_at else CutoverMode(args.cutover or CutoverMode.MANUAL)
     return Cutover(
         mode=mode, downtime=args.downtime, interval=args.sync_every, at=args.cutover_at, until=args.cutover_until

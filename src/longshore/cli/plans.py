@@ -208,7 +208,7 @@ class ExportPlan(Command):
     def take_action(self, args: Namespace) -> None:
         from longshore.planning import planfile
 
-        text = planfile.write(planfile.from_plain(self.client.plan(args.plan).plan))
+        text = planfile.write(planfile.from_store(self.client.plan(args.plan).plan))
         if args.file is None or args.file == "-":
             sys.stdout.write(text)
             return

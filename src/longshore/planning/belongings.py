@@ -42,7 +42,7 @@ USER_DATA_INVALID = blocker(
     "The user data says that it is base64 and isn't, or is larger than Nova takes: 65,535 characters in base64.",
     "Give other user data (--user-data).",
 )
-_LARGEST_USER_DATA = 65535 // 4 * 3  # bytes
+LARGEST_USER_DATA = 65535 // 4 * 3  # bytes
 
 
 def settled(
@@ -89,8 +89,8 @@ def user_data_concerns(request: MigrationRequest) -> Iterator[Concern]:
     except InvalidInput as fault:
         yield USER_DATA_INVALID("user data", fault.message)
         return
-    if size > _LARGEST_USER_DATA:
-        yield USER_DATA_INVALID("user data", f"The user data has {size} bytes; Nova takes {_LARGEST_USER_DATA}.")
+    if size > LARGEST_USER_DATA:
+        yield USER_DATA_INVALID("user data", f"The user data has {size} bytes; Nova takes {LARGEST_USER_DATA}.")
 
 
 def security_groups(

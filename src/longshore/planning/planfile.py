@@ -8,7 +8,6 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, get_type_hints
 
@@ -29,7 +28,9 @@ from longshore.model.plan import (
     PlannedMachine,
     PlannedVolume,
 )
-from longshore.model.request import Cutover, CutoverMode, MigrationRequest
+from longshore.model.request import Cutover, MigrationRequest
+from longshore.planning.plan_validation import check_plan
+from longshore.planning.validation import Fault, Path, check_request, placed
 
 PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -40,17 +41,6 @@ _FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 _CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
 _REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
-
-Path = tuple[str | int, ...]
-
-
-class Fault(Exception):
-    """Something in the plan isn't right; `path` says where in it."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.text = text
-        super().__init__(text)
 
 
 def read(text: str, file: str) -> Plan:
@@ -71,18 +61,20 @@ def read(text: str, file: str) -> Plan:
         where = f"{file}, line {mark.line + 1}" if mark else file
         raise InvalidInput(f"{where}: this isn't YAML: {problem}.", code="plan-refused") from None
     try:
-        return parse(data)
+        plan = parse(data)
+        check_plan(plan)
     except Fault as fault:
         raise InvalidInput(f"{file}, line {_line(root, fault.path)}: {fault.text}", code="plan-refused") from None
+    return plan
 
 
 def parse(data: Any) -> Plan:
-    """A plan from plain data, as a file or a request holds it. Raises Fault."""
+    """A plan from plain data, of the form that a file or a request holds it in. Raises Fault."""
     top = _table(data, (), [f.name for f in fields(Plan)])
     for needed in ("name", "source", "target"):
         if not top.get(needed):
             raise Fault((), f'A plan needs "{needed}".')
-    if not isinstance(top["name"], str) or not re.match(NAME, top["name"]):
+    if not isinstance(top["name"], str) or not re.fullmatch(NAME, top["name"]):
         raise Fault(("name",), "A plan's name is made of letters, digits, dots, dashes and underscores.")
     mappings = _table(top.get("mappings"), ("mappings",), [f.name for f in fields(Mappings)])
     rules = _list(mappings.get("flavors"), ("mappings", "flavors"))
@@ -113,10 +105,24 @@ def parse(data: Any) -> Plan:
 def from_plain(data: Any) -> Plan:
     """A plan from plain data that no file stands behind. Raises InvalidInput that names the place."""
     try:
+        plan = parse(data)
+        check_plan(plan)
+    except Fault as fault:
+        raise _placed(fault) from None
+    return plan
+
+
+def from_store(data: Any) -> Plan:
+    """A plan that is kept. One that an earlier version took is read, whatever of it would be refused now."""
+    try:
         return parse(data)
     except Fault as fault:
-        where = ".".join(str(part) for part in fault.path)
-        raise InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused") from None
+        raise _placed(fault) from None
+
+
+def _placed(fault: Fault) -> InvalidInput:
+    where = placed(fault.path)
+    return InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused")
 
 
 def write(plan: Plan) -> str:
@@ -148,16 +154,11 @@ def request_of(options: Mapping[str, Any]) -> MigrationRequest:
         request = _REQUEST.validate_python(dict(options))
     except ValidationError as error:
         raise InvalidInput(_sentence(error), code="plan-refused") from None
-    cutover = request.cutover
-    if cutover.mode is CutoverMode.SCHEDULED and cutover.at is None:
-        raise InvalidInput('A scheduled cutover needs a time: "at".', code="plan-refused")
-    if cutover.at is not None and cutover.until is not None and _utc(cutover.until) <= _utc(cutover.at):
-        raise InvalidInput("The window for the cutover closes before it opens.", code="plan-refused")
+    try:
+        check_request(request)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, advice=error.advice, code="plan-refused") from None
     return request
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def schema() -> dict[str, Any]:
@@ -240,12 +241,9 @@ def _options(options: dict[str, Any], path: Path) -> dict[str, Any]:
         if name == "cutover":
             known = [f.name for f in fields(Cutover)]
             part = _table(value, (*path, name), known)
-            for inner, figure in part.items():
-                _refuse_too_little(figure, (*path, name, inner))
             whole = _CUTOVER.dump_python(_CUTOVER.validate_python(_valid(_CUTOVER, part, (*path, name))), mode="json")
             checked[name] = {key: whole[key] for key in part}
         else:
-            _refuse_too_little(value, (*path, name))
             adapter = _option(name)
             value_ = adapter.validate_python(_valid(adapter, value, (*path, name)))
             checked[name] = adapter.dump_python(value_, mode="json")
@@ -265,12 +263,6 @@ def _valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:
         fault = error.errors()[0]
         raise Fault((*path, *fault["loc"]), _sentence(error, path)) from None
     return value
-
-
-def _refuse_too_little(value: Any, path: Path) -> None:
-    """Every number that can be asked for is a time, a rate or a count of something."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
-        raise Fault(path, f'"{path[-1]}" has to be more than 0.')
 
 
 def _sentence(error: ValidationError, path: Path = ()) -> str:

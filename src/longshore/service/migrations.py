@@ -22,7 +22,7 @@ from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
-from longshore.planning.catalogue import refuse_unknown
+from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe
@@ -51,7 +51,9 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         )
     if caller.remote:
         refuse_unsafe(asdict(body.request))
-    refuse_unknown(body.request.accept)
+    refuse_unreadable(machine=body.machine, source=body.source, target=body.target)
+    check_request(body.request)
+    refuse_pointless(body.request)
     source_id = store.providers.get(body.source).id
     target_id = store.providers.get(body.target).id
     alone = body.request.type is MigrationType.VOLUME

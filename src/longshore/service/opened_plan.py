@@ -48,7 +48,7 @@ def open_plan(store: Store, record: PlanRecord) -> Opened:
 
 def open_plans(store: Store, records: Sequence[PlanRecord]) -> list[Opened]:
     outlines = store.outlines.of_plans([record.id for record in records])
-    return [Opened(record.id, planfile.from_plain(record.content), outlines[record.id]) for record in records]
+    return [Opened(record.id, planfile.from_store(record.content), outlines[record.id]) for record in records]
 
 
 def entries_of(plan: Plan, wave: int | None) -> list[Entry]:
@@ -126,6 +126,6 @@ def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> li
 
 
 def _names(record: PlanRecord, machine: str) -> bool:
-    plan = planfile.from_plain(record.content)
+    plan = planfile.from_store(record.content)
     by_path = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in plan.machines)
     return by_path or any(machine in (e.volume, e.ref, e.machine, e.wanted) for e in plan.volumes)

@@ -23,7 +23,7 @@ def examine_plan(
     store: Store, clouds: TheClouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
 ) -> Examined:
     """What these entries name as it is now, and what stands against moving it as asked."""
-    plan = planfile.from_plain(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
+    plan = planfile.from_store(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
     clear = {entry.machine: entry for entry in plan.entries}
     entries = [clear.get(entry.machine, entry) for entry in entries]
     last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})

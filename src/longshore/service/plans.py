@@ -26,6 +26,7 @@ from longshore.model.target import Flavor
 from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
 from longshore.planning.plan_kinds import FLAVOR_MADE
+from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.providers.contract import Source
 from longshore.service.migrations import MIGRATIONS, shown
@@ -83,9 +84,17 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
             "No machine was named.",
             advice="Name machines, or a --folder, --cluster, --tag or --name that has some; or volumes (--volume).",
         )
-    options = planfile.from_plain(
-        {"name": body.name, "source": body.source, "target": body.target, "defaults": body.defaults}
-    ).defaults
+    asked = planfile.from_plain(
+        {
+            "name": body.name,
+            "description": body.description,
+            "source": body.source,
+            "target": body.target,
+            "mappings": {"networks": body.networks, "storage": body.storage},
+            "defaults": body.defaults,
+        }
+    )
+    refuse_past(asked)
     with clouds.source(body.source) as source:
         of_servers = _found(look_up(source, named_in(servers)))
         named = look_up(source, [PlannedMachine(name) for name in body.machines])
@@ -107,7 +116,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         offer = Offer(networks, types, [*flavors, *made], zones, vlans)
         proposal = propose(body.name, body.source, body.target, machines, offer, given)
         plan, unfollowed = follow(proposal.plan, of_servers, servers)
-        plan = replace(plan, description=body.description, defaults=options, volumes=volumes)
+        plan = replace(plan, description=body.description, defaults=asked.defaults, volumes=volumes)
         content = planfile.plain(plan)
         if caller.remote:
             refuse_unsafe_plan(content)
@@ -157,8 +166,10 @@ def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, 
     try:
         before = store.plans.get(name)
     except NotFound:
+        refuse_past(plan)
         response.status_code = 201
         return PlanAnswer(plan=store.plans.add(name, content).content, changed=True)
+    refuse_past(plan, planfile.from_store(before.content))
     record = store.plans.replace(name, content)
     keep_limits(store, record.id, plan.limits)
     return PlanAnswer(plan=record.content, changed=record.content != before.content)
@@ -192,7 +203,7 @@ def remove(name: str, store: TheStore) -> None:
 @router.get("/plans/{name}/machines")
 def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine]:
     """Its machines, and volumes, as the source has them now."""
-    plan = planfile.from_plain(store.plans.get(name).content)
+    plan = planfile.from_store(store.plans.get(name).content)
     with clouds.source(plan.source) as source:
         found = [*look_up(source, plan.machines), *look_up_volumes(source, plan.volumes)]
     return [

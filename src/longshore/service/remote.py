@@ -28,9 +28,6 @@ _AUTH_TYPES = {
     "v3totp",
 }
 _TRANSPORTS = {"nbdssl", "nbd"}  # "san" and "hotadd" open devices of the server itself
-_LONGEST_MARK = 200
-_LONGEST_WAIT = 7 * 24 * 3600.0  # seconds
-_TIMES = ("shutdown_timeout", "boot_timeout")
 
 
 def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) -> dict[str, Any]:
@@ -106,16 +103,6 @@ def refuse_unsafe(options: Mapping[str, Any]) -> None:
                 advice="Run the playbook yourself, or use Longshore without a server.",
                 code="not-on-a-server",
             )
-    mark = options.get("boot_mark")
-    if mark and (len(mark) > _LONGEST_MARK or len(re.findall(r"[*+{]", mark)) > 1):
-        raise InvalidInput(
-            f"On a server a boot mark has at most {_LONGEST_MARK} characters and one of * + {{.",
-            advice="Look for a plain word: others would have to wait for a pattern that takes long.",
-            code="not-on-a-server",
-        )
-    for name in _TIMES:
-        if (options.get(name) or 0) > _LONGEST_WAIT:
-            raise InvalidInput(f'"{name}" can be a week ({_LONGEST_WAIT:.0f} s) at most.')
 
 
 def refuse_unsafe_plan(plan: Mapping[str, Any]) -> None:

@@ -1,0 +1,334 @@
+"""Whether what is asked for a machine can be meant: each option by itself, then all of a request together.
+
+The command line, plan files and the REST API all ask here, before anything is kept. Whether the clouds have what is
+named is preflight's question. Limits on what Nova takes are those of its API.
+"""
+
+import ipaddress
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.model import user_data
+from longshore.model.expression import compiled
+from longshore.model.request import Cutover, CutoverMode, LandingMode, MigrationRequest, MigrationType, VolumeWishes
+from longshore.planning.belongings import LARGEST_USER_DATA
+
+LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
+LONGEST_PATH = 4096
+_LONGEST_TEXT = 1 << 20  # characters of a script
+_LONGEST_WAIT = timedelta(days=7)
+_FARTHEST = timedelta(days=366)  # that a cutover may be away
+_MOST_SYNCS = 10_000
+_MOST_NAMES = 10_000  # in a mapping
+_MOST_METADATA = 120  # Nova allows 128 by default, and some of them are Longshore's own
+_MOST_TAGS, _LONGEST_TAG = 50, 60
+_SHOWN = 60  # characters of a name in a sentence
+LARGEST = (1 << 63) - 1  # a whole number, as databases keep it
+_MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
+_METADATA_KEY = re.compile(r"[a-zA-Z0-9_:. -]{1,255}")
+
+Path = tuple[str | int, ...]
+
+
+class Fault(Exception):
+    """Something in what is asked isn't right; `path` says where in it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+        super().__init__(text)
+
+
+def check_option(name: str, value: Any) -> None:
+    """One option of a request, of the type that it has there or as JSON has it. Raises Fault."""
+    if value is not None:
+        _CHECKS[name]((name,), value)
+
+
+def check_request(request: MigrationRequest, now: datetime | None = None) -> None:
+    """Every option, and what they mean together. Raises InvalidInput."""
+    try:
+        for option in fields(MigrationRequest):
+            check_option(option.name, getattr(request, option.name))
+        check_window(request.cutover)
+        if request.type is MigrationType.WARM:
+            check_ahead(request.cutover, now)
+    except Fault as fault:
+        raise InvalidInput(fault.text) from None
+    if request.first_boot and request.landing not in (LandingMode.AUTO, LandingMode.CONVERT):
+        raise InvalidInput(
+            "First-boot scripts are put into a guest when it is converted.", advice="Let it land by convert."
+        )
+
+
+def refuse_unreadable(**words: str) -> None:
+    """What names a thing that is there already. Raises InvalidInput."""
+    try:
+        for name, word in words.items():
+            check_name((name,), word, LONGEST_PATH)
+    except Fault as fault:
+        raise InvalidInput(fault.text) from None
+
+
+def refuse_pointless(request: MigrationRequest) -> None:
+    """What is asked for one machine and means nothing beside the rest. A plan may well hold both, for another start.
+
+    Raises InvalidInput.
+    """
+    if request.isolated and request.type is not MigrationType.DRY_RUN:
+        raise InvalidInput("Only a dry run can be isolated.", advice="Ask for the type dry-run.")
+    cutover = request.cutover
+    if request.type is not MigrationType.WARM and (cutover.mode is not CutoverMode.MANUAL or cutover.at):
+        raise InvalidInput("Only a warm migration has a cutover.", advice="Ask for the type warm.")
+    if cutover.mode is not CutoverMode.SCHEDULED and (cutover.at or cutover.until):
+        raise InvalidInput("Only a scheduled cutover has times.", advice='Its "mode" is then scheduled.')
+
+
+def check_window(cutover: Cutover) -> None:
+    """Of a scheduled cutover: that it has a time, and time enough. Raises Fault."""
+    if cutover.mode is CutoverMode.SCHEDULED and cutover.at is None:
+        raise Fault(("cutover",), 'A scheduled cutover needs a time: "at".')
+    if cutover.at is not None and cutover.until is not None and aware(cutover.until) <= aware(cutover.at):
+        raise Fault(("cutover", "until"), "The window for the cutover closes before it opens.")
+
+
+def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
+    """That the times of a scheduled cutover are still to come, and not too far away. Raises Fault."""
+    if cutover.mode is not CutoverMode.SCHEDULED:
+        return
+    now = (now or datetime.now(UTC)).astimezone(UTC)
+    for name, moment in (("at", cutover.at), ("until", cutover.until)):
+        if moment is not None and aware(moment) <= now:
+            said = f'"cutover.{name}" is {_said(moment)}, and that is past: it is {_said(now)} now.'
+            raise Fault(("cutover", name), said)
+        if moment is not None and aware(moment) > now + _FARTHEST:
+            said = f'"cutover.{name}" is {_said(moment)}, which is more than a year away: it is {_said(now)} now.'
+            raise Fault(("cutover", name), said)
+
+
+def aware(moment: datetime) -> datetime:
+    """UTC where it doesn't say so."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _said(moment: datetime) -> str:
+    try:
+        return f"{aware(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except OverflowError:  # in the first or last hours that there are
+        return moment.isoformat()
+
+
+# Words and numbers
+
+
+def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
+    """One line that can be read, as the names of all things in OpenStack are. Raises Fault."""
+    if not text.strip():
+        raise Fault(path, f"{_called(path)} is empty.")
+    if len(text) > longest:
+        raise Fault(path, f"{_called(path)} has at most {longest} characters, and this has {len(text)}.")
+    for character in text:
+        category = unicodedata.category(character)
+        if category[0] == "C" or category in ("Zl", "Zp"):
+            raise Fault(path, f"{_called(path)} holds a character that can't be printed (U+{ord(character):04X}).")
+
+
+def check_text(path: Path, text: str, longest: int) -> None:
+    """Of any number of lines. Raises Fault."""
+    if len(text) > longest:
+        raise Fault(path, f"{_called(path)} has at most {longest} characters, and this has {len(text)}.")
+    if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
+        raise Fault(path, f"{_called(path)} isn't text.")
+
+
+def check_whole(path: Path, number: int, least: int = 1, most: int = LARGEST) -> None:
+    """Raises Fault."""
+    if not least <= number <= most:
+        raise Fault(path, f"{_called(path)} has to be a whole number from {least} to {most}.")
+
+
+def check_names(path: Path, names: Mapping[str, str]) -> None:
+    """From one name to another. Raises Fault."""
+    _refuse_many(path, names, _MOST_NAMES)
+    for source, target in names.items():
+        check_name((*path, source), source)
+        check_name((*path, source), target)
+
+
+def _seconds(path: Path, seconds: float) -> None:
+    most = _LONGEST_WAIT.total_seconds()
+    if not (math.isfinite(seconds) and 0 < seconds <= most):
+        said = f"{_called(path)} has to be a number of seconds, more than 0 and at most {most:.0f} (a week)."
+        raise Fault(path, said)
+
+
+def _called(path: Path) -> str:
+    return f'"{placed(tuple(part for part in path if isinstance(part, str)))}"'
+
+
+def placed(path: Path) -> str:
+    """A path in words, however long or odd the names in it are."""
+    words = (str(part) if str(part).isprintable() else "…" for part in path)
+    return ".".join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in words)
+
+
+def _refuse_many(path: Path, things: "Mapping[str, Any] | tuple[Any, ...] | list[Any]", most: int) -> None:
+    if len(things) > most:
+        raise Fault(path, f"{_called(path)} holds at most {most} entries, and this has {len(things)}.")
+
+
+# The options
+
+
+def _nothing(_path: Path, _value: Any) -> None:
+    """Its type says all."""
+
+
+def _each(check: Callable[[Path, str], None], most: int) -> Callable[[Path, Any], None]:
+    def checked(path: Path, values: Any) -> None:
+        _refuse_many(path, values, most)
+        for number, value in enumerate(values):
+            check((*path, number), value)
+
+    return checked
+
+
+def _server_name(path: Path, name: str) -> None:
+    check_name(path, name)
+    if name != name.strip():
+        raise Fault(path, f"{_called(path)} begins or ends with a space, which Nova doesn't take.")
+
+
+def _ports(path: Path, ports: Mapping[str, str]) -> None:
+    _refuse_many(path, ports, _MOST_NAMES)
+    for mac, port in ports.items():
+        if not _MAC.fullmatch(mac):
+            raise Fault((*path, mac), f"{_called(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
+        check_name((*path, mac), port)
+
+
+def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
+    _refuse_many(path, metadata, _MOST_METADATA)
+    for key, value in metadata.items():
+        if not _METADATA_KEY.fullmatch(key):
+            raise Fault(
+                (*path, key),
+                f"{_called(path)}: a key has at most 255 characters: letters, digits, spaces and - _ : . only.",
+            )
+        check_text((*path, key), value, LONGEST_NAME)
+
+
+def _image_properties(path: Path, properties: Mapping[str, str]) -> None:
+    _refuse_many(path, properties, _MOST_METADATA)
+    for key, value in properties.items():
+        check_name((*path, key), key)
+        check_text((*path, key), value, LONGEST_NAME)
+
+
+def _tag(path: Path, tag: str) -> None:
+    check_name(path, tag, _LONGEST_TAG)
+    if "/" in tag or "," in tag:
+        raise Fault(path, f"{_called(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
+
+
+def _address(path: Path, address: str) -> None:
+    try:
+        ipaddress.ip_interface("" if "%" in address else address)  # of no network card of somebody's
+    except ValueError:
+        said = f"{_called(path)}: {address[:100]!r} is neither an address nor a range such as 10.0.0.0/24."
+        raise Fault(path, said) from None
+
+
+def _user_data(path: Path, text: str) -> None:
+    try:
+        size = len(user_data.content(text))
+    except (InvalidInput, UnicodeEncodeError) as error:
+        said = error.message if isinstance(error, LongshoreError) else f"{_called(path)} isn't text."
+        raise Fault(path, said) from None
+    if size > LARGEST_USER_DATA:
+        raise Fault(path, f"The user data has {size} bytes; Nova takes {LARGEST_USER_DATA}.")
+
+
+def _script(path: Path, text: str) -> None:
+    if not text.strip():
+        raise Fault(path, f"{_called(path)}: a script is empty.")
+    check_text(path, text, _LONGEST_TEXT)
+
+
+def _playbook(path: Path, file: str) -> None:
+    check_name(path, file, LONGEST_PATH)
+
+
+def _volume(path: Path, wishes: VolumeWishes) -> None:
+    if wishes.name is not None:
+        check_text((*path, "name"), wishes.name, LONGEST_NAME)
+    if wishes.description is not None:
+        check_text((*path, "description"), wishes.description, LONGEST_NAME)
+    if wishes.image_properties is not None:
+        _image_properties((*path, "image_properties"), wishes.image_properties)
+
+
+def _cutover(path: Path, cutover: Cutover) -> None:
+    _seconds((*path, "downtime"), cutover.downtime)
+    _seconds((*path, "interval"), cutover.interval)
+    check_whole((*path, "syncs"), cutover.syncs, most=_MOST_SYNCS)
+
+
+def _codes(path: Path, codes: Iterable[str]) -> None:
+    from longshore.planning.catalogue import refuse_unknown  # which knows all of planning
+
+    try:
+        refuse_unknown(codes)
+    except InvalidInput as refused:
+        raise Fault(path, str(refused)) from None
+
+
+def _boot_mark(path: Path, mark: str) -> None:
+    try:
+        compiled(mark)
+    except InvalidInput as refused:
+        raise Fault(path, f"{_called(path)}: {refused}") from None
+
+
+_CHECKS: dict[str, Callable[[Path, Any], None]] = {
+    "networks": check_names,
+    "storage": check_names,
+    "subnets": check_names,
+    "ports": _ports,
+    "flavor": check_name,
+    "type": _nothing,
+    "landing": _nothing,
+    "cutover": _cutover,
+    "power": _nothing,
+    "quiesce": _nothing,
+    "isolated": _nothing,
+    "keep": _nothing,
+    "verify": _nothing,
+    "server_name": _server_name,
+    "security_groups": _each(check_name, 100),
+    "availability_zone": check_name,
+    "key_name": check_name,
+    "server_group": check_name,
+    "user_data": _user_data,
+    "metadata": _metadata,
+    "tags": _each(_tag, _MOST_TAGS),
+    "allowed_addresses": _each(_address, 100),
+    "floating": _nothing,
+    "first_boot": _each(_script, 100),
+    "before": _playbook,
+    "after": _playbook,
+    "volume": _volume,
+    "of": check_name,
+    "accept": _codes,
+    "shutdown_timeout": _seconds,
+    "force_power_off": _nothing,
+    "boot_timeout": _seconds,
+    "boot_mark": _boot_mark,
+    "rate_limit": check_whole,
+}
