@@ -1,7 +1,7 @@
 """What a person sees while a migration runs."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
@@ -117,7 +117,7 @@ def test_a_warm_migration_shows_what_had_changed_and_then_how_long_it_is_down(ca
     monkeypatch.setattr("longshore.cli.progress._POLL", 0.3)  # it is drawn ten times a second
     sync = {"number": 1, "at": "2026-11-20T08:00:00", "seconds": 12.0, "bytes_changed": 3 * MIB, "final": False}
     waiting = migration("running", disk("done")).model_copy(update={"phase": "waiting", "syncs": [sync]})
-    off = waiting.model_copy(update={"phase": "last-sync", "source_off_at": datetime.now(UTC).replace(tzinfo=None)})
+    off = waiting.model_copy(update={"phase": "last-sync", "downtime_seconds": 0.4})
     watch(Client([waiting, off, STORY[-1]]), "m", plain=False)
     shown = capsys.readouterr().err
     assert "waiting" in shown

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.progress import downtime, moves, sentence, status_of, watch
+from longshore.cli.progress import moves, sentence, status_of, watch
 from longshore.cli.providers import with_all_projects
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
@@ -197,7 +197,7 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
 
 def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     readable = command.formatter.__class__.__name__ == "TableFormatter"
-    off = downtime(m)
+    off = m.downtime_seconds
     fields: dict[str, Any] = {
         "id": m.id,
         "machine": m.machine_name,
@@ -212,6 +212,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
         "downtime_seconds": off,
+        "downtime_note": m.downtime_note,
         "server_id": m.server_id,
         "syncs": m.syncs,
         "error": m.error,

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longshore.cli.asking import asking
-from longshore.cli.progress import downtime, figures, moves, sentence, status_of
+from longshore.cli.progress import figures, moves, sentence, status_of
 from longshore.cli.words import duration, size
 from longshore.store import Status
 
@@ -116,7 +116,7 @@ class _Lines:
 
 def _told(m: Migration) -> str:
     if m.status.ended:
-        off = downtime(m)
+        off = m.downtime_seconds
         told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
@@ -170,7 +170,7 @@ def _order(m: Migration) -> tuple[int, int]:
 
 
 def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
-    off = downtime(m)
+    off = m.downtime_seconds
     phase = status_of(m) if m.status.ended or m.interrupted or m.stranded else m.phase
     changed = m.syncs[-1]["bytes_changed"] if m.syncs else None
     yield (

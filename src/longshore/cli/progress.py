@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -188,7 +187,7 @@ def moves(migration: Migration, disk: DiskProgress) -> bool:
 def standing(migration: Migration) -> list[str]:
     """How long the machine has been off, and what there was to copy again when it was last synchronised."""
     told = []
-    off = downtime(migration)
+    off = migration.downtime_seconds
     if off is not None:
         told.append(f"down for {duration(off)}")
     if migration.syncs and off is None:
@@ -203,11 +202,3 @@ def status_of(migration: Migration) -> str:
     if migration.interrupted:
         return "interrupted"
     return "stranded" if migration.stranded else migration.status.value
-
-
-def downtime(migration: Migration) -> float | None:
-    """Seconds since the source was seen off, until the target was seen up or until now."""
-    if migration.source_off_at is None or (migration.status.ended and migration.target_up_at is None):
-        return None
-    until = migration.target_up_at or datetime.now(UTC).replace(tzinfo=None)
-    return round((until - migration.source_off_at).total_seconds(), 1)

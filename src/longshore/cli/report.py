@@ -94,7 +94,7 @@ def of_migration(report: Report) -> Iterator[str]:
             ("Target seen up", moment(report.target_up_at)),
             ("Finished", moment(report.finished_at)),
             ("Took", _duration(report.seconds)),
-            ("Downtime", _duration(report.downtime_seconds)),
+            ("Downtime", _away(report)),
             ("Error", report.error),
             ("Accepted", ", ".join(report.accepted)),
         ],
@@ -194,6 +194,11 @@ def _plain(cell: object) -> str:
 
 def _duration(seconds: float | None) -> str | None:
     return None if seconds is None else duration(seconds)
+
+
+def _away(report: Report) -> str | None:
+    words = (_duration(report.downtime_seconds), report.downtime_note)
+    return ". ".join(word for word in words if word) or None
 
 
 def _with_format(parser: ArgumentParser) -> ArgumentParser:

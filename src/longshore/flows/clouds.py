@@ -46,6 +46,14 @@ def connect(
     raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
 
 
+def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
+    """Raises InvalidInput when the settings name a library for reading disks that isn't on this machine."""
+    if kind == "vsphere" and settings.get("vddk_libdir"):
+        from longshore.providers.vsphere import library
+
+        library(settings["vddk_libdir"])
+
+
 class _Asking:
     """A cloud's client that asks, right before each call, whether this process may still change anything.
 

@@ -214,7 +214,7 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
     finally:
         kept.ended.set()
         await asyncio.shield(telling)
-    await kept.keep(state="done", root_digest=result.root_digest)
+    await kept.keep(state="done", root_digest=result.root_digest, progress=kept.at_end(result))
     if result.repaired:
         journey.say(
             f"{disk.label}: {len(result.repaired)} range(s) were wrong on the target and were written again.", "warning"
@@ -229,10 +229,28 @@ class _Kept:
         self._journey = journey
         self._key = disk.key
         self._newest: Progress | None = None
+        self._last: Progress | None = None
         self.ended = asyncio.Event()
 
     def see(self, progress: Progress) -> None:
-        self._newest = progress
+        self._newest = self._last = progress
+
+    def at_end(self, result: CopyResult) -> dict[str, Any] | None:
+        """All of it is done then, and nothing left: what was told last may be from half a second before."""
+        if self._last is None:
+            return None
+        last = self._last
+        rate = result.bytes_read / result.seconds if result.seconds else last.mean_rate
+        end = last._replace(
+            done=last.total,
+            copied=last.to_copy,
+            to_verify=result.bytes_verified,
+            verified=result.bytes_verified,
+            rate=rate,
+            mean_rate=rate,
+            eta=None,
+        )
+        return end._asdict()
 
     async def follow(self) -> None:
         while not self.ended.is_set():

@@ -1,9 +1,10 @@
 """The process that runs workflows in embedded mode: one per state directory, started when there is work.
 
-    python -m longshore.flows.engine STATE_DIRECTORY [-]
+    python -m longshore.flows.engine STATE_DIRECTORY [--lock=N] [-]
 
-With "-", standard input says in a line of JSON as whom secrets in Barbican are opened.
-It takes the directory's lock, takes up what an earlier engine left unfinished, runs what is queued, and ends when
+N is the descriptor of the directory's lock, where whoever starts it has taken that: from the first moment on everybody
+sees that an engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened.
+It takes up what an earlier engine left unfinished, runs what is queued, and ends when
 nothing is left to do. Commands talk to it through the database alone, so it doesn't matter which of them started it.
 """
 
@@ -25,6 +26,8 @@ from longshore.flows.worker import THREADS, Worker, identity
 from longshore.store import StateDirectory, Store, WorkerRecord
 
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
+_MOMENT = 0.1  # seconds that a command which only looks may hold it at most
+_LOCK = "--lock="
 _LINGER = 2.0  # seconds without work before the engine ends
 
 # An engine lives long and takes its secrets from the store: what a user's shell holds is left there.
@@ -43,9 +46,18 @@ def ensure_running(state: StateDirectory) -> None:
 
     Workers of a shared database are started by whoever runs them: nothing is done for one.
     """
-    if state.shared_database or is_locked(state):
+    if state.shared_database:
         return
-    command = [sys.executable, "-m", "longshore.flows.engine", str(state.root)]
+    try:
+        with lock(state, _MOMENT) as held:
+            _start(state, held)
+    except AlreadyRunning:
+        return
+
+
+def _start(state: StateDirectory, held: int) -> None:
+    """With the lock that is held here, which is its own from then on."""
+    command = [sys.executable, "-m", "longshore.flows.engine", str(state.root), f"{_LOCK}{held}"]
     handed = json.dumps(state.keystone.handed()) if state.keystone else None
     log = os.open(state.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -57,6 +69,7 @@ def ensure_running(state: StateDirectory) -> None:
             start_new_session=True,
             cwd="/",
             env={name: value for name, value in os.environ.items() if not _SECRET.search(name)},
+            pass_fds=(held,),
         )
     finally:
         os.close(log)
@@ -70,12 +83,14 @@ def has_work(store: Store) -> bool:
     return bool(store.queue.unfinished(FLOW_VERSION))
 
 
-def run(state: StateDirectory) -> None:
+def run(state: StateDirectory, handed: int | None = None) -> None:
+    """`handed`: the descriptor of the directory's lock, if somebody has taken it for this process."""
     store = Store(state)
     try:
         while has_work(store):
             try:
-                with lock(state, _PATIENCE):
+                with lock(state, _PATIENCE, handed):
+                    handed = None
                     (state.root / "engine.pid").write_text(str(os.getpid()))
                     store.database.patience = math.inf  # two hundred at once may well wait for each other
                     me = identity(capacity=THREADS)
@@ -98,8 +113,11 @@ def main() -> None:
     for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.umask(0o077)
+    handed = next((int(word.removeprefix(_LOCK)) for word in sys.argv[2:] if word.startswith(_LOCK)), None)
+    if handed is not None:
+        os.set_inheritable(handed, False)  # what outlives this process mustn't keep the lock
     keystone = Keystone(**json.load(sys.stdin)) if "-" in sys.argv[2:] else None
-    run(StateDirectory(Path(sys.argv[1]), keystone=keystone))
+    run(StateDirectory(Path(sys.argv[1]), keystone=keystone), handed)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,7 @@ def make_again(j: Journey) -> list[str]:
     if j.store.migrations.get(j.id).shutdown_requested_at is not None:
         try:
             _as_it_was(j)
+            j.store.migrations.stamp(j.id, "source_on_at")
         except LongshoreError as failure:
             return [
                 f"{j.record.machine_name} could not be made again as it was: {failure} "

@@ -22,12 +22,13 @@ def is_locked(state: StateDirectory) -> bool:
 
 
 @contextmanager
-def lock(state: StateDirectory, patience: float = 0.0) -> Iterator[None]:
+def lock(state: StateDirectory, patience: float = 0.0, handed: int | None = None) -> Iterator[int]:
     """Held by the engine as long as it lives; the kernel lets go of it when the process ends, however it ends.
 
-    An engine has some patience (seconds): a command that only looks holds the lock for a moment too.
+    An engine has some patience (seconds): a command that only looks holds the lock for a moment too. Its descriptor can
+    be handed to another process, which then holds the lock too, until both have closed it; that one says so (`handed`).
     """
-    fd = os.open(state.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(state.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if handed is None else handed
     try:
         end = time.monotonic() + patience
         while True:
@@ -39,6 +40,6 @@ def lock(state: StateDirectory, patience: float = 0.0) -> Iterator[None]:
                 time.sleep(0.05)
             else:
                 break
-        yield
+        yield fd
     finally:
         os.close(fd)

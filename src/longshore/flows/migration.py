@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
 from longshore.flows.copying import Copied, DiskBase, copier
+from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather
 from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
@@ -193,7 +194,7 @@ class Migration(ABC):
         if (before or j.request.power is PowerAfter.OFF) and record.server_id:
             self._stop_again(record.server_id)
         if record.source_off_at and record.target_up_at:
-            result["downtime_seconds"] = (record.target_up_at - record.source_off_at).total_seconds()
+            result["downtime_seconds"] = downtime_of(record).seconds
         self._done(result)
 
     def _stop_again(self, server_id: str) -> None:

@@ -18,6 +18,7 @@ _LASTING = {
     "copy-stalled",
     "fingerprint-mismatch",
     "invalid-input",
+    "no-vddk",
     "not-found",
     "quiesce-failed",
     "quota-exceeded",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from longshore.flows.downtime import downtime_of
 from longshore.flows.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Status, Store
@@ -72,6 +73,7 @@ class Report:
     finished_at: datetime | None
     seconds: float | None  # from start to end, or until now
     downtime_seconds: float | None  # so far, while it lasts
+    downtime_note: str | None  # why there was none though the machine was off, or what the figure leaves out
     server_id: str | None
     ports: list[dict[str, Any]]
     disks: list[ReportedDisk]
@@ -133,6 +135,7 @@ def _report(
 ) -> Report:
     request = form(MigrationRequest).validate_python(record.request)
     result = record.result or {}
+    away = downtime_of(record)
     return Report(
         id=record.id,
         machine=record.machine_name,
@@ -153,9 +156,8 @@ def _report(
         target_up_at=_utc(record.target_up_at),
         finished_at=_utc(record.finished_at),
         seconds=_between(_utc(record.started_at), _utc(record.finished_at), running=not record.status.ended),
-        downtime_seconds=_between(
-            _utc(record.source_off_at), _utc(record.target_up_at), running=not record.status.ended
-        ),
+        downtime_seconds=away.seconds,
+        downtime_note=away.note,
         server_id=record.server_id,
         ports=result.get("ports", []),
         disks=[ReportedDisk(d.label, d.size, d.state, d.volume_id, d.root_digest) for d in record.disks],

@@ -138,6 +138,7 @@ def power_on_again(j: Journey) -> list[str]:
             if not source.wait_powered_off(j.record.machine_ref, _may_still_shut_down(j)):
                 return []
             source.power_on(j.record.machine_ref)
+            j.store.migrations.stamp(j.id, "source_on_at")
     except LongshoreError as error:
         return [f"{j.record.machine_name} could not be powered on again: {error}"]
     j.say(f"{j.record.machine_name} is powered on again.")

@@ -81,9 +81,12 @@ NOBODY = Crew([], {}, running=False)
 
 def crew_of(store: Store) -> Crew:
     """The living workers; for a state directory that nobody else works on, the engine that is started when needed."""
+    alone = WorkerRecord("", "", 0, FLOW_VERSION, 1, ())
     if store.state.shared_database is None and not is_locked(store.state):
-        return Crew([WorkerRecord("", "", 0, FLOW_VERSION, 1, ())], {}, running=False)
+        return Crew([alone], {}, running=False)
     workers = store.workers.all()
+    if store.state.shared_database is None and not workers:
+        return Crew([alone], {})  # an engine that is only starting
     return Crew(workers, labels_that_count(store), running=bool(workers))
 
 

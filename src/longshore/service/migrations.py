@@ -12,6 +12,8 @@ from structlog.contextvars import bound_contextvars
 
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows import engine
+from longshore.flows.clouds import refuse_missing_library
+from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.journey import Journey
 from longshore.flows.late_conversion import landed, make_again, request_after
@@ -54,12 +56,17 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     refuse_unreadable(machine=body.machine, source=body.source, target=body.target)
     check_request(body.request)
     refuse_pointless(body.request)
-    source_id = store.providers.get(body.source).id
+    source = store.providers.get(body.source)
+    if not caller.remote and not store.state.shared_database:  # else another machine reads the disks
+        refuse_missing_library(source.kind, source.settings)
+    source_id = source.id
     target_id = store.providers.get(body.target).id
     alone = body.request.type is MigrationType.VOLUME
-    with clouds.source(source_id) as source:
-        machine = source.volume(body.machine) if alone else source.machine(body.machine)
-        room = source.room()
+    with clouds.source(source_id) as cloud:
+        machine = cloud.volume(body.machine) if alone else cloud.machine(body.machine)
+        # Before the target is looked at: what is in its way there would be that migration's own
+        store.migrations.refuse_busy(source_id, machine.ref, machine.name)
+        room = cloud.room()
     with clouds.target(target_id) as target:
         landing: Landing | VolumeLanding | None
         if alone:
@@ -269,6 +276,9 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             finished_at=record.finished_at,
             source_off_at=record.source_off_at,
             target_up_at=record.target_up_at,
+            source_on_at=record.source_on_at,
+            downtime_seconds=(away := downtime_of(record)).seconds,
+            downtime_note=away.note,
             server_id=record.server_id,
             syncs=list(record.syncs),
             result=record.result,

@@ -33,10 +33,14 @@ def examine_plan(
     busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id}
     for prospect in examined.prospects:
         other = busy.get(prospect.machine.ref)
-        if other is not None and other.plan_id != opened.id:
+        if other is None:
+            continue
+        # Its addresses on the target are in use by itself
+        examined.concerns[:] = [c for c in examined.concerns if c.machine != prospect.machine.ref]
+        if other.plan_id != opened.id:
             subject, whose = _seen(store, other.id)
             text = f"{prospect.machine.name} is being migrated already{whose}."
-            examined.concerns.append(replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
+            examined.concerns.insert(0, replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
     return examined
 
 

@@ -110,6 +110,9 @@ class Migration(_Strict):
     finished_at: Moment | None
     source_off_at: Moment | None
     target_up_at: Moment | None
+    source_on_at: Moment | None = None  # it was taken back, and the source is powered on again
+    downtime_seconds: float | None = None  # so far, while it lasts
+    downtime_note: str | None = None  # why there was none though the machine was off, or what the figure leaves out
     server_id: str | None
     syncs: list[dict[str, Any]]  # what each copy of the running machine came to, oldest first
     result: dict[str, Any] | None

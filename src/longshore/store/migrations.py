@@ -67,6 +67,7 @@ class MigrationRecord:
     shutdown_requested_at: datetime | None
     source_off_at: datetime | None
     target_up_at: datetime | None
+    source_on_at: datetime | None
     server_id: str | None
     cutover_requested: bool
     syncs: tuple[dict[str, Any], ...]
@@ -125,6 +126,11 @@ class Migrations:
         """Raises Conflict when the same machine is being migrated already."""
         new = NewMigration(machine_name, machine_ref, source_id, target_id, request, places=places)
         return self.add_together([new])[0]
+
+    def refuse_busy(self, source_id: str, machine_ref: str, machine_name: str) -> None:
+        """Raises Conflict when the machine is being migrated already."""
+        with self._database.session() as session:
+            self._refuse_second(session, [NewMigration(machine_name, machine_ref, source_id, "", {})])
 
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
         """All of them or none. Raises Conflict when one of the machines is being migrated already, InvalidInput for the
@@ -468,6 +474,7 @@ def _told(row: Any, disks: Sequence[Any]) -> MigrationRecord:
         shutdown_requested_at=row.shutdown_requested_at,
         source_off_at=row.source_off_at,
         target_up_at=row.target_up_at,
+        source_on_at=row.source_on_at,
         server_id=row.server_id,
         cutover_requested=row.cutover_requested,
         syncs=tuple(row.syncs or ()),

@@ -113,6 +113,7 @@ class MigrationRow(Base):
     shutdown_requested_at: Mapped[datetime | None]
     source_off_at: Mapped[datetime | None]  # the source was first seen powered off: the downtime begins
     target_up_at: Mapped[datetime | None]  # the target's check passed: the downtime ends
+    source_on_at: Mapped[datetime | None]  # it was taken back, and the source is powered on again: it ends then
     server_id: Mapped[str | None]
     cutover_requested: Mapped[bool] = mapped_column(default=False)
     syncs: Mapped[list[dict[str, Any]] | None]  # what each copy of the running machine came to, oldest first

@@ -41,7 +41,7 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
     disk = snapshot.disk(disk_key)
     what = f"The disk {disk.location} of {snapshot.machine_ref}"
     parameters = {
-        "libdir": str(_library(settings.vddk_libdir)),
+        "libdir": str(library(settings.vddk_libdir)),
         "server": settings.host,
         "port": str(settings.port),
         "user": settings.username,
@@ -76,7 +76,8 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
             raise
 
 
-def _library(libdir: str | None) -> Path:
+def library(libdir: str | None) -> Path:
+    """Where VDDK is. Raises InvalidInput."""
     advice = "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in."
     if libdir is None:
         raise InvalidInput("No VMware disk library (VDDK) is configured.", advice=advice, code="no-vddk")

@@ -102,7 +102,8 @@ class VsphereSource(Source):
         return changes.between(self._session, since, snapshot, disk_key)
 
     def make_ready(self, owner: Owner) -> None:
-        """Nothing has to be begun."""
+        """Nothing has to be begun; but without VDDK nothing can be read. Raises InvalidInput."""
+        disks.library(self._session.settings.vddk_libdir)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return disks.serve(self._session, snapshot, disk_key)
