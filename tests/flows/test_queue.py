@@ -155,7 +155,7 @@ def taken(records, workers, limits=None, labels=None):
     """What each of them takes, the later ones seeing what the earlier ones took."""
     found = {}
     for one in workers:
-        found[one.id] = take_turns(one, records, workers, limits or {"p": MANY}, labels or {})
+        found[one.id] = take_turns(one, records, workers, limits or {"p": MANY}, labels=labels or {})
         records = [replace(r, worker_id=one.id) if r.id in found[one.id] else r for r in records]
     return found
 

@@ -51,7 +51,7 @@ def test_one_worker_says_it_once_among_the_events_when_it_lasts(store, north, mo
 
     def look():
         for herald in (eldest, younger):
-            herald.tell(store.queue.records(), crew_of(store))
+            herald.tell(store.queue.records, crew_of(store))
         return [event.text for event in store.migrations.events(north)]
 
     assert look() == [], "a worker may be on its way"

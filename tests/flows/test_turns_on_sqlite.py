@@ -26,13 +26,13 @@ def test_taking_turns_needs_no_second_connection_while_all_others_wait_for_the_q
             pass
 
     def crowd(choose):
-        def choosing(queue, workers):
+        def choosing(lineup):
             waiting.extend(threading.Thread(target=write, daemon=True) for _ in range(room))
             for thread in waiting:
                 thread.start()
             while pool.checkedout() < room:
                 time.sleep(0.01)
-            return choose(queue, workers)
+            return choose(lineup)
 
         return choosing
 

@@ -1,22 +1,27 @@
 """Whose turn it is: which of the migrations that wait may begin now, and which of them a worker takes.
 
-Pure functions over the queue, the workers that live and the plans' limits. Limits are about what is at work at a place
-at this moment, whoever asked for it and whichever worker does it: a plan that allows two on a host doesn't begin a
-third there because the first two are another's.
+Pure functions over the queue, the workers that live and the plans' limits. Limits are about what of a project is at
+work at a place at this moment, whichever of its plans asked for it and whichever worker does it: a plan that allows two
+on a host doesn't begin a third there because the first two are another plan's. Between projects there are turns
+instead: nobody waits because of what others limit, and nobody has more places than others while those wait.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
 from longshore.model.machine import Machine
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, WorkerRecord
 
-WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
+ENDING = 16  # queued ones of a project that are cancelled: so many at a time end without waiting for room
+SPARE = 1  # places of each worker, beyond its capacity, for projects that have nothing at work
 
 _NO_PLAN = Limits()
 _NO_LABELS: Mapping[str, frozenset[str]] = {}
+_NO_TURNS: Mapping[str, int] = {}
 _ANYWHERE = ("anywhere", "")
 _ALONE = ("alone", "")
 
@@ -40,37 +45,68 @@ def places_of(machine: Machine) -> dict[str, Any]:
     return {"path": path, "host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
 
 
-def may_begin(queue: Sequence[QueueRecord], limits: Mapping[str, Limits]) -> list[str]:
-    """Ids of queued migrations to begin now, in the order of the queue. `limits` are those of each plan, by its id.
+def may_begin(
+    queue: Sequence[QueueRecord],
+    limits: Mapping[str, Limits],
+    last_turns: Mapping[str, int] = _NO_TURNS,
+    seat: Callable[[QueueRecord, bool], bool] = lambda _record, _first: True,
+) -> list[str]:
+    """Ids of queued migrations to begin now, in this order. `limits` are those of each plan, by its id.
 
-    - Waves of a plan go one after another: one begins when all of the lower ones have ended, whatever their end.
-    - A migration begins where each of its places has room, counted with those that are at work already.
+    - Projects take turns: the one with the fewest at work goes first, and of those that have as many the one whose last
+      turn was longest ago. `last_turns` are numbers that grow, by project; who never had one has none.
+    - In a project it goes by the order of the queue. Waves of a plan go one after another: one begins when all of the
+      lower ones have ended, whatever their end.
+    - A migration begins where each of its places has room, counted with those of its project that are at work already,
+      and where `seat` finds a worker for it; `seat` is told whether it is all that its project has at work.
     - Those without a plan wait only for each other: a large plan doesn't keep a single machine waiting to its end.
     - One that merely waits for its cutover takes no room. One that is cancelled needs none: it has only to end.
     """
-    at_work: Counter[tuple[str, str]] = Counter()
-    for record in queue:
-        if record.begun and record.phase != WAITING:
-            at_work.update(place for place, _ in _places(record, _NO_PLAN))
+    at_work: Counter[tuple[str, str, str]] = Counter()
+    held: Counter[str] = Counter()
     first_wave: dict[str, int] = {}
+    lines: dict[str, list[QueueRecord]] = {}
     for record in queue:
         if record.plan_id is not None:
             first_wave[record.plan_id] = min(record.wave, first_wave.get(record.plan_id, record.wave))
-
-    begin = []
-    for record in queue:
         if record.begun:
-            continue
-        if record.cancel_requested:
-            begin.append(record.id)
-            continue
-        if record.plan_id is not None and record.wave > first_wave[record.plan_id]:
-            continue
-        places = list(_places(record, limits.get(record.plan_id or "", _NO_PLAN)))
-        if all(room is None or at_work[place] < room for place, room in places):
-            at_work.update(place for place, _ in places)
-            begin.append(record.id)
+            if record.at_work:
+                held[record.project_id] += 1
+                at_work.update(place for place, _ in _places(record, _NO_PLAN))
+        elif not record.cancel_requested:
+            lines.setdefault(record.project_id, []).append(record)
+
+    begin = [record.id for record in may_end(queue)]
+    turn = max(last_turns.values(), default=0)
+    waiting = {project: iter(line) for project, line in lines.items()}
+    next_ones = [(held[project], last_turns.get(project, 0), n, project) for n, project in enumerate(lines)]
+    heapify(next_ones)
+    while next_ones:
+        _, _, n, project = heappop(next_ones)
+        for record in waiting[project]:  # whom there is no room for now, there is none for later in the same look
+            if record.plan_id is not None and record.wave > first_wave[record.plan_id]:
+                continue
+            places = list(_places(record, limits.get(record.plan_id or "", _NO_PLAN)))
+            free = all(room is None or at_work[place] < room for place, room in places)
+            if free and seat(record, held[project] == 0):
+                at_work.update(place for place, _ in places)
+                begin.append(record.id)
+                held[project] += 1
+                turn += 1
+                heappush(next_ones, (held[project], turn, n, project))
+                break
     return begin
+
+
+def may_end(queue: Sequence[QueueRecord]) -> list[QueueRecord]:
+    """Queued ones that are cancelled, some of each project at a time: a thousand of one would stop a worker."""
+    ending = Counter(record.project_id for record in queue if record.begun and record.cancel_requested)
+    end = []
+    for record in queue:
+        if not record.begun and record.cancel_requested and ending[record.project_id] < ENDING:
+            ending[record.project_id] += 1
+            end.append(record)
+    return end
 
 
 def labels_asked(record: Asking, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -93,48 +129,67 @@ def fit(
     return knowing or (reaching if record.cancel_requested else [])
 
 
+def places_left(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> int:
+    """For how many more there is room at the workers that live: of no project more can begin at this moment."""
+    return sum(max(0, room + SPARE) for room in _room(queue, workers).values())
+
+
 def take_turns(
     me: WorkerRecord,
     queue: Sequence[QueueRecord],
     workers: Sequence[WorkerRecord],
     limits: Mapping[str, Limits],
+    *,
     labels: Mapping[str, frozenset[str]] = _NO_LABELS,
+    last_turns: Mapping[str, int] = _NO_TURNS,
 ) -> list[str]:
     """Ids of what this worker takes now. `workers` are those that live, it among them.
 
     - First what a dead worker had begun, room or not: a machine may be down meanwhile. Of the same version of the flows
       alone, since another one would take other turns; unless it is only to be taken back.
-    - Then what may begin, as far as there is room.
+    - Then what may begin, as far as there is room. Where all are full, a project that has nothing at work gets a place
+      in addition, if nobody has had that: else it would wait for others' migrations, which may take as long as they
+      like.
     - Each goes to the worker that has the most room then; all workers deal alike, and each takes what falls to itself.
       One that is about to end says that it has no capacity, and takes nothing.
     - A worker reaches a provider if it carries all of the labels that the provider asks for: `labels`, by its id.
     """
     alive = {worker.id for worker in workers}
-    at_work = Counter(record.worker_id for record in queue if record.worker_id in alive and record.phase != WAITING)
-    room = {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
-    by_id = {record.id: record for record in queue}
-    turns = [by_id[id_] for id_ in may_begin(queue, limits)]
-    at_once = [r for r in queue if r.begun and r.worker_id not in alive] + [r for r in turns if r.cancel_requested]
+    room = _room(queue, workers)
     mine = []
-    for records, full in ((at_once, True), ([r for r in turns if not r.cancel_requested], False)):
-        for record in records:
-            fitting = fit(record, workers, labels)
-            if able := [worker for worker in fitting if worker.id in room and (full or room[worker.id] > 0)]:
-                chosen = max(able, key=lambda worker: room[worker.id])
-                room[chosen.id] -= 1
-                if chosen.id == me.id:
-                    mine.append(record.id)
+
+    def deal(record: QueueRecord, least: float) -> bool:
+        able = [w for w in fit(record, workers, labels) if w.id in room and room[w.id] >= least]
+        if not able:
+            return False
+        chosen = max(able, key=lambda worker: room[worker.id])
+        room[chosen.id] -= not (record.cancel_requested and not record.begun)
+        if chosen.id == me.id:
+            mine.append(record.id)
+        return True
+
+    for record in [*(r for r in queue if r.begun and r.worker_id not in alive), *may_end(queue)]:
+        deal(record, -math.inf)
+    may_begin(queue, limits, last_turns, lambda record, first: deal(record, 1 - SPARE if first else 1))
     return mine
 
 
-def _places(record: QueueRecord, limits: Limits) -> Iterator[tuple[tuple[str, str], int | None]]:
-    """Where a migration is at work, and how many may be there at once. Hosts and datastores of two vCenters are two."""
-    yield _ANYWHERE, limits.at_once if record.plan_id is not None else None
+def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> dict[str, int]:
+    """Of each worker that takes anything, by its id."""
+    at_work = Counter(record.worker_id for record in queue if record.at_work)
+    return {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
+
+
+def _places(record: QueueRecord, limits: Limits) -> Iterator[tuple[tuple[str, str, str], int | None]]:
+    """Where a migration is at work, and how many of its project may be there at once. Hosts and datastores of two
+    vCenters are two."""
+    project = record.project_id
+    yield (project, *_ANYWHERE), limits.at_once if record.plan_id is not None else None
     if record.plan_id is None:
-        yield _ALONE, limits.at_once
-    yield ("source", record.source_id), limits.per_source
-    yield ("target", record.target_id), limits.per_target
+        yield (project, *_ALONE), limits.at_once
+    yield (project, "source", record.source_id), limits.per_source
+    yield (project, "target", record.target_id), limits.per_target
     if record.host:
-        yield ("host", f"{record.source_id}/{record.host}"), limits.per_host
+        yield (project, "host", f"{record.source_id}/{record.host}"), limits.per_host
     for datastore in set(record.datastores):
-        yield ("datastore", f"{record.source_id}/{datastore}"), limits.per_datastore
+        yield (project, "datastore", f"{record.source_id}/{datastore}"), limits.per_datastore

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -105,16 +105,17 @@ class Herald:
         self._since: dict[tuple[str, str], float] = {}  # by migration and text
         self._told: set[tuple[str, str]] = set()
 
-    def tell(self, queue: Sequence[QueueRecord], crew: Crew) -> None:
+    def tell(self, queue: Callable[[], Sequence[QueueRecord]], crew: Crew) -> None:
         now = time.monotonic()
         if now - self._looked < _LOOK:
             return
         self._looked = now
-        found = {(record.id, said.text) for record in queue if (said := crew.stranded(record))}
+        if crew.workers[0].id != self._me.id:  # all of a long queue is read by one of them
+            self._since, self._told = {}, set()
+            return
+        found = {(record.id, said.text) for record in queue() if (said := crew.stranded(record))}
         self._since = {each: self._since.get(each, now) for each in found}
         self._told &= found
-        if crew.workers[0].id != self._me.id:
-            return
         for migration_id, text in sorted(found - self._told):
             if now - self._since[migration_id, text] >= _PATIENCE:
                 self._store.migrations.say(migration_id, "stranded", text, "warning")

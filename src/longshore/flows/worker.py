@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from longshore.flows.queue import take_turns
+from longshore.flows.queue import ENDING, places_left, take_turns
 from longshore.flows.stranded import Crew, Herald, labels_that_count
 from longshore.flows.version import FLOW_VERSION
 from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
 from longshore.model.plan import Limits
 from longshore.model.request import MigrationType
-from longshore.store import QueueRecord, Status, Store, WorkerRecord
+from longshore.store import Lineup, Status, Store, WorkerRecord
 from longshore.store.database import CONNECTING
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
@@ -121,15 +121,18 @@ class Worker:
         limits = {plan: Limits(**given) for plan, given in self._store.queue.limits().items()}
         labels = labels_that_count(self._store)
 
-        seen: list[tuple[Sequence[QueueRecord], Crew]] = []
+        living: list[WorkerRecord] = []
 
-        def choose(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> list[str]:
-            seen.append((queue, Crew(workers, labels)))
-            return take_turns(self._me, queue, workers, limits, labels)
+        def choose(lineup: Lineup) -> list[str]:
+            living[:] = lineup.workers
+            room = places_left(lineup.begun, lineup.workers)
+            waiting = lineup.waiting(room) if room else []
+            queue = [*lineup.begun, *lineup.cancelled(ENDING), *waiting]
+            return take_turns(self._me, queue, lineup.workers, limits, labels=labels, last_turns=lineup.last_turns)
 
         taken = self._store.queue.take(self._me, choose)
-        if seen:  # not while the queue's lock is held
-            self._herald.tell(*seen[-1])
+        if living:  # not while the queue's lock is held
+            self._herald.tell(self._store.queue.records, Crew(living, labels))
         return taken
 
     def _reap(self) -> None:

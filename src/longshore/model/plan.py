@@ -53,7 +53,8 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many migrations may be at work before another of the plan is begun: those of other plans count too."""
+    """How many migrations may be at work before another of the plan is begun: those of the project's other plans count
+    too. Between projects there are turns instead (longshore.flows.queue)."""
 
     at_once: int = 4
     per_source: int | None = None  # from one vCenter

@@ -17,9 +17,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longshore.flows.queue import WAITING
 from longshore.flows.stranded import Lack, crew_of
-from longshore.store import Status, Store
+from longshore.store import WAITING, Status, Store
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})

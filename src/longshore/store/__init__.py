@@ -14,7 +14,7 @@ from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.provider_ledger import Holding, Outside
 from longshore.store.providers import ProviderRecord, Providers
-from longshore.store.queue import Queue, QueueRecord
+from longshore.store.queue import WAITING, Lineup, Queue, QueueRecord
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.state import StateDirectory
 from longshore.store.store import Store
@@ -22,6 +22,7 @@ from longshore.store.workers import Leases, WorkerRecord, Workers
 
 __all__ = [
     "EVERY_PROJECT",
+    "WAITING",
     "WHOLE",
     "DiskRecord",
     "Entry",
@@ -31,6 +32,7 @@ __all__ = [
     "Kind",
     "Leases",
     "Ledger",
+    "Lineup",
     "MigrationRecord",
     "Migrations",
     "NewMigration",

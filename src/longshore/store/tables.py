@@ -92,6 +92,7 @@ class PlanFlavorRow(Base):
 
 class MigrationRow(Base):
     __tablename__ = "migrations"
+    __table_args__ = (Index("ix_migrations_status", "status", "worker_id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(default="", index=True)
@@ -100,7 +101,7 @@ class MigrationRow(Base):
     source_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))
     target_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))
     request: Mapped[dict[str, Any]]
-    status: Mapped[str] = mapped_column(default="queued", index=True)
+    status: Mapped[str] = mapped_column(default="queued")
     phase: Mapped[str] = mapped_column(default="queued")
     error: Mapped[str | None] = mapped_column(Text)
     error_code: Mapped[str | None]
@@ -149,6 +150,15 @@ class WorkerRow(Base):
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     # Seconds since 1970 by the database's own clock; None: as long as it holds the lock of its state directory
     lease_until: Mapped[float | None]
+
+
+class TurnRow(Base):
+    """When a project last had a turn in the queue: numbers that grow over all of them."""
+
+    __tablename__ = "turns"
+
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class InstallationRow(Base):
