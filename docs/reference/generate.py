@@ -13,7 +13,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from longshore.cli.shell import LongshoreApp
-from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Server
+from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
 from longshore.planning.kinds import Kind
@@ -345,6 +345,7 @@ with a password in it should be readable by its user alone.
 _SECTIONS: dict[str, tuple[Any, str]] = {
     "[server]": (Server, "SERVER__"),
     "[server.keystone]": (Keystone, "SERVER__KEYSTONE__"),
+    "[server.quotas]": (Quotas, "SERVER__QUOTAS__"),
     "[[server.clouds]]": (Cloud, ""),
 }
 

@@ -110,6 +110,18 @@ class Cloud(_Section):
     )
 
 
+class Quotas(_Section):
+    """What each project may have at most. A user's own command has no such limits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    migrations: int = Field(default=5000, ge=1, description="Migrations that haven't ended.")
+    plans: int = Field(default=200, ge=1, description="Plans.")
+    providers: int = Field(default=40, ge=1, description="Providers.")
+    plan_machines: int = Field(default=5000, ge=1, description="Machines and volumes of one plan.")
+    plan_bytes: int = Field(default=4 << 20, ge=1024, description="Size of one plan as JSON, in bytes.")
+
+
 class Server(_Section):
     """`longshore server`: the service on the network."""
 
@@ -140,6 +152,7 @@ class Server(_Section):
     )
     keystone: Keystone
     clouds: list[Cloud] = []
+    quotas: Quotas = Quotas()
 
     @property
     def url(self) -> str:

@@ -1,5 +1,6 @@
 """A stand-in for Keystone's judgement of tokens, so that a test can be many callers."""
 
+from longshore.configuration import Quotas
 from longshore.service.caller import Access, Caller, CloudGround, Forbidden, Grounds, Unauthenticated
 from longshore.service.policy import OsloPolicy
 
@@ -26,5 +27,5 @@ class Tokens:
         return CALLERS[token]
 
 
-def access(policy_file=None):
-    return Access(Tokens(), OsloPolicy(policy_file), GROUNDS)
+def access(policy_file=None, **quotas):
+    return Access(Tokens(), OsloPolicy(policy_file), GROUNDS, Quotas(**quotas))

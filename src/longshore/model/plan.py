@@ -53,8 +53,7 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many migrations may be at work before another of the plan is begun: those of the project's other plans count
-    too. Between projects there are turns instead (longshore.flows.queue)."""
+    """How many of a project's migrations may be at work, of whichever plan, before another of this plan is begun."""
 
     at_once: int = 4
     per_source: int | None = None  # from one vCenter

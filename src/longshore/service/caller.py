@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from longshore.configuration import Quotas
 from longshore.errors import LongshoreError
 from longshore.store import Scope
 
@@ -37,8 +38,8 @@ class Caller:
     token: str = field(default="", repr=False)
     restricted: bool = False  # the token is from an application credential that may make no other
 
-    def scope(self, *, everything: bool = False) -> Scope:
-        return Scope(self.project_id, everything)
+    def scope(self, *, everything: bool = False, quotas: Quotas | None = None) -> Scope:
+        return Scope(self.project_id, everything, quotas)
 
 
 EMBEDDED = Caller("", remote=False)
@@ -81,3 +82,4 @@ class Access:
     tokens: Tokens
     policy: Policy
     grounds: Grounds = field(default_factory=Grounds)
+    quotas: Quotas = field(default_factory=Quotas)

@@ -44,9 +44,10 @@ def _grounds(request: Request) -> Grounds:
 
 def _store(request: Request, all_projects: bool = False) -> Store:
     store: Store = request.app.state.store
-    if request.app.state.access is None:
+    access: Access | None = request.app.state.access
+    if access is None:
         return store
-    return store.scoped(_caller(request).scope(everything=all_projects))
+    return store.scoped(_caller(request).scope(everything=all_projects, quotas=access.quotas))
 
 
 def _clouds(store: Annotated[Store, Depends(_store)]) -> Clouds:

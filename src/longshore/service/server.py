@@ -41,6 +41,7 @@ def serve(configuration: Configuration) -> None:
         KeystoneTokens(settings.keystone.options()),
         OsloPolicy(str(settings.policy_file) if settings.policy_file else None),
         grounds_of(settings),
+        settings.quotas,
     )
     write_json(sys.stdout)
     store = Store(StateDirectory.configured(configuration))

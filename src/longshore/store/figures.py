@@ -6,10 +6,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from longshore.store.database import Database, through_outages
-from longshore.store.migrations import Status
+from longshore.store.migrations import UNFINISHED, Status
 from longshore.store.tables import DiskRow, MigrationRow
-
-_UNFINISHED = [status.value for status in Status if not status.ended]
 
 
 @through_outages
@@ -28,7 +26,7 @@ class Figures:
         """How far each disk is that is being copied or read back, of migrations that haven't ended."""
         with self._database.session() as session:
             moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
-            moving = moving.where(DiskRow.state.in_(("copying", "verifying")), MigrationRow.status.in_(_UNFINISHED))
+            moving = moving.where(DiskRow.state.in_(("copying", "verifying")), MigrationRow.status.in_(UNFINISHED))
             return [progress or {} for progress in session.scalars(moving)]
 
     def moved(self) -> dict[str, int]:
@@ -48,5 +46,5 @@ class Figures:
             else syncs[-1]["at"].as_string()
         )
         with self._database.session() as session:
-            found = session.scalars(select(last).where(MigrationRow.status.in_(_UNFINISHED)))
+            found = session.scalars(select(last).where(MigrationRow.status.in_(UNFINISHED)))
             return [datetime.fromisoformat(moment) for moment in found if moment]

@@ -14,6 +14,7 @@ from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
 from longshore.store.database import Database, in_portions, persistent, through_outages
+from longshore.store.quota import refuse_more_migrations
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
@@ -31,6 +32,9 @@ class Status(StrEnum):
     @property
     def ended(self) -> bool:
         return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+
+
+UNFINISHED = [status.value for status in Status if not status.ended]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +137,14 @@ class Migrations:
             self._refuse_second(session, [NewMigration(machine_name, machine_ref, source_id, "", {})])
 
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
-        """All of them or none. Raises Conflict when one of the machines is being migrated already, InvalidInput for the
-        mark of a text that is neither its plan's nor that of the migration it goes back to.
+        """All of them or none. Raises Conflict when one of the machines is being migrated already, or the project would
+        have more than it may; InvalidInput for the mark of a text that is neither its plan's nor that of the migration
+        it goes back to.
         """
         with self._database.alone() as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
                 return there
+            refuse_more_migrations(session, self._scope, len(wanted), MigrationRow.status.in_(UNFINISHED))
             self._refuse_second(session, wanted)
             rows = [
                 MigrationRow(
@@ -262,9 +268,7 @@ class Migrations:
     def cancels_requested(self) -> set[str]:
         """Ids of those that have not ended and are to be cancelled."""
         with self._database.session() as session:
-            query = select(MigrationRow.id).where(
-                MigrationRow.status.in_([s.value for s in Status if not s.ended]), MigrationRow.cancel_requested
-            )
+            query = select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), MigrationRow.cancel_requested)
             return set(session.scalars(query))
 
     def cancel_requested(self, migration_id: str) -> bool:
@@ -405,7 +409,7 @@ class Migrations:
         """A machine of a shared provider may be another project's migration: that is said, and no more."""
         unfinished = select(
             MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref
-        ).where(MigrationRow.status.in_([s.value for s in Status if not s.ended]))
+        ).where(MigrationRow.status.in_(UNFINISHED))
         busy = {(row.source_id, row.machine_ref): row for row in session.execute(unfinished)}
         asked: set[tuple[str, str]] = set()
         for new in wanted:

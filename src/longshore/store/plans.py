@@ -12,6 +12,7 @@ from longshore.errors import Conflict
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
+from longshore.store.quota import refuse_large_plan, refuse_more_plans
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.tables import MigrationRow, PlanFlavorRow, PlanRow, utc_now
@@ -41,8 +42,10 @@ class Plans:
     def add(self, name: str, content: dict[str, Any], *, plan_id: str | None = None) -> PlanRecord:
         """With an id that was chosen before, if one was.
 
-        Raises Conflict when the name is taken, InvalidInput for the mark of a text that isn't the plan's.
+        Raises Conflict when the name is taken or the project has as many as it may, InvalidInput for the mark of a text
+        that isn't the plan's or a plan that is too large.
         """
+        refuse_large_plan(self._scope, content)
         return self._add(plan_id or str(uuid.uuid4()), name, content)
 
     @persistent
@@ -50,6 +53,7 @@ class Plans:
         with self._database.alone() as session:
             if (there := session.get(PlanRow, id_)) is not None:
                 return _record(there)
+            refuse_more_plans(session, self._scope)
             unique = unique_name(self._scope, name)
             if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
                 raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
@@ -66,6 +70,7 @@ class Plans:
 
     def replace(self, name: str, content: dict[str, Any]) -> PlanRecord:
         """Its migrations stay its own. Nothing happens when it says the same already. Raises NotFound, InvalidInput."""
+        refuse_large_plan(self._scope, content)
         with self._database.alone() as session:
             row = self._find(session, name)
             content = self._kept(session, row.id, content)

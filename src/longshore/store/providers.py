@@ -13,6 +13,7 @@ from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, U
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.key_manager import KeyManager
 from longshore.store.named import find_named, unique_name
+from longshore.store.quota import refuse_more_providers
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import MigrationRow, PlanRow, ProviderRow, SecretRow, ShareRow
@@ -46,8 +47,9 @@ class Providers:
         return Providers(self._database, self._box, self._keys, self._texts, scope)
 
     def refuse_taken(self, name: str) -> None:
-        """Raises Conflict when a provider of the project is called so."""
+        """Raises Conflict when a provider of the project is called so, or it has as many as it may."""
         with self._database.session() as session:
+            refuse_more_providers(session, self._scope)
             self._unique(session, name)
 
     def add(
@@ -59,7 +61,9 @@ class Providers:
         *,
         provider_id: str | None = None,  # where something was made for it already
     ) -> ProviderRecord:
-        """Raises Conflict when the name is taken, or what the key manager says when secrets go there."""
+        """Raises Conflict when the name is taken or the project has as many as it may, or what the key manager says
+        when secrets go there.
+        """
         id_ = provider_id or str(uuid.uuid4())
         self.refuse_taken(name)
         elsewhere = bool(secrets) and self._keys.is_for_new()
@@ -80,6 +84,7 @@ class Providers:
         with self._database.alone() as session:  # not while keys are changed: see change_key
             if (there := session.get(ProviderRow, id_)) is not None:
                 return _record(there)
+            refuse_more_providers(session, self._scope)
             row = ProviderRow(
                 id=id_,
                 project_id=self._scope.project_id,

@@ -8,15 +8,14 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.migrations import Status
+from longshore.store.migrations import UNFINISHED, Status
 from longshore.store.tables import MigrationRow, PlanRow, TurnRow, WorkerRow
 from longshore.store.workers import WorkerRecord, alive, clock
 
 WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
 
-_UNFINISHED = [status.value for status in Status if not status.ended]
 _BEGUN = or_(
-    MigrationRow.status.in_([status for status in _UNFINISHED if status != Status.QUEUED]),
+    MigrationRow.status.in_([status for status in UNFINISHED if status != Status.QUEUED]),
     and_(MigrationRow.status == Status.QUEUED.value, MigrationRow.worker_id.is_not(None)),
 )
 _NOT_BEGUN = and_(MigrationRow.status == Status.QUEUED.value, MigrationRow.worker_id.is_(None))
@@ -90,7 +89,7 @@ class Queue:
     def records(self) -> list[QueueRecord]:
         """Oldest first; of each only what others depend on, since it is asked often."""
         with self._database.session() as session:
-            return _records(session, MigrationRow.status.in_(_UNFINISHED))
+            return _records(session, MigrationRow.status.in_(UNFINISHED))
 
     def take(self, worker: WorkerRecord, choose: Callable[[Lineup], list[str]]) -> list[str]:
         """Those that `choose` picks from the queue are this worker's from now on, and their projects have had a turn.
@@ -113,14 +112,14 @@ class Queue:
                 own = update(MigrationRow).where(MigrationRow.id.in_(ids))
                 session.execute(own.values(worker_id=worker.id, flow_version=worker.flow_version))
             has = select(MigrationRow.id).where(
-                MigrationRow.worker_id == worker.id, MigrationRow.status.in_(_UNFINISHED)
+                MigrationRow.worker_id == worker.id, MigrationRow.status.in_(UNFINISHED)
             )
             return list(session.scalars(has.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def limits(self) -> dict[str, dict[str, Any]]:
         """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""
         with self._database.session() as session:
-            at_work = select(MigrationRow.plan_id).where(MigrationRow.status.in_(_UNFINISHED))
+            at_work = select(MigrationRow.plan_id).where(MigrationRow.status.in_(UNFINISHED))
             rows = session.execute(select(PlanRow.id, PlanRow.content["limits"]).where(PlanRow.id.in_(at_work)))
             return {plan_id: limits or {} for plan_id, limits in rows}
 
@@ -132,7 +131,7 @@ class Queue:
         with self._database.session() as session:
             own = MigrationRow.flow_version.is_(None) | (MigrationRow.flow_version == flow_version)
             own |= MigrationRow.cancel_requested
-            query = select(MigrationRow.id).where(MigrationRow.status.in_(_UNFINISHED), own)
+            query = select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), own)
             return list(session.scalars(query.order_by(MigrationRow.created_at)))
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from longshore.configuration import Quotas
+
 EVERY_PROJECT = "*"  # with whom a provider may be shared
 
 
@@ -9,6 +11,7 @@ EVERY_PROJECT = "*"  # with whom a provider may be shared
 class Scope:
     project_id: str  # to which new things belong
     everything: bool = False  # other projects' things are seen, too
+    quotas: Quotas | None = None  # what may be added to the project's things; None: whatever there is room for
 
 
 # A user's own command and an engine: new things belong to no OpenStack project, and nothing is hidden
