@@ -1,0 +1,209 @@
+"""What the bench of the noisy neighbour runs against, each in a process of its own: a Keystone that knows two projects,
+`longshore server`, `longshore worker`, and a cloud that is hostile.
+
+Server and worker are the real ones. Only clouds called "paper" are not: they answer at once, and a copy only takes its
+time.
+"""
+
+import gzip
+import json
+import multiprocessing
+import os
+import socket
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import control_plane
+
+HERE = Path(__file__).parent
+COPY_SECONDS = 1.0
+AT_ONCE = 4
+# What a console shows for which an expression with backtracking takes for ever
+CONSOLE = "a" * 60
+BOMB = gzip.compress(b" " * (100 << 20), 9)
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+def _paper():
+    """In the place of clouds that are called so; any other is asked as ever."""
+    from longshore.flows import clouds
+    from longshore.model.inventory import Inventory
+    from longshore.service import providers
+
+    real = clouds.connect
+    control_plane.COPY_SECONDS = COPY_SECONDS
+    control_plane.stand_in()
+    blank = clouds.connect
+
+    def connect(kind, settings, secrets, *more):
+        name = settings.get("username") or settings.get("auth", {}).get("username", "")
+        if not name.startswith("paper"):
+            return real(kind, settings, secrets, *more)
+        cloud = blank()
+        cloud.check = lambda: {"version": "8"}
+        cloud.inventory = Inventory
+        cloud.described = lambda refs: (cloud.machine(ref) for ref in refs)
+        cloud.tags = lambda _refs: {}
+        if name == "paper-hostile":
+            cloud.console = lambda _id: CONSOLE
+        return cloud
+
+    clouds.connect = providers.connect = connect
+
+
+def _log_to(path):
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def _keystone(pipe):
+    """Tokens are the names of their projects: "quiet" and "noisy". Any other isn't valid."""
+
+    def domained(name):
+        return {"id": name, "name": name, "domain": {"id": "default", "name": "Default"}}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            subject = self.headers.get("X-Subject-Token", "service")
+            if not self.path.endswith("/auth/tokens"):
+                links = [{"rel": "self", "href": f"{url}/v3/"}]
+                return self._say(200, {"version": {"id": "v3.14", "status": "stable", "links": links}})
+            if subject not in ("quiet", "noisy", "service"):
+                return self._say(404, {"error": {"code": 404, "message": "No such token.", "title": "Not Found"}})
+            endpoint = {"interface": "internal", "region": "R", "region_id": "R", "url": f"{url}/v3", "id": "e"}
+            services = [{"type": "identity", "name": "identity", "id": "i", "endpoints": [endpoint]}]
+            token = {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z", "catalog": services}
+            token |= {"issued_at": "2026-01-01T00:00:00.000000Z", "roles": [{"id": n, "name": n} for n in ROLES]}
+            self._say(201, {"token": {**token, "user": domained(subject), "project": domained(subject)}})
+
+        do_GET = do_POST = answer
+
+        def _say(self, status, body):
+            status = 200 if status == 201 and self.command == "GET" else status
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in (("X-Subject-Token", "t"), ("Content-Type", "application/json")):
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_):
+            pass
+
+    ROLES = ("member", "reader")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    url = f"http://127.0.0.1:{server.server_port}"
+    pipe.send(url)
+    server.serve_forever()
+
+
+def _hostile_cloud(pipe):
+    """The address of one that answers with a bomb, and of one that takes connections and never says anything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            self.send_response(200)
+            for name, value in (("Content-Type", "application/json"), ("Content-Encoding", "gzip")):
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(BOMB)))
+            self.end_headers()
+            self.wfile.write(BOMB)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    silent = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    pipe.send((f"http://127.0.0.1:{server.server_port}/v3", f"http://127.0.0.1:{silent.getsockname()[1]}/v3"))
+    server.serve_forever()
+
+
+def _server(state, url, keystone, port, log):
+    _log_to(log)
+    _paper()
+    from longshore.configuration import Keystone, Server, read_configuration
+    from longshore.service import server
+
+    said = {"port": port, "secrets": "database"}
+    said["keystone"] = Keystone(auth_url=f"{keystone}/v3", password="bench")
+    if "reachable" in Server.model_fields:  # clouds on loopback are refused unless the operator lists them
+        said["reachable"] = ["127.0.0.1/32"]
+    server.serve(read_configuration(state=state, database_url=url, server=Server(**said)))
+
+
+def _worker(state, url, log):
+    _log_to(log)
+    _paper()
+    from longshore.configuration import read_configuration
+    from longshore.flows import duty
+
+    duty.serve(read_configuration(state=state, database_url=url, at_once=AT_ONCE))
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class Neighbourhood:
+    def __init__(self, store, server, worker, port, keystone, bomb, silent):
+        self.store, self.server, self.worker = store, server, worker
+        self.port, self.keystone, self.bomb, self.silent = port, keystone, bomb, silent
+
+
+@contextmanager
+def neighbourhood(cluster):
+    from longshore.store import StateDirectory, Store
+
+    url = cluster.database()
+    processes = []
+
+    def started(target, *arguments):
+        processes.append(_SPAWN.Process(target=target, args=arguments, daemon=True))
+        processes[-1].start()
+        return processes[-1]
+
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        store = Store(StateDirectory(root / "state", url))
+        try:
+            ours, theirs = _SPAWN.Pipe()
+            started(_keystone, theirs)
+            keystone = ours.recv()
+            started(_hostile_cloud, theirs)
+            bomb, silent = ours.recv()
+            port = _free_port()
+            server = started(_server, root / "state", url, keystone, port, root / "server.log")
+            worker = started(_worker, root / "state", url, root / "worker.log")
+            end = time.monotonic() + 90
+            while not (_listens(port) and store.workers.all()):
+                if time.monotonic() > end or not (server.is_alive() and worker.is_alive()):
+                    raise SystemExit("\n".join(path.read_text()[-3000:] for path in root.glob("*.log")))
+                time.sleep(0.1)
+            yield Neighbourhood(store, server, worker, port, keystone, bomb, silent)
+        finally:
+            for process in reversed(processes):
+                process.kill()
+                process.join()
+            store.close()
+
+
+def _listens(port):
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def import_tests():
+    sys.path[:0] = [str(HERE.parent / "tests")]

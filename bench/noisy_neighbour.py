@@ -1,0 +1,276 @@
+"""What a project that behaves as badly as it can does to a quiet one: its answers and turns, with and without it.
+
+    .venv/bin/python bench/noisy_neighbour.py [BEHAVIOUR …] [--seconds SECONDS] [--result FILE]
+
+Each behaviour meets a server and a worker of its own on PostgreSQL (neighbourhood.py). The quiet project asks one thing
+after another, and now and then for a migration; first alone, then beside the noisy one, in one go: what counts is the
+ratio. What wasn't answered within ten seconds counts as ten, and a migration that hadn't begun half a minute after the
+time was up with the time it had had.
+Kept in results/noisy_neighbour.json.
+"""
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import platform
+import secrets
+import statistics
+import threading
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from control_plane import peak_mib
+from neighbourhood import import_tests, neighbourhood
+
+RESULTS = Path(__file__).parent / "results" / "noisy_neighbour.json"
+PATIENCE = 10.0  # seconds that the quiet project waits for an answer
+TURN_PATIENCE = 30.0  # seconds that it waits for its turns once the time is up
+MIGRATE_EVERY = 1.5  # seconds
+MACHINES = 2000  # of the plan that fills the queue
+MARK = "a?" * 30 + "a" * 30 + "!"  # one that backtracking takes years for
+
+
+def ask(port, token, method, path, body=None, timeout=PATIENCE):
+    """Status and body; 0 when there was no answer in time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token} if token else {})
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection.request(method, path, data, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def openstack(name, url, username="u", transport="worker"):
+    auth = {"auth_url": url, "username": username, "project_name": "p"}
+    settings = {"auth": auth} | ({"transport": transport} if transport else {})
+    return {"name": name, "kind": "openstack", "settings": settings, "secrets": {"password": "x"}}
+
+
+def paper_clouds(here, token, username="paper"):
+    vsphere = {"host": "paper", "username": username}
+    for body in (
+        {"name": "vc", "kind": "vsphere", "settings": vsphere, "secrets": {"password": "x"}},
+        openstack("cloud", f"{here.keystone}/v3", username, transport=None),
+    ):
+        status, said = ask(here.port, token, "POST", "/v1/providers", body, timeout=60)
+        assert status == 201, said
+
+
+def migration(machine, **options):
+    request = {"networks": {"VM Network": "private"}, **options}
+    return {"machine": machine, "source": "vc", "target": "cloud", "request": request}
+
+
+# Behaviours: each runs until it is killed, in a process of its own
+
+
+def _everywhere(count, work):
+    def again():
+        while True:
+            work()
+            time.sleep(0.001)
+
+    for _ in range(count):
+        threading.Thread(target=again, daemon=True).start()
+    threading.Event().wait()
+
+
+def fill_queue(port, _bomb, _silent):
+    machines = [{"machine": f"vm-{n}", "ref": f"vm-{n}"} for n in range(5000, 5000 + MACHINES)]
+    mappings = {"networks": {"VM Network": "private"}}
+    plan = {"name": "all", "source": "vc", "target": "cloud", "machines": machines, "mappings": mappings}
+    ask(port, "noisy", "PUT", "/v1/plans/all", plan | {"limits": {"at_once": 1_000_000}}, timeout=60)
+    ask(port, "noisy", "POST", "/v1/plans/all/start", {}, timeout=60)
+    threading.Event().wait()
+
+
+def silent_clouds(port, _bomb, silent):
+    _everywhere(40, lambda: ask(port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), silent), 60))
+
+
+def gzip_bomb(port, bomb, _silent):
+    _everywhere(4, lambda: ask(port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), bomb), 60))
+
+
+def hostile_marks(port, _bomb, _silent):
+    for n in range(8):
+        body = migration(f"vm-{6000 + n}", boot_mark=MARK, boot_timeout=2)
+        ask(port, "noisy", "POST", "/v1/migrations", body)
+    threading.Event().wait()
+
+
+def huge_requests(port, _bomb, _silent):
+    machines = [{"machine": f"vm-{n}", "options": {"x": "y" * 100}} for n in range(100_000)]
+    body = json.dumps({"name": "huge", "source": "vc", "target": "cloud", "machines": machines}).encode()[: 15 << 20]
+    _everywhere(4, lambda: ask(port, "noisy", "PUT", "/v1/plans/huge", body, 60))
+
+
+def event_streams(port, _bomb, _silent):
+    _, said = ask(
+        port, "noisy", "POST", "/v1/migrations", migration("vm-7000", boot_mark="never shown", boot_timeout=600)
+    )
+    path = f"/v1/migrations/{json.loads(said)['id']}/events/stream"
+    _everywhere(300, lambda: ask(port, "noisy", "GET", path, timeout=300))
+
+
+def hammering(port, _bomb, _silent):
+    def twice():
+        ask(port, None, "GET", "/healthz")
+        ask(port, secrets.token_hex(8), "GET", "/v1/migrations")
+
+    _everywhere(32, twice)
+
+
+BEHAVIOURS = {
+    "queue": (fill_queue, "2,000 migrations queued, at_once 1,000,000"),
+    "silent": (silent_clouds, "40 clouds that never answer"),
+    "bomb": (gzip_bomb, "a cloud that answers with a gzip bomb of 100 MiB, 4 at a time"),
+    "marks": (hostile_marks, "8 migrations with a hostile boot_mark"),
+    "huge": (huge_requests, "requests of 12 MiB, 4 at a time"),
+    "streams": (event_streams, "300 event streams"),
+    "hammering": (hammering, "/healthz and tokens that aren't valid, 32 at a time"),
+}
+
+
+class Quiet:
+    """The quiet project: looks one after another, and a migration now and then."""
+
+    def __init__(self, here, first):
+        self._here, self._next = here, first
+        self.looks, self.asked, self.failed = [], {}, 0
+
+    def work(self, seconds):
+        began = time.monotonic()
+        migrate_at = began
+        paths = ["/v1/migrations?limit=20", "/v1/providers", "/v1/providers/vc/machines/vm-1", "/v1/plans", "/healthz"]
+        n = 0
+        while time.monotonic() < began + seconds:
+            if time.monotonic() >= migrate_at:
+                migrate_at += MIGRATE_EVERY
+                self._next += 1
+                said = self._look("POST", "/v1/migrations", migration(f"vm-{self._next}"))
+                if said:
+                    self.asked[json.loads(said)["id"]] = time.monotonic()
+            self._look("GET", paths[n % len(paths)])
+            n += 1
+            time.sleep(0.05)
+        return self
+
+    def _look(self, method, path, body=None):
+        began = time.perf_counter()
+        status, said = ask(self._here.port, "quiet", method, path, body)
+        self.looks.append(time.perf_counter() - began)
+        if 200 <= status < 300:
+            return said
+        self.failed += 1
+        return None
+
+    def figures(self):
+        end = time.monotonic() + TURN_PATIENCE
+        records = []
+        while time.monotonic() < end:
+            records = self._here.store.migrations.several(list(self.asked))
+            if all(record.started_at for record in records):
+                break
+            time.sleep(0.2)
+        now = time.monotonic()
+        waited = []
+        for record in records:
+            begun = record.started_at
+            waited.append((begun - record.created_at).total_seconds() if begun else now - self.asked[record.id])
+        return {
+            "answers": len(self.looks),
+            "without_answer": self.failed,
+            "answer_ms": {name: round(value * 1000, 1) for name, value in _quantiles(self.looks).items()},
+            "migrations": len(records),
+            "not_begun": len([r for r in records if r.started_at is None]),
+            "turn_seconds": {name: round(value, 2) for name, value in _quantiles(waited or [float("nan")]).items()},
+        }
+
+
+def _quantiles(values):
+    if len(values) == 1:
+        values = values * 2
+    cut = statistics.quantiles(values, n=100, method="inclusive")
+    return {"p50": cut[49], "p95": cut[94], "p99": cut[98], "max": max(values)}
+
+
+def _wait_until_noisy(here, name):
+    """What goes by requests is at it at once; what goes by migrations when they are queued, or have come to the end."""
+    end = time.monotonic() + 60
+    while name in ("queue", "marks") and time.monotonic() < end:
+        own = [r for r in here.store.queue.records() if r.project_id == "noisy"]
+        if len(own) > MACHINES // 4 or any(r.phase == "booting" for r in own):
+            break
+        time.sleep(0.2)
+    time.sleep(3)
+
+
+def measure(name, cluster, seconds):
+    behave, described = BEHAVIOURS[name]
+    spawn = multiprocessing.get_context("spawn")
+    with neighbourhood(cluster) as here:
+        paper_clouds(here, "quiet")
+        paper_clouds(here, "noisy", "paper-hostile" if name == "marks" else "paper")
+        Quiet(here, 100).work(3)  # until everything has been imported
+        alone = Quiet(here, 200).work(seconds).figures()
+        peak = peak_mib(here.server)
+        neighbour = spawn.Process(target=behave, args=(here.port, here.bomb, here.silent), daemon=True)
+        neighbour.start()
+        _wait_until_noisy(here, name)
+        beside = Quiet(here, 1000).work(seconds).figures()
+        more = peak_mib(here.server) - peak
+        neighbour.kill()
+        neighbour.join()
+    ratios = defaultdict(dict)
+    for what in ("answer_ms", "turn_seconds"):
+        for quantile, value in beside[what].items():
+            ratios[what][quantile] = round(value / max(alone[what][quantile], 0.001), 1)
+    return {
+        "behaviour": described,
+        "alone": alone,
+        "beside": beside,
+        "ratios": ratios,
+        "server_peak_grew_by_mib": more,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("behaviours", nargs="*", choices=[*BEHAVIOURS, []], metavar="BEHAVIOUR")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two measurements")
+    parser.add_argument("--result", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    import_tests()
+    from postgresql import Cluster
+
+    cluster, found = Cluster(), {}
+    load = os.getloadavg()[0]
+    try:
+        for name in args.behaviours or BEHAVIOURS:
+            found[name] = measure(name, cluster, args.seconds)
+            print(name, json.dumps(found[name]), flush=True)
+    finally:
+        cluster.remove()
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "load": round(load, 1),
+        "seconds": args.seconds,
+        "cases": found,
+    }
+    args.result.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
