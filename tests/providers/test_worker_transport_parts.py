@@ -335,6 +335,37 @@ def test_a_worker_that_dies_is_noticed_with_its_last_words_and_replaced(machine,
         assert small.booted == 2
 
 
+@pytest.mark.parametrize("greeting", [b"", b"NBDMAGICIHAVEOPT\0\3"])
+def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch, greeting):
+    monkeypatch.setattr(worker_module, "_ANSWER_WITHIN", 0.3)
+    key = os.memfd_create("key")
+    os.write(key, f"longshore:{KEY_HEX}\n".encode())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(worker_module, "WRITING", silent.getsockname()[1])
+        threading.Thread(target=lambda: silent.accept()[0].sendall(greeting) or time.sleep(5), daemon=True).start()
+        began = time.monotonic()
+        assert not Worker(OWNER, "server-1", "127.0.0.1", key).answers()
+    assert time.monotonic() - began < 3
+    os.close(key)
+
+
+def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, pool, small, ledger, monkeypatch):
+    monkeypatch.setattr(worker_module, "_ANSWER_WITHIN", 1.0)
+    with pool.worker(OWNER):
+        machine.process.send_signal(signal.SIGSTOP)
+        asking = threading.Thread(target=pool.make_ready, args=[Owner("wf-2", "open-w")])
+        asking.start()
+        time.sleep(0.2)  # it waits for an answer now
+        began = time.monotonic()
+        pool.end_quiet()
+    assert time.monotonic() - began < 0.5, "somebody who has a worker waited for another's"
+    machine.die()
+    machine.start()
+    asking.join()
+    assert small.booted == 2
+    assert ledger.said.count("The worker doesn't answer any more (Kernel panic).") == 1
+
+
 def wait_for_end(export):
     end = time.monotonic() + 10
     while time.monotonic() < end:

@@ -51,9 +51,7 @@ class WorkerPool:
     @contextmanager
     def worker(self, owner: Owner) -> Iterator[Worker]:
         """One that answers, with room for one volume more. Raises LongshoreError."""
-        with self._lock:
-            found = self._living() or self._boot(owner)
-            found.users += 1
+        found = self._taken(owner)
         try:
             yield found
         finally:
@@ -84,16 +82,29 @@ class WorkerPool:
     def last_words(self, worker: Worker) -> str:
         return self._servers.last_words(worker.server_id)
 
-    def _living(self) -> Worker | None:
-        for worker in list(self._workers):
-            if worker.answers():
-                if worker.users < VOLUMES:
-                    return worker
-            else:
-                words = self.last_words(worker)
+    def _taken(self, owner: Owner) -> Worker:
+        """One that answers, with one user more."""
+        while True:
+            with self._lock:
+                found = next((worker for worker in self._workers if worker.users < VOLUMES), None)
+                if found is None:
+                    found = self._boot(owner)
+                    found.users += 1
+                    return found
+                found.users += 1  # from here on nobody takes it for a quiet one
+            # Without the lock: one that hangs is waited for, and who uses another needn't wait for it, too
+            if found.answers():
+                return found
+            self._lose(found)
+
+    def _lose(self, worker: Worker) -> None:
+        """Remove one that doesn't answer, of which we are a user."""
+        words = self.last_words(worker)
+        with self._lock:
+            worker.users -= 1
+            if worker in self._workers:  # else somebody has found that out before us
                 self._ledger.say(worker.owner, f"The worker doesn't answer any more ({words}).", "warning")
                 self._end(worker)
-        return None
 
     def _boot(self, owner: Owner) -> Worker:
         # One of an earlier process has a key that died with it
