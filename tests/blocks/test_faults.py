@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from longshore.blocks.carriers import Carriers
 from longshore.blocks.copy import Copy
 from longshore.blocks.exports import serve_nbdkit
 from longshore.blocks.request import CopyRequest
@@ -21,6 +22,7 @@ from .conftest import KIB, MIB, Image, copy
 
 SIZE = 4 * MIB
 BLOCK = 64 * KIB
+SMALL = 6 * BLOCK  # where each request is a process of its own
 
 
 @pytest.fixture
@@ -273,3 +275,85 @@ def test_cancel_also_ends_a_copy_that_nobody_has_answered_yet(image, exports):
         with pytest.raises(Cancelled):
             running.run()
         assert time.monotonic() - start < 1.5
+
+
+@pytest.fixture
+def forgetful(tmp_path):
+    """A target that drops what wasn't durable when a flush fails, and says so once, as Linux does: the next succeeds.
+
+    `fails`: which flushes do, as a test of the shell; `drops`: the first write at this offset is answered and lost.
+    """
+    with ExitStack() as stack:
+
+        def serve(size, *, fails, drops=-1, multi_conn=True, error="EIO"):
+            cache, durable, flushes = (tmp_path / name for name in ("cache", "durable", "flushes"))
+            for path, content in ((cache, bytes(size)), (durable, bytes(size)), (flushes, b"")):
+                path.write_bytes(content)
+            parameters = {
+                "get_size": f"echo {size}",
+                "pread": f"touch {tmp_path}/read; dd if={cache} bs=1M iflag=skip_bytes,count_bytes,fullblock "
+                f"skip=$4 count=$3 status=none",
+                "pwrite": f"if [ $4 = {drops} ] && mkdir {tmp_path}/dropped; then cat > /dev/null; "
+                f"else dd of={cache} bs=1M iflag=fullblock oflag=seek_bytes conv=notrunc seek=$4 status=none; fi",
+                "can_write": "exit 0",
+                "can_flush": "exit 0",
+                "can_multi_conn": f"exit {0 if multi_conn else 3}",
+                "flush": f"printf x >> {flushes}; if {fails}; then cp {durable} {cache}; echo {error} >&2; exit 1; "
+                f"else cp {cache} {durable}; fi",
+            }
+            export = stack.enter_context(serve_nbdkit("eval", parameters, read_only=False))
+            return export, Image(durable), flushes
+
+        yield serve
+
+
+@pytest.fixture(params=["carried", "one connection", "loop"])
+def ways(request, monkeypatch):
+    """Ways that blocks go to a target; answers whether it says that its connections see each other's writes."""
+    monkeypatch.setattr("longshore.blocks.copy.CARRY_FROM", 4 if request.param == "carried" else 1 << 30)
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # the target is slow: each request is a process
+    monkeypatch.setattr("longshore.blocks.lanes.FIRST_PAUSE", 0.01)
+    carried, carry = [], Carriers._carry
+    monkeypatch.setattr(Carriers, "_carry", lambda *given: carried.append(given) or carry(*given))
+    yield request.param != "one connection"
+    assert bool(carried) == (request.param == "carried")
+
+
+def test_what_a_failed_flush_lost_is_written_again(image, exports, forgetful, tmp_path, ways):
+    source = image(SMALL, [(0, SMALL)])
+    target, durable, flushes = forgetful(SMALL, fails=f"[ $(wc -c < {tmp_path}/flushes) -le 2 ]", multi_conn=ways)
+    copy(exports(source), target, verify=Verify.NONE, checkpoint=tmp_path / "checkpoint", source_identity="s@1")
+    assert flushes.read_text() == "xxx"
+    assert durable.read() == source.read()
+
+
+def test_no_checkpoint_says_what_a_failed_flush_lost(image, exports, forgetful, tmp_path, monkeypatch):
+    monkeypatch.setattr("longshore.blocks.lanes.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("longshore.blocks.lanes.MAXIMUM_ATTEMPTS", 2)
+    source = image(SMALL, [(0, SMALL)])
+    target, durable, _ = forgetful(SMALL, fails=f"[ ! -e {tmp_path}/healed ]")
+    options = {"verify": Verify.NONE, "checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "disk": "web01"}
+    with pytest.raises(CopyError, match=r"failed 2 times to flush what was written to web01: Input/output error"):
+        copy(exports(source), target, **options)
+    (tmp_path / "healed").touch()
+    result = copy(exports(source), target, **options)
+    assert result.bytes_resumed == 0
+    assert durable.read() == source.read()
+
+
+def test_what_is_repaired_is_flushed_too(image, exports, forgetful, tmp_path, ways):
+    source = image(SMALL, [(0, SMALL)])
+    fails = f"[ -e {tmp_path}/read ] && mkdir {tmp_path}/struck"
+    target, durable, _ = forgetful(SMALL, fails=fails, drops=3 * BLOCK, multi_conn=ways)
+    result = copy(exports(source), target, verify=Verify.WRITTEN)
+    assert result.repaired == (Extent(3 * BLOCK, BLOCK),)
+    assert (tmp_path / "struck").exists()
+    assert durable.read() == source.read()
+
+
+def test_a_target_that_is_full_when_it_is_flushed_says_so_at_once(image, exports, forgetful):
+    target, _, flushes = forgetful(SMALL, fails="true", error="ENOSPC")
+    with pytest.raises(CopyError, match="full") as caught:
+        copy(exports(image(SMALL, [(0, SMALL)])), target)
+    assert caught.value.code == "target-full"
+    assert flushes.read_text() == "x"

@@ -3,7 +3,8 @@
 The first connection is used until it has enough in flight, then the one with the least: a near server, which answers
 fast, gets by with one, reads in order and doesn't have its threads wait for each other's locks; a far one is spoken to
 on all. When an operation fails, it is tried again with back-off on a fresh connection; only an error that lasts, or
-that trying again can't change, reaches whoever asked for it.
+that trying again can't change, reaches whoever asked for it. But a flush that failed takes with it what it was to make
+safe: that has to be written again.
 
 Nothing here blocks: connecting, which can, happens on a thread.
 """
@@ -205,6 +206,11 @@ class _Lane:
         self._lost(self)
 
 
+def _pause(attempts: int) -> float:
+    """Seconds before what has failed so often is tried again."""
+    return min(FIRST_PAUSE * 2.0 ** max(0, attempts - 1), LONGEST_PAUSE)
+
+
 class Lanes:
     """Connections to one export, of which `first` is one. `role`, "source" or "target", and `disk` are for messages."""
 
@@ -219,10 +225,11 @@ class Lanes:
         self._connecting = 0
         self._wanted = self._most = 1
         self._failing_since = 0.0  # no connection at all since then
+        self._failed_flushes = 0  # one after the other
         self._pause = FIRST_PAUSE
         self.in_flight = 0
         self.failure: CopyError | None = None
-        self.on_loss: Callable[[], None] = _nothing  # called when no flush will cover what a connection has written
+        self.on_loss: Callable[[], None] = _nothing  # called when no flush will cover what was written since the last
         self.endpoint: Endpoint = describe(uri, first)
         self._add(first)
 
@@ -242,7 +249,10 @@ class Lanes:
 
     def submit(self, operation: Operation) -> None:
         self.in_flight += 1
-        self._issue(operation)
+        if operation.kind is Kind.FLUSH and self._failed_flushes:
+            self._loop.call_later(_pause(self._failed_flushes), lambda: self._issue(operation))
+        else:
+            self._issue(operation)
 
     def _add(self, handle: nbd.NBD) -> None:
         lane = _Lane(handle, self._abandon)
@@ -324,12 +334,17 @@ class Lanes:
         if lane.leaving and lane.in_flight == 0:
             self._retire(lane)
         self.in_flight -= 1
+        if operation.kind is Kind.FLUSH:
+            self._failed_flushes = 0
         operation.done(operation)
 
     def _failed(self, lane: _Lane, operation: Operation, number: int) -> None:
         now = time.monotonic()
         lost = lane.handle.aio_is_dead() or lane.handle.aio_is_closed() or number in _LOST
         self._abandon(lane)
+        if operation.kind is Kind.FLUSH:
+            self._not_flushed(operation, number, dead=lane.handle.aio_is_dead() or lane.handle.aio_is_closed())
+            return
         if operation.failing_since == 0.0:
             operation.failing_since = now
         if not lost:
@@ -341,8 +356,22 @@ class Lanes:
         ):
             self._fail(self._explain(operation, number))
             return
-        pause = min(FIRST_PAUSE * 2.0 ** max(0, operation.attempts - 1), LONGEST_PAUSE)
-        self._loop.call_later(pause, lambda: self._issue(operation))
+        self._loop.call_later(_pause(operation.attempts), lambda: self._issue(operation))
+
+    def _not_flushed(self, flush: Operation, number: int, *, dead: bool) -> None:
+        """All that was written since the last flush is lost: a kernel says once that it dropped what it couldn't write.
+
+        Another flush would succeed, and say nothing of that. So this one isn't tried again; there will be another when
+        what is lost has been written once more.
+        """
+        self.in_flight -= 1
+        self.on_loss()
+        if dead:
+            return
+        self._failed_flushes += 1
+        flush.attempts = self._failed_flushes
+        if number in _HOPELESS or flush.attempts >= MAXIMUM_ATTEMPTS:
+            self._fail(self._explain(flush, number))
 
     def _replace(self) -> None:
         while len(self._lanes) + self._connecting < self._wanted and self.failure is None:
@@ -390,6 +419,8 @@ class Lanes:
 
     def _explain(self, operation: Operation, number: int) -> CopyError:
         where = f"{operation.length} bytes at offset {operation.offset} of {self._disk}"
+        if operation.kind is Kind.FLUSH:
+            where = f"what was written to {self._disk}"
         if number in (errno.ENOSPC, errno.EDQUOT):
             return CopyError(
                 f"The target is full: {where} could not be written.",

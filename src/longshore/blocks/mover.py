@@ -3,7 +3,8 @@
 Each block goes through the same stations: read from the source (all its pieces at once), digest, write, done. Reads and
 writes of many blocks are in flight at the same time, and nothing waits for anything but its own block. What has been
 written is kept in mind until the target has been flushed; only then may the checkpoint say it is there. When a
-connection to the target is lost before that, nobody knows what of it has reached the disk, and it is copied again.
+connection to the target is lost before that, or the flush fails, nobody knows what of it has reached the disk, and it
+is copied again.
 
 The target is flushed more often than the checkpoint is written: it spreads the work of the disk below, while writing
 the checkpoint costs several synchronisations of a local disk.
