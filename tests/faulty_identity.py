@@ -60,6 +60,9 @@ class FaultyIdentity:
                 refs = [{**self._shown(i), "secret_ref": f"{self.url}/v1/secrets/{i}"} for i in found]
                 return 200, {"secrets": refs, "total": len(refs)}
             return 200, {"application_credentials": [{"id": i, "name": kept[i]["name"]} for i in found]}
+        if id_ in kept and parts[-1] == "acl":
+            kept[id_]["acl"] = body
+            return 200, {"acl_ref": f"{self.url}/v1/secrets/{id_}/acl"}
         if id_ not in kept:
             return 404, {"title": "Not Found", "description": "It isn't there."}
         if method == "DELETE":
@@ -113,7 +116,7 @@ def faulty_identity():
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_DELETE = do
+        do_GET = do_POST = do_PUT = do_DELETE = do
 
         def log_message(self, *_):
             pass

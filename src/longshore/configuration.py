@@ -6,10 +6,11 @@ these two places alone, never from a command line, and `SecretStr` keeps them ou
 """
 
 import os
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -135,6 +136,16 @@ class Server(_Section):
         default=None,
         description="The address that others reach it by, when a proxy stands before it: https://cloud:9797.",
     )
+    plain_http: bool = Field(
+        default=False,
+        description="Listen beyond loopback without TLS: tokens and passwords cross the network in clear, unless what "
+        "stands before the server sees to it that they don't.",
+    )
+    trusted_proxies: list[str] = Field(
+        default=["127.0.0.1", "::1"],
+        description="Addresses or networks (CIDR) of proxies before the server: of them it is believed, by "
+        "`X-Forwarded-For` and `X-Forwarded-Proto`, who asks and over what. The audit names that address.",
+    )
     policy_file: Path | None = Field(
         default=None, description="Rules that differ from those in `longshore server policy`."
     )
@@ -154,11 +165,32 @@ class Server(_Section):
     clouds: list[Cloud] = []
     quotas: Quotas = Quotas()
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        return [str(ip_network(each)) for each in value]  # its ValueError says what is wrong
+
+    @model_validator(mode="after")
+    def _in_clear_on_loopback_alone(self) -> Self:
+        if self.certificate is None and not self.plain_http and not _is_loopback(self.listen):
+            raise ValueError(
+                f"on {self.listen} tokens and passwords would come in clear: set certificate and private_key, or "
+                "plain_http = true if a proxy on the same machine or network takes care of that"
+            )
+        return self
+
     @property
     def url(self) -> str:
         """Where it is reached."""
         host = f"[{self.listen}]" if ":" in self.listen else self.listen
         return self.public_url or f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
+
+
+def _is_loopback(listen: str) -> bool:
+    try:
+        return ip_address(listen).is_loopback
+    except ValueError:
+        return listen == "localhost"
 
 
 class Configuration(BaseSettings):

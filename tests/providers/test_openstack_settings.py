@@ -7,6 +7,7 @@ import pytest
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
+from longshore.providers.openstack.connection import OpenstackSettings, connect
 
 CLOUDS = """
 clouds:
@@ -90,3 +91,9 @@ def test_a_missing_password_is_said_before_anything_is_sent():
     settings, _ = settings_from_cloud("field")
     with pytest.raises(InvalidInput, match="no password for user alice"):
         OpenstackTarget(settings, {})
+
+
+def test_settings_are_no_templates():
+    """The SDK fills them in: one that asks for a third of a gigabyte would get it."""
+    wide = OpenstackSettings(auth={"auth_url": "https://cloud:5000/v3"}, region="{interface:>3000}")
+    assert connect(wide, {"password": "p"}).config.region_name == "{interface:>3000}"

@@ -1,6 +1,7 @@
 """Lists by the page, with filters, and events as they happen: over a real port, as any program would read them."""
 
 import re
+import time
 from datetime import datetime
 
 import pytest
@@ -8,8 +9,10 @@ import requests
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from serving import serving
+from tokens import CALLERS
 
 from longshore.client import Client, Remote, rest
+from longshore.service import stream
 from longshore.store import Scope, StateDirectory, Status, Store
 
 
@@ -115,3 +118,40 @@ def test_events_come_as_they_happen(served, get):
     again = get(f"/v1/migrations/{migration}/events/stream?after={first}").text
     assert ("Looking." in again, "Done." in again) == (False, True)
     assert get(f"/v1/migrations/{migration}/events/stream", token="bob").status_code == 404
+
+
+def follow(served, token):
+    migration = served[1].migrations.all()[1].id
+    url = f"{served[0]}/v1/migrations/{migration}/events/stream"
+    return requests.get(url, headers={"X-Auth-Token": token}, timeout=30, stream=True)
+
+
+def test_a_stream_ends_soon_after_its_token(served, monkeypatch):
+    monkeypatch.setattr(stream, "_JUDGE", 0.2)
+    monkeypatch.setitem(CALLERS, "short-lived", CALLERS["ann"])
+    migration = served[1].migrations.all()[1].id
+    served[1].migrations.say(migration, "preparing", "Looking.")
+    with follow(served, "short-lived") as answer:
+        lines = answer.iter_lines(chunk_size=1, decode_unicode=True)
+        assert any("Looking." in line for line in lines)
+        monkeypatch.delitem(CALLERS, "short-lived")
+        served[1].migrations.say(migration, "preparing", "Nothing more.")
+        began = time.monotonic()
+        rest_of_it = list(lines)
+    assert time.monotonic() - began < 10
+    assert not any(line.startswith("event: ended") for line in rest_of_it)
+    assert follow(served, "short-lived").status_code == 401
+
+
+def test_a_project_follows_so_many_migrations_at_once_and_others_follow_theirs(served, monkeypatch):
+    monkeypatch.setattr(stream, "OF_A_PROJECT", 2)
+    first, second = follow(served, "ann"), follow(served, "ann")
+    third = follow(served, "ann")
+    assert (third.status_code, third.json()["code"]) == (429, "too-many-requests")
+    assert follow(served, "bob").status_code == 404  # not busy: he has no such migration
+    first.close()
+    while (again := follow(served, "ann")).status_code == 429:  # it is noticed with the next word to that reader
+        served[1].migrations.say(served[1].migrations.all()[1].id, "preparing", "Still there.")
+        time.sleep(0.05)
+    for one in (second, again):
+        one.close()

@@ -217,6 +217,33 @@ def test_a_shared_provider_is_used_and_not_looked_into(api, anns):
     assert len(api.did("bob", "GET", "/v1/migrations")) == 1  # his own migration is still his
 
 
+def test_what_landed_at_a_provider_is_not_converted_once_that_is_no_longer_shared(api):
+    api.did("admin", "POST", "/v1/providers", OPENSTACK | {"name": "lent"})
+    api.did("admin", "PUT", "/v1/providers/lent/shares/project-b")
+    api.did("bob", "POST", "/v1/providers", VSPHERE)
+    moved = api.did("bob", "POST", "/v1/migrations", MIGRATION | {"target": "lent"})["id"]
+    assert api("bob", "POST", f"/v1/migrations/{moved}/convert").status_code == 409  # it has brought nothing yet
+    api.did("admin", "DELETE", "/v1/providers/lent/shares/project-b")
+    refused = api("bob", "POST", f"/v1/migrations/{moved}/convert")
+    assert (refused.status_code, "no longer shared" in refused.json()["message"]) == (404, True)
+
+
+def test_an_administrator_starts_another_projects_plan_with_what_that_project_calls_so(api, anns):
+    """Both have providers of these names."""
+    api.did("admin", "POST", "/v1/providers", VSPHERE)
+    api.did("admin", "POST", "/v1/providers", OPENSTACK)
+    api.did("ann", "POST", f"/v1/migrations/{anns['migration']}/cancel")
+    api.store.migrations.update(anns["migration"], status="cancelled")
+    plan = PLAN | {"name": "later", "mappings": {"networks": {"VM Network": "private"}}}
+    api.did("ann", "PUT", "/v1/plans/later", plan)
+    assert api("admin", "POST", "/v1/plans/later/start", {}).status_code == 404
+    [started] = api.did("admin", "POST", "/v1/plans/later/start?all_projects=true", {})
+    assert started["project_id"] == "project-a"
+    record = api.store.migrations.get(started["id"])
+    providers = [api.store.providers.get(id_) for id_ in (record.source_id, record.target_id)]
+    assert {provider.project_id for provider in providers} == {"project-a"}
+
+
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
@@ -240,6 +267,10 @@ def test_a_vcenter_names_nothing_on_the_servers_disk(api, settings, word):
         ({"verify": False}, "verify"),
         ({"auth_type": "none", "auth": {"auth_url": "https://cloud:5000/v3", "endpoint": "http://evil"}}, "none"),
         ({"auth": {"auth_url": "https://evil:5000/v3"}}, "evil"),
+        ({"auth": {"auth_url": "https://cloud:5000/v3", "application_credential_secret": "s3cret"}}, "secrets"),
+        ({"auth": {"auth_url": "https://cloud:5000/v3", "password": "s3cret"}}, "secrets"),
+        ({"interface": "{region_name:>300000000}"}, "interface"),
+        ({"region": "x" * 2000}, "too long"),
         ({"auth": {}}, "auth_url"),
         ({"auth": "https://cloud:5000/v3"}, "auth_url"),
     ],
@@ -247,6 +278,7 @@ def test_a_vcenter_names_nothing_on_the_servers_disk(api, settings, word):
 def test_an_openstack_is_one_that_the_operator_serves(api, settings, word):
     answer = api("ann", "POST", "/v1/providers", OPENSTACK | {"settings": OPENSTACK["settings"] | settings})
     assert answer.status_code == 400
+    assert "s3cret" not in answer.text
     assert word in answer.json()["message"]
 
 

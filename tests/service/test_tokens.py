@@ -1,6 +1,7 @@
 """Tokens as Keystone judges them: asked about once, remembered for a while, in this process alone."""
 
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_token_is_not_remembered_for_longer_than_it_lives(identity, clock):
 def test_what_is_remembered_is_bounded_and_holds_no_token(identity):
     cache = token_cache.TokenCache(tokens=3)
     tokens = judge(identity)
-    tokens._cache = cache
+    tokens._usual = replace(tokens._usual, cache=cache)
     for n in range(5):
         identity.tokens[f"token-{n}"] = ends_in(3600)
         ask(tokens, f"token-{n}")

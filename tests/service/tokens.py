@@ -26,6 +26,8 @@ class Tokens:
             raise Unauthenticated("There is no token, or it isn't valid (any more).")
         return CALLERS[token]
 
+    caller_now = caller
+
 
 def access(policy_file=None, **quotas):
     return Access(Tokens(), OsloPolicy(policy_file), GROUNDS, Quotas(**quotas))

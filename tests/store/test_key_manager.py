@@ -48,6 +48,7 @@ def test_they_are_in_barbican_alone_and_gone_with_their_provider(opened, identit
     [kept] = identity.secrets.values()
     assert kept["name"] == f"longshore-{record.id}"
     assert json.loads(base64.b64decode(kept["payload"])) == SECRETS
+    assert kept["acl"] == {"read": {"project-access": False, "users": ["u"]}}  # other services' users share the project
     with store.database.session() as session:
         for table in Base.metadata.sorted_tables:
             assert SECRETS["password"] not in str(session.execute(select(table)).all())
@@ -87,6 +88,14 @@ def test_what_it_refuses_is_a_sentence_and_leaves_nothing(opened, identity, faul
     with pytest.raises(error, match=said) as caught:
         store.providers.add("vc", "vsphere", {}, SECRETS)
     assert SECRETS["password"] not in str(caught.value)
+    assert (identity.secrets, store.provider_ledger.count(Outside.SECRET), store.providers.all()) == ({}, 0, [])
+
+
+def test_a_secret_that_cannot_be_made_private_is_not_kept(opened, identity):
+    store = opened()
+    identity.faults["PUT secrets"] = 503
+    with pytest.raises(Unreachable):
+        store.providers.add("vc", "vsphere", {}, SECRETS)
     assert (identity.secrets, store.provider_ledger.count(Outside.SECRET), store.providers.all()) == ({}, 0, [])
 
 

@@ -49,6 +49,9 @@ class Embedded:
         self._store.close()
 
 
+_BUSY_TRIES = 12
+
+
 class Remote:
     """A server, with tokens that keystoneauth gets and renews.
 
@@ -69,6 +72,9 @@ class Remote:
             region_name=region,
             endpoint_override=url,
             client_name="longshore",
+            # A server that has enough to do for the project says when to come again
+            retriable_status_codes=[429],
+            status_code_retries=_BUSY_TRIES,
         )
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:

@@ -15,9 +15,11 @@ from longshore.service.parts import may
 from longshore.service.plans import router as plans
 from longshore.service.providers import router as providers
 from longshore.service.shared_reads import SharedReads
+from longshore.service.stream import Streams
 from longshore.service.stream import router as stream
 from longshore.service.tenancy import Jobs
 from longshore.service.tenancy import router as tenancy
+from longshore.service.turns import COME_AGAIN, Busy, Turns
 from longshore.store import Store
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
@@ -27,6 +29,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (AccessDenied, 403),
     (Forbidden, 403),
     (Unreachable, 502),
+    (Busy, 429),
 ]
 
 
@@ -58,6 +61,8 @@ def create_app(
     app.state.local_files = local_files
     app.state.reads = SharedReads()
     app.state.access = access
+    app.state.turns = Turns()
+    app.state.streams = Streams()
     if access is not None:
         app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
     if metrics:
@@ -80,7 +85,8 @@ def create_app(
     @app.exception_handler(LongshoreError)
     def explained(_request: Request, error: LongshoreError) -> JSONResponse:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        return JSONResponse({"code": error.code, "message": str(error)}, status)
+        headers = {"Retry-After": str(COME_AGAIN)} if status == 429 else None
+        return JSONResponse({"code": error.code, "message": str(error)}, status, headers)
 
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: HTTPException) -> JSONResponse:

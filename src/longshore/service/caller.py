@@ -52,6 +52,9 @@ class Tokens(Protocol):
         Raises Unauthenticated, Forbidden for a token of no project, IdentityUnavailable.
         """
 
+    def caller_now(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
+        """As `caller`, and hardly anything remembered: for what goes on for long after it was let in."""
+
 
 class Policy(Protocol):
     def allows(self, rule: str, caller: Caller) -> bool: ...

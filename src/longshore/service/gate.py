@@ -5,10 +5,11 @@ Pure ASGI, around the whole application: whatever is behind it can't be reached 
 
 import time
 import uuid
+from functools import partial
 from typing import Any
 
 import structlog
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -22,6 +23,7 @@ OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be an
 
 _STATUS = {Unauthenticated: 401, Forbidden: 403, IdentityUnavailable: 503}
 _READS = ("GET", "HEAD", "OPTIONS")
+_TOKENS_AT_ONCE = 16  # that are judged, in threads of their own: nothing else that waits keeps callers out
 _log = structlog.get_logger("longshore.access")
 _audit = structlog.get_logger("longshore.audit")
 
@@ -37,6 +39,7 @@ class Gate:
         self._app = app
         self._tokens = tokens
         self._body_limit = body_limit
+        self._judging = CapacityLimiter(_TOKENS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,7 +53,8 @@ class Gate:
         try:
             if scope["path"] not in OPEN:
                 sent = dict(Headers(scope=scope))
-                caller = await to_thread.run_sync(self._tokens.caller, scope["method"], scope["path"], sent)
+                judge = partial(self._tokens.caller, scope["method"], scope["path"], sent)
+                caller = await to_thread.run_sync(judge, limiter=self._judging)
             body = await self._body(receive)
             scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
             await self._app(scope, _again(body, receive), passage.send)

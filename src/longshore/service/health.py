@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -18,26 +19,32 @@ class Health(BaseModel):
 
 
 @router.get("/")
-def versions(request: Request) -> dict[str, Any]:
+async def versions(request: Request) -> dict[str, Any]:
     """Version discovery."""
     href = str(request.base_url.replace(path="/v1"))
     return {"versions": [{"id": "v1.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]}]}
 
 
 @router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """The process lives and answers."""
     return Health(status="ok")
 
 
 @router.get("/readyz", responses={503: {"model": Health}})
-def readyz(request: Request, response: Response) -> Health:
+async def readyz(request: Request, response: Response) -> Health:
     """It can work: its database answers."""
-    store: Store = request.app.state.store
+    # In a thread of its own: those of requests may all be waiting for something
+    if not await to_thread.run_sync(_answers, request.app.state.store, limiter=CapacityLimiter(1)):
+        response.status_code = 503
+        return Health(status="unavailable", detail="The database doesn't answer.")
+    return Health(status="ok")
+
+
+def _answers(store: Store) -> bool:
     try:
         with store.database.session() as session:
             session.execute(text("SELECT 1"))
     except SQLAlchemyError:
-        response.status_code = 503
-        return Health(status="unavailable", detail="The database doesn't answer.")
-    return Health(status="ok")
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import webob.exc
@@ -13,6 +14,7 @@ from oslo_context.context import RequestContext
 from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Unauthenticated
 from longshore.service.token_cache import TokenCache
 
+NOW = 5  # seconds that one is remembered where it has to be valid now: many streams may have the same one
 _CACHE = "longshore.tokens"  # where the library looks for a cache that its host has
 
 
@@ -24,14 +26,26 @@ class KeystoneTokens:
         # token that isn't valid, that it isn't
         for chatty in ("keystonemiddleware.auth_token", "keystonemiddleware._common.config"):
             logging.getLogger(chatty).setLevel(logging.ERROR)
-        self._cache = TokenCache()
         told = {**options, "service_type": "migration", "cache": _CACHE}
-        self._protocol = auth_token.AuthProtocol(None, told)
+        self._usual = _Judge(auth_token.AuthProtocol(None, told))
+        self._now = _Judge(auth_token.AuthProtocol(None, told | {"token_cache_time": NOW}))
 
     def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
-        request = _request._AuthTokenRequest({**_environment(method, path, headers), _CACHE: self._cache})
+        return self._usual.caller(method, path, headers)
+
+    def caller_now(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
+        return self._now.caller(method, path, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    protocol: Any
+    cache: TokenCache = field(default_factory=TokenCache)
+
+    def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
+        request = _request._AuthTokenRequest({**_environment(method, path, headers), _CACHE: self.cache})
         try:
-            self._protocol.process_request(request)
+            self.protocol.process_request(request)
         except (webob.exc.HTTPServerError, ClientException):  # the library lets timeouts through as they are
             raise IdentityUnavailable("Keystone doesn't answer.", advice="Try again in a moment.") from None
         except webob.exc.HTTPException:

@@ -195,6 +195,13 @@ def cutover(migration: str, store: TheStore) -> Migration:
 def convert(migration: str, store: TheStore) -> Migration:
     """Convert a machine that landed as it was, in a stop of its own. The answer is that stop's own migration."""
     earlier = store.migrations.get(migration)
+    try:
+        store.providers.get(earlier.target_id)
+    except NotFound:  # to begin something new takes the right that it took then
+        raise NotFound(
+            f"The provider to which {earlier.machine_name} was moved is no longer shared with your project.",
+            advice="Ask who shared it.",
+        ) from None
     landed(earlier)  # raises Conflict when there is nothing to convert
     record = store.migrations.add(
         machine_name=earlier.machine_name,

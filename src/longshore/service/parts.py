@@ -1,5 +1,10 @@
-"""What every route is given: who asks, the store as they see it, and the clouds that it knows."""
+"""What every route is given: who asks, the store as they see it, and the clouds that it knows.
 
+None of it waits for anything, so it takes no thread; but for the turn of those who ask clouds.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,10 +14,11 @@ from longshore.flows.clouds import Clouds
 from longshore.service.caller import EMBEDDED, Access, Caller, Forbidden, Grounds
 from longshore.service.gate import OPEN
 from longshore.service.policy import ALL_PROJECTS, rule_of
+from longshore.service.turns import Turns
 from longshore.store import Store
 
 
-def may(request: Request, all_projects: bool = False) -> None:
+async def may(request: Request, all_projects: bool = False) -> None:
     """Every route depends on this. Raises Forbidden."""
     access: Access | None = request.app.state.access
     if access is None or request.scope["path"] in OPEN:
@@ -20,7 +26,7 @@ def may(request: Request, all_projects: bool = False) -> None:
     route = request.scope["route"]
     assert isinstance(route, APIRoute)
     rule = rule_of(request.method, route.path)
-    caller = _caller(request)
+    caller = caller_of(request)
     if rule is None or not access.policy.allows(rule, caller):
         raise Forbidden(f"Your roles don't allow this ({rule}).", advice="Ask your project's administrator.")
     if all_projects and not access.policy.allows(ALL_PROJECTS, caller):
@@ -29,7 +35,7 @@ def may(request: Request, all_projects: bool = False) -> None:
         )
 
 
-def _caller(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
     if request.app.state.access is None:
         return EMBEDDED
     caller = request.state.caller
@@ -37,24 +43,56 @@ def _caller(request: Request) -> Caller:
     return caller
 
 
-def _grounds(request: Request) -> Grounds:
+async def _caller(request: Request) -> Caller:
+    return caller_of(request)
+
+
+async def _grounds(request: Request) -> Grounds:
     access: Access | None = request.app.state.access
     return access.grounds if access else Grounds()
 
 
-def _store(request: Request, all_projects: bool = False) -> Store:
+async def _store(request: Request, all_projects: bool = False) -> Store:
     store: Store = request.app.state.store
     access: Access | None = request.app.state.access
     if access is None:
         return store
-    return store.scoped(_caller(request).scope(everything=all_projects, quotas=access.quotas))
+    return store.scoped(caller_of(request).scope(everything=all_projects, quotas=access.quotas))
 
 
-def _clouds(store: Annotated[Store, Depends(_store)]) -> Clouds:
+def _store_of_plan(name: str, store: Annotated[Store, Depends(_store)]) -> Store:
+    """As the plan's own project sees it, whoever asks: what a plan names is that project's. Raises NotFound."""
+    if not store.scope.everything:
+        return store
+    project_id = store.plans.get(name).project_id
+    return store.scoped(replace(store.scope, project_id=project_id, everything=False)) if project_id else store
+
+
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """While it is its turn. Raises Busy."""
+    if request.app.state.access is None:
+        yield
+        return
+    turns: Turns = request.app.state.turns
+    async with turns.turn(caller_of(request).project_id):
+        yield
+
+
+# Before the answer is sent: who reads it slowly holds up nobody
+Turn = Depends(_turn, scope="function")
+
+
+async def _clouds(store: Annotated[Store, Depends(_store)], _: Annotated[None, Turn]) -> Clouds:
+    return Clouds(store)
+
+
+async def _clouds_of_plan(store: Annotated[Store, Depends(_store_of_plan)], _: Annotated[None, Turn]) -> Clouds:
     return Clouds(store)
 
 
 TheCaller = Annotated[Caller, Depends(_caller)]
 TheGrounds = Annotated[Grounds, Depends(_grounds)]
 TheStore = Annotated[Store, Depends(_store)]
+ThePlansStore = Annotated[Store, Depends(_store_of_plan)]
 TheClouds = Annotated[Clouds, Depends(_clouds)]
+ThePlansClouds = Annotated[Clouds, Depends(_clouds_of_plan)]

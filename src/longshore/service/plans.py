@@ -42,7 +42,7 @@ from longshore.service.opened_plan import (
     under_way,
 )
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
@@ -201,7 +201,7 @@ def remove(name: str, store: TheStore) -> None:
 
 
 @router.get("/plans/{name}/machines")
-def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine]:
+def machines(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[FoundMachine]:
     """Its machines, and volumes, as the source has them now."""
     plan = planfile.from_store(store.plans.get(name).content)
     with clouds.source(plan.source) as source:
@@ -215,7 +215,7 @@ def machines(name: str, store: TheStore, clouds: TheClouds) -> list[FoundMachine
 
 
 @router.post("/plans/{name}/check")
-def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
+def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[PlanConcern]:
     """Everything that stands against starting it so, or might: nothing is made."""
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
@@ -226,7 +226,7 @@ def check(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> lis
 
 
 @router.post("/plans/{name}/start", status_code=202)
-def start(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> list[Migration]:
+def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migration]:
     """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
@@ -242,7 +242,7 @@ def start(name: str, body: PlanStart, store: TheStore, clouds: TheClouds) -> lis
 
 
 @router.post("/plans/{name}/retry", status_code=202)
-def retry(name: str, store: TheStore, clouds: TheClouds) -> list[Migration]:
+def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migration]:
     """Start again what has failed, and nothing else; with the type and what was accepted as before."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest

@@ -15,7 +15,7 @@ from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
 from longshore.service.delegation import asks_for_delegation, delegate, give_back, give_back_abandoned, home_url
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn
 from longshore.service.remote import provider_settings
 from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.service.shown_machine import ShownMachine
@@ -38,7 +38,7 @@ def _wanted(
 Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 
-@router.post("/providers", status_code=201)
+@router.post("/providers", status_code=201, dependencies=[Turn])
 def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> ProviderCheck:
     """Log in first; only a cloud that lets us in is kept.
 
@@ -81,7 +81,7 @@ def _add(store: Store, id_: str, body: NewProvider, settings: dict[str, Any], se
     return ProviderCheck(provider=_provider(store, record), found=found)
 
 
-@router.post("/fingerprint")
+@router.post("/fingerprint", dependencies=[Turn])
 def fingerprint(body: FingerprintOf) -> Fingerprint:
     """The certificate a server shows now, for a person to compare before it is pinned."""
     from longshore.providers.vsphere import fetch_fingerprint

@@ -27,6 +27,15 @@ _AUTH_TYPES = {
     "v3applicationcredential",
     "v3totp",
 }
+# Of `auth`, what says who and where. Its secrets come apart from the settings, which are kept and shown in clear
+_AUTH = {
+    *("auth_url", "username", "user_id", "user_domain_id", "user_domain_name", "default_domain_id"),
+    *("project_id", "project_name", "project_domain_id", "project_domain_name", "default_domain_name"),
+    *("domain_id", "domain_name", "trust_id", "system_scope"),
+    *("application_credential_id", "application_credential_name"),
+}
+_INTERFACE = re.compile(r"(public|internal|admin)(URL)?")
+_LONGEST_WORD = 1000  # characters of a setting
 _TRANSPORTS = {"nbdssl", "nbd"}  # "san" and "hotadd" open devices of the server itself
 
 
@@ -36,12 +45,20 @@ def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) 
     said = {
         name: value for name, value in settings.items() if name not in usual or value not in (usual[name], None, "")
     }
-    for name in said:
+    for name, value in said.items():
         if name not in _SAFE[kind]:
             raise InvalidInput(
                 f'A server doesn\'t take "{name}" from its callers.', advice="The operator of the server sets it."
             )
+        _refuse_unwieldy(name, value)
     return _of_vsphere(said, grounds) if kind == "vsphere" else _of_openstack(said, grounds)
+
+
+def _refuse_unwieldy(name: str, value: Any) -> None:
+    """Raises InvalidInput for what is too long to be meant."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+    if len(parts) > _LONGEST_WORD or any(len(str(part)) > _LONGEST_WORD for part in parts):
+        raise InvalidInput(f'The setting "{name}" is too long.', advice=f"{_LONGEST_WORD} characters are enough.")
 
 
 def _usual(kind: str) -> dict[str, Any]:
@@ -72,6 +89,15 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
         raise InvalidInput(
             f"A server doesn't log in by {said['auth_type']}.", advice=f"Use one of: {', '.join(sorted(_AUTH_TYPES))}."
         )
+    assert isinstance(auth, Mapping)
+    for name in auth:
+        if name not in _AUTH:
+            raise InvalidInput(
+                f'A server doesn\'t take "{name}" in auth: settings are kept in clear.',
+                advice="A password, token or the like belongs among the secrets.",
+            )
+    if not _INTERFACE.fullmatch(str(said.get("interface", "public"))):
+        raise InvalidInput("An interface is public, internal or admin.")
     # Another OpenStack could answer with the names of volumes that aren't its own: this server's storage opens them
     ground = next((g for known, g in grounds.clouds.items() if same_keystone(known, url)), None)
     if ground is None and said.get("transport") == "worker":

@@ -67,19 +67,7 @@ def _text(path: Path | None) -> str | None:
 
 
 def _run(settings: Server, app: FastAPI) -> None:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.listen,
-            port=settings.port,
-            ssl_certfile=settings.certificate,
-            ssl_keyfile=settings.private_key,
-            server_header=False,
-            access_log=False,  # the gate writes who asked for what
-            log_config=None,
-            timeout_graceful_shutdown=10,
-        )
-    )
+    server = uvicorn.Server(_listening_as(settings, app))
     where = f"{settings.listen}:{settings.port}"
     try:
         listening = server.config.bind_socket()
@@ -90,6 +78,21 @@ def _run(settings: Server, app: FastAPI) -> None:
     print(f"Reach it with: LONGSHORE_URL={settings.url} longshore …, and OS_CLOUD or OS_* variables.", file=sys.stderr)
     print("Or by the catalogue (longshore server register): openstack migration …", file=sys.stderr, flush=True)
     server.run(sockets=[listening])
+
+
+def _listening_as(settings: Server, app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.listen,
+        port=settings.port,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.private_key,
+        server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
+        access_log=False,  # the gate writes who asked for what
+        log_config=None,
+        timeout_graceful_shutdown=10,
+    )
 
 
 def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -3,20 +3,27 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from longshore.service.parts import TheStore
+from longshore.errors import NotFound
+from longshore.service.caller import Access, Forbidden, IdentityUnavailable, Unauthenticated
+from longshore.service.parts import TheCaller, TheStore
 from longshore.service.schemas import Event
+from longshore.service.turns import Busy
 from longshore.store import EventRecord, Store
 
 router = APIRouter(prefix="/v1")
 
 _LOOK = 0.5  # seconds between looks for what is new
 _ALIVE = 15.0  # seconds without a word after which one is sent: proxies end connections that are silent
+_JUDGE = 10.0  # seconds between looks whether the token is still valid
+OF_A_PROJECT = 20  # streams at once; each asks the database twice a second
 _LONGEST = 240.0  # seconds; the client comes back with its token, which is judged anew then
 
 
@@ -27,7 +34,10 @@ _LONGEST = 240.0  # seconds; the client comes back with its token, which is judg
 )
 def stream(
     migration: str,
+    *,
+    request: Request,
     store: TheStore,
+    caller: TheCaller,
     after: Annotated[int, Query(ge=0, le=(1 << 63) - 1)] = 0,
     last_event_id: Annotated[str | None, Header(description="Sent by a client that comes back.")] = None,
 ) -> StreamingResponse:
@@ -36,18 +46,57 @@ def stream(
     A client that loses the connection, as every few minutes, comes back with the id of the last event it had.
     """
     record = store.migrations.get(migration)
+    streams: Streams = request.app.state.streams
+    if streams.full(caller.project_id):
+        raise Busy(
+            f"Your project follows {OF_A_PROJECT} migrations already.", advice="End a stream, or ask for the events."
+        )
     known = int(last_event_id) if last_event_id and re.fullmatch("[0-9]{1,18}", last_event_id) else after
-    return StreamingResponse(
-        _told(store, record.id, known), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-    )
+    access: Access | None = request.app.state.access
+    if access is None:
+        told = _told(store, record.id, known)
+    else:
+        judge = partial(access.tokens.caller_now, "GET", request.scope["path"], dict(request.headers))
+        told = streams.counted(caller.project_id, _told(store, record.id, known, judge))
+    return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _told(store: Store, migration_id: str, after: int) -> AsyncIterator[str]:
-    until = asyncio.get_running_loop().time() + _LONGEST
+class Streams:
+    """Those of one application, by project."""
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+
+    def full(self, project_id: str) -> bool:
+        return self._under_way[project_id] >= OF_A_PROJECT
+
+    async def counted(self, project_id: str, told: AsyncIterator[str]) -> AsyncIterator[str]:
+        if self.full(project_id):  # several were asked for in the same moment
+            return
+        self._under_way[project_id] += 1
+        try:
+            async for each in told:
+                yield each
+        finally:
+            self._under_way[project_id] -= 1
+
+
+async def _told(
+    store: Store, migration_id: str, after: int, judge: Callable[[], object] | None = None
+) -> AsyncIterator[str]:
+    """`judge` raises when the token that it was asked for with is no longer valid."""
+    now = asyncio.get_running_loop().time
+    until, judged = now() + _LONGEST, now()
     silent = 0.0
-    while asyncio.get_running_loop().time() < until:
-        # Its state first: what was said before it ended is then among the events
-        record = await asyncio.to_thread(store.migrations.get, migration_id)
+    while now() < until:
+        if judge is not None and now() - judged >= _JUDGE:
+            judged = now()
+            if not await asyncio.to_thread(_is_valid, judge):
+                return  # the client comes back, and is told what is wrong
+        try:  # its state first: what was said before it ended is then among the events
+            record = await asyncio.to_thread(store.migrations.get, migration_id)
+        except NotFound:
+            return
         events = await asyncio.to_thread(store.migrations.events, migration_id, after)
         for event in events:
             after = event.id
@@ -60,6 +109,16 @@ async def _told(store: Store, migration_id: str, after: int) -> AsyncIterator[st
             silent = 0.0
             yield ": still here\n\n"
         await asyncio.sleep(_LOOK)
+
+
+def _is_valid(judge: Callable[[], object]) -> bool:
+    try:
+        judge()
+    except IdentityUnavailable:
+        return True  # nobody can know; the stream is short enough
+    except (Unauthenticated, Forbidden):
+        return False
+    return True
 
 
 def _event(event: EventRecord) -> str:

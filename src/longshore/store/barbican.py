@@ -40,7 +40,9 @@ class Barbican:
 
         self.remove_named(name)
         with self._asking("keep a secret") as manager:
-            return str(manager.store(self._keystone, Passphrase(json.dumps(dict(values)).encode(), name=name)))
+            ref = str(manager.store(self._keystone, Passphrase(json.dumps(dict(values)).encode(), name=name)))
+            manager.make_private(ref)
+            return ref
 
     def open(self, ref: str) -> dict[str, str]:
         """In clear. Raises NotFound."""
@@ -107,6 +109,12 @@ def _manager(keystone: Keystone) -> Any:
                 return session.get_endpoint(skip_discovery=True, **place) is not None
             except EndpointNotFound:
                 return False
+
+        def make_private(self, ref: str) -> None:
+            """Without, all of the service project may read it, as may the users of other services."""
+            barbican = client.Client(session=session, **place)
+            readers = [session.get_user_id()]
+            barbican.acls.create(ref, users=readers, project_access=False, ref_type="secret").submit()
 
         def named(self, name: str) -> list[str]:
             found = client.Client(session=session, **place).secrets.list(limit=100, name=name)

@@ -110,11 +110,16 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
         load_envvars=False,
         auth_type=settings.auth_type,
         auth={**settings.auth, **secrets},
-        region_name=settings.region,
-        interface=settings.interface,
+        region_name=_as_is(settings.region),
+        interface=_as_is(settings.interface),
         verify=settings.verify,
-        cacert=settings.cacert,
+        cacert=_as_is(settings.cacert),
         connect_retries=2,  # only for connections that weren't made: nothing can happen twice
         app_name="longshore",
         app_version=version("longshore"),
     )
+
+
+def _as_is(text: str | None) -> str | None:
+    """The SDK takes settings for templates in which other settings may stand, and for as wide as they ask to be."""
+    return text and text.replace("{", "{{").replace("}", "}}")
