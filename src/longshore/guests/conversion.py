@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from longshore.guests.limits import CHANGING, INSPECTING
 from longshore.guests.process import work_on
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 
@@ -27,15 +30,16 @@ async def convert(
     request = {
         "operation": "convert",
         "disks": list(disks),
-        "directory": str(report_dir),
         "nics": [asdict(nic) for nic in nics],
         "first_boot": list(first_boot),
     }
-    return ConversionReport.from_json(await work_on(request, report_dir / "conversion.log", on_message))
+    log = report_dir / "conversion.log"
+    return ConversionReport.from_json({**await work_on(request, log, on_message, CHANGING), "log": str(log)})
 
 
 async def inspect_guest(disks: Sequence[str], report_dir: Path) -> OperatingSystem:
     """What operating system is on these NBD URIs; nothing is written to them. Raises ConversionError."""
     report_dir.mkdir(parents=True, exist_ok=True)
-    request = {"operation": "inspect", "disks": list(disks), "directory": str(report_dir)}
-    return OperatingSystem(**await work_on(request, report_dir / "inspection.log", lambda _: None))
+    request = {"operation": "inspect", "disks": list(disks)}
+    found = await work_on(request, report_dir / "inspection.log", lambda _: None, INSPECTING)
+    return TypeAdapter(OperatingSystem).validate_python(found)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from longshore.guests.appliance import Guest
-from longshore.guests.report import NicName
+from longshore.guests.report import Finished, NicName
 
 LINK_DIRECTORY = "/etc/systemd/network"
 # Where distributions name their interfaces: ifupdown, netplan, network-scripts, NetworkManager, networkd, wicked
@@ -30,10 +30,12 @@ AGENT_SCRIPTS = {"wait-online", "setenforce-0", "install-qga", "setenforce-resto
 _FIRST_BOOT_NAME = re.compile(r"^(\d+-)+")  # scripts are called 5000-0003-install-qga
 
 
-def finish(guest: Guest, nics: Sequence[NicName]) -> list[str]:
+def finish(guest: Guest, nics: Sequence[NicName]) -> Finished:
     if guest.system.family != "linux":
-        return []
-    return [*keep_nic_names(guest, nics), *enable_serial_console(guest), *drop_online_first_boot(guest)]
+        return Finished()
+    console = enable_serial_console(guest)
+    changes = (*keep_nic_names(guest, nics), *console.changes, *drop_online_first_boot(guest))
+    return Finished(changes, console.warnings)
 
 
 def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
@@ -72,18 +74,18 @@ def configured_names(guest: Guest) -> set[str]:
     return words
 
 
-def enable_serial_console(guest: Guest) -> list[str]:
+def enable_serial_console(guest: Guest) -> Finished:
     """The guest's console is readable through Nova. Only where GRUB takes snippets, as Debian's and Ubuntu's does.
 
-    A menu whose root file system came out different is put back: a guest that boots is worth more than its console.
+    A menu that would boot something else is put back: a guest that boots is worth more than its console.
     """
     files = guest.files
     if not (files.is_file(GRUB_DEFAULTS) and files.is_file(GRUB_MENU) and files.is_file("/usr/sbin/update-grub")):
-        return []
+        return Finished()
     saved = files.read_file(GRUB_MENU)
     before = saved.decode(errors="replace")
     if "console=ttyS" in before or files.is_file(GRUB_SNIPPET):
-        return []
+        return Finished()
     files.mkdir_p(GRUB_SNIPPET.rpartition("/")[0])
     files.write(
         GRUB_SNIPPET,
@@ -94,18 +96,50 @@ def enable_serial_console(guest: Guest) -> list[str]:
     try:
         guest.run("update-grub")
         after = files.read_file(GRUB_MENU).decode(errors="replace")
-        kept = _roots(after) == _roots(before) and "console=ttyS" in after
-    except RuntimeError:
-        kept = False
-    if not kept:
-        files.rm_f(GRUB_SNIPPET)
-        files.write(GRUB_MENU, saved)
-        return []
-    return [f"The kernel and GRUB use the serial console ttyS0 as well ({GRUB_SNIPPET})."]
+        fault = _fault(before, after)
+    except RuntimeError as error:
+        fault = f"update-grub failed: {str(error).strip().splitlines()[-1]}"
+    if fault is None:
+        return Finished((f"The kernel and GRUB use the serial console ttyS0 as well ({GRUB_SNIPPET}).",))
+    files.rm_f(GRUB_SNIPPET)
+    files.write(GRUB_MENU, saved)
+    return Finished(
+        warnings=(
+            f"The serial console couldn't be set up and the boot menu is as it was: {fault}. So the console that the "
+            "cloud shows stays empty once the kernel runs, and a login prompt can't prove there that the guest is up.",
+        )
+    )
 
 
-def _roots(menu: str) -> set[str]:
-    return set(re.findall(r"\broot=\S+", menu))
+def _fault(before: str, after: str) -> str | None:
+    """Why the menu that was made isn't one to boot with; None when it is."""
+    if "console=ttyS" not in after:
+        return "update-grub left the new settings out"
+    old, new = boot_places(before), boot_places(after)
+    if old == new:
+        return None
+    return f"the new menu would boot from {_listed(new - old)} and not from {_listed(old - new)}"
+
+
+def boot_places(menu: str) -> set[str]:
+    """Where GRUB's menu looks for kernels, and what its kernels take for their root file system.
+
+    `set root='hd0,msdos1'`, GRUB's own name for a disk, counts only without a `search` for the file system's UUID: that
+    comes after it and corrects it.
+    """
+    searched, named, roots = set[str](), set[str](), set[str]()
+    for words in (line.split() for line in menu.splitlines()):
+        if words[:1] == ["search"] and "--fs-uuid" in words:
+            searched.add(words[-1])
+        elif words[:1] == ["set"]:
+            named.update(word for word in words[1:] if word.startswith("root="))
+        elif words and re.fullmatch(r"linux(?:efi|16)?", words[0]):
+            roots.update(word for word in words if word.startswith(("root=", "rootflags=")))
+    return roots | (searched or named)
+
+
+def _listed(places: set[str]) -> str:
+    return ", ".join(sorted(places)) or "nothing else"
 
 
 def drop_online_first_boot(guest: Guest) -> list[str]:
@@ -127,4 +161,4 @@ def drop_online_first_boot(guest: Guest) -> list[str]:
         for path in guest.run(f"find /etc/systemd /lib/systemd/ -name {FIRST_BOOT_UNIT}").split():
             files.rm_f(path)
         files.rm_rf(FIRST_BOOT)
-    return ["virt-v2v's first-boot installation of the QEMU guest agent was taken away: it needs the network."]
+    return ["The QEMU guest agent isn't installed: at the first boot that would need the network, and hold it up."]

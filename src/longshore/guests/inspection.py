@@ -32,17 +32,21 @@ def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
 
 def _describe(handle: guestfs.GuestFS, root: str) -> OperatingSystem:
     distribution = handle.inspect_get_distro(root)
-    product = handle.inspect_get_product_name(root)
-    if not any(letter.isalpha() for letter in product):  # of Debian it is the bare content of /etc/debian_version
-        product = f"{distribution.capitalize()} {product}"
     return OperatingSystem(
         root=root,
         family=handle.inspect_get_type(root),
         distribution=distribution,
         version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
-        product=product,
+        product=full_name(handle.inspect_get_product_name(root), distribution),
         architecture=handle.inspect_get_arch(root),
         package_format=handle.inspect_get_package_format(root),
         host_name=handle.inspect_get_hostname(root),
         mounts=dict(handle.inspect_get_mountpoints(root)),
     )
+
+
+def full_name(product: str, distribution: str) -> str:
+    """A product's name as libguestfs tells it: of Debian it is the bare content of /etc/debian_version."""
+    if any(letter.isalpha() for letter in product):
+        return product
+    return f"{distribution.capitalize()} {product}".strip()

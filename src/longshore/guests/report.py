@@ -29,13 +29,21 @@ class NicName:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """What was done to a guest after virt-v2v, and what couldn't be; one sentence each."""
+
+    changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ConversionReport:
     system: OperatingSystem
-    messages: tuple[str, ...]  # what virt-v2v said it does, in order
+    messages: tuple[str, ...]  # what virt-v2v did, in order
     warnings: tuple[str, ...]  # what a person should look at after the boot
     changes: tuple[str, ...]  # what Longshore changed besides, one sentence each
     seconds: float
-    log: str  # path of virt-v2v's own log
+    log: str  # path of what the programs printed
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -8,9 +8,10 @@ message, info, warning or error. See "Machine readable output" in virt-v2v(1).
 
 import json
 import os
-import shutil
+import selectors
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as xml
@@ -18,14 +19,17 @@ from xml.etree import ElementTree as xml
 from longshore.blocks.attached import attached
 from longshore.errors import ConversionError
 from longshore.guests.appliance import BACKEND
+from longshore.guests.wording import Wording
 
+CONVERTER = "virt-v2v-in-place"
+_LONGEST_LINE = 1 << 20  # bytes; of a longer one only the end is looked at
 # Without drivers virt-v2v goes on and leaves Windows on emulated IDE, on which Nova wouldn't boot it
 _NO_WINDOWS_DRIVERS = "there are no virtio drivers available"
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What virt-v2v reported while it worked."""
+    """What virt-v2v did, and what it warned of, while it worked."""
 
     messages: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -34,44 +38,43 @@ class Said:
 def run_virt_v2v(ports: Sequence[int], directory: Path, on_message: Callable[[str], None]) -> Said:
     """Convert the guest whose disks are served over NBD on these loopback ports, the disk it boots from first.
 
-    Writes virt-v2v.xml and virt-v2v.log into `directory`. Raises ConversionError; the disks are then in doubt.
+    Writes virt-v2v.xml into `directory`; its log goes to standard error. Raises ConversionError; the disks are then in
+    doubt.
     """
-    if shutil.which("virt-v2v-in-place") is None:
-        raise ConversionError(
-            "virt-v2v-in-place isn't installed on this machine.", advice="Install the package virt-v2v."
-        )
     description = directory / "virt-v2v.xml"
     description.write_text(domain_xml(ports))
-    log_path = directory / "virt-v2v.log"
     reader, writer = os.pipe()
-    with log_path.open("wb") as log, os.fdopen(reader, encoding="utf-8", errors="replace") as lines:
+    with os.fdopen(reader, "rb", buffering=0) as said:
         process = subprocess.Popen(
             attached(
-                *("virt-v2v-in-place", "-v", f"--machine-readable=fd:{writer}"),
+                *(CONVERTER, "-v", f"--machine-readable=fd:{writer}"),
                 *("--root", "single", "-i", "libvirtxml", str(description)),
             ),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             pass_fds=[writer],
             env={**BACKEND, **os.environ, "LC_ALL": "C.UTF-8"},
         )
         os.close(writer)
+        assert process.stdout is not None
+        listener = _Listener(said.fileno(), process.stdout.fileno(), on_message)
         try:
-            said, errors = _listen(lines, on_message)
+            listener.listen()
             status = process.wait()
         finally:
             process.kill()  # nothing to do when it has ended; libguestfs ends the appliance with it
             process.wait()
-    drivers_missing = next((warning for warning in said.warnings if _NO_WINDOWS_DRIVERS in warning), None)
+            process.stdout.close()
+    drivers_missing = next((warning for warning in listener.warnings if _NO_WINDOWS_DRIVERS in warning), None)
     if drivers_missing is not None:
         raise ConversionError(
             f"The Windows guest can't be converted, its new drivers are missing on this machine: {drivers_missing}",
             advice="Install virtio-win, or name its ISO or directory in the environment variable VIRTIO_WIN.",
         )
     if status != 0:
-        raise _failure(errors, status, log_path)
-    return said
+        raise _failure(listener.errors, status)
+    return Said(tuple(listener.messages), tuple(listener.warnings))
 
 
 def domain_xml(ports: Sequence[int]) -> str:
@@ -101,29 +104,79 @@ def _device(position: int) -> str:
     return f"sd{name}"
 
 
-def _listen(lines: Iterable[str], on_message: Callable[[str], None]) -> tuple[Said, list[str]]:
-    messages: list[str] = []
-    warnings: list[str] = []
-    errors: list[str] = []
-    for line in lines:
+class _Listener:
+    """Hears what virt-v2v reports and what it prints; the latter is passed on to standard error."""
+
+    def __init__(self, reports: int, log: int, on_message: Callable[[str], None]) -> None:
+        self.messages: list[str] = []
+        self.warnings: list[str] = []
+        self.errors: list[str] = []
+        self._wording = Wording()
+        self._on_message = on_message
+        self._reports, self._log = reports, log
+        self._unfinished = {reports: b"", log: b""}  # the beginnings of lines
+        os.set_blocking(reports, False)
+        os.set_blocking(log, False)
+
+    def listen(self) -> None:
+        """Until both descriptors are closed."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reports, selectors.EVENT_READ)
+            selector.register(self._log, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = {key.fd for key, _ in selector.select()}
+                reported, closed = self._lines(self._reports) if self._reports in ready else ([], False)
+                if closed:
+                    selector.unregister(self._reports)
+                # What was printed before something was reported is looked at first: it may say what that means
+                if self._log in selector.get_map():
+                    printed, closed = self._lines(self._log)
+                    if closed:
+                        selector.unregister(self._log)
+                    for line in printed:
+                        self._say(self._wording.hear(line))
+                for line in reported:
+                    self._report(line)
+
+    def _lines(self, descriptor: int) -> tuple[list[str], bool]:
+        """The lines that can be read without waiting, and whether these were the last ones."""
+        lines: list[str] = []
+        while True:
+            try:
+                piece = os.read(descriptor, 1 << 16)
+            except BlockingIOError:
+                return lines, False
+            if descriptor == self._log:
+                sys.stderr.buffer.write(piece)
+                sys.stderr.buffer.flush()
+            if not piece:
+                return lines, True
+            *whole, rest = (self._unfinished[descriptor] + piece).split(b"\n")
+            self._unfinished[descriptor] = rest[-_LONGEST_LINE:]
+            lines.extend(line.decode(errors="replace").strip() for line in whole)
+
+    def _report(self, line: str) -> None:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # a line cut short by its death; its exit status tells
+            return  # a line cut short by its death; its exit status tells
         text = " ".join(str(event.get("message", "")).split())
         kind = event.get("type")
         if kind == "error":
-            errors.append(text)
+            self.errors.append(text)
         elif kind == "warning":
-            warnings.append(text)
-            on_message(f"Warning: {text}")
-        elif text:
-            messages.append(text)
-            on_message(text)
-    return Said(tuple(messages), tuple(warnings)), errors
+            self.warnings.append(text)
+            self._on_message(f"Warning: {text}")
+        else:
+            self._say(self._wording.say(text))
+
+    def _say(self, text: str | None) -> None:
+        if text:
+            self.messages.append(text)
+            self._on_message(text)
 
 
-def _failure(errors: Sequence[str], status: int, log: Path) -> ConversionError:
+def _failure(errors: Sequence[str], status: int) -> ConversionError:
     said = errors[-1] if errors else f"it ended with status {status} and gave no reason"
     if "rhsrvany" in said:
         return ConversionError(
@@ -131,4 +184,4 @@ def _failure(errors: Sequence[str], status: int, log: Path) -> ConversionError:
             advice="Install rhsrvany.exe (Fedora's package mingw32-srvany) in /usr/share/virt-tools, "
             "or name its directory in the environment variable VIRT_TOOLS_DATA_DIR.",
         )
-    return ConversionError(f"virt-v2v couldn't convert the guest: {said}", advice=f"Its log is {log}.")
+    return ConversionError(f"virt-v2v couldn't convert the guest: {said}")

@@ -1,0 +1,156 @@
+"""Runs a confined process that works on a guest, and passes on what it says.
+
+It may have been taken over by what it reads, so nothing that it says is believed: what is kept and passed on is limited
+in shape and size, and so is its time. When this returns nothing of it is left.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
+
+from longshore.blocks.attached import attached
+from longshore.errors import ConversionError
+from longshore.guests.confinement import NOT_CONFINED, Confinement
+
+LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
+_LONGEST_MESSAGE = 2000  # characters
+_END = 1 << 16  # bytes of what was printed last, which are kept in any case
+_WAYS_TO_ALLOW = (
+    "Allow unprivileged users their own user namespaces, or run the worker as root; docs/howto/confinement.md says how."
+)
+
+
+def run_confined(
+    confinement: Confinement, command: tuple[str, ...], request: Mapping[str, Any], on_message: Callable[[str], None]
+) -> dict[str, Any]:
+    """What `command` answers to the request, a line of JSON that it finds on its standard input.
+
+    It says {"message": …} in lines of JSON on its standard output, and at the end {"result": {…}} or {"error": …}. What
+    it prints on standard error goes to ours, up to a limit. Raises ConversionError.
+    """
+    limits = confinement.limits
+    process = subprocess.Popen(
+        attached(*confinement.command_line(*command)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    log = _Log(process.stderr, limits.log)
+    too_late = threading.Event()
+
+    def end() -> None:
+        too_late.set()
+        process.kill()  # bubblewrap's first process goes with it, and all others with that one
+
+    timer = threading.Timer(limits.seconds, end)
+    timer.daemon = True
+    try:
+        log.start()
+        timer.start()
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it died at once; its status tells
+        answer = _listen(process.stdout, limits.messages, on_message)
+        status = 0 if answer is not None else process.wait()
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        log.join()  # until the last of its processes has closed it
+    if answer is not None:
+        return answer
+    if too_late.is_set():
+        raise ConversionError(
+            f"Working on the guest took longer than {_duration(limits.seconds)}, the most it may; it was ended.",
+            code=LIMIT,
+        )
+    raise _ended(status, log.last_line())
+
+
+def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> dict[str, Any] | None:
+    """The result; None when it ended without one. Raises ConversionError for its error, and for nonsense."""
+    for line in _up_to(lines, most):
+        try:
+            said = json.loads(line)
+        except ValueError:
+            raise _nonsense() from None
+        match said:
+            case {"message": str(text)}:
+                on_message(_plain(text))
+            case {"result": dict(result)}:
+                return result
+            case {"error": {"message": str(text), "advice": str(advice), "code": str() | None as code}}:
+                raise ConversionError(_plain(text), advice=_plain(advice), code=code)
+            case _:
+                raise _nonsense()
+    return None
+
+
+def _up_to(lines: IO[bytes], most: int) -> Iterator[bytes]:
+    while line := lines.readline(most + 1):
+        most -= len(line)
+        if most < 0:
+            raise ConversionError(
+                "The programs that worked on the guest said more than they may; they were ended.", code=LIMIT
+            )
+        yield line
+
+
+def _nonsense() -> ConversionError:
+    return ConversionError("The programs that worked on the guest gave no understandable answer.")
+
+
+def _plain(text: str) -> str:
+    """One line without what a terminal would take for a command."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_LONGEST_MESSAGE]
+
+
+def _duration(seconds: float) -> str:
+    unit, name = next((u, n) for u, n in ((3600, "hours"), (60, "minutes"), (1, "seconds")) if seconds >= u or u == 1)
+    return f"{seconds / unit:g} {name}"
+
+
+def _ended(status: int, last_line: str) -> ConversionError:
+    if last_line.startswith("bwrap: "):
+        return ConversionError(
+            f"Guests can't be confined on this machine: {last_line.removeprefix('bwrap: ')}.",
+            advice=_WAYS_TO_ALLOW,
+            code=NOT_CONFINED,
+        )
+    said = f": {last_line}" if last_line else ""
+    return ConversionError(f"The programs that worked on the guest ended unexpectedly (status {status}){said}")
+
+
+class _Log(threading.Thread):
+    """Copies what is printed to our standard error: all of a little, of more than that the beginning and the end."""
+
+    def __init__(self, source: IO[bytes], most: int) -> None:
+        super().__init__(name="longshore-guest-log", daemon=True)
+        self._source = source
+        self._room = most
+        self._end = b""
+
+    def run(self) -> None:
+        out = sys.stderr.buffer
+        over = 0
+        while piece := self._source.read1(_END):  # type: ignore[attr-defined]
+            self._end = (self._end + piece)[-_END:]
+            out.write(piece[: self._room])
+            out.flush()
+            over += max(0, len(piece) - self._room)
+            self._room -= min(self._room, len(piece))
+        if over > _END:
+            out.write(f"\n… {over - _END} bytes are left out here …\n".encode())
+        if over:
+            out.write(self._end[-over:])
+            out.flush()
+
+    def last_line(self) -> str:
+        lines = self._end.decode(errors="replace").strip().splitlines()
+        return _plain(lines[-1]) if lines else ""

@@ -1,0 +1,125 @@
+"""The confined process that works on one guest: see longshore.guests.confinement for what it is kept from.
+
+Reads one line of JSON, the request, from standard input. Says on standard output, in lines of JSON, {"message": …} for
+each thing done, and at the end {"result": …} or {"error": {"message", "advice", "code"}}.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from longshore.blocks.exports import Listen, serve_nbdkit
+from longshore.errors import LongshoreError
+from longshore.guests.appliance import opened
+from longshore.guests.confined import LIMIT
+from longshore.guests.drivers import find_drivers
+from longshore.guests.efi import put_fallback_loader
+from longshore.guests.finish import finish, keep_nic_names
+from longshore.guests.first_boot import add_first_boot
+from longshore.guests.report import ConversionReport, NicName, OperatingSystem
+from longshore.guests.virt_v2v import run_virt_v2v
+
+_TOO_LARGE = "Something on the guest's disks is too large to be looked into: it takes more memory than this may have."
+
+
+def main() -> int:
+    request = json.loads(sys.stdin.readline())
+    operations = {"convert": _convert, "inspect": _inspect, "drivers": _drivers, "finish-as-is": _finish_as_is}
+    try:
+        _say({"result": operations[request["operation"]](request)})
+    except LongshoreError as error:
+        _say({"error": {"message": error.message, "advice": error.advice, "code": error.code}})
+        return 1
+    except RuntimeError as error:  # how guestfs raises everything
+        _say({"error": {"message": f"The guest's disks couldn't be worked on: {error}", "advice": "", "code": None}})
+        return 1
+    except MemoryError:
+        _say({"error": {"message": _TOO_LARGE, "advice": "", "code": LIMIT}})
+        return 1
+    return 0
+
+
+def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
+    started = time.monotonic()
+    with _on_loopback(request["disks"], read_only=False) as ports:
+        said = run_virt_v2v(ports, Path(tempfile.gettempdir()), _message)
+        _message("Finishing the conversion: interface names, console, first boot")
+        with opened(ports, read_only=False) as guest:
+            finished = finish(guest, _nics(request))
+            changes = [*finished.changes, *add_first_boot(guest, request["first_boot"])]
+            changes.extend(put_fallback_loader(guest))  # the last: it mounts the EFI partition in place of all others
+            system = guest.system
+    for change in changes:
+        _message(change)
+    for warning in finished.warnings:
+        _message(f"Warning: {warning}")
+    return ConversionReport(
+        system=system,
+        messages=said.messages,
+        warnings=(*said.warnings, *finished.warnings),
+        changes=tuple(changes),
+        seconds=round(time.monotonic() - started, 1),
+        log="",  # who asked knows where it is
+    ).to_json()
+
+
+def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
+    with _on_loopback(request["disks"], read_only=True) as ports, opened(ports, read_only=True) as guest:
+        return asdict(guest.system)
+
+
+def _drivers(request: Mapping[str, Any]) -> dict[str, Any]:
+    with _on_loopback(request["disks"], read_only=True) as ports, opened(ports, read_only=True) as guest:
+        return asdict(find_drivers(guest, _nics(request)))
+
+
+def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
+    system = None if request["system"] is None else OperatingSystem(**request["system"])
+    with (
+        _on_loopback(request["disks"], read_only=False) as ports,
+        opened(ports, read_only=False, system=system) as guest,
+    ):
+        changes = keep_nic_names(guest, _nics(request))
+        if request["loader"]:
+            changes += put_fallback_loader(guest)
+    for change in changes:
+        _message(change)
+    return {"changes": changes}
+
+
+def _nics(request: Mapping[str, Any]) -> list[NicName]:
+    return [NicName(**nic) for nic in request["nics"]]
+
+
+@contextmanager
+def _on_loopback(disks: Sequence[str], *, read_only: bool) -> Iterator[list[int]]:
+    """Serve the disk behind each socket on a TCP port of our own loopback address: virt-v2v takes nothing else."""
+    with ExitStack() as stack:
+        ports = []
+        for socket in disks:
+            export = stack.enter_context(
+                serve_nbdkit("nbd", {"socket": socket}, read_only=read_only, threads=8, listen=Listen())
+            )
+            port = urlsplit(export.uri).port
+            assert port is not None
+            ports.append(port)
+        yield ports
+
+
+def _message(text: str) -> None:
+    _say({"message": text})
+
+
+def _say(what: Mapping[str, Any]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
