@@ -24,7 +24,7 @@ from longshore.guests.finish import (
 )
 from longshore.guests.first_boot import UNIT, add_first_boot
 from longshore.guests.inspection import inspect
-from longshore.guests.report import OperatingSystem
+from longshore.guests.report import Finished, OperatingSystem
 
 pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation
 
@@ -32,8 +32,16 @@ SHELL = Path("/bin/busybox")  # the static one: the made-up systems have no libr
 UPDATE_GRUB = """#!/bin/sh
 GRUB_CMDLINE_LINUX=quiet
 [ ! -e /etc/default/grub.d/90-longshore-console.cfg ] || . /etc/default/grub.d/90-longshore-console.cfg
-echo "linux /vmlinuz root=$(cat /root-device) $GRUB_CMDLINE_LINUX" > /boot/grub/grub.cfg
+cat > /boot/grub/grub.cfg << END
+\tset root='hostdisk//dev/sda,msdos1'
+\t  search --no-floppy --fs-uuid --set=root 1234
+\tlinux\t/vmlinuz root=$(cat /root-device) $GRUB_CMDLINE_LINUX
+END
 """
+MENU = (
+    b"\tset root='hd0,msdos1'\n\t  search --no-floppy --fs-uuid --set=root 1234\n"
+    b"\tlinux\t/vmlinuz root=UUID=1234 quiet\n"
+)
 SYSTEM = OperatingSystem(
     "/dev/sda", "linux", "debian", "12.5", "Debian 12.5", "x86_64", "deb", "made-up", {"/": "/dev/sda"}
 )
@@ -70,7 +78,7 @@ def guest(appliance) -> Iterator[Guest]:
 def shell_in(guest: Guest) -> Iterator[None]:
     guest.files.upload(str(SHELL), "/bin/busybox")
     guest.files.chmod(0o755, "/bin/busybox")
-    for name in ("sh", "cat", "echo", "find"):
+    for name in ("sh", "cat", "find"):
         guest.files.ln_s("busybox", f"/bin/{name}")
     yield
 
@@ -120,33 +128,38 @@ def grub(guest: Guest, root_now: str) -> bytes:
     guest.files.mkdir_p("/etc/default")
     guest.files.mkdir_p("/boot/grub")
     guest.files.write(GRUB_DEFAULTS, b"GRUB_TIMEOUT=0\n")
-    menu = b"linux /vmlinuz root=UUID=1234 quiet\n"
-    guest.files.write(GRUB_MENU, menu)
+    guest.files.write(GRUB_MENU, MENU)
     guest.files.write("/root-device", root_now.encode())
     guest.files.write("/usr/sbin/update-grub", UPDATE_GRUB.encode())
     guest.files.chmod(0o755, "/usr/sbin/update-grub")
-    return menu
+    return MENU
 
 
 def test_the_serial_console_is_added_once(guest):
     with shell_in(guest):
         grub(guest, "UUID=1234")
-        assert len(enable_serial_console(guest)) == 1
+        done = enable_serial_console(guest)
+        assert (len(done.changes), done.warnings) == (1, ())
         assert b"root=UUID=1234 quiet console=tty0 console=ttyS0,115200n8" in guest.files.read_file(GRUB_MENU)
-        assert enable_serial_console(guest) == []
+        assert enable_serial_console(guest) == Finished()
 
 
 def test_a_menu_with_another_root_is_put_back(guest):
     with shell_in(guest):
         menu = grub(guest, "/dev/sda1")
-        assert enable_serial_console(guest) == []
+        done = enable_serial_console(guest)
+        assert done.changes == ()
+        assert "would boot from root=/dev/sda1 and not from root=UUID=1234" in done.warnings[0]
+        assert "a login prompt can't prove" in done.warnings[0]
         assert guest.files.read_file(GRUB_MENU) == menu
         assert not guest.files.exists(GRUB_SNIPPET)
 
 
 def test_a_failing_update_leaves_the_menu_alone(guest):
     menu = grub(guest, "UUID=1234")  # and no shell in the guest to run it
-    assert enable_serial_console(guest) == []
+    done = enable_serial_console(guest)
+    assert done.changes == ()
+    assert "the boot menu is as it was: update-grub failed" in done.warnings[0]
     assert guest.files.read_file(GRUB_MENU) == menu
     assert not guest.files.exists(GRUB_SNIPPET)
 
@@ -185,7 +198,7 @@ def test_first_boot_scripts_of_others_stay(guest):
 def test_other_systems_are_left_alone(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
     windows = OperatingSystem("/dev/sda2", "windows", "windows", "10.0", "Windows", "x86_64", "unknown", "w", {})
-    assert finish(Guest(guest.files, windows), NICS) == []
+    assert finish(Guest(guest.files, windows), NICS) == Finished()
     assert links(guest) == {}
 
 

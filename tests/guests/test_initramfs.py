@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from longshore.guests import initramfs
 from longshore.guests.initramfs import Unreadable, file_names
 
 MAIN = {"init", "lib/modules/6.1.0/kernel/drivers/scsi/vmw_pvscsi.ko"}
@@ -68,3 +69,22 @@ def test_what_cannot_be_read_is_never_taken_for_empty(tmp_path, archive):
         names(tmp_path, compressed(["gzip"], main)[:60])
     with pytest.raises(Unreadable, match="damaged"):
         names(tmp_path, main[:54] + b"not a hex number" + main[70:])
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "said"),
+    [
+        ("LARGEST", 1 << 20, "larger than 0 GiB"),
+        ("LONGEST", -1.0, "takes longer than"),
+        ("_MOST_FILES", 1, "more than 1 files"),
+    ],
+)
+def test_few_bytes_that_become_many_are_not_read_to_their_end(tmp_path, archive, monkeypatch, limit, value, said):
+    monkeypatch.setattr(initramfs, limit, value)
+    with pytest.raises(Unreadable, match=said):
+        names(tmp_path, compressed(["zstd"], archive(MAIN, size=2 << 20)))
+
+
+def test_padding_without_end_is_not_read_to_its_end(tmp_path, archive):
+    with pytest.raises(Unreadable, match="damaged"):
+        names(tmp_path, compressed(["zstd"], archive(MICROCODE) + bytes(3 << 20) + archive(MAIN)))

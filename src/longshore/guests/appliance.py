@@ -12,6 +12,7 @@ from longshore.guests.report import OperatingSystem
 
 # The appliance is run without libvirt: one daemon less, and no user of its own to whom disks would have to be readable
 BACKEND = {"LIBGUESTFS_BACKEND": "direct"}
+LARGEST_TEXT = 16 << 20  # bytes; the longest are a kernel's lists of modules, of 1 MiB
 
 
 class Guest:
@@ -20,6 +21,15 @@ class Guest:
     def __init__(self, handle: guestfs.GuestFS, system: OperatingSystem) -> None:
         self.files = handle
         self.system = system
+
+    def text(self, path: str) -> str:
+        """What is in a file of the guest's configuration. Raises ConversionError for one that can't be any."""
+        if self.files.filesize(path) > LARGEST_TEXT:
+            raise ConversionError(
+                f"The guest's {path} is larger than {LARGEST_TEXT >> 20} MiB, so it can't be what its name says."
+            )
+        text: str = self.files.read_file(path).decode(errors="replace")
+        return text
 
     def run(self, command: str) -> str:
         """A shell command inside the guest's own root. Raises RuntimeError with what it printed on standard error."""

@@ -68,7 +68,7 @@ def configured_names(guest: Guest) -> set[str]:
             path = f"{directory}/{name}"
             if not guest.files.is_file(path) or guest.files.filesize(path) > 1 << 20:
                 continue
-            text = guest.files.read_file(path).decode(errors="replace")
+            text = guest.text(path)
             words.update(re.findall(r"\w+", re.sub(r"(?m)^\s*#.*$", "", text)))
             words.add(name.rpartition("/")[2].removeprefix("ifcfg-"))
     return words
@@ -82,10 +82,10 @@ def enable_serial_console(guest: Guest) -> Finished:
     files = guest.files
     if not (files.is_file(GRUB_DEFAULTS) and files.is_file(GRUB_MENU) and files.is_file("/usr/sbin/update-grub")):
         return Finished()
-    saved = files.read_file(GRUB_MENU)
-    before = saved.decode(errors="replace")
+    before = guest.text(GRUB_MENU)
     if "console=ttyS" in before or files.is_file(GRUB_SNIPPET):
         return Finished()
+    saved = files.read_file(GRUB_MENU)
     files.mkdir_p(GRUB_SNIPPET.rpartition("/")[0])
     files.write(
         GRUB_SNIPPET,
@@ -95,7 +95,7 @@ def enable_serial_console(guest: Guest) -> Finished:
     )
     try:
         guest.run("update-grub")
-        after = files.read_file(GRUB_MENU).decode(errors="replace")
+        after = guest.text(GRUB_MENU)
         fault = _fault(before, after)
     except RuntimeError as error:
         fault = f"update-grub failed: {str(error).strip().splitlines()[-1]}"

@@ -7,9 +7,10 @@ An uncompressed archive comes first when the kernel is to load microcode (or, on
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from longshore.blocks.attached import attached
 
@@ -27,6 +28,10 @@ _DECOMPRESSORS = {
     b"\x89LZO": "lzop",
 }
 LARGEST = 4 << 30  # bytes, unpacked: what is larger isn't an initramfs
+LARGEST_PACKED = 512 << 20
+LONGEST = 300.0  # seconds of unpacking; under emulation, on a busy machine, it takes 10
+_MOST_FILES = 500_000
+_MOST_PADDING = 1 << 20  # bytes of zeroes between two archives
 _LONGEST_NAME = 4096
 _PIECE = 1 << 20
 
@@ -62,8 +67,10 @@ def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
         assert process.stdout is not None
         try:
             names = 0
-            for name in _archives(process.stdout):
+            for name in _archives(_Limited(process.stdout)):
                 names += 1
+                if names > _MOST_FILES:
+                    raise Unreadable(f"it has more than {_MOST_FILES} files")
                 yield name
             if not names:
                 raise Unreadable(f"{program} can't decompress it")
@@ -71,24 +78,50 @@ def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
             process.kill()  # what follows the last archive is of no interest
 
 
-def _archives(stream: IO[bytes]) -> Iterator[str]:
+class _Limited:
+    """What a program unpacks, as long as it isn't more than it may be: a few bytes can become any number."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._room = LARGEST
+        self._end = time.monotonic() + LONGEST
+
+    def read(self, size: int) -> bytes:
+        """Raises Unreadable."""
+        piece = self._stream.read(size)
+        self._room -= len(piece)
+        if self._room < 0:
+            raise Unreadable(f"it is larger than {LARGEST >> 30} GiB")
+        if time.monotonic() > self._end:
+            raise Unreadable(f"it takes longer than {LONGEST:.0f} s to unpack")
+        return piece
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int, /) -> int:
+        raise OSError("a pipe has no places")
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+    def seekable(self) -> bool: ...
+    def seek(self, offset: int, whence: int, /) -> int: ...
+
+
+def _archives(stream: _Stream) -> Iterator[str]:
     """The names in all archives up to the first bytes that begin none."""
-    read = 0
     while True:
         start = _after_zeroes(stream)
         if start not in _CPIO:
             if stream.seekable():
                 stream.seek(-len(start), os.SEEK_CUR)
             return
-        for name, size in _entries(stream, start):
-            read += size
-            if read > LARGEST:
-                raise Unreadable(f"it is larger than {LARGEST >> 30} GiB")
-            yield name
+        yield from _entries(stream, start)
 
 
-def _entries(stream: IO[bytes], start: bytes) -> Iterator[tuple[str, int]]:
-    """(name, bytes) of each entry of one archive, of which `start` has been read."""
+def _entries(stream: _Stream, start: bytes) -> Iterator[str]:
+    """The name of each entry of one archive, of which `start` has been read."""
     while True:
         header = start + stream.read(_HEADER - len(start))
         start = b""
@@ -104,10 +137,10 @@ def _entries(stream: IO[bytes], start: bytes) -> Iterator[tuple[str, int]]:
         if name == _END:
             return
         _skip(stream, size + -size % 4)
-        yield name.removeprefix("./").lstrip("/"), size
+        yield name.removeprefix("./").lstrip("/")
 
 
-def _skip(stream: IO[bytes], size: int) -> None:
+def _skip(stream: _Stream, size: int) -> None:
     while size:
         piece = stream.read(min(size, _PIECE))
         if not piece:
@@ -115,8 +148,9 @@ def _skip(stream: IO[bytes], size: int) -> None:
         size -= len(piece)
 
 
-def _after_zeroes(stream: IO[bytes]) -> bytes:
+def _after_zeroes(stream: _Stream) -> bytes:
     """The first bytes that aren't padding: archives are padded up to where the next one begins."""
-    while (first := stream.read(1)) == b"\0":
-        pass
-    return first + stream.read(len(_CPIO[0]) - 1)
+    for _ in range(_MOST_PADDING):
+        if (first := stream.read(1)) != b"\0":
+            return first + stream.read(len(_CPIO[0]) - 1)
+    raise Unreadable("it is damaged")

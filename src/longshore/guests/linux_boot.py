@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from longshore.guests.appliance import Guest
-from longshore.guests.initramfs import Unreadable, file_names
+from longshore.guests.initramfs import LARGEST_PACKED, Unreadable, file_names
 from longshore.model.hardware import BootDrivers
 
 # Drivers of adapters that VMware has or Nova emulates; the others are of no interest
@@ -81,6 +81,8 @@ def _usable(wanted: Iterable[str], there: set[str]) -> tuple[str, ...]:
 
 def _in_initramfs(guest: Guest, path: str) -> tuple[set[str], set[str]]:
     """(modules, kernel versions they are for). Raises Unreadable."""
+    if guest.files.filesize(path) > LARGEST_PACKED:
+        raise Unreadable(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     with tempfile.TemporaryDirectory(prefix="longshore-") as directory:
         copy = Path(directory) / "initramfs"
         guest.files.download(path, str(copy))
@@ -92,7 +94,7 @@ def _listed(guest: Guest, path: str) -> set[str]:
     """The modules in modules.builtin or modules.dep."""
     if not guest.files.is_file(path, followsymlinks=True):
         return set()
-    lines = guest.files.read_file(path).decode(errors="replace").splitlines()
+    lines = guest.text(path).splitlines()
     names = (PurePosixPath(line.partition(":")[0]).name.partition(".ko")[0] for line in lines)
     return {_module(name) for name in names if name}
 
@@ -112,7 +114,7 @@ def _default_entry(guest: Guest) -> _Entry | None:
     if entries:
         return entries.get(saved) or entries[max(entries, key=_natural)]
     for menu in _MENUS:
-        if guest.files.is_file(menu) and (entry := _grub_entry(_text(guest, menu), saved)):
+        if guest.files.is_file(menu) and (entry := _grub_entry(guest.text(menu), saved)):
             path = _in_boot(guest, entry.initramfs)
             if path:
                 return replace(entry, initramfs=path)
@@ -122,7 +124,7 @@ def _default_entry(guest: Guest) -> _Entry | None:
 def _saved_entry(guest: Guest) -> str:
     for path in _ENVIRONMENTS:
         if guest.files.is_file(path, followsymlinks=True):
-            found = re.search(r"^saved_entry=(.+)$", _text(guest, path), re.MULTILINE)
+            found = re.search(r"^saved_entry=(.+)$", guest.text(path), re.MULTILINE)
             return found[1] if found else ""
     return ""
 
@@ -134,7 +136,7 @@ def _bls_entries(guest: Guest) -> dict[str, _Entry]:
         for name in guest.files.ls(_ENTRIES):
             if not name.endswith(".conf") or any(word in name for word in _NOT_FOR_BOOT):
                 continue
-            said = dict(line.split(None, 1) for line in _text(guest, f"{_ENTRIES}/{name}").splitlines() if " " in line)
+            said = dict(line.split(None, 1) for line in guest.text(f"{_ENTRIES}/{name}").splitlines() if " " in line)
             path = _in_boot(guest, said.get("initrd", "").split(" ")[0])
             if path:
                 entries[name.removesuffix(".conf")] = _Entry(path, said.get("options", ""))
@@ -202,12 +204,7 @@ def _names_by_hardware(guest: Guest, options: str) -> Iterator[str]:
 
 def _table(guest: Guest, path: str) -> Iterator[list[str]]:
     if guest.files.is_file(path, followsymlinks=True):
-        for line in _text(guest, path).splitlines():
+        for line in guest.text(path).splitlines():
             fields = line.partition("#")[0].split()
             if fields:
                 yield fields
-
-
-def _text(guest: Guest, path: str) -> str:
-    text: str = guest.files.read_file(path).decode(errors="replace")
-    return text

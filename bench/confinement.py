@@ -1,0 +1,90 @@
+"""What it costs to keep a guest's work confined: the same guest converted with and without it, in turn.
+
+Run inside the lab, whose Debian guest is worked on:
+
+    lab/lab run .venv/bin/python bench/confinement.py RUNS [convert|inspect]
+
+Wall time depends on what else the machine does; processor time, of all programs together, hardly.
+"""
+
+import asyncio
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from longshore.blocks.exports import serve_nbdkit, serve_qemu_nbd
+from longshore.guests import convert, inspect_guest
+
+RESULTS = Path(__file__).parent / "results" / "confinement.json"
+GUEST = Path(os.environ["LONGSHORE_LAB"]) / "cache" / "guests" / "debian"
+DISKS = ("root.raw", "data.raw")
+
+
+def confined(operation: str, uris: list[str], directory: Path) -> None:
+    if operation == "convert":
+        asyncio.run(convert(uris, directory, lambda _: None))
+    else:
+        asyncio.run(inspect_guest(uris, directory))
+
+
+def unconfined(operation: str, uris: list[str], _directory: Path) -> None:
+    """The same program on the same disks, as this user and on this machine's own network."""
+    sockets = [parse_qs(urlsplit(uri).query)["socket"][0] for uri in uris]
+    request = {"operation": operation, "disks": sockets, "nics": [], "first_boot": []}
+    subprocess.run(
+        [sys.executable, "-m", "longshore.guests.work"],
+        input=json.dumps(request).encode(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+WAYS: dict[str, Callable[[str, list[str], Path], None]] = {"confined": confined, "unconfined": unconfined}
+
+
+def measured(way: str, operation: str) -> dict[str, float]:
+    """Seconds, of one run on a fresh copy of the disks."""
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
+        for name in DISKS:
+            subprocess.run(["cp", "--sparse=always", GUEST / name, place / name], check=True)
+        uris = [stack.enter_context(serve_qemu_nbd(place / name)).uri for name in DISKS]
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        WAYS[way](operation, uris, place)
+        wall = time.monotonic() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall": round(wall, 1), "cpu": round(cpu, 1)}
+
+
+def main() -> None:
+    runs = int(sys.argv[1])
+    operation = sys.argv[2] if len(sys.argv) > 2 else "convert"
+    with serve_nbdkit("memory", {"size": "1M"}):
+        pass  # what is started first is loaded from disk
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    figures: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    for _ in range(runs):
+        for way in random.sample(sorted(WAYS), k=len(WAYS)):
+            figures[way].append(measured(way, operation))
+            print(way, operation, figures[way][-1], f"load {os.getloadavg()[0]:.0f}", flush=True)
+            kept[operation] = figures
+            RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+    for what in ("wall", "cpu"):
+        medians = {way: statistics.median(run[what] for run in figures[way]) for way in WAYS}
+        print(f"{operation}, {what}: {medians}, ratio {medians['confined'] / medians['unconfined']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
