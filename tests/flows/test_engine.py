@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 from longshore.flows import engine
+from longshore.flows.stranded import crew_of
 from longshore.store import StateDirectory, Store
 
 
@@ -37,6 +39,33 @@ def test_a_lock_that_is_held_is_seen_and_a_killed_holder_frees_it(tmp_path):
         holder.kill()
         holder.wait()
     wait_until(lambda: not engine.is_locked(state))
+
+
+def test_an_engine_that_is_only_starting_is_seen_and_one_that_died_of_it_too(tmp_path, monkeypatch):
+    """Nothing that has just been asked for is called interrupted."""
+    state = StateDirectory(tmp_path / "state")
+    store = Store(state)
+    slow = []
+
+    def start(_command, **how):
+        slow.append(subprocess.Popen(["sleep", "60"], pass_fds=how["pass_fds"]))
+        return slow[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "subprocess", SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL))
+        assert not crew_of(store).running
+        engine.ensure_running(state)
+        engine.ensure_running(state)  # by another command, at the same moment
+    assert len(slow) == 1
+    assert crew_of(store).running
+    slow[0].kill()
+    slow[0].wait()
+    assert not crew_of(store).running
+
+    engine.ensure_running(state)  # a real one, that finds nothing to do and ends
+    assert engine.is_locked(state)
+    wait_until(lambda: not engine.is_locked(state))
+    store.close()
 
 
 def test_an_engine_is_not_given_the_users_secrets(tmp_path, monkeypatch):

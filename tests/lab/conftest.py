@@ -1,8 +1,8 @@
 """The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab.
 
-Two of them may run side by side (`-n 2`): what uses the vCenter or the lab's own project is one group
-and goes one after another; a module that works in projects of its own is a group by itself (`OWN_PROJECTS`). A test that
-takes away what all need is marked `alone`.
+Two of them may run side by side (`-n 2`): what uses the vCenter or the lab's own project is one group, run one after
+another; a module that works in projects of its own is a group by itself (`OWN_PROJECTS`). A test that takes away what
+all need is marked `alone`.
 """
 
 import fcntl
@@ -103,7 +103,7 @@ def locked(path, how):
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_protocol(item):
-    """A test marked `alone` waits until no other test runs, and others wait for it; its time limit begins after that."""
+    """A test marked `alone` waits until no other test runs, and others wait for it. Its time limit begins then."""
     root = os.environ.get("LONGSHORE_LAB")
     if root is None or item.get_closest_marker("lab") is None:
         yield

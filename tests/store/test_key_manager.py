@@ -58,6 +58,22 @@ def test_they_are_in_barbican_alone_and_gone_with_their_provider(opened, identit
     assert (identity.secrets, store.provider_ledger.count(Outside.SECRET)) == ({}, 0)
 
 
+def test_a_change_replaces_them_there_and_leaves_the_earlier_ones_until_it_is_kept(opened, identity):
+    store = opened()
+    record = store.providers.add("vc", "vsphere", {}, SECRETS)
+    identity.faults["POST secrets"] = 503
+    with pytest.raises(Unreachable):
+        store.providers.change(record.id, {"host": "h"}, {"password": "newer"})
+    assert store.providers.secrets(record.id) == SECRETS
+    assert store.providers.get("vc").settings == {}
+    identity.faults.clear()
+    store.providers.change(record.id, {"host": "h"}, {"password": "newer"})
+    assert (store.providers.secrets(record.id), len(identity.secrets)) == ({"password": "newer"}, 1)
+    assert (sealed(store), store.provider_ledger.count(Outside.SECRET)) == (0, 1)
+    store.providers.remove("vc")
+    assert identity.secrets == {}
+
+
 @pytest.mark.parametrize(("choice", "offered"), [("auto", False), ("database", True)])
 def test_without_a_key_manager_or_by_choice_they_are_in_the_database(opened, identity, choice, offered):
     identity.key_manager = offered

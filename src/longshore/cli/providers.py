@@ -52,8 +52,8 @@ class AddVsphere(ShowOne):
             "transports": args.transports,
             "labels": args.label,
         }
-        secrets = {"password": _password(args.password_file, f"Password of {args.username}")}
-        return _shown(self.client.add_provider(args.name, "vsphere", settings, secrets))
+        secrets = {"password": password(args.password_file, f"Password of {args.username}")}
+        return shown(self.client.add_provider(args.name, "vsphere", settings, secrets))
 
     def _ask_fingerprint(self, host: str, port: int) -> str:
         shown = self.client.fingerprint(host, port)
@@ -138,7 +138,7 @@ class AddOpenstack(ShowOne):
         plain |= {"transport": args.transport, "worker_image": args.worker_image, "worker_network": args.worker_network}
         plain |= {"worker_floating_network": args.worker_floating_network, "worker_flavor": args.worker_flavor}
         plain |= {"worker_allow": args.worker_allow, "worker_quiet": args.worker_quiet}
-        return _shown(self.client.add_provider(args.name, "openstack", plain, secrets))
+        return shown(self.client.add_provider(args.name, "openstack", plain, secrets))
 
 
 class ListProviders(Lister):
@@ -174,7 +174,7 @@ class CheckProvider(ShowOne):
         return _with_name(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _shown(self.client.check_provider(args.name))
+        return shown(self.client.check_provider(args.name))
 
 
 class RemoveProvider(Command):
@@ -234,7 +234,7 @@ def _with_name(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def _shown(check: ProviderCheck) -> tuple[Any, Any]:
+def shown(check: ProviderCheck) -> tuple[Any, Any]:
     fields = {"provider": check.provider.name, "type": check.provider.kind} | check.found
     return tuple(fields), tuple(fields.values())
 
@@ -244,20 +244,20 @@ def _where(settings: dict[str, Any]) -> str:
     return str(settings.get("host") or auth.get("auth_url", ""))
 
 
-def _password(file: str | None, prompt: str) -> str:
+def password(file: str | None, prompt: str) -> str:
     """From a file, the environment or a prompt: never from the command line, which every user can read."""
     if file is not None:
         try:
-            password = Path(file).read_text().rstrip("\n")
+            said = Path(file).read_text().rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it isn't text"
             raise InvalidInput(f"The password file {file} can't be read: {reason}.") from None
     elif PASSWORD_VARIABLE in os.environ:
-        password = os.environ[PASSWORD_VARIABLE]
+        said = os.environ[PASSWORD_VARIABLE]
     elif sys.stdin.isatty():
-        password = getpass(f"{prompt}: ")
+        said = getpass(f"{prompt}: ")
     else:
         raise InvalidInput("No password was given.", advice=f"Use --password-file or ${PASSWORD_VARIABLE}.")
-    if not password:
+    if not said:
         raise InvalidInput("The password is empty.")
-    return password
+    return said

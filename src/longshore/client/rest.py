@@ -80,6 +80,12 @@ class Client:
     def check_provider(self, name: str) -> ProviderCheck:
         return self._ask(ProviderCheck, "POST", f"/v1/providers/{_part(name)}/check")
 
+    def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
+        """What isn't named stays as it is; null is as if it had never been said."""
+        sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
+        body = {"settings": sent, "secrets": dict(secrets)}
+        return self._ask(ProviderCheck, "PATCH", f"/v1/providers/{_part(name)}", body)
+
     def remove_provider(self, name: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/providers/{_part(name)}")
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from longshore.providers.openstack import WorkerPool
 
 _pools: dict[str, "WorkerPool"] = {}
+_said: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}  # the settings and secrets that each was opened with
+_earlier: list["WorkerPool"] = []  # of providers that were changed since
 _lock = threading.Lock()
 _holder = ""  # this process, among those that have migrations at work
 
@@ -30,10 +32,14 @@ def worker_servers_of(store: Store, record: ProviderRecord) -> "WorkerPool":
     """The pool of one provider."""
     from longshore.providers.openstack import OpenstackSettings, open_pool
 
+    said = dict(record.settings), store.providers.secrets(record.id)
     with _lock:
+        if record.id in _pools and _said.get(record.id) != said:  # it was changed; who uses the earlier one goes on
+            _earlier.append(_pools.pop(record.id))
         if record.id not in _pools:
-            settings = form(OpenstackSettings).validate_python(dict(record.settings))
-            _pools[record.id] = open_pool(settings, store.providers.secrets(record.id), _Written(store, record.id))
+            settings = form(OpenstackSettings).validate_python(said[0])
+            _pools[record.id] = open_pool(settings, said[1], _Written(store, record.id))
+            _said[record.id] = said
         return _pools[record.id]
 
 
@@ -55,7 +61,7 @@ def held_by_another(store: Store, entry: Entry) -> bool:
 def end_quiet_worker_servers() -> None:
     """Remove those that nobody has used for a while."""
     with _lock:
-        pools = list(_pools.values())
+        pools = [*_pools.values(), *_earlier]
     for pool in pools:
         pool.end_quiet()
 

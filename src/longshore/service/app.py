@@ -13,6 +13,7 @@ from longshore.service.health import router as health
 from longshore.service.migrations import router as migrations
 from longshore.service.parts import may
 from longshore.service.plans import router as plans
+from longshore.service.provider_changes import router as provider_changes
 from longshore.service.providers import router as providers
 from longshore.service.shared_reads import SharedReads
 from longshore.service.stream import Streams
@@ -75,6 +76,7 @@ def create_app(
     app.include_router(health)
     app.state.tenancy_jobs = Jobs()
     app.include_router(providers)
+    app.include_router(provider_changes)
     app.include_router(plans)
     app.include_router(migrations)
     app.include_router(stream)

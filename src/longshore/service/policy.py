@@ -55,6 +55,12 @@ RULES = (
         "of their choice, leave this to operators, who share providers.",
         ("POST /v1/providers", "POST /v1/fingerprint"),
     ),
+    Rule(
+        "migration:provider:update",
+        MEMBER,
+        "Change a provider. The server connects to the host that is named then.",
+        ("PATCH /v1/providers/{provider}",),
+    ),
     Rule("migration:provider:check", READER, "Log in to a provider.", ("POST /v1/providers/{provider}/check",)),
     Rule("migration:provider:delete", MEMBER, "Remove a provider.", ("DELETE /v1/providers/{provider}",)),
     Rule(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.flows.clouds import Kind, connect
+from longshore.flows.clouds import Kind, connect, refuse_missing_library
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
@@ -53,32 +53,41 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
     give_back_abandoned(store, caller)
     id_ = str(uuid.uuid4())
     if not delegated:
-        return _add(store, id_, body, settings, secrets)
+        return _add(store, id_, body, settings, secrets, local=not caller.remote and not store.state.shared_database)
     login, secrets = delegate(store, id_, caller)
     settings |= {"auth": settings["auth"] | login, "auth_type": "v3applicationcredential"}
     try:
-        return _add(store, id_, body, settings, secrets)
+        return _add(store, id_, body, settings, secrets, local=False)
     except BaseException:
         with suppress(LongshoreError):  # what can't be taken back now is in the ledger
             give_back(store, id_, caller)
         raise
 
 
-def _add(store: Store, id_: str, body: NewProvider, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderCheck:
+def _add(
+    store: Store, id_: str, body: NewProvider, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
+) -> ProviderCheck:
+    found = log_in(body.name, body.kind, settings, secrets, local=local)
+    record = store.providers.add(body.name, body.kind, settings, secrets, provider_id=id_)
+    return ProviderCheck(provider=shown_provider(store, record), found=found)
+
+
+def log_in(name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool) -> dict[str, str]:
+    """What is found there. `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says."""
     try:
-        cloud = connect(body.kind, settings, secrets)
+        cloud = connect(kind, settings, secrets)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(f"The settings of provider {body.name} aren't right: {where}: {fault['msg']}.") from None
+        raise InvalidInput(f"The settings of provider {name} aren't right: {where}: {fault['msg']}.") from None
     except KeyError as missing:
-        raise InvalidInput(f"Provider {body.name} needs the secret {missing}.") from None
+        raise InvalidInput(f"Provider {name} needs the secret {missing}.") from None
     try:
-        found = cloud.check()
+        if local:
+            refuse_missing_library(kind, settings)
+        return cloud.check()
     finally:
         cloud.close()
-    record = store.providers.add(body.name, body.kind, settings, secrets, provider_id=id_)
-    return ProviderCheck(provider=_provider(store, record), found=found)
 
 
 @router.post("/fingerprint", dependencies=[Turn])
@@ -93,13 +102,13 @@ def fingerprint(body: FingerprintOf) -> Fingerprint:
 def providers(store: TheStore, page: ThePage, kind: Kind | None = None) -> list[Provider]:
     """All of them, by name, or those of a kind."""
     fitting = [record for record in store.providers.all() if kind in (None, record.kind)]
-    return [_provider(store, record) for record in page.of(fitting, lambda record: record.id)]
+    return [shown_provider(store, record) for record in page.of(fitting, lambda record: record.id)]
 
 
 @router.get("/providers/{provider}")
 def provider(provider: str, store: TheStore) -> Provider:
     """One, by its name or id; never its secrets."""
-    return _provider(store, store.providers.get(provider))
+    return shown_provider(store, store.providers.get(provider))
 
 
 @router.delete("/providers/{provider}", status_code=204)
@@ -115,7 +124,7 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
     """Log in, and say what is found. Not for a provider that another project shares."""
     record = store.providers.own(provider)
     with clouds.provider(record.id) as cloud:
-        return ProviderCheck(provider=_provider(store, record), found=cloud.check())
+        return ProviderCheck(provider=shown_provider(store, record), found=cloud.check())
 
 
 @router.get("/providers/{provider}/machines")
@@ -180,6 +189,7 @@ def unshare(provider: str, project: str, store: TheStore) -> None:
     store.providers.unshare(provider, project)
 
 
-def _provider(store: Store, record: ProviderRecord) -> Provider:
+def shown_provider(store: Store, record: ProviderRecord) -> Provider:
+    """As it goes over the wire."""
     own = store.providers.is_own(record)
     return Provider(**{**asdict(record), "settings": record.settings if own else {}}, shared=not own)

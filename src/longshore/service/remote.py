@@ -61,6 +61,11 @@ def _refuse_unwieldy(name: str, value: Any) -> None:
         raise InvalidInput(f'The setting "{name}" is too long.', advice=f"{_LONGEST_WORD} characters are enough.")
 
 
+def asked_of(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a provider's settings those that are its owner's, not the operator's."""
+    return {name: value for name, value in settings.items() if name in _SAFE[kind]}
+
+
 def _usual(kind: str) -> dict[str, Any]:
     """What each setting is when nobody says anything; clients may send it all the same."""
     if kind == "vsphere":

@@ -41,6 +41,13 @@ class NewProvider(_Strict):
     secrets: dict[str, SecretStr]
 
 
+class ProviderChange(_Strict):
+    """What isn't named stays as it is. A setting that is null is as if it had never been said."""
+
+    settings: dict[str, Any] = {}
+    secrets: dict[str, SecretStr] = {}
+
+
 class Provider(_Strict):
     id: str
     project_id: str  # empty without a server: nothing belongs to a project then

@@ -36,9 +36,13 @@ class Barbican:
 
     def keep(self, name: str, values: Mapping[str, str]) -> str:
         """Its id there. One of this name that an earlier try has left is replaced: nobody knows that it is whole."""
+        self.remove_named(name)
+        return self.add(name, values)
+
+    def add(self, name: str, values: Mapping[str, str]) -> str:
+        """Its id there; others of this name stay."""
         from castellan.common.objects.passphrase import Passphrase
 
-        self.remove_named(name)
         with self._asking("keep a secret") as manager:
             ref = str(manager.store(self._keystone, Passphrase(json.dumps(dict(values)).encode(), name=name)))
             manager.make_private(ref)

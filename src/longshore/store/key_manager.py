@@ -35,6 +35,17 @@ class KeyManager:
                 self.remove(holding)
             raise
 
+    def replace(self, provider_id: str, values: Mapping[str, str]) -> bool:
+        """Whether they are there, and are these from now on. The earlier ones stay until these are kept."""
+        holding = self._ledger.find(provider_id, Outside.SECRET)
+        if holding is None or holding.ref is None:
+            return False
+        barbican = self._asked()
+        self._ledger.made(holding, barbican.add(holding.name, values))
+        with suppress(LongshoreError):  # it opens nothing any more, and goes with the provider
+            barbican.remove(holding.ref)
+        return True
+
     def open(self, provider_id: str) -> dict[str, str] | None:
         """In clear; None when they aren't there."""
         holding = self._ledger.find(provider_id, Outside.SECRET)
@@ -47,11 +58,10 @@ class KeyManager:
             self.remove(holding)
 
     def remove(self, holding: Holding) -> None:
-        """By the id that the ledger knows, else by name."""
+        """By the id that the ledger knows, and by name: a change that was broken off may have left a second one."""
         if holding.ref:
             self._asked().remove(holding.ref)
-        else:
-            self._asked().remove_named(holding.name)
+        self._asked().remove_named(holding.name)
         self._ledger.gone(holding)
 
     def _asked(self) -> Barbican:

@@ -1,22 +1,24 @@
 """The clouds that were added, and their secrets."""
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, delete, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, Unreachable
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.key_manager import KeyManager
+from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_more_providers
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.secrets import SecretBox, SecretsError
-from longshore.store.tables import MigrationRow, PlanRow, ProviderRow, SecretRow, ShareRow
+from longshore.store.tables import LedgerRow, MigrationRow, PlanRow, ProviderRow, SecretRow, ShareRow
 from longshore.store.texts import Texts, in_options, in_plan
 
 
@@ -95,10 +97,48 @@ class Providers:
             )
             session.add(row)
             session.flush()
-            for key, value in secrets.items():
-                sealed = self._box.seal(value, owner=f"{row.id}/{key}")
-                session.add(SecretRow(provider_id=row.id, name=key, sealed=sealed))
+            self._seal(session, row.id, secrets)
             return _record(row)
+
+    def _seal(self, session: Session, provider_id: str, secrets: Mapping[str, str]) -> None:
+        for key, value in secrets.items():
+            sealed = self._box.seal(value, owner=f"{provider_id}/{key}")
+            session.add(SecretRow(provider_id=provider_id, name=key, sealed=sealed))
+
+    def change(self, provider_id: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
+        """Its settings are these from now on, and its secrets, unless none are given: then they stay.
+
+        Raises NotFound, AccessDenied, or what the key manager says when it has them.
+        """
+        self.own(provider_id)
+        elsewhere = bool(secrets) and self._keys.replace(provider_id, secrets)
+        with self._database.alone() as session:  # not while keys are changed: see change_key
+            row = self._find_own(session, provider_id)
+            row.settings = settings
+            if secrets and not elsewhere:
+                session.execute(delete(SecretRow).where(SecretRow.provider_id == row.id))
+                self._seal(session, row.id, secrets)
+            session.flush()
+            return _record(row)
+
+    def refuse_at_work(self, provider_id: str) -> None:
+        """Raises Conflict while a migration is under way there, or something that one has made is left there."""
+        with self._database.session() as session:
+            sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
+            ended = [status.value for status in Status if status.ended]
+            left = select(LedgerRow.migration_id).where(
+                LedgerRow.provider_id == provider_id, LedgerRow.state.in_(("intended", "made", "left"))
+            )
+            busy = MigrationRow.status.not_in(ended) | MigrationRow.id.in_(left)
+            migration = session.scalar(select(MigrationRow).where(sides, busy).limit(1))
+            if migration is None:
+                return
+            foreign = not self._scope.everything and migration.project_id != self._scope.project_id
+            of = "of another project" if foreign else migration.id
+            raise Conflict(
+                f"Migration {of} is under way there, or has left something there: where the provider is has to stay.",
+                advice="Let it end, and clean up after it; the rest of the provider can be changed at any time.",
+            )
 
     def all(self) -> list[ProviderRecord]:
         with self._database.session() as session:

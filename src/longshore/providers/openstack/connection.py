@@ -4,6 +4,7 @@ Settings come from clouds.yaml or OS_* variables, read by openstacksdk itself: e
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -59,6 +60,10 @@ class OpenstackSettings:
     worker_allow: str | None = None  # whose connections it takes, a CIDR; None: those from our own address
     worker_quiet: float = 600.0  # seconds without a volume after which it is removed
     labels: tuple[str, ...] | None = None  # only workers that carry all of them reach its storage
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.worker_quiet) and self.worker_quiet >= 0):
+            raise InvalidInput("A worker server stays for a number of seconds (worker_quiet).")
 
 
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:

@@ -42,9 +42,21 @@ class ServerCertificate:
 def fetch_fingerprint(host: str, port: int = 443) -> str:
     """The SHA-256 fingerprint of the certificate a server shows now, for a person to compare and then to pin.
 
-    Raises Unreachable.
+    Raises Unreachable, InvalidInput.
     """
+    refuse_no_host(host)
     return fetch_certificate(host, port).sha256
+
+
+def refuse_no_host(host: str) -> None:
+    """Raises InvalidInput for what can't be a server's name or address alone."""
+    name, colon, port = host.rpartition(":")
+    if colon and port.isdecimal() and ":" not in name:
+        raise InvalidInput(
+            f"{host} is a host with a port; a port is said apart.", advice=f"Use --host {name} --port {port}."
+        )
+    if not host or not all(character.isprintable() and character not in " /@[]" for character in host):
+        raise InvalidInput(f"{host!r} isn't the name or address of a host.", advice="Give it alone, without https://.")
 
 
 def fetch_certificate(host: str, port: int) -> ServerCertificate:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from longshore.providers.vsphere.certificate import normalised_fingerprint
+from longshore.errors import InvalidInput
+from longshore.providers.vsphere.certificate import normalised_fingerprint, refuse_no_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +24,8 @@ class VsphereSettings:
     labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
 
     def __post_init__(self) -> None:
+        refuse_no_host(self.host)
+        if not 1 <= self.port <= 65535:
+            raise InvalidInput(f"There is no port {self.port}.", advice="A vCenter's is 443, unless somebody moved it.")
         if self.fingerprint is not None:
             object.__setattr__(self, "fingerprint", normalised_fingerprint(self.fingerprint))

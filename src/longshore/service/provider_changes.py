@@ -1,0 +1,69 @@
+"""Changing a provider: its password, certificate, library and the like, without losing what was done with it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+
+from longshore.errors import InvalidInput
+from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn
+from longshore.service.providers import log_in, shown_provider
+from longshore.service.remote import asked_of, provider_settings
+from longshore.service.schemas import ProviderChange, ProviderCheck
+from longshore.store import ProviderRecord
+
+router = APIRouter(prefix="/v1")
+
+# Where secrets are sent: whoever says so anew says them anew. Else a provider's password could be had by sending it
+# to a host of one's own
+_WHERE = {"vsphere": {"host", "port", "ca_file"}, "openstack": {"auth_type", "verify", "cacert"}}
+# Which cloud it is: what was made there is nowhere else
+_WHICH = {"vsphere": {"host", "port"}, "openstack": {"region"}}
+_WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}  # of `auth`: the same cloud, another account
+
+
+@router.patch("/providers/{provider}", dependencies=[Turn])
+def change(
+    provider: str, body: ProviderChange, store: TheStore, caller: TheCaller, grounds: TheGrounds
+) -> ProviderCheck:
+    """Log in with what is new and the rest as it was; only if that works it is kept. Null: as if it hadn't been said.
+
+    Migrations that are under way go on with it at their next connection. Where it is can't be changed while there are
+    any, or while something of them is left there.
+    """
+    record = store.providers.own(provider)
+    given = {name: value.get_secret_value() for name, value in body.secrets.items()}
+    if not body.settings and not given:
+        raise InvalidInput("Nothing of the provider is to be changed.", advice="Name a setting or a secret.")
+    before = asked_of(record.kind, record.settings) if caller.remote else record.settings
+    asked = {**before, **body.settings}
+    settings = provider_settings(record.kind, asked, grounds) if caller.remote else asked
+    settings = {name: value for name, value in settings.items() if value is not None or name not in body.settings}
+    changed = {name for name in {*settings, *record.settings} if settings.get(name) != record.settings.get(name)}
+    moved = _auth_changes(record.settings, settings)
+    elsewhere = changed & _WHERE[record.kind] | ({"auth"} if moved else set())
+    if elsewhere and not given:
+        what = ", ".join(sorted(elsewhere))
+        raise InvalidInput(
+            f"With a change of {what} the provider's secret has to be given again.",
+            advice="Give its password, too: it is sent where the settings say.",
+        )
+    if changed & _WHICH[record.kind] or moved - _WHO:
+        store.providers.refuse_at_work(record.id)
+    secrets = given if elsewhere else {**store.providers.secrets(record.id), **given}
+    found = log_in(record.name, record.kind, settings, secrets, local=_is_local(store.state.shared_database, caller))
+    kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given else {})
+    return ProviderCheck(provider=shown_provider(store, kept), found=found)
+
+
+def _is_local(shared_database: str | None, caller: Any) -> bool:
+    """Whether disks are read on this machine, for one of its users."""
+    return not caller.remote and not shared_database
+
+
+def _auth_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """Which names in `auth` mean something else."""
+    old, new = before.get("auth") or {}, after.get("auth") or {}
+    if not isinstance(new, Mapping):
+        raise InvalidInput('The setting "auth" is a table.')
+    return {name for name in {*old, *new} if old.get(name) != new.get(name)}

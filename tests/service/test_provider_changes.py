@@ -1,0 +1,201 @@
+"""A provider is changed in place: checked like a new one, its migrations keep it, and its secrets don't travel."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from cloud_stand_in import MACHINE, Cloud
+from tokens import access
+
+from longshore.flows import engine
+from longshore.flows.clouds import Clouds
+from longshore.model.target import Taken
+from longshore.service import create_app
+from longshore.store import StateDirectory, Status, Store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from in_process import longshore
+
+VC = {"name": "vc", "kind": "vsphere", "settings": {"host": "h", "username": "u"}, "secrets": {"password": "right"}}
+CLOUD = {
+    "name": "cloud",
+    "kind": "openstack",
+    "settings": {"auth": {"auth_url": "https://cloud:5000/v3", "username": "u", "project_name": "p"}},
+    "secrets": {"password": "right"},
+}
+ASKED = {"machine": "web", "source": "vc", "target": "cloud", "request": {"networks": {"VM Network": "private"}}}
+
+
+class Noted(Cloud):
+    """Remembers with what it was opened last."""
+
+    opened = ()
+
+    def __init__(self, kind, settings, secrets, *more):
+        Noted.opened = (kind, dict(settings), dict(secrets))
+        super().__init__(kind, settings, secrets, *more)
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Noted)
+    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    store = Store(StateDirectory(tmp_path / "state"))
+    apps = {None: create_app(store), "ann": create_app(store, access=access())}
+
+    def ask(method, path, body=None, token=None):
+        async def go():
+            transport = httpx.ASGITransport(apps["ann" if token else None])
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                return await http.request(method, path, json=body, headers={"X-Auth-Token": token} if token else {})
+
+        return asyncio.run(go())
+
+    ask.store = store
+    yield ask
+    store.close()
+
+
+def changed(api, body, name="vc", token=None):
+    answer = api("PATCH", f"/v1/providers/{name}", body, token)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["provider"]["settings"]
+
+
+def test_what_is_changed_is_used_at_the_next_connection_and_the_record_stays(api):
+    for body in (VC, CLOUD):
+        assert api("POST", "/v1/providers", body).status_code == 201
+    migration = api("POST", "/v1/migrations", ASKED).json()["id"]
+    assert changed(api, {"settings": {"fingerprint": "AA", "username": "v"}, "secrets": {"password": "newer"}}) == {
+        "host": "h",
+        "username": "v",
+        "fingerprint": "AA",
+    }
+    with Clouds(api.store).source("vc"):
+        assert Noted.opened == (
+            "vsphere",
+            {"host": "h", "username": "v", "fingerprint": "AA"},
+            {"password": "newer"},
+        )
+    assert changed(api, {"settings": {"fingerprint": None}}) == {"host": "h", "username": "v"}
+    assert Noted.opened[2] == {"password": "newer"}
+    assert api("GET", f"/v1/migrations/{migration}").json()["source"] == "vc"
+    assert "newer" not in api("GET", "/v1/providers/vc").text
+
+
+def test_what_does_not_let_us_in_is_not_kept(api):
+    api("POST", "/v1/providers", VC)
+    refused = api("PATCH", "/v1/providers/vc", {"settings": {"username": "v"}, "secrets": {"password": "wrong"}})
+    assert refused.status_code == 403
+    assert api("GET", "/v1/providers/vc").json()["settings"] == VC["settings"]
+    assert api.store.providers.secrets(api.store.providers.get("vc").id) == {"password": "right"}
+    for nothing in ({}, {"settings": {}}, {"name": "x"}, {"secrets": {"password": 7}}):
+        assert api("PATCH", "/v1/providers/vc", nothing).status_code == 400
+    assert api("PATCH", "/v1/providers/nobody", {"settings": {"username": "v"}}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("vc", {"host": "evil"}),
+        ("vc", {"port": 444}),
+        ("vc", {"ca_file": "/tmp/evil.pem"}),
+        ("cloud", {"auth": {"auth_url": "https://evil:5000/v3", "username": "u", "project_name": "p"}}),
+        ("cloud", {"cacert": "/tmp/evil.pem"}),
+        ("cloud", {"auth_type": "token"}),
+    ],
+)
+def test_a_secret_that_nobody_gives_again_is_sent_nowhere_else(api, name, settings):
+    for body in (VC, CLOUD):
+        api("POST", "/v1/providers", body)
+    Noted.opened = ()
+    refused = api("PATCH", f"/v1/providers/{name}", {"settings": settings})
+    assert refused.status_code == 400
+    assert "has to be given again" in refused.json()["message"]
+    assert Noted.opened == ()
+    # nor with another one, of whatever name
+    api("PATCH", f"/v1/providers/{name}", {"settings": settings, "secrets": {"other": "x"}})
+    assert Noted.opened[2] == {"other": "x"}
+
+
+def test_where_it_is_stays_while_a_migration_is_under_way_there(api):
+    for body in (VC, CLOUD):
+        api("POST", "/v1/providers", body)
+    migration = api("POST", "/v1/migrations", ASKED).json()["id"]
+    moved = {"settings": {"host": "other"}, "secrets": {"password": "right"}}
+    refused = api("PATCH", "/v1/providers/vc", moved)
+    assert refused.status_code == 409
+    assert migration in refused.json()["message"]
+    api.store.migrations.update(migration, status=Status.DONE)
+    assert changed(api, moved)["host"] == "other"
+
+
+def test_others_on_a_server_may_not_and_what_the_operator_set_stays(api):
+    for body in (VC, CLOUD):
+        assert api("POST", "/v1/providers", body, "ann").status_code == 201
+    assert api("PATCH", "/v1/providers/vc", {"settings": {"username": "v"}}, "ann-reader").status_code == 403
+    assert api("PATCH", "/v1/providers/vc", {"settings": {"username": "v"}}, "bob").status_code == 404
+    api.store.providers.share(api.store.providers.get("vc").id, "project-b")
+    assert api("PATCH", "/v1/providers/vc", {"settings": {"username": "v"}}, "bob").status_code == 403
+    assert changed(api, {"settings": {"username": "v"}}, token="ann")["vddk_libdir"] == "/opt/vddk"
+    for unsafe in ({"vddk_libdir": "/tmp"}, {"transports": "san"}):
+        assert api("PATCH", "/v1/providers/vc", {"settings": unsafe}, "ann").status_code == 400
+    kept = changed(api, {"settings": {"region": "R"}}, "cloud", "ann")
+    assert (kept["region"], kept["ceph_conf"]) == ("R", "/etc/ceph/cloud.conf")
+    assert api("PATCH", "/v1/providers/cloud", {"settings": {"ceph_conf": "/tmp/x"}}, "ann").status_code == 400
+
+
+def test_the_command_changes_what_is_named(api, tmp_path):
+    api("POST", "/v1/providers", VC)
+    api("POST", "/v1/providers", CLOUD)
+    (tmp_path / "password").write_text("newest\n")
+    done = longshore(
+        tmp_path / "state",
+        *("provider", "set", "vc", "--username", "w", "--label", "north", "--password-file", tmp_path / "password"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Noted.opened[1:] == ({"host": "h", "username": "w", "labels": ["north"]}, {"password": "newest"})
+    assert longshore(tmp_path / "state", "provider", "set", "vc", "--no-label").returncode == 0
+    assert Noted.opened[1] == {"host": "h", "username": "w"}
+    wrong = longshore(tmp_path / "state", "provider", "set", "cloud", "--vddk-libdir", "/opt")
+    assert "Provider cloud is openstack: it has no --vddk-libdir." in wrong.stderr
+    nothing = longshore(tmp_path / "state", "provider", "set", "vc")
+    assert (nothing.returncode, "Nothing of the provider" in nothing.stderr) == (1, True)
+
+
+def test_a_library_that_is_not_there_is_found_when_it_is_named(api, tmp_path):
+    missing = {**VC, "settings": {**VC["settings"], "vddk_libdir": "/nonexistent"}}
+    refused = api("POST", "/v1/providers", missing)
+    assert (refused.status_code, refused.json()["code"]) == (400, "no-vddk")
+    assert api("GET", "/v1/providers").json() == []
+    (library := tmp_path / "vddk/lib64").mkdir(parents=True)
+    (library / "libvixDiskLib.so.8").touch()
+    there = {**VC, "settings": {**VC["settings"], "vddk_libdir": str(tmp_path / "vddk")}}
+    assert api("POST", "/v1/providers", there).status_code == 201
+    refused = api("PATCH", "/v1/providers/vc", {"settings": {"vddk_libdir": "/nonexistent"}})
+    assert (refused.status_code, refused.json()["code"]) == (400, "no-vddk")
+    api("POST", "/v1/providers", CLOUD)
+    (library / "libvixDiskLib.so.8").unlink()
+    refused = api("POST", "/v1/migrations", ASKED)
+    assert (refused.status_code, refused.json()["code"]) == (400, "no-vddk")
+    assert api("GET", "/v1/migrations").json() == []
+
+
+def test_a_machine_that_is_being_moved_is_said_to_be_whatever_its_migration_has_made(api, monkeypatch):
+    for body in (VC, CLOUD):
+        api("POST", "/v1/providers", body)
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": ["web"]}
+    plan["mappings"] = {"networks": {"VM Network": "private"}}
+    assert api("PUT", "/v1/plans/shop", plan).status_code == 201
+    migration = api("POST", "/v1/migrations", ASKED).json()["id"]
+    monkeypatch.setattr(Noted, "taken", lambda *_: Taken(frozenset({MACHINE.nics[0].mac})))
+    refused = api("POST", "/v1/migrations", ASKED)
+    assert refused.status_code == 409
+    assert refused.json()["message"].startswith(f"web is being migrated already ({migration}).")
+    assert [c["code"] for c in api("POST", "/v1/plans/shop/check", {}).json()] == ["already-migrating"]
+    refused = api("POST", "/v1/plans/shop/start", {})
+    assert "is being migrated already" in json.dumps(refused.json())
