@@ -92,3 +92,13 @@ def test_a_reader_that_has_had_enough_is_told_nothing(tmp_path, words):
     command = f"'{Path(sys.executable).with_name('longshore')}' --state '{tmp_path}/state' {words} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_ctrl_c_while_it_only_gets_ready_ends_it_without_a_word():
+    """Whatever is being imported then: here the frame of all commands, at its first line."""
+    interrupted = "import os, signal, sys, threading; from longshore.cli import app\n"
+    interrupted += "class Finder:\n def find_spec(self, name, *_):\n"
+    interrupted += "  if name == 'cliff.app': os.kill(os.getpid(), signal.SIGINT)\n"
+    interrupted += "sys.meta_path.insert(0, Finder()); sys.exit(app.main(['provider', 'list']))"
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

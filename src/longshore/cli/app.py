@@ -5,8 +5,12 @@ a copy. What it is asked, says and answers is the same either way.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+_INTERRUPTED = 130  # as a shell has it, and the frame of all commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,11 +19,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         from longshore.blocks.command import main as copy
 
         return copy(arguments[1:], "longshore copy")
-    from longshore.cli.shell import LongshoreApp
+    with _ended_by_ctrl_c():
+        from longshore.cli.shell import LongshoreApp
 
-    status = int(LongshoreApp().run(arguments or ["--help"]))
+        app = LongshoreApp()
+    status = int(app.run(arguments or ["--help"]))
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # who read it has had enough (… | head): nothing to complain of when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """Here and now: nothing is done yet, and an import that is broken off says nothing that helps."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # it is ignored, or somebody else's
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

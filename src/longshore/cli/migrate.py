@@ -157,7 +157,12 @@ class Migrate(ShowOne):
             boot_mark=args.boot_mark,
             rate_limit=args.limit,
         )
-        return follow(self, self.client.create_migration(args.machine, args.source, args.target, request), args)
+        migration = self.client.create_migration(args.machine, args.source, args.target, request)
+        if not args.wait:  # who waits is shown all that happens
+            for event in self.client.events(migration.id):
+                if event.level == "warning":
+                    self.say(f"Warning: {event.text}")
+        return follow(self, migration, args)
 
 
 def _with_extras(parser: ArgumentParser) -> None:

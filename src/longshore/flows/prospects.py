@@ -15,6 +15,7 @@ from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import check
+from longshore.planning.mappings import unused_of_entry, unused_of_plan
 from longshore.planning.plan_kinds import (
     HOOK_MISSING,
     HOOKS_NOT_INSTALLED,
@@ -86,6 +87,8 @@ def examine(source: Source, target: Target, plan: Plan, entries: Sequence[Entry]
         volumes=[(p.machine, p.request) for p in volumes],
         volume_facts=gather_for_volume(target, room) if volumes else None,
     )
+    if len(entries) == len(plan.entries) == len(machines) + len(volumes):
+        concerns += unused_of_plan(plan, [p.machine for p in (*machines, *volumes)])
     return Examined([*machines, *volumes], concerns)
 
 
@@ -108,6 +111,7 @@ def _machines(
             continue
         prospects.append(Prospect(entry, found, request))
         concerns.extend(_identity(entry, found))
+        concerns.extend(_about(found, concern) for concern in unused_of_entry(entry, found))
         concerns.extend(_hooks(found, request))
     return prospects
 

@@ -12,6 +12,7 @@ from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Firmware, Machine
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
+from longshore.planning import mappings
 from longshore.planning.belongings import settled, user_data_concerns
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
@@ -124,6 +125,8 @@ def blocked(concerns: list[Concern]) -> InvalidInput:
     blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
     codes = list(dict.fromkeys(c.code for c in blockers))
     words = [str(concern) for concern in blockers]
+    # A network without a target and one that nobody is on may be one and the same, mistyped
+    words.extend(str(concern) for concern in concerns if concern.code == mappings.MAPPING_UNUSED.code)
     if all(concern.acceptable for concern in blockers):
         words.append(f"To go on all the same: {' '.join(f'--accept {code}' for code in codes)}.")
     return InvalidInput(" ".join(words), code=codes[0] if len(codes) == 1 else "preflight-failed")

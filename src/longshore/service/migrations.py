@@ -24,6 +24,7 @@ from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
+from longshore.planning.mappings import unused_of_machine
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
@@ -73,8 +74,9 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
             landing, concerns = land_volume(machine, body.request, gather_for_volume(target, room))
         else:
             landing, concerns = land(machine, body.request, gather(target, machine, body.request, room))
+    unused = list(unused_of_machine(machine, body.request))
     if landing is None:
-        raise blocked(concerns)
+        raise blocked([*concerns, *unused])
     record = store.migrations.add(
         machine_name=machine.name,
         machine_ref=machine.ref,
@@ -84,6 +86,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         places=places_of(machine),
     )
     note_asked_for([record])
+    for concern in unused:
+        store.migrations.say(record.id, None, str(concern), "warning")
     store.migrations.set_disks(record.id, machine.disks)
     engine.ensure_running(store.state)
     return _migration(store, store.migrations.get(record.id))

@@ -25,6 +25,7 @@ from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
 from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
+from longshore.planning.mappings import unused_of_plan
 from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
@@ -121,7 +122,9 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         if caller.remote:
             refuse_unsafe_plan(content)
         record = store.plans.add(plan.name, content, plan_id=plan_id)
-    return PlanAnswer(plan=record.content, open=[_concern(c) for c in [*map(_made, made), *proposal.open, *unfollowed]])
+    unused = [] if volumes else unused_of_plan(asked, machines)
+    said = [*map(_made, made), *proposal.open, *unfollowed, *unused]
+    return PlanAnswer(plan=record.content, open=[_concern(c) for c in said])
 
 
 @router.get("/plans")

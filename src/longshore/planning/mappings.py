@@ -1,0 +1,68 @@
+"""Mappings that nothing uses: most are another name mistyped."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Machine
+from longshore.model.plan import Plan, PlannedMachine
+from longshore.model.request import MigrationRequest
+from longshore.planning.kinds import warning
+
+MAPPING_UNUSED = warning(
+    "mapping-unused",
+    "A network, datastore, cluster or folder is mapped that nothing which is to move is in or on.",
+    "Correct its name, or leave it out.",
+)
+
+
+def unused_of_machine(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    """What is asked for one machine alone."""
+    options = {"networks": request.networks, "subnets": request.subnets, "storage": request.storage}
+    return _unused(options, [machine])
+
+
+def unused_of_plan(plan: Plan, machines: Sequence[Machine]) -> Iterator[Concern]:
+    """`machines` are all that the plan moves, and its volumes."""
+    common = plan.mappings
+    tables = {"networks": common.networks, "subnets": common.subnets, "storage": common.storage, "zones": common.zones}
+    yield from _unused(tables, machines)
+
+
+def unused_of_entry(entry: PlannedMachine, machine: Machine) -> Iterator[Concern]:
+    """What a plan maps for one of its machines."""
+    return _unused({name: entry.options.get(name) or {} for name in ("networks", "subnets", "storage")}, [machine])
+
+
+def _unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Machine]) -> Iterator[Concern]:
+    networks = {nic.network for machine in machines for nic in machine.nics}
+    places = {machine.cluster for machine in machines}
+    places |= {folder for machine in machines for folder in _above(machine.folder)}
+    there: dict[str, tuple[str, Collection[str]]] = {
+        "networks": ("network", networks),
+        "subnets": ("network", networks),
+        "storage": ("datastore or volume type", {disk.storage for machine in machines for disk in machine.disks}),
+        "zones": ("cluster or folder", places - {""}),
+    }
+    who = machines[0].name if len(machines) == 1 else "No machine"
+    for table, mapped in tables.items():
+        what, used = there[table]
+        for name in mapped:
+            if name in used:
+                continue
+            says = f"{who} isn't" if len(machines) == 1 else f"{who} is"
+            text = f'{says} in or on a {what} "{name}", which is mapped to "{mapped[name]}".'
+            yield MAPPING_UNUSED(name, text, _meant(name, used))
+
+
+def _above(folder: str) -> Iterator[str]:
+    """It and the folders that it is in."""
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+def _meant(name: str, used: Collection[str]) -> str | None:
+    folded = {other.casefold(): other for other in used}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    return f'Did you mean "{folded[close[0]]}"?' if close else None
