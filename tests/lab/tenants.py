@@ -13,6 +13,7 @@ import yaml
 BYTES = os.urandom(1 << 20)
 # What another project has otherwise, even when all is as in the files
 ELSEWHERE = {"longshore/floating_ips.yml": ["floating_ip_address"]}
+AUTOMATIC = "fd61:1:"  # addresses that begin so follow from the port's MAC address
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGMJw2Yk0K2n4X1qvYbX2nGm0W8oHqf7x3o7y8b5r0Ut ops@example.com"
 
 
@@ -130,6 +131,10 @@ def furnish(tenant):
     network.add_interface_to_router(router, front_v4.id)
     inner = network.create_port(network_id=back.id, fixed_ips=[{"subnet_id": back_v4.id, "ip_address": "10.61.2.254"}])
     network.add_interface_to_router(router, None, inner.id)
+    # A port on a network of both kinds: its IPv6 address follows from its MAC address, and can't be asked for
+    side = network.create_router(name="side")
+    both = network.create_port(network_id=front.id, fixed_ips=[{"subnet_id": front_v4.id, "ip_address": "10.61.1.5"}])
+    network.add_interface_to_router(side, None, both.id)
     network.update_router(router, routes=[{"destination": "10.210.0.0/16", "nexthop": "10.61.2.9"}])
 
     # Its addresses from a pool, in a scope where they are nobody else's
@@ -188,6 +193,9 @@ def params(directory):
         for each in listed:
             for field in ELSEWHERE.get(name, ()):
                 each.pop(field)
+            for ip in each.get("fixed_ips_refs") or ():
+                if (ip.get("ip_address") or "").startswith(AUTOMATIC):
+                    ip["ip_address"] = "automatic"
         found[name] = sorted(listed, key=repr)
     return found
 

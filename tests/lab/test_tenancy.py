@@ -39,12 +39,13 @@ def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
         "longshore/address_scopes.yml": 1,
         "longshore/floating_ips.yml": 2,
         "longshore/ports.yml": 1,
+        "longshore/security_group_rules.yml": 1,
         "longshore/server_groups.yml": 2,
         "longshore/subnet_pools.yml": 1,
         "networks.yml": 3,
-        "router_interfaces.yml": 2,
-        "routers.yml": 1,
-        "security_group_rules.yml": 14,
+        "router_interfaces.yml": 3,
+        "routers.yml": 2,
+        "security_group_rules.yml": 13,
         "security_groups.yml": 4,
         "subnets.yml": 4,
     }
@@ -178,7 +179,10 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         identity.assign_project_role_to_group(project, group, reader)
         identity.assign_domain_role_to_group(default, group, reader)
         identity.assign_project_role_to_user(project, user, reader, inherited=True)
-        compute.create_keypair(name=f"{mark}-k", user_id=user.id, public_key=KEY)
+        # Two users with a key pair of one name each; the administrator has none
+        other = identity.create_user(name=f"{mark}-v", domain_id="default")
+        for owner in (user, other):
+            compute.create_keypair(name=f"{mark}-k", user_id=owner.id, public_key=KEY)
         flavor = compute.create_flavor(name=f"{mark}-f", ram=512, vcpus=2, disk=0, is_public=False)
         compute.create_flavor_extra_specs(flavor, {"hw:cpu_policy": "shared"})
         compute.flavor_add_tenant_access(flavor, project.id)
@@ -212,7 +216,9 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
             ("role grant", f"{mark}-copy-g reader {mark}-copy-p"),
             ("role grant", f"{mark}-copy-g reader Default"),
             ("role grant", f"{mark}-copy-u reader {mark}-copy-p"),
-            ("key pair", f"{mark}-copy-k"),
+            ("user", f"{mark}-copy-v"),
+            ("key pair", f"{mark}-copy-k of {mark}-copy-u"),
+            ("key pair", f"{mark}-copy-k of {mark}-copy-v"),
             ("flavor", f"{mark}-copy-f"),
             ("volume type", f"{mark}-copy-t"),
             ("quota", f"{mark}-copy-p"),
@@ -221,6 +227,10 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         assert rows(again, "made", "changed", "failed") == {}
         assert cli("tenant", "export", *options[:-1], f"name~^{mark}-copy", str(second)).returncode == 0
         assert params(second) == params(first)
+        for copied in (f"{mark}-copy-u", f"{mark}-copy-v"):
+            pairs = list(compute.keypairs(user_id=identity.find_user(copied).id))
+            assert [(pair.name, pair.public_key) for pair in pairs] == [(f"{mark}-copy-k", KEY)]
+        assert not [pair for pair in compute.keypairs() if pair.name.startswith(mark)]
         encryption = admin_cloud.block_storage.get_type_encryption(
             next(t for t in admin_cloud.block_storage.types(is_public="None") if t.name == f"{mark}-copy-t").id
         )
@@ -234,10 +244,11 @@ def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
         assert identity.validate_group_has_domain_role(default, group, reader)
 
         # The new user can log in, with what only the file tells
-        (told,) = yaml.safe_load(secret.read_text())
+        listed = yaml.safe_load(secret.read_text())
+        (told,) = [each for each in listed if each["user"] != f"{mark}-copy-v"]
         assert (told["domain"], told["user"], secret.stat().st_mode & 0o777) == ("Default", f"{mark}-copy-u", 0o600)
         assert told["password"] not in report.stdout + report.stderr
-        assert "1 made with new passwords, which are in" in report.stderr
+        assert "2 made with new passwords, which are in" in report.stderr
         login = dict(admin_cloud.config.config["auth"], username=f"{mark}-copy-u", password=told["password"])
         login |= {"project_name": f"{mark}-copy-p"}
         as_user = openstack.connect(load_yaml_config=False, load_envvars=False, auth=login, region_name="RegionOne")

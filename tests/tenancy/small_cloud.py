@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import openstack
 from small_balancing import SmallBalancing
+from small_compute import SmallCompute
 
 EXTENSIONS = (
     "address-group",
@@ -88,13 +89,12 @@ class SmallCloud:
         self.extensions = list(extensions)
         self.balancing = SmallBalancing() if balancing else None
         self.things = {}  # by collection, by id
-        self.keypairs = {}  # by user, by name
-        self.server_groups = {}  # by project
+        self.compute = SmallCompute()
+        self.users = {}  # names by id: what an administrator may list
         self.requests = Counter()  # (method, collection)
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
-        self.flavors = {}  # by id
         self.images = {}  # what is told of each, by id
         self.image_bytes = {}  # by id
         self.breaks_after = None  # bytes of an image, and the connection is gone
@@ -167,7 +167,7 @@ class SmallCloud:
 
     def handle(self, method, path, query, body, project):
         if path.startswith("/v3"):
-            return self.keystone(path, body)
+            return self.keystone(path, body, project)
         self.requests[method, path.split("/")[-2 if path.count("/") > 2 else -1]] += 1
         self.log.append((method, path, body))
         for fault in self.faults:
@@ -179,13 +179,18 @@ class SmallCloud:
         if path.startswith("/image"):
             return self.glance(method, path, query, body, project)
         if path.startswith("/compute"):
-            return self.nova(method, path.removeprefix("/compute/v2.1").strip("/"), body, project)
+            if not path.removeprefix("/compute/v2.1").strip("/"):
+                return 200, {"version": self.compute.version(self.url)}
+            return self.compute.handle(method, path.removeprefix("/compute/v2.1").strip("/"), query, body, project)
         return self.neutron(method, path.removeprefix("/network/v2.0").strip("/"), query, body, project)
 
-    def keystone(self, path, body):
+    def keystone(self, path, body, project):
         if path in ("/v3", "/v3/"):
             links = [{"rel": "self", "href": f"{self.url}/v3/"}]
             return 200, {"version": {"id": "v3.14", "status": "stable", "links": links}}
+        if path == "/v3/users" and project == "admin":
+            listed = {"user-of-admin": "user-of-admin", **self.users}.items()
+            return 200, {"users": [{"id": i, "name": name, "domain_id": "default"} for i, name in listed]}
         if path != "/v3/auth/tokens":
             return 403, {"error": {"code": 403, "message": "not for members", "title": "Forbidden"}}
         project = body["auth"]["scope"]["project"]["name"]
@@ -244,42 +249,6 @@ class SmallCloud:
         handler.wfile.write(data[: self.breaks_after])
         handler.close_connection = True
 
-    def nova(self, method, path, body, project):
-        if path == "":
-            version = {"id": "v2.1", "status": "CURRENT", "version": "2.93", "min_version": "2.1",
-                       "links": [{"rel": "self", "href": f"{self.url}/compute/v2.1/"}]}  # fmt: skip
-            return 200, {"version": version}
-        if path == "limits":
-            return 200, {"limits": {"absolute": {"maxTotalKeypairs": 100, "maxServerGroups": 10}}}
-        mine = self.keypairs.setdefault(project, {})
-        if path == "os-keypairs" and method == "GET":
-            return 200, {"keypairs": [{"keypair": pair} for pair in mine.values()]}
-        if path == "os-keypairs":
-            pair = {"type": "ssh", "fingerprint": "", **body["keypair"]}
-            mine[pair["name"]] = pair
-            return 201, {"keypair": pair}
-        if path.startswith("flavors"):
-            return self.flavors_of(method, path.split("/")[1:], body)
-        groups = self.server_groups.setdefault(project, {})
-        if method == "GET":
-            return 200, {"server_groups": list(groups.values())}
-        group = {"id": str(uuid.uuid4()), "rules": {}, "project_id": project, "members": [], **body["server_group"]}
-        groups[group["id"]] = group
-        return 200, {"server_group": group}
-
-    def flavors_of(self, method, rest, body):
-        if method == "POST" and not rest:
-            made = {"id": str(uuid.uuid4()), "extra_specs": {}, "os-flavor-access:is_public": True, **body["flavor"]}
-            self.flavors[made["id"]] = made
-            return 200, {"flavor": made}
-        if rest == ["detail"]:
-            return 200, {"flavors": list(self.flavors.values())}
-        flavor = self.flavors[rest[0]]
-        if rest[1:] == ["os-extra_specs"]:  # kept as text, as Nova does
-            flavor["extra_specs"] |= {name: str(value) for name, value in body["extra_specs"].items()}
-            return 200, {"extra_specs": flavor["extra_specs"]}
-        return 200, {"flavor": flavor}
-
     def neutron(self, method, path, query, body, project):
         if path in ("", "v2.0"):
             links = [{"rel": "self", "href": f"{self.url}/network/v2.0"}]
@@ -309,6 +278,8 @@ class SmallCloud:
             if collection == "security-group-rules" and self.same_rule(body[single]):
                 return 409, {"NeutronError": {"type": "SecurityGroupRuleExists", "message": "is there", "detail": ""}}
             made = self.add(collection, body[single], project)
+            if isinstance(made, str):
+                return 400, {"NeutronError": {"type": "InvalidInput", "message": made, "detail": ""}}
             return 201, {single: made}
         thing = there.get(rest[0])
         if thing is None:
@@ -317,7 +288,10 @@ class SmallCloud:
             thing["tags"] = body["tags"]
             return 200, {"tags": body["tags"]}
         if rest[1:] == ["add_router_interface"]:
-            return 200, self.add_interface(thing, body)
+            added = self.add_interface(thing, body)
+            if isinstance(added, str):
+                return 400, {"NeutronError": {"type": "BadRequest", "message": added, "detail": ""}}
+            return 200, added
         if method == "PUT":
             thing.update(body[single])
         elif method == "DELETE":
@@ -340,6 +314,9 @@ class SmallCloud:
         elif collection == "floatingips":
             thing["floating_ip_address"] = f"203.0.113.{len(self.things[collection])}"
         elif collection == "ports":
+            if wrong := self.give_automatic_addresses(thing):
+                del self.things["ports"][thing["id"]]
+                return wrong
             thing.setdefault("mac_address", f"fa:16:3e:00:00:{len(self.things[collection]):02x}")
             for ip in thing["fixed_ips"]:
                 net = ipaddress.ip_network(self.things["subnets"][ip["subnet_id"]]["cidr"])
@@ -368,13 +345,39 @@ class SmallCloud:
             for rule in self.things["security-group-rules"].values()
         )
 
+    def give_automatic_addresses(self, port):
+        """A plain port has one of every automatic subnet of its network, which it can't choose; a router's may."""
+        if port["device_owner"]:
+            return None
+        there = self.things.get("subnets", {}).values()
+        automatic = {s["id"]: s for s in there if s.get("ipv6_address_mode") in ("slaac", "dhcpv6-stateless")}
+        for ip in port["fixed_ips"]:
+            if ip["subnet_id"] in automatic and "ip_address" in ip:
+                return f"IPv6 address {ip['ip_address']} cannot be directly assigned to a port on subnet"
+        chosen = [ip for ip in port["fixed_ips"] if ip["subnet_id"] not in automatic]
+        mine = [s for s in automatic.values() if s["network_id"] == port["network_id"]]
+        given = [
+            {"subnet_id": s["id"], "ip_address": f"{ipaddress.ip_network(s['cidr'])[0]}{uuid.uuid4().hex[:4]}"}
+            for s in mine
+        ]
+        port["fixed_ips"] = chosen + given
+        return None
+
     def add_interface(self, router, body):
+        mine = [port for port in self.things.get("ports", {}).values() if port["device_id"] == router["id"]]
+        taken = {ip["subnet_id"] for port in mine for ip in port["fixed_ips"]}
         if "port_id" in body:
             port = self.things["ports"][body["port_id"]]
+            wanted = {ip["subnet_id"] for ip in port["fixed_ips"]}
         else:
+            wanted = {body["subnet_id"]}
+        if wanted & taken:
+            return "Router already has a port on subnet"
+        if "port_id" not in body:
             subnet = self.things["subnets"][body["subnet_id"]]
             ips = [{"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}]
-            port = self.add("ports", {"network_id": subnet["network_id"], "fixed_ips": ips}, router["project_id"])
+            of_router = {"network_id": subnet["network_id"], "device_owner": "network:router_interface"}
+            port = self.add("ports", of_router | {"fixed_ips": ips}, router["project_id"])
         port |= {"device_id": router["id"], "device_owner": "network:router_interface"}
         return {"port_id": port["id"], "id": router["id"]}
 

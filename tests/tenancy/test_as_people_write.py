@@ -20,6 +20,7 @@ from resource_files import (
 )
 
 from longshore.errors import Conflict
+from longshore.tenancy import validate
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_numbers_in_extra_specs(files, small):
     files.write("flavors.yml", {"type": "openstack.compute.Flavor", "params": params})
     admin = small.connect("admin")
     once(admin, files, "flavors")
-    flavor = next(iter(small.flavors.values()))
+    flavor = next(iter(small.compute.flavors.values()))
     assert flavor["extra_specs"] == {"hw:numa_nodes": "2", "hw:mem_page_size": "any", "hw:cpu_realtime": "false"}
     # What somebody added there stays, whatever else is changed
     flavor["extra_specs"]["quota:vif"] = "7"
@@ -145,6 +146,53 @@ def test_images_are_compared_whatever_their_digest_is_made_with(files, small):
     (files.path / "image_blobs" / "an-id-tool").unlink()
     with pytest.raises(Conflict, match="nothing tells whether it has the same bytes"):
         imported(here, files.path, "images")
+
+
+def test_properties_that_openstacksdk_writes_say_nothing(files, small):
+    """OS-Migrate's files have them, and its imports give them to every image."""
+    by_sdk = {f"owner_specified.openstack.{n}": v for n, v in (("md5", "x"), ("sha256", ""), ("object", "images/old"))}
+    an_image(files, properties={**by_sdk, "team": "web", "level": 3, "unsaid": None})
+    here = small.connect()
+    once(here, files, "images")
+    (made,) = small.images.values()
+    assert (made["team"], made["level"]) == ("web", "3")
+    assert not [name for name in made if name.startswith("owner_specified") or name == "unsaid"]
+    made |= by_sdk
+    assert {row.action for row in imported(here, files.path, "images").rows} == {"left"}
+
+
+def test_what_differs_is_shown_and_what_is_cut_off_is_said(files, small):
+    an_image(files, properties={"aaa": "x" * 150, "team": "web"})
+    here = small.connect()
+    imported(here, files.path, "images")
+    an_image(files, properties={"aaa": "x" * 150, "team": "db"})
+    assert [row.said for row in compared(here, files.path, "images").rows] == ["properties: team=web → team=db"]
+    an_image(files, properties={"aaa": "y" * 150, "team": "web"})
+    (said,) = [row.said for row in compared(here, files.path, "images").rows]
+    assert said == f"properties: aaa={'x' * 96}… and 54 more characters → aaa={'y' * 96}… and 54 more characters"
+
+
+def test_an_image_without_bytes_stops_an_import_before_it_begins(files, small):
+    an_image(files)
+    files.write("networks.yml", network("front"))
+    here = small.connect()
+    for blob in (files.path / "image_blobs").iterdir():
+        blob.unlink()
+    (warning,) = validate(files.path)[1]
+    assert warning.warning
+    assert warning.sentence == (
+        "The bytes of image tool aren't there: there is no file image_blobs/an-id-tool; only an image that is on the "
+        "target already can do without."
+    )
+    assert [row.action for row in compared(here, files.path, "networks,images").rows] == ["make", "conflict"]
+    with pytest.raises(Conflict, match=r"Image tool .* can't be imported: The bytes of image tool aren't there"):
+        imported(here, files.path, "networks,images")
+    assert small.made() == 0
+    an_image(files)
+    files.write("images.yml", {**image("tool"), "_info": {"id": "an-id", "size": 6}})
+    assert [f.sentence for f in validate(files.path)[1]] == [
+        "image_blobs/an-id-tool has 5 bytes, but image tool has 6: export it again."
+    ]
 
 
 def test_an_image_that_is_not_whole_is_not_taken_for_one(files, small):

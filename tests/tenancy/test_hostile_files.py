@@ -4,10 +4,11 @@ import os
 import subprocess
 
 import pytest
-from resource_files import compared, exported, image, imported, network, ref
+from resource_files import Files, compared, exported, image, imported, network, ref
 
-from longshore.errors import Conflict, InvalidInput, LongshoreError
+from longshore.errors import Conflict, InvalidInput, LongshoreError, VerificationError
 from longshore.tenancy import validate
+from longshore.tenancy.blobs import blob_name
 
 
 @pytest.mark.parametrize("identity", ["../../secret", "/etc/passwd", "*", ""])
@@ -16,9 +17,8 @@ def test_bytes_are_only_read_from_the_directory(files, small, identity):
     (files.path / "image_blobs").mkdir()
     (files.path / "image_blobs" / "another-id-tool").write_text("not its bytes")
     files.write("images.yml", image("tool", identity))
-    report = imported(small.connect(), files.path, "images")
-    assert [row.action for row in report.rows] == ["failed"]
-    assert "can't be part of a file's name" in report.rows[0].said
+    with pytest.raises(InvalidInput, match=r"images\.yml:3: Image tool has an id that can't be part of a file's name"):
+        imported(small.connect(), files.path, "images")
     assert small.images == {}
 
 
@@ -28,8 +28,8 @@ def test_a_link_to_a_file_elsewhere_is_not_followed(files, small):
     (files.path / "image_blobs").mkdir()
     (files.path / "image_blobs" / "an-id-tool").symlink_to(secret)
     files.write("images.yml", image("tool"))
-    report = imported(small.connect(), files.path, "images")
-    assert "leads to a file elsewhere, which isn't read" in report.rows[0].said
+    with pytest.raises(InvalidInput, match="leads to a file elsewhere, which isn't read"):
+        imported(small.connect(), files.path, "images")
     assert small.images == {}
     # All of them on another disk is somebody's own arrangement
     (files.path / "image_blobs" / "an-id-tool").unlink()
@@ -37,6 +37,36 @@ def test_a_link_to_a_file_elsewhere_is_not_followed(files, small):
     (files.path / "image_blobs").symlink_to(files.path.parent / "disk")
     (files.path / "image_blobs" / "an-id-tool").write_text("its bytes")
     assert {row.action for row in imported(small.connect(), files.path, "images").rows} == {"made"}
+
+
+def test_a_hostile_cloud_chooses_no_files(small, tmp_path):
+    """An image's id is part of a file's name: one with a path in it would have an export write anywhere."""
+    there = small.connect("there")
+    data = b"* * * * * root id"
+    for name in ("good", "bad"):
+        there.image.create_image(name, data=data, disk_format="raw", container_format="bare")
+    bad = next(each for each in small.images.values() if each["name"] == "bad")
+    del small.images[bad["id"]]
+    small.images |= {"bad": {**bad, "id": "../../cron/job"}}
+    (tmp_path / "cron").mkdir()
+    out = tmp_path / "out"
+    done = exported(there, out, "images")
+    assert done.notes == ["images: bad is left out: its id can't be part of a file's name."]
+    assert [r["params"]["name"] for r in Files(out).read("images.yml")] == ["good"]
+    assert [path.name for path in (out / "image_blobs").iterdir()] == [f"{next(iter(small.images))}-good"]
+    assert list((tmp_path / "cron").iterdir()) == []
+    with pytest.raises(InvalidInput, match="can't be part of a file's name"):
+        blob_name("../../cron/job", "bad")
+
+
+def test_a_hostile_cloud_fills_no_disk(small, tmp_path):
+    there = small.connect("there")
+    there.image.create_image("tool", data=b"bytes", disk_format="raw", container_format="bare")
+    identity = next(iter(small.images))
+    small.image_bytes[identity] = b"bytes" + bytes(3 << 20)
+    with pytest.raises(VerificationError, match="sends more bytes of image tool than it has"):
+        exported(there, tmp_path / "out", "images")
+    assert sum(path.stat().st_size for path in (tmp_path / "out" / "image_blobs").iterdir()) < 3 << 20
 
 
 def test_a_name_too_long_for_a_file(files, small):

@@ -14,12 +14,11 @@ from openstack import exceptions as sdk
 
 from longshore.errors import AccessDenied
 from longshore.providers.openstack.faults import explained
+from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.kind import AUTH, Field, Kind, Scope
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.operations import WORKERS, Operations, called
 from longshore.tenancy.passwords import Passwords
-
-BLOBS = "image_blobs"  # OS-Migrate's directory for the bytes of images
 
 Progress = Callable[[int, int, str], None]  # things done, things in all, and what is being done
 
@@ -48,11 +47,13 @@ class Cloud:
         self.project_name: str = access.project_name
         self.project_domain: tuple[str, str] = (access.project_domain_id, access.project_domain_name)
         self.user_id: str = access.user_id
+        self.user_name: str = access.username
+        self.user_domain: str = access.user_domain_name
         self.is_admin = "admin" in access.role_names
         self.passwords: Passwords | None = None  # where those of new users go
         self.blobs = Path(BLOBS)  # where the bytes of images are
         self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
-        self.gateways: dict[str, str | None] = {}  # of subnets that were made just now
+        self.new_subnets: dict[str, Any] = {}  # made just now, by id
         self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
         self.balancers: dict[str, str] = {}  # the load balancer of what was made just now for one, by their ids
         self._busy: dict[str, Lock] = defaultdict(Lock)
@@ -253,6 +254,15 @@ class Cloud:
             if kind.name not in self._by_id:
                 self._by_id[kind.name] = {self.operations(kind).identity(raw): raw for raw in listed}
             return self._by_id[kind.name]
+
+    def subnet(self, identity: str) -> Any:
+        """One that is there, or that was made just now; None when it can't be seen."""
+        return self.new_subnets.get(identity) or self.by_id(BY_NAME["subnet"]).get(identity)
+
+    def is_own_user(self, reference: Mapping[str, Any]) -> bool:
+        """Whether a reference names the user one is logged in as."""
+        name, domain = reference["name"], reference.get("domain_name")
+        return name == AUTH or (name == self.user_name and domain in (None, AUTH, self.user_domain))
 
     def is_own_project(self, reference: Mapping[str, Any]) -> bool:
         """Whether a reference names the project one is logged in to."""

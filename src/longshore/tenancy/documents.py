@@ -9,7 +9,7 @@ from typing import Any
 from longshore.errors import InvalidInput
 from longshore.tenancy import yamlfile
 from longshore.tenancy.faults import NOWHERE, Fault, Place
-from longshore.tenancy.kind import Kind
+from longshore.tenancy.kind import AUTH, Kind, Scope
 from longshore.tenancy.kinds import BY_TYPE
 from longshore.tenancy.yamlfile import Entries, Items
 
@@ -28,9 +28,13 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence."""
+        """What to call it in a sentence: with the user whose it is, where names are unique for each user only."""
         name = self.params.get("name")
-        return name if isinstance(name, str) and name else self._told()
+        if not isinstance(name, str) or not name:
+            return self._told()
+        user = self.params.get("user_ref") if self.kind.scope is Scope.USER else None
+        user_name = user.get("name") if isinstance(user, Mapping) else None
+        return name if user_name in (None, AUTH) else f"{name} of {user_name}"
 
     def _told(self) -> str:
         """A resource without a name of its own is told by what it is about."""
@@ -116,19 +120,59 @@ def _read_resource(item: Any, place: Place) -> Resource | Fault:
     if not isinstance(params, Entries):
         return Fault(Place(place.file, item.lines.get("params", place.line)), "params must be a mapping.")
     info, how = item.get("_info"), item.get("_migration_params")
-    return Resource(
-        BY_TYPE[type_],
-        params,
-        info if isinstance(info, Entries) else {},
-        place,
-        how if isinstance(how, Entries) else {},
-    )
+    kind = BY_TYPE[type_]
+    how = how if isinstance(how, Entries) else Entries(place.line)
+    joined = _join(params, how, kind, place)
+    if isinstance(joined, Fault):
+        return joined
+    return Resource(kind, joined, info if isinstance(info, Entries) else {}, place, how)
 
 
-def write_file(path: Path, resources: Iterable[Resource]) -> None:
-    """As OS-Migrate writes: keys sorted, block style."""
-    listed = [
-        {"_info": dict(r.info), "_migration_params": {}, "params": dict(r.params), "type": r.kind.type_name}
-        for r in resources
-    ]
+def _join(params: Entries, how: Entries, kind: Kind, place: Place) -> Entries | Fault:
+    """`params` with what OS-Migrate doesn't know, which is in `_migration_params`: see `_split`."""
+    joined = _copy(params)
+    for name, value in how.items():
+        f = kind.by_name.get(name)
+        if f is None or not (f.extra or f.extra_parts):
+            continue  # OS-Migrate's own, if any: not used for these kinds
+        there = params.get(name)
+        if f.extra_parts:
+            if isinstance(there, Entries) and isinstance(value, Entries):
+                joined[name] = _copy(there, value)
+        elif there is not None:
+            return Fault(Place(place.file, how.lines[name]), f"{name} is here a second time: params has it, too.")
+        else:
+            joined[name], joined.lines[name] = value, how.lines[name]
+    return joined
+
+
+def _copy(*parts: Entries) -> Entries:
+    """What several mappings say. With aliases in a file, one mapping can belong to several resources."""
+    copy = Entries(parts[0].line)
+    for part in parts:
+        copy.update(part)
+        copy.lines |= part.lines
+    return copy
+
+
+def write_file(path: Path, resources: Iterable[Resource], *, own: bool) -> None:
+    """As OS-Migrate writes: keys sorted, block style. It doesn't read files that are our `own`."""
+    listed = []
+    for r in resources:
+        params, how = (dict(r.params), {}) if own else _split(r)
+        listed.append({"_info": dict(r.info), "_migration_params": how, "params": params, "type": r.kind.type_name})
     yamlfile.write(path, {"os_migrate_version": FORMAT, "resources": listed})
+
+
+def _split(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What OS-Migrate knows, and what it doesn't. It compares all of `params` with the cloud, and would find them
+    different for ever; `_migration_params` it doesn't compare."""
+    params, how = dict(resource.params), {}
+    for f in resource.kind.fields:
+        value = params.get(f.name)
+        if f.extra and f.name in params:
+            how[f.name] = params.pop(f.name)
+        elif isinstance(value, Mapping) and (parts := {p: value[p] for p in f.extra_parts if p in value}):
+            params[f.name] = {key: each for key, each in value.items() if key not in parts}
+            how[f.name] = parts
+    return params, how

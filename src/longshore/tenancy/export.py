@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from longshore.errors import Conflict, LongshoreError
-from longshore.tenancy.cloud import BLOBS, Cloud, Progress
+from longshore.tenancy.blobs import BLOBS
+from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
-from longshore.tenancy.kind import Field, Kind
+from longshore.tenancy.kind import OWN, Field, Kind
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.services.image import Images
 
@@ -53,7 +54,8 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
         by_file.setdefault(file, [])
     for file, resources in by_file.items():
         with writing(directory / file):
-            write_file(directory / file, sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items())))))
+            in_order = sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items()))))
+            write_file(directory / file, in_order, own=file.startswith(OWN))
     return Exported({file: len(resources) for file, resources in by_file.items()}, notes)
 
 

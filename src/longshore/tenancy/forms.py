@@ -14,6 +14,18 @@ def text(value: Any) -> str | None:
     return None if isinstance(value, str) else f"must be text, not {_said(value)}"
 
 
+def short(most: int) -> Form:
+    """Text of as many characters at most."""
+
+    def form(value: Any) -> str | None:
+        wrong = text(value)
+        if wrong is None and len(value) > most:
+            return f"has {len(value)} characters, and {most} are allowed"
+        return wrong
+
+    return form
+
+
 def boolean(value: Any) -> str | None:
     return None if isinstance(value, bool) else f"must be true or false, not {_said(value)}"
 
@@ -63,6 +75,53 @@ def prefix(value: Any) -> str | None:
     return text(value) or _parsed(ipaddress.ip_interface, value, "an IP address or a CIDR")
 
 
+_PROTOCOLS = [
+    "ah",
+    "dccp",
+    "egp",
+    "esp",
+    "gre",
+    "hopopt",
+    "icmp",
+    "icmpv6",
+    "igmp",
+    "ip",
+    "ipip",
+    "ipv6-encap",
+    "ipv6-frag",
+    "ipv6-icmp",
+    "ipv6-nonxt",
+    "ipv6-opts",
+    "ipv6-route",
+    "ospf",
+    "pgm",
+    "rsvp",
+    "sctp",
+    "tcp",
+    "udp",
+    "udplite",
+    "vrrp",
+]
+
+
+def ip_protocol(value: Any) -> str | None:
+    """By name or number, as text."""
+    wrong = text(value)
+    if wrong is None and value.lower() not in _PROTOCOLS and not (value.isdecimal() and int(value) <= 255):
+        return f'"{value[:60]}" isn\'t a protocol that the network service knows, or a number up to 255'
+    return wrong
+
+
+_KEY_NAME = re.compile(r"[a-zA-Z0-9 @._-]{1,255}")
+
+
+def key_name(value: Any) -> str | None:
+    wrong = text(value)
+    if wrong is None and value and not _KEY_NAME.fullmatch(value):
+        return "can only have letters, digits, spaces and @ . _ - (255 at most)"
+    return wrong
+
+
 def mac(value: Any) -> str | None:
     return text(value) or (None if _MAC.fullmatch(value) else f'"{value}" isn\'t a MAC address')
 
@@ -71,6 +130,14 @@ def one_of(*words: Any) -> Form:
     def form(value: Any) -> str | None:
         known = ", ".join(str(word) for word in words)
         return None if value in words else f"must be one of {known}, not {_said(value)}"
+
+    return form
+
+
+def at_least(low: int) -> Form:
+    def form(value: Any) -> str | None:
+        wrong = integer(value)
+        return f"must be at least {low}, not {value}" if wrong is None and value < low else wrong
 
     return form
 

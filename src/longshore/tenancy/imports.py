@@ -8,8 +8,9 @@ from pathlib import Path
 from threading import Event
 
 from longshore.errors import Conflict
+from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.carry_out import carry_out
-from longshore.tenancy.cloud import BLOBS, Cloud, Progress
+from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import refusal
 from longshore.tenancy.kind import Kind
@@ -109,11 +110,29 @@ def _refused(conflicts: list[Action]) -> Conflict:
 
 
 def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Plan:
-    resources = _in_order(selection.of(read_valid(directory)))
+    read = read_valid(directory)
+    resources, machines = _in_order(selection.of(read)), _machines(read, selection)
     cloud.blobs = directory / BLOBS
     present = {r.kind.name for r in resources}
     cloud.look(_needed(resources), progress)
-    return plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))
+    planned = plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))
+    planned.notes.extend(machines)
+    return planned
+
+
+def _machines(resources: list[Resource], selection: Selection) -> list[str]:
+    """What is to be said of servers and volumes: they are in the files, and not what is made here."""
+    if selection.kinds != KINDS:
+        return []
+    count = Counter(resource.kind.plural for resource in resources)
+    return [
+        f"{plural}: {count[plural]} left out; {how}."
+        for plural, how in (
+            ("workloads", "servers are moved by plans (longshore plan create --from-workloads)"),
+            ("detached_volumes", "volumes are moved by longshore volume migrate --file"),
+        )
+        if count[plural]
+    ]
 
 
 def _in_order(resources: list[Resource]) -> list[Resource]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # A kind's name, several joined by " or ", or what finds it out from the resource's params
 KindOf = str | Callable[[Mapping[str, Any]], str]
 
+OWN = "longshore/"  # where the files lie that OS-Migrate doesn't look at
 AUTH = "%auth%"  # in a reference: the project, domain or user that one is logged in as
 
 
@@ -46,6 +47,7 @@ class Field:
     admin: bool = False  # only an administrator may set it: left out for others
     extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
     default: Any = None
+    extra_parts: tuple[str, ...] = ()  # of a mapping: entries unknown to OS-Migrate
     null: bool = False  # null says something ("none"); elsewhere it says nothing
     quiet: bool = False  # empty says nothing, as null does
     late: bool = False  # set when everything that belongs to the resource is there
@@ -101,7 +103,7 @@ class Kind:
     @property
     def file(self) -> str:
         """Kinds of our own lie one level down, where OS-Migrate's validation doesn't look."""
-        return f"longshore/{self.plural}.yml" if self.own_file else f"{self.plural}.yml"
+        return f"{OWN}{self.plural}.yml" if self.own_file else f"{self.plural}.yml"
 
     @property
     def named(self) -> bool:

@@ -55,8 +55,28 @@ def text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+# What the image service and openstacksdk write among an image's properties by themselves
+_NOT_PROPERTIES = ("self", "stores", "direct_url", "locations")
+_NOT_PREFIXES = ("os_glance_", "owner_specified.openstack.")
+
+
+def own_properties(value: Any) -> Any:
+    """Of an image: those that somebody has set, as text, which is all that the service keeps."""
+    if not isinstance(value, dict):
+        return value
+    names = (name for name in value if name not in _NOT_PROPERTIES and not str(name).startswith(_NOT_PREFIXES))
+    return texts({name: value[name] for name in names})
+
+
 def prefixes(value: Any) -> Any:
     return sorted(map(one_prefix, value), key=str) if isinstance(value, list) else value
+
+
+def by_start(value: Any) -> Any:
+    """Of allocation pools: in OS-Migrate's order, which compares files with the cloud as they are."""
+    if not isinstance(value, list):
+        return value
+    return sorted(value, key=lambda pool: (str(pool.get("start")), str(pool.get("end"))))
 
 
 def by_text(value: Any) -> Any:

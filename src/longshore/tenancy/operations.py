@@ -108,7 +108,11 @@ class Operations:
         """Whether `complete` has something to do, though all fields are as they should be."""
         return False
 
-    def obstacle(self, values: Mapping[str, Any]) -> str | None:
+    def barred(self, wanted: Resource) -> str | None:
+        """Why this user can't make it here, whatever is there, as the middle of a sentence."""
+        return None
+
+    def obstacle(self, values: Mapping[str, Any], wanted: Resource) -> str | None:
         """What would prevent making it, beyond one of the same name, as the end of a sentence."""
         return None
 

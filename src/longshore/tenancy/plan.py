@@ -10,7 +10,7 @@ from typing import Any
 
 from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.kind import AUTH, Field, Kind, Scope
+from longshore.tenancy.kind import Field, Kind, Scope
 from longshore.tenancy.kinds import BY_NAME
 
 
@@ -116,6 +116,9 @@ class _Planner:
             action.what, action.said = What.SKIP, f"Left out, {reason}."
             return
         operations = self._cloud.operations(kind)
+        if reason := operations.barred(action.resource):
+            action.what, action.said = What.SKIP, f"Left out: {reason}."
+            return
         values = self._values(action)
         key = operations.wanted_key(values) if not _waits(values, kind) else None
         there = self._by_key(kind).get(key, []) if key is not None else []
@@ -124,7 +127,7 @@ class _Planner:
         if there:
             self._compare(action, there[0], values)
             return
-        if key is not None and (obstacle := operations.obstacle(values)):
+        if key is not None and (obstacle := operations.obstacle(values, action.resource)):
             raise _Unresolved(obstacle)
         for f in kind.fields:
             if f.attribute in values:
@@ -142,12 +145,11 @@ class _Planner:
             if operations.same(raw, f, wanted, live):
                 continue
             if operations.changeable(raw, f):
-                different.append(f"{f.name}: {_shown(live)} → {_shown(self._told(action, f, wanted))}")
+                different.append(f"{f.name}: {' → '.join(self._shown_apart(action, f, live, wanted))}")
                 (action.late if f.late else action.values)[f.attribute] = wanted
             else:
-                fixed.append(
-                    f"{f.name} is {_shown(live)} there and {_shown(self._told(action, f, wanted))} in the files"
-                )
+                there, here = self._shown_apart(action, f, live, wanted)
+                fixed.append(f"{f.name} is {there} there and {here} in the files")
         if reason := operations.another(raw, action.resource):
             fixed.append(reason)
         if fixed:
@@ -159,9 +161,15 @@ class _Planner:
             action.what = What.LEAVE
             action.needs.clear()
 
-    def _told(self, action: Action, f: Field, wanted: Any) -> Any:
-        """References as the files have them: ids mean little to people."""
-        return action.resource.params.get(f.name) if f.refs else wanted
+    def _shown_apart(self, action: Action, f: Field, live: Any, wanted: Any) -> tuple[str, str]:
+        """What is there and what is wanted, of mappings only where they differ."""
+        if f.refs:  # as the files have them: ids mean little to people
+            return _shown(live), _shown(action.resource.params.get(f.name))
+        live, wanted = f.order(live), f.order(wanted)
+        if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+            other = [name for name, value in wanted.items() if value is not None and live.get(name) != value]
+            live, wanted = ({name: each.get(name) for name in other} for each in (live, wanted))
+        return _shown(live), _shown(wanted)
 
     # References
 
@@ -196,7 +204,7 @@ class _Planner:
         return dict(value) if isinstance(value, Mapping) else value
 
     def _resolve(self, action: Action, f: Field, kinds: str, ref: Mapping[str, Any]) -> Any:
-        if kinds == "user" and ref["name"] == AUTH:
+        if kinds == "user" and self._cloud.is_own_user(ref):
             return self._cloud.user_id
         within = action.resource.params.get("network_ref") if kinds == "subnet" else None
         for name in kinds.split(" or "):
@@ -278,12 +286,21 @@ def _holds_action(value: Any) -> bool:
     return isinstance(value, Action)
 
 
+_WIDEST = 100  # characters of a value in a table
+
+
 def _shown(value: Any) -> str:
-    """Short enough for a table."""
+    """Short enough for a table; what is cut off is said."""
+    whole = _told(value)
+    more = len(whole) - _WIDEST
+    return whole if more <= 0 else f"{whole[:_WIDEST]}… and {more} more characters"
+
+
+def _told(value: Any) -> str:
     if isinstance(value, Mapping) and "name" in value:
         value = value["name"]
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"[:100]
+        return f"[{', '.join(map(_told, value))}]"
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={_shown(each)}" for key, each in value.items())[:100]
-    return "nothing" if value is None or value == "" else str(value)[:100]
+        return " ".join(f"{key}={_told(each)}" for key, each in value.items())
+    return "nothing" if value is None or value == "" else str(value)

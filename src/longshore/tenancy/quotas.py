@@ -31,7 +31,7 @@ def _short(cloud: Cloud, plan: Plan) -> Iterator[str]:
     if made["key pair"] or made["server group"]:
         with explained("read the project's quota"):
             limits = cloud.connection.compute.get_limits().absolute
-        mine = sum(1 for raw in cloud.own(cloud.kind("key pair")) if raw.user_id in (None, cloud.user_id))
+        mine = sum(1 for raw in cloud.own(cloud.kind("key pair")) if raw.user_id == cloud.user_id)
         room = {
             "key pair": _room(limits.keypairs, mine),
             "server group": _room(limits.server_groups, limits.server_groups_used),

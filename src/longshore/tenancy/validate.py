@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from longshore.tenancy.addresses import address_faults
+from longshore.tenancy.blobs import blob_faults
 from longshore.tenancy.documents import Resource, read_directory
 from longshore.tenancy.faults import Fault, Place
 from longshore.tenancy.kind import AUTH, Field, Kind, Scope
 from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.limits import limit_faults
 from longshore.tenancy.yamlfile import Entries
 
 
@@ -19,8 +21,20 @@ def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
 
     Raises InvalidInput when there is nothing to read.
     """
-    resources, faults = read_directory(directory)
-    return resources, sorted([*faults, *faults_among(resources)])
+    read, faults = read_directory(directory)
+    resources = list(_without_repeats(read))
+    return resources, sorted([*faults, *faults_among(resources), *blob_faults(resources, directory)])
+
+
+def _without_repeats(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """OS-Migrate writes an administrator's own key pairs twice: to keypairs.yml and to users_keypairs.yml."""
+    seen: dict[tuple[Any, ...], Resource] = {}
+    for resource in resources:
+        if resource.kind.scope is Scope.USER:
+            first = seen.setdefault(_still(resource.params), resource)
+            if first is not resource:
+                continue
+        yield resource
 
 
 def faults_among(resources: Sequence[Resource]) -> list[Fault]:
@@ -33,9 +47,10 @@ def faults_among(resources: Sequence[Resource]) -> list[Fault]:
         faults += wrong
         if not wrong:
             sound.append(resource)
+            faults += limit_faults(resource)
     # What is compared with others must be sound itself
     faults += _duplicates(sound)
-    faults += _dangling(sound, {resource.kind.name for resource in resources})
+    faults += _dangling(sound, resources)
     faults += address_faults(sound)
     return faults
 
@@ -130,15 +145,20 @@ def _within(field: Field, key: str, holder: Mapping[str, Any], params: Mapping[s
                 yield from _within(field, inner, part, params)
 
 
-def _dangling(resources: list[Resource], present: set[str]) -> Iterator[Fault]:
-    """References to what the files should have and don't: of one's own project, and of a kind that the files have."""
+def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iterator[Fault]:
+    """References to what the files should have and don't: of one's own project, and of a kind that the files have.
+
+    What is there and wrong itself is there all the same: its own fault says what to do.
+    """
     names: dict[str, set[str]] = defaultdict(set)
     subnets: set[tuple[str, str]] = set()
-    for resource in resources:
+    for resource in everything:
         names[resource.kind.name].add(str(resource.params.get("name")))
-        if resource.kind.name == "subnet":
-            subnets.add((resource.params["network_ref"]["name"], resource.params["name"]))
-    for resource in resources:
+        network = resource.params.get("network_ref")
+        if resource.kind.name == "subnet" and isinstance(network, Mapping):
+            subnets.add((str(network.get("name")), str(resource.params.get("name"))))
+    present = set(names)
+    for resource in sound:
         for field, kinds, ref in references(resource):
             if ref.get("project_name") != AUTH or not _known(kinds, present):
                 continue

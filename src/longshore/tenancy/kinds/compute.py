@@ -1,12 +1,26 @@
 """The kinds of the compute and block storage services, in OS-Migrate's words where it has them."""
 
-from longshore.tenancy.forms import boolean, integer, list_of, mapping, number, one_of, record, reference, text
+from longshore.tenancy.forms import (
+    between,
+    boolean,
+    integer,
+    key_name,
+    list_of,
+    mapping,
+    number,
+    one_of,
+    record,
+    reference,
+    short,
+    text,
+)
 from longshore.tenancy.kind import Field, Kind, Scope, ref
 from longshore.tenancy.normal import by_text, stripped, texts
 from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
 from longshore.tenancy.services.storage import VolumeTypes
 
-_NAME = Field("name", text, required=True)
+_NAME = Field("name", short(255), required=True)
+_SIZE = (1 << 31) - 1  # the largest of any number of a flavor
 # Who may use what isn't public
 _ACCESS = Field(
     "access_refs",
@@ -25,7 +39,7 @@ KEYPAIR = Kind(
     "openstack.compute.Keypair",
     "compute",
     (
-        _NAME,
+        Field("name", key_name, required=True),
         Field("public_key", text, required=True, order=stripped),
         Field("type", one_of("ssh", "x509")),
         ref("user_ref", "user", required=True),
@@ -42,16 +56,16 @@ FLAVOR = Kind(
     "openstack.compute.Flavor",
     "compute",
     (
-        Field("description", text, update=True),
-        Field("disk", integer),
-        Field("ephemeral", integer),
+        Field("description", short(65535), update=True),
+        Field("disk", between(0, _SIZE)),
+        Field("ephemeral", between(0, _SIZE)),
         Field("extra_specs", mapping, update=True, order=texts),
         Field("is_public", boolean),
         _NAME,
-        Field("ram", integer, required=True),
+        Field("ram", between(1, _SIZE), required=True),
         Field("rxtx_factor", number),
-        Field("swap", integer),
-        Field("vcpus", integer, required=True),
+        Field("swap", between(0, _SIZE)),
+        Field("vcpus", between(1, _SIZE), required=True),
         _ACCESS,
     ),
     Flavors,
@@ -86,7 +100,7 @@ VOLUME_TYPE = Kind(
     "block_storage",
     (
         _NAME,
-        Field("description", text, update=True),
+        Field("description", short(255), update=True),
         Field("extra_specs", mapping, update=True, order=texts),
         Field(
             "encryption",

@@ -1,6 +1,6 @@
 """The kinds of the identity service, all for administrators, in OS-Migrate's words where it has them."""
 
-from longshore.tenancy.forms import boolean, integer, list_of, record, reference, text
+from longshore.tenancy.forms import at_least, boolean, list_of, record, reference, short, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
 from longshore.tenancy.normal import by_text
 from longshore.tenancy.services.identity import (
@@ -15,13 +15,14 @@ from longshore.tenancy.services.identity import (
 )
 from longshore.tenancy.services.roles import Groups, RoleAssignments, RoleGrants
 
-_NAME = Field("name", text, required=True)
+_NAME = Field("name", short(64), required=True)
+_LONG_NAME = Field("name", short(255), required=True)  # of users and roles
 _DESCRIPTION = Field("description", text, update=True)
 _ENABLED = Field("is_enabled", boolean, update=True)
 
 
 def _limits(name: str, known: tuple[str, ...]) -> Field:
-    return Field(name, record(**dict.fromkeys(known, integer)), update=True)
+    return Field(name, record(**dict.fromkeys(known, at_least(-1))), update=True)  # -1: no limit
 
 
 DOMAIN = Kind(
@@ -41,7 +42,7 @@ ROLE = Kind(
     "roles",
     "openstack.identity.Role",
     "identity",
-    (_NAME, _DESCRIPTION),
+    (_LONG_NAME, _DESCRIPTION),
     IdentityOperations,
     scope=Scope.CLOUD,
     admin=True,
@@ -74,7 +75,7 @@ USER = Kind(
     "openstack.user.User",
     "identity",
     (
-        _NAME,
+        _LONG_NAME,
         _DESCRIPTION,
         Field("email", text, update=True),
         _ENABLED,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from longshore.tenancy.forms import boolean, integer, list_of, mapping, one_of, scalar, text
+from longshore.tenancy.forms import at_least, boolean, list_of, mapping, one_of, scalar, short, text
 from longshore.tenancy.kind import Field, Kind, ref
-from longshore.tenancy.normal import by_text
+from longshore.tenancy.normal import by_text, own_properties
 from longshore.tenancy.services.image import Images
 
 # All of these are text for the image service; openstacksdk and people write some of them as numbers and truth values
@@ -62,15 +62,15 @@ IMAGE = Kind(
         Field("hash_value", text, compare=False, sent=False),
         Field("is_hidden", boolean, update=True),
         Field("is_protected", boolean, update=True),
-        Field("min_disk", integer, update=True),
-        Field("min_ram", integer, update=True),
-        Field("name", text, required=True),
-        Field("properties", mapping, update=True),
-        Field("visibility", text, update=True),
+        Field("min_disk", at_least(0), update=True),
+        Field("min_ram", at_least(0), update=True),
+        Field("name", short(255), required=True),
+        Field("properties", mapping, update=True, order=own_properties),
+        Field("visibility", one_of("community", "private", "public", "shared"), update=True),
         *(Field(name, scalar, update=True, order=_word) for name in _PROPERTIES),
         ref("kernel_ref", "image", update=True),
         ref("ramdisk_ref", "image", update=True),
-        Field("tags", list_of(text), update=True, extra=True, default=[], order=by_text),
+        Field("tags", list_of(short(255)), update=True, extra=True, default=[], order=by_text),
     ),
     Images,
     info=(

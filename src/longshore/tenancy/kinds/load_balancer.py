@@ -1,6 +1,6 @@
 """The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
 
-from longshore.tenancy.forms import address, between, boolean, cidr, integer, list_of, mapping, one_of, text
+from longshore.tenancy.forms import address, at_least, between, boolean, cidr, list_of, mapping, one_of, text
 from longshore.tenancy.kind import Field, Kind, Scope, ref
 from longshore.tenancy.kinds.network import DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, prefixes, provider
@@ -19,6 +19,7 @@ SERVICE = "load_balancer"
 _INFO = ("created_at", "id", "operating_status", "project_id", "provisioning_status", "updated_at")
 _ON = Field("is_admin_state_up", boolean, update=True)
 _PORT = between(1, 65535)
+_TIMEOUT = between(0, 365 * 24 * 3600 * 1000)  # ms
 _PROTOCOLS = ("HTTP", "HTTPS", "TCP", "UDP", "SCTP", "TERMINATED_HTTPS", "PROMETHEUS")
 
 FLAVOR = Kind(
@@ -101,12 +102,12 @@ LISTENER = Kind(
         Field("protocol_port", _PORT, required=True),
         Field("allowed_cidrs", list_of(cidr), update=True, quiet=True, order=prefixes),
         Field("alpn_protocols", list_of(text), update=True, quiet=True, order=by_text),
-        Field("connection_limit", integer, update=True),
+        Field("connection_limit", at_least(-1), update=True),
         Field("insert_headers", mapping, update=True, quiet=True),
-        Field("timeout_client_data", integer, update=True),
-        Field("timeout_member_connect", integer, update=True),
-        Field("timeout_member_data", integer, update=True),
-        Field("timeout_tcp_inspect", integer, update=True),
+        Field("timeout_client_data", _TIMEOUT, update=True),
+        Field("timeout_member_connect", _TIMEOUT, update=True),
+        Field("timeout_member_data", _TIMEOUT, update=True),
+        Field("timeout_tcp_inspect", _TIMEOUT, update=True),
         # Containers of the cloud's own key manager: not carried, to be edited
         Field("default_tls_container_ref", text, update=True),
         Field("sni_container_refs", list_of(text), update=True, quiet=True, order=by_text),
@@ -158,8 +159,8 @@ HEALTH_MONITOR = Kind(
         Field("name", text, update=True),
         _ON,
         Field("type", one_of("HTTP", "HTTPS", "PING", "SCTP", "TCP", "TLS-HELLO", "UDP-CONNECT"), required=True),
-        Field("delay", integer, required=True, update=True),
-        Field("timeout", integer, required=True, update=True),
+        Field("delay", at_least(1), required=True, update=True),
+        Field("timeout", at_least(1), required=True, update=True),
         Field("max_retries", between(1, 10), required=True, update=True),
         Field("max_retries_down", between(1, 10), update=True),
         Field("http_method", text, update=True),
@@ -190,7 +191,7 @@ L7_POLICY = Kind(
             required=True,
             update=True,
         ),
-        Field("position", integer, update=True),
+        Field("position", at_least(1), update=True),
         Field("redirect_prefix", text, update=True),
         Field("redirect_url", text, update=True),
         ref("listener_ref", "listener", required=True),

@@ -2,10 +2,10 @@
 
 from longshore.tenancy.forms import (
     address,
+    at_least,
     between,
     boolean,
     cidr,
-    integer,
     list_of,
     mac,
     mapping,
@@ -13,10 +13,11 @@ from longshore.tenancy.forms import (
     prefix,
     record,
     reference,
+    short,
     text,
 )
 from longshore.tenancy.kind import Field, Kind, Scope, ref
-from longshore.tenancy.normal import by_text, lower, prefixes
+from longshore.tenancy.normal import by_start, by_text, lower, prefixes
 from longshore.tenancy.services.network import (
     FloatingIps,
     NetworkOperations,
@@ -28,9 +29,9 @@ from longshore.tenancy.services.network import (
     Subnets,
 )
 
-NAME = Field("name", text, required=True)
-DESCRIPTION = Field("description", text, update=True)
-_TAGS = Field("tags", list_of(text), update=True, order=by_text)
+NAME = Field("name", short(255), required=True)
+DESCRIPTION = Field("description", short(255), update=True)
+_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text)
 _SHARED = Field("is_shared", boolean, admin=True, update=True)
 COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
 
@@ -60,7 +61,7 @@ NETWORK = Kind(
     (
         Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
         DESCRIPTION,
-        Field("dns_domain", text, update=True, quiet=True),
+        Field("dns_domain", short(255), update=True, quiet=True),
         Field("is_admin_state_up", boolean, update=True),
         Field("is_default", boolean, update=True, admin=True),
         Field("is_port_security_enabled", boolean, update=True),
@@ -71,7 +72,7 @@ NETWORK = Kind(
         NAME,
         Field("provider_network_type", text, admin=True),
         Field("provider_physical_network", text, admin=True),
-        Field("provider_segmentation_id", integer, admin=True),
+        Field("provider_segmentation_id", between(0, (1 << 32) - 1), admin=True),
         Field("segments", list_of(mapping), admin=True),
         _TAGS,
         ref("qos_policy_ref", "qos policy", update=True),
@@ -104,7 +105,7 @@ SUBNET_POOL = Kind(
         Field("default_prefix_length", between(0, 128), update=True),
         Field("minimum_prefix_length", between(0, 128), update=True),
         Field("maximum_prefix_length", between(0, 128), update=True),
-        Field("default_quota", integer, update=True),
+        Field("default_quota", at_least(0), update=True),
         Field("is_default", boolean, admin=True, update=True),
         Field("is_shared", boolean, admin=True),
         _TAGS,
@@ -147,7 +148,7 @@ SUBNET = Kind(
     "openstack.subnet.Subnet",
     "network",
     (
-        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_text),
+        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_start),
         Field("cidr", cidr, required=True),
         DESCRIPTION,
         Field("dns_nameservers", list_of(address), update=True),  # the first is asked first
@@ -194,6 +195,7 @@ ROUTER = Kind(
             ),
             update=True,
             sdk="external_gateway_info",
+            extra_parts=("enable_snat",),
             refs={"network_ref": "network", "subnet_ref": "subnet"},
         ),
         ref("flavor_ref", "network flavor"),
@@ -256,8 +258,14 @@ PORT = Kind(
         ),
         Field("binding_vnic_type", text, update=True),
         DESCRIPTION,
-        Field("dns_name", text, update=True, quiet=True),
-        Field("extra_dhcp_opts", list_of(mapping), update=True, order=by_text, quiet=True),
+        Field("dns_name", short(255), update=True, quiet=True),
+        Field(
+            "extra_dhcp_opts",
+            list_of(record(opt_name=short(64), opt_value=short(255), ip_version=one_of(4, 6))),
+            update=True,
+            order=by_text,
+            quiet=True,
+        ),
         Field("is_admin_state_up", boolean, update=True),
         Field("is_port_security_enabled", boolean, update=True),
         Field("mac_address", mac, order=lower),
@@ -295,7 +303,11 @@ TRUNK = Kind(
         ref("port_ref", "port", required=True),
         Field(
             "sub_ports",
-            list_of(record(port_ref=reference, segmentation_id=integer, segmentation_type=text)),
+            list_of(
+                record(
+                    port_ref=reference, segmentation_id=between(0, 4094), segmentation_type=one_of("vlan", "inherit")
+                )
+            ),
             refs={"port_ref": "port"},
             order=by_text,
         ),
@@ -315,8 +327,8 @@ FLOATING_IP = Kind(
     "network",
     (
         DESCRIPTION,
-        Field("dns_domain", text, quiet=True),
-        Field("dns_name", text, quiet=True),
+        Field("dns_domain", short(255), quiet=True),
+        Field("dns_name", short(255), quiet=True),
         Field("fixed_ip_address", address, update=True),
         Field("floating_ip_address", address, required=True, compare=False),
         _TAGS,

@@ -1,12 +1,12 @@
 """Who may reach what: address groups, security groups and their rules."""
 
-from longshore.tenancy.forms import boolean, integer, list_of, one_of, prefix, text
+from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_of, prefix, short
 from longshore.tenancy.kind import Field, Kind, ref
 from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, ether_type, one_prefix, prefixes, protocol
 from longshore.tenancy.services.network import AddressGroups, SecurityGroupRules, SecurityGroups
 
-_OWN_TAGS = Field("tags", list_of(text), update=True, order=by_text, extra=True, default=[])
+_OWN_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[])
 
 ADDRESS_GROUP = Kind(
     "address group",
@@ -41,12 +41,12 @@ SECURITY_GROUP_RULE = Kind(
     "openstack.network.SecurityGroupRule",
     "network",
     (
-        Field("description", text, compare=False),
+        Field("description", short(255), compare=False),
         Field("direction", one_of("ingress", "egress"), required=True),
         Field("ether_type", one_of("IPv4", "IPv6"), order=ether_type),
-        Field("port_range_max", integer),
-        Field("port_range_min", integer),
-        Field("protocol", text, order=protocol),
+        Field("port_range_max", between(0, 65535)),
+        Field("port_range_min", between(0, 65535)),
+        Field("protocol", ip_protocol, order=protocol),
         Field("remote_ip_prefix", prefix, order=one_prefix),
         ref("security_group_ref", "security group", required=True),
         ref("remote_group_ref", "security group"),

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from longshore.tenancy.kind import Field
+from openstack.utils import supports_microversion
+
+from longshore.tenancy.kind import AUTH, Field
 from longshore.tenancy.normal import said
 from longshore.tenancy.operations import WORKERS, Operations
 
@@ -15,32 +17,53 @@ if TYPE_CHECKING:
 
 
 _OF_USERS = "users_keypairs.yml"
+_OTHERS = "2.10"  # the compute API's first version in which an administrator sees and makes key pairs of others
 
 
 class Keypairs(Operations):
-    """The own ones. An administrator's export has those of all users, which OS-Migrate keeps in a file of their own."""
+    """The own ones. An administrator's export has those of all users, which OS-Migrate keeps in a file of their own.
+
+    Nova's listings never say whose a key pair is: each user's are asked for, and marked with that user.
+    """
 
     def listing(self) -> Iterable[Any]:
-        if not self.cloud.is_admin:
-            return list(self.proxy.keypairs())
-        users = self.cloud.all(self.cloud.kind("user"))
+        users = {self.cloud.user_id}
+        if self._sees_others():
+            users |= {user.id for user in self.cloud.all(self.cloud.kind("user"))}
         _ = self.proxy  # made at first use, in one thread
         with ThreadPoolExecutor(WORKERS) as pool:
-            of_each = list(pool.map(lambda user: list(self.proxy.keypairs(user_id=user.id)), users))
-        return [pair for pairs in of_each for pair in pairs]
+            return [pair for pairs in pool.map(self._of, sorted(users)) for pair in pairs]
+
+    def _of(self, user: str) -> list[Any]:
+        # Naming oneself is for administrators, too
+        found = list(self.proxy.keypairs(**({} if user == self.cloud.user_id else {"user_id": user})))
+        for pair in found:
+            pair.user_id = user
+        return found
+
+    def _sees_others(self) -> bool:
+        return self.cloud.is_admin and supports_microversion(self.proxy, _OTHERS)
+
+    def barred(self, wanted: Resource) -> str | None:
+        """A key pair is somebody's: one of another user must not become one's own."""
+        ref = wanted.params["user_ref"]
+        if self.cloud.is_own_user(ref) or self._sees_others():
+            return None
+        why = f"this cloud's compute service is older than API version {_OTHERS}"
+        if not self.cloud.is_admin:
+            why = "only an administrator may import key pairs for others"
+        return f"it is user {ref['name']}'s, and {why}"
 
     def value(self, raw: Any, field: Field) -> Any:
-        if field.name == "user_ref":
-            return raw.user_id or self.cloud.user_id  # a plain listing doesn't say whose they are
         if field.name == "type":
             return raw.type or "ssh"
         return super().value(raw, field)
 
     def identity(self, raw: Any) -> str:
-        return f"{raw.user_id or self.cloud.user_id}/{raw.name}"
+        return f"{raw.user_id}/{raw.name}"
 
     def file(self, params: Mapping[str, Any]) -> str:
-        return super().file(params) if params["user_ref"]["name"] == "%auth%" else _OF_USERS
+        return super().file(params) if params["user_ref"]["name"] == AUTH else _OF_USERS
 
     def files(self) -> Iterable[str]:
         return (*super().files(), _OF_USERS) if self.cloud.is_admin else super().files()

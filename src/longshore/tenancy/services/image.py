@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,15 @@ from openstack.image.v2.image import Image
 
 from longshore.errors import InvalidInput, NotFound, Unreachable, VerificationError
 from longshore.providers.openstack.faults import explained
+from longshore.tenancy.blobs import blob_name, file_digest, find_blob, missing
 from longshore.tenancy.kind import Field
-from longshore.tenancy.normal import text
+from longshore.tenancy.normal import own_properties, said, text
 from longshore.tenancy.operations import Operations
 
 if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
 
 CHUNK = 1 << 20  # bytes
-_ID = re.compile(r"[\w-]+")
-_LONGEST = 240  # bytes of a file's name: 255, and room for what marks one that is being written
-# What the image service and openstacksdk write by themselves
-_NOT_PROPERTIES = ("self", "stores", "direct_url", "locations")
-_NOT_PREFIXES = ("os_glance_", "owner_specified.openstack.")
 # Facts about the bytes: they aren't set, they come with them
 _OF_BYTES = ("hash_algo", "hash_value")
 
@@ -47,16 +42,21 @@ class Images(Operations):
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
         if field.name == "properties":
-            return {
-                name: each
-                for name, each in (value or {}).items()
-                if name not in _NOT_PROPERTIES and not name.startswith(_NOT_PREFIXES)
+            # Not compared here (see own_properties), but by OS-Migrate, whose imports give each image these three
+            return own_properties(value or {}) | {
+                "owner_specified.openstack.md5": "",
+                "owner_specified.openstack.object": f"images/{raw.name}",
+                "owner_specified.openstack.sha256": "",
             }
         return value
 
     def hidden(self, raw: Any) -> str | None:
         if raw.status != "active":
             return f"images: {raw.name} is {raw.status}, so it has no bytes to take along."
+        try:
+            blob_name(raw.id, raw.name)
+        except InvalidInput:
+            return f"images: {raw.name} is left out: its id can't be part of a file's name."
         return None
 
     def changeable(self, raw: Any, field: Field) -> bool:
@@ -68,12 +68,12 @@ class Images(Operations):
         """One with other bytes is another image. Told by digests of one algorithm: those of the service, or the bytes
         in the files by the service's algorithm; at last by MD5, which every service has."""
         if raw.status == "queued":
-            return None
+            return self.obstacle({}, wanted)
         if raw.status != "active":
             return f"it is {raw.status}"
         digest = wanted.params.get("hash_value")
         if not digest or wanted.params.get("hash_algo") != raw.hash_algo:
-            blob = self._find_blob(wanted)
+            blob = find_blob(self.cloud.blobs, wanted)
             if blob is not None:
                 algorithm, there = (raw.hash_algo, raw.hash_value) if raw.hash_value else ("md5", raw.checksum)
                 digest = file_digest(blob, algorithm)
@@ -88,6 +88,9 @@ class Images(Operations):
             if digest == there
             else f"the digest of its bytes is {there[:12]}… there and {digest[:12]}… in the files"
         )
+
+    def obstacle(self, values: Mapping[str, Any], wanted: Resource) -> str | None:
+        return None if find_blob(self.cloud.blobs, wanted) else missing(self.cloud.blobs, wanted)
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         blob = self._blob(wanted)  # before anything is made
@@ -111,34 +114,14 @@ class Images(Operations):
 
     def _blob(self, wanted: Resource) -> Path:
         """The file with its bytes, found to be the right ones."""
-        path = self._find_blob(wanted)
+        path = find_blob(self.cloud.blobs, wanted)
         if path is None:
-            name = blob_name(str(wanted.info.get("id")), wanted.name)
-            raise NotFound(
-                f"The bytes of image {wanted.name} aren't there: there is no file {self.cloud.blobs / name}."
-            )
+            raise NotFound(f"{missing(self.cloud.blobs, wanted)}.")
         algorithm, expected = wanted.params.get("hash_algo"), wanted.params.get("hash_value")
         if expected and algorithm and file_digest(path, str(algorithm)) != expected:
             raise VerificationError(
                 f"{path} doesn't hold the bytes of image {wanted.name}: its {algorithm} digest is another.",
                 advice="Export the image again.",
-            )
-        return path
-
-    def _find_blob(self, wanted: Resource) -> Path | None:
-        identity = str(wanted.info.get("id"))
-        if not _ID.fullmatch(identity):
-            raise InvalidInput(f"The _info of image {wanted.name} has an id that can't be part of a file's name.")
-        path = self.cloud.blobs / blob_name(identity, wanted.name)
-        if not path.is_file():
-            # A renamed image keeps its bytes: the id in the name says whose they are
-            path = next(iter(sorted(self.cloud.blobs.glob(f"{identity}-*"))), path)
-        if not path.is_file():
-            return None
-        if path.resolve().parent != self.cloud.blobs.resolve():
-            # Files come from others, and what they lead to would be sent away
-            raise InvalidInput(
-                f"{path} leads to a file elsewhere, which isn't read.", advice="Put the file itself there."
             )
         return path
 
@@ -164,6 +147,8 @@ class Images(Operations):
         if the store behind the image service can read from the middle."""
         path = directory / blob_name(raw.id, raw.name)
         algorithm = raw.hash_algo or "md5"
+        if algorithm not in hashlib.algorithms_available:
+            raise VerificationError(f"The digest of image {raw.name} is made with {algorithm}, which isn't known here.")
         expected = raw.hash_value or raw.checksum
         if path.is_file() and path.stat().st_size == raw.size and file_digest(path, algorithm) == expected:
             return
@@ -192,6 +177,9 @@ class Images(Operations):
             answer = self.proxy.get(f"/images/{raw.id}/file", stream=True, raise_exc=True)
         with answer, part.open("ab" if there else "wb") as file:
             for chunk in _arriving(answer, raw.name):
+                there += len(chunk)
+                if raw.size is not None and there > raw.size:  # it would fill the disk
+                    raise VerificationError(f"The cloud sends more bytes of image {raw.name} than it has.")
                 file.write(chunk)
                 self.cloud.moved(len(chunk))
 
@@ -237,21 +225,9 @@ class _Watched:
         return int(self._file.tell())
 
 
-def blob_name(image_id: str, name: str) -> str:
-    """As OS-Migrate calls them, if a file can be called so."""
-    plain_name = re.sub(r"[/\0]", "_", name)
-    whole = f"{image_id}-{plain_name}"
-    return whole.encode()[:_LONGEST].decode(errors="ignore")
-
-
-def file_digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-
-
 def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     """As the API wants it: whatever it doesn't know by name is text."""
     body = {name: value for name, value in values.items() if name not in (*_OF_BYTES, "properties")}
-    body |= values.get("properties") or {}
+    body |= said(own_properties(values.get("properties") or {}))
     typed = ("min_disk", "min_ram", "is_hidden", "is_protected", "tags")
     return {name: value if name in typed or value is None else text(value) for name, value in body.items()}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from openstack import exceptions as sdk
 
-from longshore.tenancy.kind import Field
+from longshore.tenancy.kind import OWN, Field
 from longshore.tenancy.operations import Operations, plain
+from longshore.tenancy.services.fixed_ips import askable, is_automatic, same_addresses, told_subnets
 
 if TYPE_CHECKING:
     from longshore.tenancy.documents import Resource
@@ -33,39 +34,18 @@ class NetworkOperations(Operations):
             self.set_tags(raw, values["tags"])
 
 
-def same_addresses(wanted: Iterable[Mapping[str, Any]], live: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
-    there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live]
-    exact_first = sorted(wanted, key=lambda ip: not ip.get("ip_address"))
-    for ip in exact_first:
-        address = ip.get("ip_address")
-        found = next(
-            (
-                each
-                for each in there
-                if ip.get("subnet_id") in (None, each[0])
-                and (not address or not each[1] or ipaddress.ip_address(address) == ipaddress.ip_address(each[1]))
-            ),
-            None,
-        )
-        if found is None:
-            return False
-        there.remove(found)
-    return not there
-
-
 class Subnets(NetworkOperations):
     def made(self, raw: Any) -> None:
-        self.cloud.gateways[raw.id] = raw.gateway_ip
+        self.cloud.new_subnets[raw.id] = raw
 
-    def obstacle(self, values: Mapping[str, Any]) -> str | None:
-        wanted = ipaddress.ip_network(values["cidr"])
+    def obstacle(self, values: Mapping[str, Any], wanted: Resource) -> str | None:
+        net = ipaddress.ip_network(values["cidr"])
         for other in self.cloud.all(self.kind):
             if other.network_id != values["network_id"]:
                 continue
             there = ipaddress.ip_network(other.cidr)
-            if there.version == wanted.version and there.overlaps(wanted):
-                return f"{wanted} overlaps {there} of subnet {other.name}, which its network has already"
+            if there.version == net.version and there.overlaps(net):
+                return f"{net} overlaps {there} of subnet {other.name}, which its network has already"
         return None
 
 
@@ -96,6 +76,14 @@ class SecurityGroups(NetworkOperations):
 
 
 class SecurityGroupRules(_OfProject):
+    """One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups."""
+
+    def file(self, params: Mapping[str, Any]) -> str:
+        return f"{OWN}{self.kind.plural}.yml" if params.get("remote_address_group_ref") else super().file(params)
+
+    def files(self) -> Iterable[str]:
+        return (*super().files(), f"{OWN}{self.kind.plural}.yml")
+
     def key(self, raw: Any) -> tuple[Any, ...]:
         return self._kept(super().key(raw))
 
@@ -153,7 +141,7 @@ class Routers(NetworkOperations):
         return (
             wanted["network_id"] == there["network_id"]
             and wanted.get("enable_snat", True) == there.get("enable_snat", True)
-            and (not addresses or same_addresses(addresses, there.get("external_fixed_ips") or []))
+            and (not addresses or same_addresses(self.cloud, addresses, there.get("external_fixed_ips") or []))
         )
 
     def value(self, raw: Any, field: Field) -> Any:
@@ -171,7 +159,7 @@ class RouterInterfaces(Operations):
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "fixed_ips_refs":
-            return same_addresses(wanted, live)
+            return same_addresses(self.cloud, wanted, live)
         return super().same(raw, field, wanted, live)
 
     def listing(self) -> Iterable[Any]:
@@ -181,46 +169,66 @@ class RouterInterfaces(Operations):
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "subnets":
-            return tuple(sorted(ip["subnet_id"] for ip in raw.fixed_ips))
+            return told_subnets(self.cloud, raw.fixed_ips)
         return super().value(raw, field)
 
     def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        subnets = tuple(sorted(ip["subnet_id"] for ip in values.get("fixed_ips") or []))
+        subnets = told_subnets(self.cloud, values.get("fixed_ips") or [])
         return values.get("device_id"), values.get("network_id"), subnets
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """With the subnet's gateway address, or by way of a port of the wanted addresses.
+        """With the subnets' gateway addresses, or by way of a port of the wanted addresses.
 
         A port that an earlier try made and didn't attach is known by its description, and taken.
         """
         router, fixed_ips = values["device_id"], values.get("fixed_ips") or []
-        if len(fixed_ips) == 1:
-            subnet_id = fixed_ips[0]["subnet_id"]
-            there = self.cloud.by_id(self.cloud.kind("subnet")).get(subnet_id)
-            gateway = there.gateway_ip if there is not None else self.cloud.gateways.get(subnet_id)
-            if fixed_ips[0].get("ip_address") in (None, gateway):
-                return str(self.proxy.add_interface_to_router(router, subnet_id)["port_id"])
+        if self._by_subnet(fixed_ips):
+            # Neutron gives the subnets of IPv6 on one network to one port
+            ports = [self.proxy.add_interface_to_router(router, ip["subnet_id"])["port_id"] for ip in fixed_ips]
+            return str(ports[0])
         mark = f"longshore: interface of router {router}"
-        addresses = {ip.get("ip_address") for ip in fixed_ips}
         made = self.proxy.ports(network_id=values["network_id"], project_id=self.cloud.project_id, description=mark)
-        port = next(
-            (p for p in made if not p.device_id and addresses == {ip["ip_address"] for ip in p.fixed_ips}), None
-        )
+        port = next((p for p in made if not p.device_id and same_addresses(self.cloud, fixed_ips, p.fixed_ips)), None)
         if port is None:
-            port = self.proxy.create_port(network_id=values["network_id"], fixed_ips=fixed_ips, description=mark)
+            body = {"network_id": values["network_id"], "fixed_ips": askable(self.cloud, fixed_ips)}
+            # A plain port would get addresses of all automatic subnets; one that is a router's has what it asks for
+            owner = (
+                {"device_owner": INTERFACE_OWNERS[0]} if self._would_get_more(values["network_id"], fixed_ips) else {}
+            )
+            port = self.proxy.create_port(**body, **owner, description=mark)
         self.proxy.add_interface_to_router(router, None, port.id)
         return str(port.id)
+
+    def _would_get_more(self, network_id: str, fixed_ips: list[Mapping[str, Any]]) -> bool:
+        wanted = {ip["subnet_id"] for ip in fixed_ips}
+        there = [*self.cloud.all(self.cloud.kind("subnet")), *self.cloud.new_subnets.values()]
+        on_network = {subnet.id for subnet in there if subnet.network_id == network_id} - wanted
+        return any(is_automatic(self.cloud, subnet) for subnet in on_network)
+
+    def _by_subnet(self, fixed_ips: list[Mapping[str, Any]]) -> bool:
+        """Whether the router is to have the gateway address of each: then the router's port can be left to Neutron."""
+        subnets = [self.cloud.subnet(ip["subnet_id"]) for ip in fixed_ips]
+        one = len(fixed_ips) == 1 or (len(fixed_ips) > 1 and all(each and each.ip_version == 6 for each in subnets))
+        return one and all(
+            ip.get("ip_address") in (None, each.gateway_ip if each else None)
+            for ip, each in zip(fixed_ips, subnets, strict=True)
+        )
 
 
 class Ports(_OfProject):
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "fixed_ips_refs":
-            return same_addresses(wanted, live)
+            return same_addresses(self.cloud, wanted, live)
         if field.name == "allowed_address_pairs":
             # One without a MAC address gets the port's
             wanted = [{"mac_address": raw.mac_address} | {k: v for k, v in pair.items() if v} for pair in wanted]
             wanted = [{**pair, "mac_address": pair["mac_address"].lower()} for pair in wanted]
         return super().same(raw, field, wanted, live)
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        if "fixed_ips" in values:
+            values = {**values, "fixed_ips": askable(self.cloud, values["fixed_ips"])}
+        return super().create(values, wanted)
 
     def own(self, raw: Any) -> bool:
         """Those that nothing uses: a server's ports go with the server, a router's are its interfaces."""
@@ -236,8 +244,7 @@ class Ports(_OfProject):
 
     def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
         """Addresses that follow from the MAC address may not be asked for, and needn't be."""
-        subnet = self.cloud.by_id(self.cloud.kind("subnet")).get(ip["subnet_id"])
-        if subnet is not None and subnet.ipv6_address_mode in ("slaac", "dhcpv6-stateless"):
+        if is_automatic(self.cloud, ip["subnet_id"]):
             return {"subnet_id": ip["subnet_id"]}
         return {"ip_address": ip["ip_address"], "subnet_id": ip["subnet_id"]}
 

@@ -1,0 +1,63 @@
+"""Which addresses of a port can be asked for, and when two ports count as having the same."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from longshore.tenancy.cloud import Cloud
+
+FixedIp = Mapping[str, Any]  # with subnet_id, and ip_address where one is meant
+_AUTOMATIC = ("slaac", "dhcpv6-stateless")
+
+
+def is_automatic(cloud: Cloud, subnet_id: str) -> bool:
+    """Whether addresses of a subnet follow from the ports' MAC addresses.
+
+    Neutron refuses to be asked for one, and gives each plain port on the network one by itself.
+    """
+    subnet = cloud.subnet(subnet_id)
+    return subnet is not None and (
+        subnet.ipv6_address_mode in _AUTOMATIC or getattr(subnet, "ipv6_ra_mode", None) in _AUTOMATIC
+    )
+
+
+def chosen(cloud: Cloud, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
+    """Those that somebody chose: without the ones that come by themselves."""
+    return [ip for ip in fixed_ips if not is_automatic(cloud, ip["subnet_id"])]
+
+
+def askable(cloud: Cloud, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
+    """The same addresses as Neutron may be asked for: those that come by themselves only by their subnet."""
+    return [{"subnet_id": ip["subnet_id"]} if is_automatic(cloud, ip["subnet_id"]) else ip for ip in fixed_ips]
+
+
+def same_addresses(cloud: Cloud, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
+    """Whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
+    there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live if not is_automatic(cloud, ip["subnet_id"])]
+    kept = [ip for ip in wanted if not ip.get("subnet_id") or not is_automatic(cloud, ip["subnet_id"])]
+    exact_first = sorted(kept, key=lambda ip: not ip.get("ip_address"))
+    for ip in exact_first:
+        address = ip.get("ip_address")
+        found = next(
+            (
+                each
+                for each in there
+                if ip.get("subnet_id") in (None, each[0])
+                and (not address or not each[1] or ipaddress.ip_address(address) == ipaddress.ip_address(each[1]))
+            ),
+            None,
+        )
+        if found is None:
+            return False
+        there.remove(found)
+    return not there
+
+
+def told_subnets(cloud: Cloud, fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
+    """The subnets that tell a router's interface from its others. Which automatic ones come along is Neutron's doing,
+    so they only count where there are no others."""
+    listed = list(fixed_ips)
+    return tuple(sorted(ip["subnet_id"] for ip in chosen(cloud, listed) or listed))
