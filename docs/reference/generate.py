@@ -303,8 +303,8 @@ _KINDS = """\
 {notice}
 
 What `longshore tenant` writes to [files](../formats/tenant.md) and reads from them, in the order in which it is made.
-Kinds whose files are in `longshore/`, and fields marked *own*, are unknown to OS-Migrate; in its files, those fields are in
-`_migration_params`.
+Kinds whose files are in `longshore/`, and fields marked *own*, are unknown to OS-Migrate: in files that it reads,
+such fields are in `_migration_params`.
 """
 
 
