@@ -376,6 +376,11 @@ class SmallCloud:
         if "port_id" not in body:
             subnet = self.things["subnets"][body["subnet_id"]]
             ips = [{"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}]
+            for port in mine:  # of IPv6, all of a network are the same port's
+                both = (ips[0]["ip_address"] or "", port["fixed_ips"][0]["ip_address"])
+                if port["network_id"] == subnet["network_id"] and all(":" in address for address in both):
+                    port["fixed_ips"] += ips
+                    return {"port_id": port["id"], "id": router["id"]}
             of_router = {"network_id": subnet["network_id"], "device_owner": "network:router_interface"}
             port = self.add("ports", of_router | {"fixed_ips": ips}, router["project_id"])
         port |= {"device_id": router["id"], "device_owner": "network:router_interface"}

@@ -71,6 +71,19 @@ def test_two_interfaces_of_a_router_on_one_network_stay_two(dual, small):
     assert {row.action for row in imported(here, dual.path, KINDS).rows} == {"left"}
 
 
+def test_a_routers_interface_of_several_automatic_subnets_is_gone_on_with(dual, small):
+    """Neutron is asked for one after the other; a try that broke off in between is no obstacle."""
+    v6b = subnet("v6b", "fd02::/64", "front", gateway_ip="fd02::1", **SLAAC)
+    dual.write("subnets.yml", *dual.read("subnets.yml"), v6b)
+    dual.write("router_interfaces.yml", interface("edge", "front", ("v6", "fd01::1"), ("v6b", "fd02::1")))
+    here = small.connect()
+    imported(here, dual.path, "networks,subnets,routers")
+    here.network.add_interface_to_router(here.network.find_router("edge"), here.network.find_subnet("v6").id)
+    assert of(imported(here, dual.path, KINDS), "made") == {("router interface", "edge fd01::1 v6 fd02::1 v6b")}
+    assert {row.action for row in imported(here, dual.path, KINDS).rows} == {"left"}
+    assert interfaces(small) == [("edge", ["v6", "v6b"])]
+
+
 def test_ports_on_such_a_network(dual, small):
     both = [
         {"ip_address": "10.1.0.9", "subnet_ref": {"name": "v4"}},

@@ -101,6 +101,7 @@ def of_type(type_, **params):
 @pytest.mark.parametrize(
     ("resource", "said"),
     [
+        (interface("edge", "front"), "A router interface needs fixed_ips_refs, each with its subnet_ref."),
         (network("n" * 256), "params.name has 256 characters, and 255 are allowed."),
         (
             of_type("openstack.compute.Keypair", name="k/x", public_key="ssh-rsa AAAA", user_ref={"name": "%auth%"}),

@@ -132,6 +132,12 @@ def _pools(params: Params, version: int) -> Iterator[tuple[IPv4Address | IPv6Add
             yield ends
 
 
+def _interface(params: Params) -> Wrong:
+    ips = params.get("fixed_ips_refs") or []
+    if not ips or not all(ip.get("subnet_ref") for ip in ips):
+        yield "fixed_ips_refs", "A router interface needs fixed_ips_refs, each with its subnet_ref."
+
+
 def _subnet_pool(params: Params) -> Wrong:
     names = [
         f"{which}_prefix_length" for which in ("minimum", "default", "maximum") if params.get(f"{which}_prefix_length")
@@ -205,6 +211,7 @@ def _l7_policy(params: Params) -> Wrong:
 _BY_KIND: Mapping[str, Callable[[Params], Wrong]] = {
     "security group rule": _rule,
     "subnet": _subnet,
+    "router interface": _interface,
     "subnet pool": _subnet_pool,
     "key pair": _key_pair,
     "server group": _server_group,

@@ -183,9 +183,7 @@ class RouterInterfaces(Operations):
         """
         router, fixed_ips = values["device_id"], values.get("fixed_ips") or []
         if self._by_subnet(fixed_ips):
-            # Neutron gives the subnets of IPv6 on one network to one port
-            ports = [self.proxy.add_interface_to_router(router, ip["subnet_id"])["port_id"] for ip in fixed_ips]
-            return str(ports[0])
+            return self._add_subnets(router, [ip["subnet_id"] for ip in fixed_ips])
         mark = f"longshore: interface of router {router}"
         made = self.proxy.ports(network_id=values["network_id"], project_id=self.cloud.project_id, description=mark)
         port = next((p for p in made if not p.device_id and same_addresses(self.cloud, fixed_ips, p.fixed_ips)), None)
@@ -198,6 +196,15 @@ class RouterInterfaces(Operations):
             port = self.proxy.create_port(**body, **owner, description=mark)
         self.proxy.add_interface_to_router(router, None, port.id)
         return str(port.id)
+
+    def _add_subnets(self, router: str, subnets: list[str]) -> str:
+        """Neutron gives the subnets of IPv6 on one network to one port. An earlier try may have added some."""
+        there = self.proxy.ports(device_id=router) if len(subnets) > 1 else ()
+        port_of = {ip["subnet_id"]: port.id for port in there for ip in port.fixed_ips}
+        for subnet in subnets:
+            if subnet not in port_of:
+                port_of[subnet] = self.proxy.add_interface_to_router(router, subnet)["port_id"]
+        return str(port_of[subnets[0]])
 
     def _would_get_more(self, network_id: str, fixed_ips: list[Mapping[str, Any]]) -> bool:
         wanted = {ip["subnet_id"] for ip in fixed_ips}
