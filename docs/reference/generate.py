@@ -2,7 +2,7 @@
 
 import json
 from argparse import SUPPRESS, Action, ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from longshore.cli.shell import LongshoreApp
+from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
 from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
@@ -28,7 +29,6 @@ HERE = Path(__file__).parent
 NOTICE = (
     "<!-- Made by generate.py from the code. Change that, then run: .venv/bin/python docs/reference/generate.py -->"
 )
-OWN_GROUPS = ("positional arguments", "options")  # argparse's names; cliff's output options are in groups of their own
 METHODS = ("get", "post", "put", "patch", "delete")
 
 _COMMANDS = """\
@@ -143,55 +143,32 @@ def _command_section(words: str, command: Command, parser: ArgumentParser) -> st
     answers = {True: "a list", False: "one thing"}[isinstance(command, Lister)]
     kind = f"\n\nAnswers {answers}." if isinstance(command, Lister | ShowOne) else ""
     description = command.get_description().strip().rstrip(".")
-    usage = " ".join(["longshore", words, *_usage(parser)])
+    written = " ".join(["longshore", words, *usage(parser)])
     table = _table(parser)
-    return f"## {words}\n\n{description}.{kind}\n\n```\n{usage}\n```\n" + (f"\n{table}\n" if table else "")
-
-
-def _usage(parser: ArgumentParser) -> Iterator[str]:
-    """Positional arguments and required options; the others are in the table."""
-    actions = list(_actions(parser, own=True))
-    yield from (_label(a, a.option_strings[-1]) for a in actions if a.required and a.option_strings)
-    if any(a.option_strings and not a.required for a in actions):
-        yield "[OPTIONS]"
-    yield from (_placeholder(a) for a in actions if not a.option_strings)
+    return f"## {words}\n\n{description}.{kind}\n\n```\n{written}\n```\n" + (f"\n{table}\n" if table else "")
 
 
 def _table(parser: ArgumentParser, *, own: bool = True) -> str:
-    rows = [f"| {_names(action)} | {_help(parser, action)} |" for action in _actions(parser, own=own)]
-    return "\n".join(["| | |", "| --- | --- |", *rows]) if rows else ""
-
-
-def _actions(parser: ArgumentParser, *, own: bool) -> Iterator[Action]:
+    """Own options with the titles that the command's help has above them."""
+    rows: list[str] = []
     for group in parser._action_groups:
-        if (group.title in OWN_GROUPS) == own:
-            shown = (a for a in group._group_actions if a.help != SUPPRESS and "--help" not in a.option_strings)
-            yield from shown
+        actions = [a for a in group._group_actions if a.help != SUPPRESS and "--help" not in a.option_strings]
+        if is_of_output(group.title) == own or not actions:
+            continue
+        if own and group.title not in ("positional arguments", "options"):
+            rows.append(f"| *{_cell(str(group.title))}* | |")
+        rows += [f"| {_names(action)} | {_help(parser, action)} |" for action in actions]
+    return "\n".join(["| | |", "| --- | --- |", *rows]) if rows else ""
 
 
 def _names(action: Action) -> str:
     if not action.option_strings:
-        return f"`{_placeholder(action)}`"
-    return ", ".join(f"`{_cell(_label(action, name))}`" for name in action.option_strings)
-
-
-def _label(action: Action, name: str) -> str:
-    if action.nargs == 0:
-        return name
-    values = "|".join(map(str, action.choices)) if action.choices else _placeholder(action)
-    return f"{name} {values}"
-
-
-def _placeholder(action: Action) -> str:
-    return str(action.metavar or action.dest).strip("<>").upper()
+        return f"`{placeholder(action)}`"
+    return ", ".join(f"`{_cell(labelled(action, name))}`" for name in action.option_strings)
 
 
 def _help(parser: ArgumentParser, action: Action) -> str:
-    text = parser._get_formatter()._expand_help(action) if action.help else ""
-    if "default" not in text and action.nargs != 0 and action.default not in (None, SUPPRESS, [], ""):
-        default = f"{action.default:g}" if isinstance(action.default, float) else action.default
-        text = f"{text} (default: {default})".strip()
-    return _cell(text)
+    return _cell(with_default(parser._get_formatter()._expand_help(action) if action.help else "", action))
 
 
 def _cell(text: str) -> str:

@@ -1,21 +1,25 @@
-"""What Longshore's commands share: the client of the REST API."""
+"""What Longshore's commands share: the client of the REST API, their help and how they refuse wrong usage."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any
 
 from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
 from cliff.show import ShowOne as CliffShowOne
 
+from longshore.cli.usage import Parser
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
     from longshore.client import Client
 
 
-class Command(CliffCommand):  # type: ignore[misc]
+class _Asking(CliffCommand):  # type: ignore[misc]
+    """Goes before cliff's own classes: their `run` is inside this one's."""
+
     app: Any
 
     @property
@@ -26,7 +30,7 @@ class Command(CliffCommand):  # type: ignore[misc]
     @property
     def is_plugin(self) -> bool:
         """Whether this is `openstack migration …` rather than `longshore …`."""
-        return hasattr(self.app, "client_manager")
+        return _in_plugin(self.app)
 
     def say(self, text: str) -> None:
         """Something beside the answer, for the person at the terminal."""
@@ -41,6 +45,7 @@ class Command(CliffCommand):  # type: ignore[misc]
             raise LongshoreError(self._as_typed(str(error)), code=error.code) from None
 
     def _as_typed(self, text: str) -> str:
+        """Advice that names a command, as one types it here."""
         if not self.is_plugin:
             return text
         from longshore.cli.plugin import as_typed
@@ -48,9 +53,32 @@ class Command(CliffCommand):  # type: ignore[misc]
         return as_typed(text)
 
 
-class Lister(Command, CliffLister):  # type: ignore[misc]
+class _Parsing(CliffCommand):  # type: ignore[misc]
+    """Goes behind cliff's own classes: their options are added to this one's parser."""
+
+    def _load_hooks(self) -> None:
+        """Nobody extends these commands, and looking for those who might takes as long as a command does."""
+        self._hooks: list[Any] = []
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        if not _in_plugin(self.app):
+            return Parser(prog_name, self.get_description())
+        from longshore.cli.plugin import as_typed
+
+        return Parser(prog_name, self.get_description(), as_typed)
+
+
+class Command(_Asking, _Parsing):
+    pass
+
+
+class Lister(_Asking, CliffLister, _Parsing):  # type: ignore[misc]
     """Answers a table: -f json, yaml, csv, value, table."""
 
 
-class ShowOne(Command, CliffShowOne):  # type: ignore[misc]
+class ShowOne(_Asking, CliffShowOne, _Parsing):  # type: ignore[misc]
     """Answers one thing: -f json, yaml, shell, value, table."""
+
+
+def _in_plugin(app: Any) -> bool:
+    return hasattr(app, "client_manager")

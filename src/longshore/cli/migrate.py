@@ -35,91 +35,14 @@ class Migrate(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
-        parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
-        parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
-        parser.add_argument(
-            "--network",
-            action="append",
-            default=[],
-            type=mapping,
-            metavar="SOURCE=TARGET",
-            help="source network and target network (name or id); once for each network of the machine",
-        )
-        parser.add_argument(
-            "--storage",
-            action="append",
-            default=[],
-            type=mapping,
-            metavar="DATASTORE=TYPE",
-            help="datastore and volume type; without, the target's default type",
-        )
-        parser.add_argument("--flavor", help="default: the smallest that fits")
-        parser.add_argument("--name", dest="server_name", help="of the server (default: as the machine is called)")
-        parser.add_argument(
-            "--type",
-            choices=[MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value],
-            default=MigrationType.COLD.value,
-        )
-        parser.add_argument(
-            "--security-group",
-            action="append",
-            metavar="GROUP",
-            help="may be repeated (default: the project's default)",
-        )
-        parser.add_argument("--availability-zone", metavar="ZONE")
-        parser.add_argument("--key-name", metavar="NAME", help="key pair of the server")
-        _with_extras(parser)
-        parser.add_argument(
-            "--landing",
-            choices=[mode.value for mode in LandingMode],
-            default=LandingMode.AUTO.value,
-            help="convert: the guest gets the drivers of the target's hardware; as-is: it is not changed and boots on "
-            "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: unchanged from "
-            "OpenStack, convert from elsewhere)",
-        )
+        _with_course(parser)
+        _with_network(parser)
+        _with_server(parser)
+        _with_copy(parser)
         _with_cutover(parser)
-        parser.add_argument(
-            "--power",
-            choices=[power.value for power in PowerAfter],
-            default=PowerAfter.AS_BEFORE.value,
-            help="how the server is left once it was seen to boot: on, off, or as the machine was (default)",
-        )
-        parser.add_argument(
-            "--quiesce",
-            action="store_true",
-            help="freeze the running guest's file systems for each snapshot, or fail",
-        )
-        parser.add_argument(
-            "--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere"
-        )
-        parser.add_argument(
-            "--keep",
-            action="store_true",
-            help="until you clean it up, leave a dry run's server, or what a failed migration made on the target",
-        )
-        parser.add_argument(
-            "--accept",
-            action="append",
-            default=[],
-            metavar="CODE",
-            help="go on in spite of this concern (may be repeated)",
-        )
-        parser.add_argument(
-            "--verify",
-            choices=[v.value for v in Verify],
-            default=Verify.FULL.value,
-            help="what is read back from the target and compared (default: %(default)s)",
-        )
-        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
-        parser.add_argument("--shutdown-timeout", type=_seconds, default=600.0, metavar="SECONDS")
-        parser.add_argument(
-            "--force-power-off", action="store_true", help="cut the power of a guest that doesn't shut down in time"
-        )
-        parser.add_argument(
-            "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
-        )
-        parser.add_argument("--boot-timeout", type=_seconds, default=900.0, metavar="SECONDS")
-        with_wait(parser)
+        _with_power(parser)
+        _with_guest(parser, playbooks=not self.is_plugin)
+        _with_outcome(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -165,8 +88,45 @@ class Migrate(ShowOne):
         return follow(self, migration, args)
 
 
-def _with_extras(parser: ArgumentParser) -> None:
-    parser.add_argument(
+def _with_course(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("from where to where, and how")
+    group.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
+    group.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
+    group.add_argument(
+        "--type",
+        choices=[MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value],
+        default=MigrationType.COLD.value,
+        help="cold: shut down, then copied; warm: copied while it runs; dry-run: only tried (default: %(default)s)",
+    )
+    group.add_argument(
+        "--landing",
+        choices=[mode.value for mode in LandingMode],
+        default=LandingMode.AUTO.value,
+        help="convert: the guest gets the drivers of the target's hardware; as-is: it is not changed and boots on "
+        "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: auto, which is "
+        "unchanged from OpenStack, convert from elsewhere)",
+    )
+    group.add_argument("--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere")
+    group.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="go on in spite of this concern (may be repeated)",
+    )
+
+
+def _with_network(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--network",
+        action="append",
+        default=[],
+        type=mapping,
+        metavar="SOURCE=TARGET",
+        help="source network and target network (name or id); once for each network of the machine",
+    )
+    group.add_argument(
         "--subnet",
         action="append",
         default=[],
@@ -174,7 +134,7 @@ def _with_extras(parser: ArgumentParser) -> None:
         metavar="SOURCE=SUBNET",
         help="source network and the subnet (name, id or CIDR) of the target network for its addresses",
     )
-    parser.add_argument(
+    group.add_argument(
         "--port",
         action="append",
         default=[],
@@ -182,23 +142,102 @@ def _with_extras(parser: ArgumentParser) -> None:
         metavar="MAC=ID",
         help="use a port that an administrator has made for the adapter with this MAC",
     )
-    parser.add_argument(
+    group.add_argument(
         "--allowed-address",
         action="append",
         default=[],
         metavar="ADDRESS",
         help="a further address (a cluster's, or a CIDR) that the server's ports may speak for",
     )
-    parser.add_argument(
+    group.add_argument(
         "--floating",
         choices=[mode.value for mode in FloatingMode],
         default=FloatingMode.AUTO.value,
         help="floating IPs: the same where the target project has it free, else a new one (auto, the default); a new "
         "one; the same or none (existing); none (skip)",
     )
-    parser.add_argument("--server-group", metavar="GROUP", help="name or id")
-    parser.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest; any bytes")
-    parser.add_argument(
+    group.add_argument(
+        "--security-group",
+        action="append",
+        metavar="GROUP",
+        help="may be repeated (default: the project's default)",
+    )
+
+
+def _with_server(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("the server that is made")
+    group.add_argument("--name", dest="server_name", help="of the server (default: as the machine is called)")
+    group.add_argument("--flavor", help="name or id (default: the smallest that fits)")
+    group.add_argument("--availability-zone", metavar="ZONE", help="where it runs (default: the target's choice)")
+    group.add_argument("--server-group", metavar="GROUP", help="name or id")
+    group.add_argument("--key-name", metavar="NAME", help="key pair of the server")
+    group.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest; any bytes")
+    group.add_argument(
+        "--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE", help="may be repeated"
+    )
+    group.add_argument("--tag", action="append", default=[], metavar="TAG", help="may be repeated")
+
+
+def _with_copy(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("copying")
+    group.add_argument(
+        "--storage",
+        action="append",
+        default=[],
+        type=mapping,
+        metavar="DATASTORE=TYPE",
+        help="datastore and volume type; without, the target's default type",
+    )
+    group.add_argument(
+        "--verify",
+        choices=[v.value for v in Verify],
+        default=Verify.FULL.value,
+        help="what is read back from the target and compared (default: %(default)s)",
+    )
+    group.add_argument(
+        "--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G (default: as fast as it goes)"
+    )
+    group.add_argument(
+        "--quiesce",
+        action="store_true",
+        help="freeze the running guest's file systems for each snapshot, or fail",
+    )
+
+
+def _with_power(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("shutting down and booting")
+    group.add_argument(
+        "--shutdown-timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long the guest may take to shut down (default: %(default).0f)",
+    )
+    group.add_argument(
+        "--force-power-off", action="store_true", help="cut the power of a guest that doesn't shut down in time"
+    )
+    group.add_argument(
+        "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
+    )
+    group.add_argument(
+        "--boot-timeout",
+        type=_seconds,
+        default=900.0,
+        metavar="SECONDS",
+        help="how long that may take before all is taken back (default: %(default).0f)",
+    )
+    group.add_argument(
+        "--power",
+        choices=[power.value for power in PowerAfter],
+        default=PowerAfter.AS_BEFORE.value,
+        help="how the server is left once it was seen to boot: on, off, or as the machine was (default)",
+    )
+
+
+def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
+    """`playbooks`: whether they can be run at all; a server runs none for its callers."""
+    group = parser.add_argument_group("what is run besides")
+    group.add_argument(
         "--first-boot",
         type=Path,
         action="append",
@@ -206,48 +245,60 @@ def _with_extras(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
     )
-    parser.add_argument(
+    parser.set_defaults(before=None, after=None)
+    if not playbooks:
+        return
+    group.add_argument(
         "--before", type=Path, metavar="PLAYBOOK", help="Ansible playbook run before anything is done to the machine"
     )
-    parser.add_argument(
+    group.add_argument(
         "--after",
         type=Path,
         metavar="PLAYBOOK",
         help="and one run when the target is up; if it fails, all is taken back",
     )
-    parser.add_argument("--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE")
-    parser.add_argument("--tag", action="append", default=[], metavar="TAG")
+
+
+def _with_outcome(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("waiting for it, and what stays")
+    with_wait(group)
+    group.add_argument(
+        "--keep",
+        action="store_true",
+        help="until you clean it up, leave a dry run's server, or what a failed migration made on the target",
+    )
 
 
 def _with_cutover(parser: ArgumentParser) -> None:
     default = Cutover()
-    parser.add_argument(
+    group = parser.add_argument_group("warm migrations: when the machine is stopped")
+    group.add_argument(
         "--cutover",
         choices=[CutoverMode.MANUAL.value, CutoverMode.AUTOMATIC.value],
-        help="warm: when the machine is shut down (default: manual, by longshore migration cutover)",
+        help="when you say so, or as soon as little is left to copy (default: manual, by longshore migration cutover)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--cutover-at",
         type=_moment,
         metavar="TIME",
-        help="warm: at this time, 2026-11-21T22:00 (UTC unless it says so)",
+        help="at this time, 2026-11-21T22:00 (UTC unless it says so)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--cutover-until", type=_moment, metavar="TIME", help="and not begun later than that: it then waits for you"
     )
-    parser.add_argument(
+    group.add_argument(
         "--downtime",
         type=_seconds,
         default=default.downtime,
         metavar="SECONDS",
-        help="warm, automatic: what the last copy may take (default: %(default).0f)",
+        help="automatic: what the last copy may take (default: %(default).0f)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--sync-every",
         type=_seconds,
         default=default.interval,
         metavar="SECONDS",
-        help="warm: between two syncs while it waits (default: %(default).0f)",
+        help="between two syncs while it waits (default: %(default).0f)",
     )
 
 

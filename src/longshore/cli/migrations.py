@@ -13,8 +13,10 @@ from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup as ArgumentGroup
+
     from longshore.service.schemas import DiskProgress, Migration
-from longshore.store import Status
+from longshore.model.status import Status
 
 
 class ListMigrations(Lister):
@@ -161,7 +163,7 @@ def _with_id(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def with_wait(parser: ArgumentParser) -> None:
+def with_wait(parser: ArgumentParser | ArgumentGroup) -> None:
     parser.add_argument("--wait", action="store_true", help="watch until it has ended; the exit code tells how")
     parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 

@@ -11,8 +11,8 @@ from longshore.cli.plan_watch import watch_plan
 from longshore.cli.plans import COLUMNS, rows, together, with_plan
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationType
+from longshore.model.status import Status
 from longshore.planning.planfile import PlannedType
-from longshore.store import Status
 
 if TYPE_CHECKING:
     from longshore.service.schemas import Migration, PlanStart

@@ -17,7 +17,7 @@ from rich.text import Text
 from longshore.cli.asking import asking
 from longshore.cli.progress import figures, moves, sentence, status_of
 from longshore.cli.words import duration, size
-from longshore.store import Status
+from longshore.model.status import Status
 
 if TYPE_CHECKING:
     from longshore.client import Client

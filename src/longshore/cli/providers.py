@@ -27,7 +27,7 @@ class AddVsphere(ShowOne):
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("name", help="what to call it")
         parser.add_argument("--host", required=True, help="name or address of the vCenter")
-        parser.add_argument("--port", type=int, default=443)
+        parser.add_argument("--port", type=int, default=443, help="default: %(default)s")
         parser.add_argument("--username", required=True)
         parser.add_argument(
             "--password-file",

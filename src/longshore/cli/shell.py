@@ -1,13 +1,18 @@
-"""The commands' frame: cliff finds them by their entry points (pyproject.toml, group longshore.cli)."""
+"""The commands' frame: they are found by their entry points (pyproject.toml, group longshore.cli)."""
 
 import logging
-from importlib.metadata import version
+from argparse import ArgumentParser
+from functools import partial
+from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cliff.app import App
 from cliff.commandmanager import CommandManager
+from cliff.help import HelpExit
 
+from longshore.cli.help import USAGE, Help, of_group, overview, unknown
+from longshore.cli.usage import refusal
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
@@ -15,7 +20,13 @@ if TYPE_CHECKING:
     from longshore.configuration import Configuration
 
 
-_LIBRARIES = ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "stevedore", "asyncio")
+class Commands(CommandManager):  # type: ignore[misc]
+    """Imports a command when it is used: with all of them, each would begin a second later."""
+
+    def load_commands(self, namespace: str) -> None:
+        self.group_list.append(namespace)
+        for point in distribution("longshore").entry_points.select(group=namespace):
+            self.commands[point.name.replace("_", " ")] = point
 
 
 class LongshoreApp(App):  # type: ignore[misc]
@@ -24,14 +35,17 @@ class LongshoreApp(App):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(
             description="Moves virtual machines into OpenStack: verified, bootable, as fast as the wire.",
-            version=version("longshore"),
-            command_manager=CommandManager("longshore.cli"),
+            version=distribution("longshore").version,
+            command_manager=Commands("longshore.cli"),
             deferred_help=True,
         )
+        self.command_manager.add_command("help", Help)
         self._client: Client | None = None
 
     def build_option_parser(self, description: str, version: str, argparse_kwargs: Any = None) -> Any:
-        parser = super().build_option_parser(description, version, argparse_kwargs)
+        parser: ArgumentParser = super().build_option_parser(description, version, argparse_kwargs)
+        parser.prog = self.NAME
+        parser.error = partial(self._refuse, parser)  # type: ignore[method-assign]
         parser.add_argument(
             "--state",
             metavar="DIR",
@@ -72,12 +86,31 @@ class LongshoreApp(App):  # type: ignore[misc]
             given["state"] = Path(self.options.state).absolute()
         return read_configuration(Path(self.options.config) if self.options.config else None, **given)
 
+    @staticmethod
+    def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
+        parser.exit(2, refusal(parser, message, how=USAGE))
+
+    def print_help_if_requested(self) -> None:
+        if self.options.deferred_help:
+            self.stdout.write(overview(self))
+            raise HelpExit(0)
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Says what there is when it is only the beginning of a command, or none."""
+        try:
+            self.command_manager.find_command(argv)
+        except ValueError:
+            self.stderr.write(of_group(self, argv) or unknown(self, argv))
+            return 2
+        return int(super().run_subcommand(argv))
+
     def configure_logging(self) -> None:
         """What libraries have to say is for --debug: a user's terminal shows Longshore's own words."""
         super().configure_logging()
         if not self.options.debug:
-            for library in _LIBRARIES:
-                logging.getLogger(library).setLevel(logging.WARNING)
+            for handler in logging.root.handlers:
+                if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                    handler.addFilter(_is_own)
 
     def clean_up(self, cmd: Any, result: int, err: BaseException | None) -> None:
         """cliff has said what went wrong in one line; when that wasn't foreseen, say so too."""
@@ -91,3 +124,8 @@ class LongshoreApp(App):  # type: ignore[misc]
                 f"That was a {type(err).__name__}, which Longshore didn't foresee: a bug. "
                 "The same command with --debug shows where it happened."
             )
+
+
+def _is_own(record: logging.LogRecord) -> bool:
+    """Whether Longshore says it: its modules, or cliff's frame in its name."""
+    return record.name.partition(".")[0] in (LongshoreApp.LOG.name, "longshore")

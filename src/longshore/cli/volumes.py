@@ -16,7 +16,7 @@ from longshore.cli.plan_watch import watch_together
 from longshore.cli.words import size
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType, Verify
-from longshore.store import Status
+from longshore.model.status import Status
 
 if TYPE_CHECKING:
     from longshore.service.schemas import Migration

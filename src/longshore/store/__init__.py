@@ -1,14 +1,8 @@
 """What is kept: providers and their secrets, plans, migrations, events and the ledger of things made outside."""
 
+from longshore.model.status import Status
 from longshore.store.ledger import Entry, EntryState, Kind, Ledger
-from longshore.store.migrations import (
-    DiskRecord,
-    EventRecord,
-    MigrationRecord,
-    Migrations,
-    NewMigration,
-    Status,
-)
+from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
 from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans

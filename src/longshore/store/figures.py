@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
-from longshore.store.migrations import UNFINISHED, Status
 from longshore.store.tables import DiskRow, MigrationRow
 
 

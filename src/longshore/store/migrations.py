@@ -13,28 +13,13 @@ from sqlalchemy.orm import Session
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
+from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
-
-
-class Status(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    ROLLING_BACK = "rolling-back"
-    DONE = "done"
-    FAILED = "failed"  # rolled back; what could not be removed is in the ledger
-    CANCELLED = "cancelled"  # rolled back because the user asked for it
-
-    @property
-    def ended(self) -> bool:
-        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
-
-
-UNFINISHED = [status.value for status in Status if not status.ended]
 
 
 @dataclass(frozen=True, slots=True)

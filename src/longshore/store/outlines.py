@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select, true
 
+from longshore.model.status import Status
 from longshore.store.database import Database, through_outages
-from longshore.store.migrations import Status
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import MigrationRow
 

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, delete, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
+from longshore.model.status import Status
 from longshore.store.database import Database, persistent, through_outages
-from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_large_plan, refuse_more_plans
 from longshore.store.scope import WHOLE, Scope

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, delete, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, Unreachable
+from longshore.model.status import Status
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.key_manager import KeyManager
-from longshore.store.migrations import Status
 from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_more_providers
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope

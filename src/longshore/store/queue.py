@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.migrations import UNFINISHED, Status
 from longshore.store.tables import MigrationRow, PlanRow, TurnRow, WorkerRow
 from longshore.store.workers import WorkerRecord, alive, clock
 

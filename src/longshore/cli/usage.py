@@ -1,0 +1,88 @@
+"""How a command's words are read: help with its own options first, and refusals in one sentence."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NoReturn
+
+
+class Parser(ArgumentParser):
+    """`typed`: turns a text that names commands into what one types where this one is typed."""
+
+    def __init__(self, prog: str, description: str, typed: Callable[[str], str] = str) -> None:
+        super().__init__(prog=prog, description=description, formatter_class=partial(_Formatter, typed))
+
+    def format_help(self) -> str:
+        """What makes the command what it is comes first, how its answer is written last."""
+        self._action_groups.sort(key=lambda group: is_of_output(group.title))  # stable
+        self.usage = " ".join([self.prog, *usage(self)]).replace("%", "%%")
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, refusal(self, message))
+
+
+class _Formatter(HelpFormatter):
+    def __init__(self, typed: Callable[[str], str], prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+        self._typed = typed
+
+    def add_text(self, text: str | None) -> None:
+        """Paragraph by paragraph: argparse would make one of them all."""
+        for paragraph in self._typed(text).split("\n\n") if text and text != SUPPRESS else ():
+            super().add_text(paragraph)
+
+    def _expand_help(self, action: Action) -> str:
+        return self._typed(with_default(super()._expand_help(action), action))
+
+
+def is_of_output(title: str | None) -> bool:
+    """Whether a group of options is one of cliff's, which all lists or all single answers have."""
+    return (title or "").lower().endswith(("formatter", "formatters"))
+
+
+def refusal(parser: ArgumentParser, message: str, *, how: str = "") -> str:
+    """The sentence first; then, on a line each, `how` the command is written and where there is more."""
+    said = message.removeprefix("argument ").rstrip(".")
+    return (
+        f"{parser.prog.partition(' ')[0]}: {said[:1].upper()}{said[1:]}.\n"
+        f"Usage: {parser.prog} {how or ' '.join(usage(parser))}\n"
+        f"More: {parser.prog} --help\n"
+    )
+
+
+def usage(parser: ArgumentParser) -> Iterator[str]:
+    """Required options, whether there are others, then positional arguments."""
+    shown = [action for action in parser._actions if action.help != SUPPRESS and "--help" not in action.option_strings]
+    yield from (
+        labelled(action, action.option_strings[-1]) for action in shown if action.required and action.option_strings
+    )
+    if any(action.option_strings and not action.required for action in shown):
+        yield "[OPTIONS]"
+    for action in shown:
+        if not action.option_strings:
+            name = placeholder(action)
+            yield {"?": f"[{name}]", "*": f"[{name} …]", "+": f"{name} [{name} …]"}.get(str(action.nargs), name)
+
+
+def labelled(action: Action, name: str) -> str:
+    """An option with what it takes."""
+    if action.nargs == 0:
+        return name
+    values = "|".join(map(str, action.choices)) if action.choices else placeholder(action)
+    return f"{name} {values}"
+
+
+def placeholder(action: Action) -> str:
+    """What stands for a value: MACHINE."""
+    return str(action.metavar or action.dest).strip("<>").upper()
+
+
+def with_default(text: str, action: Action) -> str:
+    """An option's help with what holds without it, unless that is said already or there is nothing to say."""
+    if "default" in text or action.nargs == 0 or action.default in (None, SUPPRESS, [], ""):
+        return text
+    default = f"{action.default:g}" if isinstance(action.default, float) else action.default
+    return f"{text} (default: {default})".strip()

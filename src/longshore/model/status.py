@@ -1,0 +1,19 @@
+"""How a migration stands, as users are told it."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    ROLLING_BACK = "rolling-back"
+    DONE = "done"
+    FAILED = "failed"  # rolled back; what could not be removed is in the ledger
+    CANCELLED = "cancelled"  # rolled back because the user asked for it
+
+    @property
+    def ended(self) -> bool:
+        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+
+
+UNFINISHED = [status.value for status in Status if not status.ended]
