@@ -80,26 +80,24 @@ def test_a_server_that_does_not_answer_is_asked_again_in_both_views(capsys, monk
         assert shown.count("There is an answer again") == 1
 
 
-def test_the_table_shows_machines_disks_rates_and_the_sum(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    watch_plan(Client(STORY), "shop", plain=False)
-    shown = capsys.readouterr().err
-    for word in ("Plan shop: ", "1 queued, 1 running; 1.5 MiB/s", "1 done, 1 failed", "1.0 MiB of 4.0 MiB  25 %"):
-        assert word in shown
+def test_the_table_shows_machines_disks_rates_and_the_sum(terminal, monkeypatch):
+    monkeypatch.setattr("longshore.cli.screen._EVERY", 0.0)
+    with terminal:
+        watch_plan(Client(STORY), "shop", plain=False)
+    seen = terminal.ever_seen()
+    assert "Plan shop: 1 queued, 1 running; 1.5 MiB/s" in seen
+    assert any("1.0 MiB of 4.0 MiB  25 %" in line for line in seen)
+    assert terminal.seen()[0] == "Plan shop: 1 done, 1 failed"
+    assert [line.split() for line in terminal.seen()[2:5]] == [["db", "1", "failed"], ["web", "1", "done"], []]
 
 
-def test_a_thousand_machines_fit_on_the_screen(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.setenv("LINES", "30")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+def test_a_thousand_machines_fit_on_the_screen(terminal):
     many = [of_plan(f"web{n}", "done", DONE) for n in range(1000)]
-    watch_plan(Client([many]), "shop", plain=False)
-    shown = capsys.readouterr().err
-    assert "1000 done" in shown
-    assert "more lines" in shown
-    assert len(shown.splitlines()) < 60
+    with terminal:
+        watch_plan(Client([many]), "shop", plain=False)
+    seen = terminal.seen()
+    assert seen[0] == "Plan shop: 1000 done"
+    assert "more lines" in "".join(seen)
 
 
 def test_only_some_are_waited_for_and_a_dead_engine_ends_the_watching(monkeypatch):

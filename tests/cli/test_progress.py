@@ -1,13 +1,14 @@
 """What a person sees while a migration runs."""
 
 import re
+import time
 from datetime import datetime
 
 import pytest
 
 from longshore.cli.progress import _Bars, _Lines, watch
 from longshore.errors import LongshoreError
-from longshore.model.request import MigrationRequest
+from longshore.model.request import MigrationRequest, MigrationType
 from longshore.service.schemas import DiskProgress, Event, Migration
 
 STRANDED = "No worker is alive. It goes on as soon as one is: longshore worker."
@@ -98,31 +99,105 @@ def test_lines_tell_events_progress_with_rate_and_time_left_and_the_end(capsys):
     assert f"Hard disk 1: all of 4.0 MiB, root digest {'ab' * 32}" in shown.err
 
 
-def test_bars_are_drawn_in_a_terminal(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert watch(Client(STORY), "m", plain=False).status == "done"
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "A [word] of warning." in shown.err
-    assert "Hard disk 1 done" in shown.err
-    assert "4.0 MiB of 4.0 MiB" in shown.err
+class Clock:
+    """Time that passes when somebody sleeps."""
+
+    strftime = staticmethod(time.strftime)
+    gmtime = staticmethod(time.gmtime)
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
 
 
-def test_a_warm_migration_shows_what_had_changed_and_then_how_long_it_is_down(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("longshore.cli.progress._POLL", 0.3)  # it is drawn ten times a second
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    for module in ("progress", "screen"):
+        monkeypatch.setattr(f"longshore.cli.{module}.time", clock)
+    monkeypatch.setattr("longshore.cli.progress._POLL", 0.5)
+    return clock
+
+
+def copying(count):
+    """So many looks at a copy of two disks that goes on, at another rate each time."""
+    for n in range(count):
+        first = disk("copying", done=n * 1000)
+        first.progress.update(rate=(100 + n % 7) * MIB, eta=3600 - n // 2)
+        shown = migration("running", first)
+        shown.disks.append(first.model_copy(update={"key": "2001", "label": "Hard disk 2"}))
+        yield shown
+
+
+def test_bars_are_drawn_in_a_terminal_below_what_happened(terminal, clock, capsys):
+    with terminal:
+        assert watch(Client(STORY), "m", plain=False).status == "done"
+    assert capsys.readouterr().out == ""
+    first, second, *rest = terminal.seen()
+    assert re.fullmatch(r"08:00:00 copying +A \[word\] of warning\.", first)
+    assert re.fullmatch(r"Hard disk 1 done ━+ 4\.0 MiB of 4\.0 MiB", second)
+    assert not any(rest)
+
+
+def test_what_changes_is_drawn_once_a_second_and_what_does_not_change_is_not(terminal, clock):
+    """An hour of all lines again and again would be tens of megabytes in the log of whoever records the terminal."""
+    looks = 240  # two minutes
+    with terminal:
+        watch(Client([*copying(looks), STORY[-1]]), "m", plain=False)
+    assert len(terminal.written) < 120 * 250
+    assert 100 <= terminal.written.count(b"\x1b[2A") + terminal.written.count(b"\x1b[3A") <= 2 * 125
+    _event, one, two, *rest = [line for line in terminal.seen() if line]
+    assert one.startswith("Hard disk 1 done")
+    assert two.startswith("Hard disk 2 copying")
+    assert not rest
+
+
+def test_nothing_is_written_while_nothing_changes(terminal, clock):
+    [same] = copying(1)
+    with terminal:
+        watch(Client([same] * 100 + [STORY[-1]]), "m", plain=False)
+    assert len(terminal.written) < 1500
+
+
+def test_in_a_log_lines_get_rarer_the_longer_it_takes(capsys, clock, monkeypatch):
+    monkeypatch.setattr("longshore.cli.progress._LINE_EVERY", 5.0)
+    monkeypatch.setattr("longshore.cli.progress._POLL", 5.0)
+    watch(Client([*copying(720), STORY[-1]]), "m", plain=True)  # an hour
+    shown = capsys.readouterr().err
+    assert 100 < shown.count("\n") < 200  # of two disks, 720 looks at each
+
+
+def test_a_warm_migration_shows_what_had_changed_and_then_how_long_it_is_down(terminal, clock):
     sync = {"number": 1, "at": "2026-11-20T08:00:00", "seconds": 12.0, "bytes_changed": 3 * MIB, "final": False}
     waiting = migration("running", disk("done")).model_copy(update={"phase": "waiting", "syncs": [sync]})
     off = waiting.model_copy(update={"phase": "last-sync", "downtime_seconds": 0.4})
-    watch(Client([waiting, off, STORY[-1]]), "m", plain=False)
+    with terminal:
+        watch(Client([waiting] * 4 + [off] * 4 + [STORY[-1]]), "m", plain=False)
+    seen = terminal.ever_seen()
+    assert "waiting, last sync: 3.0 MiB changed, 12 s" in seen
+    assert any(re.fullmatch(r"last-sync, down for \d+ s", line) for line in seen)
+
+
+def test_a_warm_migrations_disk_has_no_digest_before_the_machine_is_off(capsys):
+    """What is copied of a running machine is copied again: the digest of an earlier sync is no proof of anything."""
+    stale, last = "ab" * 32, "cd" * 32
+    sync = {"number": 0, "at": "2026-11-20T08:00:00", "seconds": 9.0, "bytes_changed": None, "final": False}
+    warm = {"request": MigrationRequest(type=MigrationType.WARM)}
+    first = migration("running", disk("done", digest=stale)).model_copy(update=warm)
+    waiting = first.model_copy(update={"syncs": [sync]})
+    again = migration("running", disk("copying", digest=stale)).model_copy(update=warm | {"syncs": [sync]})
+    unrecorded = migration("running", disk("done", digest=last)).model_copy(update=warm | {"syncs": [sync]})
+    final = unrecorded.model_copy(update={"syncs": [sync, sync | {"number": 1, "final": True}]})
+    watch(Client([first, waiting, again, waiting, again, unrecorded, final, STORY[-1]]), "m", plain=True)
     shown = capsys.readouterr().err
-    assert "waiting" in shown
-    assert "last sync: 3.0 MiB changed, 12 s" in shown
-    assert re.search(r"down for \d+ s", shown)
+    assert stale not in shown.partition(last)[0]
+    assert shown.count("Hard disk 1: all of 4.0 MiB; what changes while the machine runs is copied again\n") == 1
+    assert shown.count(f"Hard disk 1: all of 4.0 MiB, root digest {last}\n") == 1
 
 
 def test_an_engine_that_is_gone_ends_the_watching(capsys, monkeypatch):

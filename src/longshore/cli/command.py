@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any
@@ -32,11 +34,18 @@ class _Asking(CliffCommand):  # type: ignore[misc]
         """Whether this is `openstack migration …` rather than `longshore …`."""
         return _in_plugin(self.app)
 
+    @property
+    def for_people(self) -> bool:
+        """Whether the answer is a table, rather than something for programs."""
+        return type(self.formatter).__name__ == "TableFormatter"
+
     def say(self, text: str) -> None:
         """Something beside the answer, for the person at the terminal."""
         print(self._as_typed(text), file=sys.stderr)
 
     def run(self, parsed_args: Any) -> int:
+        if getattr(parsed_args, "max_width", None) == 0 and sys.stdout.isatty():
+            parsed_args.max_width = _width(sys.stdout.fileno())
         try:
             return int(super().run(parsed_args))
         except LongshoreError as error:
@@ -82,3 +91,8 @@ class ShowOne(_Asking, CliffShowOne, _Parsing):  # type: ignore[misc]
 
 def _in_plugin(app: Any) -> bool:
     return hasattr(app, "client_manager")
+
+
+def _width(terminal: int) -> int:
+    """Columns; 80 where the terminal itself doesn't know."""
+    return os.get_terminal_size(terminal).columns or shutil.get_terminal_size().columns

@@ -30,7 +30,6 @@ class ListMachines(Lister):
         wanted = MachineFilter(args.folder, args.cluster, args.tag, power, args.name)
         with counting(f"Reading the machines of {args.provider}") as told:
             machines = self.client.machines(args.provider, wanted, told)
-        readable = self.formatter.__class__.__name__ == "TableFormatter"
         rows = []
         for machine in sorted(machines, key=lambda m: (m.folder, m.name)):
             total = sum(d.size for d in machine.disks)
@@ -42,7 +41,7 @@ class ListMachines(Lister):
                     machine.cpus,
                     machine.memory_mib,
                     len(machine.disks),
-                    size(total) if readable else total,
+                    size(total) if self.for_people else total,
                     ", ".join(dict.fromkeys(n.network for n in machine.nics)),
                     machine.guest_name,
                     machine.folder,
@@ -63,7 +62,7 @@ class ShowMachine(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         machine = self.client.machine(args.provider, args.machine)
         fields = json.loads(json.dumps(asdict(machine)))  # plain: YAML knows no enumerations
-        if self.formatter.__class__.__name__ == "TableFormatter":
+        if self.for_people:
             fields["disks"] = "\n".join(
                 f"{d.position}: {d.label}, {size(d.size)}, {d.controller}, {d.location}" for d in machine.disks
             )

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.progress import moves, sentence, status_of, watch
+from longshore.cli.progress import moves, sentence, status_of, told, watch
 from longshore.cli.providers import with_all_projects
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
@@ -23,7 +23,11 @@ class ListMigrations(Lister):
     """List migrations, oldest first."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(super().get_parser(prog_name))
+        parser = with_all_projects(super().get_parser(prog_name))
+        parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
+        parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
+        parser.add_argument("--status", choices=[status.value for status in Status], help="only those that stand so")
+        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [
@@ -37,7 +41,9 @@ class ListMigrations(Lister):
                 m.phase,
                 moment(m.created_at),
             )
-            for m in self.client.migrations(all_projects=args.all_projects)
+            for m in self.client.migrations(
+                all_projects=args.all_projects, plan=args.plan, machine=args.machine, status=args.status
+            )
         ]
         return ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created"), rows
 
@@ -60,6 +66,8 @@ class MigrationEvents(Lister):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = self.client.events(args.migration)
+        if self.for_people and not args.columns:  # whose terminal has no more room than for what happened
+            return ("At", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, told(e)) for e in events]
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
 
 
@@ -198,7 +206,6 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
 
 
 def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
-    readable = command.formatter.__class__.__name__ == "TableFormatter"
     off = m.downtime_seconds
     fields: dict[str, Any] = {
         "id": m.id,
@@ -222,7 +229,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "disks": [d.model_dump() for d in m.disks],
         "result": m.result,
     }
-    if readable:
+    if command.for_people:
         del fields["downtime_seconds"]
         fields["downtime"] = duration(off) if off is not None else None
         fields["syncs"] = "\n".join(sync_line(sync) for sync in m.syncs)

@@ -7,8 +7,9 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, get_args
 
 from longshore.cli.command import Command, Lister
+from longshore.cli.concerns import concern_table
 from longshore.cli.plan_watch import watch_plan
-from longshore.cli.plans import COLUMNS, rows, together, with_plan
+from longshore.cli.plans import with_plan
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
@@ -29,8 +30,7 @@ class CheckPlan(Lister):
         self._blockers = sum(c.severity.value == "blocker" for c in concerns)
         if not concerns:
             print(f"Nothing stands against plan {args.plan}.", file=sys.stderr)
-        readable = self.formatter.__class__.__name__ == "TableFormatter"
-        return COLUMNS, together(rows(concerns)) if readable else rows(concerns)
+        return concern_table(self, args, concerns)
 
     def run(self, parsed_args: Namespace) -> int:
         """The table is printed first: what is in it is why the exit code is 1."""

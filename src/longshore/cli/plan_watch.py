@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from longshore.cli.asking import asking
-from longshore.cli.progress import figures, moves, sentence, status_of
+from longshore.cli.progress import Pace, draws, figures, moves, sentence, status_of
+from longshore.cli.screen import Screen
 from longshore.cli.words import duration, size
 from longshore.model.status import Status
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _POLL = 1.0  # seconds
 _REST = 3.0  # times as long as the answer took: a large plan, or a server with much to do, is asked less often
-_LINE_EVERY = 10.0  # seconds between plain lines about the same disk
+_LINE_EVERY = 10.0  # seconds between plain lines about the same disk, at first
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 _REASONS = 2  # lines for why nobody takes some of them
 _FRAME = 6  # lines of the terminal that are not for machines
@@ -47,7 +47,7 @@ def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] 
 def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bool) -> list[Migration]:
     """The migrations that are `asked` for again and again, as `watch_plan` does it."""
     missing_since: float | None = None
-    view: _View = _Lines() if plain or not sys.stderr.isatty() else _Board(what)
+    view: _View = _Board(what) if draws(plain=plain) else _Lines()
     with view:
         while True:
             began = time.monotonic()
@@ -79,11 +79,11 @@ class _View(AbstractContextManager["_View"], Protocol):
 
 
 class _Lines:
-    """One line for each change of a machine's phase, and every few seconds one for each disk on its way."""
+    """One line for each change of a machine's phase, and now and then one for each disk on its way."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
-        self._last: dict[tuple[str, str], float] = {}
+        self._pace = Pace(_LINE_EVERY)
 
     def __enter__(self) -> Self:
         return self
@@ -95,16 +95,13 @@ class _Lines:
         self._line("", text)
 
     def show(self, migrations: list[Migration]) -> None:
-        now = time.monotonic()
         for m in migrations:
             told = _told(m)
             if self._told.get(m.id) != told:
                 self._told[m.id] = told
                 self._print(m, told)
             for disk in m.disks:
-                due = now - self._last.get((m.id, disk.key), 0.0) >= _LINE_EVERY
-                if due and moves(m, disk):
-                    self._last[m.id, disk.key] = now
+                if moves(m, disk) and self._pace.is_due((m.id, disk.key)):
                     self._print(m, f"{disk.state}, {sentence(disk)}")
 
     def _print(self, m: Migration, text: str) -> None:
@@ -127,25 +124,25 @@ def _told(m: Migration) -> str:
 
 
 class _Board:
-    """A table that is drawn over and over: machines under way with their disks, then those that wait or have ended."""
+    """A table that is kept up to date: machines under way with their disks, then those that wait or have ended."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._console = Console(stderr=True, highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._screen = Screen(self._console)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._screen.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
+    def __exit__(self, *stop: object) -> None:
+        self._screen.__exit__(*stop)
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text, style="yellow"))
+        self._screen.print(Text(text, style="yellow"))
 
     def show(self, migrations: list[Migration]) -> None:
-        self._live.update(self._drawn(migrations), refresh=True)
+        self._screen.show(self._drawn(migrations))
 
     def _drawn(self, migrations: list[Migration]) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")

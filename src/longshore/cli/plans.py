@@ -11,14 +11,13 @@ import yaml
 
 from longshore.cli.arguments import mapping
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.concerns import concern_table
 from longshore.cli.words import moment, size
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import PlanConcern, PlanView
-
-COLUMNS = ("Machine", "Code", "Severity", "Subject", "What", "Do")
+    from longshore.service.schemas import PlanView
 
 
 class CreatePlan(Lister):
@@ -90,7 +89,7 @@ class CreatePlan(Lister):
         self.say(f"Look at it: longshore plan export {args.plan}")
         if answer.open:
             print("For you to decide or to know:", file=sys.stderr)
-        return COLUMNS, rows(answer.open)
+        return concern_table(self, args, answer.open)
 
 
 class ListPlans(Lister):
@@ -142,7 +141,6 @@ class DiscoverMachines(Lister):
         return with_plan(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        readable = self.formatter.__class__.__name__ == "TableFormatter"
         found: list[tuple[Any, ...]] = []
         for one in self.client.plan_machines(args.plan):
             m = one.machine
@@ -151,7 +149,7 @@ class DiscoverMachines(Lister):
                 continue
             total = sum(d.size for d in m.disks)
             networks = ", ".join(dict.fromkeys(n.network for n in m.nics))
-            shown = size(total) if readable else total
+            shown = size(total) if self.for_people else total
             found.append((one.entry, m.ref, one.wave, m.power.value, m.cpus, m.memory_mib, shown, networks, None))
         return ("Machine", "Ref", "Wave", "Power", "CPUs", "Memory MiB", "Size", "Networks", "Error"), found
 
@@ -219,19 +217,39 @@ class ExportPlan(Command):
 
 
 class ApplyPlan(Command):
-    """Keep the plan that a file holds, as a new one or in the place of the one of its name."""
+    """Keep the plans that files hold, each as a new one or in the place of the one of its name.
+
+    All files are read first: when one has a fault, none is applied.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("file", help="YAML; - is standard input")
+        parser.add_argument(
+            "file", nargs="+", help="YAML, a plan in each; of a directory all *.yaml and *.yml; - is standard input"
+        )
         return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.planning import planfile
 
-        plan = planfile.read(_text(args.file), "standard input" if args.file == "-" else args.file)
-        answer = self.client.apply_plan(planfile.plain(plan))
-        print(f"Plan {plan.name} is {'applied' if answer.changed else 'as it was'}.", file=sys.stderr)
+        plans: dict[str, tuple[str, dict[str, Any]]] = {}
+        for file in dict.fromkeys(name for word in args.file for name in _files(word)):
+            called = "standard input" if file == "-" else file
+            plan = planfile.read(_text(file), called)
+            if plan.name in plans:
+                raise InvalidInput(
+                    f"{plans[plan.name][0]} and {called} both hold a plan {plan.name}.",
+                    advice="Give one of them another name, or leave it out. Nothing was applied.",
+                )
+            plans[plan.name] = called, planfile.plain(plan)
+        for name, (called, content) in plans.items():
+            try:
+                answer = self.client.apply_plan(content)
+            except LongshoreError as error:
+                if len(plans) == 1:
+                    raise
+                raise LongshoreError(f"{called}: {error.message}", advice=error.advice, code=error.code) from None
+            print(f"Plan {name} is {'applied' if answer.changed else 'as it was'}.", file=sys.stderr)
 
 
 # Shared with the commands that run plans
@@ -242,26 +260,7 @@ def with_plan(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def rows(concerns: list[PlanConcern]) -> list[tuple[Any, ...]]:
-    """Blockers first; the order is otherwise that of the plan."""
-    order = {"blocker": 0, "warning": 1, "information": 2}
-    ordered = sorted(concerns, key=lambda c: order[c.severity.value])
-    return [(c.machine, c.code, c.severity.value, c.subject, c.text, c.advice) for c in ordered]
-
-
-def together(concerns: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """What is the same for many machines in one row: a thousand of them say it once."""
-    machines: dict[tuple[Any, ...], list[str]] = {}
-    for machine, *rest in concerns:
-        machines.setdefault(tuple(rest), []).append(machine)
-    return [(_some(names), *rest) for rest, names in machines.items()]
-
-
 # Parts
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} others"
 
 
 def _with_settings(parser: ArgumentParser) -> None:
@@ -321,6 +320,16 @@ def _refuse_unknown(plan: str, names: list[str], content: dict[str, Any]) -> Non
             raise InvalidInput(f"Plan {plan} has no machine {name}.", advice=f"See: longshore plan show {plan}.")
 
 
+def _files(word: str) -> list[str]:
+    """The file itself, or those of a directory that may be plans. Raises InvalidInput when that has none."""
+    if word == "-" or not Path(word).is_dir():
+        return [word]
+    found = sorted(str(path) for path in Path(word).iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    if not found:
+        raise InvalidInput(f"There are no plans in {word}.", advice="Their files are called *.yaml or *.yml.")
+    return found
+
+
 def _text(file: str) -> str:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
@@ -361,7 +370,7 @@ def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
         "made_flavors": view.flavors,
         "machines": [state.model_dump() for state in view.machines],
     }
-    if command.formatter.__class__.__name__ == "TableFormatter":
+    if command.for_people:
         for name in ("mappings", "defaults", "limits"):
             fields[name] = yaml.safe_dump(fields[name], sort_keys=False).strip() if fields[name] else ""
         fields["made_flavors"] = ", ".join(view.flavors)

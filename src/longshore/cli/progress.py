@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.console import Console, Group
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
 from longshore.cli.asking import asking
+from longshore.cli.screen import Screen
 from longshore.cli.words import duration, size
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
 
 if TYPE_CHECKING:
     from longshore.client import Client
     from longshore.service.schemas import DiskProgress, Event, Migration
 
 _POLL = 0.5  # seconds
-_LINE_EVERY = 5.0  # seconds between plain lines about the same disk
+_LINE_EVERY = 5.0  # seconds between plain lines about the same disk, at first
+_LINES_RARER = 20  # part of the time that it has taken so far: the longer something takes, the rarer its lines
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 
 
@@ -31,7 +36,7 @@ def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
     """
     seen = 0
     missing_since: float | None = None
-    view: _View = _Lines() if plain or not sys.stderr.isatty() else _Bars()
+    view: _View = _Bars() if draws(plain=plain) else _Lines()
     stranded: set[str] = set()  # what was told of it
     away = partial(view.warn, "no-answer")
     with view:
@@ -65,11 +70,11 @@ class _View(AbstractContextManager["_View"], Protocol):
 
 
 class _Lines:
-    """One line for each event, every few seconds one for each disk on its way, and one when its copy is done."""
+    """One line for each event, now and then one for each disk on its way, and one when its copy is done."""
 
     def __init__(self) -> None:
-        self._last: dict[str, float] = {}
-        self._done: set[str] = set()
+        self._pace = Pace(_LINE_EVERY)
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -78,22 +83,28 @@ class _Lines:
         pass
 
     def say(self, event: Event) -> None:
-        mark = "" if event.level == "information" else f"{event.level}: "
-        self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {mark}{event.text}")
+        self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {told(event)}")
 
     def warn(self, phase: str, text: str) -> None:
         self._now(phase, f"warning: {text}")
 
     def show(self, migration: Migration) -> None:
-        now = time.monotonic()
         for disk in migration.disks:
-            if disk.state in ("copying", "verifying") and now - self._last.get(disk.key, 0.0) >= _LINE_EVERY:
-                self._last[disk.key] = now
-                if disk.progress:
-                    self._now(disk.state, sentence(disk))
-            elif disk.state == "done" and disk.key not in self._done:
-                self._done.add(disk.key)
-                self._now("copied", f"{disk.label}: all of {size(disk.size)}, root digest {disk.root_digest}")
+            if disk.state in ("copying", "verifying") and disk.progress and self._pace.is_due(disk.key):
+                self._now(disk.state, sentence(disk))
+            elif disk.state == "done":
+                self._copied(migration, disk)
+
+    def _copied(self, migration: Migration, disk: DiskProgress) -> None:
+        """Once each. Of a machine that runs on, what is copied is no end yet, and its digest that of an earlier day."""
+        whole = f"{disk.label}: all of {size(disk.size)}"
+        if not is_last_copy(migration):
+            line = f"{whole}; what changes while the machine runs is copied again"
+        else:
+            line = f"{whole}, root digest {disk.root_digest}"
+        if line not in self._said:
+            self._said.add(line)
+            self._now("copied", line)
 
     def _now(self, what: str, text: str) -> None:
         self._print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {what:<16} {text}")
@@ -106,24 +117,23 @@ class _Bars:
     """A bar for each disk below the events, with rate and time left; above them the phase, and how long it is down."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
+        self._console = Console(stderr=True, highlight=False)
+        self._screen = Screen(self._console)
+        self._progress = Progress(  # only draws; when, is the screen's affair
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[amount]}"),
             TextColumn("{task.fields[pace]}"),
-            console=Console(stderr=True, highlight=False),
-            transient=False,
+            console=self._console,
         )
-        self._phase: TaskID | None = None
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._screen.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    def __exit__(self, *stop: object) -> None:
+        self._screen.__exit__(*stop)
 
     def say(self, event: Event) -> None:
         self._print(f"{event.at:%H:%M:%S}", event.level, event.phase, event.text)
@@ -132,18 +142,10 @@ class _Bars:
         self._print(time.strftime("%H:%M:%S", time.gmtime()), "warning", phase, text)
 
     def _print(self, at: str, level: str, phase: str, text: str) -> None:
-        colour = {"warning": "yellow", "error": "red"}.get(level, "default")
-        self._progress.console.print(f"[dim]{at}[/] [bold]{escape(phase):<16}[/] [{colour}]{escape(text)}[/]")
+        colour = {"warning": "yellow", "error": "red"}.get(level, "")
+        self._screen.print(Text.assemble((at, "dim"), " ", (f"{phase:<16}", "bold"), " ", (text, colour)))
 
     def show(self, migration: Migration) -> None:
-        if self._phase is None:
-            self._phase = self._progress.add_task("", total=None, amount="", pace="")
-        self._progress.update(
-            self._phase,
-            description=migration.phase,
-            pace=", ".join(standing(migration)),
-            visible=not migration.status.ended,
-        )
         for disk in migration.disks:
             if disk.progress is None:
                 continue
@@ -158,6 +160,44 @@ class _Bars:
                 amount=f"{size(total if disk.state == 'done' else done)} of {size(total)}",
                 pace="" if disk.state == "done" else pace(rate, left),
             )
+        phase = [] if migration.status.ended else [Text(", ".join([migration.phase, *standing(migration)]))]
+        self._screen.show(Group(*phase, self._progress.make_tasks_table(self._progress.tasks)))
+
+
+class Pace:
+    """When a line about something that goes on is due: often at first, ever rarer the longer it has gone on."""
+
+    def __init__(self, least: float) -> None:
+        """`least`: seconds between two lines about the same."""
+        self._least = least
+        self._first: dict[object, float] = {}
+        self._last: dict[object, float] = {}
+
+    def is_due(self, what: object) -> bool:
+        """Whether a line about it is; it then counts as written."""
+        now = time.monotonic()
+        first = self._first.setdefault(what, now)
+        if what in self._last and now - self._last[what] < max(self._least, (now - first) / _LINES_RARER):
+            return False
+        self._last[what] = now
+        return True
+
+
+def draws(*, plain: bool) -> bool:
+    """Whether standard error is a terminal on which lines can be changed later, and that is wanted."""
+    return not plain and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def is_last_copy(migration: Migration) -> bool:
+    """Whether what is copied is what the target boots: a warm migration copies again what has changed meanwhile."""
+    if migration.request.type is not MigrationType.WARM or migration.status is Status.DONE:
+        return True
+    return any(sync["final"] for sync in migration.syncs)
+
+
+def told(event: Event) -> str:
+    """What happened; that it is a warning or an error comes first."""
+    return event.text if event.level == "information" else f"{event.level}: {event.text}"
 
 
 def figures(disk: DiskProgress) -> tuple[int, int, float, float | None]:

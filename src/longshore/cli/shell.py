@@ -128,4 +128,4 @@ class LongshoreApp(App):  # type: ignore[misc]
 
 def _is_own(record: logging.LogRecord) -> bool:
     """Whether Longshore says it: its modules, or cliff's frame in its name."""
-    return record.name.partition(".")[0] in (LongshoreApp.LOG.name, "longshore")
+    return record.name.partition(".")[0] in (LongshoreApp.LOG.name, "longshore", "cliff")

@@ -38,7 +38,6 @@ class ListVolumes(Lister):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        readable = self.formatter.__class__.__name__ == "TableFormatter"
         rows = []
         for volume in self.client.volumes(args.provider):
             (disk,) = volume.disks
@@ -47,7 +46,7 @@ class ListVolumes(Lister):
                     volume.name,
                     disk.key,
                     volume.extra.get("volume_status", ""),
-                    size(disk.size) if readable else disk.size,
+                    size(disk.size) if self.for_people else disk.size,
                     disk.storage,
                     "bootable" in volume.extra,
                     volume.belongings.availability_zone,

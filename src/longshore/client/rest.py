@@ -175,8 +175,18 @@ class Client:
         body = {"machine": machine, "source": source, "target": target, "request": plain}
         return self._ask(Migration, "POST", "/v1/migrations", body)
 
-    def migrations(self, *, all_projects: bool = False) -> list[Migration]:
-        return self._all(Migration, "/v1/migrations", lambda m: m.id, _of_all(all_projects))
+    def migrations(
+        self,
+        *,
+        all_projects: bool = False,
+        plan: str | None = None,
+        machine: str | None = None,
+        status: str | None = None,
+    ) -> list[Migration]:
+        """Oldest first: all of them, or those that fit. `machine`: a name or reference."""
+        wanted = {"plan": plan, "machine": machine, "status": status}
+        asked = _of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
+        return self._all(Migration, "/v1/migrations", lambda m: m.id, asked)
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{_part(migration)}")

@@ -121,7 +121,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
 
 
 def blocked(concerns: list[Concern]) -> InvalidInput:
-    """All blockers in one error, each a sentence. Those that were accepted aren't blockers any more."""
+    """All blockers in one error, each on its line. Those that were accepted aren't blockers any more."""
     blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
     codes = list(dict.fromkeys(c.code for c in blockers))
     words = [str(concern) for concern in blockers]
@@ -129,7 +129,7 @@ def blocked(concerns: list[Concern]) -> InvalidInput:
     words.extend(str(concern) for concern in concerns if concern.code == mappings.MAPPING_UNUSED.code)
     if all(concern.acceptable for concern in blockers):
         words.append(f"To go on all the same: {' '.join(f'--accept {code}' for code in codes)}.")
-    return InvalidInput(" ".join(words), code=codes[0] if len(codes) == 1 else "preflight-failed")
+    return InvalidInput("\n".join(words), code=codes[0] if len(codes) == 1 else "preflight-failed")
 
 
 def _firmware_concerns(machine: Machine) -> Iterator[Concern]:

@@ -99,6 +99,9 @@ def create_app(
     def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
         # The first fault is enough, and never the input itself: it may hold a secret.
         fault = error.errors()[0]
+        if fault["type"] == "json_invalid":
+            why = f"{str(fault['ctx']['error']).rstrip('.')}, at character {fault['loc'][-1]}"
+            return JSONResponse({"code": "invalid-input", "message": f"The body isn't JSON ({why})."}, 400)
         where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
         return JSONResponse({"code": "invalid-input", "message": f"{where}: {fault['msg']}."}, 400)
 
