@@ -1,9 +1,6 @@
-"""What those who come from elsewhere want to do has a command, with and without a server; shells complete them."""
+"""What those who come from elsewhere want to do has a command, with and without a server."""
 
-import subprocess
-import sys
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import pytest
 
@@ -44,11 +41,3 @@ def test_whatever_longshore_does_with_a_server_the_plugin_does():
     plugins = {e.name for e in entry_points(group="openstack.migration.v1")}
     missing = {name for name in own if f"migration_{name.removeprefix('migration_')}" not in plugins}
     assert missing == set()
-
-
-def test_a_shell_completes_every_command():
-    longshore = Path(sys.executable).with_name("longshore")
-    said = subprocess.run([longshore, "complete"], capture_output=True, text=True, check=True).stdout
-    assert subprocess.run(["bash", "-n"], input=said, text=True).returncode == 0
-    plans = said.partition("cmds_plan='")[2].partition("'")[0].split()
-    assert {"find", "discover", "cutover"} <= set(plans)

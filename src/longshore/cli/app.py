@@ -1,7 +1,7 @@
 """The command `longshore`.
 
 `longshore copy` doesn't go through the frame that all commands share (shell.py): importing that takes longer than many
-a copy. What it is asked, says and answers is the same either way.
+a copy. What it is asked, says and answers is the same either way. Nor does what a shell asks at each TAB.
 """
 
 import os
@@ -20,6 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return copy(arguments[1:], "longshore copy")
     with _ended_by_ctrl_c():
+        if arguments[:1] == ["complete"] and {"--line", "--"} & set(arguments):
+            from longshore.cli.completion import main as complete
+
+            return complete(arguments[1:])
         from longshore.cli.shell import LongshoreApp
 
         app = LongshoreApp()

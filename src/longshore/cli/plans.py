@@ -27,7 +27,8 @@ class CreatePlan(Lister):
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("plan", metavar="NAME", help="what to call the plan")
         parser.add_argument("machine", nargs="*", help="name, inventory path or reference of a machine")
         parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
         parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")

@@ -230,7 +230,7 @@ def _with_project(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _with_name(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("name", help="the provider's name")
+    parser.add_argument("name", metavar="PROVIDER", help="the provider's name")
     return parser
 
 

@@ -11,6 +11,7 @@ from cliff.app import App
 from cliff.commandmanager import CommandManager
 from cliff.help import HelpExit
 
+from longshore.cli.complete import Complete
 from longshore.cli.help import USAGE, Help, of_group, overview, unknown
 from longshore.cli.usage import refusal
 from longshore.errors import LongshoreError
@@ -40,6 +41,7 @@ class LongshoreApp(App):  # type: ignore[misc]
             deferred_help=True,
         )
         self.command_manager.add_command("help", Help)
+        self.command_manager.add_command("complete", Complete)
         self._client: Client | None = None
 
     def build_option_parser(self, description: str, version: str, argparse_kwargs: Any = None) -> Any:
