@@ -4,7 +4,7 @@ import os
 import pty
 import termios
 import threading
-from contextlib import redirect_stderr
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 
 import pyte
 
@@ -29,9 +29,10 @@ class Terminal:
                 return
 
     def __enter__(self):
-        """What is written to standard error is written here."""
-        self._redirected = redirect_stderr(self.file)
-        self._redirected.__enter__()
+        """What is written to standard error and output is written here."""
+        self._redirected = ExitStack()
+        self._redirected.enter_context(redirect_stderr(self.file))
+        self._redirected.enter_context(redirect_stdout(self.file))
         return self
 
     def __exit__(self, *why):
