@@ -3,8 +3,9 @@
 How it works. One thread runs one poll loop over several connections to either side (lanes.py). A planner (plan.py) asks
 where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and write, many at a
 time, and where both sides are near has most of them carried by threads (carriers.py); after each flush of the target
-the checkpoint (checkpoint.py) learns what is safe. At the end a verifier (verify.py) reads the target back and compares
-it with the digests; what is wrong is copied once more. Then the digests become the disk's manifest (manifest.py).
+the checkpoint (checkpoint.py) learns what is safe. Where a copy that brings a target up to date is about to write is
+noted first (dirty.py). At the end a verifier (verify.py) reads the target back and compares it with the digests; what
+is wrong is copied once more. Then the digests become the disk's manifest (manifest.py).
 
 Python touches no byte: reading, writing, digests and the search for zeroes are all done in C, a block at a time, and
 the buffers a block is read into are the ones it is written from.
@@ -24,6 +25,7 @@ import nbd
 
 from longshore.blocks.checkpoint import Checkpoint, Identity
 from longshore.blocks.digester import Digester
+from longshore.blocks.dirty import Dirty
 from longshore.blocks.endpoints import connect
 from longshore.blocks.findings import Findings
 from longshore.blocks.lanes import Lanes, Loop
@@ -74,8 +76,9 @@ class Copy:
             self._near = time.monotonic() - began < FAR_FROM
             self._check_source(source.endpoint.size, base)
             self._check_target(target, source.endpoint.size)
+            dirty = self._dirty(base, base_root)
             granule = max(source.endpoint.minimum_block, target.endpoint.minimum_block)
-            scope, scope_name = self._scope(source.endpoint.size, granule)
+            scope, scope_name = self._scope(source.endpoint.size, granule, dirty)
             checkpoint = self._open_checkpoint(stack, source.endpoint.size, scope_name, base_root)
             source.widen(_connections(source, request.connections))
             target.widen(_connections(target, request.connections))
@@ -84,12 +87,16 @@ class Copy:
             digests = base.copy() if base and updating else Digests(source.endpoint.size, request.block_size)
             findings = Findings(digests)
             self._meter.total = total(scope)
-            scope = self._resume(scope, checkpoint, findings)
+            if dirty is not None:
+                dirty.declare(scope)
+            scope = self._resume(scope, checkpoint, findings, dirty)
             self._move(source, target, scope, findings, base=base, checkpoint=checkpoint)
             repaired: list[Extent] = []
             if request.verify is not Verify.NONE:
                 repaired = self._verify(stack, source, target, findings)
         root = self._write_manifest(digests)
+        if dirty is not None and request.verify is not Verify.NONE:
+            dirty.settle(request.manifest if root else None, findings.written())
         if checkpoint is not None and request.source_identity is None:
             checkpoint.remove()  # it doesn't say of which moment it is: the next copy must not trust it
         meter = self._meter
@@ -189,12 +196,29 @@ class Copy:
                 code="target-too-small",
             )
 
-    def _scope(self, size: int, granule: int) -> tuple[list[Extent], str]:
+    def _dirty(self, base: Digests | None, base_root: str) -> Dirty | None:
+        """Where the target isn't what the base says, which from here on says nothing of that."""
+        request = self._request
+        if base is None or request.base_manifest is None:
+            return None
+        resumes = request.checkpoint is not None and os.path.exists(request.checkpoint)
+        dirty = Dirty(
+            request.base_manifest,
+            base_root,
+            request.source_identity or request.source_uri,
+            same=request.source_identity is not None or resumes,
+        )
+        base.forget(dirty.earlier)
+        return dirty
+
+    def _scope(self, size: int, granule: int, dirty: Dirty | None) -> tuple[list[Extent], str]:
         """What is to be made equal on the target, and a name for it that a checkpoint can hold."""
         request = self._request
         if request.changes is None:
             return [Extent(0, size)] if size else [], "all"
         extents = list(align(merge(request.changes, request.merge_gap), granule, size))
+        if dirty is not None and dirty.earlier:
+            extents = list(merge([*extents, *align(dirty.earlier, request.block_size, size)]))
         return extents, digest_of(b"".join(struct.pack("<QQ", *extent) for extent in extents)).hex()
 
     def _open_checkpoint(self, stack: ExitStack, size: int, scope: str, base_root: str) -> Checkpoint | None:
@@ -213,15 +237,18 @@ class Copy:
         stack.callback(checkpoint.close)
         return checkpoint
 
-    def _resume(self, scope: list[Extent], checkpoint: Checkpoint | None, findings: Findings) -> list[Extent]:
-        """What is left of the scope, after what the checkpoint says is done."""
+    def _resume(
+        self, scope: list[Extent], checkpoint: Checkpoint | None, findings: Findings, dirty: Dirty | None
+    ) -> list[Extent]:
+        """What is left of the scope, after what the checkpoint says is done and nobody else has written since."""
         if checkpoint is None:
             return scope
         done = []
         for record in checkpoint.records():
             findings.remember(record)
             done.append(record.extent)
-        left = list(subtract(scope, list(merge(done))))
+        since = align(dirty.since, findings.digests.block_size, findings.digests.size) if dirty else ()
+        left = list(subtract(scope, list(subtract(merge(done), since))))
         self._meter.resumed = self._meter.done = self._meter.total - total(left)
         return left
 

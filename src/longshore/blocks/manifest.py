@@ -2,7 +2,7 @@
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from blake3 import blake3
@@ -56,6 +56,12 @@ class Digests:
         """Every block in an extent of whole blocks is all zero."""
         first, end = extent.offset // self.block_size, -(-extent.end // self.block_size)
         self._states[first:end] = bytes([_ZERO]) * (end - first)
+
+    def forget(self, extents: Iterable[Extent]) -> None:
+        """Nothing is known of any block that one of these touches."""
+        for extent in extents:
+            first, end = extent.offset // self.block_size, min(-(-extent.end // self.block_size), self.blocks)
+            self._states[first:end] = bytes(max(0, end - first))
 
     def get(self, block: int) -> bytes | None:
         """The block's digest; None when it isn't known."""

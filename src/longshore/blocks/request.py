@@ -32,7 +32,7 @@ class CopyRequest(NamedTuple):
     target_identity: str | None = None
     changes: tuple[Extent, ...] | None = None
     manifest: FilePath | None = None  # written at the end
-    base_manifest: FilePath | None = None  # what the target holds now
+    base_manifest: FilePath | None = None  # what the target holds now, but for what is noted beside it (dirty.py)
     checkpoint: FilePath | None = None
     verify: Verify = Verify.WRITTEN
     rate_limit: int | None = None  # bytes per second read from the source

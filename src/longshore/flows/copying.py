@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
+from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export
 from longshore.errors import CopyError, LongshoreError
 from longshore.flows.journey import Journey
@@ -104,7 +105,11 @@ def copier(
             if base is None:
                 return await patiently(lambda: work.copy(None, None), before_again=work.again)
             changes = await patiently(lambda: asyncio.to_thread(work.changes, base), before_again=work.again)
-            if isinstance(changes, Changed) and not changes.extents:
+            if (
+                isinstance(changes, Changed)
+                and not changes.extents
+                and not await asyncio.to_thread(work.is_dirty, base)
+            ):
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
             return await patiently(lambda: work.copy(base, changes), before_again=work.again)
         except BaseException:
@@ -140,6 +145,10 @@ class _Work:
         if isinstance(found, Unknown):
             self._j.say(f"{self._disk.label}: all of it is read and compared. {found.reason}", "warning")
         return found
+
+    def is_dirty(self, base: DiskBase) -> bool:
+        """Whether the target may hold something else than at the base: a later copy to it came to no end."""
+        return is_dirty(self._j.store.state.migration(self._j.id) / base.manifest, base.root_digest)
 
     async def copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
         self._j.go_on()
