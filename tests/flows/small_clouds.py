@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import FAULT, Conflict, NotFound, ProviderError, Unreachable
+from longshore.errors import FAULT, Conflict, ConversionError, NotFound, ProviderError, Unreachable
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.hardware import BootDrivers
@@ -550,6 +550,11 @@ async def small_inspect_drivers(_disks, _directory, _on_message, *, nics=()):
     return BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
 
 
+def small_ensure_confinement():
+    if (World(os.environ["SMALL_WORLD"]).root / "cannot-confine").exists():
+        raise ConversionError("Guests can't be confined on this machine: it is small.", code="not-confined")
+
+
 def small_connect(kind, settings, _secrets, _side=None, _servers=None):
     world = World(settings["root"])
     return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
@@ -557,10 +562,23 @@ def small_connect(kind, settings, _secrets, _side=None, _servers=None):
 
 def install():
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import clouds, conversion, copying, engine, outages, patience, syncs, undo, worker
+    from longshore.flows import (
+        clouds,
+        conversion,
+        copying,
+        engine,
+        late_conversion,
+        migration,
+        outages,
+        patience,
+        syncs,
+        undo,
+        worker,
+    )
 
     clouds.connect = small_connect
     conversion.convert = small_convert
+    migration.ensure_confinement = late_conversion.ensure_confinement = small_ensure_confinement
     conversion.inspect_drivers = small_inspect_drivers
     undo._PAUSE = 0.01
     patience.FIRST_PAUSE = 0.01

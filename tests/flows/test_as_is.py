@@ -57,6 +57,16 @@ def test_a_guest_that_knows_no_hardware_of_ours_is_converted(begin):
     assert any("can't land as it is" in text for text in run.told)
 
 
+def test_a_worker_that_cannot_confine_guests_says_so_before_the_downtime(begin):
+    run = begin(landing="convert")
+    (run.world.root / "cannot-confine").touch()
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "Guests can't be confined on this machine" in record.error
+    made_or_stopped = {"shut_down", "power_off", "create_volume", "create_port", "snapshot"}
+    assert not made_or_stopped & set(run.world.calls())
+
+
 def test_it_is_converted_later_on_the_same_disks_and_ports(landed):
     before = landed.world.read()
     earlier = landed.convert_later()

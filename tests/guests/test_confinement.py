@@ -14,7 +14,7 @@ import pytest
 
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError
-from longshore.guests.confined import run_confined
+from longshore.guests.confined import ensure_confinement, run_confined
 from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
 
@@ -204,6 +204,10 @@ def test_a_log_keeps_its_beginning_and_its_end(place, capfdbinary):
     assert len(log) < 1.2 * (1 << 20)
 
 
+def test_this_machine_can():
+    ensure_confinement()
+
+
 def test_a_machine_that_cannot_confine_says_why(place, tmp_path, monkeypatch):
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -217,5 +221,5 @@ def test_a_machine_that_cannot_confine_says_why(place, tmp_path, monkeypatch):
     assert "user namespaces" in caught.value.advice
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConversionError, match="bwrap isn't installed") as caught:
-        confined(place, "")
+        ensure_confinement()
     assert caught.value.advice == "Install the package bubblewrap."

@@ -1,6 +1,8 @@
 """What deploy/ names is there."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,49 @@ def test_services_are_given_files_that_are_there(compose):
 def test_haproxy_is_given_what_its_configuration_asks_for(compose):
     asked = set(re.findall(r"\$\{(\w+)\}", (NODES / "haproxy.cfg").read_text()))
     assert asked == set(yaml.safe_load(compose)["services"]["haproxy"]["environment"])
+
+
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+# Each of them keeps guests from being confined, or converted at all: docs/howto/confinement.md
+HARMFUL = ("ProtectKernelTunables", "ProtectKernelLogs", "ProtectKernelModules", "ProtectProc", "ProcSubset")
+HARMFUL += ("MemoryDenyWriteExecute", "PrivateDevices", "PrivateNetwork")
+
+
+def settings(unit):
+    """The last value of each setting."""
+    return dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.M))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_units_run_as_a_user_without_rights_who_may_confine_guests(unit):
+    said = settings(unit)
+    assert (said["User"], said["NoNewPrivileges"], said["CapabilityBoundingSet"]) == ("longshore", "yes", "")
+    assert "AmbientCapabilities" not in said
+    assert (said["ProtectSystem"], said["ProtectHome"], said["PrivateTmp"]) == ("strict", "yes", "yes")
+    assert {"user", "mnt", "pid", "net", "ipc", "uts"} <= set(said["RestrictNamespaces"].split())
+    assert {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"} == set(said["RestrictAddressFamilies"].split())
+    assert said["DeviceAllow"] == "/dev/kvm rw"
+    assert [name for name in HARMFUL if name in said] == []
+    assert "longshore" in (ROOT / "deploy" / "systemd" / "longshore.sysusers").read_text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd isn't installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_understands_the_units(unit, tmp_path):
+    copy = tmp_path / unit.name
+    copy.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.M))
+    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if unit.stem in line] == []
+
+
+def test_containers_run_as_a_user_without_rights(compose):
+    image = (NODES / "Containerfile").read_text()
+    assert image.index("USER longshore") > image.index("RUN ./install")
+    services = yaml.safe_load(compose)["services"]
+    for name in ("server", "worker"):
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert services[name]["read_only"] is True
+        assert "no-new-privileges:true" in services[name]["security_opt"]
+    # A worker makes namespaces for guests, and a /proc in them; a server makes none
+    assert services["server"]["security_opt"] == ["no-new-privileges:true"]
+    assert {"seccomp=unconfined", "systempaths=unconfined"} <= set(services["worker"]["security_opt"])

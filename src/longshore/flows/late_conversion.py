@@ -19,6 +19,7 @@ from longshore.flows.migration import Migration
 from longshore.flows.steps import step
 from longshore.flows.target_side import Prepared, boot, check, safeguard
 from longshore.flows.undo import undo
+from longshore.guests import ensure_confinement
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
@@ -94,6 +95,7 @@ class LateConversion(Migration):
         j = self._j
         j.go_on()
         j.phase("preparing", f"Looking at {j.record.machine_name}, as it has landed.")
+        ensure_confinement()  # while the server runs
         found = landed(j.store.migrations.get(j.request.of or ""))
         with j.clouds.target(j.record.target_id) as target:
             server = target.server(found.server_id)  # raises NotFound when somebody has removed it

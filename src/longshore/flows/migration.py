@@ -27,6 +27,7 @@ from longshore.flows.target_side import (
     safeguard,
 )
 from longshore.flows.undo import LASTING, undo
+from longshore.guests import ensure_confinement
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
@@ -110,6 +111,8 @@ class Migration(ABC):
                 j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
         if landing is None:
             raise blocked(concerns)
+        if landing.request.landing is not LandingMode.UNCHANGED:
+            ensure_confinement()  # while nothing is made yet, and the machine runs
         j.store.migrations.set_disks(j.id, machine.disks)
         j.store.migrations.update(j.id, source_power=machine.power.value)
         with j.clouds.source(j.record.source_id) as source:

@@ -1,6 +1,7 @@
 """Guests on NBD URIs: what is on them, and how they are made ready for new hardware."""
 
 from longshore.guests.as_is import finish_as_is, inspect_drivers
+from longshore.guests.confined import ensure_confinement
 from longshore.guests.conversion import convert, inspect_guest
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 
@@ -9,6 +10,7 @@ __all__ = [
     "NicName",
     "OperatingSystem",
     "convert",
+    "ensure_confinement",
     "finish_as_is",
     "inspect_drivers",
     "inspect_guest",

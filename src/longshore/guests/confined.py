@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from longshore.blocks.attached import attached
+from longshore.blocks.private import private_directory
 from longshore.errors import ConversionError
 from longshore.guests.confinement import NOT_CONFINED, Confinement
+from longshore.guests.limits import Limits
 
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
 _LONGEST_MESSAGE = 2000  # characters
@@ -71,6 +73,13 @@ def run_confined(
             code=LIMIT,
         )
     raise _ended(status, log.last_line())
+
+
+def ensure_confinement() -> None:
+    """Raises ConversionError when this machine can't confine guests: to be asked before a machine's downtime begins."""
+    with private_directory() as directory:
+        confinement = Confinement(directory, Limits(seconds=60.0))
+        run_confined(confinement, ("cat",), {"result": {}}, lambda _: None)
 
 
 def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> dict[str, Any] | None:

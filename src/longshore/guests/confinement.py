@@ -24,6 +24,8 @@ NOT_CONFINED = "not-confined"  # code of the error when this machine can't confi
 _KVM = Path("/dev/kvm")
 # No file of this machine belongs to one of them: systemd gives them to services while they run (DynamicUser=)
 _FIRST_USER, _USERS = 61184, 4336
+# What files below /usr are links to; libosinfo, and virt-v2v with it, gives up without the list of USB devices
+_LINKED_TO = (Path("/etc/alternatives"), Path("/etc/ld.so.cache"), Path("/var/lib/usbutils"))
 _ETC = {
     "hosts": "127.0.0.1 localhost\n",
     "passwd": "guest:x:{user}:{user}::/tmp:/bin/sh\n",
@@ -59,14 +61,14 @@ class Confinement:
             *("--unshare-cgroup-try", "--hostname", "guest"),
             # Root needs no user namespace, and couldn't be another user in one: root's files would be its own
             *(_AS_ROOT if as_root else ("--unshare-user", "--disable-userns", "--uid", str(user), "--gid", str(user))),
+            *("--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", SCRATCH),
+            *("--perms", "0755", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
             *_system_files(),
             *self._etc(user),
             *("--proc", "/proc", "--dev", "/dev"),
             *(("--dev-bind", str(_KVM), str(_KVM)) if _has_kvm() else ()),
             *(word for place, path in self.files.items() for word in _bound(path, place)),
             *(word for place, path in self._given(user, as_root) for word in _bound(path, place, "--bind")),
-            *("--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", SCRATCH),
-            *("--perms", "0755", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
             *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH, "--clearenv"),
             *(word for name, value in self._variables().items() for word in ("--setenv", name, value)),
             "--",
@@ -86,8 +88,6 @@ class Confinement:
             path.write_text(text.format(user=user))
             path.chmod(0o644)
             yield from _bound(path, f"/etc/{name}")
-        for name in ("alternatives", "ld.so.cache"):
-            yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
 
     def _given(self, user: int, as_root: bool) -> Iterator[tuple[str, Path]]:
         """The sockets, which whoever connects has to be allowed to write to."""
@@ -125,6 +125,9 @@ def _system_files() -> Iterator[str]:
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.is_dir():
             yield from ("--ro-bind", str(path), str(path))
+    for path in _LINKED_TO:
+        if path.exists():
+            yield from _bound(path, str(path))
     for path in (Path(sys.base_prefix), Path(sys.prefix), Path(longshore.__file__).parent):
         if not path.is_relative_to("/usr"):
             yield from _bound(path, str(path))
