@@ -161,11 +161,21 @@ class Server(_Section):
     vddk_libdir: Path | None = Field(
         default=None, description="Where VMware's disk library (VDDK) is unpacked, for the vCenters of callers."
     )
+    reach_allowed: list[str] = Field(
+        default=[],
+        description="Networks (CIDR) to which it is connected for callers though they are loopback, link-local or "
+        "among `reach_refused`.",
+    )
+    reach_refused: list[str] = Field(
+        default=[],
+        description="Networks (CIDR) to which it isn't connected for callers, besides loopback, link-local and the "
+        "like: those of the operator's own that no cloud of a caller's is in.",
+    )
     keystone: Keystone
     clouds: list[Cloud] = []
     quotas: Quotas = Quotas()
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "reach_allowed", "reach_refused")
     @classmethod
     def _networks(cls, value: list[str]) -> list[str]:
         return [str(ip_network(each)) for each in value]  # its ValueError says what is wrong

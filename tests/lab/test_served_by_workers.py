@@ -109,7 +109,7 @@ def service(tmp_path, lab, admin_cloud, postgresql):
         service.config.write_text(
             f'database_url = "{service.database}"\nstate = "{tmp_path / "state"}"\n'
             f"lease_ttl = {LEASE}\nlease_beat = {LEASE / 4}\ndrain_for = 5\n"
-            f'[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
+            f'[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\nreach_allowed = ["127.0.0.0/8"]\n'
             f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\n'
             f'password_file = "{root / "keystone.password"}"\n'
         )

@@ -84,11 +84,11 @@ def test_unknown_error_is_looked_into(monkeypatch):
     """VDDK says "Unknown error" for a certificate that isn't the expected one, and for many other things."""
     error = ExportError(OPEN.format("Unknown error"))
     what = "The disk [ds] a/a.vmdk of vm-1"
-    monkeypatch.setattr(disks, "fetch_certificate", lambda host, port: ServerCertificate(b"another"))
+    monkeypatch.setattr(disks, "fetch_certificate", lambda host, port, reach: ServerCertificate(b"another"))
     swapped = disks._explained(error, what, session("/x"), CERTIFICATE.sha1)
     assert type(swapped) is FingerprintMismatch
     assert CERTIFICATE.sha1 in swapped.message
-    monkeypatch.setattr(disks, "fetch_certificate", lambda host, port: CERTIFICATE)
+    monkeypatch.setattr(disks, "fetch_certificate", lambda host, port, reach: CERTIFICATE)
     other = disks._explained(error, what, session("/x"), CERTIFICATE.sha1)
     assert type(other) is ExportError
     assert "VDDK says: [ds] a/a.vmdk: Unknown error" in other.message

@@ -54,6 +54,11 @@ def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
         library(settings["vddk_libdir"])
 
 
+def within_reach(store: Store, project_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A provider's settings, as one connects by them."""
+    return {**settings, "reach": store.state.reach.limits(project_id, settings)}
+
+
 class _Asking:
     """A cloud's client that asks, right before each call, whether this process may still change anything.
 
@@ -139,7 +144,8 @@ class Clouds:
         secrets = self._secrets(record)
         through_servers = uses_worker_servers(record.kind, record.settings)
         servers = worker_servers_of(self._store, record) if through_servers else None
-        cloud = connect(record.kind, record.settings, secrets, side, servers)
+        settings = within_reach(self._store, record.project_id, record.settings)
+        cloud = connect(record.kind, settings, secrets, side, servers)
         try:
             yield _Asking(cloud, record.name, self._outages)
         finally:

@@ -3,9 +3,9 @@
     python -m longshore.flows.engine STATE_DIRECTORY [--lock=N] [-]
 
 N is the descriptor of the directory's lock, where whoever starts it has taken that: from the first moment on everybody
-sees that an engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened.
-It takes up what an earlier engine left unfinished, runs what is queued, and ends when
-nothing is left to do. Commands talk to it through the database alone, so it doesn't matter which of them started it.
+sees that an engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened,
+and where clouds may be. It takes up what an earlier engine left unfinished, runs what is queued, and ends when nothing
+is left to do. Commands talk to it through the database alone, so it doesn't matter which of them started it.
 """
 
 import asyncio
@@ -17,12 +17,15 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from longshore.configuration import Keystone
+from longshore.flows.forms import form
 from longshore.flows.lock import AlreadyRunning, is_locked, lock
 from longshore.flows.version import FLOW_VERSION
 from longshore.flows.worker import THREADS, Worker, identity
+from longshore.model.reach import Reach
 from longshore.store import StateDirectory, Store, WorkerRecord
 
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
@@ -58,7 +61,9 @@ def ensure_running(state: StateDirectory) -> None:
 def _start(state: StateDirectory, held: int) -> None:
     """With the lock that is held here, which is its own from then on."""
     command = [sys.executable, "-m", "longshore.flows.engine", str(state.root), f"{_LOCK}{held}"]
-    handed = json.dumps(state.keystone.handed()) if state.keystone else None
+    handed = None
+    if state.keystone:
+        handed = json.dumps({"keystone": state.keystone.handed(), "reach": asdict(state.reach)})
     log = os.open(state.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         engine = subprocess.Popen(
@@ -116,8 +121,13 @@ def main() -> None:
     handed = next((int(word.removeprefix(_LOCK)) for word in sys.argv[2:] if word.startswith(_LOCK)), None)
     if handed is not None:
         os.set_inheritable(handed, False)  # what outlives this process mustn't keep the lock
-    keystone = Keystone(**json.load(sys.stdin)) if "-" in sys.argv[2:] else None
-    run(StateDirectory(Path(sys.argv[1]), keystone=keystone), handed)
+    root = Path(sys.argv[1])
+    if "-" not in sys.argv[2:]:
+        run(StateDirectory(root), handed)
+        return
+    said = json.load(sys.stdin)
+    reach = form(Reach).validate_python(said["reach"])
+    run(StateDirectory(root, keystone=Keystone(**said["keystone"]), reach=reach), handed)
 
 
 if __name__ == "__main__":

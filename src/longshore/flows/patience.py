@@ -13,6 +13,7 @@ FIRST_PAUSE = 5.0  # seconds before the second try; each further one is three ti
 # What no second try changes: somebody has to decide or to mend something first.
 _LASTING = {
     "access-denied",
+    "address-refused",
     "cancelled",
     "checkpoint-refused",
     "conversion-limit",

@@ -37,7 +37,8 @@ def worker_servers_of(store: Store, record: ProviderRecord) -> "WorkerPool":
         if record.id in _pools and _said.get(record.id) != said:  # it was changed; who uses the earlier one goes on
             _earlier.append(_pools.pop(record.id))
         if record.id not in _pools:
-            settings = form(OpenstackSettings).validate_python(said[0])
+            reach = store.state.reach.limits(record.project_id, record.settings)
+            settings = form(OpenstackSettings).validate_python({**said[0], "reach": reach})
             _pools[record.id] = open_pool(settings, said[1], _Written(store, record.id))
             _said[record.id] = said
         return _pools[record.id]

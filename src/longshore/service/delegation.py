@@ -8,8 +8,8 @@ from typing import Any
 
 from longshore.configuration import Keystone
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError
+from longshore.model.reach import same_keystone
 from longshore.service.caller import Caller, Grounds
-from longshore.service.remote import same_keystone
 from longshore.store import Holding, Outside, Store
 
 _log = logging.getLogger("longshore.server")

@@ -51,7 +51,8 @@ def change(
     if changed & _WHICH[record.kind] or moved - _WHO:
         store.providers.refuse_at_work(record.id)
     secrets = given if elsewhere else {**store.providers.secrets(record.id), **given}
-    found = log_in(record.name, record.kind, settings, secrets, local=_is_local(store.state.shared_database, caller))
+    local = _is_local(store.state.shared_database, caller)
+    found = log_in(store, record.name, record.kind, settings, secrets, local=local)
     kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given else {})
     return ProviderCheck(provider=shown_provider(store, kept), found=found)
 

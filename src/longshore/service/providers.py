@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.flows.clouds import Kind, connect, refuse_missing_library
+from longshore.flows.clouds import Kind, connect, refuse_missing_library, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
@@ -67,15 +67,18 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
 def _add(
     store: Store, id_: str, body: NewProvider, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
 ) -> ProviderCheck:
-    found = log_in(body.name, body.kind, settings, secrets, local=local)
-    record = store.providers.add(body.name, body.kind, settings, secrets, provider_id=id_)
+    found = log_in(store, body.name, body.kind, settings, secrets, local=local)
+    kept = {name: value for name, value in settings.items() if name != "reach"}  # which is never kept
+    record = store.providers.add(body.name, body.kind, kept, secrets, provider_id=id_)
     return ProviderCheck(provider=shown_provider(store, record), found=found)
 
 
-def log_in(name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool) -> dict[str, str]:
+def log_in(
+    store: Store, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
+) -> dict[str, str]:
     """What is found there. `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says."""
     try:
-        cloud = connect(kind, settings, secrets)
+        cloud = connect(kind, within_reach(store, store.scope.project_id, settings), secrets)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
@@ -91,11 +94,13 @@ def log_in(name: str, kind: str, settings: dict[str, Any], secrets: dict[str, st
 
 
 @router.post("/fingerprint", dependencies=[Turn])
-def fingerprint(body: FingerprintOf) -> Fingerprint:
+def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
     """The certificate a server shows now, for a person to compare before it is pinned."""
     from longshore.providers.vsphere import fetch_fingerprint
 
-    return Fingerprint(sha256=fetch_fingerprint(body.host, body.port))
+    return Fingerprint(
+        sha256=fetch_fingerprint(body.host, body.port, store.state.reach.limits(store.scope.project_id, {}))
+    )
 
 
 @router.get("/providers")

@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from longshore.errors import InvalidInput
+from longshore.model.reach import same_keystone
 from longshore.service.caller import Grounds
 
 _SAFE = {
@@ -118,11 +119,6 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     if ground.labels and isinstance(asked, list):  # anything else is refused later, as it stands
         own["labels"] = list(dict.fromkeys([*ground.labels, *asked]))
     return said | {name: value for name, value in own.items() if value is not None}
-
-
-def same_keystone(known: str, url: str) -> bool:
-    """Written with or without the version, and a slash at the end."""
-    return re.sub(r"/+(v3)?/*$", "", known) == re.sub(r"/+(v3)?/*$", "", url)
 
 
 def refuse_unsafe(options: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
+from longshore.flows.clouds import within_reach
 from longshore.service.parts import TheStore
 from longshore.store import Store
 
@@ -193,7 +194,7 @@ def _opener(store: Store, provider: str) -> Callable[[], Any]:
     record = store.providers.get(provider)
     if record.kind != "openstack":
         raise InvalidInput(f"Provider {record.name} is {record.kind}.", advice="Name an openstack provider.")
-    settings = TypeAdapter(OpenstackSettings).validate_python(record.settings)
+    settings = TypeAdapter(OpenstackSettings).validate_python(within_reach(store, record.project_id, record.settings))
     secrets = store.providers.secrets(record.id)
     return lambda: Cloud(connect(settings, secrets))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from platformdirs import user_state_path
 
 from longshore.configuration import Configuration, Keystone, SecretsIn
+from longshore.model.reach import Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class StateDirectory:
     shared_database: str | None = field(default=None, repr=False)  # the address of PostgreSQL, with its password
     keystone: Keystone | None = field(default=None, repr=False)  # the server's own user, who opens secrets in Barbican
     secrets: SecretsIn = "auto"  # where new ones go, if there is such a user
+    reach: Reach = field(default_factory=Reach)  # where providers of projects may be
 
     @classmethod
     def configured(cls, configuration: Configuration) -> "StateDirectory":
@@ -23,7 +25,13 @@ class StateDirectory:
         root = configuration.state.absolute() if configuration.state else user_state_path("longshore")
         url, server = configuration.database_url, configuration.server
         database = url.get_secret_value() if url else None
-        return cls(root, database, server.keystone, server.secrets) if server else cls(root, database)
+        if server is None:
+            return cls(root, database)
+        vouched = [server.keystone.auth_url, *(cloud.auth_url for cloud in server.clouds)]
+        if server.keystone.public_url:
+            vouched.append(server.keystone.public_url)
+        reach = Reach(tuple(server.reach_allowed), tuple(server.reach_refused), tuple(vouched))
+        return cls(root, database, server.keystone, server.secrets, reach)
 
     def create(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -16,7 +16,9 @@ from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 
 from longshore.errors import InvalidInput, NotFound
+from longshore.model.reach import Reach
 from longshore.providers.openstack.faults import words
+from longshore.providers.openstack.http import bound
 
 # What goes wrong is raised; without a handler these libraries would also print it on the terminal
 for library in ("keystoneauth", "openstack"):
@@ -60,6 +62,7 @@ class OpenstackSettings:
     worker_allow: str | None = None  # whose connections it takes, a CIDR; None: those from our own address
     worker_quiet: float = 600.0  # seconds without a volume after which it is removed
     labels: tuple[str, ...] | None = None  # only workers that carry all of them reach its storage
+    reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.worker_quiet) and self.worker_quiet >= 0):
@@ -110,7 +113,7 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
             f"There is no password for user {settings.auth.get('username', '(unnamed)')}.",
             advice="Put it in clouds.yaml or OS_PASSWORD when adding the provider.",
         )
-    return openstack.connect(
+    connection = openstack.connect(
         load_yaml_config=False,
         load_envvars=False,
         auth_type=settings.auth_type,
@@ -123,6 +126,8 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
         app_name="longshore",
         app_version=version("longshore"),
     )
+    bound(connection, settings.reach)
+    return connection
 
 
 def _as_is(text: str | None) -> str | None:

@@ -84,6 +84,14 @@ def refused(error: Exception, doing: str) -> LongshoreError:
     return ProviderError(failed, code=FAULT) if status == 500 else ProviderError(failed)
 
 
+def kept_words(said: str) -> str:
+    """Of an error's text no more than what the above goes by, in words of ours; empty when that is nothing."""
+    if _QUOTA.search(said):
+        return "Quota exceeded."
+    unheard = _UNHEARD.search(said)
+    return f"{unheard[0]}." if unheard else ""
+
+
 def unreachable(error: Exception, doing: str) -> Unreachable:
     """The error for a server that doesn't answer, or not with a certificate we trust."""
     address = re.search(r"https?://[^\s/]+", str(error))

@@ -31,6 +31,7 @@ from longshore.providers.openstack.worker import (
     last_words,
 )
 from longshore.providers.openstack.worker_image.build import RECIPE_PROPERTY, recipe_digest
+from longshore.providers.reaching import refused
 
 BOOT_TIMEOUT = 600.0  # seconds from ACTIVE until it answers
 _CONSOLE_EVERY = 5.0  # seconds
@@ -77,6 +78,8 @@ class WorkerServers:
         address = (
             self._floating_address(port.id, owner) if self._settings.worker_floating_network else port.addresses[0]
         )
+        if self._settings.reach is not None and not self._settings.reach.permits(address):
+            raise refused(f"The worker in network {network.name}")  # before it is asked for the way there
         allowed = self._settings.worker_allow
         self._let_in(group, _cidr(allowed) if allowed else _own_address(address))
         key = secrets.token_hex(32)

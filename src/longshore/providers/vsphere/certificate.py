@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longshore.errors import AccessDenied, FingerprintMismatch, InvalidInput, Unreachable
+from longshore.model.reach import Reach
+from longshore.providers.reaching import open_socket
 
 CONNECT_TIMEOUT = 15.0  # seconds for TCP and TLS together to come up
 
@@ -39,13 +41,13 @@ class ServerCertificate:
         return ssl.DER_cert_to_PEM_cert(self.der)
 
 
-def fetch_fingerprint(host: str, port: int = 443) -> str:
+def fetch_fingerprint(host: str, port: int = 443, reach: Reach | None = None) -> str:
     """The SHA-256 fingerprint of the certificate a server shows now, for a person to compare and then to pin.
 
-    Raises Unreachable, InvalidInput.
+    Raises Unreachable, InvalidInput, AccessDenied beyond `reach`.
     """
     refuse_no_host(host)
-    return fetch_certificate(host, port).sha256
+    return fetch_certificate(host, port, reach).sha256
 
 
 def refuse_no_host(host: str) -> None:
@@ -59,15 +61,17 @@ def refuse_no_host(host: str) -> None:
         raise InvalidInput(f"{host!r} isn't the name or address of a host.", advice="Give it alone, without https://.")
 
 
-def fetch_certificate(host: str, port: int) -> ServerCertificate:
-    """The certificate a server shows, whoever signed it. Raises Unreachable."""
+def fetch_certificate(host: str, port: int, reach: Reach | None = None) -> ServerCertificate:
+    """The certificate a server shows, whoever signed it. Raises Unreachable, AccessDenied beyond `reach`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent over this connection: it only shows what there is to trust
-    return _shown(host, port, context)
+    return _shown(host, port, context, reach)
 
 
-def trusted_context(host: str, port: int, fingerprint: str | None, ca_file: str | None) -> ssl.SSLContext:
+def trusted_context(
+    host: str, port: int, fingerprint: str | None, ca_file: str | None, reach: Reach | None = None
+) -> ssl.SSLContext:
     """A TLS context that verifies the server as the settings ask.
 
     Raises FingerprintMismatch when another certificate than the pinned one is shown, Unreachable, InvalidInput.
@@ -79,7 +83,7 @@ def trusted_context(host: str, port: int, fingerprint: str | None, ca_file: str 
             return ssl.create_default_context(cafile=ca_file)
         except ssl.SSLError as error:
             raise InvalidInput(f"{ca_file} holds no certificates that can be read.") from error
-    shown = fetch_certificate(host, port)
+    shown = fetch_certificate(host, port, reach)
     if shown.sha256 != fingerprint:
         raise FingerprintMismatch(
             f"{host}:{port} shows a certificate with the fingerprint {shown.sha256}, but {fingerprint} is pinned.",
@@ -94,12 +98,14 @@ def trusted_context(host: str, port: int, fingerprint: str | None, ca_file: str 
     return context
 
 
-def verified_certificate(host: str, port: int, context: ssl.SSLContext) -> ServerCertificate:
+def verified_certificate(
+    host: str, port: int, context: ssl.SSLContext, reach: Reach | None = None
+) -> ServerCertificate:
     """The server's certificate as seen on a connection that `context` accepted.
 
     Raises AccessDenied when it is refused, Unreachable.
     """
-    return _shown(host, port, context)
+    return _shown(host, port, context, reach)
 
 
 def normalised_fingerprint(text: str) -> str:
@@ -149,10 +155,10 @@ def reaching(host: str, port: int) -> Iterator[None]:
         raise Unreachable(f"{where} can't be reached: {error.strerror or error}.") from error
 
 
-def _shown(host: str, port: int, context: ssl.SSLContext) -> ServerCertificate:
+def _shown(host: str, port: int, context: ssl.SSLContext, reach: Reach | None) -> ServerCertificate:
     with (
         reaching(host, port),
-        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT) as plain,
+        open_socket(host, port, CONNECT_TIMEOUT, reach) as plain,
         context.wrap_socket(plain, server_hostname=host) as connection,
     ):
         der = connection.getpeercert(binary_form=True)

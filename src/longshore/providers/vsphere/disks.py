@@ -155,7 +155,7 @@ def _explained(error: ExportError, what: str, session: Session, thumbprint: str)
             sentence = meaning.sentence.format(what=what, server=session.label, said=text)
             return meaning.error(sentence, advice=meaning.advice, code=meaning.code)
     # VDDK's answer to a certificate it wasn't told to expect is "Unknown error", as to much else
-    shown = fetch_certificate(session.settings.host, session.settings.port).sha1
+    shown = fetch_certificate(session.settings.host, session.settings.port, session.settings.reach).sha1
     if shown != thumbprint:
         return FingerprintMismatch(
             f"{what} can't be opened: {session.label} shows another certificate than the one Longshore logged in with "

@@ -6,12 +6,15 @@ import threading
 import xml.parsers.expat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from pyVmomi import SoapStubAdapter, vim, vmodl
 from pyVmomi.VmomiSupport import GetServiceVersions, versionIdMap
 
 from longshore.errors import AccessDenied, ProviderError, Unreachable
+from longshore.model.reach import Reach
+from longshore.providers.reaching import HttpsConnection
 from longshore.providers.vsphere.certificate import (
     CONNECT_TIMEOUT,
     ServerCertificate,
@@ -108,14 +111,15 @@ class Session:
 
     def _open(self) -> None:
         host, port = self.settings.host, self.settings.port
-        context = trusted_context(host, port, self.settings.fingerprint, self.settings.ca_file)
-        certificate = verified_certificate(host, port, context)
+        reach = self.settings.reach
+        context = trusted_context(host, port, self.settings.fingerprint, self.settings.ca_file, reach)
+        certificate = verified_certificate(host, port, context, reach)
         with self.doing("log in"):
             self._stub = _Stub(
                 self,
                 host=host,
                 port=port,
-                version=_api_version(host, port, context),
+                version=_api_version(host, port, context, reach),
                 sslContext=context,
                 poolSize=CONNECTIONS,
                 connectionPoolTimeout=IDLE_CONNECTION,
@@ -156,7 +160,9 @@ class _Stub(SoapStubAdapter):  # type: ignore[misc]
     """pyVmomi's SOAP client, made to outlive an expired session and an idle connection that the server has closed."""
 
     def __init__(self, session: Session, **options: Any) -> None:
-        super().__init__(**options)
+        reach = session.settings.reach
+        super().__init__(acceptCompressedResponses=reach is None, **options)
+        self.scheme = partial(HttpsConnection, reach=reach)
         self._session = session
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
@@ -179,9 +185,9 @@ class _Stub(SoapStubAdapter):  # type: ignore[misc]
             return super().InvokeMethod(mo, info, args, outer_stub)
 
 
-def _api_version(host: str, port: int, context: Any) -> str:
+def _api_version(host: str, port: int, context: Any, reach: Reach | None) -> str:
     """The newest version of the API that both pyVmomi and the server know, from the server's own list."""
-    connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=context)
+    connection = HttpsConnection(host, port, reach=reach, timeout=CONNECT_TIMEOUT, context=context)
     try:
         connection.request("GET", "/sdk/vimServiceVersions.xml")
         answer = connection.getresponse()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from longshore.errors import InvalidInput
+from longshore.model.reach import Reach
 from longshore.providers.vsphere.certificate import normalised_fingerprint, refuse_no_host
 
 
@@ -22,6 +23,7 @@ class VsphereSettings:
     vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
     transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
     labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
+    reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
     def __post_init__(self) -> None:
         refuse_no_host(self.host)

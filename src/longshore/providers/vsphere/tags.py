@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound, ProviderError, Unreachable
+from longshore.providers.reaching import HttpsConnection
 from longshore.providers.vsphere.certificate import reaching, trusted_context
 from longshore.providers.vsphere.session import REQUEST_TIMEOUT, Session
 
@@ -108,8 +109,10 @@ class _Rest:
 @contextmanager
 def _rest(session: Session) -> Iterator[_Rest | None]:
     settings = session.settings
-    context = trusted_context(settings.host, settings.port, settings.fingerprint, settings.ca_file)
-    connection = http.client.HTTPSConnection(settings.host, settings.port, timeout=REQUEST_TIMEOUT, context=context)
+    context = trusted_context(settings.host, settings.port, settings.fingerprint, settings.ca_file, settings.reach)
+    connection = HttpsConnection(
+        settings.host, settings.port, reach=settings.reach, timeout=REQUEST_TIMEOUT, context=context
+    )
     rest = _Rest(session, connection)
     try:
         with reaching(settings.host, settings.port):

@@ -1,0 +1,148 @@
+"""How OpenStack's libraries speak HTTP here: to addresses that may be reached, within times and sizes."""
+
+import http
+import json
+import socket
+import threading
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from keystoneauth1.exceptions import Unauthorized
+from keystoneauth1.session import TCPKeepAliveAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from longshore.errors import ProviderError
+from longshore.model.reach import Reach
+from longshore.providers.openstack.faults import kept_words
+from longshore.providers.reaching import Bound, addresses
+
+CONNECTED_WITHIN = 15.0  # seconds
+SILENCE = 120.0  # seconds without a byte of an answer: Nova may wait a minute for its own parts
+
+
+def bound(connection: Any, reach: Reach | None) -> None:
+    """Before anything is sent. `connection`: an openstacksdk Connection. `reach`: None for a user's own command."""
+    session = connection.session
+    session.timeout = SILENCE
+    if reach is not None:
+        session.session.trust_env = False  # no proxy, and no password of ~/.netrc, in somebody else's name
+    session.auth._lock = _LoginLock()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter(reach))
+
+
+class _LoginLock:
+    """In the place of keystoneauth's, for which a thread waits for ever that has it already: it logs in once more where
+    a Keystone answers 401 to the question which versions it has."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._held = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._held:
+            self._lock.release()
+            raise Unauthorized("Keystone wants a login before it says how to log in.")
+        self._held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._held = False
+        self._lock.release()
+
+
+class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
+    def __init__(self, reach: Reach | None) -> None:
+        self._reach = reach
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        if self._reach is not None:
+            self.poolmanager.pool_classes_by_scheme = _pools_within(self._reach)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Raises ProviderError, AccessDenied, and what requests raises."""
+        silence = kwargs.pop("timeout", None)
+        answer: requests.Response = super().send(request, *args, timeout=(CONNECTED_WITHIN, silence), **kwargs)
+        if not kwargs.get("stream"):  # then it is read as a whole; else whoever asked for it reads it by parts
+            try:
+                answer._content = Bound().all(answer.iter_content(1 << 16))
+            except ProviderError:
+                answer.close()
+                raise
+        if self._reach is not None:
+            _refuse_detour(request, answer)
+            if answer.status_code >= http.HTTPStatus.BAD_REQUEST:
+                _withhold(answer)
+        return answer
+
+
+def _refuse_detour(request: requests.PreparedRequest, answer: requests.Response) -> None:
+    """A token goes to the host that it is for. Raises ProviderError."""
+    if not answer.is_redirect:
+        return
+    asked = urlsplit(str(request.url))
+    told = urlsplit(urljoin(str(request.url), answer.headers["location"]))
+    if told.hostname != asked.hostname or (told.scheme, asked.scheme) == ("http", "https"):
+        answer.close()
+        raise ProviderError(
+            f"{asked.hostname} sends its callers to another host, where this server doesn't follow.",
+            advice="Name the address that it ends at.",
+            code="redirect-refused",
+        )
+
+
+def _withhold(answer: requests.Response) -> None:
+    """What somebody's "cloud" says when it refuses may be what a service of this network says to this server. Its
+    meaning stays, as far as Longshore goes by it; a cloud that the operator lists is told in full."""
+    said = answer._content if isinstance(answer._content, bytes) else b""
+    try:
+        answer.reason = http.HTTPStatus(answer.status_code).phrase
+    except ValueError:
+        answer.reason = "refused"
+    words = kept_words(said.decode(errors="replace")) or f"{answer.reason}."
+    answer.headers = requests.structures.CaseInsensitiveDict({"Content-Type": "application/json"})
+    answer._content = json.dumps({"error": {"message": words, "code": answer.status_code}}).encode()
+    answer.encoding = "utf-8"
+
+
+def _pools_within(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(_Within, HTTPConnection):
+        pass
+
+    class Tls(_Within, HTTPSConnection):
+        pass
+
+    Plain.reach = Tls.reach = reach
+    plain = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
+    return {"http": plain, "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": Tls})}
+
+
+class _Within:
+    """urllib3's connection, to an address that was looked at. TLS still asks for the name."""
+
+    reach: Reach
+
+    def _new_conn(self: Any) -> socket.socket:
+        name = self._dns_host
+        try:
+            found = addresses(name.strip("[]"), self.port, self.reach)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        try:
+            for number, address in enumerate(found, 1):
+                self._dns_host = address
+                try:
+                    opened: socket.socket = super()._new_conn()  # type: ignore[misc]
+                except (NewConnectionError, ConnectTimeoutError):
+                    if number == len(found):
+                        raise
+                else:
+                    return opened
+        finally:
+            self._dns_host = name
+        raise AssertionError("the last address is connected to, or raises")
