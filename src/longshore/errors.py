@@ -93,6 +93,12 @@ class CheckpointError(CopyError):
     code = "checkpoint-refused"
 
 
+class CheckpointLocked(CheckpointError):
+    """Another copy is using a checkpoint; or was, on a machine whose death its file system hasn't noticed yet."""
+
+    code = "checkpoint-locked"
+
+
 class ConversionError(LongshoreError):
     """The guest couldn't be made ready for its new hardware."""
 

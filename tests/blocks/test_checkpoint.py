@@ -2,8 +2,8 @@
 
 import pytest
 
-from longshore.blocks.checkpoint import Checkpoint, Identity, Outcome, Record
-from longshore.errors import CheckpointError
+from longshore.blocks.checkpoint import Checkpoint, Identity, Outcome, Record, is_locked
+from longshore.errors import CheckpointError, CheckpointLocked
 from longshore.model.extents import Extent
 
 IDENTITY = Identity(source="s@1", target="t", size=1 << 30, block_size=1 << 20, scope="all", base="")
@@ -92,7 +92,11 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, field, value, words
 
 
 def test_two_copies_cannot_use_one_checkpoint(tmp_path):
-    first = Checkpoint.open(tmp_path / "checkpoint", IDENTITY)
-    with pytest.raises(CheckpointError, match="Another copy is using"):
-        Checkpoint.open(tmp_path / "checkpoint", IDENTITY)
+    path = tmp_path / "checkpoint"
+    assert not is_locked(path)
+    first = Checkpoint.open(path, IDENTITY)
+    assert is_locked(path)
+    with pytest.raises(CheckpointLocked, match="Another copy is using"):
+        Checkpoint.open(path, IDENTITY)
     first.close()
+    assert not is_locked(path)

@@ -1,11 +1,14 @@
 """What a copy step does around the copies themselves."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 
 import pytest
 
+from longshore.blocks.checkpoint import Checkpoint, Identity, is_locked
 from longshore.blocks.dirty import Dirty
+from longshore.errors import Cancelled, CheckpointLocked, NotFound
 from longshore.flows import copying
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.model.changes import Changed
@@ -51,3 +54,57 @@ def test_a_disk_without_changes_is_copied_only_if_its_target_was_left_dirty(jour
     snapshot = Snapshot("s-2", "vm-1", "sync", ())
     work = copier(journey, DISK, snapshot, volume, name="sync-2", base=BASE, verify=Verify.WRITTEN)
     assert asyncio.run(work()).written == (4096 if dirty else 0)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """The copy of a worker that has died, as long as a file system hasn't noticed that."""
+    path = tmp_path / "copy-2000.checkpoint"
+    held = Checkpoint.open(path, Identity("s@1", "t", DISK.size, 1 << 20, "all", ""))
+    yield held
+    if is_locked(path):
+        held.close()
+
+
+@pytest.fixture
+def seed(journey, elsewhere, monkeypatch):
+    """The first copy of a disk; it gets as far as the opening of its source."""
+
+    def opens(*_):
+        assert not is_locked(elsewhere.path), "it was opened for nothing"
+        raise NotFound("as far as that")
+
+    monkeypatch.setattr(copying, "_open_source", opens)
+    monkeypatch.setattr(copying, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr("longshore.flows.patience.FIRST_PAUSE", 0.01)
+    volume, snapshot = Volume("v-1", "web-0", 1 << 30), Snapshot("s-1", "vm-1", "seed", ())
+    return copier(journey, DISK, snapshot, volume, name="copy", base=None, verify=Verify.WRITTEN)
+
+
+def test_the_lock_of_a_dead_workers_copy_is_waited_for_and_that_is_said_once(journey, elsewhere, seed):
+    threading.Timer(0.3, elsewhere.close).start()
+    with pytest.raises(NotFound):
+        asyncio.run(seed())
+    waiting, going_on = journey.said
+    assert waiting.startswith("Hard disk 1: Its checkpoint is still locked by a copy elsewhere. Waiting")
+    assert going_on.startswith("Hard disk 1: The checkpoint is free")
+
+
+def test_who_waits_for_a_lock_hears_that_the_migration_is_cancelled(journey, seed):
+    looks = []
+
+    def go_on():
+        looks.append(1)
+        if len(looks) > 3:
+            raise Cancelled("The migration was cancelled.")
+
+    journey.go_on = go_on
+    with pytest.raises(Cancelled):
+        asyncio.run(seed())
+
+
+def test_a_lock_that_stays_ends_the_copy_and_says_what_to_look_for(seed, monkeypatch):
+    monkeypatch.setattr(copying, "LOCKED_FOR", 0.05)
+    with pytest.raises(CheckpointLocked, match="Another copy is using the checkpoint") as caught:
+        asyncio.run(seed())
+    assert caught.value.code == "checkpoint-locked"

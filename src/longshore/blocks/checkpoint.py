@@ -18,7 +18,7 @@ from blake3 import blake3
 
 from longshore.blocks.durable import replace_file, sync_directory
 from longshore.blocks.request import FilePath
-from longshore.errors import CheckpointError
+from longshore.errors import CheckpointError, CheckpointLocked
 from longshore.model.extents import Extent
 from longshore.model.records import NamedTuple
 
@@ -85,7 +85,7 @@ class Checkpoint:
             fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._log)
-            raise CheckpointError(f"Another copy is using the checkpoint {path} right now.") from None
+            raise locked(path) from None
         # What follows was appended by a run that was killed before its head said so
         os.ftruncate(self._log, log_size)
         os.lseek(self._log, log_size, os.SEEK_SET)
@@ -169,6 +169,30 @@ class Checkpoint:
         for path in (self.path, _log_path(self.path)):
             with suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+def is_locked(path: FilePath) -> bool:
+    """Whether another copy is using the checkpoint. False also where that can't be found out: to open it will tell."""
+    try:
+        log = os.open(_log_path(path), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(log)
+    return False
+
+
+def locked(path: FilePath) -> CheckpointLocked:
+    return CheckpointLocked(
+        f"Another copy is using the checkpoint {path} right now.",
+        advice="Wait for its end. If its machine has died, a shared file system needs up to 90 seconds to notice that.",
+    )
 
 
 def _head(path: FilePath, content: bytes) -> dict[str, Any]:

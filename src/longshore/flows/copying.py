@@ -5,9 +5,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
+from longshore.blocks.checkpoint import is_locked, locked
 from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export
 from longshore.errors import CopyError, LongshoreError
@@ -22,6 +24,7 @@ from longshore.model.target import Owner, Volume
 
 VCENTER_MAXIMUM_READ = 2 << 20  # bytes: what one read through a vCenter may ask for
 STALLED_AFTER = 900.0  # seconds without a byte before a copy is given up: a server may hang without closing anything
+LOCKED_FOR = 150.0  # seconds: an NFS server keeps the locks of a machine that died for 90 as a rule
 _LOOK_EVERY = 1.0  # seconds
 _KEEP_EVERY = 0.5  # seconds between rows of progress
 
@@ -151,7 +154,7 @@ class _Work:
         return is_dirty(self._j.store.state.migration(self._j.id) / base.manifest, base.root_digest)
 
     async def copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
-        self._j.go_on()
+        await self._until_free(self._j.store.state.migration(self._j.id) / self._checkpoint)
         async with opened() as exports:
             source = await asyncio.to_thread(_open_source, self._j, exports, self._snapshot, self._disk)
             target = await asyncio.to_thread(_open_target, self._j, exports, self._volume)
@@ -171,6 +174,35 @@ class _Work:
             changed=total(changes.extents) if isinstance(changes, Changed) else None,
         )
 
+    async def _until_free(self, checkpoint: Path) -> None:
+        """Wait for the lock of a copy that a dead worker has left. Nothing is opened meanwhile on either side.
+
+        Raises CheckpointLocked when that takes too long, Cancelled.
+        """
+        began = time.monotonic()
+        held = False
+        await asyncio.to_thread(self._j.go_on)
+        while await asyncio.to_thread(is_locked, checkpoint):
+            if time.monotonic() - began > LOCKED_FOR:
+                raise locked(checkpoint)
+            if not held:
+                text = (
+                    f"Its checkpoint is still locked by a copy elsewhere. Waiting for that, {LOCKED_FOR:.0f} s at most."
+                )
+                await asyncio.to_thread(self._j.say, f"{self._disk.label}: {text}", "warning")
+            held = True
+            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.to_thread(self._j.go_on)
+        if held:
+            text = (
+                f"{self._disk.label}: The checkpoint is free after {time.monotonic() - began:.0f} s: going on from it."
+            )
+            await asyncio.to_thread(self._j.say, text)
+
+    @property
+    def _checkpoint(self) -> str:
+        return f"{self._name}-{self._disk.key}.checkpoint"
+
     @property
     def _manifest(self) -> str:
         return f"{self._name}-{self._disk.key}.manifest"
@@ -189,7 +221,7 @@ class _Work:
             changes=changes.extents if isinstance(changes, Changed) else None,
             base_manifest=directory / base.manifest if base else None,
             manifest=directory / self._manifest,
-            checkpoint=directory / f"{self._name}-{self._disk.key}.checkpoint",
+            checkpoint=directory / self._checkpoint,
             verify=self._verify,
             rate_limit=j.request.rate_limit,
             limit_groups=j.limit_groups,
