@@ -1,5 +1,7 @@
 """Checkpoints: they remember, they survive being killed in between, and they refuse what they aren't for."""
 
+import fcntl
+
 import pytest
 
 from longshore.blocks.checkpoint import Checkpoint, Identity, Outcome, Record, is_locked
@@ -100,3 +102,21 @@ def test_two_copies_cannot_use_one_checkpoint(tmp_path):
         Checkpoint.open(path, IDENTITY)
     first.close()
     assert not is_locked(path)
+
+
+def test_what_another_copy_recorded_while_its_checkpoint_was_read_is_not_cut_off(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint"
+    written(path, RECORDS[:1])
+    other = Checkpoint.open(path, IDENTITY)
+    flock = fcntl.flock
+
+    def last_record(*arguments):
+        monkeypatch.undo()
+        other.append(RECORDS[1:])
+        other.close()
+        flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", last_record)
+    with pytest.raises(CheckpointLocked):
+        Checkpoint.open(path, IDENTITY)
+    assert reopened(path) == RECORDS

@@ -72,7 +72,7 @@ _NAMES = {
 class Checkpoint:
     """An open checkpoint."""
 
-    def __init__(self, path: FilePath, identity: Identity, log_size: int, log_digest: blake3) -> None:
+    def __init__(self, path: FilePath, identity: Identity, head: bytes, log_size: int, log_digest: blake3) -> None:
         self.path = path
         self._identity = identity
         self._log_digest = log_digest
@@ -86,6 +86,14 @@ class Checkpoint:
         except BlockingIOError:
             os.close(self._log)
             raise locked(path) from None
+        try:
+            with open(path, "rb") as file:
+                now = file.read()
+        except FileNotFoundError:
+            now = b""
+        if now != head:  # the one that used it has let go of it since we have read it
+            os.close(self._log)
+            raise locked(path)
         # What follows was appended by a run that was killed before its head said so
         os.ftruncate(self._log, log_size)
         os.lseek(self._log, log_size, os.SEEK_SET)
@@ -103,7 +111,7 @@ class Checkpoint:
             directory = os.path.dirname(path) or os.curdir
             if not os.path.isdir(directory):
                 raise CheckpointError(f"There is no directory {directory} for the checkpoint.") from None
-            return cls(path, identity, 0, blake3())
+            return cls(path, identity, b"", 0, blake3())
         except OSError as error:
             raise CheckpointError(f"The checkpoint {path} can't be read: {error.strerror}.") from error
         head = _head(path, content)
@@ -124,7 +132,7 @@ class Checkpoint:
             raise CheckpointError(f"The checkpoint's log {_log_path(path)} can't be read: {error.strerror}.") from error
         if left or log_digest.hexdigest() != head["log_digest"]:
             raise _damaged(_log_path(path))
-        return cls(path, identity, head["log_bytes"], log_digest)
+        return cls(path, identity, content, head["log_bytes"], log_digest)
 
     def records(self) -> Iterator[Record]:
         """What earlier runs recorded, in no particular order."""
