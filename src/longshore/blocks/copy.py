@@ -35,7 +35,8 @@ from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
 from longshore.blocks.processors import threads
-from longshore.blocks.request import KIB, CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.request_check import check_request
 from longshore.blocks.window import FAR_FROM
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
 from longshore.model.extents import Extent, align, merge, subtract, total
@@ -67,7 +68,7 @@ class Copy:
         """Copy and verify. Raises CopyError and its kin, InvalidInput, Cancelled."""
         began = time.monotonic()
         request = self._request
-        self._check_request()
+        check_request(request)
         with ExitStack() as stack:
             stack.callback(self._loop.close)
             stack.callback(self._digester.close)
@@ -134,23 +135,6 @@ class Copy:
             stack.callback(lanes.close)
             connected.append(lanes)
         return connected
-
-    def _check_request(self) -> None:
-        request = self._request
-        for uri in (request.source_uri, request.target_uri):
-            if not uri.partition(":")[0].lower().startswith("nbd"):
-                raise InvalidInput(
-                    f"{uri} is not an NBD URI.",
-                    advice="It should be like nbd://host/export or nbd+unix:///?socket=PATH. Nothing was written.",
-                )
-        if _place(request.source_uri) == _place(request.target_uri):
-            raise InvalidInput("Source and target are the same disk.", advice="Nothing was written.")
-        if request.block_size < 4 * KIB or request.block_size & (request.block_size - 1):
-            raise InvalidInput(f"The block size {request.block_size} is not a power of two from 4096 bytes on.")
-        if request.rate_limit is not None and request.rate_limit <= 0:
-            raise InvalidInput("The limit must be above 0 bytes per second.")
-        if request.manifest is not None and not os.path.isdir(os.path.dirname(request.manifest) or os.curdir):
-            raise InvalidInput(f"There is no directory {os.path.dirname(request.manifest)} for the manifest.")
 
     def _base(self) -> tuple[Digests | None, str]:
         request = self._request
@@ -406,21 +390,6 @@ def _connections(lanes: Lanes, wanted: int) -> int:
 def _threads(lanes: Lanes, wanted: int) -> int:
     """That may have connections of their own. 0 with TLS, which they don't speak."""
     return 0 if lanes.endpoint.tls else _connections(lanes, wanted)
-
-
-def _place(uri: str) -> str:
-    """What two URIs of the same export have in common."""
-    before, unix, path = uri.partition("?socket=")
-    # As we make them ourselves: the import below takes as long as a small copy's write
-    if unix and not set("%&@").intersection(uri):
-        return f"{os.path.realpath(path)} {before.partition('://')[2]}"
-    from urllib.parse import parse_qs, urlsplit
-
-    parts = urlsplit(uri)
-    sockets = parse_qs(parts.query).get("socket")
-    if sockets:
-        return f"{os.path.realpath(sockets[0])} {parts.path}"
-    return f"{parts.hostname}:{parts.port or 10809} {parts.path}"
 
 
 def _ranges(extents: list[Extent]) -> str:
