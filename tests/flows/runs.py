@@ -70,6 +70,10 @@ class Run:
             assert self.world.volume_file(volume).read_bytes() == expected(self.world, key)
         assert {e.state.value for e in self.store.ledger.entries(self.id)} == {"handed-over", "removed"}
         assert self.steps_kept() == 0
+        for disk in self.record.disks:
+            if disk.progress:
+                assert (disk.state, disk.progress["eta"]) == ("done", None)
+                assert disk.progress["verified"] == disk.progress["to_verify"]
 
     def steps_kept(self):
         """Workflows that are still known to the engine, with all their steps."""

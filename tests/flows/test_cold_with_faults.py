@@ -7,6 +7,7 @@ as it was on the source with nothing left on either side. Never something in bet
 import pytest
 from small_clouds import MAC, SIZES
 
+from longshore.flows.downtime import downtime_of
 from longshore.flows.patience import TRIES
 from longshore.store import Status
 
@@ -100,6 +101,9 @@ def test_a_kill_while_taking_back_is_taken_up_again(run, call):
     record = run.to_the_end()
     assert record.status is Status.FAILED
     run.assert_as_before()
+    away = downtime_of(record)
+    assert away.seconds > 0
+    assert away.note is None
 
 
 def test_a_cancel_before_the_engine_starts_changes_nothing(run):

@@ -136,6 +136,8 @@ def power_on_again(j: Journey) -> list[str]:
         with j.clouds.source(j.record.source_id) as source:
             # A guest that was asked to shut down may still be on its way: powering it on now would come too early.
             if not source.wait_powered_off(j.record.machine_ref, _may_still_shut_down(j)):
+                if j.store.migrations.get(j.id).source_off_at is not None:  # on again, by a run that was killed then
+                    j.store.migrations.stamp(j.id, "source_on_at")
                 return []
             source.power_on(j.record.machine_ref)
             j.store.migrations.stamp(j.id, "source_on_at")
