@@ -19,7 +19,9 @@ router = APIRouter(prefix="/v1")
 _WHERE = {"vsphere": {"host", "port", "ca_file"}, "openstack": {"auth_type", "verify", "cacert"}}
 # Which cloud it is: what was made there is nowhere else
 _WHICH = {"vsphere": {"host", "port"}, "openstack": {"region"}}
-_WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}  # of `auth`: the same cloud, another account
+# Of `auth`: the same cloud, another account. An application credential that has ended is replaced by one of its project
+_WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}
+_WHO |= {"application_credential_id", "application_credential_name"}
 
 
 @router.patch("/providers/{provider}", dependencies=[Turn])
