@@ -530,6 +530,7 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot):
     world = World(os.environ["SMALL_WORLD"])
     world.strike("convert", "before")
     on_message("Converting.")
+    on_message("Warning: The serial console couldn't be set up.")
     (world.root / "first-boot").write_text("".join(first_boot))
     while (world.root / "takes-long").exists():
         await asyncio.sleep(0.05)

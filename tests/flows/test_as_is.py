@@ -55,6 +55,8 @@ def test_a_guest_that_knows_no_hardware_of_ours_is_converted(begin):
     assert record.result["conversion"]["landed"] == "convert"
     assert held(run) == converted(run)
     assert any("can't land as it is" in text for text in run.told)
+    (warned,) = [e for e in run.store.migrations.events(run.id) if e.text == "The serial console couldn't be set up."]
+    assert warned.level == "warning"
 
 
 def test_a_worker_that_cannot_confine_guests_says_so_before_the_downtime(begin):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def converter(
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
         scripts = [await asyncio.to_thread(journey.text, mark) for mark in journey.request.first_boot]
-        report = await convert(disks, directory, journey.say, nics=nics, first_boot=scripts)
+        report = await convert(disks, directory, partial(_tell, journey), nics=nics, first_boot=scripts)
         return report.to_json()
 
     said = "Making the guest ready for its new hardware."
@@ -115,6 +116,12 @@ def _changer(  # noqa: PLR0917
             return await journey.cancellable(asyncio.ensure_future(work))
 
     return run
+
+
+def _tell(journey: Journey, text: str) -> None:
+    """Of a conversion: what it warns of is an event that stands out."""
+    said = text.removeprefix("Warning: ")
+    journey.say(said, "information" if said == text else "warning")
 
 
 def _broken_off(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> None:
