@@ -1,5 +1,6 @@
 """What a program that works on a guest can reach, as a hostile one would find out, and where its limits are."""
 
+import asyncio
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ import pytest
 
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError
+from longshore.guests import convert, process
 from longshore.guests.confined import ensure_confinement, run_confined
 from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
@@ -186,12 +188,28 @@ def test_what_it_says_is_limited_and_not_believed(place, script, said):
     assert len(heard) < 21
 
 
-def test_messages_hold_no_commands_for_a_terminal(place):
+def test_what_it_says_holds_no_commands_for_a_terminal(place):
     heard = []
-    script = r"""print('{"message": "one\\u001b[2Jtwo\\nthree' + "x" * 5000 + '"}\n{"result": {}}')"""
-    assert confined(place, script, heard.append) == {}
-    assert heard[0].startswith("one [2Jtwo three")
-    assert len(heard[0]) == 2000
+    script = (
+        "import json\n"
+        "text = 'one\\x1b[2Jtwo\\nthree' + 'x' * 5000\n"
+        "print(json.dumps({'message': text}))\n"
+        "print(json.dumps({'result': {'deep': [text]}}))\n"
+    )
+    ((deep,),) = confined(place, script, heard.append).values()
+    for text in (heard[0], deep):
+        assert text.startswith("one [2Jtwo three")
+        assert len(text) == 2000
+        assert text.isprintable()
+
+
+def test_an_answer_of_another_shape_is_an_error(tmp_path, monkeypatch):
+    async def ask(*_):
+        return {"result": {"system": "shapeless"}}, 0
+
+    monkeypatch.setattr(process, "ask", ask)
+    with pytest.raises(ConversionError, match="no understandable answer"):
+        asyncio.run(convert(["nbd://x"], tmp_path, print))
 
 
 def test_a_log_keeps_its_beginning_and_its_end(place, capfdbinary):

@@ -86,8 +86,8 @@ def _converter(request: Mapping[str, Any]) -> dict[str, Path]:
 def _given_for_windows() -> Iterator[tuple[str, tuple[str, Path]]]:
     """(variable, (place inside, path here)). What isn't there is left out: only a Windows guest would miss it."""
     for name in _WINDOWS:
-        path = Path(os.environ.get(name, ""))
-        if name in os.environ and path.exists():
+        named = os.environ.get(name)
+        if named and (path := Path(named)).exists():
             yield name, (f"/given/{name.lower()}{path.suffix if path.is_file() else ''}", path.resolve())
 
 

@@ -4,13 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from longshore.errors import ConversionError
 from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.limits import CHANGING, INSPECTING
 from longshore.guests.process import work_on
-from longshore.guests.report import NicName, OperatingSystem
+from longshore.guests.report import Finished, NicName, OperatingSystem
 from longshore.model.hardware import BootDrivers
 
 
@@ -26,12 +24,11 @@ async def inspect_drivers(
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "drivers", "disks": list(disks), "nics": [asdict(nic) for nic in nics]}
     try:
-        found = await work_on(request, report_dir / "drivers.log", on_message, INSPECTING)
+        return await work_on(BootDrivers, request, report_dir / "drivers.log", on_message, INSPECTING)
     except ConversionError as why:
         if why.code != NOT_LOOKED_INTO:
             raise
         return BootDrivers(inspected=False, doubts=(f"{why.message} So its interfaces' names can't be kept.",))
-    return TypeAdapter(BootDrivers).validate_python(found)
 
 
 async def finish_as_is(
@@ -58,8 +55,7 @@ async def finish_as_is(
         "loader": known is None or known.fallback_loader is False,
         "system": None if known is None else asdict(_system(known)),
     }
-    changes = (await work_on(request, report_dir / "finish.log", on_message, CHANGING))["changes"]
-    return [str(change) for change in changes]
+    return list((await work_on(Finished, request, report_dir / "finish.log", on_message, CHANGING)).changes)
 
 
 def _system(drivers: BootDrivers) -> OperatingSystem:

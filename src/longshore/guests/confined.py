@@ -18,7 +18,8 @@ from longshore.guests.confinement import NOT_CONFINED, Confinement
 from longshore.guests.limits import Limits
 
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
-_LONGEST_MESSAGE = 2000  # characters
+NONSENSE = "The programs that worked on the guest gave no understandable answer."
+_LONGEST_TEXT = 2000  # characters
 _END = 1 << 16  # bytes of what was printed last, which are kept in any case
 _WAYS_TO_ALLOW = (
     "Allow unprivileged users their own user namespaces, or run the worker as root; docs/howto/confinement.md says how."
@@ -88,16 +89,16 @@ def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> d
         try:
             said = json.loads(line)
         except ValueError:
-            raise _nonsense() from None
+            raise ConversionError(NONSENSE) from None
         match said:
             case {"message": str(text)}:
                 on_message(_plain(text))
             case {"result": dict(result)}:
-                return result
+                return {key: _printable(value) for key, value in result.items()}
             case {"error": {"message": str(text), "advice": str(advice), "code": str() | None as code}}:
                 raise ConversionError(_plain(text), advice=_plain(advice), code=code)
             case _:
-                raise _nonsense()
+                raise ConversionError(NONSENSE)
     return None
 
 
@@ -111,13 +112,22 @@ def _up_to(lines: IO[bytes], most: int) -> Iterator[bytes]:
         yield line
 
 
-def _nonsense() -> ConversionError:
-    return ConversionError("The programs that worked on the guest gave no understandable answer.")
+def _printable(said: Any) -> Any:
+    """The same without what a terminal would take for a command, and without endless texts."""
+    match said:
+        case str():
+            return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST_TEXT])
+        case list():
+            return [_printable(part) for part in said]
+        case dict():
+            return {_printable(key): _printable(value) for key, value in said.items()}
+        case _:
+            return said
 
 
 def _plain(text: str) -> str:
-    """One line without what a terminal would take for a command."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_LONGEST_MESSAGE]
+    """One line of it."""
+    return " ".join(str(_printable(text)).split())
 
 
 def _duration(seconds: float) -> str:

@@ -1,10 +1,8 @@
 """A guest made ready for its new hardware, in place, on all disks of its machine at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-
-from pydantic import TypeAdapter
 
 from longshore.guests.limits import CHANGING, INSPECTING
 from longshore.guests.process import work_on
@@ -34,12 +32,11 @@ async def convert(
         "first_boot": list(first_boot),
     }
     log = report_dir / "conversion.log"
-    return ConversionReport.from_json({**await work_on(request, log, on_message, CHANGING), "log": str(log)})
+    return replace(await work_on(ConversionReport, request, log, on_message, CHANGING), log=str(log))
 
 
 async def inspect_guest(disks: Sequence[str], report_dir: Path) -> OperatingSystem:
     """What operating system is on these NBD URIs; nothing is written to them. Raises ConversionError."""
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "inspect", "disks": list(disks)}
-    found = await work_on(request, report_dir / "inspection.log", lambda _: None, INSPECTING)
-    return TypeAdapter(OperatingSystem).validate_python(found)
+    return await work_on(OperatingSystem, request, report_dir / "inspection.log", lambda _: None, INSPECTING)

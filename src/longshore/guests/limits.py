@@ -12,7 +12,7 @@ class Limits:
     scratch: int = 2 << 30  # bytes of temporary files, in memory; virt-v2v wants 1 GiB free of them
     processes: int = 512  # threads, too
     log: int = 16 << 20  # bytes that are kept of what the programs print
-    messages: int = 8 << 20  # bytes of what is passed on as progress and result
+    messages: int = 1 << 20  # bytes of what is passed on as progress and result, as it comes from the process
 
 
 INSPECTING = Limits(seconds=1800.0)

@@ -6,17 +6,22 @@ That process starts another one, confined, which alone touches the guest's disks
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from longshore.blocks.child import ask
 from longshore.errors import ConversionError
+from longshore.guests.confined import NONSENSE
 from longshore.guests.limits import Limits
+
+T = TypeVar("T")
 
 
 async def work_on(
-    request: Mapping[str, Any], log_path: Path, on_message: Callable[[str], None], limits: Limits
-) -> dict[str, Any]:
-    """Have `python -m longshore.guests` do it; the last thing it says is `result` or `error`.
+    shape: type[T], request: Mapping[str, Any], log_path: Path, on_message: Callable[[str], None], limits: Limits
+) -> T:
+    """Have `python -m longshore.guests` do it; the last thing it says is `result`, which has this shape, or `error`.
 
     `on_message` gets a line for each thing done, on the caller's event loop. Raises ConversionError.
     """
@@ -29,5 +34,7 @@ async def work_on(
         raise ConversionError(
             f"The process that worked on the guest ended unexpectedly (status {status}).", advice=look
         )
-    result: dict[str, Any] = answer["result"]
-    return result
+    try:
+        return TypeAdapter(shape).validate_python(answer["result"])
+    except ValidationError:  # its text holds what was said
+        raise ConversionError(NONSENSE, advice=look) from None
