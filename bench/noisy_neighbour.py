@@ -94,7 +94,7 @@ def fill_queue(port, _bomb, _silent):
 
 
 def silent_clouds(port, _bomb, silent):
-    _everywhere(40, lambda: ask(port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), silent), 60))
+    _everywhere(48, lambda: ask(port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), silent), 60))
 
 
 def gzip_bomb(port, bomb, _silent):
@@ -132,7 +132,7 @@ def hammering(port, _bomb, _silent):
 
 BEHAVIOURS = {
     "queue": (fill_queue, "2,000 migrations queued, at_once 1,000,000"),
-    "silent": (silent_clouds, "40 clouds that never answer"),
+    "silent": (silent_clouds, "48 clouds that never answer"),
     "bomb": (gzip_bomb, "a cloud that answers with a gzip bomb of 100 MiB, 4 at a time"),
     "marks": (hostile_marks, "8 migrations with a hostile boot_mark"),
     "huge": (huge_requests, "requests of 12 MiB, 4 at a time"),
@@ -213,7 +213,12 @@ def _wait_until_noisy(here, name):
         if len(own) > MACHINES // 4 or any(r.phase == "booting" for r in own):
             break
         time.sleep(0.2)
-    time.sleep(3)
+    time.sleep(5)
+
+
+def _neighbour(ready, behave, *where):
+    ready.set()
+    behave(*where)
 
 
 def measure(name, cluster, seconds):
@@ -225,8 +230,12 @@ def measure(name, cluster, seconds):
         Quiet(here, 100).work(3)  # until everything has been imported
         alone = Quiet(here, 200).work(seconds).figures()
         peak = peak_mib(here.server)
-        neighbour = spawn.Process(target=behave, args=(here.port, here.bomb, here.silent), daemon=True)
+        ready = spawn.Event()
+        neighbour = spawn.Process(
+            target=_neighbour, args=(ready, behave, here.port, here.bomb, here.silent), daemon=True
+        )
         neighbour.start()
+        ready.wait()
         _wait_until_noisy(here, name)
         beside = Quiet(here, 1000).work(seconds).figures()
         more = peak_mib(here.server) - peak

@@ -12,7 +12,7 @@ from small_clouds import SIZES, expected
 from small_fleet import Fleet
 
 from longshore.blocks.deadline import ENDED_BY_DEADLINE
-from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store import NewMigration, Scope, StateDirectory, Store
 from postgresql import PASSWORD
 
 pytestmark = pytest.mark.faults
@@ -41,15 +41,16 @@ class Crew:
         self.workers.append(WorkerLife(self.state.root, self.conversions, f"worker{len(self.workers)}", **given))
         return self.workers[-1]
 
-    def ask(self, **request):
-        """All machines, as one plan that doesn't hold them back."""
-        plan = self.store.plans.add("all", {"limits": {"at_once": len(self.names)}})
+    def ask(self, names=None, project="", **request):
+        """These machines or all of them, as one plan that doesn't hold them back."""
+        of_project = self.store.scoped(Scope(project, everything=True))
+        plan = of_project.plans.add("all", {"limits": {"at_once": 1_000_000}})
         request = {"networks": {"VM Network": "private"}, "boot_timeout": 20.0, "shutdown_timeout": 5.0, **request}
         new = [
             NewMigration(name, self.fleet.ref(name), self._source, self._target, request, plan_id=plan.id)
-            for name in self.names
+            for name in names or self.names
         ]
-        self.store.migrations.add_together(new)
+        of_project.migrations.add_together(new)
 
     @property
     def records(self):
@@ -202,3 +203,15 @@ def test_work_goes_on_when_postgresql_was_away_and_when_a_worker_is_asked_to_lea
     # Nothing is kept of how it was done once it is done
     assert crew.cluster.query(crew.url, "SELECT count(*) FROM dbos.workflow_status") == [(0,)]
     assert Counter(crew.at().values()) == {"done, done": 4}
+
+
+def test_a_project_whose_queue_is_long_holds_up_no_other(crew):
+    crew = crew(6)
+    crew.worker(at_once=2)
+    *noisy, quiet = crew.names
+    crew.ask(noisy, "noisy", rate_limit=100 << 10)  # bytes per second: their copies take twenty seconds
+    crew.wait(lambda: list(crew.at().values()).count("running, copying") == 2)
+    crew.ask([quiet], "quiet")
+    crew.wait(lambda: crew.at()[quiet].startswith("done"))
+    others = [at for name, at in crew.at().items() if name != quiet]
+    assert sorted(others) == ["queued, queued"] * 3 + ["running, copying"] * 2
