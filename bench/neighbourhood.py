@@ -137,8 +137,8 @@ def _server(state, url, keystone, port, log):
 
     said = {"port": port, "secrets": "database"}
     said["keystone"] = Keystone(auth_url=f"{keystone}/v3", password="bench")
-    if "reachable" in Server.model_fields:  # clouds on loopback are refused unless the operator lists them
-        said["reachable"] = ["127.0.0.1/32"]
+    if "reach_allowed" in Server.model_fields:  # else clouds on loopback are refused
+        said["reach_allowed"] = ["127.0.0.0/8"]
     server.serve(read_configuration(state=state, database_url=url, server=Server(**said)))
 
 
