@@ -263,23 +263,22 @@ def main():
     import_tests()
     from postgresql import Cluster
 
-    cluster, found = Cluster(), {}
-    load = os.getloadavg()[0]
-    try:
-        for name in args.behaviours or BEHAVIOURS:
-            found[name] = measure(name, cluster, args.seconds)
-            print(name, json.dumps(found[name]), flush=True)
-    finally:
-        cluster.remove()
+    cluster, load = Cluster(), os.getloadavg()[0]
     result = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "load": round(load, 1),
         "seconds": args.seconds,
-        "cases": found,
+        "cases": {},
     }
-    args.result.write_text(json.dumps(result, indent=2) + "\n")
+    try:
+        for name in args.behaviours or BEHAVIOURS:
+            result["cases"][name] = measure(name, cluster, args.seconds)
+            print(name, json.dumps(result["cases"][name]), flush=True)
+            args.result.write_text(json.dumps(result, indent=2) + "\n")
+    finally:
+        cluster.remove()
 
 
 if __name__ == "__main__":
