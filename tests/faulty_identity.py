@@ -18,6 +18,7 @@ class FaultyIdentity:
         self.key_manager = True  # in the catalogue
         self.credentials, self.secrets = {}, {}
         self.tokens = {}  # others', by when they end, that it is asked to judge
+        self.projects = {}  # names by their ids
         self.judged = 0  # times that it was
         self.faults = {}
         self._made = 0
@@ -37,6 +38,12 @@ class FaultyIdentity:
             ]
             token = {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z", "user": {"id": "u"}}
             return 201, {"token": {**token, "catalog": services}}
+        if parts[:2] == ["v3", "projects"]:
+            wanted = parts[2] if len(parts) > 2 else query["name"][0]
+            if len(parts) > 2:
+                there = {"project": {"id": wanted, "name": self.projects.get(wanted)}}
+                return (200, there) if wanted in self.projects else (404, {"error": {"message": "No.", "code": 404}})
+            return 200, {"projects": [{"id": i, "name": name} for i, name in self.projects.items() if name == wanted]}
         kind = "application_credentials" if "application_credentials" in parts else "secrets"
         if kind not in parts and not path.startswith("/v3"):
             links = [{"rel": "self", "href": f"{self.url}/v1/"}]

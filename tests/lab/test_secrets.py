@@ -70,6 +70,7 @@ def served(tmp_path_factory, lab, admin_cloud):
     config = root / "longshore.toml"
     config.write_text(
         f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
+        'reach_allowed = ["127.0.0.0/8"]\n'
         f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
         "cache_seconds = 1\n"
     )

@@ -10,6 +10,8 @@ from pyVmomi import vim
 from vsphere_server import ADDRESS, PASSWORD, USER, Vcenter, fault, vcenter
 
 from longshore.errors import AccessDenied, FingerprintMismatch, InvalidInput, LongshoreError, ProviderError, Unreachable
+from longshore.model.reach import Reach
+from longshore.providers import reaching
 from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
 
 POWER = (
@@ -42,6 +44,14 @@ def refusal(of: VsphereSource) -> LongshoreError:
 def test_fingerprint_is_that_of_the_certificate(server):
     der = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((ADDRESS, server.port)))
     assert fetch_fingerprint(ADDRESS, server.port).replace(":", "").lower() == hashlib.sha256(der).hexdigest()
+
+
+def test_a_vcenter_of_a_callers_is_read_where_it_may_be_and_its_answers_are_bounded(server, monkeypatch):
+    within = source(server, reach=Reach(allowed=(ADDRESS,)))
+    assert within.check()["version"] == "8.0.2"
+    monkeypatch.setattr(reaching, "LARGEST_ANSWER", 100)
+    for reach in (Reach(allowed=(ADDRESS,)), None):
+        assert refusal(source(server, reach=reach)).code == "answer-too-large"
 
 
 def test_check_says_what_it_found(server):

@@ -7,7 +7,7 @@ import pytest
 import tokens
 from cloud_stand_in import Cloud
 from sqlalchemy import update
-from test_tenants import Api
+from test_tenants import VSPHERE, Api
 
 from faulty_identity import faulty_identity
 from longshore.configuration import Keystone
@@ -112,3 +112,21 @@ def test_credentials_that_were_given_are_taken_as_before(api, identity):
 
 def left(api):
     return api.store.provider_ledger.count(Outside.APPLICATION_CREDENTIAL)
+
+
+def test_a_provider_is_shared_with_a_project_that_is_there(api, identity, monkeypatch):
+    """By its id or its name; what Keystone doesn't know would be shared with nobody."""
+    monkeypatch.setitem(tokens.CALLERS, "admin", replace(tokens.CALLERS["admin"], token="admin"))
+    identity.projects = {"3f1c": "shop", "77aa": "twice", "88bb": "twice"}
+    api.did("admin", "POST", "/v1/providers", VSPHERE)
+    shares = "/v1/providers/vc/shares"
+    for project in ("shop", "3f1c", "*"):
+        api.did("admin", "PUT", f"{shares}/{project}")
+    assert api.did("admin", "GET", shares) == ["*", "3f1c"]
+    for project, status, word in (("shpo", 404, "shpo"), ("twice", 409, "77aa, 88bb")):
+        refused = api("admin", "PUT", f"{shares}/{project}")
+        assert (refused.status_code, word in refused.json()["message"]) == (status, True)
+    api.did("admin", "DELETE", f"{shares}/shop")
+    identity.projects.clear()
+    api.did("admin", "DELETE", f"{shares}/*")
+    assert api.did("admin", "GET", shares) == []

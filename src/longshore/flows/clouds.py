@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from longshore.blocks.deadline import check as check_deadline
 from longshore.errors import InvalidInput, LongshoreError
+from longshore.flows.discretion import Discretion
 from longshore.flows.forms import form
 from longshore.flows.outages import PASSING, Outages
 from longshore.flows.worker_servers import uses_worker_servers, worker_servers_of
@@ -66,10 +67,13 @@ class _Asking:
     is asked again.
     """
 
-    def __init__(self, cloud: Provider, name: str, outages: Outages | None) -> None:
+    def __init__(
+        self, cloud: Provider, name: str, outages: Outages | None, discretion: Discretion | None = None
+    ) -> None:
         self._cloud = cloud
         self._name = name
         self._outages = outages
+        self._discretion = discretion
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._cloud, name)
@@ -82,7 +86,7 @@ class _Asking:
                 return found(*args, **kwargs)
 
             if self._outages is None:
-                return ask()
+                return self._discreetly(ask)
             answer = self._through(ask)
             return _Opening(answer, ask, self._through) if isinstance(answer, AbstractContextManager) else answer
 
@@ -90,7 +94,10 @@ class _Asking:
 
     def _through(self, work: Callable[[], Any]) -> Any:
         assert self._outages is not None
-        return self._outages.through(self._name, work)
+        return self._outages.through(self._name, lambda: self._discreetly(work))
+
+    def _discreetly(self, work: Callable[[], Any]) -> Any:
+        return work() if self._discretion is None else self._discretion.about(work)
 
 
 class _Opening(AbstractContextManager[Any]):
@@ -131,12 +138,14 @@ class _Opening(AbstractContextManager[Any]):
 class Clouds:
     """Opens providers by name or id; each use has a session of its own, ended with the block.
 
-    With `outages`, a cloud that doesn't answer is waited for.
+    With `outages`, a cloud that doesn't answer is waited for. `project_id`: whom all that is said will be told; None:
+    those of the store's scope.
     """
 
-    def __init__(self, store: Store, outages: Outages | None = None) -> None:
+    def __init__(self, store: Store, outages: Outages | None = None, *, project_id: str | None = None) -> None:
         self._store = store
         self._outages = outages
+        self._project_id = project_id
 
     @contextmanager
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
@@ -146,10 +155,22 @@ class Clouds:
         servers = worker_servers_of(self._store, record) if through_servers else None
         settings = within_reach(self._store, record.project_id, record.settings)
         cloud = connect(record.kind, settings, secrets, side, servers)
+        discretion = self._discretion(record)
         try:
-            yield _Asking(cloud, record.name, self._outages)
+            yield _Asking(cloud, record.name, self._outages, discretion)
+        except LongshoreError as error:  # of what it opened or listed, when that was used
+            if discretion is None:
+                raise
+            raise discretion.error(error) from None
         finally:
             cloud.close()
+
+    def _discretion(self, record: ProviderRecord) -> Discretion | None:
+        """None: whoever is told may see its settings."""
+        theirs = record.project_id == self._project_id
+        if theirs if self._project_id is not None else self._store.providers.is_own(record):
+            return None
+        return Discretion(record.name, record.settings)
 
     def _secrets(self, record: ProviderRecord) -> dict[str, str]:
         def read() -> dict[str, str]:

@@ -83,5 +83,6 @@ def _journey(migration_id: str) -> Journey:
     if _store is None:
         raise RuntimeError("workflows.use() was not called")
     journey = Journey(_store, Clouds(_store), migration_id, _cancels)
-    journey.clouds = Clouds(_store, Outages(journey.say, journey.go_on))
+    outages = Outages(journey.say, journey.go_on)
+    journey.clouds = Clouds(_store, outages, project_id=journey.record.project_id)
     return journey

@@ -10,7 +10,7 @@ from longshore.configuration import Keystone
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError
 from longshore.model.reach import same_keystone
 from longshore.service.caller import Caller, Grounds
-from longshore.store import Holding, Outside, Store
+from longshore.store import EVERY_PROJECT, Holding, Outside, Store
 
 _log = logging.getLogger("longshore.server")
 _GIVE = "Give the provider credentials of its own: longshore provider add openstack NAME --os-cloud ENTRY."
@@ -57,6 +57,20 @@ def delegate(store: Store, provider_id: str, caller: Caller) -> tuple[dict[str, 
         raise
     store.provider_ledger.made(holding, made.id)
     return {"application_credential_id": made.id}, {"application_credential_secret": made.secret}
+
+
+def known_project(store: Store, caller: Caller, project: str) -> str:
+    """The id of a project that Keystone knows by this id or name, asked as the caller; EVERY_PROJECT is itself.
+
+    Without a Keystone to ask, as in a user's own command, it is taken as it stands. Raises NotFound, Conflict, or
+    AccessDenied for a caller whom Keystone tells nothing.
+    """
+    if project == EVERY_PROJECT or store.state.keystone is None or not caller.remote:
+        return project
+    from longshore.providers.openstack.projects import project_id_of
+
+    keystone = store.state.keystone
+    return project_id_of(keystone.auth_url, caller.token, _cacert(keystone), project)
 
 
 def give_back(store: Store, provider_id: str, caller: Caller) -> None:

@@ -13,7 +13,14 @@ from longshore.flows.clouds import Kind, connect, refuse_missing_library, within
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
-from longshore.service.delegation import asks_for_delegation, delegate, give_back, give_back_abandoned, home_url
+from longshore.service.delegation import (
+    asks_for_delegation,
+    delegate,
+    give_back,
+    give_back_abandoned,
+    home_url,
+    known_project,
+)
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn
 from longshore.service.remote import provider_settings
@@ -183,14 +190,17 @@ def shares(provider: str, store: TheStore) -> list[str]:
 
 
 @router.put("/providers/{provider}/shares/{project}", status_code=204)
-def share(provider: str, project: str, store: TheStore) -> None:
-    """Let another project use it, or with "*" every project. They don't see its settings, and can't change it."""
-    store.providers.share(provider, project)
+def share(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
+    """Let another project, by its id or name, use it; or with "*" every project. They don't see its settings, and can't
+    change it."""
+    store.providers.share(provider, known_project(store, caller, project))
 
 
 @router.delete("/providers/{provider}/shares/{project}", status_code=204)
-def unshare(provider: str, project: str, store: TheStore) -> None:
+def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
     """Take that back. Migrations that have begun go on to their end."""
+    if project not in store.providers.shares(provider):  # else it may be gone from Keystone meanwhile
+        project = known_project(store, caller, project)
     store.providers.unshare(provider, project)
 
 

@@ -39,14 +39,14 @@ class Delegation:
 
     @classmethod
     def with_token(cls, auth_url: str, token: str, cacert: str | None) -> "Delegation":
-        keystone = _v3(auth_url)
-        return cls(_session(Token(keystone, token), cacert), keystone)
+        keystone = versioned(auth_url)
+        return cls(session_as(Token(keystone, token), cacert), keystone)
 
     @classmethod
     def with_password(cls, auth_url: str, login: Mapping[str, str], cacert: str | None) -> "Delegation":
         """`login`: username, password, project_name and domains."""
-        keystone = _v3(auth_url)
-        return cls(_session(v3.Password(auth_url=keystone, **login), cacert), keystone)
+        keystone = versioned(auth_url)
+        return cls(session_as(v3.Password(auth_url=keystone, **login), cacert), keystone)
 
     def make(self, user_id: str, name: str) -> ApplicationCredential:
         wanted = {"name": name, "description": "Longshore acts by it in this project", "unrestricted": False}
@@ -73,21 +73,21 @@ class Delegation:
 def still_opens(auth_url: str, credential: ApplicationCredential, cacert: str | None) -> bool:
     """Whether Keystone still lets it in: not one that was deleted, as with its user."""
     login = v3.ApplicationCredential(
-        auth_url=_v3(auth_url),
+        auth_url=versioned(auth_url),
         application_credential_id=credential.id,
         application_credential_secret=credential.secret,
     )
     try:
         with explained("log in"):
-            _session(login, cacert).get_token()
+            session_as(login, cacert).get_token()
     except (AccessDenied, NotFound):  # Keystone tells one that it doesn't know by 404
         return False
     return True
 
 
-def _session(login: Any, cacert: str | None) -> Any:
+def session_as(login: Any, cacert: str | None) -> Any:
     return Session(login, verify=cacert or True, timeout=_TIMEOUT)
 
 
-def _v3(auth_url: str) -> str:
+def versioned(auth_url: str) -> str:
     return f"{re.sub(r'/+(v3)?/*$', '', auth_url)}/v3"
