@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from longshore.cli.plugin import as_typed
 from longshore.cli.progress import _Bars, _Lines, watch
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType
@@ -87,6 +88,16 @@ class Client:
 def no_waiting(monkeypatch):
     monkeypatch.setattr("longshore.cli.progress._POLL", 0.0)
     monkeypatch.setattr("longshore.cli.progress._LINE_EVERY", 0.0)
+
+
+def test_an_event_names_commands_as_one_types_them_here(capsys):
+    class Waiting(Client):
+        def events(self, _id, after):
+            text = "It waits: longshore migration cutover m."
+            return [Event(id=1, at=AT, level="information", phase="waiting", text=text)] if after < 1 else []
+
+    watch(Waiting(STORY), "m", plain=True, as_typed=as_typed)
+    assert "waiting          It waits: openstack migration cutover m.\n" in capsys.readouterr().err
 
 
 def test_lines_tell_events_progress_with_rate_and_time_left_and_the_end(capsys):

@@ -41,7 +41,7 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 
     def say(self, text: str) -> None:
         """Something beside the answer, for the person at the terminal."""
-        print(self._as_typed(text), file=sys.stderr)
+        print(self.as_typed(text), file=sys.stderr)
 
     def run(self, parsed_args: Any) -> int:
         if getattr(parsed_args, "max_width", None) == 0 and sys.stdout.isatty():
@@ -51,15 +51,15 @@ class _Asking(CliffCommand):  # type: ignore[misc]
         except LongshoreError as error:
             if not self.is_plugin:
                 raise
-            raise LongshoreError(self._as_typed(str(error)), code=error.code) from None
+            raise LongshoreError(self.as_typed(str(error)), code=error.code) from None
 
-    def _as_typed(self, text: str) -> str:
+    def as_typed(self, text: str) -> str:
         """Advice that names a command, as one types it here."""
         if not self.is_plugin:
             return text
-        from longshore.cli.plugin import as_typed
+        from longshore.cli import plugin
 
-        return as_typed(text)
+        return plugin.as_typed(text)
 
 
 class _Parsing(CliffCommand):  # type: ignore[misc]

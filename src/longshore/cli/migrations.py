@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.progress import moves, sentence, status_of, told, watch
+from longshore.cli.progress import moves, reworded, sentence, status_of, told, watch
 from longshore.cli.providers import with_all_projects
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
@@ -65,7 +65,7 @@ class MigrationEvents(Lister):
         return _with_id(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        events = self.client.events(args.migration)
+        events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
         if self.for_people and not args.columns:  # whose terminal has no more room than for what happened
             return ("At", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, told(e)) for e in events]
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
@@ -183,7 +183,7 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
         command.say(f"Watch it: longshore migration wait {migration.id}")
         return _fields(command, migration)
     try:
-        migration = watch(command.client, migration.id, plain=args.plain)
+        migration = watch(command.client, migration.id, plain=args.plain, as_typed=command.as_typed)
     except KeyboardInterrupt:
         command.say(f"\nMigration {migration.id} goes on in the background.")
         command.say(f"Come back with: longshore migration wait {migration.id}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -29,10 +30,11 @@ _LINES_RARER = 20  # part of the time that it has taken so far: the longer somet
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 
 
-def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
+def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[[str], str] = str) -> Migration:
     """Until the migration has ended, or its engine has died: the migration as it then is.
 
-    A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migration.
+    A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migration. `as_typed`
+    names commands in what is said as one types them here.
     """
     seen = 0
     missing_since: float | None = None
@@ -45,12 +47,12 @@ def watch(client: Client, migration_id: str, *, plain: bool) -> Migration:
             for event in asking(partial(client.events, migration_id, seen), away):
                 seen = event.id
                 if event.text not in stranded:
-                    view.say(event)
+                    view.say(reworded(event, as_typed))
                 if event.phase == "stranded":
                     stranded.add(event.text)
             if migration.stranded and migration.stranded not in stranded:
                 stranded.add(migration.stranded)
-                view.warn("stranded", migration.stranded)
+                view.warn("stranded", as_typed(migration.stranded))
             view.show(migration)
             if migration.status.ended:
                 return migration
@@ -193,6 +195,11 @@ def is_last_copy(migration: Migration) -> bool:
     if migration.request.type is not MigrationType.WARM or migration.status is Status.DONE:
         return True
     return any(sync["final"] for sync in migration.syncs)
+
+
+def reworded(event: Event, as_typed: Callable[[str], str]) -> Event:
+    """With commands named as one types them here."""
+    return event.model_copy(update={"text": as_typed(event.text)})
 
 
 def told(event: Event) -> str:
