@@ -87,14 +87,14 @@ def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> d
     """The result; None when it ended without one. Raises ConversionError for its error, and for nonsense."""
     for line in _up_to(lines, most):
         try:
-            said = json.loads(line)
-        except ValueError:
+            said = _printable(json.loads(line))
+        except (ValueError, RecursionError):
             raise ConversionError(NONSENSE) from None
         match said:
             case {"message": str(text)}:
                 on_message(_plain(text))
             case {"result": dict(result)}:
-                return {key: _printable(value) for key, value in result.items()}
+                return result
             case {"error": {"message": str(text), "advice": str(advice), "code": str() | None as code}}:
                 raise ConversionError(_plain(text), advice=_plain(advice), code=code)
             case _:
@@ -126,8 +126,8 @@ def _printable(said: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """One line of it."""
-    return " ".join(str(_printable(text)).split())
+    """One line, without gaps."""
+    return " ".join(text.split())
 
 
 def _duration(seconds: float) -> str:
@@ -172,4 +172,4 @@ class _Log(threading.Thread):
 
     def last_line(self) -> str:
         lines = self._end.decode(errors="replace").strip().splitlines()
-        return _plain(lines[-1]) if lines else ""
+        return _plain(_printable(lines[-1])) if lines else ""
