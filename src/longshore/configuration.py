@@ -277,8 +277,13 @@ class Configuration(BaseSettings):
 
 def read_configuration(file: Path | None = None, **given: Any) -> Configuration:
     """What is given, else the environment, else this file, or the usual one if it is there. Raises InvalidInput."""
-    if file is not None and not file.is_file():
-        raise InvalidInput(f"There is no configuration file {file}.")
+    if file is not None:
+        try:
+            file.open("rb").close()
+        except FileNotFoundError:
+            raise InvalidInput(f"There is no configuration file {file}.") from None
+        except OSError as error:
+            raise InvalidInput(f"The configuration file {file} can't be read: {error.strerror}.") from None
     chosen = file or (FILE if os.access(FILE, os.R_OK) else None)
     given["file"] = chosen  # which settings_customise_sources takes out again
     try:

@@ -47,3 +47,8 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(tmp_path, text, named):
 def test_a_file_that_is_named_must_be_there(tmp_path):
     with pytest.raises(InvalidInput, match="no configuration file"):
         read_configuration(tmp_path / "nowhere.toml")
+
+
+def test_a_file_that_is_named_must_be_readable_for_who_asks(tmp_path):
+    with pytest.raises(InvalidInput, match="can't be read: Is a directory"):  # or Permission denied, were this not root
+        read_configuration(tmp_path)
