@@ -193,11 +193,13 @@ class Quiet:
             "answer_ms": {name: round(value * 1000, 1) for name, value in _quantiles(self.looks).items()},
             "migrations": len(records),
             "not_begun": len([r for r in records if r.started_at is None]),
-            "turn_seconds": {name: round(value, 2) for name, value in _quantiles(waited or [float("nan")]).items()},
+            "turn_seconds": {name: round(value, 2) for name, value in _quantiles(waited).items()},
         }
 
 
 def _quantiles(values):
+    if not values:  # not even asking was answered
+        return {}
     if len(values) == 1:
         values = values * 2
     cut = statistics.quantiles(values, n=100, method="inclusive")
