@@ -152,7 +152,7 @@ class Server(_Section):
     metrics: bool = Field(
         default=False, description="Serve figures for Prometheus at `/metrics`, to anybody who reaches the server."
     )
-    body_limit: int = Field(default=16 << 20, ge=1024, description="Largest body of a request, in bytes.")
+    body_limit: int = Field(default=6 << 20, ge=1024, description="Largest body of a request, in bytes.")
     secrets: SecretsIn = Field(
         default="auto",
         description="Where credentials of new providers are kept: in Barbican, as secrets of the service user, or "

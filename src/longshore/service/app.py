@@ -34,7 +34,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 ]
 
 
-BODY_LIMIT = 16 << 20  # bytes: a plan of ten thousand machines has some five million
+BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
 
 
 def create_app(

@@ -5,6 +5,7 @@ Pure ASGI, around the whole application: whatever is behind it can't be reached 
 
 import time
 import uuid
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longshore.service.bodies import Bodies, TooLarge
 from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 from longshore.service.policy import rule_of
 
@@ -28,17 +30,13 @@ _log = structlog.get_logger("longshore.access")
 _audit = structlog.get_logger("longshore.audit")
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class Gate:
     """`body_limit`: bytes."""
 
     def __init__(self, app: ASGIApp, tokens: Tokens, body_limit: int) -> None:
         self._app = app
         self._tokens = tokens
-        self._body_limit = body_limit
+        self._bodies = Bodies(body_limit)
         self._judging = CapacityLimiter(_TOKENS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,11 +53,13 @@ class Gate:
                 sent = dict(Headers(scope=scope))
                 judge = partial(self._tokens.caller, scope["method"], scope["path"], sent)
                 caller = await to_thread.run_sync(judge, limiter=self._judging)
-            body = await self._body(receive)
-            scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
-            await self._app(scope, _again(body, receive), passage.send)
-        except _TooLarge:
-            await passage.refuse(413, "too-large", f"The body is larger than {self._body_limit} bytes.", scope, receive)
+            async with AsyncExitStack() as held:
+                body = await self._bodies.read(scope, receive, caller.project_id if caller else "", held)
+                scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
+                await self._app(scope, _again(body, receive), passage.send)
+        except TooLarge:
+            said = f"The body is larger than {self._bodies.limit} bytes."
+            await passage.refuse(413, "too-large", said, scope, receive)
         except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
             await passage.refuse(_STATUS[type(error)], error.code, str(error), scope, receive)
         except Exception:
@@ -71,17 +71,6 @@ class Gate:
         finally:
             self._record(scope, passage, caller, time.monotonic() - began)
             structlog.contextvars.reset_contextvars(**bound)
-
-    async def _body(self, receive: Receive) -> bytes:
-        """Measured as it comes: what the headers say of its length may be wrong, or missing."""
-        body = b""
-        while True:
-            message = await receive()
-            body += bytes(message.get("body", b""))
-            if len(body) > self._body_limit:
-                raise _TooLarge
-            if not message.get("more_body", False):
-                return body
 
     def _record(self, scope: Scope, passage: "_Passage", caller: Caller | None, seconds: float) -> None:
         """Who asked for what; bodies and headers stay out, since there are secrets in them.

@@ -67,7 +67,11 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Raises ProviderError, AccessDenied, and what requests raises."""
         silence = kwargs.pop("timeout", None)
+        if self._reach is not None:
+            request.headers["Accept-Encoding"] = "identity"  # a small answer stays one
         answer: requests.Response = super().send(request, *args, timeout=(CONNECTED_WITHIN, silence), **kwargs)
+        if self._reach is not None:
+            _refuse_compressed(answer)
         if not kwargs.get("stream"):  # then it is read as a whole; else whoever asked for it reads it by parts
             try:
                 answer._content = Bound().all(answer.iter_content(1 << 16))
@@ -79,6 +83,13 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
             if answer.status_code >= http.HTTPStatus.BAD_REQUEST:
                 _withhold(answer)
         return answer
+
+
+def _refuse_compressed(answer: requests.Response) -> None:
+    """A few bytes could become as many as an answer may have. Raises ProviderError."""
+    if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        answer.close()
+        raise ProviderError("The cloud answered with something compressed, unasked.", code="answer-compressed")
 
 
 def _refuse_detour(request: requests.PreparedRequest, answer: requests.Response) -> None:
