@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -81,15 +82,17 @@ def confined(place, script, on_message=print, request=None, **limits):
 
 
 @pytest.mark.parametrize("user", ["root", "somebody"])
-def test_a_hostile_guest_reaches_nothing_but_its_own_disks(user, tmp_path):
+def test_a_hostile_guest_reaches_nothing_but_its_own_disks(user):
     if user == "root" and os.geteuid() != 0:
         pytest.skip("a worker that is root is tried by root")
-    secret = tmp_path / "secrets.key"
-    secret.write_text("the key of all secrets")
-    secret.chmod(0o644)  # even what others may read isn't there
-    mine = tmp_path / "place"
-    mine.mkdir(mode=0o700)
     with ExitStack() as stack:
+        place = Path(stack.enter_context(TemporaryDirectory()))  # pytest's are for its own user alone
+        place.chmod(0o711)
+        secret = place / "secrets.key"
+        secret.write_text("the key of all secrets")
+        secret.chmod(0o644)  # even what others may read isn't there
+        mine = place / "mine"
+        mine.mkdir(mode=0o700)
         own, other = (
             Path(parse_qs(urlsplit(stack.enter_context(serve_nbdkit("memory", {"size": "1M"})).uri).query)["socket"][0])
             for _ in range(2)
@@ -103,9 +106,6 @@ def test_a_hostile_guest_reaches_nothing_but_its_own_disks(user, tmp_path):
             command = ["setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups", "--", *command]
             for path in (mine, own.parent, own):
                 os.chown(path, SOMEBODY, SOMEBODY)
-            for parent in tmp_path.parents[:2]:  # which pytest keeps to itself
-                parent.chmod(0o711)
-            tmp_path.chmod(0o711)
         asked = {
             **{"directory": str(mine), "own": str(own), "script": INTRUDER, "socket": str(other), "pid": os.getpid()},
             **{

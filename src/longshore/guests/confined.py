@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from longshore.blocks.attached import attached
@@ -20,6 +21,7 @@ from longshore.guests.limits import Limits
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
 NONSENSE = "The programs that worked on the guest gave no understandable answer."
 _LONGEST_TEXT = 2000  # characters
+_GRACE = 5.0  # seconds to end by itself when all is said
 _END = 1 << 16  # bytes of what was printed last, which are kept in any case
 _WAYS_TO_ALLOW = (
     "Allow unprivileged users their own user namespaces, or run the worker as root; docs/howto/confinement.md says how."
@@ -43,6 +45,7 @@ def run_confined(
     )
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     log = _Log(process.stderr, limits.log)
+    status = 0
     too_late = threading.Event()
 
     def end() -> None:
@@ -60,7 +63,8 @@ def run_confined(
         except BrokenPipeError:
             pass  # it died at once; its status tells
         answer = _listen(process.stdout, limits.messages, on_message)
-        status = 0 if answer is not None else process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(_GRACE if answer is not None else None)
     finally:
         timer.cancel()
         process.kill()
