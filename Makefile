@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test bench
+.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test soak bench
 
 install:
 	./install
@@ -29,6 +29,12 @@ quick-test: install
 
 fault-test: install
 	.venv/bin/pytest -m faults -q -n 2
+
+# Five hundred migrations in which the source's operator, the worker and the database do as they like; a failure says
+# the seed that it can be had again with: make soak LONGSHORE_SEED=…  LONGSHORE_ROUNDS=1
+LONGSHORE_ROUNDS ?= 500
+soak: install
+	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
 
 # There is no network inside the lab: the image is built outside
 LONGSHORE_LAB ?= /var/lib/longshore-lab

@@ -48,6 +48,12 @@ class FingerprintMismatch(AccessDenied):
     code = "fingerprint-mismatch"
 
 
+class SourceRunning(Conflict):
+    """A source machine that was to be off runs, or has run: what it wrote is missing at the target."""
+
+    code = "source-running"
+
+
 class Unreachable(LongshoreError):
     """A server didn't answer."""
 
@@ -97,6 +103,12 @@ class CheckpointLocked(CheckpointError):
     """Another copy is using a checkpoint; or was, on a machine whose death its file system hasn't noticed yet."""
 
     code = "checkpoint-locked"
+
+
+class CheckpointMisfit(CheckpointError):
+    """A checkpoint is damaged or another copy's: without it, the copy begins anew, which is always right."""
+
+    code = "checkpoint-misfit"
 
 
 class ConversionError(LongshoreError):

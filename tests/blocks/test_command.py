@@ -131,7 +131,7 @@ def test_a_finished_copys_checkpoint_is_kept_only_if_it_names_its_moment(ends, t
     assert run_command(source, target, *named)[1]["bytes_read"] == SIZE
     assert run_command(source, target, *named)[1]["bytes_read"] == 0
     code, error = run_command(source, target, f"--checkpoint={checkpoint}", "--source-identity=disk@snapshot-2")
-    assert (code, error["event"], error["code"]) == (FAILED, "error", "checkpoint-refused")
+    assert (code, error["event"], error["code"]) == (FAILED, "error", "checkpoint-misfit")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class World:
         for key, size in {**SIZES, LOOSE: LOOSE_SIZE}.items():
             (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
         nothing = {"snapshots": {}, "volumes": {}, "vsnaps": {}, "networks": {}, "ports": {}, "servers": {}}
-        world.write({"power": "on", "tracking": False, "life": 1, "moment": 0, "log": [], **nothing})
+        world.write({"power": "on", "starts": 1, "tracking": False, "life": 1, "moment": 0, "log": [], **nothing})
         return world
 
     def grown(self):
@@ -119,6 +119,58 @@ class World:
         faults = json.loads(path.read_text()) if path.exists() else []
         path.write_text(json.dumps([*faults, fault]))
 
+    def hand(self, do, text=b""):
+        """An operator's: the machine is powered on, and its guest writes, or it is powered off."""
+        with self.change() as state:
+            if do == "on":
+                switch_on(state, self)
+            elif do == "off":
+                state["power"] = "off"
+            state["last_hand"] = do
+            if text and state["power"] == "on":
+                self._write(state, "2000", 524288, text)
+                self._write(state, "2001", 524288 + 8192 * state["starts"], text)
+
+    def leave(self):
+        """Of a volume: the process dies at the one that somebody named (`dies_leaving`), with all of it copied."""
+        path = self.root / "dies-leaving"
+        if path.exists():
+            path.write_text(str(left := int(path.read_text()) - 1))
+            if not left:
+                path.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def dies_leaving(self, number):
+        (self.root / "dies-leaving").write_text(str(number))
+
+    def guest_wrote(self, text):
+        """Its guest writes, if it runs."""
+        with self.change() as state:
+            if state["power"] == "on":
+                self._write(state, "2001", 524288 + 4096, text)
+
+    def plan_hand(self, call, when, do, text=b"", *, every=False):
+        """At the next call of this name, or at each."""
+        path = self.root / "hands.json"
+        hands = json.loads(path.read_text()) if path.exists() else []
+        hand = {"call": call, "when": when, "do": do, "text": text.decode(), "every": every}
+        path.write_text(json.dumps([*hands, hand]))
+
+    def _strike_hands(self, call, when):
+        path = self.root / "hands.json"
+        hands = json.loads(path.read_text()) if path.exists() else []
+        mine = [hand for hand in hands if (hand["call"], hand["when"]) == (call, when)]
+        if mine:
+            path.write_text(json.dumps([hand for hand in hands if hand not in mine or hand["every"]]))
+        for hand in mine:
+            self.hand(hand["do"], hand["text"].encode())
+
+    @property
+    def violations(self):
+        """What was done that must never be."""
+        path = self.root / "violations"
+        return path.read_text().splitlines() if path.exists() else []
+
     def strike(self, call, when):
         """Count the call (before), and let a fault strike if it is this one's turn."""
         with (self.root / "calls.lock").open("w") as lock:
@@ -129,6 +181,7 @@ class World:
                 if CHANGES.match(call):
                     with (self.root / "callers").open("a") as log:
                         log.write(f"{os.getpid()}\n")
+            self._strike_hands(call, when)
             path = self.root / "faults.json"
             faults = json.loads(path.read_text()) if path.exists() else []
             count = self.calls().count(call)
@@ -146,6 +199,14 @@ class World:
         if mine[0]["how"] == "fault":
             raise ProviderError(f"The small cloud didn't answer to {call}.", code=FAULT)
         raise ProviderError(f"The cloud had a moment of weakness in {call}.")
+
+
+def switch_on(state, world):
+    """Whoever does it. What the disks held until then is kept."""
+    if state["power"] == "off":
+        state["power"], state["starts"] = "on", state["starts"] + 1
+        for key in SIZES:
+            shutil.copyfile(world.root / f"source-{key}", world.root / f"before-start-{state['starts']}-{key}")
 
 
 class Struck:
@@ -229,15 +290,25 @@ class SmallSource(Struck):
             if state["power"] == "on":
                 for number, key in enumerate(SIZES):
                     self._world._write(state, key, MIB + 8192 * (number + 1), f"last words {key}".encode())
+                state["last_hand"] = None
             state["power"] = "off"
 
     def power_off(self, _ref):
         with self._world.change() as state:
-            state["power"] = "off"
+            state["power"], state["last_hand"] = "off", None
 
     def power_on(self, _ref):
         with self._world.change() as state:
-            state["power"] = "on"
+            if any(server.get("status") != "SHUTOFF" for server in state["servers"].values()):
+                with (self._world.root / "violations").open("a") as file:
+                    file.write("the source is powered on beside a server that runs\n")
+            switch_on(state, self._world)
+            state["last_hand"] = None
+
+    def last_start(self, _ref):
+        starts = str(self._world.read()["starts"])
+        (self._world.root / "looked").write_text(starts)
+        return None if (self._world.root / "no-events").exists() else starts
 
     def wait_powered_off(self, _ref, _timeout):
         return self._world.read()["power"] == "off"
@@ -399,6 +470,7 @@ class SmallTarget(Struck):
             volume["reserved"] = owner.tag
         with serve_nbdkit("file", {"file": str(self._world.volume_file(volume_id))}, read_only=False) as export:
             yield export
+        self._world.leave()
         if (self._world.root / "no-leaving").exists():
             (self._world.root / "no-leaving").unlink()
             raise Unreachable("The small cloud didn't answer to the end of it.")
@@ -513,9 +585,9 @@ class SmallTarget(Struck):
         return "web login: " if whole else "Kernel panic - not syncing: VFS"
 
 
-def expected(world, key, *, converted=True):
-    """What a disk must hold after the migration."""
-    data = (world.root / f"source-{key}").read_bytes()
+def expected(world, key, *, converted=True, held=None):
+    """What a disk must hold after the migration, if the source's is `held` in another file than its own."""
+    data = (world.root / (held or f"source-{key}")).read_bytes()
     if not converted:
         return data
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
@@ -561,7 +633,7 @@ def small_connect(kind, settings, _secrets, _side=None, _servers=None):
     return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
 
 
-def install():
+def install(put=setattr):
     """Put the small clouds in the place of the real ones, in this process."""
     from longshore.flows import (
         clouds,
@@ -577,13 +649,18 @@ def install():
         worker,
     )
 
-    clouds.connect = small_connect
-    conversion.convert = small_convert
-    migration.ensure_confinement = late_conversion.ensure_confinement = small_ensure_confinement
-    conversion.inspect_drivers = small_inspect_drivers
-    undo._PAUSE = 0.01
-    patience.FIRST_PAUSE = 0.01
-    outages._PAUSES, outages._LOOK_EVERY, outages.LONGEST = (0.05, 0.2), 0.05, 3.0
-    syncs._LOOK_EVERY = 0.05
-    copying.STALLED_AFTER = 12.0
-    worker._POLL, engine._LINGER = 0.05, 0.01
+    put(clouds, "connect", small_connect)
+    put(conversion, "convert", small_convert)
+    put(migration, "ensure_confinement", small_ensure_confinement)
+    put(late_conversion, "ensure_confinement", small_ensure_confinement)
+    put(conversion, "inspect_drivers", small_inspect_drivers)
+    put(undo, "_PAUSE", 0.01)
+    put(undo, "_APPEARS_WITHIN", 0.01)
+    put(patience, "FIRST_PAUSE", 0.01)
+    put(outages, "_PAUSES", (0.05, 0.2))
+    put(outages, "_LOOK_EVERY", 0.05)
+    put(outages, "LONGEST", 3.0)
+    put(syncs, "_LOOK_EVERY", 0.05)
+    put(copying, "STALLED_AFTER", 12.0)
+    put(worker, "_POLL", 0.05)
+    put(engine, "_LINGER", 0.01)

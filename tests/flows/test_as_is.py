@@ -130,6 +130,24 @@ def test_a_server_that_was_started_since_it_was_moved_goes_on_running(begin):
     assert the_server(run)[1].get("status", "ACTIVE") == "ACTIVE"
 
 
+def test_a_server_that_somebody_starts_again_is_not_taken_from_its_users(landed):
+    """What it writes from then on isn't in the snapshots of its volumes."""
+    landed.convert_later()
+    landed.world.plan_fault("snapshot_volume", 2, "after", "kill")
+    assert landed.engine()[0] == -9
+    before = landed.world.read()["servers"].keys()
+    with landed.world.change() as state:
+        for server in state["servers"].values():
+            server["status"] = "ACTIVE"
+    record = landed.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "was started after it had been stopped" in record.error
+    state = landed.world.read()
+    assert state["servers"].keys() == before
+    assert the_server(landed)[1]["status"] == "ACTIVE"
+    assert state["vsnaps"] == {}
+
+
 @pytest.mark.parametrize("call", LATER)
 def test_a_kill_in_a_later_conversion_is_taken_up_again(landed, call):
     landed.convert_later()

@@ -4,9 +4,11 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
+from openstack import exceptions as sdk
 
 from longshore.errors import Conflict
 from longshore.providers.openstack import power
+from longshore.providers.openstack.floating import FloatingAddresses
 from longshore.providers.openstack.power import Power
 
 
@@ -68,3 +70,38 @@ def test_a_server_that_is_neither_on_nor_off_is_not_started():
     with pytest.raises(Conflict, match="web can't be started: it is ERROR"):
         Power(connection).on("s")
     connection.compute.start_server.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("done", "mark"),
+    [
+        ([("create", "req-1", 1), ("stop", "req-2", 2)], ""),
+        ([("stop", "req-4", 4), ("start", "req-3", 3), ("start", "req-1", 1)], "req-3"),
+        ([("start", "req-1", 1), ("reboot", "req-5", 5)], "req-5"),
+    ],
+)
+def test_the_last_start_is_the_newest_request_that_brought_it_to_run(done, mark):
+    connection = MagicMock()
+    connection.compute.server_actions.return_value = [
+        SimpleNamespace(action=action, request_id=request, start_time=f"2026-01-01T00:00:0{second}.000000")
+        for action, request, second in done
+    ]
+    assert Power(connection).last_start("s") == mark
+
+
+def test_a_nova_that_does_not_let_us_see_what_was_done_is_no_failure():
+    connection = MagicMock()
+    connection.compute.server_actions.side_effect = sdk.ForbiddenException("no")
+    assert Power(connection).last_start("s") is None
+
+
+def test_a_floating_ip_that_somebody_has_taken_stays_his():
+    connection = MagicMock()
+    connection.network.get_ip.return_value = SimpleNamespace(port_id="his", floating_ip_address="203.0.113.7")
+    with pytest.raises(Conflict, match=r"203\.0\.113\.7 leads to another port"):
+        FloatingAddresses(connection).attach("ip", "ours", None)
+    connection.network.update_ip.assert_not_called()
+    for free in (None, "ours"):
+        connection.network.get_ip.return_value.port_id = free
+        FloatingAddresses(connection).attach("ip", "ours", None)
+    assert connection.network.update_ip.call_count == 2

@@ -12,6 +12,7 @@ from pyVmomi import vim, vmodl
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot, SnapshotDisk
+from longshore.providers.vsphere import changes
 from longshore.providers.vsphere.changes import between
 
 LIFE = "52 3c 9a 00 11 22 33 44-55 66 77 88 99 aa bb cc"
@@ -83,6 +84,26 @@ def test_any_fault_on_any_page_makes_it_unknown(fault, page):
     answer = ask(Machine(*before, fault))
     assert isinstance(answer, Unknown)
     assert (fault.msg or "NotFound").rstrip(".") in answer.reason
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(changes, "PAUSES", (0.0, 0.0))
+
+
+PASSING = [vmodl.fault.HostCommunication(msg="Unable to communicate"), vmodl.fault.SystemError(reason="busy")]
+
+
+def test_a_fault_that_passes_costs_no_comparison(quick):
+    machine = Machine(*PASSING, (0, SIZE, [(0, 65536)]))
+    assert ask(machine) == Changed((Extent(0, 65536),))
+
+
+def test_a_fault_that_stays_makes_it_unknown_and_one_that_cannot_pass_at_once(quick):
+    assert isinstance(ask(Machine(*PASSING, PASSING[0])), Unknown)
+    lasting = Machine(vim.fault.FileFault(file="[ds] a.vmdk", msg="Error caused by file"))
+    assert isinstance(ask(lasting), Unknown)
+    assert len(lasting.asked) == 1
 
 
 @pytest.mark.parametrize(

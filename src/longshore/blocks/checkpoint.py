@@ -18,7 +18,7 @@ from blake3 import blake3
 
 from longshore.blocks.durable import replace_file, sync_directory
 from longshore.blocks.request import FilePath
-from longshore.errors import CheckpointError, CheckpointLocked
+from longshore.errors import CheckpointError, CheckpointLocked, CheckpointMisfit
 from longshore.model.extents import Extent
 from longshore.model.records import NamedTuple
 
@@ -102,7 +102,7 @@ class Checkpoint:
     def open(cls, path: FilePath, identity: Identity) -> Checkpoint:
         """Go on with the checkpoint at `path`, or begin one.
 
-        Raises CheckpointError when it is damaged, or was made for another copy.
+        Raises CheckpointMisfit when it is damaged, or was made for another copy, CheckpointError when it can't be used.
         """
         try:
             with open(path, "rb") as file:
@@ -117,7 +117,7 @@ class Checkpoint:
         head = _head(path, content)
         for field, value in identity._asdict().items():
             if head["identity"].get(field) != value:
-                raise CheckpointError(
+                raise CheckpointMisfit(
                     f"The checkpoint {path} belongs to another copy: it was made for another {_NAMES[field]}.",
                     advice="Name another checkpoint, or remove it to start from the beginning.",
                 )
@@ -128,6 +128,8 @@ class Checkpoint:
                 while left and (chunk := log.read(min(left, 1 << 22))):
                     log_digest.update(chunk)
                     left -= len(chunk)
+        except FileNotFoundError:
+            raise CheckpointMisfit(f"The checkpoint's log {_log_path(path)} can't be read: it isn't there.") from None
         except OSError as error:
             raise CheckpointError(f"The checkpoint's log {_log_path(path)} can't be read: {error.strerror}.") from error
         if left or log_digest.hexdigest() != head["log_digest"]:
@@ -173,10 +175,15 @@ class Checkpoint:
         os.close(self._log)
 
     def remove(self) -> None:
-        """The copy is done: head first, so that no head is without its log."""
-        for path in (self.path, _log_path(self.path)):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        """The copy is done."""
+        discard(self.path)
+
+
+def discard(path: FilePath) -> None:
+    """Head first, so that no head is without its log. Nothing to do when there is none; nobody may be using it."""
+    for part in (path, _log_path(path)):
+        with suppress(FileNotFoundError):
+            os.unlink(part)
 
 
 def is_locked(path: FilePath) -> bool:
@@ -213,14 +220,14 @@ def _head(path: FilePath, content: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _damaged(path) from None
     if not known:
-        raise CheckpointError(f"{path} is not a checkpoint that this version of Longshore can read.")
+        raise CheckpointMisfit(f"{path} is not a checkpoint that this version of Longshore can read.")
     if blake3(_canonical(head)).hexdigest() != seal:
         raise _damaged(path)
     return dict(head)
 
 
-def _damaged(path: FilePath) -> CheckpointError:
-    return CheckpointError(
+def _damaged(path: FilePath) -> CheckpointMisfit:
+    return CheckpointMisfit(
         f"The checkpoint {path} was cut short or altered.", advice="Remove it to start the copy from the beginning."
     )
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
-from longshore.blocks.checkpoint import is_locked, locked
+from longshore.blocks.checkpoint import discard, is_locked, locked
 from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export
-from longshore.errors import CopyError, LongshoreError
+from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.journey import Journey
 from longshore.flows.opened import opened
 from longshore.flows.patience import patiently
-from longshore.model.changes import Changed, Changes, Unknown
+from longshore.model.changes import Changed, Changes
 from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.request import Verify
@@ -94,27 +94,25 @@ def copier(
     *,
     name: str,
     base: DiskBase | None,
+    changes: Callable[[], Changes] | None,
     verify: Verify,
 ) -> Callable[[], Awaitable[Copied]]:
     """The work of one copy step, called `name`. A second run goes on from the checkpoint that the first one left.
 
-    With a base only what has changed since is copied; where the source can't say, the whole disk is read and compared.
+    With a base only the `changes` since are copied; where the source can't say, the whole disk is read and compared.
     """
 
     work = _Work(journey, disk, snapshot, volume, name, verify)
 
     async def copy() -> Copied:
         try:
-            if base is None:
+            if base is None or changes is None:
                 return await patiently(lambda: work.copy(None, None), before_again=work.again)
-            changes = await patiently(lambda: asyncio.to_thread(work.changes, base), before_again=work.again)
-            if (
-                isinstance(changes, Changed)
-                and not changes.extents
-                and not await asyncio.to_thread(work.is_dirty, base)
-            ):
+            told = await asyncio.to_thread(changes)
+            nothing = isinstance(told, Changed) and not told.extents
+            if nothing and not await asyncio.to_thread(work.is_dirty, base):
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
-            return await patiently(lambda: work.copy(base, changes), before_again=work.again)
+            return await patiently(lambda: work.copy(base, told), before_again=work.again)
         except BaseException:
             journey.stop()  # no sense in going on with the other disks
             raise
@@ -139,22 +137,22 @@ class _Work:
         self._j.go_on()
         self._j.say(f"{self._disk.label}: {error} It is tried again.", "warning")
 
-    def changes(self, base: DiskBase) -> Changes:
-        """Since the base. What can't be told is said, and never read as "nothing"."""
-        if base.change_id is None:
-            return Unknown("The source doesn't track this disk's changes.")
-        with self._j.clouds.source(self._j.record.source_id) as source:
-            found = source.changed(self._snapshot, self._disk.key, base.change_id)
-        if isinstance(found, Unknown):
-            self._j.say(f"{self._disk.label}: all of it is read and compared. {found.reason}", "warning")
-        return found
-
     def is_dirty(self, base: DiskBase) -> bool:
         """Whether the target may hold something else than at the base: a later copy to it came to no end."""
-        return is_dirty(self._j.store.state.migration(self._j.id) / base.manifest, base.root_digest)
+        return is_dirty(self._path(base.manifest), base.root_digest)
 
     async def copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
-        await self._until_free(self._j.store.state.migration(self._j.id) / self._checkpoint)
+        """From the checkpoint on, if there is one. One that is of no use is no reason to fail: all is copied anew."""
+        await self._until_free(self._path(self._checkpoint))
+        try:
+            return await self._copy(base, changes)
+        except CheckpointMisfit as misfit:
+            self._j.say(f"{self._disk.label}: {misfit.message} It is discarded, and the copy begins anew.", "warning")
+            await asyncio.to_thread(discard, self._path(self._checkpoint))
+        return await self._copy(base, changes)
+
+    async def _copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
+        self._j.go_on()
         async with opened() as exports:
             source = await asyncio.to_thread(_open_source, self._j, exports, self._snapshot, self._disk)
             target = await asyncio.to_thread(_open_target, self._j, exports, self._volume)
@@ -203,14 +201,16 @@ class _Work:
     def _checkpoint(self) -> str:
         return f"{self._name}-{self._disk.key}.checkpoint"
 
+    def _path(self, name: str) -> Path:
+        return self._j.store.state.migration(self._j.id) / name
+
     @property
     def _manifest(self) -> str:
         return f"{self._name}-{self._disk.key}.manifest"
 
     def _request(self, source_uri: str, target_uri: str, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
         j = self._j
-        directory = j.store.state.migration(j.id)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        j.store.state.migration(j.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         moment = f"{j.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
         return CopyRequest(
             source_uri=source_uri,
@@ -219,9 +219,9 @@ class _Work:
             source_identity=moment,
             target_identity=f"{j.record.target_id}/{self._volume.id}",
             changes=changes.extents if isinstance(changes, Changed) else None,
-            base_manifest=directory / base.manifest if base else None,
-            manifest=directory / self._manifest,
-            checkpoint=directory / self._checkpoint,
+            base_manifest=self._path(base.manifest) if base else None,
+            manifest=self._path(self._manifest),
+            checkpoint=self._path(self._checkpoint),
             verify=self._verify,
             rate_limit=j.request.rate_limit,
             limit_groups=j.limit_groups,

@@ -39,7 +39,7 @@ class DryRun(Migration):
             gone = {Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT}
             j.say(f"The copy stays until you clean it up: longshore migration cleanup {j.id}.")
         else:
-            gone = set(Kind)
+            gone = set(Kind) - {Kind.WORKER_SERVER}  # others may use those: the pool that counts its users ends them
         j.phase("cleaning-up", "Removing what the dry run made.")
         for sentence in undo(j.store, j.clouds, j.id, lambda entry: entry.kind in gone):
             j.say(sentence, "warning")

@@ -113,9 +113,17 @@ class LateConversion(Migration):
         j.store.migrations.stamp(j.id, "source_off_at")
 
     def _remove(self, now: Landed) -> None:
-        """The server alone: its volumes and ports were made before it, and outlive it."""
+        """The server alone: its volumes and ports were made before it, and outlive it.
+
+        Raises Conflict when somebody has started it since: what it has written isn't in the volumes' snapshots.
+        """
         self._j.phase("removing", "Removing the server, to make it anew on other hardware. Its disks and ports stay.")
         with self._j.clouds.target(self._j.record.target_id) as target:
+            if _is_there(target, now.server_id) and not target.server(now.server_id).is_off:
+                raise Conflict(
+                    f"The server of {self._j.record.machine_name} was started after it had been stopped.",
+                    advice="Let it be off while it is converted, and start again.",
+                )
             target.delete_server(now.server_id)
 
     def _hand_over(self, result: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from longshore.flows.facts import gather
 from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
-from longshore.flows.source_side import KEPT_OFF, power_on_again
+from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again
 from longshore.flows.steps import step
 from longshore.flows.target_side import (
     Prepared,
@@ -26,6 +26,7 @@ from longshore.flows.target_side import (
     make_volume,
     safeguard,
 )
+from longshore.flows.told_changes import Told, asker, read_changes
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
 from longshore.model.concern import Severity
@@ -141,10 +142,18 @@ class Migration(ABC):
     ) -> list[Copied]:
         """All disks at once, each in a step of its own. Every step ends before any error goes on."""
         self._j.begin_together()
+        told: dict[str, Told] = {}
+        if bases is not None:
+            asked = [
+                step(f"{name}-changed-{disk.key}", Told, asker(self._j, disk, snapshot, bases[disk.key], name))
+                for disk in disks
+            ]
+            told = dict(zip((disk.key for disk in disks), await self._side_by_side(asked), strict=True))
 
         def one(disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
             base = bases[disk.key] if bases else None
-            return copier(self._j, disk, snapshot, volume, name=name, base=base, verify=verify)
+            changes = partial(read_changes, self._j, disk, told[disk.key]) if bases else None
+            return copier(self._j, disk, snapshot, volume, name=name, base=base, changes=changes, verify=verify)
 
         pairs = zip(disks, volumes, strict=True)
         return await self._side_by_side(
@@ -161,9 +170,17 @@ class Migration(ABC):
         return await step("hardware", Choice, work)
 
     async def _land(
-        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice | None
+        self,
+        prepared: Prepared,
+        volumes: list[Volume],
+        ports: list[Port],
+        choice: Choice | None,
+        off: Off | None = None,
     ) -> tuple[Server, dict[str, Any]]:
-        """The guest made ready, booted and seen up; the server, and what was changed in the guest."""
+        """The guest made ready, booted and seen up; the server, and what was changed in the guest.
+
+        `off`: the machine must have been off since then, or nothing of this counts.
+        """
         j, machine = self._j, prepared.machine
         hardware = choice.hardware if choice else None
         landed = LandingMode.CONVERT if choice and hardware is None else prepared.landing.request.landing
@@ -175,8 +192,8 @@ class Migration(ABC):
             else:
                 work = converter(j, machine, ports, volumes, snapshots)
             report = await step("convert", dict[str, Any], work)
-        server = await step("boot", Server, partial(boot, j, prepared, volumes, ports, hardware))
-        await step("check", type(None), partial(check, j, server))
+        server = await step("boot", Server, partial(boot, j, prepared, volumes, ports, hardware, off))
+        await step("check", type(None), partial(check, j, server, off))
         if j.request.after is not None:
             facts = hook_facts(j, machine, "after", server, ports)
             await step("hook-after", type(None), hook_runner(j, j.request.after, facts))
@@ -241,11 +258,26 @@ class Migration(ABC):
         j = self._j
         record = j.store.migrations.get(j.id)
         left = undo(j.store, j.clouds, j.id, _must_go if j.request.keep else None)
+        self._stop_what_is_left()
         if j.request.keep:
             left.extend(self._leave_target())
         if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
             left.extend(power_on_again(j))
         return left
+
+    def _stop_what_is_left(self) -> None:
+        """A server that can't be removed must not run beside the machine, whoever powers that on."""
+        j = self._j
+        for entry in j.store.ledger.entries(j.id):
+            if entry.kind is not Kind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
+                continue
+            try:
+                with j.clouds.target(j.record.target_id) as target:
+                    target.stop_server(entry.ref)
+            except LongshoreError as error:
+                j.say(f"Nor could the server be stopped: {error}", "error")
+            else:
+                j.store.ledger.settle(entry.id, EntryState.LEFT, note=LEFT_OFF)
 
     def _leave_target(self) -> list[str]:
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
@@ -270,7 +302,7 @@ class Migration(ABC):
             j.say(f"Kept on the target: {named}. Remove it with: longshore migration cleanup {j.id}.", "warning")
         return failures
 
-    async def _side_by_side(self, steps: list[Awaitable[T]]) -> list[T]:
+    async def _side_by_side(self, steps: Sequence[Awaitable[T]]) -> list[T]:
         """Every step ends before any error goes on: nothing is taken back under a step that still runs."""
         outcomes = await asyncio.gather(*steps, return_exceptions=True)
         errors = [o for o in outcomes if isinstance(o, BaseException)]

@@ -15,6 +15,7 @@ _LASTING = {
     "access-denied",
     "address-refused",
     "cancelled",
+    "checkpoint-misfit",
     "checkpoint-refused",
     "conversion-limit",
     "copy-stalled",

@@ -1,17 +1,38 @@
 """What a migration does to its source machine: little, and each thing can be taken back."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
-from longshore.errors import Conflict, LongshoreError
+from longshore.errors import Conflict, LongshoreError, SourceRunning
 from longshore.flows.journey import Journey
+from longshore.flows.patience import patiently
 from longshore.model.machine import Disk, PowerState, Snapshot
 from longshore.model.target import Owner
 from longshore.store import EntryState, Kind
 from longshore.store.tables import utc_now
 
 LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
-KEPT_OFF = "kept, as asked; it is off"  # note of a server that may stay although its source runs again
+# Notes of servers that may stay although their source runs again
+KEPT_OFF = "kept, as asked; it is off"
+LEFT_OFF = "it couldn't be removed; it is off"
+UNKNOWN_FOR = 60.0  # seconds a machine of which the source knows no state is waited for
 POWER_OFF_AFTER_REQUEST = 60.0  # seconds a machine may take to be seen off once its power was cut
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """A machine that was seen off."""
+
+    last_start: str | None  # as the source tells it (`Source.last_start`): another one means that it has run since
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A snapshot, and whether the machine was off all the time that it was taken."""
+
+    snapshot: Snapshot
+    off: bool
 
 
 def track_changes(j: Journey) -> None:
@@ -70,7 +91,52 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
     return snapshot
 
 
-def drop_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
+def take_still(j: Journey, step: str, disks: tuple[Disk, ...], off: Off) -> Still:
+    """The snapshot of a machine that is to be off. A recorded step says that it was: what counts is what it is now."""
+    before = is_still_off(j, off)
+    snapshot = take_snapshot(j, step, disks, quiesce=False)
+    return Still(snapshot, before and is_still_off(j, off))
+
+
+def is_still_off(j: Journey, off: Off) -> bool:
+    """Whether the machine is off, and has been since `off`, as far as the source can tell."""
+    ref = j.record.machine_ref
+    with j.clouds.source(j.record.source_id) as source:
+        power = source.power_state(ref)
+        if power in (PowerState.UNKNOWN, PowerState.SUSPENDED):  # a host that lost its vCenter for a moment
+            power = PowerState.OFF if source.wait_powered_off(ref, UNKNOWN_FOR) else power
+        # Asked after the state: whoever powers it on between the two is seen here
+        started = source.last_start(ref)
+    if power is not PowerState.OFF:
+        return False
+    return None in (started, off.last_start) or started in ("", off.last_start)
+
+
+def require_still_off(j: Journey, off: Off) -> None:
+    """Raises SourceRunning."""
+    if not is_still_off(j, off):
+        raise source_running(j.record.machine_name)
+
+
+def source_running(name: str) -> SourceRunning:
+    return SourceRunning(
+        f"{name} was powered on after it had been shut down: what it has written since isn't on the target, and both "
+        "must not run.",
+        advice="Find out who or what powers it on (an operator, high availability, a schedule), and start again.",
+    )
+
+
+async def drop_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
+    """Tried again if need be: whoever reads the machine's disks (a backup, say) may lock them for a moment."""
+
+    def again(error: LongshoreError) -> None:
+        j.go_on()
+        j.say(f"{error} It is tried again.", "warning")
+
+    await patiently(lambda: asyncio.to_thread(_drop, j, step, snapshot), before_again=again)
+
+
+def _drop(j: Journey, step: str, snapshot: Snapshot) -> None:
     with j.clouds.source(j.record.source_id) as source:
         source.remove_snapshot(j.record.machine_ref, snapshot.ref)
     for entry in j.store.ledger.entries(j.id):
@@ -78,7 +144,20 @@ def drop_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
             j.store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
-def shut_down(j: Journey) -> None:
+def drop_last_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
+    """That of the copy that counts: a snapshot that can't be removed now is no reason to throw a good copy away.
+
+    It stays in the ledger, and goes when the migration is handed over or taken back.
+    """
+    try:
+        _drop(j, step, snapshot)
+    except LongshoreError as error:
+        if error.code == "cancelled":
+            raise
+        j.say(f"A snapshot of {j.record.machine_name} couldn't be removed, which is tried again: {error}", "warning")
+
+
+def shut_down(j: Journey) -> Off:
     """Raises Conflict when the machine doesn't get to be off. Nothing is copied for good before it is seen off."""
     j.go_on()
     ref, name = j.record.machine_ref, j.record.machine_name
@@ -86,12 +165,15 @@ def shut_down(j: Journey) -> None:
         running = source.power_state(ref) is PowerState.ON
         j.phase("shutting-down", f"Shutting {name} down." if running else f"{name} isn't running.")
         if running:
-            j.store.migrations.stamp(j.id, "shutdown_requested_at")
+            # One that was off when we first looked was powered on since: it is to run again after a roll-back
+            power = PowerState.ON.value
+            j.store.migrations.update(j.id, source_power=power, shutdown_requested_at=utc_now(), source_off_at=None)
             try:
                 source.shut_down(ref)
                 down = _wait_off(j, source.wait_powered_off, j.request.shutdown_timeout)
             except Conflict as nobody_answers:
                 if not j.request.force_power_off:
+                    j.store.migrations.update(j.id, shutdown_requested_at=None)
                     raise Conflict(
                         nobody_answers.message,
                         advice="Shut it down yourself and start again, or allow a power cut: --force-power-off.",
@@ -108,8 +190,10 @@ def shut_down(j: Journey) -> None:
         # Whatever was asked and answered: nothing is copied before the machine is seen off.
         if not source.wait_powered_off(ref, POWER_OFF_AFTER_REQUEST):
             raise Conflict(f"{name} isn't off ({source.power_state(ref).value}).", advice="Power it off and try again.")
+        off = Off(source.last_start(ref))
     j.store.migrations.stamp(j.id, "source_off_at")
     j.say(f"{name} is seen powered off.")
+    return off
 
 
 def _wait_off(j: Journey, wait: Any, timeout: float) -> bool:
@@ -127,23 +211,29 @@ def _wait_off(j: Journey, wait: Any, timeout: float) -> bool:
 def power_on_again(j: Journey) -> list[str]:
     """After everything was taken back. A sentence where it didn't work or must not be."""
     entries = j.store.ledger.entries(j.id)
-    if any(e.kind is Kind.SERVER and e.state is EntryState.LEFT and e.note != KEPT_OFF for e in entries):
+    left = [e for e in entries if e.kind is Kind.SERVER and e.state is EntryState.LEFT]
+    if any(entry.note not in (KEPT_OFF, LEFT_OFF) for entry in left):
         return [
             f"{j.record.machine_name} stays powered off: the server on the target, with the same MACs and "
             "addresses, may still run."
         ]
+    name, ref = j.record.machine_name, j.record.machine_ref
+    seen_off = j.store.migrations.get(j.id).source_off_at is not None
     try:
         with j.clouds.source(j.record.source_id) as source:
-            # A guest that was asked to shut down may still be on its way: powering it on now would come too early.
-            if not source.wait_powered_off(j.record.machine_ref, _may_still_shut_down(j)):
-                if j.store.migrations.get(j.id).source_off_at is not None:  # on again, by a run that was killed then
-                    j.store.migrations.stamp(j.id, "source_on_at")
+            if seen_off and source.power_state(ref) is PowerState.ON:
+                # By somebody, or by a run of this step that was killed then
+                j.say(f"{name} is on already.")
+                j.store.migrations.stamp(j.id, "source_on_at")  # at the latest
                 return []
-            source.power_on(j.record.machine_ref)
+            # A guest that was asked to shut down may still be on its way: powering it on now would come too early.
+            if not source.wait_powered_off(ref, _may_still_shut_down(j)):
+                return [f"{name} was asked to shut down and hasn't: if it does so later, power it on again."]
+            source.power_on(ref)
             j.store.migrations.stamp(j.id, "source_on_at")
     except LongshoreError as error:
-        return [f"{j.record.machine_name} could not be powered on again: {error}"]
-    j.say(f"{j.record.machine_name} is powered on again.")
+        return [f"{name} could not be powered on again: {error}"]
+    j.say(f"{name} is powered on again.")
     return []
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from longshore.errors import LongshoreError
 from longshore.flows.bootcheck import wait_until_up
 from longshore.flows.journey import Journey
+from longshore.flows.source_side import Off, require_still_off
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import FloatingMode, LandingMode, MigrationType
@@ -147,9 +148,14 @@ def boot(  # noqa: PLR0917
     volumes: list[Volume],
     ports: list[Port],
     hardware: Hardware | None,
+    off: Off | None = None,
     step: str = "server",
 ) -> Server:
-    """`hardware` is that of a guest that lands as it is; `step` is what the ledger calls the server."""
+    """`hardware` is that of a guest that lands as it is; `step` is what the ledger calls the server.
+
+    `off`: the source must have been off since then. Nothing keeps anybody from powering it on while the server is made,
+    so it is looked at right before and right after, in this same step. Raises SourceRunning.
+    """
     j.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     asked = prepared.landing.request
     request = ServerRequest(
@@ -168,6 +174,8 @@ def boot(  # noqa: PLR0917
     with j.clouds.target(j.record.target_id) as target:
         for disk, volume in zip(prepared.machine.disks, volumes, strict=True):
             target.finish_volume(volume.id, volume_request(j, prepared, disk, hardware))
+        if off is not None:
+            require_still_off(j, off)
         server = j.make(
             Kind.SERVER,
             step,
@@ -175,6 +183,8 @@ def boot(  # noqa: PLR0917
             provider_id=j.record.target_id,
             ref=lambda s: s.id,
         )
+        if off is not None:
+            require_still_off(j, off)
         _lead_addresses(j, prepared, ports, target)
     j.store.migrations.update(j.id, server_id=server.id)
     return server
@@ -205,7 +215,8 @@ def _lead_addresses(j: Journey, prepared: Prepared, ports: list[Port], target: T
                 j.say(f"A floating IP is missing: {error}", "warning")
 
 
-def check(j: Journey, server: Server) -> None:
+def check(j: Journey, server: Server, off: Off | None = None) -> None:
+    """The guest is up, and alone. Raises BootError, SourceRunning."""
     j.phase("checking", "Waiting for the guest to show on its console that it is up.")
     with j.clouds.target(j.record.target_id) as target:
         console = wait_until_up(
@@ -217,5 +228,7 @@ def check(j: Journey, server: Server) -> None:
     directory = j.store.state.migration(j.id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     (directory / "console.log").write_text(console)
+    if off is not None:
+        require_still_off(j, off)
     j.store.migrations.stamp(j.id, "target_up_at")
     j.say("The guest is up on the target.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from longshore.errors import LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.request import MigrationType
+from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Kind, Store
 
@@ -14,6 +15,8 @@ _log = logging.getLogger("longshore.flows")
 LASTING = (Kind.VOLUME, Kind.PORT, Kind.FLOATING_ADDRESS, Kind.SERVER)  # what a machine is at its target
 _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
+# Seconds in which a thing may still appear whose making was asked for without an answer: a request outlives its asker
+_APPEARS_WITHIN = 10.0
 
 
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
@@ -33,17 +36,39 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.request.get("type") != MigrationType.DRY_RUN.value:
         entries = [e for e in entries if e.kind not in LASTING]
-    left = []
-    for entry in entries:
+    undoing = _Undoing(store, clouds)
+    unheard = [entry for entry in entries if not undoing.remove(entry) and _may_appear(entry)]
+    if unheard:
+        time.sleep(_APPEARS_WITHIN)
+    for entry in unheard:
+        undoing.remove(entry, last=True)
+    return undoing.left
+
+
+class _Undoing:
+    def __init__(self, store: Store, clouds: Clouds) -> None:
+        self._store = store
+        self._clouds = clouds
+        self.left: list[str] = []
+
+    def remove(self, entry: Entry, *, last: bool = False) -> bool:
+        """Whether there is nothing more to do: one that wasn't found may be looked for a `last` time."""
         try:
-            _persist(lambda entry=entry: _remove(clouds, entry))  # type: ignore[misc]
+            found = _persist(lambda: _remove(self._clouds, entry))
         except LongshoreError as error:
-            store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
-            left.append(f"The {entry.kind} {entry.ref or entry.owner.tag} could not be removed: {error}")
-        else:
-            store.ledger.settle(entry.id, EntryState.REMOVED)
-            store.migrations.say(migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
-    return left
+            self._store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
+            self.left.append(f"The {entry.kind} {entry.ref or entry.owner.tag} could not be removed: {error}")
+            return True
+        if not (found or last) and _may_appear(entry):
+            return False
+        self._store.ledger.settle(entry.id, EntryState.REMOVED)
+        self._store.migrations.say(entry.migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
+        return True
+
+
+def _may_appear(entry: Entry) -> bool:
+    """Whether it may exist without our having heard of it."""
+    return entry.ref is None and entry.kind not in (Kind.CHANGE_TRACKING, Kind.WORKER_SERVER)
 
 
 def _its_own(entry: Entry) -> bool:
@@ -51,58 +76,70 @@ def _its_own(entry: Entry) -> bool:
     return entry.kind is not Kind.WORKER_SERVER
 
 
-def _persist(work: Callable[[], None]) -> None:
+def _persist(work: Callable[[], bool]) -> bool:
     pause = _PAUSE
     for remaining in reversed(range(_TRIES)):
         try:
             return work()
-        except LongshoreError:
-            if remaining == 0:
+        except LongshoreError as error:
+            if remaining == 0 or error.code == "task-timeout":  # which was waited for long enough
                 raise
             time.sleep(pause)
             pause *= 2
+    raise AssertionError("the last try answers or raises")
 
 
-def _remove(clouds: Clouds, entry: Entry) -> None:
+def _remove(clouds: Clouds, entry: Entry) -> bool:
+    """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
+    the cloud's first answer was lost."""
     if entry.kind in (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING):
         with clouds.source(entry.provider_id) as source:
-            _remove_from_source(source, entry)
-    else:
-        with clouds.target(entry.provider_id) as target:
-            _remove_from_target(target, entry)
+            return _remove_from_source(source, entry)
+    with clouds.target(entry.provider_id) as target:
+        return _remove_from_target(target, entry)
 
 
-def _remove_from_source(source: Source, entry: Entry) -> None:
+def _remove_from_source(source: Source, entry: Entry) -> bool:
     machine = entry.parent or ""
     if entry.kind is Kind.CHANGE_TRACKING:
-        source.set_change_tracking(machine, False)
-        return
-    found = source.find_snapshot(machine, entry.owner)
-    if found is not None:
+        return source.set_change_tracking(machine, False)
+    gone: set[str] = set()
+    while (found := source.find_snapshot(machine, entry.owner)) and found.ref not in gone:
         source.remove_snapshot(machine, found.ref)
+        gone.add(found.ref)
+    return bool(gone)
 
 
-def _remove_from_target(target: Target, entry: Entry) -> None:
-    """By the id the ledger knows, else by the owner that the thing carries."""
+def _remove_from_target(target: Target, entry: Entry) -> bool:
     if entry.kind is Kind.WORKER_SERVER:
         target.remove_worker_server(entry.owner)
-    elif entry.kind is Kind.SERVER:
-        if ref := entry.ref or _id(target.find_server(entry.owner)):
-            target.delete_server(ref)
-    elif entry.kind is Kind.FLOATING_ADDRESS:
-        if ref := entry.ref or _id(target.find_floating_address(entry.owner)):
-            target.delete_floating_address(ref)
-    elif entry.kind is Kind.PORT:
-        if ref := entry.ref or _id(target.find_port(entry.owner)):
-            target.delete_port(ref)
-    elif entry.kind is Kind.NETWORK:
-        if ref := entry.ref or _id(target.find_isolated_network(entry.owner)):
-            target.delete_isolated_network(ref)
-    elif entry.kind is Kind.VOLUME_SNAPSHOT:
-        if ref := entry.ref or _id(target.find_volume_snapshot(entry.owner)):
-            target.delete_volume_snapshot(ref)
-    elif entry.kind is Kind.VOLUME and (ref := entry.ref or _id(target.find_volume(entry.owner))):
-        target.delete_volume(ref)
+        return True
+    find, delete = _ways(target, entry.kind)
+    gone: set[str] = set()
+    ref = entry.ref or _id(find(entry.owner))
+    while ref and ref not in gone:
+        delete(ref)
+        gone.add(ref)
+        ref = _id(find(entry.owner))
+    return bool(gone)
+
+
+def _ways(target: Target, kind: Kind) -> tuple[Callable[[Owner], object], Callable[[str], None]]:
+    """To find a thing of this kind by its owner, and to delete it by its id."""
+    match kind:
+        case Kind.SERVER:
+            return target.find_server, target.delete_server
+        case Kind.FLOATING_ADDRESS:
+            return target.find_floating_address, target.delete_floating_address
+        case Kind.PORT:
+            return target.find_port, target.delete_port
+        case Kind.NETWORK:
+            return target.find_isolated_network, target.delete_isolated_network
+        case Kind.VOLUME_SNAPSHOT:
+            return target.find_volume_snapshot, target.delete_volume_snapshot
+        case Kind.VOLUME:
+            return target.find_volume, target.delete_volume
+    raise AssertionError(f"a {kind} isn't removed by its owner's mark")
 
 
 def _id(thing: object) -> str | None:

@@ -6,7 +6,9 @@
 Every copy is of one moment: one snapshot of all disks, from which the change ids are read. They become the base of the
 next sync only when every disk of this one has been copied, flushed and verified; until then the earlier base counts, so
 nothing is ever skipped. A source may need the base's snapshot to tell what changed since (`Snapshot.is_base`): there it
-stays until the next sync is copied. The last sync begins when the machine has been seen off, whatever its system.
+stays until the next sync is copied. The last sync begins when the machine has been seen off, whatever its system, and
+is the last one only if the machine has been off until all of it was copied. If somebody has powered it on, that was a
+sync like the others, and the machine is shut down once more.
 """
 
 from datetime import UTC, datetime
@@ -16,13 +18,26 @@ from typing import Any
 from longshore.flows.conversion import Choice
 from longshore.flows.copying import DiskBase
 from longshore.flows.migration import Migration, result_of
-from longshore.flows.source_side import drop_snapshot, shut_down, take_snapshot, track_changes
+from longshore.flows.source_side import (
+    Off,
+    Still,
+    drop_last_snapshot,
+    drop_snapshot,
+    is_still_off,
+    shut_down,
+    source_running,
+    take_snapshot,
+    take_still,
+    track_changes,
+)
 from longshore.flows.steps import step
 from longshore.flows.syncs import Sync, Turn, wait_for_turn
 from longshore.flows.target_side import Prepared
 from longshore.model.machine import Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Volume
+
+CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
 
 
 class WarmMigration(Migration):
@@ -36,48 +51,62 @@ class WarmMigration(Migration):
         choice: Choice | None = None
         turn = Turn.SYNC
         while turn is Turn.SYNC:
-            sync, bases, base = await self._sync(prepared, volumes, len(syncs), bases, base, final=False)
+            sync, bases, base = await self._sync(prepared, volumes, len(syncs), bases, base)
             syncs.append(sync)
             if sync.number == 0:  # now there is something to look into, and the machine still runs
                 choice = await self._hardware(prepared, volumes, ports)
             turn = await step(f"turn-{sync.number}", Turn, partial(self._wait, syncs))
-        await step("shut-down", type(None), partial(shut_down, j))
-        last, _, _ = await self._sync(prepared, volumes, len(syncs), bases, base, final=True)
-        server, report = await self._land(prepared, volumes, ports, choice)
-        copies = [copy for sync in [*syncs, last] for copy in sync.copies]
+        for _ in range(CUTOVERS):
+            off = await step(f"shut-down-{len(syncs)}", Off, partial(shut_down, j))
+            last, bases, base = await self._sync(prepared, volumes, len(syncs), bases, base, off)
+            syncs.append(last)
+            if last.final:
+                break
+            again = f"{j.record.machine_name} was powered on after it had been shut down: it is copied once more."
+            await step(f"again-{last.number}", type(None), partial(j.say, again, "warning"))
+        else:
+            raise source_running(j.record.machine_name)
+        server, report = await self._land(prepared, volumes, ports, choice, off)
+        copies = [copy for sync in syncs for copy in sync.copies]
         return result_of(prepared, server, ports, copies, list(last.copies), report)
 
-    async def _sync(
+    async def _sync(  # noqa: PLR0917
         self,
         prepared: Prepared,
         volumes: list[Volume],
         number: int,
         bases: dict[str, DiskBase] | None,
         base: Snapshot | None,
-        *,
-        final: bool,
+        off: Off | None = None,
     ) -> tuple[Sync, dict[str, DiskBase], Snapshot | None]:
         """One copy of one moment of all disks, and what it is to the next one.
 
         `base` is the snapshot of the sync before, where the source needs it to tell what has changed since. It goes
-        when this sync is copied, and this one's stays in its place.
+        when this sync is copied, and this one's stays in its place. `off`: the machine was seen off, so that this may
+        be the last one.
         """
         j = self._j
         name = f"sync-{number}"
-        what = "the last changes" if final else f"what has changed (sync {number})" if number else "all disks"
-        began = await step(f"{name}-moment", datetime, partial(self._begin_sync, what, final))
-        taking = partial(take_snapshot, j, f"snapshot-{number}", prepared.machine.disks)
-        quiesce = j.request.quiesce and not final
-        snapshot = await step(f"{name}-snapshot", Snapshot, partial(taking, quiesce=quiesce, first=not number))
+        what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
+        began = await step(f"{name}-moment", datetime, partial(self._begin_sync, what, off is not None))
+        disks = prepared.machine.disks
+        if off is None:
+            taking = partial(take_snapshot, j, f"snapshot-{number}", disks, quiesce=j.request.quiesce)
+            snapshot, final = await step(f"{name}-snapshot", Snapshot, partial(taking, first=not number)), False
+        else:
+            still = await step(f"{name}-snapshot", Still, partial(take_still, j, f"snapshot-{number}", disks, off))
+            snapshot, final = still.snapshot, still.off
         # All of the first copy is read back; after that, what each further one writes
         verify = Verify.WRITTEN if bases and j.request.verify is Verify.FULL else j.request.verify
-        disks = prepared.machine.disks
         copies = await self._copy(name, disks, snapshot, volumes, bases=bases, verify=verify)
+        if off is not None and final:
+            final = await step(f"{name}-still-off", bool, partial(is_still_off, j, off))
+        drop = drop_last_snapshot if final else drop_snapshot
         if base is not None:
-            await step(f"{name}-drop-base", type(None), partial(drop_snapshot, j, f"snapshot-{number - 1}", base))
+            await step(f"{name}-drop-base", type(None), partial(drop, j, f"snapshot-{number - 1}", base))
         stays = snapshot.is_base and not final
         if not stays:
-            dropping = partial(drop_snapshot, j, f"snapshot-{number}", snapshot)
+            dropping = partial(drop, j, f"snapshot-{number}", snapshot)
             await step(f"{name}-drop-snapshot", type(None), dropping)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, began, ended, tuple(copies), final)

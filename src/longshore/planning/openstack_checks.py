@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Platform, PowerState
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.planning.kinds import blocker, information, warning
+from longshore.planning.kinds import blocker, warning
 
 SERVER_STATE = blocker(
     "server-state",
@@ -59,10 +59,12 @@ ROOT_NOT_TRACKED = warning(
     "read and compared.",
     "Move it cold, if it is large.",
 )
-STOPPED_BY_NOVA = information(
+STOPPED_BY_NOVA = warning(
     "stopped-by-nova",
     "Nova stops the server: it asks the guest, and cuts its power when that takes longer than Nova's own time, 60 s "
-    "unless the cloud or the image (os_shutdown_timeout) says otherwise. --shutdown-timeout can't lengthen that.",
+    "unless the cloud or the image (os_shutdown_timeout) says otherwise, also without --force-power-off. "
+    "--shutdown-timeout can't lengthen that.",
+    "Shut a guest that takes longer down from inside, and migrate it then.",
 )
 
 

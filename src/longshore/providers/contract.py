@@ -76,6 +76,10 @@ class Source(Provider, Protocol):
 
     def power_state(self, machine_ref: str) -> PowerState: ...
 
+    def last_start(self, machine_ref: str) -> str | None:
+        """A mark of the last time the machine was powered on, another one each time; "" when the source knows of none.
+        None: the source can't tell. A machine that is off may have run since it was last seen off: this shows it."""
+
     def shut_down(self, machine_ref: str) -> None:
         """Ask the guest to shut down; returns at once. Raises Conflict when nothing in the guest can be asked."""
 
@@ -98,7 +102,8 @@ class Source(Provider, Protocol):
         """One moment for all disks. A snapshot that carries this owner already is answered instead of a second one."""
 
     def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """The snapshot that carries this owner, if it is there."""
+        """The snapshot that carries this owner, if it is there. One that is still being made is waited for: None means
+        that none will appear."""
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
         """Nothing to do when it isn't there. Its changes are merged; other snapshots stay."""

@@ -1,7 +1,7 @@
 """The queue: the migrations that have not ended, and which worker has which of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.tables import MigrationRow, PlanRow, TurnRow, WorkerRow
-from longshore.store.workers import WorkerRecord, alive, clock
+from longshore.store.workers import OLDEST_FIRST, Observer, WorkerRecord, alive, worker_of
 
 WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
 
@@ -85,6 +85,7 @@ class Lineup:
 class Queue:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._observer = Observer()
 
     def records(self) -> list[QueueRecord]:
         """Oldest first; of each only what others depend on, since it is asked often."""
@@ -97,12 +98,11 @@ class Queue:
 
         Those of earlier calls, too: the answer of one may have been lost after the database had heard it.
         No two processes do this at once, on whatever machine they are, so whatever limits `choose` keeps hold for all.
-        It must not ask the database but by what it is given. Workers whose lease has run out lose what they had here
-        and now: a lease that is renewed later finds its row gone.
+        It must not ask the database but by what it is given. Workers of which this process has seen no sign of life for
+        as long as their lease lasts lose what they had here and now: a lease that is renewed later finds its row gone.
         """
         with self._database.alone() as session:
-            session.execute(delete(WorkerRow).where(WorkerRow.lease_until < clock(self._database.engine)))
-            living = alive(session.connection())
+            living = self._living(session)
             if worker.id not in {other.id for other in living}:
                 return []
             lineup = Lineup(session, living)
@@ -115,6 +115,17 @@ class Queue:
                 MigrationRow.worker_id == worker.id, MigrationRow.status.in_(UNFINISHED)
             )
             return list(session.scalars(has.order_by(MigrationRow.created_at, MigrationRow.id)))
+
+    def _living(self, session: Session) -> list[WorkerRecord]:
+        """Without those that are dead, which are removed. Who is late by the database's clock is left no share."""
+        leased = select(WorkerRow.id, WorkerRow.lease_until, WorkerRow.lease_seconds).where(
+            WorkerRow.lease_until.is_not(None)
+        )
+        dead = self._observer.dead([(worker, until or 0.0, lasts) for worker, until, lasts in session.execute(leased)])
+        session.execute(delete(WorkerRow).where(WorkerRow.id.in_(dead)))
+        in_time = {worker.id for worker in alive(session.connection())}
+        everybody = [worker_of(row) for row in session.execute(select(WorkerRow.__table__).order_by(*OLDEST_FIRST))]
+        return [worker if worker.id in in_time else replace(worker, capacity=0) for worker in everybody]
 
     def limits(self) -> dict[str, dict[str, Any]]:
         """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""

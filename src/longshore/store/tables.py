@@ -150,6 +150,7 @@ class WorkerRow(Base):
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     # Seconds since 1970 by the database's own clock; None: as long as it holds the lock of its state directory
     lease_until: Mapped[float | None]
+    lease_seconds: Mapped[float] = mapped_column(server_default="20")  # that a sign of life counts
 
 
 class TurnRow(Base):

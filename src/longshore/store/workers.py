@@ -1,11 +1,16 @@
 """The processes that have migrations at work, each with a lease: who gives no sign of life in time, has them no longer.
 
-Leases are judged by the database's clock alone, so those of the workers' machines needn't agree.
+Nobody's clock decides that a worker is dead: one that is set forward would end all leases at once. Each sign of life
+changes the worker's row, and who takes what a worker had must itself have seen no change for as long as the lease
+lasts, by a clock that only measures (`Observer`). The database's clock, which is one for all, says who is expected to
+live: those are shown, and share new work.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +23,9 @@ _CLOCKS = {
     "postgresql": "extract(epoch from clock_timestamp())",
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
 }
+
+
+OLDEST_FIRST = (WorkerRow.started_at, WorkerRow.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,23 @@ class Workers:
             session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
 
 
+class Observer:
+    """What this process has seen of the others' signs of life."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, float]] = {}  # by worker: what its last sign was, and when it was new to us
+
+    def dead(self, leases: Sequence[tuple[str, float, float]]) -> list[str]:
+        """Of all leases there are (worker, last sign of life, how many seconds it counts) those that have run out."""
+        now = time.monotonic()
+        known = self._seen
+        self._seen = {
+            worker_id: known[worker_id] if worker_id in known and known[worker_id][0] == sign else (sign, now)
+            for worker_id, sign, _ in leases
+        }
+        return [worker_id for worker_id, _, lasts in leases if now - self._seen[worker_id][1] > lasts]
+
+
 class Leases:
     """The lease of one worker, over a connection of its own: nothing that is busy keeps it from being renewed."""
 
@@ -73,7 +98,8 @@ class Leases:
             until = clock(connection.engine) + self._ttl
             # It is there when an earlier try was heard, and only its answer lost
             connection.execute(delete(WorkerRow).where(WorkerRow.id == self._worker.id))
-            connection.execute(insert(WorkerRow).values(**_values(self._worker), lease_until=until))
+            lease = {"lease_until": until, "lease_seconds": self._ttl}
+            connection.execute(insert(WorkerRow).values(**_values(self._worker), **lease))
 
     def renew(self) -> bool:
         """False when it was lost: others may have what this worker had."""
@@ -98,7 +124,8 @@ class Leases:
     def _set_once(self, seconds: float) -> bool:
         with self._begin() as connection:
             own = update(WorkerRow).where(WorkerRow.id == self._worker.id)
-            return connection.execute(own.values(lease_until=clock(connection.engine) + seconds)).rowcount == 1
+            until = clock(connection.engine) + seconds
+            return connection.execute(own.values(lease_until=until, lease_seconds=seconds)).rowcount == 1
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
@@ -114,10 +141,14 @@ def clock(engine: Engine) -> ColumnElement[float]:
 
 
 def alive(connection: Connection) -> list[WorkerRecord]:
-    """Those whose lease hasn't run out, oldest first."""
+    """Those whose lease hasn't run out by the database's clock, oldest first."""
     valid = (WorkerRow.lease_until.is_(None)) | (WorkerRow.lease_until >= clock(connection.engine))
-    rows = connection.execute(select(WorkerRow.__table__).where(valid).order_by(WorkerRow.started_at, WorkerRow.id))
-    return [WorkerRecord(row.id, row.host, row.pid, row.flow_version, row.capacity, tuple(row.labels)) for row in rows]
+    rows = connection.execute(select(WorkerRow.__table__).where(valid).order_by(*OLDEST_FIRST))
+    return [worker_of(row) for row in rows]
+
+
+def worker_of(row: Any) -> WorkerRecord:
+    return WorkerRecord(row.id, row.host, row.pid, row.flow_version, row.capacity, tuple(row.labels))
 
 
 def _values(worker: WorkerRecord) -> dict[str, object]:

@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 
 from longshore.blocks.attached import attached
-from longshore.errors import NotFound, ProviderError
+from longshore.errors import FAULT, NotFound, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot
 from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.transport import Transport
 
+PAUSES = (1.0, 3.0)  # seconds before each further try
 TIMEOUT = 600.0  # seconds; the exact areas of 100 GiB take two
 
 
@@ -26,6 +28,8 @@ def between(attachments: Transport, since: str, snapshot: Snapshot, disk_key: st
     try:
         place = attachments.place(disk_key)
     except (NotFound, ProviderError) as error:
+        if error.code == FAULT:  # which passes, usually: whoever asks tries again
+            raise
         return Unknown(error.message)
     wanted = {
         "conf": place["file.conf"],
@@ -36,9 +40,18 @@ def between(attachments: Transport, since: str, snapshot: Snapshot, disk_key: st
         "since": f"snapshot-{since}",
     }
     answer = _ask(wanted)
+    for pause in PAUSES:
+        if not isinstance(answer, _Failed):
+            break
+        time.sleep(pause)
+        answer = _ask(wanted)
     if isinstance(answer, str):
         return Unknown(answer)
     return Changed(tuple(answer))
+
+
+class _Failed(str):
+    """Why there was no answer, where there may be one a moment later."""
 
 
 def _ask(wanted: Mapping[str, str]) -> list[Extent] | str:
@@ -52,7 +65,7 @@ def _ask(wanted: Mapping[str, str]) -> list[Extent] | str:
         return f"Ceph didn't say within {TIMEOUT:.0f} s what changed."
     if done.returncode:
         last = " ".join(done.stderr.split()[-12:])
-        return f"Ceph couldn't be asked what changed (status {done.returncode}): {last}."
+        return _Failed(f"Ceph couldn't be asked what changed (status {done.returncode}): {last}.")
     answer = json.loads(done.stdout)
     if "unknown" in answer:
         return str(answer["unknown"])

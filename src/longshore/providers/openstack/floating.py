@@ -4,6 +4,7 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
+from longshore.errors import Conflict
 from longshore.model.target import FloatingAddress, Named, Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
@@ -46,8 +47,17 @@ class FloatingAddresses:
             return next((_address(found) for found in listed if found.description == mark), None)
 
     def attach(self, address_id: str, port_id: str, fixed: str | None) -> None:
-        """It leads to no other port meanwhile: it goes back to leading nowhere when the port is deleted."""
+        """It leads to no other port meanwhile: it goes back to leading nowhere when the port is deleted.
+
+        Raises Conflict when it leads to another port already: who has it since the plan was made keeps it.
+        """
         with explained("attach a floating IP"):
+            found = self._connection.network.get_ip(address_id)
+            if found.port_id and found.port_id != port_id:
+                raise Conflict(
+                    f"The floating IP {found.floating_ip_address} leads to another port ({found.port_id}) by now.",
+                    advice="Choose another one, or free it.",
+                )
             self._connection.network.update_ip(
                 address_id, port_id=port_id, **({} if fixed is None else {"fixed_ip_address": fixed})
             )

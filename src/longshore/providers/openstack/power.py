@@ -18,6 +18,8 @@ OFF_TIMEOUT = 300.0  # Nova itself gives a guest a minute to shut down before it
 _LOOK_EVERY = 1.0
 # What Nova is doing with a server
 _STOPPING, _STARTING = "powering-off", "powering-on"
+# What can bring a server that is off to run, in the words of its list of actions
+_STARTS = ("start", "reboot", "rebuild", "rescue", "resume", "unshelve")
 
 
 class Power:
@@ -26,6 +28,16 @@ class Power:
 
     def state(self, server_id: str) -> PowerState:
         return power_of(self._server(server_id))
+
+    def last_start(self, server_id: str) -> str | None:
+        """The id of the last request to start it; None when Nova doesn't let us see what was done to it."""
+        with explained(f"look up what was done to server {server_id}"):
+            try:
+                done = list(self._connection.compute.server_actions(server_id))
+            except (sdk.NotFoundException, sdk.ForbiddenException):
+                return None
+        starts = [action for action in done if action.action in _STARTS]
+        return str(max(starts, key=lambda action: str(action.start_time)).request_id) if starts else ""
 
     def stop(self, server_id: str) -> None:
         """Returns when Nova is at it. Nothing to do when it is off. Raises Conflict when Nova refuses."""

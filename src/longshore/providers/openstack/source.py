@@ -78,6 +78,9 @@ class OpenstackSource(Source):
     def power_state(self, machine_ref: str) -> PowerState:
         return self._power.state(machine_ref)
 
+    def last_start(self, machine_ref: str) -> str | None:
+        return self._power.last_start(machine_ref)
+
     def shut_down(self, machine_ref: str) -> None:
         """Nova asks the guest, and cuts the power when it hasn't shut down in a time of Nova's own (60 s, usually)."""
         self._power.stop(machine_ref)

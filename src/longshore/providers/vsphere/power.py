@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from longshore.errors import Conflict
 from longshore.model.machine import PowerState
@@ -14,6 +14,8 @@ from longshore.providers.vsphere.tasks import result
 
 POWER_TIMEOUT = 600.0  # seconds for vCenter to power a machine on or off
 
+# The events of a start that succeeded, whoever asked for it
+_STARTS = ("VmPoweredOnEvent", "DrsVmPoweredOnEvent", "VmRestartedOnAlternateHostEvent")
 _PATHS = ("runtime.powerState", "runtime.connectionState")
 
 
@@ -21,6 +23,23 @@ def state(session: Session, machine_ref: str) -> PowerState:
     """Raises NotFound."""
     with session.doing(f"say whether {machine_ref} is on"):
         return power_state(read(session, session.object(vim.VirtualMachine, machine_ref), _PATHS))
+
+
+def last_start(session: Session, machine_ref: str) -> str | None:
+    """The key of the last event of the machine's being powered on; None when vCenter keeps no events for us to see."""
+    with session.doing(f"say when {machine_ref} was powered on"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        spec = vim.event.EventFilterSpec
+        itself = spec.ByEntity(entity=machine, recursion=spec.RecursionOption.self)
+        wanted = spec(entity=itself, eventTypeId=list(_STARTS))
+        events = session.content.eventManager
+        if events is None:
+            return None
+        try:
+            keys = [event.key for event in events.QueryEvents(wanted) or ()]
+        except (vim.fault.NoPermission, vmodl.fault.NotSupported, vmodl.fault.InvalidRequest):
+            return None
+    return str(max(keys)) if keys else ""
 
 
 def shut_down(session: Session, machine_ref: str) -> None:

@@ -48,9 +48,14 @@ def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quies
 
 
 def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
-    """Raises NotFound when there is no such machine."""
+    """The snapshot that carries this owner. One that is being made is waited for, so that None is the last word.
+
+    Raises NotFound when there is no such machine, ProviderError (code "task-timeout") while vCenter still makes one.
+    """
     with session.doing(f"look for a snapshot of {machine_ref}"):
-        return _find(session, session.object(vim.VirtualMachine, machine_ref), owner)
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        _await_creation(session, machine)
+        return _find(session, machine, owner)
 
 
 def remove(session: Session, machine_ref: str, snapshot_ref: str) -> None:

@@ -74,6 +74,9 @@ class VsphereSource(Source):
     def power_state(self, machine_ref: str) -> PowerState:
         return power.state(self._session, machine_ref)
 
+    def last_start(self, machine_ref: str) -> str | None:
+        return power.last_start(self._session, machine_ref)
+
     def shut_down(self, machine_ref: str) -> None:
         power.shut_down(self._session, machine_ref)
 

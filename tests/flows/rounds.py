@@ -1,0 +1,286 @@
+"""Migrations between the small clouds by the hundred: in this process, with whatever may happen at any moment of them.
+
+A moment is each call of a cloud, right before and right after it. What happens at which moment is drawn from a seed:
+
+    on      an operator powers the source on, and its guest writes
+    off     an operator powers it off
+    write   the guest writes, if it runs
+    kill    the worker dies on the spot; the next one goes on
+    lost    a commit reaches the database, and its answer is lost
+    away    the database doesn't answer a few times
+
+So that hundreds of rounds take a minute, no process is started: steps are recorded in memory as the durable engine
+records them, a worker that is killed raises from whatever it was about to do, and disks are copied as files. Real
+engines, copies and kills are what the other tests of this directory are about; here it is the order of things.
+"""
+
+import asyncio
+import json
+import random
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import small_clouds
+from small_clouds import MARK, MIB, SIZES, World, expected
+from sqlalchemy.exc import OperationalError
+
+from longshore.blocks import CopyResult
+from longshore.blocks.exports import Export
+from longshore.flows import conversion, copying, late_conversion, migration, steps, undo
+from longshore.flows.clouds import Clouds
+from longshore.flows.journey import Cancels, Journey
+from longshore.flows.outages import Outages
+from longshore.flows.workflows import _KINDS
+from longshore.guests import ConversionReport, OperatingSystem
+from longshore.model.extents import Extent
+from longshore.model.hardware import BootDrivers
+from longshore.model.request import MigrationType
+from longshore.store import Status, Store
+from longshore.store.database import Database
+
+AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
+WAYS = ({}, {"type": "warm", "cutover": AT_ONCE}, {"landing": "as-is"}, {"type": "warm", "cutover": AT_ONCE})
+MOMENTS = 130  # of the clouds' calls, so many are drawn from: more than most runs have
+BOUND = 60.0  # seconds in which a round must have ended, whatever happens in it
+
+
+class Killed(BaseException):
+    """The worker is dead: nothing of it may go on."""
+
+
+@dataclass
+class Round:
+    """One migration, and what happens to it."""
+
+    seed: int
+    directory: Path
+    store: Store
+    history: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        draw = random.Random(self.seed)
+        self.request = draw.choice(WAYS)
+        self.events = sorted(
+            (draw.randrange(MOMENTS), draw.choices(DOES, WEIGHTS)[0]) for _ in range(draw.randrange(1, 7))
+        )
+        if draw.random() < 0.3:  # the hand is quick: off again before anybody looks
+            self.events = sorted(self.events + [(at + 1, "off") for at, does in self.events if does == "on"])
+        self.plan = list(self.events)
+        self.world = World.create(self.directory / f"world-{self.seed}")
+        for sign in ["one-moment", *(["keeps-bases"] if draw.random() < 0.3 else [])]:
+            (self.world.root / sign).touch()
+        self.moment = 0
+        self.orders = 0
+        self.lost = self.away = 0
+        self.dead = False
+        self.steps = {}
+        self.lock = threading.RLock()
+
+    # What happens
+
+    def strike(self, call, when):
+        with self.lock:
+            self.die_if_dead()
+            self.history.append(f"{self.moment:4} {when} {call}")
+            while self.events and self.events[0][0] <= self.moment:
+                self.do(self.events.pop(0)[1])
+            self.moment += 1
+
+    def do(self, what):
+        self.history.append(f"     *** {what}")
+        self.orders += 1
+        if what in ("on", "off"):
+            self.world.hand(what, f"order {self.orders} ".encode())
+        elif what == "write":
+            self.world.guest_wrote(f"order {self.orders} ".encode())
+        elif what == "lost":
+            self.lost += 1
+        elif what == "away":
+            self.away += 3
+        elif what == "kill":
+            self.dead = True
+            self.die_if_dead()
+
+    def die_if_dead(self):
+        if self.dead:
+            raise Killed
+
+    @contextmanager
+    def transaction(self, real, database):
+        self.die_if_dead()
+        if self.away:
+            self.away -= 1
+            raise gone("the database isn't there")
+        with real(database) as session:
+            yield session
+        if self.lost:
+            self.lost -= 1
+            database._work.may_be_done = True
+            raise gone("the answer to a commit was lost")
+
+    # Running it
+
+    def run(self):
+        settings = {"root": str(self.world.root)}
+        source = self.store.providers.add(f"source-{self.seed}", "vsphere", settings, {"password": "x"})
+        target = self.store.providers.add(f"target-{self.seed}", "openstack", settings, {"password": "x"})
+        request = {"networks": {"VM Network": "private"}, "boot_timeout": 5.0, "shutdown_timeout": 5.0, **self.request}
+        self.id = self.store.migrations.add(
+            machine_name="web", machine_ref="vm-1", source_id=source.id, target_id=target.id, request=request
+        ).id
+        began = time.monotonic()
+        lives = 0
+        while not self.record.status.ended:
+            self.dead = False
+            lives += 1
+            assert lives <= 2 + sum(does == "kill" for _, does in self.plan), "it never ends"
+            assert time.monotonic() - began < BOUND, f"it hasn't ended within {BOUND} s"
+            with self.at_work():
+                try:
+                    asyncio.run(asyncio.wait_for(self.live(), BOUND))
+                except Killed:
+                    self.history.append("     the worker is dead, and the next one goes on")
+        self.dead = False
+        self.check()
+
+    async def live(self):
+        """As an engine does it: the same workflow from its beginning, with the steps that have been recorded."""
+        journey = Journey(self.store, Clouds(self.store), self.id, Cancels(self.store))
+        journey.clouds = Clouds(self.store, Outages(journey.say, journey.go_on))
+        await _KINDS[MigrationType(self.request.get("type", "cold"))](journey).run()
+
+    async def run_step(self, options, work):
+        name = options["name"]
+        if name not in self.steps:
+            self.die_if_dead()
+            outcome = json.loads(json.dumps(await work()))
+            self.die_if_dead()  # what was done is done, and not written down
+            self.steps[name] = outcome
+        return self.steps[name]
+
+    @contextmanager
+    def at_work(self):
+        """All that a worker does in here is this round's."""
+        real, strike, run_step = Database.session, World.strike, steps.DBOS.run_step_async
+        Database.session = lambda database: self.transaction(real, database)
+        World.strike = lambda _world, call, when: self.strike(call, when)
+        steps.DBOS.run_step_async = self.run_step
+        try:
+            yield
+        finally:
+            Database.session, World.strike, steps.DBOS.run_step_async = real, strike, run_step
+
+    @property
+    def record(self):
+        return self.store.migrations.get(self.id)
+
+    def told(self):
+        """All that is to be known of it."""
+        events = [f"{e.phase}: {e.text}" for e in self.store.migrations.events(self.id)] if hasattr(self, "id") else []
+        parts = [f"round {self.seed}, {self.request}: {self.plan}", *self.history, *events]
+        return "\n".join(parts)
+
+    def forget(self):
+        shutil.rmtree(self.world.root)
+
+    # What must be true in the end
+
+    def check(self):
+        state, record = self.world.read(), self.record
+        assert self.world.violations == [], self.world.violations
+        assert not any(state[kind] for kind in ("snapshots", "vsnaps", "networks")), "something is left over"
+        assert state["tracking"] is False, "changes are still tracked"
+        left = {entry.state.value for entry in self.store.ledger.entries(self.id)}
+        if record.status is Status.DONE:
+            assert left <= {"handed-over", "removed"}, left
+            self.check_moved(state)
+        else:
+            assert left <= {"removed"}, left
+            assert state["starts"] > 1, f"nobody had powered the source on, and it failed: {record.error}"
+            assert not any(state[kind] for kind in ("servers", "volumes", "ports")), "something is left over"
+            assert state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
+
+    def check_moved(self, state):
+        """One machine, with all that the source has written until it was looked at for the last time."""
+        (server,) = state["servers"].values()
+        assert set(server["volume_ids"]) == set(state["volumes"]), "there are volumes that no server has"
+        assert all(volume["reserved"] is None for volume in state["volumes"].values())
+        looked = int((self.world.root / "looked").read_text())
+        unseen = state["starts"] > looked
+        assert state["power"] == "off" or unseen, "the machine runs on both sides, and that was to be seen"
+        converted = self.request.get("landing") != "as-is"
+        for volume, key in zip(server["volume_ids"], SIZES, strict=True):
+            until = f"before-start-{looked + 1}-{key}" if unseen else f"source-{key}"
+            wanted = expected(self.world, key, converted=converted, held=until)
+            assert self.world.volume_file(volume).read_bytes() == wanted, "a write is missing"
+
+
+DOES = ("on", "off", "write", "kill", "lost", "away")
+WEIGHTS = (4, 2, 2, 3, 2, 1)
+
+
+def gone(why):
+    """As SQLAlchemy says it of a PostgreSQL whose connection broke."""
+    return OperationalError("COMMIT", None, psycopg.OperationalError(f"server closed the connection: {why}"))
+
+
+def in_this_process(monkeypatch):
+    """Small clouds whose disks are files that nobody has to serve, and nothing that waits."""
+    small_clouds.install(monkeypatch.setattr)
+    monkeypatch.setattr(copying, "run_copy", copy_files)
+    monkeypatch.setattr(conversion, "convert", convert_files)
+    monkeypatch.setattr(conversion, "inspect_drivers", know_sata)
+    for module in (migration, late_conversion):
+        monkeypatch.setattr(module, "ensure_confinement", lambda *_, **__: None)
+    monkeypatch.setattr(small_clouds, "serve_nbdkit", serve_file)
+    monkeypatch.setattr(undo, "_PAUSE", 0.0)
+    monkeypatch.setattr(undo, "_APPEARS_WITHIN", 0.0)
+    monkeypatch.setattr("longshore.store.database._PAUSES", (0.001, 0.002))
+
+
+class File(Export):
+    fileno = check = last_words = None
+
+
+@contextmanager
+def serve_file(_plugin, parameters, **_how):
+    yield File("disk", parameters["file"])
+
+
+async def copy_files(request, _tell, *, exports):
+    """What has changed, or all of it: a block at a time, so that a worker may die in between."""
+    source, target = Path(request.source_uri), Path(request.target_uri)
+    data = source.read_bytes()
+    extents = request.changes if request.changes is not None else [Extent(0, len(data))]
+    for extent in extents:
+        for offset in range(extent.offset, extent.end, MIB):
+            World(source.parent).strike("copy", "before")
+            block = data[offset : min(offset + MIB, extent.end)]
+            with target.open("r+b") as file:
+                file.seek(offset)
+                file.write(block)
+    Path(request.manifest).write_bytes(b"")
+    copied = sum(extent.length for extent in extents)
+    return CopyResult(copied, copied, 0, 0, 0, copied, request.verify, (), 0.01, "digest")
+
+
+async def know_sata(_disks, _directory, _on_message, *, nics):
+    return BootDrivers(inspected=True, family="linux", boot=("ahci",), later=("ahci",), network=("vmxnet3",))
+
+
+async def convert_files(disks, _directory, _on_message, *, nics, first_boot):
+    world = World(Path(disks[0]).parent)
+    world.strike("convert", "before")
+    with Path(disks[0]).open("r+b") as disk:
+        disk.seek(MIB)
+        there = disk.read(len(MARK))
+        disk.seek(MIB)
+        disk.write(b"converted twice" if any(there) else MARK)
+    world.strike("convert", "after")
+    system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
+    return ConversionReport(system, (), (), (), 0.1, "")
