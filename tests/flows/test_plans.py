@@ -181,7 +181,7 @@ def test_one_failure_stops_no_other_and_is_retried_alone(user):
 
 
 def test_a_report_says_what_was_copied_verified_and_said(user):
-    user.create("db01", "--option", "accept=[guest-full]")
+    user.create("db01", "--option", "accept=[guest-file-system-full]")
     user.well("plan", "start", "shop", "--wait", "--plain")
     (state,) = user.json("plan", "show", "shop")["machines"]
     report = json.loads(user.well("migration", "report", state["migration"][:8], "-f", "json"))
@@ -189,7 +189,7 @@ def test_a_report_says_what_was_copied_verified_and_said(user):
     assert report["copied"]["verified"] == sum(d["size"] for d in report["disks"])
     assert all(len(d["root_digest"]) == 64 for d in report["disks"])
     assert report["downtime_seconds"] > 0
-    assert report["accepted"] == ["guest-full"]
+    assert report["accepted"] == ["guest-file-system-full"]
     assert report["conversion"]["system"]["product"] == "Debian 12"
     assert report["left"] == []
     moments = [e["at"] for e in report["events"]]

@@ -35,7 +35,7 @@ class Noted(Cloud):
     opened = ()
 
     def __init__(self, kind, settings, secrets, *more):
-        Noted.opened = (kind, dict(settings), dict(secrets))
+        Noted.opened = (kind, {name: value for name, value in settings.items() if name != "reach"}, dict(secrets))
         super().__init__(kind, settings, secrets, *more)
 
 
