@@ -4,14 +4,13 @@ Run inside the lab, whose Debian guest is worked on:
 
     lab/lab run .venv/bin/python bench/confinement.py RUNS [convert|inspect]
 
-Wall time depends on what else the machine does; processor time, of all programs together, hardly.
+What else the machine does counts more than the confinement: the load is kept with each figure.
 """
 
 import asyncio
 import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -54,18 +53,16 @@ WAYS: dict[str, Callable[[str, list[str], Path], None]] = {"confined": confined,
 
 
 def measured(way: str, operation: str) -> dict[str, float]:
-    """Seconds, of one run on a fresh copy of the disks."""
+    """Seconds of one run on a fresh copy of the disks, and the machine's load at its end."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
         for name in DISKS:
             subprocess.run(["cp", "--sparse=always", GUEST / name, place / name], check=True)
         uris = [stack.enter_context(serve_qemu_nbd(place / name)).uri for name in DISKS]
-        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        started = time.monotonic()
         WAYS[way](operation, uris, place)
         wall = time.monotonic() - started
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": round(wall, 1), "cpu": round(cpu, 1)}
+    return {"seconds": round(wall, 1), "load": round(os.getloadavg()[0])}
 
 
 def main() -> None:
@@ -78,12 +75,11 @@ def main() -> None:
     for _ in range(runs):
         for way in random.sample(sorted(WAYS), k=len(WAYS)):
             figures[way].append(measured(way, operation))
-            print(way, operation, figures[way][-1], f"load {os.getloadavg()[0]:.0f}", flush=True)
+            print(way, operation, figures[way][-1], flush=True)
             kept[operation] = figures
             RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
-    for what in ("wall", "cpu"):
-        medians = {way: statistics.median(run[what] for run in figures[way]) for way in WAYS}
-        print(f"{operation}, {what}: {medians}, ratio {medians['confined'] / medians['unconfined']:.2f}")
+    medians = {way: statistics.median(run["seconds"] for run in figures[way]) for way in WAYS}
+    print(f"{operation}: {medians}, ratio {medians['confined'] / medians['unconfined']:.2f}")
 
 
 if __name__ == "__main__":
