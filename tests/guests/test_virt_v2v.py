@@ -117,8 +117,9 @@ def test_a_missing_converter_is_named(tmp_path, monkeypatch):
 
 
 def stuck(mark: str) -> str:
-    """A converter that starts a process, says so, and never ends."""
-    return f"bash -c 'sleep 613; : {mark}' & " + line("message", "Converting") + "wait\n"
+    """A converter whose child says that it is there, and never ends."""
+    said = json.dumps({"message": "Converting", "type": "message"}).replace('"', '\\"')
+    return f"bash -c \"printf '%s\\\\n' '{said}' >&$OUT; sleep 613; : {mark}\" & wait\n"
 
 
 def running(mark: str) -> list[str]:
