@@ -47,12 +47,12 @@ def test_a_disk_without_changes_is_copied_only_if_its_target_was_left_dirty(jour
         return copied(written=4096)
 
     monkeypatch.setattr(copying._Work, "copy", copy)
-    monkeypatch.setattr(copying._Work, "changes", lambda _self, _base: Changed(()))
     if dirty:  # by a sync that came to no end
         Dirty(tmp_path / BASE.manifest, BASE.root_digest, "vc/vm-1/2000@s-1", same=True).declare([Extent(0, 4096)])
     volume = Volume("v-1", "web-0", 1 << 30)
     snapshot = Snapshot("s-2", "vm-1", "sync", ())
-    work = copier(journey, DISK, snapshot, volume, name="sync-2", base=BASE, verify=Verify.WRITTEN)
+    sync = {"name": "sync-2", "base": BASE, "changes": lambda: Changed(())}
+    work = copier(journey, DISK, snapshot, volume, **sync, verify=Verify.WRITTEN)
     assert asyncio.run(work()).written == (4096 if dirty else 0)
 
 
@@ -78,7 +78,7 @@ def seed(journey, elsewhere, monkeypatch):
     monkeypatch.setattr(copying, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr("longshore.flows.patience.FIRST_PAUSE", 0.01)
     volume, snapshot = Volume("v-1", "web-0", 1 << 30), Snapshot("s-1", "vm-1", "seed", ())
-    return copier(journey, DISK, snapshot, volume, name="copy", base=None, verify=Verify.WRITTEN)
+    return copier(journey, DISK, snapshot, volume, name="copy", base=None, changes=None, verify=Verify.WRITTEN)
 
 
 def test_the_lock_of_a_dead_workers_copy_is_waited_for_and_that_is_said_once(journey, elsewhere, seed):

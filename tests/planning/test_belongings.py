@@ -89,7 +89,7 @@ def test_what_the_target_lacks_is_said_and_a_lost_security_group_must_be_accepte
     landing, concerns = land(SERVER, REQUEST, bare)
     assert landing is None
     assert codes(concerns, Severity.BLOCKER) == {"security-group-left"}
-    assert codes(concerns, Severity.WARNING) == {"key-pair-left", "server-group-left"}
+    assert codes(concerns, Severity.WARNING) == {"key-pair-left", "server-group-left", "stopped-by-nova"}
     assert "availability-zone-left" in codes(concerns)
     landing, _ = land(SERVER, replace(REQUEST, accept=("security-group-left",)), bare)
     assert landing.nics[0].security_groups == ("g1",)
