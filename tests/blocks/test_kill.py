@@ -7,11 +7,15 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from longshore.blocks.checkpoint import Checkpoint, Identity
 from longshore.blocks.exports import serve_nbdkit
 from longshore.model.extents import Extent, merge, total
 
 from .conftest import KIB, MIB, command, run_command
+
+pytestmark = pytest.mark.faults
 
 SIZE = 24 * MIB
 BLOCK = 64 * KIB

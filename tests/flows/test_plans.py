@@ -18,6 +18,8 @@ from longshore.cli.app import main
 from longshore.flows import clouds, engine
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.faults
+
 FAST = ["--option", "boot_timeout=5", "--option", "shutdown_timeout=5"]
 
 

@@ -246,15 +246,15 @@ class Cli:
 
 
 def refused(done, *words):
-    """A refusal as users deserve it: one line, an exit code, no traceback, and it says these words."""
+    """A refusal as users deserve it: an exit code, no traceback, at its end a line for each reason with these words."""
     assert done.returncode != 0
-    lines = done.stderr.strip().splitlines()
-    assert lines, "it failed without a word"
+    assert done.stderr.strip(), "it failed without a word"
     assert "Traceback" not in done.stderr
-    assert lines[-1].startswith("longshore: "), done.stderr
+    _, begin, said = f"\n{done.stderr}".rpartition("\nlongshore: ")
+    assert begin, done.stderr
     for word in words:
-        assert word in lines[-1], f"{word!r} is missing in: {lines[-1]}"
-    return lines[-1]
+        assert word in said, f"{word!r} is missing in: {said}"
+    return said
 
 
 def with_both_clouds(state, lab):
