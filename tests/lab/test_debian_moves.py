@@ -30,6 +30,7 @@ def migrated(cli, *words):
     return state_of(cli, only_migration(cli))
 
 
+@pytest.mark.soak  # a dry run of a tiny machine is made every day, and so are conversions of this one
 def test_its_dry_run_boots_a_converted_copy_while_it_writes_on(before, cli, sidedoor, cloud, nothing_left):
     began = last_acknowledged(sidedoor.console("web01"))
     shown = migrated(cli, "--type", "dry-run", "--isolated")

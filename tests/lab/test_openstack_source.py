@@ -370,7 +370,8 @@ COLD_STEPS = {"prepare", "ports", "shut-down", "snapshot", "drop-snapshot", "boo
 WARM_STEPS = {"shut-down", "sync-0-snapshot", "sync-1-snapshot", "sync-1-drop-base", "sync-1-drop-snapshot", "check"}
 
 
-@pytest.mark.timeout(1800)  # ten runs, each broken off a step later
+@pytest.mark.soak
+@pytest.mark.timeout(3600)  # ten runs, each broken off a step later
 @pytest.mark.parametrize(
     ("name", "how", "only", "some"),
     [("web", warm, ["web sync-", "web shut-down", "web check"], WARM_STEPS), ("db", cold, [], COLD_STEPS)],
