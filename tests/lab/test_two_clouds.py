@@ -9,7 +9,8 @@ from tenants import BYTES, furnish, params, replace, rows, tenants
 
 from conftest import PROJECT, Cli
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # a whole cloud is raised on the way
+# A whole cloud is raised on the way. Between two projects of one cloud the same is done every day in test_tenancy.
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 FLAVOR = "tenancy-two"
 
