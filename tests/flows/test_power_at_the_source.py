@@ -73,7 +73,7 @@ def test_while_a_worker_was_dead_after_the_server_was_made(begin, off_again):
 
 def test_again_and_again(begin):
     run = begin(**WAYS["warm"][0])
-    run.world.plan_hand("wait_powered_off", "after", "on", ORDER, every=True)
+    run.world.plan_hand("snapshot", "before", "on", ORDER, every=True)
     refused(run, run.to_the_end(lives=1))
     assert run.world.calls().count("shut_down") == 3
 
