@@ -78,7 +78,7 @@ def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
     # Each of these could only have come from the edits
     subnets = {each.name: each.cidr for each in empty.cloud.network.subnets(project_id=empty.id)}
     assert subnets["back-v4"] == "10.62.2.0/24"
-    router = next(iter(empty.cloud.network.routers(project_id=empty.id)))
+    router = empty.cloud.network.find_router("edge", project_id=empty.id)
     assert router.routes == [{"destination": "10.210.0.0/16", "nexthop": "10.62.2.9"}]
 
     # What the API can change is changed, and what it can't is refused before anything is

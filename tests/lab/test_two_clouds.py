@@ -113,7 +113,7 @@ def test_a_tenant_moves_to_another_cloud_with_edits(both, flavor, two, tmp_path)
     network = empty.cloud.network
     assert {each.name for each in network.networks(project_id=empty.id)} == {"entrance", "back", "pooled"}
     assert network.find_subnet("back-v4", project_id=empty.id).cidr == "10.62.2.0/24"
-    router = next(iter(network.routers(project_id=empty.id)))
+    router = network.find_router("edge", project_id=empty.id)
     assert router.routes == [{"destination": "10.210.0.0/16", "nexthop": "10.62.2.9"}]
     assert router.external_gateway_info["network_id"] == network.find_network("public").id
     assert admin_of_two.compute.find_flavor(FLAVOR).extra_specs == {"hw:cpu_policy": "shared"}
