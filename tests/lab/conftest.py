@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,36 +93,8 @@ def pytest_xdist_make_scheduler(config, log):
     return InGroups(config, log)
 
 
-@contextmanager
-def locked(path, how):
-    with path.open("w") as lock:
-        fcntl.flock(lock, how)
-        yield
-
-
-@pytest.hookimpl(tryfirst=True, hookwrapper=True)
-def pytest_runtest_protocol(item):
-    """A test marked `alone` waits until no other test runs, and others wait for it. Its time limit begins then."""
-    root = os.environ.get("LONGSHORE_LAB")
-    if root is None or item.get_closest_marker("lab") is None:
-        yield
-        return
-    run = Path(root, "run")
-    if item.get_closest_marker("alone"):
-        with locked(run / "tests.gate", fcntl.LOCK_EX), locked(run / "tests.running", fcntl.LOCK_EX):
-            yield
-    else:
-        with locked(run / "tests.gate", fcntl.LOCK_EX):  # held by a test that waits to be alone: it gets its turn
-            running = locked(run / "tests.running", fcntl.LOCK_SH)
-            running.__enter__()
-        try:
-            yield
-        finally:
-            running.__exit__(None, None, None)
-
-
 @pytest.fixture(scope="session", autouse=True)
-def the_lab_to_ourselves(lab, request):
+def the_lab_to_ourselves(lab):
     """Tests order faults and compare inventories: two runs in one lab would disturb each other, so one waits."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     path = lab.root / "run" / "tests.lock"
