@@ -121,11 +121,15 @@ def sides(lab, admin_cloud, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def flavors(admin_cloud):
-    """Without a disk of its own, and with one."""
+def flavors(admin_cloud, sides):
+    """Without a disk of its own, and with one. Of these projects alone: what moves beside them shall not take them."""
     name = f"source-{uuid.uuid4().hex[:6]}"
     compute = admin_cloud.compute
-    made = [compute.create_flavor(name=f"{name}-{disk}", vcpus=1, ram=256, disk=disk) for disk in (0, 1)]
+    of_its_own = {"vcpus": 1, "ram": 256, "is_public": False}
+    made = [compute.create_flavor(name=f"{name}-{disk}", disk=disk, **of_its_own) for disk in (0, 1)]
+    for flavor in made:
+        for project in sides[:2]:
+            compute.flavor_add_tenant_access(flavor, project.cloud.current_project_id)
     yield made
     for flavor in made:
         compute.delete_flavor(flavor)
