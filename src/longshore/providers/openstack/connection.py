@@ -122,7 +122,7 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
         interface=_as_is(settings.interface),
         verify=settings.verify,
         cacert=_as_is(settings.cacert),
-        connect_retries=2,  # only for connections that weren't made: nothing can happen twice
+        connect_retries=2,  # what may be asked again is http.Adapter's to say
         app_name="longshore",
         app_version=version("longshore"),
     )

@@ -21,6 +21,9 @@ from longshore.providers.reaching import Bound, addresses
 
 CONNECTED_WITHIN = 15.0  # seconds
 SILENCE = 120.0  # seconds without a byte of an answer: Nova may wait a minute for its own parts
+# What may be asked again when no answer comes. Others may have been carried out: a server would be made twice, so
+# whoever asked for it looks for it first
+_ASKED_AGAIN = ("GET", "HEAD", "PUT", "DELETE")
 
 
 def bound(connection: Any, reach: Reach | None) -> None:
@@ -69,7 +72,12 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
         silence = kwargs.pop("timeout", None)
         if self._reach is not None:
             request.headers["Accept-Encoding"] = "identity"  # a small answer stays one
-        answer: requests.Response = super().send(request, *args, timeout=(CONNECTED_WITHIN, silence), **kwargs)
+        try:
+            answer: requests.Response = super().send(request, *args, timeout=(CONNECTED_WITHIN, silence), **kwargs)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            if not _was_sent(error) or _may_be_repeated(request):
+                raise
+            raise requests.RequestException(str(error)) from None  # keystoneauth asks again for the others alone
         if self._reach is not None:
             _refuse_compressed(answer)
         if not kwargs.get("stream"):  # then it is read as a whole; else whoever asked for it reads it by parts
@@ -83,6 +91,19 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
             if answer.status_code >= http.HTTPStatus.BAD_REQUEST:
                 _withhold(answer)
         return answer
+
+
+def _was_sent(error: requests.RequestException) -> bool:
+    """Whether the request may have arrived: the connection for it was there."""
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)):
+        return False
+    why = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(why, (NewConnectionError, ConnectTimeoutError))
+
+
+def _may_be_repeated(request: requests.PreparedRequest) -> bool:
+    """A body that is read while it is sent can't be sent once more: of an image nothing would arrive."""
+    return request.method in _ASKED_AGAIN and isinstance(request.body, (bytes, str, type(None)))
 
 
 def _refuse_compressed(answer: requests.Response) -> None:
