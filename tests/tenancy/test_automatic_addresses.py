@@ -1,7 +1,11 @@
 """Ports on networks whose IPv6 addresses follow from MAC addresses: Neutron gives them, and refuses to be asked."""
 
+import time
+
 import pytest
 from resource_files import exported, imported, interface, network, of, port, router, subnet
+
+from longshore.tenancy.services.network import Subnets
 
 KINDS = "networks,subnets,routers,router_interfaces,ports"
 SLAAC = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
@@ -58,13 +62,20 @@ def test_on_a_prepared_target_the_one_that_is_there_is_found(dual, small):
     assert {row.action for row in imported(here, dual.path, KINDS).rows} == {"left"}
 
 
-def test_two_interfaces_of_a_router_on_one_network_stay_two(dual, small):
+def test_two_interfaces_of_a_router_on_one_network_stay_two(dual, small, monkeypatch):
     """A plain port would take the automatic subnet that the other one has."""
     dual.write(
         "router_interfaces.yml",
         interface("edge", "front", ("v4", "10.1.0.7")),
         interface("edge", "front", ("v6", "fd01::1")),
     )
+    slowly = Subnets.made
+
+    def noticed_late(self, raw):
+        time.sleep(0.2 if raw.name == "v6" else 0.0)  # that it is there, and gives its addresses to all new ports
+        slowly(self, raw)
+
+    monkeypatch.setattr(Subnets, "made", noticed_late)
     here = small.connect()
     assert {row.action for row in imported(here, dual.path, KINDS).rows} == {"made"}
     assert interfaces(small) == [("edge", ["v4"]), ("edge", ["v6"])]

@@ -238,6 +238,7 @@ ROUTER_INTERFACE = Kind(
     RouterInterfaces,
     key=("device_id", "network_id", "subnets"),
     told=("device_ref", "fixed_ips_refs"),
+    after=("subnet",),  # how it is made depends on whether its network has one whose addresses Neutron gives by itself
     parent="device_ref",
     extension="router",
     quota="ports",
