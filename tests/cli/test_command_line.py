@@ -97,6 +97,8 @@ def test_a_reader_that_has_had_enough_is_told_nothing(tmp_path, words):
 def test_ctrl_c_while_it_only_gets_ready_ends_it_without_a_word():
     """Whatever is being imported then: here the frame of all commands, at its first line."""
     interrupted = "import os, signal, sys, threading; from longshore.cli import app\n"
+    # Whoever started the tests in the background has it ignored, and so would the command
+    interrupted += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     interrupted += "class Finder:\n def find_spec(self, name, *_):\n"
     interrupted += "  if name == 'cliff.app': os.kill(os.getpid(), signal.SIGINT)\n"
     interrupted += "sys.meta_path.insert(0, Finder()); sys.exit(app.main(['provider', 'list']))"

@@ -414,6 +414,8 @@ def test_who_did_what_is_said_for_the_audit(api, anns):
 
 
 def test_what_is_said_while_a_request_is_answered_has_its_id(api, anns, capsys):
+    handlers, level = logging.root.handlers[:], logging.root.level
+    logging.root.handlers.clear()  # setting up the log would close them
     write_json(sys.stdout)
     try:
         api.did("ann", "POST", f"/v1/migrations/{anns['migration']}/cancel")
@@ -423,7 +425,8 @@ def test_what_is_said_while_a_request_is_answered_has_its_id(api, anns, capsys):
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     finally:
         structlog.reset_defaults()
-        logging.basicConfig(force=True)
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
     assert {line["request_id"] for line in lines} == {answer.headers["X-Openstack-Request-Id"]}
     [asked] = [line for line in lines if line["event"] == "web is to be migrated"]
     assert asked["migration_id"] == answer.json()["id"]

@@ -245,6 +245,7 @@ class SmallCloud:
         self.requests["GET from", begin] += 1
         handler.send_response(206 if begin else 200)
         handler.send_header("Content-Length", str(len(data)))
+        handler.send_header("Connection", "close")
         handler.end_headers()
         handler.wfile.write(data[: self.breaks_after])
         handler.close_connection = True
