@@ -11,20 +11,12 @@ import pytest
 from longshore.errors import ConversionError
 from longshore.guests import NicName
 from longshore.guests.appliance import BACKEND, Guest
-from longshore.guests.finish import (
-    FIRST_BOOT_SCRIPTS,
-    GRUB_DEFAULTS,
-    GRUB_MENU,
-    GRUB_SNIPPET,
-    LINK_DIRECTORY,
-    drop_online_first_boot,
-    enable_serial_console,
-    finish,
-    keep_nic_names,
-)
+from longshore.guests.finish import FIRST_BOOT_SCRIPTS, drop_online_first_boot, finish
 from longshore.guests.first_boot import UNIT, add_first_boot
 from longshore.guests.inspection import inspect
+from longshore.guests.interfaces import LINK_DIRECTORY, keep_nic_names
 from longshore.guests.report import Finished, OperatingSystem
+from longshore.guests.serial_console import DEFAULTS, MENU, SNIPPET, enable_serial_console
 
 pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation
 
@@ -38,7 +30,7 @@ cat > /boot/grub/grub.cfg << END
 \tlinux\t/vmlinuz root=$(cat /root-device) $GRUB_CMDLINE_LINUX
 END
 """
-MENU = (
+BEFORE = (
     b"\tset root='hd0,msdos1'\n\t  search --no-floppy --fs-uuid --set=root 1234\n"
     b"\tlinux\t/vmlinuz root=UUID=1234 quiet\n"
 )
@@ -127,12 +119,12 @@ def test_a_guest_without_systemd_keeps_its_hands_clean(guest):
 def grub(guest: Guest, root_now: str) -> bytes:
     guest.files.mkdir_p("/etc/default")
     guest.files.mkdir_p("/boot/grub")
-    guest.files.write(GRUB_DEFAULTS, b"GRUB_TIMEOUT=0\n")
-    guest.files.write(GRUB_MENU, MENU)
+    guest.files.write(DEFAULTS, b"GRUB_TIMEOUT=0\n")
+    guest.files.write(MENU, BEFORE)
     guest.files.write("/root-device", root_now.encode())
     guest.files.write("/usr/sbin/update-grub", UPDATE_GRUB.encode())
     guest.files.chmod(0o755, "/usr/sbin/update-grub")
-    return MENU
+    return BEFORE
 
 
 def test_the_serial_console_is_added_once(guest):
@@ -140,7 +132,7 @@ def test_the_serial_console_is_added_once(guest):
         grub(guest, "UUID=1234")
         done = enable_serial_console(guest)
         assert (len(done.changes), done.warnings) == (1, ())
-        assert b"root=UUID=1234 quiet console=tty0 console=ttyS0,115200n8" in guest.files.read_file(GRUB_MENU)
+        assert b"root=UUID=1234 quiet console=tty0 console=ttyS0,115200n8" in guest.files.read_file(MENU)
         assert enable_serial_console(guest) == Finished()
 
 
@@ -151,8 +143,8 @@ def test_a_menu_with_another_root_is_put_back(guest):
         assert done.changes == ()
         assert "would boot from root=/dev/sda1 and not from root=UUID=1234" in done.warnings[0]
         assert "a login prompt can't prove" in done.warnings[0]
-        assert guest.files.read_file(GRUB_MENU) == menu
-        assert not guest.files.exists(GRUB_SNIPPET)
+        assert guest.files.read_file(MENU) == menu
+        assert not guest.files.exists(SNIPPET)
 
 
 def test_a_failing_update_leaves_the_menu_alone(guest):
@@ -160,8 +152,8 @@ def test_a_failing_update_leaves_the_menu_alone(guest):
     done = enable_serial_console(guest)
     assert done.changes == ()
     assert "the boot menu is as it was: update-grub failed" in done.warnings[0]
-    assert guest.files.read_file(GRUB_MENU) == menu
-    assert not guest.files.exists(GRUB_SNIPPET)
+    assert guest.files.read_file(MENU) == menu
+    assert not guest.files.exists(SNIPPET)
 
 
 def first_boot(guest: Guest, *scripts: str) -> None:
@@ -198,7 +190,7 @@ def test_first_boot_scripts_of_others_stay(guest):
 def test_other_systems_are_left_alone(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
     windows = OperatingSystem("/dev/sda2", "windows", "windows", "10.0", "Windows", "x86_64", "unknown", "w", {})
-    assert finish(Guest(guest.files, windows), NICS) == Finished()
+    assert finish(Guest(guest.files, windows), NICS, []) == Finished()
     assert links(guest) == {}
 
 

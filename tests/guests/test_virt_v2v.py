@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -17,7 +17,10 @@ import pytest
 
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError
-from longshore.guests import convert
+from longshore.guests import convert, work
+from longshore.guests.appliance import Guest
+from longshore.guests.inspection import NOT_LOOKED_INTO
+from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import domain_xml, run_virt_v2v
 
 
@@ -93,6 +96,16 @@ def test_its_words_say_what_happened_to_the_guest(virt_v2v, tmp_path):
             "its new drivers are missing",
             "VIRTIO_WIN",
         ),
+        (
+            line("warning", "there is no virtio block device driver for this version of Windows (10.0 x86_64)."),
+            "no virtio driver for disks",
+            "--landing as-is",
+        ),
+        (
+            line("info", "This guest does not have virtio drivers installed."),
+            "no virtio driver for disks, so it wouldn't boot",
+            "--landing as-is",
+        ),
         ("kill -9 $$", "status -9 and gave no reason", ""),
     ],
 )
@@ -101,6 +114,49 @@ def test_failures_are_said_plainly(virt_v2v, tmp_path, script, said, advice):
     with pytest.raises(ConversionError, match=said) as caught:
         run_virt_v2v([1], tmp_path, lambda _: None)
     assert advice in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo 'gcaps_net_bus = e1000'\n",
+        line("warning", "there is no virtio network driver for this version of Windows (10.0 x86_64)."),
+    ],
+)
+def test_a_guest_without_a_driver_for_its_network_is_warned_of(virt_v2v, tmp_path, script):
+    virt_v2v(script)
+    heard = []
+    *_, warning = run_virt_v2v([1], tmp_path, heard.append).warnings
+    assert "no virtio driver for its network adapter" in warning
+    assert heard[-1] == f"Warning: {warning}"
+    virt_v2v("echo 'gcaps_net_bus = virtio-net'\n")
+    assert run_virt_v2v([1], tmp_path, print).warnings == ()
+
+
+def test_of_several_roots_the_one_that_boots_is_named(virt_v2v, tmp_path, monkeypatch, capsys):
+    virt_v2v(
+        "case \"$*\" in *'--root single'*)\n"
+        + line("error", "multi-boot operating systems are not supported by virt-v2v. Use the --root option.")
+        + "exit 1;; esac\n"
+        + 'say "{\\"message\\": \\"$*\\", \\"type\\": \\"message\\"}"\n'
+    )
+    system = OperatingSystem("/dev/sda2", *[""] * 7)
+    monkeypatch.setattr(work, "opened", lambda *_, **__: nullcontext(Guest(None, system)))
+    monkeypatch.setattr(work.tempfile, "gettempdir", lambda: str(tmp_path))
+    (said,) = work._run_converter([1]).messages
+    assert "--root /dev/sda2 " in said
+    assert "The operating system that boots is on /dev/sda2" in capsys.readouterr().out
+
+
+def test_disks_that_fail_to_be_looked_into_are_no_reason_to_stop(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("mount: wrong fs type")
+
+    monkeypatch.setattr(work, "_on_loopback", lambda *_, **__: nullcontext([1]))
+    monkeypatch.setattr(work, "opened", fail)
+    with pytest.raises(ConversionError, match="couldn't be looked into: mount: wrong fs type") as caught:
+        work._drivers({"disks": [], "nics": []})
+    assert caught.value.code == NOT_LOOKED_INTO
 
 
 def test_a_missing_converter_is_named(tmp_path, monkeypatch):
@@ -162,7 +218,10 @@ def test_cancelling_ends_all_of_it_at_once(virt_v2v, tmp_path):
 CONVERTER = """
 import asyncio, sys
 from pathlib import Path
-from longshore.guests import convert
+from longshore.guests import convert, work
+from longshore.guests.appliance import Guest
+from longshore.guests.inspection import NOT_LOOKED_INTO
+from longshore.guests.report import OperatingSystem
 asyncio.run(convert([sys.argv[1]], Path(sys.argv[2]), lambda text: print(text, flush=True)))
 """
 

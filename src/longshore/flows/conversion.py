@@ -13,6 +13,7 @@ from longshore.flows.journey import Journey
 from longshore.flows.opened import opened
 from longshore.guests import NicName, convert, finish_as_is, inspect_drivers
 from longshore.model.hardware import BootDrivers, Hardware
+from longshore.model.interface_names import kernel_names, slot_names
 from longshore.model.machine import Machine
 from longshore.model.target import Owner, Port, Volume
 from longshore.planning.hardware import choose_hardware
@@ -143,9 +144,14 @@ def _open(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
 
 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:
-    """On VMware a Linux guest calls an interface after the slot its adapter sits in; elsewhere that slot is another.
+    """What a Linux guest may call its interfaces by now, after the slots of its adapters on VMware.
 
     The MAC is that of the port, which isn't always the machine's own.
     """
-    pairs = zip(machine.nics, ports, strict=True)
-    return [NicName(port.mac, f"ens{nic.pci_slot}") for nic, port in pairs if nic.pci_slot is not None]
+    counted = kernel_names([nic.pci_slot for nic in machine.nics])
+    names = []
+    for position, (nic, port) in enumerate(zip(machine.nics, ports, strict=True)):
+        if nic.pci_slot is not None:
+            first, *others = slot_names(nic.pci_slot, nic.key, position)
+            names.append(NicName(port.mac, first, tuple(others), nic.mac, counted[position]))
+    return names

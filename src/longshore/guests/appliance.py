@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 import guestfs
 
 from longshore.errors import ConversionError
-from longshore.guests.inspection import inspect
+from longshore.guests.inspection import inspect, is_as_found
 from longshore.guests.report import OperatingSystem
 
 # The appliance is run without libvirt: one daemon less, and no user of its own to whom disks would have to be readable
@@ -43,7 +43,8 @@ def opened(ports: Sequence[int], *, read_only: bool, system: OperatingSystem | N
     """Open the disks served over NBD on these loopback ports, in the machine's order.
 
     `system` is what an earlier inspection of the same disks has found; looking again takes as long as
-    starting the appliance. Raises ConversionError when that doesn't start or the disks don't hold one operating system.
+    starting the appliance, and is done only where that isn't certain to be the same. Raises ConversionError when the
+    appliance doesn't start or the disks don't hold one operating system.
     """
     for name, value in BACKEND.items():
         os.environ.setdefault(name, value)
@@ -66,7 +67,8 @@ def opened(ports: Sequence[int], *, read_only: bool, system: OperatingSystem | N
                 f"The appliance in which guests are worked on didn't start: {error}",
                 advice="Run libguestfs-test-tool on this machine to see why.",
             ) from None
-        system = system or inspect(handle)
+        if system is None or not is_as_found(handle, system):
+            system = inspect(handle)
         _mount(handle, system, read_only=read_only)
         yield Guest(handle, system)
         handle.umount_all()

@@ -51,7 +51,7 @@ async def finish_as_is(
     request = {
         "operation": "finish-as-is",
         "disks": list(disks),
-        "nics": [asdict(nic) for nic in nics if known is None or nic.name in known.interface_names],
+        "nics": [asdict(nic) for nic in nics if known is None or set(nic.names) & set(known.interface_names)],
         "loader": known is None or known.fallback_loader is False,
         "system": None if known is None else asdict(_system(known)),
     }
@@ -70,4 +70,5 @@ def _system(drivers: BootDrivers) -> OperatingSystem:
         package_format="unknown",
         host_name="",
         mounts=drivers.mounts,
+        uuids=drivers.uuids,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from longshore.guests.appliance import Guest
 from longshore.guests.efi import has_fallback_loader
-from longshore.guests.finish import configured_names
+from longshore.guests.interfaces import names_to_keep
 from longshore.guests.linux_boot import linux_drivers
 from longshore.guests.report import NicName
 from longshore.guests.windows_boot import windows_drivers
@@ -24,7 +24,6 @@ def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
         found = windows_drivers(guest)
     else:
         found = BootDrivers(True, doubts=(f"What {system.product} can boot from isn't known to Longshore.",))
-    mentioned = configured_names(guest) if linux else set()
     return BootDrivers(
         inspected=True,
         family=system.family,
@@ -34,8 +33,9 @@ def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
         network=found.network,
         root_disks=_root_disks(guest),
         device_names=found.device_names,
-        interface_names=tuple(nic.name for nic in nics if nic.name in mentioned),
+        interface_names=tuple(sorted(names_to_keep(guest, nics))) if linux else (),
         mounts=system.mounts,
+        uuids=system.uuids,
         fallback_loader=has_fallback_loader(guest),
         doubts=found.doubts,
     )
@@ -51,16 +51,17 @@ def _root_disks(guest: Guest) -> tuple[int, ...]:
 
 
 def _disks_below(guest: Guest, device: str) -> set[int]:
-    """A volume group is there only with all its disks."""
+    """A volume group is there only with all its disks, and an array with enough of them: all are taken to be needed."""
     files = guest.files
+    device = files.mountable_device(device)  # a subvolume's file system
     if device.startswith("/dev/md"):
         return set(range(len(files.list_devices())))  # it isn't worth finding out which
-    parts = [device]
     if files.is_lv(device):
         group = files.lvm_canonical_lv_name(device).split("/")[2]
         members = set(files.vgpvuuids(group))
         parts = [volume for volume in files.pvs() if files.pvuuid(volume) in members]
-    return {files.device_index(_whole_disk(guest, part)) for part in parts}
+        return {position for part in parts for position in _disks_below(guest, part)}
+    return {files.device_index(_whole_disk(guest, device))}
 
 
 def _whole_disk(guest: Guest, device: str) -> str:

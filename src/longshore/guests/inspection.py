@@ -1,17 +1,21 @@
 """What operating system is on a machine's disks."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
 import guestfs
 
 from longshore.errors import ConversionError
 from longshore.guests.report import OperatingSystem
 
 NOT_LOOKED_INTO = "guest-not-inspected"  # code of the error when the disks are there but don't show one system
+_SUBVOLUME = "btrfsvol:"
 
 
 def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
     """The one operating system on the disks of a launched appliance. Raises ConversionError for none or several."""
     try:
-        systems = [_describe(handle, root) for root in handle.inspect_os()]
+        systems = _without_snapshots(_describe_all(handle))
     except RuntimeError as error:
         raise ConversionError(f"The guest's disks couldn't be inspected: {error}.", code=NOT_LOOKED_INTO) from None
     if not systems:
@@ -24,16 +28,40 @@ def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
         found = ", ".join(f"{system.product} on {system.root}" for system in systems)
         raise ConversionError(
             f"The machine's disks hold several operating systems: {found}.",
-            advice="Machines with more than one can't be converted.",
+            advice="Such a machine can't be converted, but it can land as it is (--landing as-is).",
             code=NOT_LOOKED_INTO,
         )
     return systems[0]
 
 
-def _describe(handle: guestfs.GuestFS, root: str) -> OperatingSystem:
+def is_as_found(handle: guestfs.GuestFS, system: OperatingSystem) -> bool:
+    """Whether the devices on which an earlier appliance found the system's files are the same ones in this.
+
+    Names of arrays and disks are given anew at each start.
+    """
+    with suppress(RuntimeError):
+        return "/" in system.uuids and all(
+            handle.vfs_uuid(system.mounts[place]) == uuid for place, uuid in system.uuids.items()
+        )
+    return False
+
+
+def _describe_all(handle: guestfs.GuestFS) -> list[OperatingSystem]:
+    roots = handle.inspect_os()
+    mounts = {root: handle.inspect_get_mountpoints(root) for root in roots}
+    subvolumes: dict[str, list[str]] = {}
+    if any(device.startswith(_SUBVOLUME) for root in roots for device in (root, *mounts[root].values())):
+        subvolumes = _subvolumes(handle)
+    return [_describe(handle, root, mounts[root], subvolumes) for root in roots]
+
+
+def _describe(
+    handle: guestfs.GuestFS, root: str, mounts: Mapping[str, str], subvolumes: Mapping[str, Sequence[str]]
+) -> OperatingSystem:
     distribution = handle.inspect_get_distro(root)
+    named = {place: _canonical(device, subvolumes) for place, device in mounts.items()}
     return OperatingSystem(
-        root=root,
+        root=_canonical(root, subvolumes),
         family=handle.inspect_get_type(root),
         distribution=distribution,
         version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
@@ -41,8 +69,64 @@ def _describe(handle: guestfs.GuestFS, root: str) -> OperatingSystem:
         architecture=handle.inspect_get_arch(root),
         package_format=handle.inspect_get_package_format(root),
         host_name=handle.inspect_get_hostname(root),
-        mounts=dict(handle.inspect_get_mountpoints(root)),
+        mounts=named,
+        uuids=_uuids(handle, named),
     )
+
+
+def _uuids(handle: guestfs.GuestFS, mounts: Mapping[str, str]) -> dict[str, str]:
+    uuids = {}
+    for place, device in mounts.items():
+        with suppress(RuntimeError):  # a line in fstab for a disk that isn't there
+            uuids[place] = handle.vfs_uuid(device)
+    return uuids
+
+
+def _subvolumes(handle: guestfs.GuestFS) -> dict[str, list[str]]:
+    """The devices on which there is a subvolume, by its path."""
+    found: dict[str, list[str]] = {}
+    for device, kind in handle.list_filesystems().items():
+        if kind != "btrfs" or device.startswith(_SUBVOLUME):
+            continue
+        with suppress(RuntimeError):
+            handle.mount_ro(device, "/")
+            for subvolume in handle.btrfs_subvolume_list("/"):
+                found.setdefault(subvolume["btrfssubvolume_path"], []).append(device)
+        handle.umount_all()
+    return found
+
+
+def _canonical(device: str, subvolumes: Mapping[str, Sequence[str]]) -> str:
+    """One spelling for a subvolume, and its disk called as libguestfs calls disks everywhere else.
+
+    Of subvolumes libguestfs copies the path as fstab has it (subvol=/@/home), and tells the disk's name in this run of
+    the appliance, whose kernel may have found the disks in another order.
+    """
+    if not device.startswith(_SUBVOLUME):
+        return device
+    words = device.removeprefix(_SUBVOLUME).replace("//", "/").split("/")
+    for end in range(len(words), 2, -1):  # devices have one slash more when they are logical volumes
+        path = "/".join(words[end:])
+        if devices := subvolumes.get(path):
+            there = "/".join(words[:end])
+            return f"{_SUBVOLUME}{there if there in devices else devices[0]}/{path}"
+    return f"{_SUBVOLUME}{'/'.join(words)}"
+
+
+def _without_snapshots(systems: Sequence[OperatingSystem]) -> list[OperatingSystem]:
+    """A snapshot of a root has that root's fstab, which says of another subvolume that it is /.
+
+    A file system's default subvolume goes by the file system's own name, and not by that which fstab may give it.
+    """
+    roots = {system.root for system in systems}
+
+    def is_its_own(system: OperatingSystem) -> bool:
+        named = system.mounts.get("/", system.root)
+        return named == system.root or (named.startswith(f"{_SUBVOLUME}{system.root}/") and named not in roots)
+
+    own = [system for system in systems if is_its_own(system)]
+    booted = {system.mounts.get("/", system.root) for system in own}
+    return own + [system for system in systems if system not in own and system.mounts["/"] not in booted]
 
 
 def full_name(product: str, distribution: str) -> str:

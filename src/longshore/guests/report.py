@@ -18,6 +18,7 @@ class OperatingSystem:
     package_format: str  # deb, rpm, …; "unknown" for Windows
     host_name: str
     mounts: dict[str, str] = field(default_factory=dict)  # mount point to device
+    uuids: dict[str, str] = field(default_factory=dict)  # mount point to its file system's UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,13 @@ class NicName:
 
     mac: str
     name: str
+    others: tuple[str, ...] = ()  # names that it may have had instead, by the guest's age and settings
+    old_mac: str = ""  # the address that it had until now, where that was another
+    kernel_name: str = ""  # eth0 …, as the kernel has counted it, for guests that go by that
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.others, *((self.kernel_name,) if self.kernel_name else ()))
 
 
 @dataclass(frozen=True, slots=True)

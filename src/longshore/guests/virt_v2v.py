@@ -18,13 +18,20 @@ from xml.etree import ElementTree as xml
 
 from longshore.blocks.attached import attached
 from longshore.errors import ConversionError
-from longshore.guests.appliance import BACKEND
+from longshore.guests.appliance import BACKEND, Guest
 from longshore.guests.wording import Wording
 
 CONVERTER = "virt-v2v-in-place"
 _LONGEST_LINE = 1 << 20  # bytes; of a longer one only the end is looked at
 # Without drivers virt-v2v goes on and leaves Windows on emulated IDE, on which Nova wouldn't boot it
 _NO_WINDOWS_DRIVERS = "there are no virtio drivers available"
+_NO_WINDOWS_DISK_DRIVER = "there is no virtio block device driver"
+_NO_WINDOWS_NETWORK_DRIVER = "there is no virtio network driver"
+_NO_DRIVERS = "This guest does not have virtio drivers installed."
+# What its log tells of a guest's network adapter
+_NETWORK_ADAPTER = "gcaps_net_bus = "
+_SEVERAL = "multi-boot operating systems are not supported"
+SEVERAL_ROOTS = "several-roots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +42,14 @@ class Said:
     warnings: tuple[str, ...]
 
 
-def run_virt_v2v(ports: Sequence[int], directory: Path, on_message: Callable[[str], None]) -> Said:
+def run_virt_v2v(
+    ports: Sequence[int], directory: Path, on_message: Callable[[str], None], *, root: str = "single"
+) -> Said:
     """Convert the guest whose disks are served over NBD on these loopback ports, the disk it boots from first.
 
-    Writes virt-v2v.xml into `directory`; its log goes to standard error. Raises ConversionError; the disks are then in
-    doubt.
+    `root` is virt-v2v's option for disks on which it finds several roots. Writes virt-v2v.xml into `directory`; its log
+    goes to standard error. Raises ConversionError, with the code SEVERAL_ROOTS where it has found several and changed
+    nothing; else the disks are then in doubt.
     """
     description = directory / "virt-v2v.xml"
     description.write_text(domain_xml(ports))
@@ -48,7 +58,7 @@ def run_virt_v2v(ports: Sequence[int], directory: Path, on_message: Callable[[st
         process = subprocess.Popen(
             attached(
                 *(CONVERTER, "-v", f"--machine-readable=fd:{writer}"),
-                *("--root", "single", "-i", "libvirtxml", str(description)),
+                *("--root", root, "-i", "libvirtxml", str(description)),
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,7 +84,36 @@ def run_virt_v2v(ports: Sequence[int], directory: Path, on_message: Callable[[st
         )
     if status != 0:
         raise _failure(listener.errors, status)
-    return Said(tuple(listener.messages), tuple(listener.warnings))
+    if _NO_DRIVERS in listener.messages or any(_NO_WINDOWS_DISK_DRIVER in warning for warning in listener.warnings):
+        raise ConversionError(
+            "The converted guest has no virtio driver for disks, so it wouldn't boot on the target.",
+            advice="Let the machine land as it is (--landing as-is), or give the guest a kernel with virtio.",
+        )
+    warnings = list(listener.warnings)
+    if listener.without_network or any(_NO_WINDOWS_NETWORK_DRIVER in warning for warning in warnings):
+        warnings.append(
+            "The converted guest has no virtio driver for its network adapter, so it has no network on the target: "
+            "install one there (on its console), or let the machine land as it is (--landing as-is)."
+        )
+        on_message(f"Warning: {warnings[-1]}")
+    return Said(tuple(listener.messages), tuple(warnings))
+
+
+def root_option(guest: Guest) -> str:
+    """By which virt-v2v takes the root that we have found. Raises ConversionError.
+
+    As of 2.2 it knows devices, but not a subvolume by its name; that can only be the first of all.
+    """
+    root = guest.system.root
+    if root.startswith("/dev/"):
+        return root
+    first = guest.files.inspect_get_roots()[0]
+    if first.rpartition("/dev/")[2].partition("/")[2] == root.rpartition("/dev/")[2].partition("/")[2]:
+        return "first"
+    raise ConversionError(
+        f"virt-v2v can't be told to convert {root}, because of the snapshots beside it.",
+        advice="Remove the guest's snapshots, or let it land as it is (--landing as-is).",
+    )
 
 
 def domain_xml(ports: Sequence[int]) -> str:
@@ -111,6 +150,7 @@ class _Listener:
         self.messages: list[str] = []
         self.warnings: list[str] = []
         self.errors: list[str] = []
+        self.without_network = False  # no virtio driver for its adapter
         self._wording = Wording()
         self._on_message = on_message
         self._reports, self._log = reports, log
@@ -134,6 +174,8 @@ class _Listener:
                     if closed:
                         selector.unregister(self._log)
                     for line in printed:
+                        if line.startswith(_NETWORK_ADAPTER):
+                            self.without_network = "virtio" not in line
                         self._say(self._wording.hear(line))
                 for line in reported:
                     self._report(line)
@@ -178,6 +220,8 @@ class _Listener:
 
 def _failure(errors: Sequence[str], status: int) -> ConversionError:
     said = errors[-1] if errors else f"it ended with status {status} and gave no reason"
+    if _SEVERAL in said:
+        return ConversionError(f"virt-v2v couldn't convert the guest: {said}", code=SEVERAL_ROOTS)
     if "rhsrvany" in said:
         return ConversionError(
             f"The Windows guest can't be converted, a program it needs at its first boot is missing: {said}",

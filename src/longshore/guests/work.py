@@ -16,15 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from longshore.blocks.exports import Listen, serve_nbdkit
-from longshore.errors import LongshoreError
+from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.appliance import opened
 from longshore.guests.confined import LIMIT
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import put_fallback_loader
-from longshore.guests.finish import finish, keep_nic_names
-from longshore.guests.first_boot import add_first_boot
+from longshore.guests.finish import finish
+from longshore.guests.inspection import NOT_LOOKED_INTO
+from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
-from longshore.guests.virt_v2v import run_virt_v2v
+from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
 
 _TOO_LARGE = "Something on the guest's disks is too large to be looked into: it takes more memory than this may have."
 
@@ -49,14 +50,12 @@ def main() -> int:
 def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     with _on_loopback(request["disks"], read_only=False) as ports:
-        said = run_virt_v2v(ports, Path(tempfile.gettempdir()), _message)
+        said = _run_converter(ports)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False) as guest:
-            finished = finish(guest, _nics(request))
-            changes = [*finished.changes, *add_first_boot(guest, request["first_boot"])]
-            changes.extend(put_fallback_loader(guest))  # the last: it mounts the EFI partition in place of all others
+            finished = finish(guest, _nics(request), request["first_boot"])
             system = guest.system
-    for change in changes:
+    for change in finished.changes:
         _message(change)
     for warning in finished.warnings:
         _message(f"Warning: {warning}")
@@ -64,10 +63,24 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         system=system,
         messages=said.messages,
         warnings=(*said.warnings, *finished.warnings),
-        changes=tuple(changes),
+        changes=finished.changes,
         seconds=round(time.monotonic() - started, 1),
         log="",  # who asked knows where it is
     ).to_json()
+
+
+def _run_converter(ports: Sequence[int]) -> Said:
+    """A snapshot of a root is another root for virt-v2v: only then we look which one it shall take."""
+    directory = Path(tempfile.gettempdir())
+    try:
+        return run_virt_v2v(ports, directory, _message)
+    except ConversionError as several:
+        if several.code != SEVERAL_ROOTS:
+            raise
+    with opened(ports, read_only=True) as guest:
+        root = root_option(guest)
+        _message(f"The operating system that boots is on {guest.system.root}; what else looks like one are snapshots")
+    return run_virt_v2v(ports, directory, _message, root=root)
 
 
 def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,8 +89,14 @@ def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _drivers(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _on_loopback(request["disks"], read_only=True) as ports, opened(ports, read_only=True) as guest:
-        return asdict(find_drivers(guest, _nics(request)))
+    with _on_loopback(request["disks"], read_only=True) as ports:
+        try:
+            with opened(ports, read_only=True) as guest:
+                return asdict(find_drivers(guest, _nics(request)))
+        except RuntimeError as error:
+            raise ConversionError(
+                f"The guest's disks couldn't be looked into: {error}.", code=NOT_LOOKED_INTO
+            ) from None
 
 
 def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:

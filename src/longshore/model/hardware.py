@@ -22,6 +22,7 @@ class BootDrivers:
     interface_names: tuple[str, ...] = ()  # of the names asked about, those that the network configuration relies on
     fallback_loader: bool | None = None  # whether \EFI\BOOT\BOOTX64.EFI is there; None: there is no EFI partition
     mounts: dict[str, str] = field(default_factory=dict)  # mount point to device, as the appliance calls it
+    uuids: dict[str, str] = field(default_factory=dict)  # mount point to the UUID of the file system there
     doubts: tuple[str, ...] = ()  # what couldn't be found out, one sentence each
 
 

@@ -73,7 +73,7 @@ class Nic:
     model: str = ""  # vmxnet3, e1000, virtio, …
     connected: bool = True
     addresses: tuple[str, ...] = ()  # as the guest reports them, without prefix length
-    pci_slot: int | None = None  # VMware's slot number: a Linux guest calls the interface ens<slot>
+    pci_slot: int | None = None  # VMware's slot number, after which a Linux guest names the interface
     security_groups: tuple[str, ...] | None = None  # names; None: the source has no such thing
     floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
     allowed_addresses: tuple[AllowedAddress, ...] = ()

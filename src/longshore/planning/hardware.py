@@ -194,9 +194,8 @@ def _present_models(machine: Machine) -> list[str]:
 
 def _needs_finish(machine: Machine, drivers: BootDrivers) -> bool:
     """Whether anything on the disks has to be changed after all: interface names, or the loader UEFI falls back to."""
-    slots = {f"ens{nic.pci_slot}" for nic in machine.nics if nic.pci_slot is not None}
     loader_missing = machine.firmware is Firmware.UEFI and drivers.fallback_loader is False
-    return bool(slots & set(drivers.interface_names)) or loader_missing
+    return bool(drivers.interface_names) or loader_missing
 
 
 def _reasons(chosen: tuple[_Bus, _Bus | None], nic_model: str | None) -> Iterator[str]:

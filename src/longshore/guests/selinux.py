@@ -1,0 +1,47 @@
+"""SELinux' labels of what is written to a guest: a file without one may not be read by who is to read it."""
+
+import re
+from contextlib import suppress
+
+from longshore.guests.appliance import Guest
+from longshore.guests.report import Finished
+
+CONFIGURATION = "/etc/selinux/config"
+RELABEL = "/.autorelabel"
+_ATTRIBUTE = "security.selinux"
+
+
+def is_on(guest: Guest) -> bool:
+    """Whether the guest has a policy that it loads when it boots, enforced or only logged."""
+    if not guest.files.is_file(CONFIGURATION, followsymlinks=True):
+        return False
+    return re.search(r"(?m)^\s*SELINUX\s*=\s*(?:enforcing|permissive)\b", guest.text(CONFIGURATION)) is not None
+
+
+def label(guest: Guest, *paths: str) -> None:
+    """New files get the labels that the directory they are in has, as they would have got in the running guest.
+
+    A guest whose directory has none is relabelled whole when it boots, by whoever took its labels.
+    """
+    if not is_on(guest):
+        return
+    for path in paths:
+        with suppress(RuntimeError):  # a file system that keeps no labels
+            guest.files.lsetxattr(_ATTRIBUTE, *_label_of(guest, path.rpartition("/")[0]), path)
+
+
+def _label_of(guest: Guest, directory: str) -> tuple[str, int]:
+    value = guest.files.lgetxattr(directory, _ATTRIBUTE).decode()
+    return value, len(value)
+
+
+def announce_relabelling(guest: Guest) -> Finished:
+    """virt-v2v has the guest label all of its files anew where it can't do that itself."""
+    if not (is_on(guest) and guest.files.exists(RELABEL)):
+        return Finished()
+    return Finished(
+        warnings=(
+            "The guest labels all of its files for SELinux when it boots for the first time, and boots once more after "
+            "that: until it is up takes longer, many minutes with many files (--boot-timeout).",
+        )
+    )

@@ -1,0 +1,127 @@
+"""A Linux guest's kernel uses the first serial port, too: what it prints there the cloud shows as the server's console.
+
+Debian's family makes its boot menu anew, from a snippet that a package's update leaves alone. Everywhere else the
+kernels' command lines are changed where they are, as the distributions' own grubby does it: in the entries of the Boot
+Loader Specification (RHEL 8 and later, Fedora), in GRUB 2's menu (SUSE, RHEL 7), in GRUB legacy's (RHEL 6). That needs
+no program of the guest's, and a menu that is only added to boots what it did.
+"""
+
+import re
+from collections.abc import Iterator
+
+from longshore.guests.appliance import Guest
+from longshore.guests.boot_places import difference
+from longshore.guests.report import Finished
+
+DEFAULTS = "/etc/default/grub"
+SNIPPET = "/etc/default/grub.d/90-longshore-console.cfg"
+MENU = "/boot/grub/grub.cfg"
+ARGUMENTS = "console=tty0 console=ttyS0,115200n8"
+_SERIAL = "console=ttyS"
+_MENUS = ("/boot/grub2/grub.cfg", MENU, "/boot/grub/grub.conf", "/boot/grub/menu.lst")
+_EFI = "/boot/efi/EFI"  # where RHEL 7 has its menu then, in a directory of its own
+_ENTRIES = "/boot/loader/entries"
+_ENVIRONMENTS = ("/boot/grub2/grubenv", "/boot/grub/grubenv")
+_ENVIRONMENT_SIZE = 1024  # bytes, filled up with "#"
+_KERNEL_COMMAND_LINE = "/etc/kernel/cmdline"  # what RHEL 9's and Fedora's next kernels get
+# A line that boots a kernel: GRUB 2's commands, GRUB legacy's, an entry's options
+_BOOTS = re.compile(r"(?m)^([ \t]*(?:linux(?:efi|16)?|kernel)[ \t]+\S+[ \t][^\n]*\broot=[^\n]*?)[ \t]*$")
+_OPTIONS = re.compile(r"(?m)^(options[ \t]+[^\n]*?)[ \t]*$")
+_KERNEL_OPTIONS = re.compile(r"(?m)^(kernelopts=[^\n]*?)[ \t]*$")
+_SETTING = re.compile(r"""(?m)^([ \t]*GRUB_CMDLINE_LINUX=)(["']?)([^"'\n]*)\2[ \t]*$""")
+_MEANS = (
+    "So the console that the cloud shows stays empty once the kernel runs, and a login prompt can't prove there that "
+    "the guest is up."
+)
+
+
+def enable_serial_console(guest: Guest) -> Finished:
+    """One that is set up already stays as it is. A guest that boots is worth more than its console."""
+    files = guest.files
+    if files.is_file(DEFAULTS) and files.is_file(MENU) and files.is_file("/usr/sbin/update-grub"):
+        return _by_snippet(guest)
+    texts = dict(_command_lines(guest))
+    if any(_SERIAL in text for text in texts.values()):
+        return Finished()
+    changed = {path: new for path, text in texts.items() if (new := _with_console(path, text)) not in (None, text)}
+    if not changed:
+        return _nothing_done("no boot menu that Longshore knows was found")
+    for path, new in changed.items():
+        files.write(path, (new or "").encode())
+    _for_next_kernels(guest)
+    return Finished((f"The kernel uses the serial console ttyS0 as well ({', '.join(sorted(changed))}).",))
+
+
+def _by_snippet(guest: Guest) -> Finished:
+    """A menu that would boot something else is put back."""
+    files = guest.files
+    before = guest.text(MENU)
+    if _SERIAL in before or files.is_file(SNIPPET):
+        return Finished()
+    saved = files.read_file(MENU)
+    files.mkdir_p(SNIPPET.rpartition("/")[0])
+    files.write(
+        SNIPPET,
+        f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {ARGUMENTS}"\n'
+        'GRUB_TERMINAL="console serial"\n'
+        'GRUB_SERIAL_COMMAND="serial --speed=115200"\n'.encode(),
+    )
+    try:
+        guest.run("update-grub")
+        after = guest.text(MENU)
+        fault = difference(before, after) if _SERIAL in after else "update-grub left the new settings out"
+    except RuntimeError as error:
+        fault = f"update-grub failed: {str(error).strip().splitlines()[-1]}"
+    if fault is None:
+        return Finished((f"The kernel and GRUB use the serial console ttyS0 as well ({SNIPPET}).",))
+    files.rm_f(SNIPPET)
+    files.write(MENU, saved)
+    return _nothing_done(fault)
+
+
+def _nothing_done(why: str) -> Finished:
+    return Finished(
+        warnings=(f"The serial console couldn't be set up and the boot menu is as it was: {why}. {_MEANS}",)
+    )
+
+
+def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
+    """(path, text) of every file that holds kernels' command lines."""
+    files = guest.files
+    menus = list(_MENUS)
+    if files.is_dir(_EFI):
+        menus += [f"{_EFI}/{name}/grub.cfg" for name in files.ls(_EFI)]
+    entries = [f"{_ENTRIES}/{name}" for name in files.ls(_ENTRIES)] if files.is_dir(_ENTRIES) else []
+    for path in (*menus, *_ENVIRONMENTS, *(entry for entry in entries if entry.endswith(".conf"))):
+        if files.is_file(path):  # a link to one of the others is none
+            yield path, guest.text(path)
+
+
+def _with_console(path: str, text: str) -> str | None:
+    """None when it can't be added."""
+    added = rf"\1 {ARGUMENTS}"
+    if path.endswith(".conf") and path.startswith(_ENTRIES):
+        # An entry's variable is set in GRUB's environment, for all entries that have it
+        return _OPTIONS.sub(lambda line: line[0] if "$kernelopts" in line[0] else line.expand(added), text)
+    if path in _ENVIRONMENTS:
+        return _in_environment(_KERNEL_OPTIONS.sub(added, text))
+    return _BOOTS.sub(added, text)
+
+
+def _in_environment(text: str) -> str | None:
+    """Its size never changes: GRUB writes to its blocks."""
+    content = text.rstrip("#")
+    return content.ljust(_ENVIRONMENT_SIZE, "#") if len(content.encode()) <= _ENVIRONMENT_SIZE else None
+
+
+def _for_next_kernels(guest: Guest) -> None:
+    """What is installed later gets its command line from here."""
+    files = guest.files
+    if files.is_file(DEFAULTS):
+        text = guest.text(DEFAULTS)
+        new = _SETTING.sub(rf'\1"\3 {ARGUMENTS}"', text)
+        if new == text and _SERIAL not in text:
+            new = f'{text.rstrip()}\nGRUB_CMDLINE_LINUX="{ARGUMENTS}"\n'
+        files.write(DEFAULTS, new.encode())
+    if files.is_file(_KERNEL_COMMAND_LINE):
+        files.write(_KERNEL_COMMAND_LINE, f"{guest.text(_KERNEL_COMMAND_LINE).rstrip()} {ARGUMENTS}\n".encode())

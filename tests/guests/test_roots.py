@@ -1,0 +1,108 @@
+"""Which of the roots that libguestfs finds is the operating system, and how virt-v2v is told."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from longshore.errors import ConversionError
+from longshore.guests.appliance import Guest
+from longshore.guests.inspection import inspect, is_as_found
+from longshore.guests.report import OperatingSystem
+from longshore.guests.virt_v2v import root_option
+
+SNAPSHOT = "btrfsvol:/dev/sda1/@/.snapshots/{}/snapshot"
+
+
+class Disks:
+    """libguestfs' answers about roots with these mount points."""
+
+    def __init__(self, roots: dict[str, str], subvolumes: dict[str, list[str]] | None = None) -> None:
+        self._roots = roots
+        self._subvolumes = subvolumes or {}
+        self._mounted = ""
+
+    def inspect_os(self):
+        return list(self._roots)
+
+    inspect_get_roots = inspect_os
+
+    def inspect_get_mountpoints(self, root):
+        return {"/": self._roots[root]}
+
+    def __getattr__(self, name):
+        if name.startswith("inspect_get_m"):
+            return lambda _: 1
+        if name.startswith("inspect_get_"):
+            return lambda _: "Linux"
+        raise AttributeError(name)
+
+    def vfs_uuid(self, device):
+        return f"uuid-{device.rpartition('/dev/')[2][:4]}"
+
+    def list_filesystems(self):
+        return dict.fromkeys(self._subvolumes, "btrfs")
+
+    def mount_ro(self, device, _):
+        self._mounted = device
+
+    def umount_all(self):
+        self._mounted = ""
+
+    def btrfs_subvolume_list(self, _):
+        return [{"btrfssubvolume_path": path} for path in self._subvolumes[self._mounted]]
+
+
+@pytest.mark.parametrize(
+    ("roots", "booted"),
+    [
+        # SLES: the default subvolume goes by the file system's name
+        ({"/dev/sda1": "/dev/sda1", SNAPSHOT.format(2): "/dev/sda1", SNAPSHOT.format(3): "/dev/sda1"}, "/dev/sda1"),
+        # The same, named in fstab
+        ({"/dev/sda1": SNAPSHOT.format(1), SNAPSHOT.format(2): SNAPSHOT.format(1)}, "/dev/sda1"),
+        (
+            {SNAPSHOT.format(9): "btrfsvol:/dev/sda1//@", "btrfsvol:/dev/sda1/@": "btrfsvol:/dev/sda1//@"},
+            "btrfsvol:/dev/sda1/@",
+        ),
+    ],
+)
+def test_snapshots_are_no_systems_of_their_own(roots, booted):
+    names = ["@", *(f"@/.snapshots/{number}/snapshot" for number in (1, 2, 3, 9))]
+    assert inspect(Disks(roots, {"/dev/sda1": names})).root == booted
+
+
+def test_two_systems_are_refused_with_what_to_do():
+    with pytest.raises(
+        ConversionError, match="several operating systems: Linux on /dev/sda1, Linux on /dev/sdb1"
+    ) as said:
+        inspect(Disks({"/dev/sda1": "/dev/sda1", "/dev/sdb1": "/dev/sdb1"}))
+    assert "--landing as-is" in said.value.advice
+
+
+def test_a_subvolume_is_on_the_disk_that_has_it():
+    # libguestfs tells the names of this start's kernel, which took the second disk for the first
+    disks = Disks(
+        {"btrfsvol:/dev/sdb1/@": "btrfsvol:/dev/sdb1/@"}, {"/dev/sda1": ["@", "@home"], "/dev/sdb1": ["data"]}
+    )
+    system = inspect(disks)
+    assert (system.root, system.mounts["/"]) == ("btrfsvol:/dev/sda1/@", "btrfsvol:/dev/sda1/@")
+
+
+def test_devices_found_earlier_are_checked():
+    disks = Disks({"/dev/sda1": "/dev/sda1"})
+    system = inspect(disks)
+    assert is_as_found(disks, system)
+    assert not is_as_found(SimpleNamespace(vfs_uuid=lambda _: "another"), system)
+    assert not is_as_found(disks, OperatingSystem(*[""] * 8, {"/": "/dev/sda1"}))
+
+
+def guest_on(root, roots):
+    return Guest(Disks(dict.fromkeys(roots, root)), OperatingSystem(root, *[""] * 7))
+
+
+def test_virt_v2v_is_told_the_root():
+    other = SNAPSHOT.format(2)
+    assert root_option(guest_on("/dev/sda1", [other, "/dev/sda1"])) == "/dev/sda1"
+    assert root_option(guest_on("btrfsvol:/dev/sda1/@", ["btrfsvol:/dev/sdb1/@", other])) == "first"
+    with pytest.raises(ConversionError, match="because of the snapshots") as said:
+        root_option(guest_on("btrfsvol:/dev/sda1/@", [other, "btrfsvol:/dev/sda1/@"]))
+    assert "Remove the guest's snapshots" in said.value.advice
