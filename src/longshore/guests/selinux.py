@@ -31,7 +31,7 @@ def label(guest: Guest, *paths: str) -> None:
 
 
 def _label_of(guest: Guest, directory: str) -> tuple[str, int]:
-    value = guest.files.lgetxattr(directory, _ATTRIBUTE).decode()
+    value = guest.files.lgetxattr(directory, _ATTRIBUTE).decode().rstrip("\0")
     return value, len(value)
 
 

@@ -1,0 +1,98 @@
+"""Interfaces' names and addresses in every family's configuration, on made-up files."""
+
+import pytest
+from tree import guest_in
+
+from longshore.guests import NicName
+from longshore.guests.interfaces import LINK_DIRECTORY, RULES, keep_nic_names, names_to_keep
+
+MAC, OTHER = "00:50:56:00:00:01", "fa:16:3e:00:00:01"
+NIC = NicName(MAC, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
+MOVED = NicName(OTHER, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
+KEY_FILE = "/etc/NetworkManager/system-connections/lan.nmconnection"
+SCRIPTS = "/etc/sysconfig/network-scripts"
+RULE = 'SUBSYSTEM=="net", ACTION=="add", ATTR{{address}}=="{}", KERNEL=="eth*", NAME="{}"\n'
+
+
+def links(guest):
+    where = LINK_DIRECTORY
+    return [name for name in guest.files.ls(where) if name.endswith(".link")] if guest.files.is_dir(where) else []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("/etc/network/interfaces", "iface ens192 inet dhcp\n", "ens192"),
+        ("/etc/netplan/01.yaml", "network: {ethernets: {ens192: {dhcp4: true}}}\n", "ens192"),
+        (f"{SCRIPTS}/ifcfg-eno33557248", "DEVICE=eno33557248\n", "eno33557248"),
+        (KEY_FILE, "[connection]\ninterface-name=enp11s0\n", "enp11s0"),
+        ("/etc/sysconfig/network/ifcfg-ens192", "BOOTPROTO='dhcp'\n", "ens192"),
+        ("/etc/systemd/network/lan.network", "[Match]\nName=enp11s0\n", "enp11s0"),
+    ],
+)
+def test_the_name_that_the_configuration_has_is_kept(tmp_path, path, text, name):
+    guest = guest_in(tmp_path, {path: text})
+    assert names_to_keep(guest, [NIC]) == {name}
+    (said,) = keep_nic_names(guest, [NIC])
+    assert f"{MAC} keeps its name {name}" in said
+    assert links(guest) == [f"10-longshore-{name}.link"]
+    assert guest.text(f"{LINK_DIRECTORY}/{links(guest)[0]}") == f"[Match]\nMACAddress={MAC}\n\n[Link]\nName={name}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (f"{SCRIPTS}/ifcfg-lan", f"HWADDR={MAC.upper()}\nBOOTPROTO=dhcp\n"),
+        (KEY_FILE, f"[ethernet]\nmac-address={MAC.upper()}\n"),
+        ("/etc/netplan/01.yaml", f"network: {{ethernets: {{lan: {{match: {{macaddress: '{MAC}'}}, dhcp4: true}}}}}}\n"),
+        (RULES, RULE.format(MAC, "lan0")),
+        ("/etc/systemd/network/10-lan.link", f"[Match]\nMACAddress={MAC}\n\n[Link]\nName=lan\n"),
+    ],
+)
+def test_an_interface_known_by_its_address_needs_nothing_but_the_right_one(tmp_path, path, text):
+    guest = guest_in(tmp_path, {path: text})
+    assert names_to_keep(guest, [NIC]) == set()
+    assert keep_nic_names(guest, [NIC]) == []
+    assert names_to_keep(guest, [MOVED]) == {"ens192"}  # so that something is done at all
+    assert keep_nic_names(guest, [MOVED]) == [f"{path} names the interfaces' new MAC addresses."]
+    assert guest.text(path).lower() == text.lower().replace(MAC, OTHER)
+
+
+def test_what_the_kernel_counts_is_left_to_it_under_systemd(tmp_path):
+    guest = guest_in(tmp_path, {"/etc/sysconfig/network/ifcfg-eth0": "BOOTPROTO='dhcp'\n"})
+    assert names_to_keep(guest, [NIC]) == set()
+    assert keep_nic_names(guest, [NIC]) == []
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        None,
+        RULE.format("00:50:56:99:99:99", "eth0"),  # of an adapter that is gone
+        RULE.format(MAC, "eth1"),
+    ],
+)
+def test_before_systemd_a_rule_keeps_the_name(tmp_path, rules):
+    guest = guest_in(tmp_path, {f"{SCRIPTS}/ifcfg-eth0": "DEVICE=eth0\nBOOTPROTO=dhcp\n"}, systemd=False)
+    guest.files.mkdir_p("/etc/udev/rules.d")
+    if rules is not None:
+        guest.files.write(RULES, rules.encode())
+    assert names_to_keep(guest, [NIC]) == {"eth0"}
+    assert "keeps its name eth0" in keep_nic_names(guest, [NIC])[0]
+    (rule,) = guest.text(RULES).splitlines()
+    assert f'ATTR{{address}}=="{MAC}"' in rule
+    assert 'NAME="eth0"' in rule
+    assert keep_nic_names(guest, [NIC]) == []
+    assert links(guest) == []
+
+
+def test_what_is_written_gets_selinux_labels(tmp_path):
+    config = {"/etc/selinux/config": "SELINUX=enforcing\n", KEY_FILE: "[connection]\ninterface-name=ens192\n"}
+    guest = guest_in(tmp_path, config)
+    guest.files.attributes["/etc/systemd"] = b"system_u:object_r:etc_t:s0\0"
+    keep_nic_names(guest, [NIC])
+    path = f"{LINK_DIRECTORY}/10-longshore-ens192.link"
+    assert guest.files.attributes.get(path) == b"system_u:object_r:etc_t:s0"
+    unlabelled = guest_in(tmp_path / "two", {**config, "/etc/selinux/config": "SELINUX=disabled\n"})
+    assert keep_nic_names(unlabelled, [NIC])
+    assert unlabelled.files.attributes == {}
