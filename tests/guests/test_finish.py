@@ -191,6 +191,7 @@ def test_other_systems_are_left_alone(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
     windows = OperatingSystem("/dev/sda2", "windows", "windows", "10.0", "Windows", "x86_64", "unknown", "w", {})
     assert finish(Guest(guest.files, windows), NICS, []) == Finished()
+    guest.files.mount("/dev/sda", "/")
     assert links(guest) == {}
 
 

@@ -13,6 +13,7 @@ from longshore.guests.appliance import Guest
 from longshore.guests.efi import put_fallback_loader
 from longshore.guests.first_boot import add_first_boot
 from longshore.guests.interfaces import keep_nic_names
+from longshore.guests.linux_boot import names_by_hardware
 from longshore.guests.report import Finished, NicName
 from longshore.guests.selinux import announce_relabelling
 from longshore.guests.serial_console import enable_serial_console
@@ -39,6 +40,7 @@ def finish(guest: Guest, nics: Sequence[NicName], first_boot: Sequence[str]) -> 
                 lambda: Finished(tuple(drop_online_first_boot(guest))),
             ),
             ("whether it relabels its files isn't known", lambda: announce_relabelling(guest)),
+            ("how it calls its disks isn't known", lambda: warn_of_disk_names(guest)),
         ]
     tasks += [
         ("the first-boot scripts were left out", lambda: Finished(tuple(add_first_boot(guest, first_boot)))),
@@ -58,6 +60,19 @@ def _tried(left_undone: str, task: Callable[[], Finished]) -> Finished:
     except (RuntimeError, ConversionError) as error:  # the former is how guestfs raises everything
         why = " ".join(str(error).split()).rstrip(".")
         return Finished(warnings=(f"The guest is converted, but {left_undone}: {why}.",))
+
+
+def warn_of_disk_names(guest: Guest) -> Finished:
+    """virt-v2v renames sda to vda in fstab and on the kernel's command line; other names it leaves as they are."""
+    left = [name for name in names_by_hardware(guest) if not name.startswith("/dev/vd")]
+    if not left:
+        return Finished()
+    return Finished(
+        warnings=(
+            f"The guest calls disks by names that the target doesn't give them ({', '.join(left)}), so it may not "
+            "boot, or lack them: name them by UUID= or LABEL= in its /etc/fstab and boot menu before it is moved.",
+        )
+    )
 
 
 def drop_online_first_boot(guest: Guest) -> list[str]:

@@ -186,6 +186,12 @@ def _natural(text: str) -> list[tuple[int, str]]:
 # What it calls by name
 
 
+def names_by_hardware(guest: Guest) -> tuple[str, ...]:
+    """Devices that fstab, crypttab or the default kernel's command line call by names that depend on the hardware."""
+    entry = _default_entry(guest)
+    return tuple(dict.fromkeys(_names_by_hardware(guest, entry.options if entry else "")))
+
+
 def _names_by_hardware(guest: Guest, options: str) -> Iterator[str]:
     """Devices in fstab, crypttab and the kernel's command line whose names depend on the hardware."""
     for word in options.split():

@@ -1,4 +1,4 @@
-"""The serial console in every kind of boot menu, on made-up files."""
+"""What is done after virt-v2v to consoles and disks' names, in every kind of boot menu, on made-up files."""
 
 import pytest
 from tree import guest_in
@@ -98,3 +98,13 @@ def test_what_fails_after_the_conversion_is_a_warning(tmp_path, monkeypatch):
     console, relabelling = done.warnings
     assert "The guest is converted, but the serial console couldn't be set up: write: /boot/loader" in console
     assert "labels all of its files" in relabelling
+
+
+def test_disks_called_by_their_place_are_warned_of(tmp_path):
+    fstab = (
+        "UUID=1 / xfs defaults 0 0\n/dev/vda2 none swap sw 0 0\n/dev/disk/by-path/pci-0-part1 /data xfs defaults 0 0\n"
+    )
+    guest = guest_in(tmp_path, {ENTRY: f"options ro {ARGUMENTS}\n", "/etc/fstab": fstab})
+    (warning,) = finish(guest, [], []).warnings
+    assert "doesn't give them (/dev/disk/by-path/pci-0-part1)" in warning
+    assert "UUID=" in warning
