@@ -61,7 +61,7 @@ def finished(guest: Guest, nic: NicName = NIC):
 def test_debian_in_a_subvolume(files):
     phony.debian_subvolume(files)
     guest = found(files)
-    assert guest.system.root == "btrfsvol:/dev/sda1/@rootfs"
+    assert guest.system.mounts == {"/": "btrfsvol:/dev/sda1/@rootfs"}
     drivers = find_drivers(guest, [NIC])
     assert (drivers.root_disks, drivers.interface_names, drivers.doubts) == ((0,), ("ens192",), ())
     assert drivers.boot == ("vmw_pvscsi", "ahci")
@@ -139,7 +139,7 @@ def test_what_cannot_be_finished_is_a_warning(files):
 def test_ubuntu_with_a_snapshot_by_timeshift(files):
     phony.ubuntu_timeshift(files)
     guest = found(files)
-    assert guest.system.root == "btrfsvol:/dev/sda1/@"
+    assert guest.system.mounts == {"/": "btrfsvol:/dev/sda1/@"}
     assert root_option(guest) == "first"
     assert find_drivers(guest, [NIC]).interface_names == ("ens192",)
 

@@ -46,13 +46,14 @@ def is_as_found(handle: guestfs.GuestFS, system: OperatingSystem) -> bool:
     return False
 
 
-def _describe_all(handle: guestfs.GuestFS) -> list[OperatingSystem]:
+def _describe_all(handle: guestfs.GuestFS) -> dict[str, OperatingSystem]:
+    """By the device of its root, as mount points have it."""
     roots = handle.inspect_os()
     mounts = {root: handle.inspect_get_mountpoints(root) for root in roots}
     subvolumes: dict[str, list[str]] = {}
     if any(device.startswith(_SUBVOLUME) for root in roots for device in (root, *mounts[root].values())):
         subvolumes = _subvolumes(handle)
-    return [_describe(handle, root, mounts[root], subvolumes) for root in roots]
+    return {_canonical(root, subvolumes): _describe(handle, root, mounts[root], subvolumes) for root in roots}
 
 
 def _describe(
@@ -61,7 +62,7 @@ def _describe(
     distribution = handle.inspect_get_distro(root)
     named = {place: _canonical(device, subvolumes) for place, device in mounts.items()}
     return OperatingSystem(
-        root=_canonical(root, subvolumes),
+        root=root,  # as libguestfs wants to be asked about it
         family=handle.inspect_get_type(root),
         distribution=distribution,
         version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
@@ -113,20 +114,20 @@ def _canonical(device: str, subvolumes: Mapping[str, Sequence[str]]) -> str:
     return f"{_SUBVOLUME}{'/'.join(words)}"
 
 
-def _without_snapshots(systems: Sequence[OperatingSystem]) -> list[OperatingSystem]:
+def _without_snapshots(systems: Mapping[str, OperatingSystem]) -> list[OperatingSystem]:
     """A snapshot of a root has that root's fstab, which says of another subvolume that it is /.
 
     A file system's default subvolume goes by the file system's own name, and not by that which fstab may give it.
     """
-    roots = {system.root for system in systems}
 
-    def is_its_own(system: OperatingSystem) -> bool:
-        named = system.mounts.get("/", system.root)
-        return named == system.root or (named.startswith(f"{_SUBVOLUME}{system.root}/") and named not in roots)
+    def is_its_own(root: str) -> bool:
+        named = systems[root].mounts.get("/", root)
+        return named == root or (named.startswith(f"{_SUBVOLUME}{root}/") and named not in systems)
 
-    own = [system for system in systems if is_its_own(system)]
-    booted = {system.mounts.get("/", system.root) for system in own}
-    return own + [system for system in systems if system not in own and system.mounts["/"] not in booted]
+    own = [root for root in systems if is_its_own(root)]
+    booted = {systems[root].mounts.get("/", root) for root in own}
+    others = [root for root in systems if root not in own and systems[root].mounts["/"] not in booted]
+    return [systems[root] for root in (*own, *others)]
 
 
 def full_name(product: str, distribution: str) -> str:
