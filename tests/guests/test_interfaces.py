@@ -89,7 +89,7 @@ def test_before_systemd_a_rule_keeps_the_name(tmp_path, rules):
 def test_what_is_written_gets_selinux_labels(tmp_path):
     config = {"/etc/selinux/config": "SELINUX=enforcing\n", KEY_FILE: "[connection]\ninterface-name=ens192\n"}
     guest = guest_in(tmp_path, config)
-    guest.files.attributes["/etc/systemd"] = b"system_u:object_r:etc_t:s0\0"
+    guest.files.attributes["/etc"] = b"system_u:object_r:etc_t:s0\0"
     keep_nic_names(guest, [NIC])
     path = f"{LINK_DIRECTORY}/10-longshore-ens192.link"
     assert guest.files.attributes.get(path) == b"system_u:object_r:etc_t:s0"

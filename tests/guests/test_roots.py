@@ -11,6 +11,7 @@ from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import root_option
 
 SNAPSHOT = "btrfsvol:/dev/sda1/@/.snapshots/{}/snapshot"
+TIMESHIFT = "btrfsvol:/dev/sda1/timeshift-btrfs/snapshots/2024-05-01/@"
 
 
 class Disks:
@@ -63,10 +64,12 @@ class Disks:
             {SNAPSHOT.format(9): "btrfsvol:/dev/sda1//@", "btrfsvol:/dev/sda1/@": "btrfsvol:/dev/sda1//@"},
             "btrfsvol:/dev/sda1/@",
         ),
+        # Timeshift calls snapshots as the root is called
+        ({TIMESHIFT: "btrfsvol:/dev/sda1/@", "btrfsvol:/dev/sda1/@": "btrfsvol:/dev/sda1/@"}, "btrfsvol:/dev/sda1/@"),
     ],
 )
 def test_snapshots_are_no_systems_of_their_own(roots, booted):
-    names = ["@", *(f"@/.snapshots/{number}/snapshot" for number in (1, 2, 3, 9))]
+    names = ["@", TIMESHIFT.partition("sda1/")[2], *(f"@/.snapshots/{number}/snapshot" for number in (1, 2, 3, 9))]
     assert inspect(Disks(roots, {"/dev/sda1": names})).root == booted
 
 
@@ -86,6 +89,14 @@ def test_a_subvolume_is_on_the_disk_that_has_it():
     system = inspect(disks)
     assert system.mounts["/"] == "btrfsvol:/dev/sda1/@"
     assert system.root == "btrfsvol:/dev/sdb1/@"  # as libguestfs itself has to be asked about it
+
+
+def test_a_subvolume_may_be_on_a_logical_volume():
+    root = "btrfsvol:/dev/vg/root/@"
+    disks = Disks(
+        {root: root, f"{root}/.snapshots/1/snapshot": root}, {"/dev/vg/root": ["@", "@/.snapshots/1/snapshot"]}
+    )
+    assert inspect(disks).mounts == {"/": root}
 
 
 def test_devices_found_earlier_are_checked():

@@ -106,7 +106,7 @@ def _canonical(device: str, subvolumes: Mapping[str, Sequence[str]]) -> str:
     if not device.startswith(_SUBVOLUME):
         return device
     words = device.removeprefix(_SUBVOLUME).replace("//", "/").split("/")
-    for end in range(len(words), 2, -1):  # devices have one slash more when they are logical volumes
+    for end in range(3, len(words)):  # /dev/sda1, or the longer /dev/vg/root
         path = "/".join(words[end:])
         if devices := subvolumes.get(path):
             there = "/".join(words[:end])

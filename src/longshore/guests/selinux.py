@@ -1,7 +1,9 @@
 """SELinux' labels of what is written to a guest: a file without one may not be read by who is to read it."""
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import PurePosixPath
 
 from longshore.guests.appliance import Guest
 from longshore.guests.report import Finished
@@ -19,20 +21,21 @@ def is_on(guest: Guest) -> bool:
 
 
 def label(guest: Guest, *paths: str) -> None:
-    """New files get the labels that the directory they are in has, as they would have got in the running guest.
+    """New files get the label that the nearest directory above them has, as they mostly would in the running guest.
 
-    A guest whose directory has none is relabelled whole when it boots, by whoever took its labels.
+    A guest whose directories have none is relabelled whole when it boots, by whoever took its labels.
     """
     if not is_on(guest):
         return
     for path in paths:
-        with suppress(RuntimeError):  # a file system that keeps no labels
-            guest.files.lsetxattr(_ATTRIBUTE, *_label_of(guest, path.rpartition("/")[0]), path)
+        if value := next(_labels_above(guest, path), ""):
+            guest.files.lsetxattr(_ATTRIBUTE, value, len(value), path)
 
 
-def _label_of(guest: Guest, directory: str) -> tuple[str, int]:
-    value = guest.files.lgetxattr(directory, _ATTRIBUTE).decode().rstrip("\0")
-    return value, len(value)
+def _labels_above(guest: Guest, path: str) -> Iterator[str]:
+    for directory in PurePosixPath(path).parents:
+        with suppress(RuntimeError):  # it has none
+            yield guest.files.lgetxattr(str(directory), _ATTRIBUTE).decode().rstrip("\0")
 
 
 def announce_relabelling(guest: Guest) -> Finished:
