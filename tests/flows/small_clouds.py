@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import FAULT, Conflict, ConversionError, NotFound, ProviderError, Unreachable
+from longshore.errors import FAULT, AccessDenied, Conflict, ConversionError, NotFound, ProviderError, Unreachable
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.hardware import BootDrivers
@@ -30,6 +30,7 @@ from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, Po
 from longshore.model.target import (
     Choices,
     Flavor,
+    FloatingAddress,
     Network,
     Port,
     Present,
@@ -63,7 +64,15 @@ class World:
         world.root.mkdir(parents=True)
         for key, size in {**SIZES, LOOSE: LOOSE_SIZE}.items():
             (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
-        nothing = {"snapshots": {}, "volumes": {}, "vsnaps": {}, "networks": {}, "ports": {}, "servers": {}}
+        nothing = {
+            "snapshots": {},
+            "volumes": {},
+            "vsnaps": {},
+            "networks": {},
+            "ports": {},
+            "servers": {},
+            "probes": {},
+        }
         world.write({"power": "on", "starts": 1, "tracking": False, "life": 1, "moment": 0, "log": [], **nothing})
         return world
 
@@ -558,6 +567,30 @@ class SmallTarget(Struck):
             raise NotFound(f"There is no server {server_id}.")
         return Server(server_id, "", state["servers"][server_id].get("status", "ACTIVE"))
 
+    def floating_addresses(self):
+        """One that leads to each port, if somebody says so."""
+        path = self._world.root / "floating"
+        address = path.read_text() if path.exists() else None
+        return [FloatingAddress("fip", address, "ext", port) for port in self._world.read()["ports"] if address]
+
+    def agent_answers(self, server_id, owner):
+        """If there is one, and the server's first volume says that Nova has to hear it."""
+        state = self._world.read()
+        properties = state["volumes"][state["servers"][server_id]["volume_ids"][0]]["image_properties"]
+        if (self._world.root / "no-agents").exists():
+            raise AccessDenied("The project's user may not ask the guest agent.")
+        if not {"hw_qemu_guest_agent", "os_require_quiesce"} <= properties.keys():
+            raise ProviderError("QEMU guest agent is not enabled.")
+        answers = (self._world.root / "agent").exists()
+        if answers:
+            self._make("probes", owner, {})
+        return answers
+
+    def remove_agent_probe(self, owner):
+        id_ = self._find("probes", owner)
+        self._delete("probes", id_)
+        return id_ is not None
+
     def stop_server(self, server_id):
         with self._world.change() as state:
             state["servers"][server_id]["status"] = "SHUTOFF"
@@ -573,6 +606,8 @@ class SmallTarget(Struck):
         """It boots only from disks that hold what the source holds, converted exactly once."""
         if (self._world.root / "no-boot").exists():
             return "Kernel panic - not syncing: VFS"
+        if (self._world.root / "silent").exists():
+            return ""
         server = self._world.read()["servers"][server_id]
         if (self._world.root / "one-moment").exists():  # the machine runs on: it is enough that it is whole
             return "web login: "
@@ -636,6 +671,7 @@ def small_connect(kind, settings, _secrets, _side=None, _servers=None):
 def install(put=setattr):
     """Put the small clouds in the place of the real ones, in this process."""
     from longshore.flows import (
+        bootcheck,
         clouds,
         conversion,
         copying,
@@ -654,6 +690,8 @@ def install(put=setattr):
     put(migration, "ensure_confinement", small_ensure_confinement)
     put(late_conversion, "ensure_confinement", small_ensure_confinement)
     put(conversion, "inspect_drivers", small_inspect_drivers)
+    put(bootcheck, "_POLL", 0.05)
+    put(bootcheck, "_AGENT_EVERY", 0.05)
     put(undo, "_PAUSE", 0.01)
     put(undo, "_APPEARS_WITHIN", 0.01)
     put(patience, "FIRST_PAUSE", 0.01)

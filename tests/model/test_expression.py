@@ -5,8 +5,13 @@ import time
 import pytest
 
 from longshore.errors import BootError, InvalidInput
-from longshore.flows.bootcheck import wait_until_up
+from longshore.flows.bootcheck import Console, wait_until_up
 from longshore.model.expression import LONGEST, compiled
+
+
+def looked_at(console, mark):
+    return wait_until_up(Console(lambda: console, mark), timeout=0, going_on=lambda: None)
+
 
 HOSTILE = ["a?" * 65 + "a" * 65 + "!", "(a|a)*!", "(a+a+)+!", "(a|aa)+!", ".*.*.*=.*"]
 
@@ -14,18 +19,16 @@ HOSTILE = ["a?" * 65 + "a" * 65 + "!", "(a|a)*!", "(a+a+)+!", "(a|aa)+!", ".*.*.
 @pytest.mark.parametrize("written", HOSTILE)
 def test_no_expression_takes_long(written):
     began = time.process_time()
-    with pytest.raises(BootError, match="didn't show"):
-        wait_until_up(lambda: "a" * 200_000, mark=written, timeout=0, going_on=lambda: None)
+    assert looked_at("a" * 200_000, written) is None
     assert time.process_time() - began < 2
 
 
 def test_what_a_guest_that_gave_up_says_is_found_in_a_time_that_grows_with_the_console_alone():
     began = time.process_time()
-    with pytest.raises(BootError, match="didn't show"):
-        wait_until_up(lambda: "ALERT! " * 30_000, mark="up", timeout=0, going_on=lambda: None)
+    assert looked_at("ALERT! " * 30_000, "up") is None
     assert time.process_time() - began < 2
     with pytest.raises(BootError, match='its console says "ALERT! /dev/sda1 does not exist"'):
-        wait_until_up(lambda: "x\nALERT! /dev/sda1 does not exist\n", mark="up", timeout=9, going_on=lambda: None)
+        looked_at("x\nALERT! /dev/sda1 does not exist\n", "up")
 
 
 def test_marks_are_looked_for_line_by_line_at_the_end_of_a_long_console():

@@ -201,6 +201,7 @@ plans = st.builds(
                     "flavor": names,
                     "accept": st.lists(st.sampled_from(["quota-cores", "disk-too-large"]), max_size=2),
                     "boot_mark": names.map(escape),
+                    "boot_port": st.integers(1, 65535) | st.lists(st.integers(1, 65535), max_size=3),
                     "tags": st.just([]),
                 },
             ),

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, Nic, PowerState, ToolsState
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.machine import Disk, Machine, Nic, Platform, PowerState, ToolsState
+from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import (
     Choices,
     Flavor,
@@ -338,3 +338,47 @@ def test_accepting_never_adds_a_concern_and_never_hides_one(described, code):
     before = check(plan, facts)
     after = check([(machine, replace(request, accept=(code,))) for machine, request in plan], facts)
     assert [(c.code, c.subject, c.text) for c in before] == [(c.code, c.subject, c.text) for c in after]
+
+
+WINDOWS = replace(CLEAN, guest_id="windows2019srv_64Guest")
+ODD = replace(CLEAN, guest_id="otherGuest")
+AGENT = replace(DISK, image_properties={"os_type": "windows"})
+FROM_CLOUD = replace(CLEAN, platform=Platform.OPENSTACK, guest_id="", disks=(AGENT,))
+
+
+@pytest.mark.parametrize(
+    ("machine", "changed", "expected"),
+    [
+        (WINDOWS, {}, {"boot-not-provable": "blocker"}),
+        (WINDOWS, {"boot_proof": BootProof.CONSOLE}, {"boot-not-provable": "blocker"}),
+        (WINDOWS, {"accept": ("boot-not-provable",)}, {"boot-not-provable": "warning"}),
+        (WINDOWS, {"boot_mark": "SAC>"}, {}),
+        (WINDOWS, {"boot_port": 3389}, {}),
+        (WINDOWS, {"boot_port": (22, 3389), "boot_proof": BootProof.PORT}, {}),
+        (
+            WINDOWS,
+            {"boot_port": 3389, "type": MigrationType.DRY_RUN, "isolated": True},
+            {"boot-not-provable": "blocker"},
+        ),
+        (WINDOWS, {"boot_proof": BootProof.AGENT}, {"boot-proof-by-agent": "warning"}),
+        (WINDOWS, {"boot_proof": BootProof.NONE}, {"boot-unproven": "warning"}),
+        (CLEAN, {"boot_proof": BootProof.NONE}, {"boot-unproven": "warning"}),
+        (replace(CLEAN, guest_id=""), {}, {"boot-proof-unsure": "warning"}),
+        (ODD, {"boot_port": 22}, {"guest-os-unknown": "information"}),
+        (FROM_CLOUD, {}, {"boot-not-provable": "blocker", "stopped-by-nova": "warning"}),
+        (replace(FROM_CLOUD, freezes=True), {}, {"stopped-by-nova": "warning"}),  # Nova asks its agent there, too
+    ],
+)
+def test_a_guest_that_nothing_would_show_to_be_up_is_named_beforehand(machine, changed, expected):
+    assert only(machine, replace(REQUEST, **changed)) == expected
+    if expected.get("boot-not-provable") == "blocker":
+        (concern,) = [c for c in check([(machine, REQUEST)], FACTS) if c.code == "boot-not-provable"]
+        assert all(choice in concern.advice for choice in ("--boot-mark", "--boot-port", "--boot-proof none"))
+
+
+def test_the_snapshots_that_an_agents_answer_leaves_count_in_the_quota():
+    room = replace(FACTS, room=replace(UNLIMITED, snapshots=1, gigabytes=6))
+    assert only(facts=room) == {}
+    asked = replace(REQUEST, boot_proof=BootProof.AGENT)
+    expected = {"quota-snapshots": "blocker", "quota-gigabytes": "blocker", "boot-proof-by-agent": "warning"}
+    assert only(request=asked, facts=room) == expected

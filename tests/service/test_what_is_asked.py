@@ -82,6 +82,8 @@ WRONG = {
     "force_power_off": SWITCH,
     "boot_timeout": SECONDS,
     "boot_mark": ["(", "a(?=b)", r"(a)\1", "", "x" * 501, "(a{100}){100}", "*"],
+    "boot_port": [0, -1, 65536, "ssh", [0], [22, 65536], list(range(1, 12))],
+    "boot_proof": ["maybe"],
     "rate_limit": [0, -1, 10**30, "fast", "nan"],
 }
 PLAN = {"name": "shop", "source": "vc", "target": "cloud"}
@@ -207,6 +209,13 @@ def test_a_time_that_is_past_is_refused_with_what_time_it_is_unless_the_plan_has
         ({"cutover": {"mode": "automatic"}}, "Only a warm migration has a cutover."),
         ({"type": "warm", "cutover": {"at": SOON}}, "Only a scheduled cutover has times."),
         ({"first_boot": ["echo"], "landing": "as-is"}, "when it is converted"),
+        ({"boot_proof": "port"}, "none is named. Name it (boot_port, --boot-port)."),
+        ({"boot_proof": "agent", "boot_port": 22}, "A boot_port is named, and the boot_proof asked for is agent."),
+        ({"boot_proof": "none", "boot_mark": "up"}, "A boot_mark shows on the console, and the boot_proof"),
+        (
+            {"type": "dry-run", "isolated": True, "boot_proof": "port", "boot_port": [22, 3389]},
+            "Nobody reaches a port of an isolated dry run's server",
+        ),
     ],
 )
 def test_what_means_nothing_beside_the_rest_is_refused(ask, request_, said):
@@ -218,6 +227,9 @@ def test_what_means_nothing_beside_the_rest_is_refused(ask, request_, said):
     "words",
     [
         ["--boot-mark", "("],
+        ["--boot-port", "65536"],
+        ["--boot-port", "ssh"],
+        ["--boot-proof", "port"],
         ["--tag", "a/b"],
         ["--boot-timeout", "1e9"],
         ["--shutdown-timeout", "nan"],

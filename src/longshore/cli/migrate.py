@@ -12,6 +12,7 @@ from longshore.cli.command import ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
 from longshore.model.request import (
+    BootProof,
     Cutover,
     CutoverMode,
     FloatingMode,
@@ -78,6 +79,8 @@ class Migrate(ShowOne):
             force_power_off=args.force_power_off,
             boot_timeout=args.boot_timeout,
             boot_mark=args.boot_mark,
+            boot_port=tuple(args.boot_port),
+            boot_proof=BootProof(args.boot_proof),
             rate_limit=args.limit,
         )
         migration = self.client.create_migration(args.machine, args.source, args.target, request)
@@ -218,6 +221,21 @@ def _with_power(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
+    )
+    group.add_argument(
+        "--boot-port",
+        type=int,
+        action="append",
+        default=[],
+        metavar="PORT",
+        help="a TCP port of the guest that takes connections once it is up (may be repeated: one of them is enough)",
+    )
+    group.add_argument(
+        "--boot-proof",
+        choices=[proof.value for proof in BootProof],
+        default=BootProof.AUTO.value,
+        help="what shows that the guest is up: its console, its qemu-guest-agent, a port, nothing (none: it is taken "
+        "for up), or the first of them that can be had (default: auto)",
     )
     group.add_argument(
         "--boot-timeout",

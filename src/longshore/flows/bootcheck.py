@@ -1,10 +1,14 @@
-"""Whether a server has come up, as its console tells it."""
+"""Whether a server has come up: what shows that, and waiting for the first sign of it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
-from longshore.errors import BootError
+from longshore.errors import BootError, Cancelled, LongshoreError
 from longshore.model.expression import compiled
+from longshore.model.reach import Reach
+from longshore.providers.reaching import open_socket
 
 LOGIN_PROMPT = r"\blogin: *$"
 
@@ -15,32 +19,138 @@ _DEAD = (
     r"|ALERT! .* does not exist|dracut-initqueue.*timeout|You are in emergency mode|UEFI Interactive Shell"
 )
 _TAIL = 300  # characters of the console worth repeating in an error
+_MARK = 80  # and of what a mark has found
 _POLL = 2.0  # seconds between looks: Nova has no event for console output
+_ANSWERS_WITHIN = 2.0  # seconds for a connection to be taken
+_AGENT_EVERY = 10.0  # seconds between two questions to the guest's agent, and before the first
+_AT_ONCE = 16  # connections that are tried side by side
 
 
-def wait_until_up(console: Callable[[], str], *, mark: str | None, timeout: float, going_on: Callable[[], None]) -> str:
-    """Look at the console until it shows `mark` (default: a login prompt); answers the whole console.
+def _line(text: str) -> str:
+    """What a guest wrote, on one line that can be printed."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
-    Raises BootError when the guest has given up, or shows nothing of the kind within `timeout` seconds; InvalidInput
-    for a mark that isn't a regular expression. `going_on` is called before each look and may raise to stop the waiting.
-    """
-    wanted, given_up = compiled(mark or LOGIN_PROMPT), compiled(_DEAD)
-    end = time.monotonic() + timeout
-    while True:
-        going_on()
-        asked = time.monotonic()
-        text = console()
-        end += time.monotonic() - asked  # a cloud that is slow to answer, or away for a while, isn't the guest's fault
-        if wanted.find(text) is not None:
-            return text
-        if dead := given_up.find(text):
+
+class Way(Protocol):
+    """One way in which a guest may show that it is up."""
+
+    @property
+    def lacking(self) -> str:
+        """What didn't happen, a clause; empty: this way shows nothing any more."""
+
+    def look(self) -> str | None:
+        """The proof, in words for people; None: not yet. Raises BootError when the guest has given up."""
+
+
+class Console:
+    """What the server prints. It may show that the guest has given up, too, whatever else is to be the proof."""
+
+    def __init__(self, read: Callable[[], str], mark: str | None = None, *, proves: bool = True) -> None:
+        """`mark`: a regular expression; None: a login prompt. Raises InvalidInput when it isn't one."""
+        self._read = read
+        self._mark = mark
+        self._wanted = compiled(mark or LOGIN_PROMPT) if proves else None
+        self._given_up = compiled(_DEAD)
+        self.text = ""  # as it was last seen
+
+    @property
+    def lacking(self) -> str:
+        return "" if self._wanted is None else f"it didn't show {self._mark or 'a login prompt'} on its console"
+
+    def look(self) -> str | None:
+        self.text = self._read()
+        found = self._wanted.find(self.text) if self._wanted else None
+        if found is not None:
+            return f"console: {_line(found)[:_MARK]}" if self._mark else "console: login prompt"
+        if dead := self._given_up.find(self.text):
             raise BootError(f'The guest doesn\'t boot on the target: its console says "{dead[:_TAIL]}".')
-        if time.monotonic() >= end:
-            said = f'Its console ends with: "{text.strip()[-_TAIL:]}".' if text.strip() else "Its console is empty."
-            awaited = mark or "a login prompt"
-            raise BootError(
-                f"The server runs but didn't show {awaited} on its console within {timeout:.0f} s. {said}",
-                advice="If it is fine all the same, say what its console shows (--boot-mark) or allow more time "
-                "(--boot-timeout).",
-            )
-        time.sleep(_POLL)
+        return None
+
+    @property
+    def last_words(self) -> str:
+        said = self.text.strip()
+        return f'Its console ends with: "{said[-_TAIL:]}".' if said else "Its console is empty."
+
+
+class Agent:
+    """The guest's qemu-guest-agent, as far as the cloud can be made to ask it."""
+
+    def __init__(self, ask: Callable[[], bool], say: Callable[[str, str], None], *, only: bool) -> None:
+        """`only`: nothing else is to be the proof, so that a cloud that can't ask it ends the waiting."""
+        self._ask = ask
+        self._say = say
+        self._only = only
+        self._out = False
+        self._next = time.monotonic() + _AGENT_EVERY
+
+    @property
+    def lacking(self) -> str:
+        return "" if self._out else "its guest agent didn't answer"
+
+    def look(self) -> str | None:
+        if self._out or time.monotonic() < self._next:
+            return None
+        try:
+            answered = self._ask()
+        except LongshoreError as error:
+            if self._only or error.code == Cancelled.code:
+                raise
+            self._say(f"Its guest agent can't be asked, so it won't show that the guest is up: {error}", "warning")
+            self._out = True
+            return None
+        self._next = time.monotonic() + _AGENT_EVERY
+        return "agent" if answered else None
+
+
+class Ports:
+    """TCP ports of the guest: one that takes a connection shows that it is up. A refusal isn't enough: a firewall's, or
+    a router's, looks the same."""
+
+    def __init__(self, addresses: Sequence[str], ports: Sequence[int], reach: Reach | None) -> None:
+        """`reach`: where may be connected to; None: anywhere."""
+        self._reach = reach
+        self._wanted = [(address, port) for address in addresses for port in ports]
+        which = f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))} of {', '.join(addresses)}"
+        self.lacking = f"{which} didn't answer" if self._wanted else ""
+
+    def look(self) -> str | None:
+        return next((f"port {port} on {address}" for address, port in self.answering()), None)
+
+    def answering(self) -> list[tuple[str, int]]:
+        """Addresses and their ports."""
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            answers = list(pool.map(self._answers, self._wanted))
+        return [at for at, answered in zip(self._wanted, answers, strict=True) if answered]
+
+    def _answers(self, at: tuple[str, int]) -> bool:
+        try:
+            open_socket(*at, _ANSWERS_WITHIN, self._reach).close()
+        except (OSError, LongshoreError):
+            return False
+        return True
+
+
+def wait_until_up(
+    console: Console, further: Sequence[Way] = (), *, timeout: float, going_on: Callable[[], None]
+) -> str | None:
+    """Look at all ways side by side until one of them shows that the guest is up; answers what did.
+
+    None when none has within `timeout` seconds. Raises BootError when the guest has given up. `going_on` is called
+    before each look and may raise to stop the waiting.
+    """
+    end = time.monotonic() + timeout
+    with ThreadPoolExecutor(max_workers=max(len(further), 1)) as pool:
+        while True:
+            going_on()
+            asked = time.monotonic()
+            looks = [pool.submit(way.look) for way in further]
+            seen = [console.look()]
+            end += (
+                time.monotonic() - asked
+            )  # a cloud that is slow to answer, or away for a while, isn't the guest's fault
+            seen.extend(look.result() for look in looks)
+            if proof := next(filter(None, seen), None):
+                return proof
+            if time.monotonic() >= end or not any(way.lacking for way in (console, *further)):
+                return None
+            time.sleep(_POLL)

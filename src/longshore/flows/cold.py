@@ -38,5 +38,5 @@ class ColdMigration(Migration):
         await step("still-off", type(None), partial(require_still_off, j, off))  # before more time goes by in vain
         await step("drop-snapshot", type(None), partial(drop_last_snapshot, j, "snapshot", still.snapshot))
         choice = await self._hardware(prepared, volumes, ports)
-        server, report = await self._land(prepared, volumes, ports, choice, off)
-        return result_of(prepared, server, ports, copies, copies, report)
+        server, report, proof = await self._land(prepared, volumes, ports, choice, off)
+        return result_of(prepared, server, ports, copies, copies, report, proof)

@@ -29,14 +29,14 @@ class DryRun(Migration):
         copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes, verify=j.request.verify)
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
         choice = await self._hardware(prepared, volumes, ports)
-        server, report = await self._land(prepared, volumes, ports, choice)
-        return result_of(prepared, server, ports, copies, copies, report)
+        server, report, proof = await self._land(prepared, volumes, ports, choice)
+        return result_of(prepared, server, ports, copies, copies, report, proof)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""
         j = self._j
         if j.request.keep:
-            gone = {Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT}
+            gone = {Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT, Kind.AGENT_PROBE}
             j.say(f"The copy stays until you clean it up: longshore migration cleanup {j.id}.")
         else:
             gone = set(Kind) - {Kind.WORKER_SERVER}  # others may use those: the pool that counts its users ends them

@@ -16,8 +16,9 @@ from longshore.flows.conversion import converter, go_back
 from longshore.flows.forms import form
 from longshore.flows.journey import Journey
 from longshore.flows.migration import Migration
+from longshore.flows.proving import check, find_answering
 from longshore.flows.steps import step
-from longshore.flows.target_side import Prepared, boot, check, safeguard
+from longshore.flows.target_side import Prepared, boot, safeguard
 from longshore.flows.undo import undo
 from longshore.guests import ensure_confinement
 from longshore.model.hardware import Hardware
@@ -83,12 +84,14 @@ class LateConversion(Migration):
         await step("remove", type(None), partial(self._remove, now))
         work = converter(j, now.prepared.machine, now.ports, now.volumes, snapshots)
         report = await step("convert", dict[str, Any], work)
+        others = await step("answering", list[str], partial(find_answering, j, now.ports))
         server = await step("boot", Server, partial(boot, j, now.prepared, now.volumes, now.ports, None))
-        await step("check", type(None), partial(check, j, server))
+        proof = await step("check", str, partial(check, j, now.prepared, server, now.ports, others))
         return {
             "server_id": server.id,
             "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in now.ports],
             "conversion": {**report, "landed": LandingMode.CONVERT.value, "hardware": None},
+            "proof": proof,
         }
 
     def _look(self) -> Landed:

@@ -15,12 +15,12 @@ from longshore.flows.facts import gather
 from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
+from longshore.flows.proving import check, find_answering
 from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again
 from longshore.flows.steps import step
 from longshore.flows.target_side import (
     Prepared,
     boot,
-    check,
     make_isolated_networks,
     make_ports,
     make_volume,
@@ -176,8 +176,8 @@ class Migration(ABC):
         ports: list[Port],
         choice: Choice | None,
         off: Off | None = None,
-    ) -> tuple[Server, dict[str, Any]]:
-        """The guest made ready, booted and seen up; the server, and what was changed in the guest.
+    ) -> tuple[Server, dict[str, Any], str]:
+        """The guest made ready, booted and seen up; the server, what was changed in the guest, and what showed it up.
 
         `off`: the machine must have been off since then, or nothing of this counts.
         """
@@ -192,12 +192,13 @@ class Migration(ABC):
             else:
                 work = converter(j, machine, ports, volumes, snapshots)
             report = await step("convert", dict[str, Any], work)
+        others = await step("answering", list[str], partial(find_answering, j, ports))
         server = await step("boot", Server, partial(boot, j, prepared, volumes, ports, hardware, off))
-        await step("check", type(None), partial(check, j, server, off))
+        proof = await step("check", str, partial(check, j, prepared, server, ports, others, off))
         if j.request.after is not None:
             facts = hook_facts(j, machine, "after", server, ports)
             await step("hook-after", type(None), hook_runner(j, j.request.after, facts))
-        return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}
+        return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}, proof
 
     # The end
 
@@ -283,7 +284,7 @@ class Migration(ABC):
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
         j = self._j
         failures = []
-        gone = (*AT_SOURCE, Kind.WORKER_SERVER)
+        gone = (*AT_SOURCE, Kind.AGENT_PROBE, Kind.WORKER_SERVER)
         kept = [e for e in j.store.ledger.entries(j.id) if e.state is EntryState.MADE and e.kind not in gone]
         for entry in kept:
             note = "kept, as asked"
@@ -312,10 +313,10 @@ class Migration(ABC):
 
 
 def _must_go(entry: Entry) -> bool:
-    """Of a migration that is to be kept: what is at the source, and what may be there without our knowing its id. A
-    server among that would run beside the machine that is powered on again."""
+    """Of a migration that is to be kept: what is at the source, what only asked the guest's agent, and what may be
+    there without our knowing its id. A server among that would run beside the machine that is powered on again."""
     unheard_of = entry.state is EntryState.INTENDED and entry.kind is not Kind.WORKER_SERVER
-    return entry.kind in AT_SOURCE or unheard_of
+    return entry.kind in (*AT_SOURCE, Kind.AGENT_PROBE) or unheard_of
 
 
 def result_of(  # noqa: PLR0917
@@ -325,6 +326,7 @@ def result_of(  # noqa: PLR0917
     copies: list[Copied],
     last: list[Copied],
     report: dict[str, Any],
+    proof: str,
 ) -> dict[str, Any]:
     """`copies` and `last` as in `figures_of`."""
     return {
@@ -335,6 +337,7 @@ def result_of(  # noqa: PLR0917
         "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
         **figures_of(copies, last),
         "conversion": report,
+        "proof": proof,
     }
 
 

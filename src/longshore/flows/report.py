@@ -75,6 +75,7 @@ class Report:
     downtime_seconds: float | None  # so far, while it lasts
     downtime_note: str | None  # why there was none though the machine was off, or what the figure leaves out
     server_id: str | None
+    proof: str | None  # what showed that the guest was up on the target; none: it was taken for up
     ports: list[dict[str, Any]]
     disks: list[ReportedDisk]
     syncs: list[dict[str, Any]]
@@ -159,6 +160,7 @@ def _report(
         downtime_seconds=away.seconds,
         downtime_note=away.note,
         server_id=record.server_id,
+        proof=result.get("proof"),
         ports=result.get("ports", []),
         disks=[ReportedDisk(d.label, d.size, d.state, d.volume_id, d.root_digest) for d in record.disks],
         syncs=list(record.syncs),

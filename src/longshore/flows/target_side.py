@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from longshore.errors import LongshoreError
-from longshore.flows.bootcheck import wait_until_up
 from longshore.flows.journey import Journey
 from longshore.flows.source_side import Off, require_still_off
 from longshore.model.hardware import Hardware
@@ -20,7 +19,7 @@ from longshore.model.target import (
     Volume,
     VolumeRequest,
 )
-from longshore.planning import Landing
+from longshore.planning import Landing, agent_properties
 from longshore.planning.hardware import firmware_properties
 from longshore.providers.contract import Target
 from longshore.store import Kind
@@ -51,10 +50,12 @@ def volume_request(j: Journey, prepared: Prepared, disk: Disk, hardware: Hardwar
 
 def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None) -> dict[str, str]:
     """Those that its volume has at the source stay, as long as the guest does."""
+    asked = prepared.landing.request
+    proof = agent_properties(asked) if disk.position == 0 else {}
     if hardware is not None:
-        return hardware.image_properties
-    kept = disk.image_properties if prepared.landing.request.landing is LandingMode.UNCHANGED else {}
-    return {**kept, **firmware_properties(prepared.machine)}
+        return {**hardware.image_properties, **proof}
+    kept = disk.image_properties if asked.landing is LandingMode.UNCHANGED else {}
+    return {**kept, **firmware_properties(prepared.machine), **proof}
 
 
 def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
@@ -213,22 +214,3 @@ def _lead_addresses(j: Journey, prepared: Prepared, ports: list[Port], target: T
                 if error.code == "cancelled" or prepared.landing.request.floating is not FloatingMode.AUTO:
                     raise
                 j.say(f"A floating IP is missing: {error}", "warning")
-
-
-def check(j: Journey, server: Server, off: Off | None = None) -> None:
-    """The guest is up, and alone. Raises BootError, SourceRunning."""
-    j.phase("checking", "Waiting for the guest to show on its console that it is up.")
-    with j.clouds.target(j.record.target_id) as target:
-        console = wait_until_up(
-            lambda: target.console(server.id),
-            mark=j.request.boot_mark,
-            timeout=j.request.boot_timeout,
-            going_on=j.go_on,
-        )
-    directory = j.store.state.migration(j.id)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (directory / "console.log").write_text(console)
-    if off is not None:
-        require_still_off(j, off)
-    j.store.migrations.stamp(j.id, "target_up_at")
-    j.say("The guest is up on the target.")

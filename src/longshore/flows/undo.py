@@ -114,6 +114,8 @@ def _remove_from_target(target: Target, entry: Entry) -> bool:
     if entry.kind is Kind.WORKER_SERVER:
         target.remove_worker_server(entry.owner)
         return True
+    if entry.kind is Kind.AGENT_PROBE:
+        return target.remove_agent_probe(entry.owner)
     find, delete = _ways(target, entry.kind)
     gone: set[str] = set()
     ref = entry.ref or _id(find(entry.owner))

@@ -66,9 +66,9 @@ class WarmMigration(Migration):
             await step(f"again-{last.number}", type(None), partial(j.say, again, "warning"))
         else:
             raise source_running(j.record.machine_name)
-        server, report = await self._land(prepared, volumes, ports, choice, off)
+        server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         copies = [copy for sync in syncs for copy in sync.copies]
-        return result_of(prepared, server, ports, copies, list(last.copies), report)
+        return result_of(prepared, server, ports, copies, list(last.copies), report, proof)
 
     async def _sync(  # noqa: PLR0917
         self,

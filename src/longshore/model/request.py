@@ -32,6 +32,16 @@ class PowerAfter(StrEnum):
     OFF = "off"
 
 
+class BootProof(StrEnum):
+    """What shows that a guest has come up on the target."""
+
+    AUTO = "auto"  # whichever comes first of those that can be had
+    CONSOLE = "console"  # the mark asked for, else a login prompt
+    AGENT = "agent"  # the guest's qemu-guest-agent answers
+    PORT = "port"  # one of `boot_port` takes a connection
+    NONE = "none"  # nothing has to: it is enough that the server runs and its console doesn't say that it is dead
+
+
 class FloatingMode(StrEnum):
     """What becomes of floating IPs."""
 
@@ -105,4 +115,11 @@ class MigrationRequest:
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
     boot_timeout: float = 900.0
     boot_mark: str | None = None  # regular expression that the console must show; None: a login prompt
+    boot_port: int | tuple[int, ...] = ()  # TCP ports of the guest, of which one takes connections once it is up
+    boot_proof: BootProof = BootProof.AUTO
     rate_limit: int | None = None  # bytes per second and disk
+
+    @property
+    def boot_ports(self) -> tuple[int, ...]:
+        """`boot_port`, however it was written."""
+        return (self.boot_port,) if isinstance(self.boot_port, int) else self.boot_port

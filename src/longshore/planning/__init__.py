@@ -1,5 +1,6 @@
 """Deciding where machines land, and saying what stands against it: pure functions over the model."""
 
+from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
 from longshore.planning.landing import Landing, blocked, land
@@ -14,6 +15,9 @@ __all__ = [
     "TargetFacts",
     "VolumeFacts",
     "VolumeLanding",
+    "agent_properties",
+    "asks_agent",
+    "asks_ports",
     "blocked",
     "check",
     "choose_hardware",

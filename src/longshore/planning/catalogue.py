@@ -7,6 +7,7 @@ from longshore.errors import InvalidInput
 from longshore.planning import (
     as_is,
     belongings,
+    boot_proof,
     disks,
     floating,
     guest_checks,
@@ -28,7 +29,7 @@ _AREAS = {
     "The machine at its source": (machine_checks,),
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),
-    "Its guest": (guest_checks,),
+    "Its guest": (guest_checks, boot_proof),
     "Its hardware on the target": (landing, disks, as_is),
     "Networks and addresses": (nics,),
     "What is mapped": (mappings,),

@@ -14,6 +14,7 @@ from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.belongings import settled, user_data_concerns
+from longshore.planning.boot_proof import boot_concerns
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
@@ -97,7 +98,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     """What can be said of one machine without the others that move with it."""
     request, concerns = settled(machine, request, facts.choices)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
-    concerns.extend(guest_concerns(machine, request))
+    concerns.extend([*guest_concerns(machine, request), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))
     concerns.extend(_firmware_concerns(machine))
     if request.landing is LandingMode.AS_IS:

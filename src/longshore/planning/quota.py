@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor, QuotaRoom
 from longshore.planning.kinds import Kind, blocker
 from longshore.planning.nics import NicLanding
@@ -73,17 +73,20 @@ def needs(
     made: Counter[str] = Counter(instances=1, ports=sum(nic.port_id is None for nic in nics))
     if flavor is not None:
         made.update(cores=flavor.cpus, memory_mib=flavor.memory_mib)
-    rollback: Counter[str] = Counter()
+    snapshots: Counter[str] = Counter()  # one of each volume
     for disk, volume_type in zip(machine.disks, volume_types, strict=True):
         of_volume = volume_needs(disk.size, volume_type)
         made.update(of_volume)
         for what, count in of_volume.items():
-            rollback[f"snapshots{what.removeprefix('volumes')}" if what.startswith("volumes") else what] += count
-    if request.landing is not LandingMode.CONVERT:
-        rollback.clear()
+            snapshots[f"snapshots{what.removeprefix('volumes')}" if what.startswith("volumes") else what] += count
+    passing: Counter[str] = Counter()
+    if request.landing is LandingMode.CONVERT:  # to go back to
+        passing.update(snapshots)
+    if request.boot_proof is BootProof.AGENT:  # what is left of the agent's answer until the end
+        passing.update(snapshots)
     if request.type is MigrationType.DRY_RUN and not request.keep:
-        return Needs(passing=made + rollback)
-    return Needs(made, rollback)
+        return Needs(passing=made + passing)
+    return Needs(made, passing)
 
 
 def volume_needs(size: int, volume_type: str | None) -> Counter[str]:

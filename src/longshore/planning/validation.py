@@ -16,7 +16,15 @@ from typing import Any
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model import user_data
 from longshore.model.expression import compiled
-from longshore.model.request import Cutover, CutoverMode, LandingMode, MigrationRequest, MigrationType, VolumeWishes
+from longshore.model.request import (
+    BootProof,
+    Cutover,
+    CutoverMode,
+    LandingMode,
+    MigrationRequest,
+    MigrationType,
+    VolumeWishes,
+)
 from longshore.planning.belongings import LARGEST_USER_DATA
 
 LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
@@ -28,6 +36,7 @@ _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
 _MOST_METADATA = 120  # Nova allows 128 by default, and some of them are Longshore's own
 _MOST_TAGS, _LONGEST_TAG = 50, 60
+_MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
 _SHOWN = 60  # characters of a name in a sentence
 LARGEST = (1 << 63) - 1  # a whole number, as databases keep it
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
@@ -65,6 +74,21 @@ def check_request(request: MigrationRequest, now: datetime | None = None) -> Non
         raise InvalidInput(
             "First-boot scripts are put into a guest when it is converted.", advice="Let it land by convert."
         )
+    _refuse_proof_by_no_port(request)
+
+
+def _refuse_proof_by_no_port(request: MigrationRequest) -> None:
+    if request.boot_proof is not BootProof.PORT:
+        return
+    if not request.boot_ports:
+        raise InvalidInput(
+            "A port is to show that the guest is up, and none is named.", advice="Name it (boot_port, --boot-port)."
+        )
+    if request.isolated and request.type is MigrationType.DRY_RUN:
+        raise InvalidInput(
+            "Nobody reaches a port of an isolated dry run's server: its networks lead nowhere.",
+            advice="Choose another boot_proof, or don't isolate it.",
+        )
 
 
 def refuse_unreadable(**words: str) -> None:
@@ -88,6 +112,15 @@ def refuse_pointless(request: MigrationRequest) -> None:
         raise InvalidInput("Only a warm migration has a cutover.", advice="Ask for the type warm.")
     if cutover.mode is not CutoverMode.SCHEDULED and (cutover.at or cutover.until):
         raise InvalidInput("Only a scheduled cutover has times.", advice='Its "mode" is then scheduled.')
+    proof = request.boot_proof
+    if request.boot_mark is not None and proof not in (BootProof.AUTO, BootProof.CONSOLE):
+        raise InvalidInput(
+            f"A boot_mark shows on the console, and the boot_proof asked for is {proof.value}.", advice="Choose one."
+        )
+    if request.boot_ports and proof not in (BootProof.AUTO, BootProof.PORT):
+        raise InvalidInput(
+            f"A boot_port is named, and the boot_proof asked for is {proof.value}.", advice="Choose one."
+        )
 
 
 def check_window(cutover: Cutover) -> None:
@@ -296,6 +329,15 @@ def _boot_mark(path: Path, mark: str) -> None:
         raise Fault(path, f"{_called(path)}: {refused}") from None
 
 
+def _boot_ports(path: Path, ports: int | tuple[int, ...] | list[int]) -> None:
+    if isinstance(ports, int):
+        check_whole(path, ports, most=_LAST_PORT)
+        return
+    _refuse_many(path, ports, _MOST_BOOT_PORTS)
+    for number, port in enumerate(ports):
+        check_whole((*path, number), port, most=_LAST_PORT)
+
+
 _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "networks": check_names,
     "storage": check_names,
@@ -330,5 +372,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "force_power_off": _nothing,
     "boot_timeout": _seconds,
     "boot_mark": _boot_mark,
+    "boot_port": _boot_ports,
+    "boot_proof": _nothing,
     "rate_limit": check_whole,
 }

@@ -239,3 +239,14 @@ class Target(Provider, Protocol):
 
     def console(self, server_id: str) -> str:
         """What the server has printed on its console so far; empty when there is nothing yet."""
+
+    def agent_answers(self, server_id: str, owner: Owner) -> bool:
+        """Whether the guest's agent answers. The server must have been made so that the cloud asks it, or fails.
+
+        When it does, something is left that carries this owner (an image, snapshots of the volumes) and has to be
+        removed; when it doesn't, nothing is. Raises AccessDenied, QuotaExceeded, NotFound; ProviderError when the cloud
+        can't ask the agent of this server.
+        """
+
+    def remove_agent_probe(self, owner: Owner) -> bool:
+        """What asking the agent has left; says whether there was anything. Raises Conflict when others hold it."""

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     PORT = "port"
     FLOATING_ADDRESS = "floating-address"
     SERVER = "server"
+    AGENT_PROBE = "agent-probe"  # an image that Nova froze the guest for, and its snapshots: only its agent's answer
     WORKER_SERVER = "worker-server"  # with all that belongs to it; several migrations may use it
 
 

@@ -22,6 +22,7 @@ from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import GIB, ROOT
+from longshore.providers.openstack.server_images import ask_for, images_of, snapshot_name
 from longshore.providers.openstack.transport import Transport
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.waiting import wait_for
@@ -160,12 +161,7 @@ class Moments:
             wait_for(made, what=f"Making a volume of {what}", timeout=VOLUME_TIMEOUT)
 
     def _create_image(self, machine: Machine, owner: Owner) -> str:
-        """Nova's words for "an image of this server": of one that boots from a volume, snapshots of all its volumes."""
-        answer = self._connection.compute.post(
-            f"/servers/{machine.ref}/action",
-            json={"createImage": {"name": _image_name(owner), "metadata": ownership.metadata(owner)}},
-            microversion="2.45",
-        )
+        answer = ask_for(self._connection, machine.ref, owner)
         sdk.raise_from_response(answer)
         return str(answer.json()["image_id"])
 
@@ -187,18 +183,14 @@ class Moments:
     def _pieces(self, owner: Owner) -> _Pieces:
         """By the mark; the snapshots that Nova makes carry it a moment later, and their image's name before."""
         storage = self._connection.block_storage
-        named = f"snapshot for {_image_name(owner)}"
+        named = snapshot_name(owner)
         with explained(f"look for the snapshots of {owner.tag}"):
             snapshots: dict[str, list[Any]] = {}
             for found in storage.snapshots():
                 if _is_of(found.metadata, owner) or found.name == named:
                     snapshots.setdefault(found.volume_id, []).append(found)
             volumes = [found for found in storage.volumes() if _is_of(found.metadata, owner)]
-            images = [
-                found
-                for found in self._connection.image.images(name=_image_name(owner))
-                if found.owner_id == self._connection.current_project_id
-            ]
+            images = images_of(self._connection, owner)
         return _Pieces(snapshots, images, volumes)
 
     def _remove(self, pieces: _Pieces) -> None:
@@ -226,15 +218,11 @@ def _is_of(metadata: Mapping[str, str] | None, owner: Owner) -> bool:
     return (metadata or {}).get(ownership.KEY, "").startswith(f"{owner.tag}/")
 
 
-def _image_name(owner: Owner) -> str:
-    return f"longshore {owner.tag}"
-
-
 def _whole(machine: Machine, owner: Owner, pieces: _Pieces) -> Snapshot | None:
     """The consistent point, if every disk of the machine has its piece and each piece is ready and marked."""
     found = {disk.key: disk for disk in _disks(pieces)}
     loose = any(
-        one.name == f"snapshot for {_image_name(owner)}" and not _is_of(one.metadata, owner)
+        one.name == snapshot_name(owner) and not _is_of(one.metadata, owner)
         for one in (one for several in pieces.snapshots.values() for one in several)
     )
     if loose or found.keys() != {disk.key for disk in machine.disks}:

@@ -24,6 +24,7 @@ from longshore.model.target import (
     VolumeSnapshot,
 )
 from longshore.providers.contract import Target
+from longshore.providers.openstack.agent import Agents
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.floating import FloatingAddresses
@@ -57,6 +58,7 @@ class OpenstackTarget(Target):
         self._floating = FloatingAddresses(self._connection)
         self._servers = Servers(self._connection, self._volumes)
         self._power = Power(self._connection)
+        self._agents = Agents(self._connection, self._volumes)
 
     def check(self) -> dict[str, str]:
         found = look(self._connection)
@@ -205,3 +207,9 @@ class OpenstackTarget(Target):
 
     def console(self, server_id: str) -> str:
         return self._servers.console(server_id)
+
+    def agent_answers(self, server_id: str, owner: Owner) -> bool:
+        return self._agents.answers(server_id, owner)
+
+    def remove_agent_probe(self, owner: Owner) -> bool:
+        return self._agents.remove(owner)

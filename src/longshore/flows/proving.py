@@ -1,0 +1,133 @@
+"""The last question to a server that was made: whether its guest is up, and what shows it."""
+
+from collections.abc import Iterator, Sequence
+
+from longshore.errors import BootError, NotFound
+from longshore.flows.bootcheck import Agent, Console, Ports, Way, wait_until_up
+from longshore.flows.journey import Journey
+from longshore.flows.source_side import Off, require_still_off
+from longshore.flows.target_side import Prepared
+from longshore.model.reach import Reach
+from longshore.model.request import BootProof
+from longshore.model.target import Owner, Port, Server
+from longshore.planning import asks_agent, asks_ports
+from longshore.providers.contract import Target
+from longshore.store import EntryState, Kind
+
+WATCHED = 60.0  # seconds in which a guest that needn't prove anything may still be seen to have given up
+_ASKED = "agent"  # what the ledger calls the image that Nova made when it asked the guest's agent
+
+
+def find_answering(j: Journey, ports: list[Port]) -> list[str]:
+    """Before the server is made: at which addresses of its ports somebody answers already. It can't be the guest: the
+    addresses may be others' where this is asked from, or be taken by somebody without the cloud's knowing."""
+    if not asks_ports(j.request):
+        return []
+    tried = Ports(_permitted(j, _fixed(ports)), j.request.boot_ports, _reach(j))
+    found = list(dict.fromkeys(address for address, _ in tried.answering()))
+    if found:
+        j.say(
+            f"At {', '.join(found)} something answers already, before the server is made: an answer there won't show "
+            "that the guest is up.",
+            "warning",
+        )
+    return found
+
+
+def check(  # noqa: PLR0917
+    j: Journey, prepared: Prepared, server: Server, ports: list[Port], others: list[str], off: Off | None = None
+) -> str:
+    """The guest is up, and alone; answers what showed it. Raises BootError, SourceRunning.
+
+    `others`: addresses at which not the guest answers.
+    """
+    asked = j.request
+    j.phase("checking", "Waiting for the guest to show that it is up.")
+    unproven = asked.boot_proof is BootProof.NONE
+    patience = min(asked.boot_timeout, WATCHED) if unproven else asked.boot_timeout
+    with j.clouds.target(j.record.target_id) as target:
+        on_console = asked.boot_proof in (BootProof.AUTO, BootProof.CONSOLE, BootProof.NONE)
+        console = Console(lambda: target.console(server.id), asked.boot_mark, proves=on_console)
+        addresses = [address for address in _fixed(ports) if address not in others]
+        if asks_ports(asked):
+            addresses = [*_floating(target, ports), *addresses]
+        further = list(_further(j, prepared, target, server, addresses))
+        proof = wait_until_up(console, further, timeout=patience, going_on=j.go_on)
+        if proof is None and unproven:
+            proof = _take_for_up(j, target, server)
+    if proof is None:
+        raise _not_seen([console, *further], console, asked.boot_timeout)
+    directory = j.store.state.migration(j.id)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (directory / "console.log").write_text(console.text)
+    if off is not None:
+        require_still_off(j, off)
+    j.store.migrations.stamp(j.id, "target_up_at")
+    j.say("The guest is up on the target.")
+    j.say(f"What shows it: {proof}.", "warning" if unproven and proof == BootProof.NONE else "information")
+    return proof
+
+
+def _further(j: Journey, prepared: Prepared, target: Target, server: Server, addresses: list[str]) -> Iterator[Way]:
+    """What may show it beside the console."""
+    asked = j.request
+    if asks_agent(prepared.machine, prepared.landing.request):
+        yield Agent(lambda: _ask_agent(j, target, server), j.say, only=asked.boot_proof is BootProof.AGENT)
+    if asks_ports(asked):
+        permitted = _permitted(j, addresses)
+        if refused := [address for address in addresses if address not in permitted]:
+            j.say(f"This server doesn't connect to {', '.join(refused)} for its callers: no port is tried.", "warning")
+        yield Ports(permitted, asked.boot_ports, _reach(j))
+
+
+def _ask_agent(j: Journey, target: Target, server: Server) -> bool:
+    """What was made for it when it answers goes when the migration is handed over or taken back."""
+    entry = j.store.ledger.intend(Owner(j.id, _ASKED), j.record.target_id, Kind.AGENT_PROBE, server.id)
+    answered = target.agent_answers(server.id, entry.owner)
+    if answered:
+        j.store.ledger.settle(entry.id, EntryState.MADE)
+    return answered
+
+
+def _take_for_up(j: Journey, target: Target, server: Server) -> str:
+    """Raises BootError."""
+    status = target.server(server.id).status
+    if status != "ACTIVE":
+        raise BootError(f"The server doesn't run any more: it is {status}.")
+    return BootProof.NONE.value
+
+
+def _not_seen(ways: Sequence[Way], console: Console, timeout: float) -> BootError:
+    lacking = [way.lacking for way in ways if way.lacking]
+    if not lacking:
+        return BootError(
+            "Nothing could show that the guest is up: there is no address of the server's at which its ports could be "
+            f"tried. {console.last_words}",
+            advice="Choose another proof (--boot-proof).",
+        )
+    return BootError(
+        f"The server runs, but within {timeout:.0f} s {', '.join(lacking)}. {console.last_words}",
+        advice="If it is fine all the same, say what its console shows (--boot-mark) or which of its ports answers "
+        "(--boot-port), take it without proof (--boot-proof none), or allow more time (--boot-timeout).",
+    )
+
+
+def _fixed(ports: list[Port]) -> list[str]:
+    return [address for port in ports for address in port.addresses]
+
+
+def _floating(target: Target, ports: list[Port]) -> list[str]:
+    ids = {port.id for port in ports}
+    try:
+        return [found.address for found in target.floating_addresses() if found.port_id in ids]
+    except NotFound:  # a cloud without routers
+        return []
+
+
+def _reach(j: Journey) -> Reach | None:
+    return j.store.state.reach.for_servers_of(j.record.project_id)
+
+
+def _permitted(j: Journey, addresses: Sequence[str]) -> list[str]:
+    reach = _reach(j)
+    return [address for address in addresses if reach is None or reach.permits(address)]

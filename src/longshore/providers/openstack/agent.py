@@ -1,0 +1,47 @@
+"""Asking a guest's qemu-guest-agent whether it is there.
+
+No API does that for a project. But Nova freezes a guest through its agent before it makes an image of its server, and
+refuses (HTTP 500) when the agent doesn't answer, if the server was made with hw_qemu_guest_agent=yes and
+os_require_quiesce=yes among its image properties. So an image is asked for; when Nova takes that on, the agent has
+answered, and what was made is removed again. Setting a password goes through the agent, too, but changes the guest.
+"""
+
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.model.target import Owner
+from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.server_images import ask_for, images_of, snapshots_of
+from longshore.providers.openstack.volumes import Volumes
+
+_SILENT = 500  # what Nova answers when the agent doesn't
+_BUSY = 409  # or something else is being done with the server
+
+
+class Agents:
+    def __init__(self, connection: Any, volumes: Volumes) -> None:
+        self._connection = connection
+        self._volumes = volumes
+
+    def answers(self, server_id: str, owner: Owner) -> bool:
+        """Raises AccessDenied, QuotaExceeded, NotFound; ProviderError when Nova can't ask it."""
+        with explained(f"ask the guest agent of server {server_id}"):
+            if images_of(self._connection, owner):
+                return True  # it has answered an earlier run
+            answer = ask_for(self._connection, server_id, owner)
+            if answer.status_code in (_SILENT, _BUSY):
+                return False
+            sdk.raise_from_response(answer)
+            return True
+
+    def remove(self, owner: Owner) -> bool:
+        """What an answer has left; says whether there was anything."""
+        with explained(f"look for what the guest agent's answer to {owner.tag} has left"):
+            images = images_of(self._connection, owner)
+            snapshots = list(snapshots_of(self._connection, owner))
+            for image in images:
+                self._connection.image.delete_image(image.id, ignore_missing=True)
+        for snapshot in snapshots:
+            self._volumes.delete_snapshot(snapshot.id)
+        return bool(images or snapshots)
