@@ -1,5 +1,7 @@
 #include "console.h"
 
+#include "cmdline.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,11 +9,13 @@
 
 static int console = 1;
 
-/* Not /dev/console: systemd hangs that up now and then. Nor kmsg: the kernel limits its rate. */
+/* Not /dev/console: systemd hangs that up now and then. Nor kmsg: the kernel limits its rate. A guest that is to be
+   silent has its words on its screen alone, as Windows has. */
 void
 console_open (void)
 {
-	int fd = open ("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	char silent[2];
+	int fd = told ("ledgerd.silent", silent, sizeof silent) ? -1 : open ("/dev/ttyS0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
 
 	if (fd >= 0)
 		console = fd;

@@ -1,20 +1,18 @@
 #define _GNU_SOURCE
 #include "init.h"
 
+#include "cmdline.h"
 #include "console.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -98,42 +96,6 @@ init_disks (void)
 	}
 	errno = ENODEV;
 	return NULL;
-}
-
-/* No address: many machines run from this one image. */
-void
-init_nics_up (void)
-{
-	struct if_nameindex *names = if_nameindex ();
-	int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	for (struct if_nameindex *each = names; each && each->if_index; each++) {
-		struct ifreq request = { 0 };
-
-		snprintf (request.ifr_name, sizeof request.ifr_name, "%s", each->if_name);
-		if (!ioctl (fd, SIOCGIFFLAGS, &request)) {
-			request.ifr_flags |= IFF_UP;
-			ioctl (fd, SIOCSIFFLAGS, &request);
-		}
-	}
-	if (names)
-		if_freenameindex (names);
-	if (fd >= 0)
-		close (fd);
-}
-
-/* What follows WORD on the kernel's command line, until the next word; 0 when it isn't there. */
-static int
-told (const char *word, char *value, size_t size)
-{
-	FILE *file = fopen ("/proc/cmdline", "re");
-	char line[1024] = "", *found = NULL;
-
-	if (file && fgets (line, sizeof line, file) && (found = strstr (line, word)))
-		snprintf (value, size, "%.*s", (int) strcspn (found + strlen (word), " \n"), found + strlen (word));
-	if (file)
-		fclose (file);
-	return found != NULL;
 }
 
 int

@@ -5,6 +5,7 @@
 #include "console.h"
 #include "init.h"
 #include "machine.h"
+#include "network.h"
 #include "power.h"
 #include "records.h"
 #include "tools.h"
@@ -139,7 +140,7 @@ open_tiny (void)
 		fatal ("finding the disks");
 	open_data_device (data_device);
 	open_root (TINY_ROOT "/ledger");
-	init_nics_up ();
+	network_up ();
 	init_agent ();
 	return init_pace (20000);
 }
@@ -178,6 +179,7 @@ main (int argc, char **argv)
 	writer_pace (pace);
 	writer_start (&stores, next);
 	tools_start (filesystems, filesystem_count);
+	network_answer ();
 	wait_for_end (buttons, button_count, signals);
 	writer_stop ();
 	writer_report ();
