@@ -148,6 +148,7 @@ ODDITIES: dict[str, Change] = {
     "no host name": _set(guest__hostName=None),
     "no address": _set(guest__net=[]),
     "freebsd": _set(config__guestId="freebsd13_64Guest", config__guestFullName="FreeBSD 13 (64-bit)"),
+    "windows": _set(config__guestId="windows2019srvNext_64Guest", config__guestFullName="Windows Server 2022"),
     "unknown system": _set(config__guestId="otherGuest64", config__guestFullName="Other (64-bit)"),
     "full file system": _full,
 }

@@ -53,9 +53,10 @@ FOUND = [
     ("tools stopped", MigrationRequest(networks=COLD.networks, force_power_off=True), {}),
     ("no host name", COLD, {"guest-host-name-empty": "warning"}),
     ("no address", COLD, {"guest-address-unknown": "warning"}),
-    ("freebsd", COLD, {"guest-os-unsupported": "blocker"}),
-    ("freebsd", MigrationRequest(networks=COLD.networks, landing=LandingMode.UNCHANGED), {}),
-    ("unknown system", COLD, {"guest-os-unknown": "information"}),
+    ("freebsd", COLD, {"guest-os-unsupported": "blocker", "boot-proof-unsure": "warning"}),
+    ("freebsd", MigrationRequest(networks=COLD.networks, landing=LandingMode.UNCHANGED, boot_port=22), {}),
+    ("unknown system", COLD, {"guest-os-unknown": "information", "boot-proof-unsure": "warning"}),
+    ("windows", COLD, {"boot-not-provable": "blocker"}),
     ("full file system", COLD, {"guest-file-system-full": "warning"}),
 ]
 

@@ -21,8 +21,8 @@ BOOT_NOT_PROVABLE = blocker(
 )
 BOOT_PROOF_UNSURE = warning(
     "boot-proof-unsure",
-    "The source doesn't say which system the guest is, and only a login prompt on its serial console would show that "
-    "it is up. Without one the move is taken back after --boot-timeout.",
+    "The guest is neither a known Linux nor Windows: whether it prints a login prompt on a serial console isn't known, "
+    "and nothing else is to show that it is up. Without one the move is taken back after --boot-timeout.",
     _CHOICES,
 )
 BOOT_UNPROVEN = warning(
@@ -75,14 +75,17 @@ def boot_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Conce
         )
     if proof not in (BootProof.AUTO, BootProof.CONSOLE) or request.boot_mark is not None:
         return
-    if asks_agent(machine, request) or asks_ports(request):
+    if asks_agent(machine, request) or asks_ports(request) or "unreadable" in machine.extra:
         return
     family = _family(machine)
     if family == "windows":
         text = f"Nothing would show that {name} is up: Windows prints nothing on a serial console."
         yield BOOT_NOT_PROVABLE(name, text)
     elif family == "":
-        text = f"Only a login prompt on its console would show that {name} is up, and what system it is isn't known."
+        system = f" ({machine.guest_name})" if machine.guest_name else ""
+        text = (
+            f"Only a login prompt would show that {name} is up, and whether its system{system} prints one isn't known."
+        )
         yield BOOT_PROOF_UNSURE(name, text)
 
 
