@@ -139,7 +139,7 @@ def test_what_a_killed_and_a_stopped_worker_had_goes_on_elsewhere(crew, capsys):
     while taken.keys() != losing:
         for name in crew.of(left) & losing - taken.keys():
             taken[name] = time.monotonic() - at
-        assert time.monotonic() - at < 30
+        assert time.monotonic() - at < 60  # 12 s on a machine to itself
         time.sleep(0.02)
     # It wakes up to find that its time is over, and so have its copies, which nobody had stopped
     assert children_of(stopped.pid) == []
