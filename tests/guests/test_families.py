@@ -1,13 +1,16 @@
 """Guests of several families, looked at and finished in the real appliance, each on made-up disks in their shape."""
 
+import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import guestfs
 import phony
 import pytest
 
-from longshore.guests import NicName
+from longshore.blocks.exports import serve_qemu_nbd
+from longshore.guests import NicName, finish_as_is, inspect_drivers
 from longshore.guests.appliance import Guest
 from longshore.guests.drivers import find_drivers
 from longshore.guests.finish import finish
@@ -165,3 +168,17 @@ def test_a_volume_group_on_a_mirror_needs_both_disks(files):
     drivers = find_drivers(guest, [])
     assert drivers.root_disks == (0, 1)
     assert drivers.uuids == guest.system.uuids
+
+
+@pytest.mark.soak
+def test_a_look_and_a_finish_of_a_guest_that_lands_as_it_is(tmp_path):
+    handle = phony.start(tmp_path, os.environ)
+    phony.debian_subvolume(handle)
+    handle.shutdown()
+    handle.close()
+    with ExitStack() as served:
+        disks = [served.enter_context(serve_qemu_nbd(disk)).uri for disk in sorted(tmp_path.glob("*.raw"))]
+        drivers = asyncio.run(inspect_drivers(disks, tmp_path, print, nics=[NIC]))
+        assert (drivers.inspected, drivers.root_disks, drivers.interface_names) == (True, (0,), ("ens192",))
+        changes = asyncio.run(finish_as_is(disks, tmp_path, print, nics=[NIC], drivers=drivers))
+    assert [change for change in changes if "keeps its name ens192" in change]
