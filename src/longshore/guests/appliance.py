@@ -46,6 +46,18 @@ def opened(ports: Sequence[int], *, read_only: bool, system: OperatingSystem | N
     starting the appliance, and is done only where that isn't certain to be the same. Raises ConversionError when the
     appliance doesn't start or the disks don't hold one operating system.
     """
+    with launched(ports, read_only=read_only) as handle:
+        if system is None or not is_as_found(handle, system):
+            system = inspect(handle)
+        yield mounted(handle, system, read_only=read_only)
+
+
+@contextmanager
+def launched(ports: Sequence[int], *, read_only: bool) -> Iterator[guestfs.GuestFS]:
+    """The appliance with the disks served over NBD on these loopback ports, nothing of them mounted.
+
+    Raises ConversionError when it doesn't start.
+    """
     for name, value in BACKEND.items():
         os.environ.setdefault(name, value)
     handle = guestfs.GuestFS(python_return_dict=True)
@@ -67,17 +79,15 @@ def opened(ports: Sequence[int], *, read_only: bool, system: OperatingSystem | N
                 f"The appliance in which guests are worked on didn't start: {error}",
                 advice="Run libguestfs-test-tool on this machine to see why.",
             ) from None
-        if system is None or not is_as_found(handle, system):
-            system = inspect(handle)
-        _mount(handle, system, read_only=read_only)
-        yield Guest(handle, system)
+        yield handle
         handle.umount_all()
         handle.shutdown()  # raises when the disks couldn't be written
     finally:
         handle.close()
 
 
-def _mount(handle: guestfs.GuestFS, system: OperatingSystem, *, read_only: bool) -> None:
+def mounted(handle: guestfs.GuestFS, system: OperatingSystem, *, read_only: bool) -> Guest:
+    """The system's file systems, mounted in the appliance where its own fstab says."""
     mount = handle.mount_ro if read_only else handle.mount
     for mount_point in sorted(system.mounts, key=len):
         if mount_point == "/":
@@ -86,3 +96,4 @@ def _mount(handle: guestfs.GuestFS, system: OperatingSystem, *, read_only: bool)
             # A line in fstab for a disk that isn't there, or was never formatted, is the guest's own matter
             with suppress(RuntimeError):
                 mount(system.mounts[mount_point], mount_point)
+    return Guest(handle, system)

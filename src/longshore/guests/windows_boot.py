@@ -1,9 +1,7 @@
 """What a Windows guest boots from: the drivers that its registry says to load before anything else."""
 
-from collections.abc import Iterator
-from contextlib import suppress
-
 from longshore.guests.appliance import Guest
+from longshore.guests.registry import Hive, Key, system_hive
 from longshore.model.hardware import BootDrivers
 
 # Windows' services by the names of Linux' modules for the same hardware
@@ -38,17 +36,9 @@ def windows_drivers(guest: Guest) -> BootDrivers:
 
     A service with a StartOverride was found not to be needed on the present hardware, and isn't started at boot.
     """
-    files = guest.files
-    started: dict[str, int] = {}
     try:
-        files.hivex_open(files.inspect_get_windows_system_hive(guest.system.root))
-        try:
-            for node in _services(guest):
-                start = _start(guest, node)
-                if start is not None:
-                    started[files.hivex_node_name(node).lower()] = start
-        finally:
-            files.hivex_close()
+        with system_hive(guest) as (hive, control):
+            started = services(hive, control)
     except RuntimeError as why:
         doubt = f"The guest's registry couldn't be read ({why}), so what it can boot from isn't known."
         return BootDrivers(True, doubts=(doubt,))
@@ -64,31 +54,20 @@ def _named(known: dict[str, str], services: set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(driver for service, driver in known.items() if service in services))
 
 
-def _services(guest: Guest) -> Iterator[int]:
-    files = guest.files
-    node = files.hivex_root()
-    for name in (files.inspect_get_windows_current_control_set(guest.system.root), "Services"):
-        node = files.hivex_node_get_child(node, name)
-        if not node:
-            return
-    for child in files.hivex_node_children(node):
-        yield child["hivex_node_h"]
+def services(hive: Hive, control: Key | None) -> dict[str, int]:
+    """When each service is started, by its name in lower case."""
+    found = ((name.lower(), _start(hive, key)) for name, key in hive.children(_below(hive, control, "Services")))
+    return {name: start for name, start in found if start is not None}
 
 
-def _start(guest: Guest, node: int) -> int | None:
-    files = guest.files
-    start = _number(guest, node, "Start")
-    override = files.hivex_node_get_child(node, "StartOverride")
-    if start is not None and override:
-        overridden = _number(guest, override, "0")
+def _below(hive: Hive, key: Key | None, name: str) -> Key | None:
+    return None if key is None else hive.key(name, below=key)
+
+
+def _start(hive: Hive, service: Key) -> int | None:
+    start = hive.number(service, "Start")
+    override = hive.key("StartOverride", below=service)
+    if start is not None and override is not None:
+        overridden = hive.number(override, "0")
         return start if overridden is None else overridden
     return start
-
-
-def _number(guest: Guest, node: int, name: str) -> int | None:
-    """A DWORD; None when it isn't there."""
-    with suppress(RuntimeError):
-        value = guest.files.hivex_node_get_value(node, name)
-        if value:
-            return int.from_bytes(guest.files.hivex_value_value(value)[:4], "little")
-    return None

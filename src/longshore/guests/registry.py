@@ -1,0 +1,73 @@
+"""Windows' registry, read in the appliance."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from longshore.guests.appliance import Guest
+
+Key = int  # a node of the hive, never 0
+
+
+class Hive:
+    """One file of the registry. The appliance can have one open at a time."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._files = guest.files
+
+    def key(self, *names: str, below: Key | None = None) -> Key | None:
+        """The key of this path; None when it isn't there. Case doesn't matter."""
+        node = self._files.hivex_root() if below is None else below
+        for name in names:
+            node = self._files.hivex_node_get_child(node, name)
+            if not node:
+                return None
+        return int(node)
+
+    def children(self, key: Key | None) -> Iterator[tuple[str, Key]]:
+        """(name, key) of each key right below."""
+        if key is None:
+            return
+        for child in self._files.hivex_node_children(key):
+            node = child["hivex_node_h"]
+            yield self._files.hivex_node_name(node), node
+
+    def number(self, key: Key | None, name: str) -> int | None:
+        """A DWORD; None when it isn't there."""
+        raw = self._raw(key, name)
+        return None if raw is None else int.from_bytes(raw[:4], "little")
+
+    def texts(self, key: Key | None, name: str) -> tuple[str, ...]:
+        """All words of a value, be it one string or several; those that are empty are left out."""
+        raw = self._raw(key, name) or b""
+        return tuple(word for word in raw.decode("utf-16-le", errors="replace").split("\0") if word.strip())
+
+    def text(self, key: Key | None, name: str) -> str:
+        """A string; "" when it isn't there."""
+        return next(iter(self.texts(key, name)), "")
+
+    def _raw(self, key: Key | None, name: str) -> bytes | None:
+        if key is None:
+            return None
+        try:
+            value = self._files.hivex_node_get_value(key, name)
+        except RuntimeError:  # hivex takes a value that isn't there for an error
+            return None
+        return bytes(self._files.hivex_value_value(value)) if value else None
+
+
+@contextmanager
+def hive(guest: Guest, path: str) -> Iterator[Hive]:
+    """Open one for reading. Raises RuntimeError, as guestfs does, when it is damaged or missing."""
+    guest.files.hivex_open(path)
+    try:
+        yield Hive(guest)
+    finally:
+        guest.files.hivex_close()
+
+
+@contextmanager
+def system_hive(guest: Guest) -> Iterator[tuple[Hive, Key | None]]:
+    """SYSTEM, and in it the control set that Windows started with. Raises RuntimeError."""
+    root = guest.system.root
+    with hive(guest, guest.files.inspect_get_windows_system_hive(root)) as opened:
+        yield opened, opened.key(guest.files.inspect_get_windows_current_control_set(root))
