@@ -3,6 +3,7 @@
 from longshore.guests.as_is import finish_as_is, inspect_drivers
 from longshore.guests.confined import ensure_confinement
 from longshore.guests.conversion import convert, inspect_guest
+from longshore.guests.look import look_into
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "finish_as_is",
     "inspect_drivers",
     "inspect_guest",
+    "look_into",
 ]

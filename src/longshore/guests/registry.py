@@ -11,12 +11,18 @@ Key = int  # a node of the hive, never 0
 class Hive:
     """One file of the registry. The appliance can have one open at a time."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, *top: str) -> None:
+        """`top` is the path to the key from which others are looked up. Raises RuntimeError when it isn't there."""
         self._files = guest.files
+        self._top: Key = self._files.hivex_root()
+        top_key = self.key(*top)
+        if top_key is None:
+            raise RuntimeError(f"it has no key {'/'.join(top)}")
+        self._top = top_key
 
     def key(self, *names: str, below: Key | None = None) -> Key | None:
         """The key of this path; None when it isn't there. Case doesn't matter."""
-        node = self._files.hivex_root() if below is None else below
+        node = self._top if below is None else below
         for name in names:
             node = self._files.hivex_node_get_child(node, name)
             if not node:
@@ -56,18 +62,28 @@ class Hive:
 
 
 @contextmanager
-def hive(guest: Guest, path: str) -> Iterator[Hive]:
-    """Open one for reading. Raises RuntimeError, as guestfs does, when it is damaged or missing."""
-    guest.files.hivex_open(path)
-    try:
-        yield Hive(guest)
-    finally:
-        guest.files.hivex_close()
+def system_hive(guest: Guest) -> Iterator[Hive]:
+    """SYSTEM, from the control set on that Windows starts with.
+
+    Raises RuntimeError, as guestfs does, when it is damaged or missing.
+    """
+    root = guest.system.root
+    control_set = guest.files.inspect_get_windows_current_control_set(root)
+    with _opened(guest, guest.files.inspect_get_windows_system_hive(root)):
+        yield Hive(guest, control_set)
 
 
 @contextmanager
-def system_hive(guest: Guest) -> Iterator[tuple[Hive, Key | None]]:
-    """SYSTEM, and in it the control set that Windows started with. Raises RuntimeError."""
-    root = guest.system.root
-    with hive(guest, guest.files.inspect_get_windows_system_hive(root)) as opened:
-        yield opened, opened.key(guest.files.inspect_get_windows_current_control_set(root))
+def software_hive(guest: Guest) -> Iterator[Hive]:
+    """SOFTWARE. Raises RuntimeError."""
+    with _opened(guest, guest.files.inspect_get_windows_software_hive(guest.system.root)):
+        yield Hive(guest)
+
+
+@contextmanager
+def _opened(guest: Guest, path: str) -> Iterator[None]:
+    guest.files.hivex_open(path)
+    try:
+        yield
+    finally:
+        guest.files.hivex_close()

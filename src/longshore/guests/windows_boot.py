@@ -37,8 +37,8 @@ def windows_drivers(guest: Guest) -> BootDrivers:
     A service with a StartOverride was found not to be needed on the present hardware, and isn't started at boot.
     """
     try:
-        with system_hive(guest) as (hive, control):
-            started = services(hive, control)
+        with system_hive(guest) as hive:
+            started = services(hive)
     except RuntimeError as why:
         doubt = f"The guest's registry couldn't be read ({why}), so what it can boot from isn't known."
         return BootDrivers(True, doubts=(doubt,))
@@ -54,14 +54,10 @@ def _named(known: dict[str, str], services: set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(driver for service, driver in known.items() if service in services))
 
 
-def services(hive: Hive, control: Key | None) -> dict[str, int]:
-    """When each service is started, by its name in lower case."""
-    found = ((name.lower(), _start(hive, key)) for name, key in hive.children(_below(hive, control, "Services")))
+def services(hive: Hive) -> dict[str, int]:
+    """When each service of SYSTEM is started, by its name in lower case."""
+    found = ((name.lower(), _start(hive, key)) for name, key in hive.children(hive.key("Services")))
     return {name: start for name, start in found if start is not None}
-
-
-def _below(hive: Hive, key: Key | None, name: str) -> Key | None:
-    return None if key is None else hive.key(name, below=key)
 
 
 def _start(hive: Hive, service: Key) -> int | None:

@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
-from longshore.guests.appliance import opened
+from longshore.guests.appliance import launched, opened
 from longshore.guests.confined import LIMIT
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import put_fallback_loader
+from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.interfaces import keep_nic_names
@@ -32,7 +33,13 @@ _TOO_LARGE = "Something on the guest's disks is too large to be looked into: it 
 
 def main() -> int:
     request = json.loads(sys.stdin.readline())
-    operations = {"convert": _convert, "inspect": _inspect, "drivers": _drivers, "finish-as-is": _finish_as_is}
+    operations = {
+        "convert": _convert,
+        "inspect": _inspect,
+        "drivers": _drivers,
+        "look": _look,
+        "finish-as-is": _finish_as_is,
+    }
     try:
         _say({"result": operations[request["operation"]](request)})
     except LongshoreError as error:
@@ -97,6 +104,11 @@ def _drivers(request: Mapping[str, Any]) -> dict[str, Any]:
             raise ConversionError(
                 f"The guest's disks couldn't be looked into: {error}.", code=NOT_LOOKED_INTO
             ) from None
+
+
+def _look(request: Mapping[str, Any]) -> dict[str, Any]:
+    with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True) as handle:
+        return asdict(find(handle, _nics(request)))
 
 
 def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:

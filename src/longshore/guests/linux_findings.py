@@ -1,0 +1,72 @@
+"""What a Linux guest's files tell beside its drivers: tools of its clouds, its console, what watches over its files."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from longshore.guests.appliance import Guest
+from longshore.model.guest import GuestFindings
+
+_VMWARE_TOOLS = (
+    "/usr/bin/vmtoolsd",
+    "/usr/sbin/vmtoolsd",
+    "/usr/bin/vmware-toolbox-cmd",
+    "/etc/vmware-tools/services.sh",
+)
+_AGENT = ("/usr/bin/qemu-ga", "/usr/sbin/qemu-ga", "/sbin/qemu-ga")
+_CLOUD_INIT = ("/usr/bin/cloud-init", "/bin/cloud-init")
+_CLOUD_INIT_OFF = "/etc/cloud/cloud-init.disabled"
+_SELINUX = "/etc/selinux/config"
+# Where a kernel's command line is written, or who logs in on which terminal
+_CONSOLES = (
+    "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg",
+    "/boot/grub/grub.conf",
+    "/boot/grub/menu.lst",
+    "/boot/grub2/grubenv",
+    "/etc/kernel/cmdline",
+    "/etc/inittab",
+)
+_ENTRIES = "/boot/loader/entries"
+_LOADERS = "/boot/efi/EFI"
+_LOGINS = "/etc/systemd/system/getty.target.wants"
+_SERIAL = re.compile(r"^[^#\n]*\b(?:console=ttyS\d|(?:respawn|once):.*\bttyS\d)", re.MULTILINE)
+
+
+def linux_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
+    """`found` and what is added to it. Nothing of it stands in the way of others that can't be read."""
+    files = guest.files
+    return replace(
+        found,
+        vmware_tools=_any_file(guest, _VMWARE_TOOLS),
+        guest_agent=_any_file(guest, _AGENT),
+        serial_console=_has_serial_console(guest),
+        selinux_enforcing=re.search(r"(?m)^\s*SELINUX\s*=\s*enforcing\b", _text(guest, _SELINUX)) is not None,
+        cloud_init=_any_file(guest, _CLOUD_INIT) and not files.exists(_CLOUD_INIT_OFF),
+    )
+
+
+def _any_file(guest: Guest, paths: tuple[str, ...]) -> bool:
+    return any(guest.files.is_file(path, followsymlinks=True) for path in paths)
+
+
+def _has_serial_console(guest: Guest) -> bool:
+    if guest.files.is_dir(_LOGINS) and any("@ttyS" in name for name in guest.files.ls(_LOGINS)):
+        return True
+    return any(_SERIAL.search(_text(guest, path)) for path in _console_files(guest))
+
+
+def _console_files(guest: Guest) -> Iterator[str]:
+    files = guest.files
+    yield from _CONSOLES
+    if files.is_dir(_ENTRIES):
+        yield from (f"{_ENTRIES}/{name}" for name in files.ls(_ENTRIES) if name.endswith(".conf"))
+    if files.is_dir(_LOADERS):
+        yield from (f"{_LOADERS}/{name}/grub.cfg" for name in files.ls(_LOADERS))
+
+
+def _text(guest: Guest, path: str) -> str:
+    """ "" for what isn't there, or too long to be what its name says."""
+    if not guest.files.is_file(path, followsymlinks=True) or guest.files.filesize(path) > 1 << 20:
+        return ""
+    return guest.text(path)
