@@ -239,6 +239,17 @@ class Configuration(BaseSettings):
         60.0, ge=0, description="What a worker that is asked to end gives its migrations to end by themselves."
     )
 
+    virtio_win: Path | None = Field(
+        None,
+        description="virtio-win, the drivers for Windows guests: its ISO, or a directory with what is in that. "
+        "Default: `VIRTIO_WIN` in the environment, else what is in /usr/share/virtio-win.",
+    )
+    virt_tools: Path | None = Field(
+        None,
+        description="Directory with rhsrvany.exe or pvvxsvc.exe, which install the drivers when a Windows guest first "
+        "boots. Default: `VIRT_TOOLS_DATA_DIR` in the environment, else /usr/share/virt-tools.",
+    )
+
     server: Server | None = None
 
     @field_validator("labels", mode="before")
@@ -261,6 +272,16 @@ class Configuration(BaseSettings):
         if "lease_ttl" in info.data and value * 3 > info.data["lease_ttl"]:
             raise ValueError("it has to be at most a third of lease_ttl")
         return value
+
+    def name_windows_parts(self) -> None:
+        """In this process' environment, which those who convert inherit: so virt-v2v has always been told.
+
+        They may be started in another directory, so the names become absolute.
+        """
+        for variable, path in (("VIRTIO_WIN", self.virtio_win), ("VIRT_TOOLS_DATA_DIR", self.virt_tools)):
+            named = path or os.environ.get(variable)
+            if named:
+                os.environ[variable] = str(Path(named).absolute())
 
     @classmethod
     def settings_customise_sources(

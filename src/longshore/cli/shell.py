@@ -86,7 +86,9 @@ class LongshoreApp(App):  # type: ignore[misc]
 
         if self.options.state:
             given["state"] = Path(self.options.state).absolute()
-        return read_configuration(Path(self.options.config) if self.options.config else None, **given)
+        configuration = read_configuration(Path(self.options.config) if self.options.config else None, **given)
+        configuration.name_windows_parts()
+        return configuration
 
     @staticmethod
     def _refuse(parser: ArgumentParser, message: str) -> NoReturn:

@@ -4,22 +4,35 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from longshore.errors import NotFound
+from longshore.guests import windows_parts
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, SourceRoom
+from longshore.model.windows import WindowsParts
 from longshore.planning import TargetFacts, VolumeFacts, find_network, wants_choices
 from longshore.providers.contract import Target
 
 
-def gather(target: Target, machine: Machine, request: MigrationRequest, source: SourceRoom | None) -> TargetFacts:
+def gather(
+    target: Target,
+    machine: Machine,
+    request: MigrationRequest,
+    source: SourceRoom | None,
+    *,
+    converts_here: bool,
+) -> TargetFacts:
     """For one machine."""
-    return gather_for_plan(target, [(machine, request)], source)
+    return gather_for_plan(target, [(machine, request)], source, converts_here=converts_here)
 
 
 def gather_for_plan(
-    target: Target, machines: Sequence[tuple[Machine, MigrationRequest]], source: SourceRoom | None
+    target: Target,
+    machines: Sequence[tuple[Machine, MigrationRequest]],
+    source: SourceRoom | None,
+    *,
+    converts_here: bool,
 ) -> TargetFacts:
-    """`source` is the room that the source has.
+    """`source` is the room that the source has; `converts_here` says that guests would be converted on this machine.
 
     Asks the target once for each list, and once a network for the MACs and addresses that are mapped to it.
     """
@@ -47,7 +60,13 @@ def gather_for_plan(
         floating=tuple(target.floating_addresses()) if floating else (),
         external_networks=tuple(target.external_networks()) if floating else (),
         source=source,
+        windows=_windows([machine for machine, _ in machines]) if converts_here else None,
     )
+
+
+def _windows(machines: Sequence[Machine]) -> WindowsParts | None:
+    """Looked for only where a source says that there is a Windows guest."""
+    return windows_parts() if any(machine.guest_id.lower().startswith("win") for machine in machines) else None
 
 
 def gather_for_volume(target: Target, source: SourceRoom | None) -> VolumeFacts:

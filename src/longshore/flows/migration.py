@@ -106,7 +106,8 @@ class Migration(ABC):
             machine = self._without_texts(source.machine(j.record.machine_ref))
             room = source.room()
         with j.clouds.target(j.record.target_id) as target:
-            landing, concerns = land(machine, j.request, gather(target, machine, j.request, room))
+            facts = gather(target, machine, j.request, room, converts_here=True)
+            landing, concerns = land(machine, j.request, facts)
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
                 j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")

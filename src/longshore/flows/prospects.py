@@ -69,10 +69,19 @@ def select(source: Source, wanted: MachineFilter) -> list[Machine]:
     return sorted((m for m in source.machines(wanted) if not m.template), key=lambda m: (m.folder, m.name))
 
 
-def examine(source: Source, target: Target, plan: Plan, entries: Sequence[Entry], last: Mapping[str, Any]) -> Examined:
+def examine(
+    source: Source,
+    target: Target,
+    plan: Plan,
+    entries: Sequence[Entry],
+    last: Mapping[str, Any],
+    *,
+    converts_here: bool,
+) -> Examined:
     """Everything that stands against these machines and volumes of a plan.
 
-    `last` are options that win over the plan's own; a volume has no other type than its own.
+    `last` are options that win over the plan's own; a volume has no other type than its own. `converts_here` says that
+    guests would be converted on this machine.
     """
     concerns: list[Concern] = []
     machines = _machines(source, plan, [e for e in entries if isinstance(e, PlannedMachine)], last, concerns)
@@ -81,7 +90,7 @@ def examine(source: Source, target: Target, plan: Plan, entries: Sequence[Entry]
     moved = [(p.machine, p.request) for p in machines]
     concerns += check(
         moved,
-        gather_for_plan(target, moved, room) if machines else None,
+        gather_for_plan(target, moved, room, converts_here=converts_here) if machines else None,
         source.inventory() if machines else None,
         plan.limits.at_once,
         volumes=[(p.machine, p.request) for p in volumes],

@@ -5,6 +5,7 @@ from longshore.guests.confined import ensure_confinement
 from longshore.guests.conversion import convert, inspect_guest
 from longshore.guests.look import look_into
 from longshore.guests.report import ConversionReport, NicName, OperatingSystem
+from longshore.guests.windows_parts import windows_parts
 
 __all__ = [
     "ConversionReport",
@@ -16,4 +17,5 @@ __all__ = [
     "inspect_drivers",
     "inspect_guest",
     "look_into",
+    "windows_parts",
 ]

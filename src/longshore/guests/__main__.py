@@ -28,11 +28,10 @@ from longshore.guests.confined import run_confined
 from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
 from longshore.guests.virt_v2v import CONVERTER
+from longshore.guests.windows_parts import FIRST_BOOT, VIRTIO_WIN, windows_parts
 
 # What libguestfs is told by whoever started us, as far as it is no file: their names mean nothing inside
 _PASSED_ON = ("LIBGUESTFS_BACKEND_SETTINGS", "LIBGUESTFS_MEMSIZE", "LIBGUESTFS_DEBUG", "LIBGUESTFS_TRACE")
-# Where users have put what Debian lacks for Windows guests, by the variables that name it
-_WINDOWS = ("VIRTIO_WIN", "VIRT_TOOLS_DATA_DIR")
 
 
 def main() -> int:
@@ -85,10 +84,11 @@ def _converter(request: Mapping[str, Any]) -> dict[str, Path]:
 
 def _given_for_windows() -> Iterator[tuple[str, tuple[str, Path]]]:
     """(variable, (place inside, path here)). What isn't there is left out: only a Windows guest would miss it."""
-    for name in _WINDOWS:
-        named = os.environ.get(name)
-        if named and (path := Path(named)).exists():
-            yield name, (f"/given/{name.lower()}{path.suffix if path.is_file() else ''}", path.resolve())
+    parts = windows_parts()
+    for variable, found in ((VIRTIO_WIN, parts.virtio_win), (FIRST_BOOT, parts.first_boot)):
+        if found:
+            path = Path(found).resolve()
+            yield variable, (f"/given/{variable.lower()}{path.suffix if path.is_file() else ''}", path)
 
 
 def _message(text: str) -> None:

@@ -51,7 +51,7 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
 
 def _of_devices(handle: guestfs.GuestFS) -> GuestFindings:
     """What shows without mounting anything, of any number of systems."""
-    contents = handle.list_filesystems()
+    contents = {device: handle.vfs_type(device) for device in _devices(handle)}
     probed = {device: handle.ntfs_3g_probe(True, device) for device, kind in contents.items() if kind == _NTFS}
     return GuestFindings(
         luks=_of_kind(contents, _LUKS),
@@ -61,6 +61,14 @@ def _of_devices(handle: guestfs.GuestFS) -> GuestFindings:
         dirty=tuple(device for device, status in probed.items() if status == _UNCLEAN),
         dynamic_disks=tuple(device for device in handle.list_devices() if _is_dynamic(handle, device)),
     )
+
+
+def _devices(handle: guestfs.GuestFS) -> Iterator[str]:
+    """All on which there may be something; the appliance's own list of file systems leaves encrypted ones out."""
+    yield from handle.list_devices()
+    yield from handle.list_partitions()
+    yield from handle.list_md_devices()
+    yield from handle.lvs()
 
 
 def _of_kind(contents: dict[str, str], kind: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports
 from longshore.planning.facts import TargetFacts, find_network
+from longshore.planning.guest_looks import concerns_of_guest
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
 from longshore.planning.landing import Landing, blocked, land
 from longshore.planning.nics import NicLanding
@@ -21,6 +22,7 @@ __all__ = [
     "blocked",
     "check",
     "choose_hardware",
+    "concerns_of_guest",
     "find_network",
     "firmware_properties",
     "land",

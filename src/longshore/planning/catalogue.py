@@ -11,6 +11,7 @@ from longshore.planning import (
     disks,
     floating,
     guest_checks,
+    guest_looks,
     landing,
     machine_checks,
     mappings,
@@ -22,6 +23,7 @@ from longshore.planning import (
     source_quota,
     together,
     volumes,
+    windows_checks,
 )
 from longshore.planning.kinds import Kind
 
@@ -29,7 +31,7 @@ _AREAS = {
     "The machine at its source": (machine_checks,),
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),
-    "Its guest": (guest_checks, boot_proof),
+    "Its guest": (guest_checks, guest_looks, windows_checks, boot_proof),
     "Its hardware on the target": (landing, disks, as_is),
     "Networks and addresses": (nics,),
     "What is mapped": (mappings,),

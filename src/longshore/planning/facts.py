@@ -13,6 +13,7 @@ from longshore.model.target import (
     QuotaRoom,
     SourceRoom,
 )
+from longshore.model.windows import WindowsParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class TargetFacts:
     floating: tuple[FloatingAddress, ...] = ()  # the project's
     external_networks: tuple[Named, ...] = ()
     source: SourceRoom | None = None  # at the source; None: nothing is counted there
+    windows: WindowsParts | None = None  # of who converts guests; None: whether there are any isn't known here
 
 
 def find_network(networks: tuple[Network, ...], name_or_id: str) -> list[Network]:

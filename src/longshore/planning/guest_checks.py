@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from longshore.model.concern import Concern
 from longshore.model.machine import FileSystem, Machine, Platform, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.windows import WindowsParts
 from longshore.planning.kinds import blocker, information, warning
+from longshore.planning.windows_checks import by_guest_id, windows_concerns
 
 MIB = 1 << 20
 
@@ -65,12 +67,15 @@ _ROOM = {"/": 100 * MIB, "c:\\": 100 * MIB, "/boot": 50 * MIB}
 _ROOM_ELSEWHERE = 10 * MIB
 
 
-def guest_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+def guest_concerns(machine: Machine, request: MigrationRequest, parts: WindowsParts | None) -> Iterator[Concern]:
+    """`parts`: what there is for Windows guests where this one would be converted; None: that isn't known."""
     yield from _server_name(request.server_name or machine.name)
     yield from _running(machine, request)
     converted = request.landing is LandingMode.CONVERT
     if converted and machine.guest_id:
         yield from _system(machine)
+        if parts is not None and machine.guest_id.lower().startswith("win"):
+            yield from windows_concerns(machine.name, by_guest_id(machine.guest_id), parts)
     if converted:
         for filesystem in machine.filesystems:
             yield from _room(machine, filesystem)
@@ -112,8 +117,13 @@ def _system(machine: Machine) -> Iterator[Concern]:
         yield OS_UNKNOWN(machine.name, f'The source knows the guest of {machine.name} only as "{system}".')
 
 
+def room_needed(filesystem: FileSystem) -> int:
+    """Bytes that have to be free on it for a conversion."""
+    return min(_ROOM.get(filesystem.path.lower(), _ROOM_ELSEWHERE), filesystem.size)
+
+
 def _room(machine: Machine, filesystem: FileSystem) -> Iterator[Concern]:
-    needed = min(_ROOM.get(filesystem.path.lower(), _ROOM_ELSEWHERE), filesystem.size)
+    needed = room_needed(filesystem)
     if filesystem.free < needed:
         yield FILE_SYSTEM_FULL(
             filesystem.path,

@@ -98,7 +98,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     """What can be said of one machine without the others that move with it."""
     request, concerns = settled(machine, request, facts.choices)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
-    concerns.extend([*guest_concerns(machine, request), *boot_concerns(machine, request)])
+    concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))
     concerns.extend(_firmware_concerns(machine))
     if request.landing is LandingMode.AS_IS:

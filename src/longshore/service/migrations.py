@@ -58,7 +58,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     check_request(body.request)
     refuse_pointless(body.request)
     source = store.providers.get(body.source)
-    if not caller.remote and not store.state.shared_database:  # else another machine reads the disks
+    here = not caller.remote and not store.state.shared_database  # else another machine reads the disks
+    if here:
         refuse_missing_library(source.kind, source.settings)
     source_id = source.id
     target_id = store.providers.get(body.target).id
@@ -73,7 +74,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         if alone:
             landing, concerns = land_volume(machine, body.request, gather_for_volume(target, room))
         else:
-            landing, concerns = land(machine, body.request, gather(target, machine, body.request, room))
+            facts = gather(target, machine, body.request, room, converts_here=here)
+            landing, concerns = land(machine, body.request, facts)
     unused = list(unused_of_machine(machine, body.request))
     if landing is None:
         raise blocked([*concerns, *unused])

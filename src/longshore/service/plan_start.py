@@ -29,7 +29,8 @@ def examine_plan(
     last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
-        examined = examine(source, target, plan, entries, last)
+        here = not store.state.shared_database  # else a worker on another machine converts
+        examined = examine(source, target, plan, entries, last, converts_here=here)
     busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id}
     for prospect in examined.prospects:
         other = busy.get(prospect.machine.ref)

@@ -1,0 +1,44 @@
+"""longshore check …: whether this machine has what its work takes."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import Any
+
+from longshore.cli.command import Lister
+from longshore.errors import LongshoreError
+
+
+class CheckGuests(Lister):
+    """Say whether this machine can look into guests and convert them. Exit code 1 when something is missing for Linux
+
+    What is missing for Windows guests alone is said, and leaves the exit code at 0.
+    """
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        self.app.configured()  # which says where virtio-win is
+        try:
+            from longshore.guests.machine_check import ALL_GUESTS, WINDOWS_GUESTS, check_machine
+        except ImportError as missing:
+            if missing.name not in ("guestfs", "libguestfsmod"):
+                raise
+            raise LongshoreError(
+                "libguestfs for Python isn't installed.", advice="Install the package python3-guestfs."
+            ) from None
+        parts = check_machine()
+        self._missing = [part.name for part in parts if not part.ready and part.needed_for == ALL_GUESTS]
+        if any(not part.ready for part in parts if part.needed_for == WINDOWS_GUESTS):
+            self.say("Windows guests can't be converted.")
+        names = ("part", "needed for", "ready", "version", "remark")
+        columns = tuple(name.capitalize() if self.for_people else name.replace(" ", "_") for name in names)
+        yes = {True: "yes", False: "no"} if self.for_people else {True: True, False: False}
+        rows = ((part.name, part.needed_for, yes[part.ready], part.version, part.remark) for part in parts)
+        return columns, list(rows)
+
+    def run(self, parsed_args: Namespace) -> int:
+        """The table is printed first: what is in it is why the exit code is 1."""
+        super().run(parsed_args)
+        if self._missing:
+            print(f"longshore: No guest can be converted here without {', '.join(self._missing)}.", file=sys.stderr)
+        return 1 if self._missing else 0

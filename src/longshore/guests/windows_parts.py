@@ -1,0 +1,113 @@
+"""Where virt-v2v finds what Windows guests need, and what is in it: virtio-win, and rhsrvany for the first boot."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from longshore.guests.iso9660 import NotAnImage, contents
+from longshore.guests.virt_v2v import CONVERTER
+from longshore.model.windows import WindowsParts
+
+# The variables by which virt-v2v is told, and where it looks without them
+VIRTIO_WIN, FIRST_BOOT = "VIRTIO_WIN", "VIRT_TOOLS_DATA_DIR"
+_USUAL_VIRTIO_WIN = ("/usr/share/virtio-win/virtio-win.iso", "/usr/share/virtio-win")
+_USUAL_FIRST_BOOT = "/usr/share/virt-tools"
+_FIRST_BOOT_PROGRAMS = ("rhsrvany.exe", "pvvxsvc.exe")
+_DISK_DRIVER = "viostor.inf"
+_MOST_FILES = 20_000
+# Versions that share a number, so that a converter which doesn't know one takes another's drivers
+_TOLD_APART = ("w11", "2k19", "2k22", "2k25")
+
+
+def windows_parts(environment: Mapping[str, str] | None = None) -> WindowsParts:
+    """What this machine has; the environment is this process' own unless another is given."""
+    environment = os.environ if environment is None else environment
+    faults: list[str] = []
+    virtio_win = _virtio_win(environment, faults)
+    version, files = _looked_into(virtio_win, faults) if virtio_win else ("", [])
+    return WindowsParts(
+        virtio_win=str(virtio_win or ""),
+        version=version,
+        drivers=tuple(sorted({found for path in files if (found := _version_of(path))})),
+        first_boot=str(_first_boot(environment, faults) or ""),
+        converter_knows=_converter_knows(),
+        faults=tuple(faults),
+    )
+
+
+def _virtio_win(environment: Mapping[str, str], faults: list[str]) -> Path | None:
+    named = environment.get(VIRTIO_WIN)
+    if named:
+        if Path(named).exists():
+            return Path(named)
+        faults.append(f"virtio-win isn't where {VIRTIO_WIN} says: there is no {named}.")
+        return None
+    return next((Path(usual) for usual in _USUAL_VIRTIO_WIN if Path(usual).exists()), None)
+
+
+def _first_boot(environment: Mapping[str, str], faults: list[str]) -> Path | None:
+    named = environment.get(FIRST_BOOT)
+    directory = Path(named or _USUAL_FIRST_BOOT)
+    if any((directory / program).is_file() for program in _FIRST_BOOT_PROGRAMS):
+        return directory
+    if named:
+        faults.append(f"Neither {' nor '.join(_FIRST_BOOT_PROGRAMS)} is in {named}, which {FIRST_BOOT} names.")
+    return None
+
+
+def _looked_into(virtio_win: Path, faults: list[str]) -> tuple[str, list[str]]:
+    """(version, files)"""
+    try:
+        if virtio_win.is_file():
+            label, files = contents(virtio_win)
+            return label.lower().removeprefix("virtio-win-"), files
+        return "", [str(Path(top, name).relative_to(virtio_win)).lower() for top, name in _walked(virtio_win)]
+    except NotAnImage:
+        faults.append(f"{virtio_win} isn't a CD image, or a damaged one.")
+    except OSError as error:
+        faults.append(f"{virtio_win} can't be read: {error.strerror}.")
+    return "", []
+
+
+def _walked(directory: Path) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for top, _, names in os.walk(directory):
+        found.extend((top, name) for name in names)
+        if len(found) > _MOST_FILES:  # it can't be virtio-win
+            break
+    return found
+
+
+def _version_of(path: str) -> str | None:
+    """viostor/2k22/amd64/viostor.inf, or as distributions unpack it drivers/amd64/win2022/viostor.inf: 2k22/amd64."""
+    *directories, name = path.split("/")
+    if name != _DISK_DRIVER:
+        return None
+    architecture = next((word for word in directories if word in ("amd64", "x86", "i386", "arm64")), None)
+    version = next((known for word in directories if (known := _short(word))), None)
+    return f"{version}/{'x86' if architecture == 'i386' else architecture}" if architecture and version else None
+
+
+def _short(word: str) -> str | None:
+    if word.startswith("2k") or word in ("xp", "vista", "w7", "w8", "w8.1", "w10", "w11"):
+        return word
+    if word.startswith("win20"):
+        return f"2k{word.removeprefix('win20').removeprefix('0')}"
+    return {"winxp": "xp", "winvista": "vista"}.get(
+        word, f"w{word[3:]}" if word[:4] in ("win7", "win8", "win1") else None
+    )
+
+
+def _converter_knows() -> tuple[str, ...]:
+    """By the names in its program: no option of virt-v2v lists them."""
+    found = shutil.which(CONVERTER)
+    if found is None:
+        return ()
+    try:
+        program = Path(found).read_bytes()
+    except OSError:
+        return ()
+    return tuple(
+        name for name in _TOLD_APART if f"\0{name}\0".encode() in program or f"win{name}\0".encode() in program
+    )

@@ -1,0 +1,180 @@
+"""What a look onto a machine's disks says against the way its guest is to land: told while the machine still runs."""
+
+from collections.abc import Iterator
+
+from longshore.model.concern import Concern
+from longshore.model.guest import GuestFindings
+from longshore.model.machine import Machine, PowerState
+from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.windows import WindowsParts
+from longshore.planning import guest_checks
+from longshore.planning.guest_checks import MIB, room_needed
+from longshore.planning.hardware import choose_hardware
+from longshore.planning.kinds import accepted, blocker, information, warning
+from longshore.planning.windows_checks import by_system, windows_concerns
+
+_AS_IS = "let it land as it is: --landing as-is"
+GUEST_NOT_INSPECTED = blocker(
+    "guest-not-inspected",
+    "A guest is to be converted, and on its disks no operating system was found, or none that could be looked into.",
+    f"If it boots all the same, {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_SEVERAL_SYSTEMS = blocker(
+    "guest-several-systems",
+    "A guest is to be converted, and its disks hold more than one operating system.",
+    f"Detach the disk of the one that isn't needed, or {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_HIBERNATED = blocker(
+    "guest-hibernated",
+    "Windows is in hibernation, or was shut down by its fast startup: its disks can't be written to without loss.",
+    "Boot it, turn hibernation off (`powercfg /h off`) and shut it down fully (`shutdown /s /t 0`).",
+)
+GUEST_FAST_STARTUP = information(
+    "guest-fast-startup",
+    "Windows' fast startup is on: a shutdown from its own menu leaves it hibernated, and so it can't be moved.",
+    "Turn it off in the guest (`powercfg /h off`), or leave the shutdown to the migration.",
+)
+GUEST_SUSPENDED = blocker(
+    "guest-suspended",
+    "Linux was suspended to its swap device, and would go on on hardware that isn't there any more.",
+    "Boot it, and shut it down fully.",
+    acceptable=True,
+)
+GUEST_ENCRYPTED = blocker(
+    "guest-encrypted",
+    "A guest is to be converted, and parts of its disks are encrypted by LUKS: virt-v2v needs the key of each.",
+    f"Give the key, or {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_BITLOCKER = blocker(
+    "guest-bitlocker",
+    "A Windows guest is to be converted, and parts of its disks are encrypted by BitLocker.",
+    "Decrypt them in the guest (`manage-bde -off C:`) and wait until that is done.",
+)
+GUEST_ASKS_FOR_KEY = warning(
+    "guest-asks-for-key",
+    "The guest's disks are encrypted: at its first boot on the target it may ask for the key, on its console. A key "
+    "that was sealed in a virtual TPM stays behind.",
+    "Have the passphrase or recovery key at hand, or suspend BitLocker (`manage-bde -protectors -disable C:`).",
+)
+GUEST_NO_ROOM = blocker(
+    "guest-no-room",
+    "A file system on the guest's disks has less room than virt-v2v needs: 100 MiB on / and C:, 50 MiB on /boot, "
+    "10 MiB on others.",
+    f"Make room in the guest, or {_AS_IS}.",
+)
+GUEST_DYNAMIC_DISKS = warning(
+    "guest-dynamic-disks",
+    "Disks of a Windows guest are dynamic ones (Logical Disk Manager), with which conversions have little experience.",
+    "Do a dry run first, or convert them to basic disks.",
+)
+GUEST_PENDING_REBOOT = warning(
+    "guest-pending-reboot",
+    "Windows waits for a reboot, and will go on with what it has begun on other hardware.",
+    "Reboot the guest before it is moved.",
+)
+GUEST_UNCLEAN = warning(
+    "guest-unclean",
+    "The machine is off, and Windows hasn't closed its file systems.",
+    "Boot it once and shut it down, or have it checked (`chkdsk`).",
+)
+GUEST_NO_VIRTIO = blocker(
+    "guest-no-virtio",
+    "A guest is to land unchanged on the target's own hardware, and has no virtio driver to boot from.",
+    "Have it converted (--landing convert), or let it land as it is (--landing as-is).",
+    acceptable=True,
+)
+
+# What virt-v2v has a conversion for, as libguestfs calls distributions
+_CONVERTED = {
+    *("fedora", "rhel", "centos", "circle", "scientificlinux", "redhat-based", "oraclelinux", "rocky", "almalinux"),
+    *("sles", "suse-based", "opensuse", "altlinux", "debian", "ubuntu", "linuxmint", "kalilinux"),
+}
+
+
+def concerns_of_guest(
+    machine: Machine, findings: GuestFindings, request: MigrationRequest, parts: WindowsParts | None = None
+) -> list[Concern]:
+    """What can't land, or may not, as the request has it; `request.landing` is settled: not AUTO.
+
+    `parts` are what the machine has that would convert it; None: it isn't known, and nothing is said of it. Blockers
+    that the request accepts are warnings here.
+    """
+    found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts)))
+    return accepted(found, request.accept)
+
+
+def _concerns(
+    machine: Machine, findings: GuestFindings, landing: LandingMode, parts: WindowsParts | None
+) -> Iterator[Concern]:
+    yield from _asleep(machine, findings)
+    if landing is LandingMode.CONVERT:
+        yield from _conversion(machine, findings, parts)
+        return
+    for what, devices in (("LUKS", findings.luks), ("BitLocker", findings.bitlocker)):
+        if devices:
+            text = f"{what} encrypts {_listed(devices)} of {machine.name}: its first boot may ask for the key."
+            yield GUEST_ASKS_FOR_KEY(machine.name, text)
+    if landing is LandingMode.AS_IS:
+        hardware, concerns = choose_hardware(machine, findings.drivers)
+        yield from concerns
+        if hardware is None:  # then it is converted
+            yield from _conversion(machine, findings, parts)
+    elif findings.drivers.inspected and not {"virtio_blk", "virtio_scsi"} & set(findings.drivers.boot):
+        known = ", ".join(findings.drivers.boot) or "none"
+        yield GUEST_NO_VIRTIO(
+            machine.name,
+            f"{machine.name} can't boot from the target's virtio disks: its drivers for booting are {known}.",
+        )
+
+
+def _asleep(machine: Machine, findings: GuestFindings) -> Iterator[Concern]:
+    name = machine.name
+    if findings.hibernated:
+        yield GUEST_HIBERNATED(name, f"Windows of {name} is hibernated, or was shut down by its fast startup.")
+    elif findings.fast_startup:
+        yield GUEST_FAST_STARTUP(name, f"{name} has Windows' fast startup on: its own menu hibernates it.")
+    if findings.suspended:
+        yield GUEST_SUSPENDED(name, f"Linux of {name} is suspended: its memory is on {_listed(findings.suspended)}.")
+    if findings.dirty and machine.power is PowerState.OFF:
+        yield GUEST_UNCLEAN(name, f"{name} is off, and Windows hasn't closed {_listed(findings.dirty)}.")
+
+
+def _conversion(machine: Machine, findings: GuestFindings, parts: WindowsParts | None) -> Iterator[Concern]:
+    name = machine.name
+    yield from _encrypted(name, findings)
+    if len(findings.systems) > 1:
+        systems = ", ".join(f"{system.product} on {system.root}" for system in findings.systems)
+        yield GUEST_SEVERAL_SYSTEMS(name, f"The disks of {name} hold several operating systems: {systems}.")
+    elif not findings.inspected and not (findings.luks or findings.bitlocker):
+        yield GUEST_NOT_INSPECTED(name, f"{name} can't be converted: {findings.why_not}")
+    for system in findings.systems:
+        if system.family == "windows" and parts is not None:
+            yield from windows_concerns(name, by_system(system), parts)
+        elif system.family not in ("windows", "linux") or (
+            system.family == "linux" and system.distribution not in _CONVERTED
+        ):
+            yield guest_checks.OS_UNSUPPORTED(name, f"virt-v2v doesn't convert the guest of {name}: {system.product}.")
+    for room in findings.file_systems:
+        needed = room_needed(room)
+        if room.free < needed:
+            text = f"{room.path} of {name} has {room.free // MIB} MiB left; converting it needs {needed // MIB}."
+            yield GUEST_NO_ROOM(room.path, text)
+    if findings.dynamic_disks:
+        yield GUEST_DYNAMIC_DISKS(name, f"{_listed(findings.dynamic_disks)} of {name} are dynamic disks of Windows.")
+    if findings.pending_reboot:
+        text = f"Windows of {name} waits for a reboot: {', '.join(findings.pending_reboot)}."
+        yield GUEST_PENDING_REBOOT(name, text)
+
+
+def _encrypted(name: str, findings: GuestFindings) -> Iterator[Concern]:
+    if findings.luks:
+        yield GUEST_ENCRYPTED(name, f"{_listed(findings.luks)} of {name} is encrypted by LUKS.")
+    if findings.bitlocker:
+        yield GUEST_BITLOCKER(name, f"{_listed(findings.bitlocker)} of {name} is encrypted by BitLocker.")
+
+
+def _listed(devices: tuple[str, ...]) -> str:
+    return ", ".join(devices)

@@ -1,0 +1,132 @@
+"""Whether there is what a Windows guest needs to be converted: drivers for just this version, and who installs them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from longshore.model.concern import Concern
+from longshore.model.guest import FoundSystem
+from longshore.model.windows import WindowsParts
+from longshore.planning.kinds import blocker, warning
+
+_HOW = "docs/howto/windows.md says where from; `longshore check guests` shows what is found."
+WINDOWS_PARTS_MISSING = blocker(
+    "windows-parts-missing",
+    "A Windows guest is to be converted, and virtio-win or rhsrvany isn't on the machine that would do it.",
+    f"Install them, or choose another landing. {_HOW}",
+)
+WINDOWS_DRIVERS_MISSING = blocker(
+    "windows-drivers-missing",
+    "virtio-win has no drivers for the guest's version of Windows.",
+    "Install a virtio-win that has them, or let it land as it is: --landing as-is.",
+    acceptable=True,
+)
+WINDOWS_DRIVERS_OTHER = warning(
+    "windows-drivers-other",
+    "A Windows guest is given the drivers of another version of Windows, as there are none of exactly its own, or "
+    "virt-v2v doesn't know it.",
+    "A dry run tells whether it boots with them.",
+)
+
+_NARROW = ("i386", "i686", "x86")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsVersion:
+    name: str  # for people
+    drivers: str  # directory of virtio-win, in lower case
+    instead: str = ""  # whose drivers virt-v2v takes where it doesn't know this one
+    bits: str = "amd64"  # or x86
+
+
+# vSphere's guest ids begin so, the more particular first. It knows a version under the name of the one before
+_BY_GUEST_ID = (
+    ("windows2022srvnext", WindowsVersion("Windows Server 2025", "2k25", "2k16")),
+    ("windows2025", WindowsVersion("Windows Server 2025", "2k25", "2k16")),
+    ("windows2019srvnext", WindowsVersion("Windows Server 2022", "2k22", "2k16")),
+    ("windows2022", WindowsVersion("Windows Server 2022", "2k22", "2k16")),
+    ("windows2019", WindowsVersion("Windows Server 2019", "2k19", "2k16")),
+    ("windows9server", WindowsVersion("Windows Server 2016", "2k16")),
+    ("windows11", WindowsVersion("Windows 11", "w11", "w10")),
+    ("windows12", WindowsVersion("Windows 11", "w11", "w10")),
+    ("windows9", WindowsVersion("Windows 10", "w10")),
+    ("windows8server", WindowsVersion("Windows Server 2012", "2k12")),
+    ("windows8", WindowsVersion("Windows 8", "w8")),
+    ("windows7server", WindowsVersion("Windows Server 2008 R2", "2k8r2")),
+    ("windows7", WindowsVersion("Windows 7", "w7")),
+    ("winlonghorn", WindowsVersion("Windows Server 2008", "2k8")),
+    ("winvista", WindowsVersion("Windows Vista", "vista")),
+    ("winnet", WindowsVersion("Windows Server 2003", "2k3")),
+    ("winxp", WindowsVersion("Windows XP", "xp")),
+)
+_BY_NUMBER = {
+    ("5.1", True): ("Windows XP", "xp"),
+    ("5.2", True): ("Windows XP", "xp"),
+    ("5.2", False): ("Windows Server 2003", "2k3"),
+    ("6.0", True): ("Windows Vista", "vista"),
+    ("6.0", False): ("Windows Server 2008", "2k8"),
+    ("6.1", True): ("Windows 7", "w7"),
+    ("6.1", False): ("Windows Server 2008 R2", "2k8r2"),
+    ("6.2", True): ("Windows 8", "w8"),
+    ("6.2", False): ("Windows Server 2012", "2k12"),
+    ("6.3", True): ("Windows 8.1", "w8.1"),
+    ("6.3", False): ("Windows Server 2012 R2", "2k12r2"),
+}
+# Of 10.0, from this build on
+_SERVERS = (
+    (26100, "Windows Server 2025", "2k25"),
+    (20348, "Windows Server 2022", "2k22"),
+    (17763, "Windows Server 2019", "2k19"),
+    (0, "Windows Server 2016", "2k16"),
+)
+_CLIENTS = ((22000, "Windows 11", "w11"), (0, "Windows 10", "w10"))
+
+
+def by_guest_id(guest_id: str) -> WindowsVersion | None:
+    """As far as a source tells it; None for what isn't Windows, or one it doesn't tell apart."""
+    guest = guest_id.lower()
+    for beginning, version in _BY_GUEST_ID:
+        if guest.startswith(beginning):
+            wide = "64" in guest or version.drivers.startswith(("2k1", "2k2"))
+            return version if wide else WindowsVersion(version.name, version.drivers, version.instead, "x86")
+    return None
+
+
+def by_system(system: FoundSystem) -> WindowsVersion | None:
+    """As a guest's own disks tell it."""
+    if system.family != "windows":
+        return None
+    client = system.variant == "Client"
+    bits = "x86" if system.architecture in _NARROW else "amd64"
+    if system.version == "10.0":
+        build = int(system.build) if re.fullmatch(r"\d{1,9}", system.build) else 0
+        _, name, drivers = next(known for known in (_CLIENTS if client else _SERVERS) if build >= known[0])
+        instead = "w10" if client else "2k16"
+        return WindowsVersion(name, drivers, "" if instead == drivers else instead, bits)
+    known = _BY_NUMBER.get((system.version, client))
+    return WindowsVersion(*known, bits=bits) if known else None
+
+
+def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsParts) -> Iterator[Concern]:
+    """Of a Windows guest that is to be converted; `version` is None when it isn't known which."""
+    missing = [
+        what for what, there in (("virtio-win", parts.virtio_win), ("rhsrvany.exe", parts.first_boot)) if not there
+    ]
+    if missing:
+        text = f"{name} runs Windows and can't be converted without {' and '.join(missing)}. {' '.join(parts.faults)}"
+        yield WINDOWS_PARTS_MISSING(name, text.strip())
+    if not parts.virtio_win or version is None:
+        return
+    exact = f"{version.drivers}/{version.bits}"
+    known = not version.instead or version.drivers in parts.converter_knows
+    if exact in parts.drivers and known:
+        return
+    taken = f"{version.instead}/{version.bits}"
+    if version.instead and not known and taken in parts.drivers:
+        why = f"virtio-win has none for {version.name}" if exact not in parts.drivers else "virt-v2v doesn't know it"
+        text = f"{name} runs {version.name} and is given the drivers in {taken} of virtio-win: {why}."
+        yield WINDOWS_DRIVERS_OTHER(name, text)
+        return
+    has = ", ".join(parts.drivers) or "none at all"
+    text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
+    yield WINDOWS_DRIVERS_MISSING(name, text)

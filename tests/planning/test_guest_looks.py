@@ -1,0 +1,141 @@
+"""What is said of a guest after a look onto its disks, and of a Windows guest before one."""
+
+from dataclasses import replace
+
+import pytest
+
+from longshore.model.concern import Severity
+from longshore.model.guest import FoundSystem, GuestFindings
+from longshore.model.hardware import BootDrivers
+from longshore.model.machine import FileSystem, Machine, PowerState
+from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.windows import WindowsParts
+from longshore.planning import concerns_of_guest
+from longshore.planning.guest_checks import guest_concerns
+from longshore.planning.windows_checks import by_guest_id, by_system
+
+MACHINE = Machine(ref="vm-1", name="web", power=PowerState.ON, cpus=1, memory_mib=1024, disks=(), nics=())
+DEBIAN = FoundSystem("/dev/sda1", "linux", "debian", "12.5", "Debian 12.5", "x86_64")
+SERVER = FoundSystem("/dev/sda2", "windows", "windows", "10.0", "Windows Server 2022", "x86_64", "Server", "20348")
+LINUX = GuestFindings(inspected=True, systems=(DEBIAN,), drivers=BootDrivers(True, boot=("vmw_pvscsi",)))
+WINDOWS = replace(LINUX, systems=(SERVER,))
+PARTS = WindowsParts("/v.iso", "0.1.240", ("2k16/amd64", "2k22/amd64", "w10/x86"), "/srv", ("w11", "2k19", "2k22"))
+
+
+def said(findings, landing=LandingMode.CONVERT, *, parts=PARTS, accept=(), machine=MACHINE):
+    concerns = concerns_of_guest(machine, findings, MigrationRequest(landing=landing, accept=accept), parts)
+    return {concern.code: concern for concern in concerns}
+
+
+def test_nothing_is_said_of_guests_that_can_land():
+    assert said(LINUX) == said(WINDOWS) == {}
+
+
+@pytest.mark.parametrize(
+    ("findings", "code", "words"),
+    [
+        (replace(WINDOWS, hibernated=True), "guest-hibernated", "shutdown /s /t 0"),
+        (replace(LINUX, suspended=("/dev/sda2",)), "guest-suspended", "/dev/sda2"),
+        (GuestFindings(luks=("/dev/sda3",), why_not="None."), "guest-encrypted", "/dev/sda3 of web is encrypted"),
+        (GuestFindings(bitlocker=("/dev/sda3",)), "guest-bitlocker", "manage-bde -off"),
+        (GuestFindings(systems=(DEBIAN, SERVER)), "guest-several-systems", "Debian 12.5 on /dev/sda1, Windows"),
+        (GuestFindings(why_not="No operating system was found."), "guest-not-inspected", "No operating system was"),
+        (replace(LINUX, file_systems=(FileSystem("/", 1 << 30, 60 << 20),)), "guest-no-room", "60 MiB left"),
+        (replace(WINDOWS, file_systems=(FileSystem("C:\\", 1 << 30, 0),)), "guest-no-room", "needs 100"),
+        (replace(LINUX, systems=(replace(DEBIAN, distribution="archlinux"),)), "guest-os-unsupported", "as-is"),
+    ],
+)
+def test_what_cannot_be_converted_is_a_blocker_that_says_what_to_do(findings, code, words):
+    [concern] = said(findings).values()
+    assert (concern.code, concern.severity) == (code, Severity.BLOCKER)
+    assert words in str(concern)
+
+
+@pytest.mark.parametrize(
+    ("findings", "code"),
+    [
+        (replace(WINDOWS, dynamic_disks=("/dev/sda",)), "guest-dynamic-disks"),
+        (replace(WINDOWS, pending_reboot=("updates were installed",)), "guest-pending-reboot"),
+    ],
+)
+def test_what_may_go_wrong_is_a_warning(findings, code):
+    [concern] = said(findings).values()
+    assert (concern.code, concern.severity) == (code, Severity.WARNING)
+
+
+def test_file_systems_of_a_machine_that_runs_are_never_closed():
+    findings = replace(WINDOWS, dirty=("/dev/sda1",))
+    assert said(findings) == {}
+    assert list(said(findings, machine=replace(MACHINE, power=PowerState.OFF))) == ["guest-unclean"]
+
+
+def test_other_landings_need_no_key_but_the_guest_may_ask_for_it():
+    encrypted = GuestFindings(luks=("/dev/sda3",), why_not="No operating system was found.")
+    assert said(encrypted, LandingMode.UNCHANGED)["guest-asks-for-key"].severity is Severity.WARNING
+    assert said(replace(WINDOWS, hibernated=True), LandingMode.UNCHANGED)["guest-hibernated"]
+    assert said(LINUX, LandingMode.UNCHANGED)["guest-no-virtio"].severity is Severity.BLOCKER
+    unknown = replace(LINUX, systems=(replace(DEBIAN, distribution="archlinux"),))
+    assert "guest-os-unsupported" not in said(unknown, LandingMode.AS_IS)
+
+
+def test_what_is_accepted_is_a_warning():
+    findings = GuestFindings(systems=(DEBIAN, SERVER))
+    assert said(findings, accept=("guest-several-systems",))["guest-several-systems"].severity is Severity.WARNING
+
+
+# What there is for Windows
+
+
+@pytest.mark.parametrize(
+    ("guest_id", "parts", "code", "words"),
+    [
+        ("windows2019srvNext_64Guest", WindowsParts(), "windows-parts-missing", "virtio-win and rhsrvany.exe"),
+        ("windows2019srvNext_64Guest", replace(PARTS, first_boot=""), "windows-parts-missing", "without rhsrvany.exe"),
+        ("windows2019srv_64Guest", PARTS, "windows-drivers-missing", "Windows Server 2019 (2k19/amd64)"),
+        ("windows9_64Guest", PARTS, "windows-drivers-missing", "w10/amd64"),
+        ("winXPProGuest", PARTS, "windows-drivers-missing", "Windows XP (xp/x86)"),
+        ("windows2022srvNext_64Guest", PARTS, "windows-drivers-other", "the drivers in 2k16/amd64"),
+        (
+            "windows2022srvNext_64Guest",
+            replace(PARTS, drivers=(*PARTS.drivers, "2k25/amd64")),
+            "windows-drivers-other",
+            "virt-v2v doesn't know it",
+        ),
+    ],
+)
+def test_windows_without_its_drivers_is_told_before_anything_is_made(guest_id, parts, code, words):
+    machine = replace(MACHINE, guest_id=guest_id, host_name="web")
+    [concern] = guest_concerns(machine, MigrationRequest(landing=LandingMode.CONVERT, force_power_off=True), parts)
+    assert concern.code == code
+    assert words in concern.text
+    assert not list(guest_concerns(machine, MigrationRequest(landing=LandingMode.AS_IS, force_power_off=True), parts))
+
+
+@pytest.mark.parametrize("guest_id", ["windows2019srvNext_64Guest", "windows9Guest", "debian12_64Guest", ""])
+def test_nothing_is_said_where_its_drivers_are_there(guest_id):
+    request = MigrationRequest(landing=LandingMode.CONVERT, force_power_off=True)
+    assert not list(guest_concerns(replace(MACHINE, guest_id=guest_id), request, PARTS))
+
+
+@pytest.mark.parametrize(
+    ("version", "variant", "build", "name"),
+    [
+        ("10.0", "Server", "14393", "Windows Server 2016"),
+        ("10.0", "Server", "17763", "Windows Server 2019"),
+        ("10.0", "Server", "20348", "Windows Server 2022"),
+        ("10.0", "Server", "26100", "Windows Server 2025"),
+        ("10.0", "Client", "19045", "Windows 10"),
+        ("10.0", "Client", "22631", "Windows 11"),
+        ("6.3", "Server", "", "Windows Server 2012 R2"),
+        ("5.1", "Client", "", "Windows XP"),
+    ],
+)
+def test_versions_are_known_by_their_builds(version, variant, build, name):
+    found = by_system(replace(SERVER, version=version, variant=variant, build=build))
+    assert found is not None
+    assert found.name == name
+
+
+def test_what_is_no_windows_has_no_version():
+    assert by_guest_id("rhel9_64Guest") is None
+    assert by_system(DEBIAN) is None
