@@ -87,7 +87,7 @@ def test_sles_with_snapshots(files):
     assert done.warnings == ()
     assert [change for change in done.changes if "grub2/grub.cfg" in change]
     assert f" quiet {CONSOLE}\n" in guest.text("/boot/grub2/grub.cfg")
-    assert f'GRUB_CMDLINE_LINUX="{CONSOLE}"\n' in guest.text("/etc/default/grub")
+    assert f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {CONSOLE}"\n' in guest.text("/etc/default/grub")
     assert not guest.files.is_dir("/etc/systemd/network")  # the kernel calls its only interface eth0 anywhere
 
 

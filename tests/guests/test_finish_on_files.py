@@ -21,6 +21,7 @@ EL6 = "title CentOS\n\troot (hd0,0)\n\tkernel /vmlinuz ro root=UUID=1 quiet\n\ti
             "title A\noptions root=UUID=1 ro $tuned_params\n",
             f"options root=UUID=1 ro $tuned_params {ARGUMENTS}\n",
         ),
+        (ENTRY, "title A\noptions $kernelopts\n", f"options $kernelopts {ARGUMENTS}\n"),  # which the menu sets
         ("/boot/grub2/grub.cfg", GRUB2, f"root=UUID=1 splash=silent {ARGUMENTS}\n"),
         ("/boot/efi/EFI/centos/grub.cfg", EL7, f"ro quiet {ARGUMENTS}\n"),
         ("/boot/grub/grub.conf", EL6, f"root=UUID=1 quiet {ARGUMENTS}\n\tinitrd /initramfs\n"),
@@ -64,8 +65,13 @@ def test_entries_take_their_options_from_grubs_environment(tmp_path):
         ("GRUB_CMDLINE_LINUX=quiet\n", f'GRUB_CMDLINE_LINUX="quiet {ARGUMENTS}"\n'),
         (
             'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n',
-            f'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="{ARGUMENTS}"\n',
+            f'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {ARGUMENTS}"\n',
         ),
+        (
+            'GRUB_CMDLINE_LINUX="a \\\nb"\n',
+            f'GRUB_CMDLINE_LINUX="a \\\nb"\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {ARGUMENTS}"\n',
+        ),
+        ('GRUB_CMDLINE_LINUX="console=ttyS0"\n', 'GRUB_CMDLINE_LINUX="console=ttyS0"\n'),
     ],
 )
 def test_later_kernels_get_it_as_well(tmp_path, before, after):

@@ -43,7 +43,10 @@ def enable_serial_console(guest: Guest) -> Finished:
     texts = dict(_command_lines(guest))
     if any(_SERIAL in text for text in texts.values()):
         return Finished()
-    changed = {path: new for path, text in texts.items() if (new := _with_console(path, text)) not in (None, text)}
+    shared = any(_KERNEL_OPTIONS.search(text) for path, text in texts.items() if path in _ENVIRONMENTS)
+    changed = {
+        path: new for path, text in texts.items() if (new := _with_console(path, text, shared)) not in (None, text)
+    }
     if not changed:
         return _nothing_done("no boot menu that Longshore knows was found")
     for path, new in changed.items():
@@ -97,12 +100,11 @@ def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
             yield path, guest.text(path)
 
 
-def _with_console(path: str, text: str) -> str | None:
-    """None when it can't be added."""
+def _with_console(path: str, text: str, shared: bool) -> str | None:
+    """None when it can't be added. `shared`: GRUB's environment has options for the entries that ask for them."""
     added = rf"\1 {ARGUMENTS}"
     if path.endswith(".conf") and path.startswith(_ENTRIES):
-        # An entry's variable is set in GRUB's environment, for all entries that have it
-        return _OPTIONS.sub(lambda line: line[0] if "$kernelopts" in line[0] else line.expand(added), text)
+        return _OPTIONS.sub(lambda line: line[0] if shared and "$kernelopts" in line[0] else line.expand(added), text)
     if path in _ENVIRONMENTS:
         return _in_environment(_KERNEL_OPTIONS.sub(added, text))
     return _BOOTS.sub(added, text)
@@ -119,9 +121,9 @@ def _for_next_kernels(guest: Guest) -> None:
     files = guest.files
     if files.is_file(DEFAULTS):
         text = guest.text(DEFAULTS)
-        new = _SETTING.sub(rf'\1"\3 {ARGUMENTS}"', text)
-        if new == text and _SERIAL not in text:
-            new = f'{text.rstrip()}\nGRUB_CMDLINE_LINUX="{ARGUMENTS}"\n'
+        new = text if _SERIAL in text else _SETTING.sub(rf'\1"\3 {ARGUMENTS}"', text)
+        if _SERIAL not in new:  # not set, or in a way that only a shell understands, which it is for
+            new = f'{text.rstrip()}\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {ARGUMENTS}"\n'
         files.write(DEFAULTS, new.encode())
     if files.is_file(_KERNEL_COMMAND_LINE):
         files.write(_KERNEL_COMMAND_LINE, f"{guest.text(_KERNEL_COMMAND_LINE).rstrip()} {ARGUMENTS}\n".encode())
