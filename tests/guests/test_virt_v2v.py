@@ -106,6 +106,22 @@ def test_its_words_say_what_happened_to_the_guest(virt_v2v, tmp_path):
             "no virtio driver for disks, so it wouldn't boot",
             "--landing as-is",
         ),
+        (
+            line("error", "unable to mount the disk image for writing. Windows Hibernation or Fast Restart is")
+            + "exit 1",
+            "^Windows is hibernated, or was shut down by its fast startup",
+            "powercfg /h off",
+        ),
+        (
+            line("error", "not enough free space for conversion on filesystem /. 60 MB free < 100 MB") + "exit 1",
+            "^A file system of the guest has too little room for the conversion. virt-v2v says: not enough",
+            "100 MiB on / and C:",
+        ),
+        (
+            "echo virt-v2v-in-place: could not read key from user >&2; exit 1",
+            "^The guest.s disks are encrypted",
+            "as-is",
+        ),
         ("kill -9 $$", "status -9 and gave no reason", ""),
     ],
 )
@@ -157,6 +173,13 @@ def test_disks_that_fail_to_be_looked_into_are_no_reason_to_stop(monkeypatch):
     with pytest.raises(ConversionError, match="couldn't be looked into: mount: wrong fs type") as caught:
         work._drivers({"disks": [], "nics": []})
     assert caught.value.code == NOT_LOOKED_INTO
+
+
+def test_addresses_are_handed_on(virt_v2v, tmp_path):
+    said = r'say "{\"message\": \"$a\", \"type\": \"message\"}"'
+    virt_v2v(f'for a; do [ "$last" = --mac ] && {said}; last=$a; done')
+    said = run_virt_v2v([1], tmp_path, lambda _: None, addresses=["00:50:56:00:00:01:ip:192.0.2.7,192.0.2.1,24"])
+    assert said.messages == ("00:50:56:00:00:01:ip:192.0.2.7,192.0.2.1,24",)
 
 
 def test_a_missing_converter_is_named(tmp_path, monkeypatch):

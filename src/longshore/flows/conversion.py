@@ -11,12 +11,12 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.flows.journey import Journey
 from longshore.flows.opened import opened
-from longshore.guests import NicName, convert, finish_as_is, inspect_drivers
+from longshore.guests import NicAddresses, NicName, convert, finish_as_is, inspect_drivers
 from longshore.model.hardware import BootDrivers, Hardware
 from longshore.model.interface_names import kernel_names, slot_names
 from longshore.model.machine import Machine
 from longshore.model.target import Owner, Port, Volume
-from longshore.planning.hardware import choose_hardware
+from longshore.planning.hardware import choose_hardware, likely_drivers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ def converter(
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
         scripts = [await asyncio.to_thread(journey.text, mark) for mark in journey.request.first_boot]
-        report = await convert(disks, directory, partial(_tell, journey), nics=nics, first_boot=scripts)
+        windows = likely_drivers(machine).family == "windows"
+        addresses = [NicAddresses(port.mac, port.addresses) for port in ports] if windows else []
+        say = partial(_tell, journey)
+        report = await convert(disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses)
         return report.to_json()
 
     said = "Making the guest ready for its new hardware."

@@ -4,11 +4,12 @@ from longshore.guests.as_is import finish_as_is, inspect_drivers
 from longshore.guests.confined import ensure_confinement
 from longshore.guests.conversion import convert, inspect_guest
 from longshore.guests.look import look_into
-from longshore.guests.report import ConversionReport, NicName, OperatingSystem
+from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.windows_parts import windows_parts
 
 __all__ = [
     "ConversionReport",
+    "NicAddresses",
     "NicName",
     "OperatingSystem",
     "convert",

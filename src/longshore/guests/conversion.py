@@ -6,7 +6,7 @@ from pathlib import Path
 
 from longshore.guests.limits import CHANGING, INSPECTING
 from longshore.guests.process import work_on
-from longshore.guests.report import ConversionReport, NicName, OperatingSystem
+from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 
 
 async def convert(
@@ -16,12 +16,14 @@ async def convert(
     *,
     nics: Sequence[NicName] = (),
     first_boot: Sequence[str] = (),
+    addresses: Sequence[NicAddresses] = (),
 ) -> ConversionReport:
     """Convert the guest on these NBD URIs, the disk it boots from first, for virtio hardware.
 
     `on_message` gets a line for each thing done, on the caller's event loop. Logs are written to `report_dir`.
     `nics` are names to be kept where a Linux guest's configuration depends on them, `first_boot` the texts of scripts
-    that it runs once, when it boots for the first time. Raises ConversionError; after that,
+    that it runs once, when it boots for the first time. `addresses` are those of a Windows guest's adapters on the
+    target: the ones that it gives itself are kept. Raises ConversionError; after that,
     and after cancellation, the disks are in doubt and have to be reverted.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
@@ -30,6 +32,7 @@ async def convert(
         "disks": list(disks),
         "nics": [asdict(nic) for nic in nics],
         "first_boot": list(first_boot),
+        "addresses": [asdict(nic) for nic in addresses],
     }
     log = report_dir / "conversion.log"
     return replace(await work_on(ConversionReport, request, log, on_message, CHANGING), log=str(log))

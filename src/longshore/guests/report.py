@@ -37,6 +37,14 @@ class NicName:
 
 
 @dataclass(frozen=True, slots=True)
+class NicAddresses:
+    """The addresses that the target gives to the adapter with this MAC address."""
+
+    mac: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """What was done to a guest after virt-v2v, and what couldn't be; one sentence each."""
 

@@ -24,6 +24,7 @@ from longshore.guests.wording import Wording
 CONVERTER = "virt-v2v-in-place"
 _LONGEST_LINE = 1 << 20  # bytes; of a longer one only the end is looked at
 # Without drivers virt-v2v goes on and leaves Windows on emulated IDE, on which Nova wouldn't boot it
+_NO_KEY = "could not read key from user"  # which it says in its log alone
 _NO_WINDOWS_DRIVERS = "there are no virtio drivers available"
 _NO_WINDOWS_DISK_DRIVER = "there is no virtio block device driver"
 _NO_WINDOWS_NETWORK_DRIVER = "there is no virtio network driver"
@@ -32,6 +33,42 @@ _NO_DRIVERS = "This guest does not have virtio drivers installed."
 _NETWORK_ADAPTER = "gcaps_net_bus = "
 _SEVERAL = "multi-boot operating systems are not supported"
 SEVERAL_ROOTS = "several-roots"
+
+# What virt-v2v says when it fails, what that means, and what to do
+_FAILURES = (
+    (
+        "rhsrvany",
+        "The Windows guest can't be converted, a program it needs at its first boot is missing.",
+        "Install rhsrvany.exe (Fedora's package mingw32-srvany) in /usr/share/virt-tools, "
+        "or name its directory: virt_tools in the configuration, or VIRT_TOOLS_DATA_DIR in the environment.",
+    ),
+    (
+        "Hibernation or Fast Restart",
+        "Windows is hibernated, or was shut down by its fast startup, so its disks can't be written to.",
+        "Boot it, turn hibernation off (`powercfg /h off`) and shut it down fully (`shutdown /s /t 0`).",
+    ),
+    (
+        "not enough free space for conversion",
+        "A file system of the guest has too little room for the conversion.",
+        "Make room in the guest: 100 MiB on / and C:, 50 MiB on /boot, 10 MiB elsewhere. Or let it land as it is "
+        "(--landing as-is).",
+    ),
+    (
+        "not enough available inodes",
+        "A file system of the guest has too few inodes left for the conversion.",
+        "Remove files that aren't needed in the guest, or let it land as it is (--landing as-is).",
+    ),
+    (
+        _NO_KEY,
+        "The guest's disks are encrypted, and there is no key for them.",
+        "Decrypt them in the guest, or let it land as it is (--landing as-is).",
+    ),
+    (
+        "No root device found",
+        "No operating system was found on the machine's disks.",
+        "If it boots all the same, let it land as it is (--landing as-is).",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +80,18 @@ class Said:
 
 
 def run_virt_v2v(
-    ports: Sequence[int], directory: Path, on_message: Callable[[str], None], *, root: str = "single"
+    ports: Sequence[int],
+    directory: Path,
+    on_message: Callable[[str], None],
+    *,
+    root: str = "single",
+    addresses: Sequence[str] = (),
 ) -> Said:
     """Convert the guest whose disks are served over NBD on these loopback ports, the disk it boots from first.
 
-    `root` is virt-v2v's option for disks on which it finds several roots. Writes virt-v2v.xml into `directory`; its log
-    goes to standard error. Raises ConversionError, with the code SEVERAL_ROOTS where it has found several and changed
-    nothing; else the disks are then in doubt.
+    `root` is virt-v2v's option for disks on which it finds several roots, `addresses` are values of its --mac. Writes
+    virt-v2v.xml into `directory`; its log goes to standard error. Raises ConversionError, with the code SEVERAL_ROOTS
+    where it has found several and changed nothing; else the disks are then in doubt.
     """
     description = directory / "virt-v2v.xml"
     description.write_text(domain_xml(ports))
@@ -58,6 +100,7 @@ def run_virt_v2v(
         process = subprocess.Popen(
             attached(
                 *(CONVERTER, "-v", f"--machine-readable=fd:{writer}"),
+                *(word for address in addresses for word in ("--mac", address)),
                 *("--root", root, "-i", "libvirtxml", str(description)),
             ),
             stdin=subprocess.DEVNULL,
@@ -80,7 +123,8 @@ def run_virt_v2v(
     if drivers_missing is not None:
         raise ConversionError(
             f"The Windows guest can't be converted, its new drivers are missing on this machine: {drivers_missing}",
-            advice="Install virtio-win, or name its ISO or directory in the environment variable VIRTIO_WIN.",
+            advice="Install virtio-win, or name its ISO or directory: virtio_win in the configuration, or "
+            "VIRTIO_WIN in the environment.",
         )
     if status != 0:
         raise _failure(listener.errors, status)
@@ -174,6 +218,8 @@ class _Listener:
                     if closed:
                         selector.unregister(self._log)
                     for line in printed:
+                        if line.endswith(_NO_KEY):
+                            self.errors.append(_NO_KEY)
                         if line.startswith(_NETWORK_ADAPTER):
                             self.without_network = "virtio" not in line
                         self._say(self._wording.hear(line))
@@ -222,10 +268,7 @@ def _failure(errors: Sequence[str], status: int) -> ConversionError:
     said = errors[-1] if errors else f"it ended with status {status} and gave no reason"
     if _SEVERAL in said:
         return ConversionError(f"virt-v2v couldn't convert the guest: {said}", code=SEVERAL_ROOTS)
-    if "rhsrvany" in said:
-        return ConversionError(
-            f"The Windows guest can't be converted, a program it needs at its first boot is missing: {said}",
-            advice="Install rhsrvany.exe (Fedora's package mingw32-srvany) in /usr/share/virt-tools, "
-            "or name its directory in the environment variable VIRT_TOOLS_DATA_DIR.",
-        )
+    for mark, sentence, advice in _FAILURES:
+        if mark in said:
+            return ConversionError(f"{sentence} virt-v2v says: {said}", advice=advice)
     return ConversionError(f"virt-v2v couldn't convert the guest: {said}")

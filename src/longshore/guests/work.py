@@ -25,8 +25,11 @@ from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.interfaces import keep_nic_names
-from longshore.guests.report import ConversionReport, NicName, OperatingSystem
+from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
+from longshore.guests.windows_addresses import Kept, keep_addresses
+from longshore.guests.windows_findings import windows_findings
+from longshore.model.guest import GuestFindings
 
 _TOO_LARGE = "Something on the guest's disks is too large to be looked into: it takes more memory than this may have."
 
@@ -57,37 +60,53 @@ def main() -> int:
 def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     with _on_loopback(request["disks"], read_only=False) as ports:
-        said = _run_converter(ports)
+        kept = _kept_addresses(ports, request)
+        said = _run_converter(ports, kept.options)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False) as guest:
             finished = finish(guest, _nics(request), request["first_boot"])
             system = guest.system
-    for change in finished.changes:
+    changes, warnings = (*kept.changes, *finished.changes), (*kept.warnings, *finished.warnings)
+    for change in changes:
         _message(change)
-    for warning in finished.warnings:
+    for warning in warnings:
         _message(f"Warning: {warning}")
     return ConversionReport(
         system=system,
         messages=said.messages,
-        warnings=(*said.warnings, *finished.warnings),
-        changes=finished.changes,
+        warnings=(*said.warnings, *warnings),
+        changes=changes,
         seconds=round(time.monotonic() - started, 1),
         log="",  # who asked knows where it is
     ).to_json()
 
 
-def _run_converter(ports: Sequence[int]) -> Said:
+def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
+    """What Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
+    if not request["addresses"]:
+        return Kept()
+    try:
+        with opened(ports, read_only=True) as guest:
+            if guest.system.family != "windows":
+                return Kept()
+            found = windows_findings(guest, GuestFindings()).static_addresses
+    except ConversionError:  # virt-v2v says it better, or knows how to do without
+        return Kept()
+    return keep_addresses(found, [NicAddresses(**nic) for nic in request["addresses"]])
+
+
+def _run_converter(ports: Sequence[int], addresses: Sequence[str] = ()) -> Said:
     """A snapshot of a root is another root for virt-v2v: only then we look which one it shall take."""
     directory = Path(tempfile.gettempdir())
     try:
-        return run_virt_v2v(ports, directory, _message)
+        return run_virt_v2v(ports, directory, _message, addresses=addresses)
     except ConversionError as several:
         if several.code != SEVERAL_ROOTS:
             raise
     with opened(ports, read_only=True) as guest:
         root = root_option(guest)
         _message(f"The operating system that boots is on {guest.system.root}; what else looks like one are snapshots")
-    return run_virt_v2v(ports, directory, _message, root=root)
+    return run_virt_v2v(ports, directory, _message, root=root, addresses=addresses)
 
 
 def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:

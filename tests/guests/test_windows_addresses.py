@@ -1,0 +1,36 @@
+"""Which of the addresses that Windows gives itself it is given again."""
+
+import pytest
+
+from longshore.guests.report import NicAddresses
+from longshore.guests.windows_addresses import keep_addresses
+from longshore.model.guest import StaticAddresses
+
+FIRST, SECOND = "00:50:56:00:00:01", "00:50:56:00:00:02"
+PORTS = [NicAddresses(FIRST, ("192.0.2.7",)), NicAddresses(SECOND, ("198.51.100.9", "2001:db8::9"))]
+
+
+def static(address, gateways=("198.51.100.1",), name_servers=()):
+    return [StaticAddresses("{GUID}", (address,), gateways, name_servers)]
+
+
+def test_an_address_is_kept_on_the_adapter_whose_port_has_it():
+    kept = keep_addresses(static("198.51.100.9/16", name_servers=("192.0.2.53", "192.0.2.54")), PORTS)
+    assert kept.options == (f"{SECOND}:ip:198.51.100.9,198.51.100.1,16,192.0.2.53,192.0.2.54",)
+    assert kept.changes == (
+        f"Windows gives itself the address 198.51.100.9/16 on the adapter {SECOND} at its first boot.",
+    )
+    assert kept.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (static("203.0.113.4/24"), "203.0.113.4, which no port on the target has"),  # as in a dry run
+        (static("192.0.2.7/24", gateways=()), "192.0.2.7 without a gateway"),
+    ],
+)
+def test_an_address_that_cannot_be_kept_is_warned_of(found, words):
+    kept = keep_addresses(found, PORTS)
+    assert (kept.options, kept.changes) == ((), ())
+    assert words in kept.warnings[0]
