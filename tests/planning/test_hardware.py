@@ -124,6 +124,13 @@ def test_secure_boot_wants_q35_also_when_converted():
     assert firmware_properties(machine("sata")) == {}
 
 
+def test_windows_is_told_to_the_target_as_what_it_is():
+    hardware, _ = choose_hardware(machine("pvscsi"), replace(drivers("vmw_pvscsi"), family="windows"))
+    assert hardware.image_properties["os_type"] == "windows"
+    hardware, _ = choose_hardware(machine("pvscsi"), drivers("vmw_pvscsi"))
+    assert "os_type" not in hardware.image_properties
+
+
 def test_one_model_for_all_network_adapters_the_present_one_if_it_may_be():
     e1000 = replace(NIC, model="e1000")
     both = drivers("vmw_pvscsi", network=("e1000", "vmxnet3"))

@@ -20,7 +20,7 @@ from longshore.model.target import (
     VolumeRequest,
 )
 from longshore.planning import Landing, agent_properties
-from longshore.planning.hardware import firmware_properties
+from longshore.planning.hardware import firmware_properties, likely_drivers, system_properties
 from longshore.providers.contract import Target
 from longshore.store import Kind
 
@@ -55,7 +55,8 @@ def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None)
     if hardware is not None:
         return {**hardware.image_properties, **proof}
     kept = disk.image_properties if asked.landing is LandingMode.UNCHANGED else {}
-    return {**kept, **firmware_properties(prepared.machine), **proof}
+    system = system_properties(likely_drivers(prepared.machine).family)
+    return {**system, **kept, **firmware_properties(prepared.machine), **proof}
 
 
 def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:

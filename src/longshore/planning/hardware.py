@@ -84,6 +84,12 @@ def firmware_properties(machine: Machine) -> dict[str, str]:
     return {"hw_firmware_type": "uefi"}
 
 
+def system_properties(family: str) -> dict[str, str]:
+    """Image properties for the guest's operating system, on whatever hardware: Nova gives Windows a clock in local time
+    and what Hyper-V would tell it, without which its timers cost much."""
+    return {"os_type": "windows"} if family == "windows" else {}
+
+
 def likely_drivers(machine: Machine) -> BootDrivers:
     """What can be said before anyone has looked at the disks: the guest boots from the controllers that it has."""
     controllers = [_CONTROLLER_DRIVERS[d.controller] for d in machine.disks if d.controller in _CONTROLLER_DRIVERS]
@@ -118,7 +124,7 @@ def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | 
     if chosen is None or refusals:
         return None, [nothing_fits(machine, drivers, " ".join(refusals))]
     root, beside = chosen
-    properties = firmware_properties(machine)
+    properties = firmware_properties(machine) | system_properties(drivers.family)
     if root.pc_only or (beside is not None and beside.pc_only):
         properties["hw_machine_type"] = "pc"
     properties["hw_disk_bus"] = root.bus
