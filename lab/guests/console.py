@@ -21,6 +21,7 @@ _VERIFIED = re.compile(r"last=(\d+) root=(\d+) data=(\d+) bad=(\d+)")
 _DISK = re.compile(r"name=(\S+) driver=(\S+) size=(\d+)")
 _NIC = re.compile(r"name=(\S+) mac=(\S+) driver=(\S+) addr=(\S+)")
 _MOUNT = re.compile(r"(\S+) (\S+)")
+_FIRMWARE = re.compile(r"(bios|uefi)(?: secure-boot=(on|off))?")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Boot:
     disks: list[Disk] = field(default_factory=list)
     mounts: dict[str, str] = field(default_factory=dict)
     """Mount point to device."""
+    firmware: str = ""
+    """bios or uefi; empty while the guest hasn't said it."""
+    secure_boot: bool = False
     nics: dict[str, Nic] = field(default_factory=dict)
     """By name, as last said: a card is said again when its addresses change."""
     verified: Verified | None = None
@@ -104,6 +108,8 @@ def _add(boot: Boot, kind: str, rest: str) -> None:
         boot.nics[match[1]] = Nic(match[1], match[2], match[3], addresses)
     elif kind == "mount" and (match := _MOUNT.fullmatch(rest)):
         boot.mounts[match[1]] = match[2]
+    elif kind == "firmware" and (match := _FIRMWARE.fullmatch(rest)):
+        boot.firmware, boot.secure_boot = match[1], match[2] == "on"
     elif kind == "verified" and (match := _VERIFIED.fullmatch(rest)):
         boot.verified = Verified(*(int(number) for number in match.groups()))
     elif kind == "ready" and (match := _NEXT.fullmatch(rest)):

@@ -12,12 +12,13 @@ from .machine.qemu import nic_slot
 from .managed import fill, now
 
 Device = vim.vm.device
-PCI_CONTROLLER, SCSI_CONTROLLER, FIRST_DISK, FIRST_NIC = 100, 1000, 2000, 4000
-SCSI_SLOT = 160
+PCI_CONTROLLER, SCSI_CONTROLLER, FIRST_DISK, FIRST_NIC, SATA_CONTROLLER = 100, 1000, 2000, 4000, 15000
+SCSI_SLOT, SATA_SLOT = 160, 33
 _UUIDS = uuid.UUID("4c1f4b5c-7e4c-4d0b-9c83-8f2e6a0f3f11")
 
 GUEST_NAMES = {
     "debian12_64Guest": "Debian GNU/Linux 12 (64-bit)",
+    "debian13_64Guest": "Debian GNU/Linux 13 (64-bit)",
     "other5xLinux64Guest": "Other 5.x or later Linux (64-bit)",
     "windows2019srvNext_64Guest": "Microsoft Windows Server 2022 (64-bit)",
 }
@@ -55,6 +56,12 @@ class MachineSpec:
     cpus: int = 1
     guest_id: str = "other5xLinux64Guest"
     firmware: str = "bios"
+    """bios or efi."""
+    secure_boot: bool = False
+    nvram: str | None = None
+    """The firmware's variables that an efi machine with an image begins with: a file below the lab's cache/guests."""
+    controller: str = "pvscsi"
+    """Of all its disks: pvscsi or sata."""
     annotation: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
@@ -83,15 +90,15 @@ def _backing(disk: DiskView, name: str, change_id: str | None, parent: Any = Non
     )  # fmt: skip
 
 
-def disk_device(disk: DiskView, name: str, change_id: str | None) -> Any:
-    """The device of a disk under the name it has now, or had at a snapshot."""
+def disk_device(disk: DiskView, controller: str, name: str, change_id: str | None) -> Any:
+    """The device of a disk on a controller of this kind, under the name it has now, or had at a snapshot."""
     parent = _backing(disk, disk.name, None) if name != disk.name else None
     unit = disk.key - FIRST_DISK
     return Device.VirtualDisk(
         key=disk.key,
         deviceInfo=vim.Description(label=f"Hard disk {unit + 1}", summary=f"{disk.capacity >> 10:,} KB"),
-        controllerKey=SCSI_CONTROLLER,
-        unitNumber=unit if unit < 7 else unit + 1,  # 7 is the controller's own
+        controllerKey=SATA_CONTROLLER if controller == "sata" else SCSI_CONTROLLER,
+        unitNumber=unit if controller == "sata" or unit < 7 else unit + 1,  # 7 is the SCSI controller's own
         capacityInKB=disk.capacity >> 10,
         capacityInBytes=disk.capacity,
         diskObjectId=f"{disk.uuid}-{disk.key}",
@@ -117,14 +124,29 @@ def nic_device(index: int, mac: str, network_name: str, backing: Any) -> Any:
     )
 
 
-def _fixed_devices(disk_keys: list[int], nic_keys: list[int]) -> list[Any]:
+def _disk_controller(kind: str, disk_keys: list[int]) -> Any:
+    if kind == "sata":
+        return Device.VirtualAHCIController(
+            key=SATA_CONTROLLER, busNumber=0, deviceInfo=vim.Description(label="SATA controller 0", summary="AHCI"),
+            controllerKey=PCI_CONTROLLER, unitNumber=24, device=disk_keys,
+            slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SATA_SLOT),
+        )  # fmt: skip
+    return Device.ParaVirtualSCSIController(
+        key=SCSI_CONTROLLER, busNumber=0,
+        deviceInfo=vim.Description(label="SCSI controller 0", summary="VMware paravirtual SCSI"),
+        controllerKey=PCI_CONTROLLER, unitNumber=3, device=disk_keys, sharedBus="noSharing", scsiCtlrUnitNumber=7,
+        hotAddRemove=True, slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SCSI_SLOT),
+    )  # fmt: skip
+
+
+def _fixed_devices(controller: Any, nic_keys: list[int]) -> list[Any]:
     def info(label: str) -> Any:
         return vim.Description(label=label, summary=label)
 
     return [
         Device.VirtualPCIController(
             key=PCI_CONTROLLER, busNumber=0, deviceInfo=info("PCI controller 0"),
-            device=[500, SCSI_CONTROLLER, *nic_keys],
+            device=[500, controller.key, *nic_keys],
         ),
         Device.VirtualPS2Controller(key=300, busNumber=0, deviceInfo=info("PS2 controller 0"), device=[600, 700]),
         Device.VirtualKeyboard(key=600, deviceInfo=info("Keyboard"), controllerKey=300, unitNumber=0),
@@ -137,17 +159,14 @@ def _fixed_devices(disk_keys: list[int], nic_keys: list[int]) -> list[Any]:
             key=500, deviceInfo=info("Video card"), controllerKey=PCI_CONTROLLER, unitNumber=0, videoRamSizeInKB=16384,
             numDisplays=1, useAutoDetect=False, enable3DSupport=False,
         ),
-        Device.ParaVirtualSCSIController(
-            key=SCSI_CONTROLLER, busNumber=0,
-            deviceInfo=vim.Description(label="SCSI controller 0", summary="VMware paravirtual SCSI"),
-            controllerKey=PCI_CONTROLLER, unitNumber=3, device=disk_keys, sharedBus="noSharing", scsiCtlrUnitNumber=7,
-            hotAddRemove=True, slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SCSI_SLOT),
-        ),
+        controller,
     ]  # fmt: skip
 
 
-def devices(disks: list[Any], nics: list[Any]) -> list[Any]:
-    return [*_fixed_devices([d.key for d in disks], [n.key for n in nics]), *disks, *nics]
+def devices(controller: str, disks: list[Any], nics: list[Any]) -> list[Any]:
+    """All of a machine; its disks are on a controller of this kind."""
+    made = _disk_controller(controller, [d.key for d in disks])
+    return [*_fixed_devices(made, [n.key for n in nics]), *disks, *nics]
 
 
 def identity(kind: str, name: str) -> str:
@@ -178,7 +197,7 @@ def configuration(spec: MachineSpec, device_list: list[Any]) -> Any:
                 suspendDirectory=f"[{home}] {spec.name}/",
                 logDirectory=f"[{home}] {spec.name}/",
             ),
-            bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=False, bootDelay=0, enterBIOSSetup=False),
+            bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=spec.secure_boot, bootDelay=0, enterBIOSSetup=False),
             extraConfig=[vim.option.OptionValue(key="disk.EnableUUID", value="TRUE")],
             memoryHotAddEnabled=False,
             cpuHotAddEnabled=False,

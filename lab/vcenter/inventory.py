@@ -79,7 +79,8 @@ class Inventory:
                 self._add_if_built(added["moid"], _spec(dict(added["spec"])))
 
     def _add_if_built(self, moid: str, spec: MachineSpec) -> None:
-        missing = [disk.image for disk in spec.disks if disk.image and not self._image(disk).exists()]
+        wanted = [*(disk.image for disk in spec.disks), spec.nvram]
+        missing = [image for image in wanted if image and not (self.context.settings.images / image).exists()]
         if missing:
             log.warning("%s is left out: cache/guests has no %s", spec.name, ", ".join(missing))
         else:
@@ -265,7 +266,9 @@ class Inventory:
             for file in files:
                 Path(file.base).parent.mkdir(parents=True, exist_ok=True)
             home = Path(files[0].base).parent
-            hardware = Hardware(spec.name, spec.memory_mib, spec.cpus, tuple(nic.mac for nic in spec.nics))
+            macs = tuple(nic.mac for nic in spec.nics)
+            nvram = settings.images / spec.nvram if spec.nvram else None
+            hardware = Hardware(spec.name, spec.memory_mib, spec.cpus, macs, spec.controller, nvram)
             machine = Machine(hardware, home, settings.sockets, settings.logs, files)
         made = VirtualMachine(
             self.context,

@@ -153,8 +153,9 @@ class MachineView(ManagedObject):
             if chain and chain.epoch:
                 seq = chain.seq if seqs is None else seqs.get(disk.key)
                 change_id = f"{chain.epoch}/{seq}" if seq else None
-            shown.append(disk_device(disk, names[disk.key] if names else disk.current, change_id))
-        return devices(shown, self.nics)
+            name = names[disk.key] if names else disk.current
+            shown.append(disk_device(disk, self.spec.controller, name, change_id))
+        return devices(self.spec.controller, shown, self.nics)
 
     def _refresh_devices(self) -> None:
         self.set(config__hardware__device=self._devices())

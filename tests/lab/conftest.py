@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -332,14 +333,21 @@ def tidy(cloud):
     wait_for(lambda: target_inventory(cloud) == before, 60, "the target to be as before")
 
 
-@pytest.fixture(scope="module")
-def web01(sidedoor, lab, cloud):
-    """The Debian guest, booted afresh. Where the demo has run in this lab, its copy has the same MAC: it goes first."""
+@contextmanager
+def booted_afresh(guest, sidedoor, lab, cloud):
+    """A machine of the inventory. A server that is its copy, from a demo perhaps, has the same MAC: it goes first."""
     from moves import remove_server
 
-    for server in cloud.compute.servers(name="^web01$"):
+    for server in cloud.compute.servers(name=f"^{guest.name}$"):
         remove_server(cloud, server.id)
-    sidedoor.reset_machine("web01")
-    power_on(lab, "web01")
-    yield Guest("web01", "00:50:56:ab:cd:01")
-    sidedoor.reset_machine("web01")
+    sidedoor.reset_machine(guest.name)
+    power_on(lab, guest.name)
+    yield guest
+    sidedoor.reset_machine(guest.name)
+
+
+@pytest.fixture(scope="module")
+def web01(sidedoor, lab, cloud):
+    """The Debian guest with a BIOS, booted afresh."""
+    with booted_afresh(Guest("web01", "00:50:56:ab:cd:01"), sidedoor, lab, cloud) as guest:
+        yield guest

@@ -173,6 +173,7 @@ main (int argc, char **argv)
 	}
 	say_disks ();
 	say_mounts ();
+	say_firmware ();
 	next = verify ();
 	say_nics_if_changed ();
 	say ("ready next=%llu", (unsigned long long) next);

@@ -102,6 +102,23 @@ say_mounts (void)
 		endmntent (file);
 }
 
+/* Needs efivarfs mounted, as systemd does it; the variable's value comes behind four bytes of attributes. */
+void
+say_firmware (void)
+{
+	unsigned char variable[5] = "";
+	FILE *file;
+
+	if (access ("/sys/firmware/efi", F_OK)) {
+		say ("firmware bios");
+		return;
+	}
+	file = fopen ("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", "re");
+	say ("firmware uefi secure-boot=%s", file && fread (variable, sizeof variable, 1, file) && variable[4] ? "on" : "off");
+	if (file)
+		fclose (file);
+}
+
 static int
 prefix_length (const struct sockaddr *mask)
 {

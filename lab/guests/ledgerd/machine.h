@@ -1,4 +1,4 @@
-/* What this machine has: disks, network cards, mounts. Read from sysfs, so the same on every hypervisor. */
+/* What this machine has: disks, network cards, mounts, firmware. Read from sysfs, so the same on every hypervisor. */
 #ifndef LEDGERD_MACHINE_H
 #define LEDGERD_MACHINE_H
 
@@ -6,6 +6,7 @@
 
 void say_disks (void);
 void say_mounts (void);
+void say_firmware (void);
 void say_nics_if_changed (void);
 
 /* One line of JSON: {"hostname": …, "os": …, "nics": [{"name": …, "mac": …, "addrs": ["10.0.0.1/24"]}]} */

@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -56,7 +57,7 @@ class Machine:
         name = hardware.name
         self.places = Places(
             sockets / f"{name}.qmp", sockets / f"{name}.tools", sockets / f"{name}.pid",
-            logs / f"{name}.console.log", logs / f"{name}.qemu.log",
+            logs / f"{name}.console.log", logs / f"{name}.qemu.log", folder / "nvram.fd",
         )  # fmt: skip
         self.lock = threading.RLock()
         self.channel = GuestChannel(self.places.tools)
@@ -133,6 +134,8 @@ class Machine:
                 chain.materialize()
                 if chain.epoch and chain.top == chain.base:
                     self._push_offline(chain)  # changes are only seen in overlays
+            if self.hardware.nvram and not self.places.variables.exists():
+                shutil.copyfile(self.hardware.nvram, self.places.variables)
             for path in (self.places.qmp, self.places.tools, self.places.pid):
                 path.unlink(missing_ok=True)
             self.store()
@@ -350,6 +353,7 @@ class Machine:
                 for path in [base, *base.parent.glob(base.name.removesuffix("flat.vmdk") + "*.qcow2")]:
                     path.unlink(missing_ok=True)
             self._state_file.unlink(missing_ok=True)
+            self.places.variables.unlink(missing_ok=True)
             self.places.console.unlink(missing_ok=True)
             self.chains = [Chain(disk.key, [disk.base], disk.image) for disk in self.disks]
 

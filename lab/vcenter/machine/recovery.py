@@ -42,7 +42,7 @@ def settle(chains: list[Chain], qmp: Qmp | None, pending: dict[int, str]) -> lis
 
 def _layers_in_qemu(chain: Chain, qmp: Qmp) -> list[str]:
     for device in qmp.command("query-block"):
-        if device["qdev"].rpartition("/")[2] == f"d{chain.key}":
+        if device.get("qdev", "").rpartition("/")[2] == f"d{chain.key}":
             layers, image = [], device["inserted"]["image"]
             while image:
                 layers.append(image["filename"])
