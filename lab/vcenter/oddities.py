@@ -107,6 +107,14 @@ def _rule(machine: VirtualMachine) -> None:
             cluster.touch()
 
 
+def _tpm(machine: VirtualMachine) -> None:
+    """vSphere encrypts the files of such a machine, and leaves its disks as they are."""
+    machine.set(
+        config__hardware__device=[*_devices(machine), fill(D.VirtualTPM(key=11000))],
+        config__keyId=vim.encryption.CryptoKeyId(keyId="key-1"),
+    )
+
+
 def _full(machine: VirtualMachine) -> None:
     told = vim.vm.GuestInfo.DiskInfo(diskPath="/", capacity=8 << 30, freeSpace=20 << 20)
     machine.set(guest__disk=[told])
@@ -127,7 +135,7 @@ ODDITIES: dict[str, Change] = {
     "pci passthrough": _device(lambda: D.VirtualPCIPassthrough(key=13000)),
     "sriov": _sriov,
     "usb": _device(lambda: D.VirtualUSB(key=7100, connected=True, vendor=1, product=2)),
-    "vtpm": _device(lambda: D.VirtualTPM(key=11000)),
+    "vtpm": _tpm,
     "cpu affinity": _set(config__cpuAffinity=vim.vm.AffinityInfo(affinitySet=[0, 1])),
     "memory affinity": _set(config__memoryAffinity=vim.vm.AffinityInfo(affinitySet=[0])),
     "host affinity": _rule,
@@ -144,6 +152,9 @@ ODDITIES: dict[str, Change] = {
     "multi-writer disk": _first_disk(_multi_writer),
     "bus sharing": _bus_sharing,
     "uefi": _set(config__firmware="efi"),
+    "secure boot": _set(
+        config__firmware="efi", config__bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=True, bootDelay=0)
+    ),
     "tools stopped": _set(guest__toolsRunningStatus="guestToolsNotRunning"),
     "no host name": _set(guest__hostName=None),
     "no address": _set(guest__net=[]),

@@ -101,6 +101,18 @@ def test_a_uefi_machine_lands_and_what_cannot_be_asked_for_is_said():
     assert codes(land(replace(uefi, secure_boot=True), REQUEST, FACTS)[1]) == {"firmware-uefi", "secure-boot"}
 
 
+def test_a_virtual_tpm_stays_behind_and_a_flavor_may_give_an_empty_one():
+    flavors = (Flavor("f4", "plain", 2, 1024, 0), Flavor("f5", "trusted", 2, 1024, 0, tpm="2.0"))
+    facts = replace(FACTS, flavors=flavors)
+    with_tpm = replace(MACHINE, extra={"vtpm": "true"})
+    landing, (concern,) = land(with_tpm, REQUEST, facts)
+    assert (landing.flavor_name, concern.code) == ("trusted", "vtpm")
+    assert "flavor trusted gives the server a new, empty one" in concern.text
+    landing, (concern,) = land(with_tpm, replace(REQUEST, flavor="plain"), facts)
+    assert "with flavor plain the server has none" in concern.text
+    assert land(MACHINE, REQUEST, replace(FACTS, flavors=flavors))[0].flavor_name == "plain"
+
+
 def test_landing_as_is_is_judged_by_the_present_hardware():
     as_is = replace(REQUEST, landing=LandingMode.AS_IS)
     nic = replace(NIC, model="vmxnet3")

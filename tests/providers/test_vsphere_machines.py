@@ -278,6 +278,17 @@ def test_what_preflight_has_to_know(places):
     assert told.filesystems == (FileSystem("/", 1000, 500), FileSystem("/var", 1000, 30))
 
 
+def test_what_is_encrypted_for_a_virtual_tpm_is_not_the_disks(places):
+    key = vim.encryption.CryptoKeyId(keyId="key-1")
+    tpm, clear = D.VirtualTPM(key=11000), disk(2000, 1000, 0)
+    keyed = disk(2000, 1000, 0, BACK(fileName="[datastore1] web01/a.vmdk", diskMode="persistent", keyId=key))
+    encrypted = [
+        described(places, devices, config__keyId=key).extra.get("encrypted")
+        for devices in ([clear], [tpm, clear], [tpm, keyed])
+    ]
+    assert encrypted == ["true", None, "true"]
+
+
 def test_snapshots_parents_first(places):
     def node(name, *below):
         return vim.vm.SnapshotTree(name=name, childSnapshotList=list(below))

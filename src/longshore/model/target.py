@@ -123,6 +123,7 @@ class Flavor:
     cpus: int
     memory_mib: int
     disk_gib: int
+    tpm: str = ""  # the version of the virtual TPM that its servers get; empty: they have none
 
 
 @dataclass(frozen=True, slots=True)

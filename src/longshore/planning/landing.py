@@ -20,7 +20,7 @@ from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accepted, blocker, warning
-from longshore.planning.machine_checks import machine_concerns
+from longshore.planning.machine_checks import VTPM, machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
@@ -107,6 +107,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     largest = facts.room.largest_volume
     disks = tuple(land_disk(machine, disk, request, facts.volume_types, largest, concerns) for disk in machine.disks)
     flavor = _choose_flavor(machine, request, facts, concerns)
+    concerns.extend(_tpm_concerns(machine, flavor))
     concerns.extend(placement_concerns(request, facts.choices))
     concerns.extend(presence_concerns(machine, request, facts.present))
     return Decision(
@@ -142,6 +143,18 @@ def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
             )
 
 
+def _tpm_concerns(machine: Machine, flavor: Flavor | None) -> Iterator[Concern]:
+    """Only a flavor is asked for a TPM: with image properties, a cloud that has none makes no server at all."""
+    if "vtpm" in machine.extra:
+        text = f"{machine.name} has a virtual TPM; what is in it stays behind"
+        if flavor is not None and flavor.tpm:
+            yield VTPM(machine.name, f"{text}, and flavor {flavor.name} gives the server a new, empty one.")
+        elif flavor is not None:
+            yield VTPM(machine.name, f"{text}, and with flavor {flavor.name} the server has none.")
+        else:
+            yield VTPM(machine.name, f"{text}.")
+
+
 def _choose_flavor(
     machine: Machine, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> Flavor | None:
@@ -161,5 +174,6 @@ def _choose_flavor(
         text = f"No flavor of the target has {need}, as {machine.name} has."
         concerns.append(NO_FLAVOR_LARGE_ENOUGH(machine.name, text))
         return None
-    own = machine.extra.get("flavor")  # of machines of that size, the one called like the machine's
-    return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.name != own, f.disk_gib, f.name))
+    # Of machines of that size, the one called like the machine's, else one with a TPM if the machine has one
+    own, tpm = machine.extra.get("flavor"), "vtpm" in machine.extra
+    return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.name != own, bool(f.tpm) != tpm, f.disk_gib, f.name))

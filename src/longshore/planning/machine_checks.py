@@ -50,8 +50,11 @@ SRIOV = warning(
 USB_DEVICE = warning("usb-device", "A USB device is plugged into the machine. It stays behind.", "Unplug it.")
 VTPM = warning(
     "vtpm",
-    "The machine has a virtual TPM. Its content stays behind, with what the guest sealed in it (BitLocker's key).",
-    "Suspend BitLocker or have its recovery key at hand before the machine is moved.",
+    "The machine has a virtual TPM. Its content stays behind, with what the guest sealed in it: BitLocker's key, "
+    "sign-ins by Windows Hello, keys and certificates of applications. A server has a TPM, new and empty, only by its "
+    "flavor.",
+    "Suspend BitLocker or have its recovery key at hand before the machine is moved. If the guest wants a TPM, name a "
+    "flavor that gives one (hw:tpm_version).",
 )
 CPU_AFFINITY = warning(
     "cpu-affinity",
@@ -178,8 +181,6 @@ def _devices(machine: Machine) -> Iterator[Concern]:
             yield SRIOV(nic.label, f"{nic.label} of {name} is a piece of a physical adapter; it becomes a virtual one.")
     if "usb" in extra:
         yield USB_DEVICE(name, f"A USB device is plugged into {name}; it stays behind.")
-    if "vtpm" in extra:
-        yield VTPM(name, f"{name} has a virtual TPM; what is in it stays behind.")
 
 
 def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:

@@ -59,7 +59,14 @@ class Placement:
         """Smallest first."""
         with explained("list flavors"):
             found = [
-                Flavor(id=flavor.id, name=flavor.name, cpus=flavor.vcpus, memory_mib=flavor.ram, disk_gib=flavor.disk)
+                Flavor(
+                    id=flavor.id,
+                    name=flavor.name,
+                    cpus=flavor.vcpus,
+                    memory_mib=flavor.ram,
+                    disk_gib=flavor.disk,
+                    tpm=(flavor.extra_specs or {}).get("hw:tpm_version", ""),
+                )
                 for flavor in self._connection.compute.flavors(details=True)
                 if not flavor.is_disabled
             ]

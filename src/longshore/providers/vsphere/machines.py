@@ -249,6 +249,17 @@ def _filesystems(told: Any) -> Iterator[FileSystem]:
             yield FileSystem(entry.diskPath or "", entry.capacity, entry.freeSpace or 0)
 
 
+def _has_tpm(devices: list[Any]) -> bool:
+    return any(isinstance(device, _Device.VirtualTPM) for device in devices)
+
+
+def _disks_encrypted(devices: list[Any], properties: Properties) -> bool:
+    """A virtual TPM has vSphere encrypt the machine's own files; its disks are in clear unless they have keys, too."""
+    disks = (device for device in devices if isinstance(device, _Device.VirtualDisk))
+    keyed = any(getattr(disk.backing, "keyId", None) is not None for disk in disks)
+    return keyed or (properties["config.keyId"] is not None and not _has_tpm(devices))
+
+
 def _extra(devices: list[Any], properties: Properties, rules: str) -> dict[str, str]:
     connection = str(properties["runtime.connectionState"] or "connected")
     fault_tolerance = str(properties["runtime.faultToleranceState"] or "notConfigured")
@@ -261,8 +272,8 @@ def _extra(devices: list[Any], properties: Properties, rules: str) -> dict[str, 
         "instance_uuid": properties["config.instanceUuid"],
         "consolidation_needed": properties["runtime.consolidationNeeded"],
         "fault_tolerance": fault_tolerance if fault_tolerance != "notConfigured" else "",
-        "encrypted": properties["config.keyId"] is not None,
-        "vtpm": any(isinstance(device, _Device.VirtualTPM) for device in devices),
+        "encrypted": _disks_encrypted(devices, properties),
+        "vtpm": _has_tpm(devices),
         "usb": any(isinstance(device, _Device.VirtualUSB) for device in devices),
         "passthrough": passthrough,
         "sriov": sriov,
