@@ -54,6 +54,7 @@ class MachineSpec:
     host: str = ""
     memory_mib: int = 256
     cpus: int = 1
+    cores_per_socket: int = 1
     guest_id: str = "other5xLinux64Guest"
     firmware: str = "bios"
     """bios or efi."""
@@ -202,7 +203,7 @@ def configuration(spec: MachineSpec, device_list: list[Any]) -> Any:
             memoryHotAddEnabled=False,
             cpuHotAddEnabled=False,
             hardware=vim.vm.VirtualHardware(
-                numCPU=spec.cpus, numCoresPerSocket=1, memoryMB=spec.memory_mib, device=device_list
+                numCPU=spec.cpus, numCoresPerSocket=spec.cores_per_socket, memoryMB=spec.memory_mib, device=device_list
             ),
         )
     )

@@ -151,6 +151,9 @@ ODDITIES: dict[str, Change] = {
     "independent disk": _first_disk(_independent),
     "multi-writer disk": _first_disk(_multi_writer),
     "bus sharing": _bus_sharing,
+    "boots from network": _set(
+        config__bootOptions=vim.vm.BootOptions(bootOrder=[vim.vm.BootOptions.BootableEthernetDevice(deviceKey=4000)])
+    ),
     "uefi": _set(config__firmware="efi"),
     "secure boot": _set(
         config__firmware="efi", config__bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=True, bootDelay=0)

@@ -260,8 +260,15 @@ class SmallSource(Struck):
             disks,
             (nic,),
             change_tracking=state["tracking"],
+            annotation="The shop's web server",
+            attributes={"owner": "shop"},
             belongings=Belongings(user_data=told.read_text() if told.exists() else None),
         )
+
+    def tags(self, refs):
+        if (self._world.root / "no-tags").exists():
+            raise AccessDenied("The account may not read tags.")
+        return dict.fromkeys(refs, ("stage/production",))
 
     def volume(self, name_or_id):
         if (self._world.root / "attached").exists():

@@ -81,6 +81,8 @@ def test_it_is_converted_later_on_the_same_disks_and_ports(landed):
     assert now["vsnaps"] == {}
     server_id, server = the_server(landed)
     assert server["name"] == "web"
+    assert (server["tags"], server["description"]) == (["stage:production"], "The shop's web server")
+    assert server["metadata"]["owner"] == "shop"
     assert landed.store.migrations.get(earlier).server_id == server_id
     for migration in (earlier, landed.id):  # both can be looked at
         assert main(["--state", str(landed.store.state.root), "migration", "show", migration]) == 0

@@ -14,7 +14,7 @@ from longshore.store import Status
 pytestmark = pytest.mark.faults
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
-LOOKING = ["machine", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
+LOOKING = ["machine", "tags", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
 MAKING = ["create_volume", "make_ready", "create_port", "power_state", "shut_down", "wait_powered_off", "last_start"]
 MAKING += ["snapshot"]
 MAKING += ["open_disk", "open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume"]

@@ -37,6 +37,7 @@ FOUND = [
     ("cpu hot add", COLD, {"cpu-hot-add": "information"}),
     ("memory hot add", COLD, {"memory-hot-add": "information"}),
     ("ballooning", COLD, {"ballooning": "warning"}),
+    ("boots from network", COLD, {"boots-elsewhere": "warning"}),
     ("snapshot", COLD, {"machine-has-snapshots": "information"}),
     ("snapshot", WARM, {"machine-has-snapshots": "information", "change-tracking-needs-no-snapshots": "warning"}),
     ("consolidation needed", COLD, {"consolidation-needed": "warning"}),

@@ -13,6 +13,7 @@ from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
 from longshore.model.request import (
     BootProof,
+    Carry,
     Cutover,
     CutoverMode,
     FloatingMode,
@@ -69,6 +70,7 @@ class Migrate(ShowOne):
             first_boot=tuple(_text_of(path) for path in args.first_boot),
             metadata=dict(args.metadata),
             tags=tuple(args.tag),
+            carry=_carry(args.carry),
             allowed_addresses=tuple(args.allowed_address),
             verify=Verify(args.verify),
             server_name=args.server_name,
@@ -179,6 +181,14 @@ def _with_server(parser: ArgumentParser) -> None:
         "--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE", help="may be repeated"
     )
     group.add_argument("--tag", action="append", default=[], metavar="TAG", help="may be repeated")
+    group.add_argument(
+        "--carry",
+        action="append",
+        type=_carried,
+        metavar="WHAT",
+        help="only this of what the machine has at its source goes along: annotation, tags, tags:CATEGORY, attributes, "
+        "attributes:NAME, cpu-topology; or nothing (may be repeated; default: all of it)",
+    )
 
 
 def _with_copy(parser: ArgumentParser) -> None:
@@ -330,6 +340,27 @@ def _cutover(args: Namespace) -> Cutover:
     return Cutover(
         mode=mode, downtime=args.downtime, interval=args.sync_every, at=args.cutover_at, until=args.cutover_until
     )
+
+
+def _carried(text: str) -> tuple[str, str]:
+    """A kind, and of tags and attributes which ones; empty: all."""
+    kind, colon, name = text.partition(":")
+    alone = kind in ("annotation", "cpu-topology", "nothing") and not colon
+    if not alone and not (kind in ("tags", "attributes") and bool(name) == bool(colon)):
+        raise ArgumentTypeError(f'"{text}" is nothing that goes along')
+    return kind, name
+
+
+def _carry(words: list[tuple[str, str]] | None) -> Carry:
+    if words is None:
+        return Carry()
+
+    def chosen(kind: str) -> bool | tuple[str, ...]:
+        names = tuple(name for asked, name in words if asked == kind)
+        return bool(names) if "" in names or not names else names
+
+    kinds = {kind for kind, _ in words}
+    return Carry("annotation" in kinds, chosen("tags"), chosen("attributes"), "cpu-topology" in kinds)
 
 
 def _playbook(path: Path | None) -> str | None:

@@ -25,7 +25,7 @@ from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
 from longshore.model.target import Port, Server, Volume
-from longshore.planning import Landing
+from longshore.planning import Landing, carried
 from longshore.providers.contract import Target
 from longshore.store import EntryState, Kind, MigrationRecord, Status
 
@@ -55,15 +55,28 @@ def landed(record: MigrationRecord) -> Landed:
     if result.get("converted_by"):
         raise Conflict(f"{record.machine_name} has been converted already ({result['converted_by']}).")
     machine = form(Machine).validate_python(result["machine"])
-    flavor = result["flavor"]
     sizes = {disk.key: disk.size for disk in machine.disks}
     request = form(MigrationRequest).validate_python(record.request)
     return Landed(
         server_id=record.server_id,
-        prepared=Prepared(machine, Landing(flavor["id"], flavor["name"], (), (), request=request)),
+        prepared=Prepared(machine, _landing(machine, request, result)),
         volumes=[Volume(disk.volume_id or "", disk.label, sizes[disk.key]) for disk in record.disks],
         ports=[Port(port["id"], port["mac"], tuple(port["addresses"]), "") for port in result["ports"]],
         hardware=form(Hardware).validate_python(conversion["hardware"]),
+    )
+
+
+def _landing(machine: Machine, request: MigrationRequest, result: dict[str, Any]) -> Landing:
+    """On the flavor that it has, with what it was given to carry along."""
+    along, _ = carried(machine, request)
+    return Landing(
+        result["flavor"]["id"],
+        result["flavor"]["name"],
+        (),
+        (),
+        description=along.description,
+        cpu_topology=result.get("cpu_topology", {}),
+        request=replace(request, tags=along.tags, metadata=along.metadata),
     )
 
 

@@ -16,7 +16,7 @@ from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
 from longshore.flows.proving import check, find_answering
-from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again
+from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
 from longshore.flows.steps import step
 from longshore.flows.target_side import (
     Prepared,
@@ -103,7 +103,7 @@ class Migration(ABC):
         j.go_on()
         j.phase("preparing", f"Looking at {j.record.machine_name} and at what the target has.")
         with j.clouds.source(j.record.source_id) as source:
-            machine = self._without_texts(source.machine(j.record.machine_ref))
+            machine = with_tags(j, source, self._without_texts(source.machine(j.record.machine_ref)))
             room = source.room()
         with j.clouds.target(j.record.target_id) as target:
             facts = gather(target, machine, j.request, room, converts_here=True)
@@ -335,6 +335,7 @@ def result_of(  # noqa: PLR0917
         # What a later stop has to know, when the source may be gone
         "machine": form(Machine).dump_python(prepared.machine, mode="json"),
         "flavor": {"id": prepared.landing.flavor_id, "name": prepared.landing.flavor_name},
+        "cpu_topology": prepared.landing.cpu_topology,
         "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
         **figures_of(copies, last),
         "conversion": report,

@@ -1,14 +1,15 @@
 """What a migration does to its source machine: little, and each thing can be taken back."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from longshore.errors import Conflict, LongshoreError, SourceRunning
+from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.journey import Journey
 from longshore.flows.patience import patiently
-from longshore.model.machine import Disk, PowerState, Snapshot
+from longshore.model.machine import Disk, Machine, Platform, PowerState, Snapshot
 from longshore.model.target import Owner
+from longshore.providers.contract import Source
 from longshore.store import EntryState, Kind
 from longshore.store.tables import utc_now
 
@@ -33,6 +34,19 @@ class Still:
 
     snapshot: Snapshot
     off: bool
+
+
+def with_tags(j: Journey, source: Source, machine: Machine) -> Machine:
+    """With its tags, if they go along: reading them takes calls of its own, and a right that the account may lack."""
+    if j.request.carry.tags is False or machine.platform is not Platform.VSPHERE:
+        return machine
+    try:
+        return replace(machine, tags=source.tags([machine.ref]).get(machine.ref, ()))
+    except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
+        j.say(f"The tags of {machine.name} can't be read, and don't go along: {error}", "warning")
+        return machine
 
 
 def track_changes(j: Journey) -> None:

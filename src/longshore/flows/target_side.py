@@ -51,12 +51,12 @@ def volume_request(j: Journey, prepared: Prepared, disk: Disk, hardware: Hardwar
 def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None) -> dict[str, str]:
     """Those that its volume has at the source stay, as long as the guest does."""
     asked = prepared.landing.request
-    proof = agent_properties(asked) if disk.position == 0 else {}
+    ours = {**prepared.landing.cpu_topology, **agent_properties(asked)} if disk.position == 0 else {}
     if hardware is not None:
-        return {**hardware.image_properties, **proof}
+        return {**hardware.image_properties, **ours}
     kept = disk.image_properties if asked.landing is LandingMode.UNCHANGED else {}
     system = system_properties(likely_drivers(prepared.machine).family)
-    return {**system, **kept, **firmware_properties(prepared.machine), **proof}
+    return {**system, **kept, **firmware_properties(prepared.machine), **ours}
 
 
 def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
@@ -170,6 +170,7 @@ def boot(  # noqa: PLR0917
         server_group=asked.server_group,
         user_data=j.text(asked.user_data) if asked.user_data else asked.user_data,
         tags=asked.tags,
+        description=prepared.landing.description,
         disk_buses=hardware.disk_buses if hardware else (),
         metadata={**asked.metadata, SOURCE: j.record.machine_ref},
     )

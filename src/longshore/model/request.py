@@ -70,6 +70,18 @@ class Cutover:
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    """What is said of a machine at its source and goes along to its server. Lists hold names; * and ? stand for any."""
+
+    annotation: bool = True  # its notes (OpenStack: its description) become the server's description
+    tags: bool | tuple[str, ...] = (
+        True  # vSphere: CATEGORY/NAME becomes the tag CATEGORY:NAME; a list: those categories
+    )
+    attributes: bool | tuple[str, ...] = True  # vSphere: custom attributes become metadata; a list: those attributes
+    cpu_topology: bool = True  # several cores on a socket stay that: Windows' editions are licensed for few sockets
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeWishes:
     """What a volume that no machine has is to become at the target. None: as it is at the source."""
 
@@ -103,6 +115,7 @@ class MigrationRequest:
     user_data: str | None = None  # text that cloud-init is given, or "base64:" and any bytes in base64
     metadata: dict[str, str] = field(default_factory=dict)  # of the server
     tags: tuple[str, ...] = ()  # of the server
+    carry: Carry = field(default_factory=Carry)
     allowed_addresses: tuple[str, ...] = ()  # further addresses that all its ports may speak for: a cluster's VIPs
     floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order

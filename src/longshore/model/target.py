@@ -84,6 +84,7 @@ class ServerRequest:
     server_group: str | None = None  # name or id
     user_data: str | None = None  # for cloud-init, as longshore.model.user_data tells it
     tags: tuple[str, ...] = ()
+    description: str = ""
     config_drive: bool = False
     disk_buses: tuple[str | None, ...] = ()  # one for each volume, None: as its image properties say; empty: all None
 

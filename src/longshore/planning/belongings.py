@@ -13,6 +13,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Nic, Platform
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Choices, Named
+from longshore.planning.carried import carried
 from longshore.planning.kinds import blocker, information, warning
 
 KEY_PAIR_LEFT = warning(
@@ -69,6 +70,8 @@ def settled(
                 concerns.append(ZONE_LEFT(has.availability_zone, text))
             elif len(choices.zones) > 1:  # with only one, naming it would tie the server to it for nothing
                 zone = has.availability_zone
+    carries, shortened = carried(machine, request)
+    concerns.extend(shortened)
     kept = replace(
         request,
         landing=_landing(machine, request),
@@ -76,8 +79,8 @@ def settled(
         server_group=group,
         availability_zone=zone,
         user_data=request.user_data if request.user_data is not None else has.user_data,
-        metadata={**has.metadata, **request.metadata},
-        tags=tuple(dict.fromkeys((*has.tags, *request.tags))),
+        metadata=carries.metadata,
+        tags=carries.tags,
     )
     return kept, concerns
 

@@ -15,6 +15,7 @@ from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.belongings import settled, user_data_concerns
 from longshore.planning.boot_proof import boot_concerns
+from longshore.planning.carried import carried, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
@@ -57,6 +58,8 @@ class Landing:
     nics: tuple[NicLanding, ...]
     disks: tuple[DiskLanding, ...]
     volume_zone: str | None = None  # None: the target's default one
+    description: str = ""  # of the server
+    cpu_topology: dict[str, str] = field(default_factory=dict)  # image properties of the volume that is booted from
     # What was asked for, and what of it was left open filled in with what the machine has at its source
     request: MigrationRequest = field(default_factory=MigrationRequest)
 
@@ -71,6 +74,7 @@ class Decision:
     nics: tuple[NicLanding, ...]
     disks: tuple[DiskLanding, ...]
     volume_zone: str | None
+    cpu_topology: dict[str, str]
     concerns: tuple[Concern, ...]
 
     @property
@@ -89,9 +93,17 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     concerns = [*decision.concerns, *accepted(quota, request.accept)]
     if decision.flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
-    flavor = decision.flavor
-    request = decision.request
-    return Landing(flavor.id, flavor.name, decision.nics, decision.disks, decision.volume_zone, request), concerns
+    landing = Landing(
+        decision.flavor.id,
+        decision.flavor.name,
+        decision.nics,
+        decision.disks,
+        decision.volume_zone,
+        carried(machine, request)[0].description,
+        decision.cpu_topology,
+        decision.request,
+    )
+    return landing, concerns
 
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
@@ -108,6 +120,8 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     disks = tuple(land_disk(machine, disk, request, facts.volume_types, largest, concerns) for disk in machine.disks)
     flavor = _choose_flavor(machine, request, facts, concerns)
     concerns.extend(_tpm_concerns(machine, flavor))
+    topology, odd = cpu_topology(machine, flavor, request)
+    concerns.extend(odd)
     concerns.extend(placement_concerns(request, facts.choices))
     concerns.extend(presence_concerns(machine, request, facts.present))
     return Decision(
@@ -117,6 +131,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
         nics=nics,
         disks=disks,
         volume_zone=volume_zone(request, facts.choices),
+        cpu_topology=topology,
         # Two disks on one datastore needn't say the same twice
         concerns=tuple(dict.fromkeys(accepted(concerns, request.accept))),
     )

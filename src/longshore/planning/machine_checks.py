@@ -84,6 +84,12 @@ BALLOONING = warning(
     "The host is short of memory and has taken some away from the machine: it uses more than it seems to.",
     "Choose the flavor by what the machine is configured with, not by what it seems to use.",
 )
+BOOTS_ELSEWHERE = warning(
+    "boots-elsewhere",
+    "By its boot order the machine tries a network adapter or a drive before its disks. The server boots from the "
+    "first of its disks in that order.",
+    "See that this disk boots by itself: a dry run tells.",
+)
 MACHINE_HAS_SNAPSHOTS = information(
     "machine-has-snapshots", "The machine has snapshots: its present state is moved, they are not."
 )
@@ -168,6 +174,10 @@ def _state(machine: Machine) -> Iterator[Concern]:
         yield CPU_HOT_ADD(name, f"{name} can be given more CPUs while it runs; the server can't.")
     if "memory_hot_add" in extra:
         yield MEMORY_HOT_ADD(name, f"{name} can be given more memory while it runs; the server can't.")
+    if "boots_first_from" in extra:
+        yield BOOTS_ELSEWHERE(
+            name, f"{name} boots from {extra['boots_first_from']} first; the server from its first disk."
+        )
     if "ballooned_mib" in extra:
         yield BALLOONING(name, f"The host has taken {extra['ballooned_mib']} MiB of memory away from {name}.")
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from longshore.errors import InvalidInput
 from longshore.model.plan import Entry, Limits, Mappings, Plan
-from longshore.model.request import Cutover
+from longshore.model.request import Carry, Cutover
 from longshore.planning.validation import (
     LARGEST,
     LONGEST_NAME,
@@ -31,6 +31,7 @@ _LONGEST_DESCRIPTION = 10_000  # characters
 _LAST_WAVE = 10_000
 _MOST = 1_000_000_000  # of anything that is counted
 _CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
+_TABLES: dict[str, TypeAdapter[Any]] = {"cutover": _CUTOVER, "carry": TypeAdapter(Carry)}
 
 
 def check_plan(plan: Plan) -> None:
@@ -87,7 +88,7 @@ def _check_flavors(plan: Plan) -> None:
 
 def _check_options(path: Path, options: Mapping[str, Any]) -> None:
     for name, value in options.items():
-        rich = _CUTOVER.validate_python(value) if name == "cutover" else value
+        rich = _TABLES[name].validate_python(value) if name in _TABLES else value
         _check_at(path, check_option, name, rich)
 
 

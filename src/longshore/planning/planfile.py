@@ -28,7 +28,7 @@ from longshore.model.plan import (
     PlannedMachine,
     PlannedVolume,
 )
-from longshore.model.request import Cutover, MigrationRequest
+from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.planning.plan_validation import check_plan
 from longshore.planning.validation import Fault, Path, check_request, placed
 
@@ -39,7 +39,11 @@ _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
 _OWN_OF_VOLUME = tuple(f.name for f in fields(PlannedVolume) if f.name != "options")
 _FOR_ALL = OPTIONS - MAPPED - OF_ONE_MACHINE
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
-_CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
+# Options that are tables of options themselves, of which a file may say some
+_TABLES: dict[str, tuple[type[Any], TypeAdapter[Any]]] = {
+    "cutover": (Cutover, TypeAdapter(Cutover)),
+    "carry": (Carry, TypeAdapter(Carry)),
+}
 _REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 
@@ -167,8 +171,7 @@ def schema() -> dict[str, Any]:
     definitions = built["$defs"] | _REQUEST.json_schema()["$defs"]
     options = _REQUEST.json_schema()["properties"]
     options["type"] = TypeAdapter(PlannedType).json_schema() | {"default": "cold"}
-    definitions["Cutover"]["additionalProperties"] = False
-    for name in ("Mappings", "Limits", "FlavorRule"):
+    for name in ("Cutover", "Carry", "Mappings", "Limits", "FlavorRule"):
         definitions[name]["additionalProperties"] = False
     numbers = (definitions["Limits"]["properties"], definitions["Cutover"]["properties"], options)
     for number in (number for table in numbers for number in table.values()):
@@ -238,10 +241,10 @@ def _options(options: dict[str, Any], path: Path) -> dict[str, Any]:
     """Each of them checked by itself, since the rest comes from elsewhere."""
     checked = {}
     for name, value in options.items():
-        if name == "cutover":
-            known = [f.name for f in fields(Cutover)]
-            part = _table(value, (*path, name), known)
-            whole = _CUTOVER.dump_python(_CUTOVER.validate_python(_valid(_CUTOVER, part, (*path, name))), mode="json")
+        if name in _TABLES:
+            form, adapter = _TABLES[name]
+            part = _table(value, (*path, name), [f.name for f in fields(form)])
+            whole = adapter.dump_python(adapter.validate_python(_valid(adapter, part, (*path, name))), mode="json")
             checked[name] = {key: whole[key] for key in part}
         else:
             adapter = _option(name)

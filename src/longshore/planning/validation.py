@@ -18,6 +18,7 @@ from longshore.model import user_data
 from longshore.model.expression import compiled
 from longshore.model.request import (
     BootProof,
+    Carry,
     Cutover,
     CutoverMode,
     LandingMode,
@@ -26,6 +27,7 @@ from longshore.model.request import (
     VolumeWishes,
 )
 from longshore.planning.belongings import LARGEST_USER_DATA
+from longshore.planning.carried import LONGEST_TAG, MOST_METADATA, MOST_TAGS
 
 LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
 LONGEST_PATH = 4096
@@ -34,8 +36,6 @@ _LONGEST_WAIT = timedelta(days=7)
 _FARTHEST = timedelta(days=366)  # that a cutover may be away
 _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
-_MOST_METADATA = 120  # Nova allows 128 by default, and some of them are Longshore's own
-_MOST_TAGS, _LONGEST_TAG = 50, 60
 _MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
 _SHOWN = 60  # characters of a name in a sentence
 LARGEST = (1 << 63) - 1  # a whole number, as databases keep it
@@ -247,7 +247,7 @@ def _ports(path: Path, ports: Mapping[str, str]) -> None:
 
 
 def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
-    _refuse_many(path, metadata, _MOST_METADATA)
+    _refuse_many(path, metadata, MOST_METADATA)
     for key, value in metadata.items():
         if not _METADATA_KEY.fullmatch(key):
             raise Fault(
@@ -257,15 +257,21 @@ def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
         check_text((*path, key), value, LONGEST_NAME)
 
 
+def _carry(path: Path, carry: Carry) -> None:
+    for name, chosen in (("tags", carry.tags), ("attributes", carry.attributes)):
+        if not isinstance(chosen, bool):
+            _each(check_name, 100)((*path, name), chosen)
+
+
 def _image_properties(path: Path, properties: Mapping[str, str]) -> None:
-    _refuse_many(path, properties, _MOST_METADATA)
+    _refuse_many(path, properties, MOST_METADATA)
     for key, value in properties.items():
         check_name((*path, key), key)
         check_text((*path, key), value, LONGEST_NAME)
 
 
 def _tag(path: Path, tag: str) -> None:
-    check_name(path, tag, _LONGEST_TAG)
+    check_name(path, tag, LONGEST_TAG)
     if "/" in tag or "," in tag:
         raise Fault(path, f"{_called(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
 
@@ -359,7 +365,8 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "server_group": check_name,
     "user_data": _user_data,
     "metadata": _metadata,
-    "tags": _each(_tag, _MOST_TAGS),
+    "tags": _each(_tag, MOST_TAGS),
+    "carry": _carry,
     "allowed_addresses": _each(_address, 100),
     "floating": _nothing,
     "first_boot": _each(_script, 100),

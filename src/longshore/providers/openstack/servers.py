@@ -122,6 +122,8 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
         attributes["user_data"] = base64.b64encode(user_data.content(request.user_data)).decode()
     if request.config_drive:
         attributes["config_drive"] = True
+    if request.description:
+        attributes["description"] = request.description
     if request.tags:
         attributes["tags"] = list(request.tags)
     return attributes

@@ -78,9 +78,10 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
     """The machine with its disks in boot order.
 
     `extra` holds what only some decisions need, each key only when there is something to say: connection (when it isn't
-    "connected"), hardware_version, instance_uuid, consolidation_needed, fault_tolerance, encrypted, vtpm, usb,
-    passthrough (number of PCI devices), sriov (number of NICs), cpu_hot_add, memory_hot_add, cpu_affinity,
-    memory_affinity, host_affinity (names of the cluster's rules), ballooned_mib, tracking_unsupported, unreadable.
+    "connected"), hardware_version, instance_uuid, boots_first_from (what it tries before its disks),
+    consolidation_needed, fault_tolerance, encrypted, vtpm, usb, passthrough (number of PCI devices), sriov (number of
+    NICs), cpu_hot_add, memory_hot_add, cpu_affinity, memory_affinity, host_affinity (names of the cluster's rules),
+    ballooned_mib, tracking_unsupported, unreadable.
     """
     devices = list(properties["config.hardware.device"] or [])
     datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
@@ -260,6 +261,18 @@ def _disks_encrypted(devices: list[Any], properties: Properties) -> bool:
     return keyed or (properties["config.keyId"] is not None and not _has_tpm(devices))
 
 
+def _first_tried(boot_options: Any) -> str:
+    """What the firmware tries before all disks, by the machine's own boot order; empty: nothing."""
+    entry = next(iter(boot_options.bootOrder if boot_options is not None else []), None)
+    kinds = vim.vm.BootOptions
+    named = (
+        (kinds.BootableEthernetDevice, "a network adapter"),
+        (kinds.BootableCdromDevice, "a CD-ROM drive"),
+        (kinds.BootableFloppyDevice, "a floppy drive"),
+    )
+    return next((name for kind, name in named if isinstance(entry, kind)), "")
+
+
 def _extra(devices: list[Any], properties: Properties, rules: str) -> dict[str, str]:
     connection = str(properties["runtime.connectionState"] or "connected")
     fault_tolerance = str(properties["runtime.faultToleranceState"] or "notConfigured")
@@ -270,6 +283,7 @@ def _extra(devices: list[Any], properties: Properties, rules: str) -> dict[str, 
         "connection": connection if connection != "connected" else "",
         "hardware_version": properties["config.version"],
         "instance_uuid": properties["config.instanceUuid"],
+        "boots_first_from": _first_tried(properties["config.bootOptions"]),
         "consolidation_needed": properties["runtime.consolidationNeeded"],
         "fault_tolerance": fault_tolerance if fault_tolerance != "notConfigured" else "",
         "encrypted": _disks_encrypted(devices, properties),

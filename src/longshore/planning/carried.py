@@ -1,0 +1,116 @@
+"""What is said of a machine at its source, as a server can keep it, within what Nova takes."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import islice
+
+from longshore.model.concern import Concern
+from longshore.model.machine import Machine, Platform
+from longshore.model.request import MigrationRequest
+from longshore.model.target import Flavor
+from longshore.planning.kinds import information
+
+CARRIED_SHORTENED = information(
+    "carried-shortened",
+    "A note, tag or custom attribute of the machine's is longer than Nova takes, or there are more of them: it is "
+    "shortened or left out. Nova takes 255 characters of a description, of metadata's names and values, and 60 of a "
+    "tag; 50 tags, and 120 entries of metadata.",
+    "Choose what goes along (--carry).",
+)
+CPU_TOPOLOGY_LEFT = information(
+    "cpu-topology-left",
+    "The machine has several cores on a socket, and the flavor a number of CPUs that its sockets can't share evenly: "
+    "the cloud chooses the server's sockets and cores.",
+    "Name a flavor with as many CPUs (--flavor), if its guest is licensed by sockets.",
+)
+
+LONGEST = 255  # characters, of a description, and of a name or a value in metadata
+LONGEST_TAG, MOST_TAGS = 60, 50
+MOST_METADATA = 120  # Nova allows 128 by default, and some of them are Longshore's own
+_NAMED, _SHOWN = 5, 80  # that are named in a sentence, and characters of each
+_OWN = "longshore:"  # how the names of what Longshore notes itself begin
+_NOT_IN_KEY = re.compile(r"[^a-zA-Z0-9_:. -]")
+_NOT_IN_TAG = re.compile(r"[,/]")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """All that a server is to have of these."""
+
+    description: str
+    tags: tuple[str, ...]
+    metadata: dict[str, str]
+
+
+def carried(machine: Machine, request: MigrationRequest) -> tuple[Carried, list[Concern]]:
+    """What the user asks for, or an OpenStack server has, comes first; then as much of what the rule of the request
+    chooses as there is room for."""
+    wanted, has = request.carry, machine.belongings
+    cut: list[str] = []
+    tags = dict.fromkeys((*has.tags, *request.tags))
+    metadata = {**has.metadata, **request.metadata}
+    if machine.platform is Platform.VSPHERE:
+        for tag in _tags(machine, wanted.tags):
+            tags.setdefault(_short(tag, LONGEST_TAG, f"tag {tag}", cut))
+        for name, value in _attributes(machine, wanted.attributes):
+            key = _short(name, LONGEST, f"attribute {name}", cut)
+            metadata.setdefault(key, _short(value, LONGEST, f"the value of attribute {name}", cut))
+    cut.extend(f"tag {tag}" for tag in list(tags)[MOST_TAGS:])
+    cut.extend(f"attribute {name}" for name in list(metadata)[MOST_METADATA:])
+    notes = _short(_printable(machine.annotation) if wanted.annotation else "", LONGEST, "its notes", cut)
+    all_of_it = Carried(notes, tuple(islice(tags, MOST_TAGS)), dict(islice(metadata.items(), MOST_METADATA)))
+    return all_of_it, [_shortened(machine, cut)] if cut else []
+
+
+def cpu_topology(
+    machine: Machine, flavor: Flavor | None, request: MigrationRequest
+) -> tuple[dict[str, str], list[Concern]]:
+    """Image properties by which a server has as many sockets as the machine; none where each core is one."""
+    if flavor is None or not request.carry.cpu_topology or machine.cores_per_socket <= 1:
+        return {}, []
+    sockets = max(machine.cpus // machine.cores_per_socket, 1)
+    if flavor.cpus % sockets:
+        shared = f"the {flavor.cpus} CPUs of flavor {flavor.name}"
+        text = f"The {sockets} sockets of {machine.name} can't share {shared} evenly."
+        return {}, [CPU_TOPOLOGY_LEFT(machine.name, text)]
+    cores = flavor.cpus // sockets
+    return {"hw_cpu_sockets": str(sockets), "hw_cpu_cores": str(cores), "hw_cpu_threads": "1"}, []
+
+
+def _tags(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[str]:
+    for tag in machine.tags:
+        category = tag.partition("/")[0]
+        if _is_chosen(category, chosen):
+            yield _NOT_IN_TAG.sub("_", _printable(tag).replace("/", ":", 1))
+
+
+def _attributes(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[tuple[str, str]]:
+    """None that looks like a note of Longshore's own."""
+    for name, value in machine.attributes.items():
+        key = _NOT_IN_KEY.sub("_", name)
+        if _is_chosen(name, chosen) and not key.startswith(_OWN):
+            yield key, _printable(value)
+
+
+def _is_chosen(name: str, chosen: bool | Sequence[str]) -> bool:
+    return chosen if isinstance(chosen, bool) else any(fnmatchcase(name, pattern) for pattern in chosen)
+
+
+def _printable(text: str) -> str:
+    """On one line. Nova takes no character beyond the first 65,535 in a description, and its database often none."""
+    kept = (one for one in text if one.isspace() or (one.isprintable() and ord(one) < 0xFFFF))
+    return " ".join("".join(kept).split())
+
+
+def _short(text: str, longest: int, called: str, cut: list[str]) -> str:
+    if len(text) > longest:
+        cut.append(called)
+    return text[:longest]
+
+
+def _shortened(machine: Machine, cut: Sequence[str]) -> Concern:
+    named = ", ".join(what[:_SHOWN] for what in cut[:_NAMED])
+    more = f" and {len(cut) - _NAMED} more" if len(cut) > _NAMED else ""
+    return CARRIED_SHORTENED(machine.name, f"Of what {machine.name} carries along Nova takes less: {named}{more}.")

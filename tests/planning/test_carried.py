@@ -1,0 +1,90 @@
+"""What is said of a machine at its source goes along to its server, by the rule and within what Nova takes."""
+
+from dataclasses import replace
+
+import pytest
+from test_landing import FACTS, FLAVORS, MACHINE, REQUEST
+
+from longshore.model.machine import Belongings, Platform
+from longshore.model.request import Carry
+from longshore.planning import land
+
+TOLD = replace(
+    MACHINE,
+    annotation="The shop's\nweb server \U0001f600\a",
+    tags=("backup/daily", "stage/pro/du,ction"),
+    attributes={"owner": "shop", "Kostenstelle (€)": "4711", "longshore:worker": "true"},
+)
+TAGS, OWNER = ("backup:daily", "stage:pro_du_ction"), {"owner": "shop", "Kostenstelle ___": "4711"}
+
+
+def landed(machine, **changed):
+    landing, concerns = land(machine, replace(REQUEST, **changed), FACTS)
+    return landing, [(c.code, c.text) for c in concerns]
+
+
+def test_notes_tags_and_attributes_go_along_as_nova_takes_them():
+    landing, concerns = landed(TOLD)
+    assert landing.description == "The shop's web server"
+    assert (landing.request.tags, landing.request.metadata) == (TAGS, OWNER)
+    assert concerns == []
+
+
+@pytest.mark.parametrize(
+    ("carry", "expected"),
+    [
+        (Carry(False, False, False), ("", (), {})),
+        (Carry(annotation=False, tags=("stage",), attributes=("own*",)), ("", TAGS[1:], {"owner": "shop"})),
+        (Carry(annotation=False, tags=("stag",), attributes=()), ("", (), {})),
+    ],
+)
+def test_the_rule_chooses_what_goes_along(carry, expected):
+    landing, _ = landed(TOLD, carry=carry)
+    assert (landing.description, landing.request.tags, landing.request.metadata) == expected
+
+
+def test_what_is_too_much_is_shortened_after_what_the_user_asks_for_and_said():
+    much = replace(
+        TOLD,
+        annotation="n" * 300,
+        tags=("c/" + "x" * 70, *(f"many/{n}" for n in range(60))),
+        attributes={"a" * 300: "v", "note": "w" * 300, **{f"f{n}": "v" for n in range(130)}},
+    )
+    landing, ((code, text),) = landed(much, tags=("mine",), metadata={"note": "mine"})
+    assert (len(landing.description), len(landing.request.tags), len(landing.request.metadata)) == (255, 50, 120)
+    assert landing.request.tags[:2] == ("mine", "c:" + "x" * 58)
+    assert landing.request.metadata["note"] == "mine"
+    assert landing.request.metadata["a" * 255] == "v"
+    assert code == "carried-shortened"
+    assert text.startswith(f"Of what web01 carries along Nova takes less: tag c:{'x' * 70}, ")
+
+
+def test_a_server_from_openstack_keeps_its_description_and_what_it_has_anyway():
+    has = Belongings(metadata={"team": "web"}, tags=("blue",))
+    server = replace(TOLD, platform=Platform.OPENSTACK, tags=("blue",), attributes={}, belongings=has)
+    landing, _ = landed(server, carry=Carry(tags=False, attributes=False))
+    assert (landing.description, landing.request.tags) == ("The shop's web server", ("blue",))
+    assert landing.request.metadata == {"team": "web"}
+
+
+@pytest.mark.parametrize(
+    ("cpus", "cores", "flavor", "expected"),
+    [
+        (2, 1, None, {}),  # each a socket of its own, as clouds have it by default
+        (2, 2, None, {"hw_cpu_sockets": "1", "hw_cpu_cores": "2", "hw_cpu_threads": "1"}),
+        (4, 2, None, {"hw_cpu_sockets": "2", "hw_cpu_cores": "2", "hw_cpu_threads": "1"}),
+        (2, 2, "large", {"hw_cpu_sockets": "1", "hw_cpu_cores": "4", "hw_cpu_threads": "1"}),
+        (1, 2, None, {"hw_cpu_sockets": "1", "hw_cpu_cores": "2", "hw_cpu_threads": "1"}),  # on a larger flavor
+    ],
+)
+def test_a_server_has_as_many_sockets_as_the_machine(cpus, cores, flavor, expected):
+    machine = replace(MACHINE, cpus=cpus, cores_per_socket=cores)
+    assert landed(machine, flavor=flavor)[0].cpu_topology == expected
+    assert landed(machine, flavor=flavor, carry=Carry(cpu_topology=False))[0].cpu_topology == {}
+
+
+def test_sockets_that_cannot_share_the_flavors_cpus_are_left_to_the_cloud():
+    machine = replace(MACHINE, cpus=6, cores_per_socket=2)
+    landing, concerns = landed(machine, flavor=FLAVORS[1].name)
+    assert landing.cpu_topology == {}
+    assert ("cpu-topology-left", "The 3 sockets of web01 can't share the 4 CPUs of flavor large evenly.") in concerns
