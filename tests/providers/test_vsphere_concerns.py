@@ -54,17 +54,11 @@ FOUND = [
     ("tools stopped", MigrationRequest(networks=COLD.networks, force_power_off=True), {}),
     ("no host name", COLD, {"guest-host-name-empty": "warning"}),
     ("no address", COLD, {"guest-address-unknown": "warning"}),
-<<<<<<< HEAD
     ("freebsd", COLD, {"guest-os-unsupported": "blocker", "boot-proof-unsure": "warning"}),
     ("freebsd", MigrationRequest(networks=COLD.networks, landing=LandingMode.UNCHANGED, boot_port=22), {}),
     ("unknown system", COLD, {"guest-os-unknown": "information", "boot-proof-unsure": "warning"}),
     ("windows", COLD, {"boot-not-provable": "blocker"}),
-=======
-    ("freebsd", COLD, {"guest-os-unsupported": "blocker"}),
-    ("freebsd", MigrationRequest(networks=COLD.networks, landing=LandingMode.UNCHANGED), {}),
-    ("unknown system", COLD, {"guest-os-unknown": "information"}),
     ("secure boot", COLD, {"firmware-uefi": "warning", "secure-boot": "warning"}),
->>>>>>> d5113cf (What a virtual TPM takes with it is said in full, and a flavor that gives a new one is chosen for its machine)
     ("full file system", COLD, {"guest-file-system-full": "warning"}),
 ]
 

@@ -25,7 +25,7 @@ from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
 from longshore.model.target import Port, Server, Volume
-from longshore.planning import Landing, carried
+from longshore.planning import Landing, carry_along
 from longshore.providers.contract import Target
 from longshore.store import EntryState, Kind, MigrationRecord, Status
 
@@ -68,7 +68,7 @@ def landed(record: MigrationRecord) -> Landed:
 
 def _landing(machine: Machine, request: MigrationRequest, result: dict[str, Any]) -> Landing:
     """On the flavor that it has, with what it was given to carry along."""
-    along, _ = carried(machine, request)
+    along, _ = carry_along(machine, request)
     return Landing(
         result["flavor"]["id"],
         result["flavor"]["name"],

@@ -1,7 +1,7 @@
 """Deciding where machines land, and saying what stands against it: pure functions over the model."""
 
 from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports
-from longshore.planning.carried import carried
+from longshore.planning.carried import carry_along
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.guest_looks import concerns_of_guest
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
@@ -21,7 +21,7 @@ __all__ = [
     "asks_agent",
     "asks_ports",
     "blocked",
-    "carried",
+    "carry_along",
     "check",
     "choose_hardware",
     "concerns_of_guest",

@@ -13,7 +13,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Nic, Platform
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Choices, Named
-from longshore.planning.carried import carried
+from longshore.planning.carried import carry_along
 from longshore.planning.kinds import blocker, information, warning
 
 KEY_PAIR_LEFT = warning(
@@ -70,7 +70,7 @@ def settled(
                 concerns.append(ZONE_LEFT(has.availability_zone, text))
             elif len(choices.zones) > 1:  # with only one, naming it would tie the server to it for nothing
                 zone = has.availability_zone
-    carries, shortened = carried(machine, request)
+    carries, shortened = carry_along(machine, request)
     concerns.extend(shortened)
     kept = replace(
         request,

@@ -44,7 +44,7 @@ class Carried:
     metadata: dict[str, str]
 
 
-def carried(machine: Machine, request: MigrationRequest) -> tuple[Carried, list[Concern]]:
+def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, list[Concern]]:
     """What the user asks for, or an OpenStack server has, comes first; then as much of what the rule of the request
     chooses as there is room for."""
     wanted, has = request.carry, machine.belongings

@@ -15,7 +15,7 @@ from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.belongings import settled, user_data_concerns
 from longshore.planning.boot_proof import boot_concerns
-from longshore.planning.carried import carried, cpu_topology
+from longshore.planning.carried import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
@@ -99,7 +99,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
         decision.nics,
         decision.disks,
         decision.volume_zone,
-        carried(machine, request)[0].description,
+        carry_along(machine, request)[0].description,
         decision.cpu_topology,
         decision.request,
     )
