@@ -21,13 +21,21 @@ from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accepted, blocker, warning
-from longshore.planning.machine_checks import VTPM, machine_concerns
+from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
 from longshore.planning.source_quota import quotas
 
+VTPM = warning(
+    "vtpm",
+    "The machine has a virtual TPM. Its content stays behind, with what the guest sealed in it: BitLocker's key, "
+    "sign-ins by Windows Hello, keys and certificates of applications. A server has a TPM, new and empty, only by its "
+    "flavor.",
+    "Suspend BitLocker or have its recovery key at hand before the machine is moved. If the guest wants a TPM, name a "
+    "flavor that gives one (hw:tpm_version).",
+)
 FIRMWARE_UEFI = warning(
     "firmware-uefi",
     "The machine boots by UEFI. The target's compute nodes need firmware for that (OVMF), and don't tell whether they "

@@ -48,14 +48,6 @@ SRIOV = warning(
     "sriov", "A network adapter is a piece of a physical one (SR-IOV). It becomes a virtual adapter.", "Test its speed."
 )
 USB_DEVICE = warning("usb-device", "A USB device is plugged into the machine. It stays behind.", "Unplug it.")
-VTPM = warning(
-    "vtpm",
-    "The machine has a virtual TPM. Its content stays behind, with what the guest sealed in it: BitLocker's key, "
-    "sign-ins by Windows Hello, keys and certificates of applications. A server has a TPM, new and empty, only by its "
-    "flavor.",
-    "Suspend BitLocker or have its recovery key at hand before the machine is moved. If the guest wants a TPM, name a "
-    "flavor that gives one (hw:tpm_version).",
-)
 CPU_AFFINITY = warning(
     "cpu-affinity",
     "The machine is pinned to processors of its host. That isn't carried over.",
