@@ -17,8 +17,10 @@ TIMESHIFT = "btrfsvol:/dev/sda1/timeshift-btrfs/snapshots/2024-05-01/@"
 class Disks:
     """libguestfs' answers about roots with these mount points."""
 
-    def __init__(self, roots: dict[str, str], subvolumes: dict[str, list[str]] | None = None) -> None:
+    def __init__(self, roots, subvolumes=None, known=()) -> None:
+        """`known`: the names by which it can be asked about its roots, where they aren't those that it tells."""
         self._roots = roots
+        self._known = known or list(roots)
         self._subvolumes = subvolumes or {}
         self._mounted = ""
 
@@ -28,7 +30,16 @@ class Disks:
     inspect_get_roots = inspect_os
 
     def inspect_get_mountpoints(self, root):
-        return {"/": self._roots[root]}
+        self._ask(root)
+        return {"/": self._roots.get(root) or next(iter(self._roots.values()))}
+
+    def inspect_get_type(self, root):
+        self._ask(root)
+        return "linux"
+
+    def _ask(self, root):
+        if root not in self._known:
+            raise RuntimeError(f"inspect_get_type_stub: {root}: expecting a btrfs volume")
 
     def __getattr__(self, name):
         if name.startswith("inspect_get_m"):
@@ -39,6 +50,9 @@ class Disks:
 
     def vfs_uuid(self, device):
         return f"uuid-{device.rpartition('/dev/')[2][:4]}"
+
+    def vfs_type(self, _):
+        return "btrfs" if self._subvolumes else "ext4"
 
     def list_filesystems(self):
         return dict.fromkeys(self._subvolumes, "btrfs")
@@ -82,13 +96,13 @@ def test_two_systems_are_refused_with_what_to_do():
 
 
 def test_a_subvolume_is_on_the_disk_that_has_it():
-    # libguestfs tells the names of this start's kernel, which took the second disk for the first
-    disks = Disks(
-        {"btrfsvol:/dev/sdb1/@": "btrfsvol:/dev/sdb1/@"}, {"/dev/sda1": ["@", "@home"], "/dev/sdb1": ["data"]}
-    )
-    system = inspect(disks)
-    assert system.mounts["/"] == "btrfsvol:/dev/sda1/@"
-    assert system.root == "btrfsvol:/dev/sdb1/@"  # as libguestfs itself has to be asked about it
+    # libguestfs tells the names of this start's kernel, which took the second disk for the first; its answers are by
+    # the proper ones
+    told = {"btrfsvol:/dev/sdb1/@": "btrfsvol:/dev/sdb1/@"}
+    system = inspect(Disks(told, {"/dev/sda1": ["@", "@home"], "/dev/sdb1": ["data"]}, known=["btrfsvol:/dev/sda1/@"]))
+    assert (system.root, system.mounts["/"]) == ("btrfsvol:/dev/sda1/@", "btrfsvol:/dev/sda1/@")
+    both = {"/dev/sda1": ["@"], "/dev/sdb1": ["@"]}
+    assert inspect(Disks(told, both, known=["btrfsvol:/dev/sda1/@"])).mounts["/"] == "btrfsvol:/dev/sda1/@"
 
 
 def test_a_subvolume_may_be_on_a_logical_volume():

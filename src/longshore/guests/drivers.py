@@ -53,7 +53,7 @@ def _root_disks(guest: Guest) -> tuple[int, ...]:
 def _disks_below(guest: Guest, device: str) -> set[int]:
     """A volume group is there only with all its disks, and an array with enough of them: all are taken to be needed."""
     files = guest.files
-    device = files.mountable_device(device)  # a subvolume's file system
+    device = _device_of(guest, device)
     if device.startswith("/dev/md"):
         return set(range(len(files.list_devices())))  # it isn't worth finding out which
     if files.is_lv(device):
@@ -62,6 +62,16 @@ def _disks_below(guest: Guest, device: str) -> set[int]:
         parts = [volume for volume in files.pvs() if files.pvuuid(volume) in members]
         return {position for part in parts for position in _disks_below(guest, part)}
     return {files.device_index(_whole_disk(guest, device))}
+
+
+def _device_of(guest: Guest, mountable: str) -> str:
+    """Of a subvolume (btrfsvol:/dev/sda1/@) the file system's device.
+
+    libguestfs' own mountable_device tells the disk's name in this run of the appliance, and then takes it for another.
+    """
+    files = guest.files
+    devices = (*files.list_partitions(), *files.list_devices(), *files.lvs(), *files.list_md_devices())
+    return next((device for device in devices if mountable.startswith(f"btrfsvol:{device}/")), mountable)
 
 
 def _whole_disk(guest: Guest, device: str) -> str:

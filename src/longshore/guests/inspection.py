@@ -46,23 +46,19 @@ def is_as_found(handle: guestfs.GuestFS, system: OperatingSystem) -> bool:
     return False
 
 
-def _describe_all(handle: guestfs.GuestFS) -> dict[str, OperatingSystem]:
-    """By the device of its root, as mount points have it."""
+def _describe_all(handle: guestfs.GuestFS) -> list[OperatingSystem]:
     roots = handle.inspect_os()
-    mounts = {root: handle.inspect_get_mountpoints(root) for root in roots}
-    subvolumes: dict[str, list[str]] = {}
-    if any(device.startswith(_SUBVOLUME) for root in roots for device in (root, *mounts[root].values())):
-        subvolumes = _subvolumes(handle)
-    return {_canonical(root, subvolumes): _describe(handle, root, mounts[root], subvolumes) for root in roots}
+    btrfs = any(root.startswith(_SUBVOLUME) or handle.vfs_type(root) == "btrfs" for root in roots)
+    subvolumes = _subvolumes(handle) if btrfs else {}
+    return [_describe(handle, _root(handle, root, subvolumes), subvolumes) for root in roots]
 
 
-def _describe(
-    handle: guestfs.GuestFS, root: str, mounts: Mapping[str, str], subvolumes: Mapping[str, Sequence[str]]
-) -> OperatingSystem:
+def _describe(handle: guestfs.GuestFS, root: str, subvolumes: Mapping[str, Sequence[str]]) -> OperatingSystem:
     distribution = handle.inspect_get_distro(root)
-    named = {place: _canonical(device, subvolumes) for place, device in mounts.items()}
+    mounts = handle.inspect_get_mountpoints(root)
+    named = {place: _canonical(device, subvolumes, beside=root)[0] for place, device in mounts.items()}
     return OperatingSystem(
-        root=root,  # as libguestfs wants to be asked about it
+        root=root,
         family=handle.inspect_get_type(root),
         distribution=distribution,
         version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
@@ -97,37 +93,47 @@ def _subvolumes(handle: guestfs.GuestFS) -> dict[str, list[str]]:
     return found
 
 
-def _canonical(device: str, subvolumes: Mapping[str, Sequence[str]]) -> str:
-    """One spelling for a subvolume, and its disk called as libguestfs calls disks everywhere else.
+def _root(handle: guestfs.GuestFS, told: str, subvolumes: Mapping[str, Sequence[str]]) -> str:
+    """By which libguestfs can be asked about the root."""
+    for name in _canonical(told, subvolumes, beside=told):
+        with suppress(RuntimeError):
+            handle.inspect_get_type(name)
+            return name
+    return told
+
+
+def _canonical(device: str, subvolumes: Mapping[str, Sequence[str]], beside: str) -> list[str]:
+    """One spelling for a subvolume, and its disk as libguestfs calls disks everywhere else; the likeliest first.
 
     Of subvolumes libguestfs copies the path as fstab has it (subvol=/@/home), and tells the disk's name in this run of
-    the appliance, whose kernel may have found the disks in another order.
+    the appliance, whose kernel may have found the disks in another order. But what it is told it takes for the proper
+    names. Where several disks have such a subvolume, it is taken to be on the one that has `beside`.
     """
     if not device.startswith(_SUBVOLUME):
-        return device
+        return [device]
     words = device.removeprefix(_SUBVOLUME).replace("//", "/").split("/")
     for end in range(3, len(words)):  # /dev/sda1, or the longer /dev/vg/root
         path = "/".join(words[end:])
         if devices := subvolumes.get(path):
-            there = "/".join(words[:end])
-            return f"{_SUBVOLUME}{there if there in devices else devices[0]}/{path}"
-    return f"{_SUBVOLUME}{'/'.join(words)}"
+            near = [there for there in devices if f"{beside}/".startswith((f"{there}/", f"{_SUBVOLUME}{there}/"))]
+            return [f"{_SUBVOLUME}{there}/{path}" for there in dict.fromkeys((*near, *devices))]
+    return [f"{_SUBVOLUME}{'/'.join(words)}"]
 
 
-def _without_snapshots(systems: Mapping[str, OperatingSystem]) -> list[OperatingSystem]:
+def _without_snapshots(systems: Sequence[OperatingSystem]) -> list[OperatingSystem]:
     """A snapshot of a root has that root's fstab, which says of another subvolume that it is /.
 
     A file system's default subvolume goes by the file system's own name, and not by that which fstab may give it.
     """
+    roots = {system.root for system in systems}
 
-    def is_its_own(root: str) -> bool:
-        named = systems[root].mounts.get("/", root)
-        return named == root or (named.startswith(f"{_SUBVOLUME}{root}/") and named not in systems)
+    def is_its_own(system: OperatingSystem) -> bool:
+        named = system.mounts.get("/", system.root)
+        return named == system.root or (named.startswith(f"{_SUBVOLUME}{system.root}/") and named not in roots)
 
-    own = [root for root in systems if is_its_own(root)]
-    booted = {systems[root].mounts.get("/", root) for root in own}
-    others = [root for root in systems if root not in own and systems[root].mounts["/"] not in booted]
-    return [systems[root] for root in (*own, *others)]
+    own = [system for system in systems if is_its_own(system)]
+    booted = {system.mounts.get("/", system.root) for system in own}
+    return own + [system for system in systems if system not in own and system.mounts["/"] not in booted]
 
 
 def full_name(product: str, distribution: str) -> str:

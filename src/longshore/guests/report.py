@@ -9,7 +9,7 @@ from typing import Any
 class OperatingSystem:
     """One operating system on a machine's disks, as libguestfs inspects it."""
 
-    root: str  # the device it was found on, as libguestfs itself names it
+    root: str  # the device it was found on, in the appliance's naming
     family: str  # linux, windows, freebsd, …
     distribution: str  # debian, rhel, windows, …; "unknown" when nothing tells
     version: str  # major.minor
