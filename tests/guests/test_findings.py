@@ -160,4 +160,5 @@ def test_what_is_encrypted_is_named(disks):
     found = look(disks)
     assert (found.inspected, found.systems) == (False, ())
     assert found.why_not.startswith("No operating system was found")
+    assert found.drivers.doubts[0].startswith(found.why_not)
     assert (found.luks, found.bitlocker) == ((FIRST,), (SECOND,))

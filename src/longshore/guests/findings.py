@@ -35,18 +35,25 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
     except ConversionError as why:
         if why.code != NOT_LOOKED_INTO:
             raise
-        return replace(found, why_not=why.message, systems=tuple(_systems(handle, handle.inspect_get_roots())))
+        found = replace(found, systems=tuple(_systems(handle, handle.inspect_get_roots())))
+        return _not_inspected(found, why.message)
     found = replace(found, systems=tuple(_systems(handle, [system.root])))
     try:
         guest = mounted(handle, system, read_only=True)
     except RuntimeError as why:
-        return replace(found, why_not=f"The guest's file systems couldn't be mounted: {why}.")
+        return _not_inspected(found, f"The guest's file systems couldn't be mounted: {why}.")
     found = replace(found, inspected=True, file_systems=tuple(_rooms(guest)))
     if system.family == "linux":
         found = linux_findings(guest, found)
     elif system.family == "windows":
         found = windows_findings(guest, found)
     return replace(found, drivers=_drivers(guest, nics))
+
+
+def _not_inspected(found: GuestFindings, why: str) -> GuestFindings:
+    """A guest that lands as it is then goes by its present hardware, and why is said there."""
+    drivers = BootDrivers(inspected=False, doubts=(f"{why} So its interfaces' names can't be kept.",))
+    return replace(found, why_not=why, drivers=drivers)
 
 
 def _of_devices(handle: guestfs.GuestFS) -> GuestFindings:

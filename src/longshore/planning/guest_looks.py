@@ -64,6 +64,7 @@ GUEST_NO_ROOM = blocker(
     "A file system on the guest's disks has less room than virt-v2v needs: 100 MiB on / and C:, 50 MiB on /boot, "
     "10 MiB on others.",
     f"Make room in the guest, or {_AS_IS}.",
+    acceptable=True,
 )
 GUEST_DYNAMIC_DISKS = warning(
     "guest-dynamic-disks",
