@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.journey import Journey
-from longshore.flows.opened import opened
+from longshore.flows.opened import open_disk, open_volume, opened
 from longshore.flows.patience import patiently
 from longshore.model.changes import Changed, Changes
 from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.request import Verify
-from longshore.model.target import Owner, Volume
+from longshore.model.target import Volume
 
 VCENTER_MAXIMUM_READ = 2 << 20  # bytes: what one read through a vCenter may ask for
 STALLED_AFTER = 900.0  # seconds without a byte before a copy is given up: a server may hang without closing anything
@@ -154,8 +154,8 @@ class _Work:
     async def _copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
         self._j.go_on()
         async with opened() as exports:
-            source = await asyncio.to_thread(_open_source, self._j, exports, self._snapshot, self._disk)
-            target = await asyncio.to_thread(_open_target, self._j, exports, self._volume)
+            source = await asyncio.to_thread(open_disk, self._j, exports, self._snapshot, self._disk)
+            target = await asyncio.to_thread(open_volume, self._j, exports, self._volume)
             request = self._request(source.uri, target.uri, base, changes)
             result = await _run(self._j, self._disk, request, [source, target])
         return Copied(
@@ -227,16 +227,6 @@ class _Work:
             limit_groups=j.limit_groups,
             maximum_read=VCENTER_MAXIMUM_READ,
         )
-
-
-def _open_source(journey: Journey, exports: ExitStack, snapshot: Snapshot, disk: Disk) -> Export:
-    cloud = exports.enter_context(journey.clouds.source(journey.record.source_id))
-    return exports.enter_context(cloud.open_disk(snapshot, disk.key))
-
-
-def _open_target(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
-    cloud = exports.enter_context(journey.clouds.target(journey.record.target_id))
-    return exports.enter_context(cloud.open_volume(volume.id, Owner(journey.id, f"open-{volume.id}")))
 
 
 async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list[Export]) -> CopyResult:

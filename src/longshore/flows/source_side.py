@@ -72,15 +72,7 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
 
     Raises Conflict when they aren't the disks the migration began with.
     """
-    with j.clouds.source(j.record.source_id) as source:
-        snapshot = j.make(
-            Kind.SOURCE_SNAPSHOT,
-            step,
-            lambda owner: source.snapshot(j.record.machine_ref, f"longshore-{j.id[:8]}", owner, quiesce=quiesce),
-            provider_id=j.record.source_id,
-            parent=j.record.machine_ref,
-            ref=lambda s: s.ref,
-        )
+    snapshot = make_snapshot(j, step, quiesce=quiesce)
     if first and not snapshot.one_moment:
         j.say(
             f"{j.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
@@ -88,6 +80,25 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
         )
     if first and snapshot.quiesced:
         j.say(f"{j.record.machine_name} was frozen for it: all its disks are as they were at one moment.")
+    refuse_other_disks(j, disks, snapshot)
+    return snapshot
+
+
+def make_snapshot(j: Journey, step: str, *, quiesce: bool) -> Snapshot:
+    """Of all disks that the machine has now."""
+    with j.clouds.source(j.record.source_id) as source:
+        return j.make(
+            Kind.SOURCE_SNAPSHOT,
+            step,
+            lambda owner: source.snapshot(j.record.machine_ref, f"longshore-{j.id[:8]}", owner, quiesce=quiesce),
+            provider_id=j.record.source_id,
+            parent=j.record.machine_ref,
+            ref=lambda s: s.ref,
+        )
+
+
+def refuse_other_disks(j: Journey, disks: tuple[Disk, ...], snapshot: Snapshot) -> None:
+    """Raises Conflict when the disks of the snapshot aren't those that the migration began with."""
     sizes = {disk.key: disk.size for disk in snapshot.disks}
     for disk in disks:
         if disk.key not in sizes:
@@ -102,7 +113,6 @@ def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bo
             f"{j.record.machine_name} has got {len(new)} more disk(s) since the migration began.",
             advice="Start a new migration.",
         )
-    return snapshot
 
 
 def take_still(j: Journey, step: str, disks: tuple[Disk, ...], off: Off) -> Still:
