@@ -25,6 +25,7 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import FAULT, AccessDenied, Conflict, ConversionError, NotFound, ProviderError, Unreachable
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
+from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState, Snapshot, SnapshotDisk
 from longshore.model.target import (
@@ -659,10 +660,29 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot):
     return ConversionReport(system, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
 
 
-async def small_inspect_drivers(_disks, _directory, _on_message, *, nics=()):
-    """A guest that knows SATA, unless told otherwise."""
-    known = () if (World(os.environ["SMALL_WORLD"]).root / "knows-nothing").exists() else ("ahci",)
-    return BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
+async def small_look_into(disks, _directory, _on_message, *, nics=()):
+    """A guest that knows SATA, on disks that hold what the source's do, unless told otherwise."""
+    import nbd
+
+    world = World(os.environ["SMALL_WORLD"])
+    world.strike("look", "before")
+    for uri in disks:
+        handle = nbd.NBD()
+        handle.connect_uri(uri)
+        assert any(handle.pread(512, 0))
+        handle.shutdown()
+    found = found_by(world)
+    world.strike("look", "after")
+    return found
+
+
+def found_by(world):
+    if (world.root / "holds-nothing").exists():
+        return GuestFindings(why_not="No operating system was found on the machine's disks.")
+    known = () if (world.root / "knows-nothing").exists() else ("ahci",)
+    drivers = BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
+    system = FoundSystem("/dev/sda1", "linux", "debian", "12.0", "Debian 12", "x86_64")
+    return GuestFindings(inspected=True, systems=(system,), drivers=drivers)
 
 
 def small_ensure_confinement():
@@ -684,6 +704,7 @@ def install(put=setattr):
         copying,
         engine,
         late_conversion,
+        look,
         migration,
         outages,
         patience,
@@ -696,7 +717,7 @@ def install(put=setattr):
     put(conversion, "convert", small_convert)
     put(migration, "ensure_confinement", small_ensure_confinement)
     put(late_conversion, "ensure_confinement", small_ensure_confinement)
-    put(conversion, "inspect_drivers", small_inspect_drivers)
+    put(look, "look_into", small_look_into)
     put(bootcheck, "_POLL", 0.05)
     put(bootcheck, "_AGENT_EVERY", 0.05)
     put(undo, "_PAUSE", 0.01)

@@ -22,10 +22,11 @@ WAYS = {
 }
 # Steps that a run takes in which some others are left out, or called otherwise
 EXPECTED = {
-    "cold": {"prepare", "volume-2001", "shut-down", "copy-2000", "drop-snapshot", "convert", "check"},
-    "cold, as it is": {"hardware", "boot", "check"},
-    "warm": {"track-changes", "sync-0-2000", "sync-1-snapshot", "sync-1-drop-base", "safeguard", "check"},
-    "dry run": {"networks", "ports", "snapshot", "boot", "check"},
+    "cold": {"prepare", "volume-2001", "look-snapshot", "look", "look-drop-snapshot", "shut-down", "copy-2000"}
+    | {"drop-snapshot", "convert", "check"},
+    "cold, as it is": {"look", "boot", "check"},
+    "warm": {"track-changes", "sync-0-2000", "look", "sync-1-snapshot", "sync-1-drop-base", "safeguard", "check"},
+    "dry run": {"networks", "ports", "snapshot", "look", "boot", "check"},
 }
 
 

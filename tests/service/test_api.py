@@ -47,6 +47,21 @@ def migration(**request):
 
 
 @pytest.mark.usefixtures("both")
+def test_a_machine_is_looked_into_and_not_moved(ask):
+    wanted = {"machine": "web", "source": "vc"}
+    begun = ask("POST", "/v1/inspections", wanted)
+    assert begun.status_code == 202
+    shown = begun.json()
+    assert (shown["request"]["type"], shown["source"], shown["target"]) == ("inspection", "vc", "vc")
+    assert shown["disks"] == []  # none is copied
+    twice = ask("POST", "/v1/inspections", wanted)
+    assert (twice.status_code, twice.json()["code"]) == (409, "conflict")
+    asked_otherwise = ask("POST", "/v1/migrations", migration(type="inspection"))
+    assert asked_otherwise.status_code == 400
+    assert "Use: longshore machine inspect MACHINE --source PROVIDER." in asked_otherwise.json()["message"]
+
+
+@pytest.mark.usefixtures("both")
 def test_machines_are_found_by_what_they_have(ask):
     assert [m["name"] for m in ask("GET", "/v1/providers/vc/machines?name=w*").json()] == ["web"]
     assert ask("GET", "/v1/providers/vc/machines?name=db*").json() == []

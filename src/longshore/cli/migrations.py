@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.guest import guest_rows
 from longshore.cli.progress import moves, reworded, sentence, status_of, told, watch
 from longshore.cli.providers import with_all_projects
 from longshore.cli.words import duration, moment, size
@@ -182,8 +183,13 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
         command.say(f"Migration {migration.id} goes on in the background.")
         command.say(f"Watch it: longshore migration wait {migration.id}")
         return _fields(command, migration)
+    return _fields(command, watched(command, migration, plain=args.plain, cancelling=cancelling))
+
+
+def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: bool = False) -> Migration:
+    """As it is when it has ended. Raises when that isn't how the command meant it to end."""
     try:
-        migration = watch(command.client, migration.id, plain=args.plain, as_typed=command.as_typed)
+        migration = watch(command.client, migration.id, plain=plain, as_typed=command.as_typed)
     except KeyboardInterrupt:
         command.say(f"\nMigration {migration.id} goes on in the background.")
         command.say(f"Come back with: longshore migration wait {migration.id}")
@@ -202,7 +208,7 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
             advice=f"Go on with: longshore migration resume {migration.id} --wait.",
             code="interrupted",
         )
-    return _fields(command, migration)
+    return migration
 
 
 def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
@@ -235,6 +241,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         fields["syncs"] = "\n".join(sync_line(sync) for sync in m.syncs)
         fields["disks"] = "\n".join(_disk_line(m, d) for d in m.disks)
         fields["result"] = _summary(m.result) if m.result else None
+        fields["guest"] = "\n".join(f"{what}: {said}" for what, said in guest_rows((m.result or {}).get("guest")))
         fields = {name: value for name, value in fields.items() if value not in (None, "")}
     return tuple(fields), tuple(fields.values())
 
@@ -262,5 +269,5 @@ def _summary(result: dict[str, Any]) -> str:
         )
         if result["rate"]:
             lines.append(f"copied in {duration(result['copy_seconds'])}, {size(result['rate'])}/s")
-    lines.extend(f"{p['mac']} {' '.join(p['addresses'])}" for p in result["ports"])
+    lines.extend(f"{p['mac']} {' '.join(p['addresses'])}" for p in result.get("ports", ()))
     return "\n".join(lines)

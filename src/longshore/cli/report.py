@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from longshore.cli.command import Command
+from longshore.cli.guest import guest_rows
 from longshore.cli.words import duration, moment, size
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def of_migration(report: Report) -> Iterator[str]:
     if report.ports:
         yield "\n## Network\n"
         yield from _table(("MAC", "Addresses"), [(p["mac"], " ".join(p["addresses"])) for p in report.ports])
+    yield from _found(report.guest)
     yield from _conversion(report.conversion)
     yield from _list("Concerns", report.concerns)
     yield from _list("Left behind", [f"{e.kind} {e.ref or ''}: {e.note or ''}" for e in report.left])
@@ -142,6 +144,13 @@ def _sync(sync: dict[str, Any]) -> tuple[Any, ...]:
         _duration(sync.get("seconds")),
         "machine off" if sync.get("final") else "",
     )
+
+
+def _found(guest: dict[str, Any] | None) -> Iterator[str]:
+    """What its disks told before anything on them was changed."""
+    if rows := list(guest_rows(guest)):
+        yield "\n## Guest, as it was found\n"
+        yield from _table(("", ""), rows)
 
 
 def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:

@@ -122,6 +122,10 @@ class Client:
     def machine(self, provider: str, machine: str) -> Machine:
         return self._ask(Machine, "GET", f"/v1/providers/{_part(provider)}/machines/{_part(machine)}")
 
+    def inspect(self, source: str, machine: str) -> Migration:
+        """Its disks looked into; what was found is in the result of what this answers, once that has ended."""
+        return self._ask(Migration, "POST", "/v1/inspections", {"source": source, "machine": machine})
+
     # Plans: their content is as in a plan's file, see longshore.planning.planfile
 
     def create_plan(self, wanted: NewPlan) -> PlanAnswer:

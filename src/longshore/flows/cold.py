@@ -1,7 +1,10 @@
 """Cold migration: the machine is shut down, copied, made ready for its new hardware and booted on the target.
 
-    prepare → volumes, ports → shut down → snapshot → copy and verify → drop the snapshot
+    prepare → volumes, ports → snapshot, look, drop it → shut down → snapshot → copy and verify → drop the snapshot
       → snapshot the volumes → convert → boot → check → hand over
+
+A guest that is to be changed, or whose hardware is to be chosen, is looked into before the machine is shut down, in a
+snapshot that comes and goes. Where that can't be had, a guest that lands as it is is looked into when it is copied.
 
 What can fail without touching the source comes first. From "shut down" on the source is off; until the target has been
 seen up, any failure and any cancel takes everything back and powers the source on again, if it was on. That it is off
@@ -11,23 +14,29 @@ is looked at again wherever it counts: a source that somebody has powered on mea
 from functools import partial
 from typing import Any
 
+from longshore.flows.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
 from longshore.flows.migration import Migration, result_of
 from longshore.flows.source_side import (
     Off,
     Still,
     drop_last_snapshot,
+    drop_snapshot,
     require_still_off,
     shut_down,
     source_running,
     take_still,
 )
 from longshore.flows.steps import step
+from longshore.flows.target_side import Prepared
+from longshore.model.request import LandingMode
+from longshore.model.target import Port, Volume
 
 
 class ColdMigration(Migration):
     async def _forward(self) -> dict[str, Any]:
         j = self._j
         prepared, volumes, ports = await self._begin()
+        choice = await self._look_beforehand(prepared, ports)
         off = await step("shut-down", Off, partial(shut_down, j))
         await step("stillness", type(None), partial(j.phase, "snapshot", "Taking one snapshot of all disks."))
         still = await step("snapshot", Still, partial(take_still, j, "snapshot", prepared.machine.disks, off))
@@ -37,6 +46,26 @@ class ColdMigration(Migration):
         copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=j.request.verify)
         await step("still-off", type(None), partial(require_still_off, j, off))  # before more time goes by in vain
         await step("drop-snapshot", type(None), partial(drop_last_snapshot, j, "snapshot", still.snapshot))
-        choice = await self._hardware(prepared, volumes, ports)
+        if choice is None:
+            choice = await self._look_late(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         return result_of(prepared, server, ports, copies, copies, report, proof)
+
+    async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
+        """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""
+        j, machine = self._j, prepared.machine
+        if prepared.landing.request.landing is LandingMode.UNCHANGED:
+            return Choice(LandingMode.UNCHANGED)
+        beheld = await step("look-snapshot", Beheld, partial(snapshot_to_look_into, j, machine.disks))
+        if beheld.snapshot is None:
+            return None
+        looking = source_looker(j, machine, ports, beheld.snapshot)
+        look = await step("look", Look, if_possible(j, looking))
+        await step("look-drop-snapshot", type(None), partial(drop_snapshot, j, STEP, beheld.snapshot))
+        return None if look.findings is None else await self._judge(prepared, look.findings)
+
+    async def _look_late(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice:
+        """Into the copies, where it has to be: the machine is off. A conversion tells by itself what it can't do."""
+        if prepared.landing.request.landing is LandingMode.CONVERT:
+            return Choice(LandingMode.CONVERT)
+        return await self._look_into_copies(prepared, volumes, ports, name="look-late")

@@ -2,30 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from longshore.blocks.exports import Export
 from longshore.flows.journey import Journey
-from longshore.flows.opened import opened
-from longshore.guests import NicAddresses, NicName, convert, finish_as_is, inspect_drivers
-from longshore.model.hardware import BootDrivers, Hardware
+from longshore.flows.opened import open_volume, opened
+from longshore.guests import NicAddresses, NicName, convert, finish_as_is
+from longshore.model.hardware import BootDrivers
 from longshore.model.interface_names import kernel_names, slot_names
 from longshore.model.machine import Machine
-from longshore.model.target import Owner, Port, Volume
-from longshore.planning.hardware import choose_hardware, likely_drivers
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The hardware that was found for an unchanged guest; None: there is none, it has to be converted."""
-
-    hardware: Hardware | None
-    drivers: BootDrivers
-
+from longshore.model.target import Port, Volume
+from longshore.planning.hardware import likely_drivers
 
 Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory for what is found, the interfaces' names
 
@@ -69,28 +57,6 @@ def finisher(  # noqa: PLR0917
     return _changer(journey, machine, ports, volumes, snapshots, said, change)
 
 
-def hardware_chooser(
-    journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume]
-) -> Callable[[], Awaitable[Choice]]:
-    """The work of the step that looks into the copied disks, and says on what hardware their guest boots unchanged."""
-
-    async def choose() -> Choice:
-        journey.go_on()
-        journey.phase("inspecting", "Looking into the copied disks for the hardware that the guest can boot on.")
-        async with opened() as exports:
-            disks = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
-            directory = journey.store.state.migration(journey.id) / "inspection"
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            looking = inspect_drivers([e.uri for e in disks], directory, journey.say, nics=nic_names(machine, ports))
-            drivers = await journey.cancellable(asyncio.create_task(looking))
-        hardware, concerns = choose_hardware(machine, drivers)
-        for concern in concerns:
-            journey.say(str(concern), concern.severity.value if concern.severity.value != "blocker" else "warning")
-        return Choice(hardware, drivers)
-
-    return choose
-
-
 def _changer(  # noqa: PLR0917
     journey: Journey,
     machine: Machine,
@@ -115,7 +81,7 @@ def _changer(  # noqa: PLR0917
         directory = journey.store.state.migration(journey.id) / f"conversion-{attempts + 1}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with opened() as exports:
-            disks = [await asyncio.to_thread(_open, journey, exports, volume) for volume in volumes]
+            disks = [await asyncio.to_thread(open_volume, journey, exports, volume) for volume in volumes]
             work = change(([e.uri for e in disks], directory, nic_names(machine, ports)))
             return await journey.cancellable(asyncio.ensure_future(work))
 
@@ -138,12 +104,6 @@ def go_back(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> No
     with journey.clouds.target(journey.record.target_id) as target:
         for volume, snapshot in zip(volumes, snapshots, strict=True):
             target.revert_volume(volume.id, snapshot)
-
-
-def _open(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
-    cloud = exports.enter_context(journey.clouds.target(journey.record.target_id))
-    maker = journey.request.of or journey.id  # of the volume: it is opened for nobody else
-    return exports.enter_context(cloud.open_volume(volume.id, Owner(maker, f"open-{volume.id}")))
 
 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:

@@ -1,7 +1,7 @@
 """Dry run: a copy of the running machine is booted and checked on the target; the machine itself goes on as it was.
 
     prepare → volumes, network, ports → snapshot → copy and verify → drop the snapshot
-      → snapshot the volumes → convert → boot → check → clean up, or keep
+      → look into the copies → snapshot the volumes → convert → boot → check → clean up, or keep
 
 The source sees one snapshot that comes and goes, nothing else. The copy gets the machine's MACs and addresses only on a
 network of its own that leads nowhere; beside the machine, on the mapped networks, it gets others.
@@ -28,7 +28,7 @@ class DryRun(Migration):
         await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
         copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes, verify=j.request.verify)
         await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
-        choice = await self._hardware(prepared, volumes, ports)
+        choice = await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, copies, copies, report, proof)
 

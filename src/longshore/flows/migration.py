@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from longshore.errors import Cancelled, LongshoreError
-from longshore.flows.conversion import Choice, converter, finisher, hardware_chooser
+from longshore.flows.conversion import converter, finisher
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather
 from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
+from longshore.flows.look import Choice, judge, volume_looker
 from longshore.flows.proving import check, find_answering
 from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
 from longshore.flows.steps import step
@@ -30,6 +31,7 @@ from longshore.flows.told_changes import Told, asker, read_changes
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
 from longshore.model.concern import Severity
+from longshore.model.guest import GuestFindings
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
 from longshore.model.target import Owner, Port, Server, Volume
@@ -163,19 +165,27 @@ class Migration(ABC):
 
     # On the target alone
 
-    async def _hardware(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice | None:
-        """On which the unchanged guest boots; None when it isn't to land like that."""
-        if prepared.landing.request.landing is not LandingMode.AS_IS:
-            return None
-        work = hardware_chooser(self._j, prepared.machine, ports, volumes)
-        return await step("hardware", Choice, work)
+    async def _look_into_copies(
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], *, name: str = "look"
+    ) -> Choice:
+        """Into the copied disks, unless the guest lands as it is on hardware that it knows already.
+
+        Raises InvalidInput when it can't land.
+        """
+        if prepared.landing.request.landing is LandingMode.UNCHANGED:
+            return Choice(LandingMode.UNCHANGED)
+        findings = await step(name, GuestFindings, volume_looker(self._j, prepared.machine, ports, volumes))
+        return await self._judge(prepared, findings)
+
+    async def _judge(self, prepared: Prepared, findings: GuestFindings) -> Choice:
+        return await step("judge", Choice, partial(judge, self._j, prepared, findings))
 
     async def _land(
         self,
         prepared: Prepared,
         volumes: list[Volume],
         ports: list[Port],
-        choice: Choice | None,
+        choice: Choice,
         off: Off | None = None,
     ) -> tuple[Server, dict[str, Any], str]:
         """The guest made ready, booted and seen up; the server, what was changed in the guest, and what showed it up.
@@ -183,12 +193,11 @@ class Migration(ABC):
         `off`: the machine must have been off since then, or nothing of this counts.
         """
         j, machine = self._j, prepared.machine
-        hardware = choice.hardware if choice else None
-        landed = LandingMode.CONVERT if choice and hardware is None else prepared.landing.request.landing
+        hardware, landed = choice.hardware, choice.landed
         report: dict[str, Any] = {}
         if landed is LandingMode.CONVERT or (hardware is not None and hardware.finish):
             snapshots = await step("safeguard", list[str], partial(safeguard, j, volumes))
-            if choice is not None and landed is LandingMode.AS_IS:
+            if landed is LandingMode.AS_IS:
                 work = finisher(j, machine, ports, volumes, snapshots, choice.drivers)
             else:
                 work = converter(j, machine, ports, volumes, snapshots)
@@ -231,7 +240,8 @@ class Migration(ABC):
     def _done(self, result: dict[str, Any]) -> None:
         j = self._j
         j.store.migrations.stamp(j.id, "finished_at")
-        j.store.migrations.update(j.id, status=Status.DONE, phase="done", result=result)
+        found = j.store.migrations.get(j.id).result or {}  # in the guest
+        j.store.migrations.update(j.id, status=Status.DONE, phase="done", result={**found, **result})
         j.say("Done.")
 
     def _roll_back(self, error: LongshoreError) -> None:

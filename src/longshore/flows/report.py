@@ -10,6 +10,8 @@ from longshore.flows.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Status, Store
 
+_BEFOREHAND = ("preparing", "inspecting")  # phases in which it is said what stands against a migration
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedDisk:
@@ -82,9 +84,11 @@ class Report:
     copied: Copying | None
     conversion: dict[str, Any] | None
     accepted: list[str]  # codes of the blockers that the user took upon himself
-    concerns: list[str]  # what was said before anything was made
+    concerns: list[str]  # what was said before anything was made, and of what the disks hold
     left: list[Left]
     events: list[ReportedEvent] = field(repr=False)
+    # What was found on its disks before anything on them was changed, and when
+    guest: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +170,9 @@ def _report(
         syncs=list(record.syncs),
         copied=_copied(result),
         conversion=result.get("conversion") or None,
+        guest=result.get("guest"),
         accepted=list(request.accept),
-        concerns=[e.text for e in events if e.phase == "preparing" and e.level == "warning"],
+        concerns=[e.text for e in events if e.phase in _BEFOREHAND and e.level == "warning"],
         left=[Left(e.kind.value, e.ref, e.note) for e in entries if e.state is EntryState.LEFT],
         events=[ReportedEvent(e.at.replace(tzinfo=UTC), e.level, e.phase, e.text) for e in events],
     )

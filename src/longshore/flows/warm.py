@@ -1,7 +1,10 @@
 """Warm migration: copied while the machine runs, again and again, and stopped only for the last changes.
 
-    prepare → volumes, ports → track changes → seed → [sync …] → wait for the cutover, or go on
+    prepare → volumes, ports → track changes → seed → look → [sync …] → wait for the cutover, or go on
       → shut down → last sync → snapshot the volumes → convert → boot → check → hand over
+
+The first copy is looked into, if it is to be changed or the guest's hardware is to be chosen: what can't land ends the
+migration there, and the machine has run all the time.
 
 Every copy is of one moment: one snapshot of all disks, from which the change ids are read. They become the base of the
 next sync only when every disk of this one has been copied, flushed and verified; until then the earlier base counts, so
@@ -15,8 +18,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from longshore.flows.conversion import Choice
 from longshore.flows.copying import DiskBase
+from longshore.flows.look import Choice
 from longshore.flows.migration import Migration, result_of
 from longshore.flows.source_side import (
     Off,
@@ -53,8 +56,8 @@ class WarmMigration(Migration):
         while turn is Turn.SYNC:
             sync, bases, base = await self._sync(prepared, volumes, len(syncs), bases, base)
             syncs.append(sync)
-            if sync.number == 0:  # now there is something to look into, and the machine still runs
-                choice = await self._hardware(prepared, volumes, ports)
+            if choice is None:  # now there is something to look into, and the machine still runs
+                choice = await self._look_into_copies(prepared, volumes, ports)
             turn = await step(f"turn-{sync.number}", Turn, partial(self._wait, syncs))
         for _ in range(CUTOVERS):
             off = await step(f"shut-down-{len(syncs)}", Off, partial(shut_down, j))
@@ -66,6 +69,7 @@ class WarmMigration(Migration):
             await step(f"again-{last.number}", type(None), partial(j.say, again, "warning"))
         else:
             raise source_running(j.record.machine_name)
+        assert choice is not None  # from after the first sync
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         copies = [copy for sync in syncs for copy in sync.copies]
         return result_of(prepared, server, ports, copies, list(last.copies), report, proof)

@@ -9,6 +9,7 @@ from dbos import DBOS
 from longshore.flows.clouds import Clouds
 from longshore.flows.cold import ColdMigration
 from longshore.flows.dry_run import DryRun
+from longshore.flows.inspection import Inspection
 from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
 from longshore.flows.migration import Migration
@@ -54,6 +55,11 @@ async def volume_move(migration_id: str) -> None:
     await VolumeMove(_journey(migration_id)).run()
 
 
+@DBOS.workflow(name="inspection")
+async def inspection(migration_id: str) -> None:
+    await Inspection(_journey(migration_id)).run()
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(migration_id: str) -> None:
     journey = _journey(migration_id)
@@ -66,6 +72,7 @@ _KINDS: dict[MigrationType, type[Migration]] = {
     MigrationType.DRY_RUN: DryRun,
     MigrationType.CONVERSION: LateConversion,
     MigrationType.VOLUME: VolumeMove,
+    MigrationType.INSPECTION: Inspection,
 }
 
 
@@ -75,6 +82,7 @@ OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
     MigrationType.DRY_RUN: dry_run,
     MigrationType.CONVERSION: late_conversion,
     MigrationType.VOLUME: volume_move,
+    MigrationType.INSPECTION: inspection,
 }
 
 

@@ -13,6 +13,7 @@ class MigrationType(StrEnum):
     WARM = "warm"  # copied while it runs, again and again; shut down only for the last changes
     CONVERSION = "conversion"  # a machine that landed as it was is converted, in a stop of its own
     VOLUME = "volume"  # a volume that no machine has is copied; nothing boots
+    INSPECTION = "inspection"  # the machine's disks are looked into where it is; nothing is moved
 
 
 class LandingMode(StrEnum):

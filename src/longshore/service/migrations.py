@@ -47,6 +47,10 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
     about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
     """
+    if body.request.type is MigrationType.INSPECTION:
+        raise InvalidInput(
+            "An inspection has no target.", advice="Use: longshore machine inspect MACHINE --source PROVIDER."
+        )
     if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
         raise InvalidInput(
             "A later conversion is asked of the migration that brought the machine.",

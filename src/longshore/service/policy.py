@@ -87,6 +87,12 @@ RULES = (
         ),
     ),
     Rule(
+        "migration:machine:inspect",
+        MEMBER,
+        "Look into a machine's disks: a snapshot of it comes and goes.",
+        ("POST /v1/inspections",),
+    ),
+    Rule(
         "migration:plan:get",
         READER,
         "List, show and check plans.",

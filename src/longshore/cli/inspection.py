@@ -1,0 +1,35 @@
+"""longshore machine inspect: what a machine's disks tell of how it would land."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from longshore.cli.command import ShowOne
+from longshore.cli.guest import concern_lines, guest_rows
+from longshore.cli.migrations import watched
+
+
+class InspectMachine(ShowOne):
+    """Look into a machine's disks where it is: systems, drivers, room, and what stands against either way to land.
+
+    A snapshot of the machine comes and goes; the machine itself goes on as it was. It takes a minute or two.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("machine", help="name, inventory path or reference")
+        parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
+        parser.add_argument("--plain", action="store_true", help="lines instead of bars")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        begun = self.client.inspect(args.source, args.machine)
+        done = watched(self, begun, plain=args.plain)
+        result = done.result or {}
+        fields: dict[str, Any] = {"machine": done.machine_name, "ref": done.machine_ref, "inspection": done.id}
+        if not self.for_people:
+            fields |= {"guest": result.get("guest"), "concerns": result.get("concerns")}
+        else:
+            fields |= dict(guest_rows(result.get("guest")))
+            for landing, concerns in result.get("concerns", {}).items():
+                fields[f"landing {landing}"] = "\n".join(concern_lines(concerns)) or "nothing stands against it"
+        return tuple(fields), tuple(fields.values())

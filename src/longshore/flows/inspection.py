@@ -1,0 +1,57 @@
+"""A machine is looked into at its source, running or not: what its disks tell of how it would land. Nothing is moved.
+
+    look at the machine → snapshot → look into it → drop the snapshot → tell
+
+The source sees one snapshot that comes and goes. It is recorded like a migration, so that a snapshot that somebody's
+death leaves behind is removed by whoever goes on, a worker does it that can, and what was found stays to be read.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from longshore.flows.look import STEP, concerns_by_landing, source_looker
+from longshore.flows.migration import Migration
+from longshore.flows.source_side import drop_snapshot, take_snapshot
+from longshore.flows.steps import step
+from longshore.flows.undo import undo
+from longshore.guests import ensure_confinement
+from longshore.model.guest import GuestFindings
+from longshore.model.machine import Machine, Snapshot
+from longshore.model.target import Owner, Port
+
+
+class Inspection(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        j = self._j
+        await step("start", type(None), self._start)
+        machine = await step("prepare", Machine, self._look_at)
+        taking = partial(take_snapshot, j, STEP, machine.disks, quiesce=False, first=False)
+        snapshot = await step("look-snapshot", Snapshot, taking)
+        own = [Port("", nic.mac, nic.addresses, "") for nic in machine.nics]
+        findings = await step("look", GuestFindings, source_looker(j, machine, own, snapshot))
+        await step("look-drop-snapshot", type(None), partial(drop_snapshot, j, STEP, snapshot))
+        concerns = await step("judge", dict[str, Any], partial(_judge, machine, findings))
+        return {"concerns": concerns}
+
+    def _look_at(self) -> Machine:
+        j = self._j
+        j.go_on()
+        j.phase("preparing", f"Looking at {j.record.machine_name}.")
+        ensure_confinement()
+        with j.clouds.source(j.record.source_id) as source:
+            machine = self._without_texts(source.machine(j.record.machine_ref))
+            source.make_ready(Owner(j.id, "read"))
+        j.phase("snapshot", "Taking one snapshot of all disks.")
+        return machine
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """Nothing is: what was made on the way goes."""
+        for sentence in undo(self._j.store, self._j.clouds, self._j.id):
+            self._j.say(sentence, "warning")
+        self._done(result)
+
+
+def _judge(machine: Machine, findings: GuestFindings) -> dict[str, Any]:
+    found = concerns_by_landing(machine, findings)
+    return {landing.value: [asdict(concern) for concern in concerns] for landing, concerns in found.items()}

@@ -1,0 +1,186 @@
+"""A look into a machine's disks while it still runs: what can't land is refused before anything is stopped.
+
+A warm migration and a dry run look into what they have copied first, a cold migration into a snapshot of the machine as
+it is. Nothing is written: what a running machine's file systems have left open is mended in a layer above the disks
+that is thrown away.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from longshore.blocks.exports import Export
+from longshore.errors import Conflict, LongshoreError, ProviderError
+from longshore.flows.conversion import nic_names
+from longshore.flows.forms import form
+from longshore.flows.journey import Journey
+from longshore.flows.opened import open_disk, open_volume, opened
+from longshore.flows.patience import patiently
+from longshore.flows.source_side import make_snapshot, refuse_other_disks
+from longshore.flows.target_side import Prepared
+from longshore.guests import look_into, windows_parts
+from longshore.model.concern import Concern, Severity
+from longshore.model.guest import GuestFindings
+from longshore.model.hardware import BootDrivers, Hardware
+from longshore.model.machine import Disk, Machine, Snapshot
+from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.target import Port, Volume
+from longshore.model.windows import WindowsParts
+from longshore.planning import blocked
+from longshore.planning.guest_looks import concerns_of_guest
+from longshore.planning.hardware import choose_hardware
+from longshore.store.tables import utc_now
+
+STEP = "look"  # what the ledger calls the snapshot that is looked into
+_TOO_MUCH = "conversion-limit"  # code of the error when looking took longer, or more memory, than it may
+_LATER = "It goes on without: what of its guest can't land shows only once the machine is off."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the guest lands, now that its disks were looked into; or as was asked for, when nobody could or had to."""
+
+    landed: LandingMode
+    hardware: Hardware | None = None  # for a guest that lands as it is
+    drivers: BootDrivers = field(default_factory=lambda: BootDrivers(inspected=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Beheld:
+    """A snapshot to be looked into; None: the source makes none of the machine as it is now."""
+
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found; None: finding out took more than it may."""
+
+    findings: GuestFindings | None
+
+
+def snapshot_to_look_into(j: Journey, disks: tuple[Disk, ...]) -> Beheld:
+    """Of the machine as it is, frozen or not. A source that refuses it now may well make one when the machine is off.
+
+    Raises Conflict when its disks aren't those that the migration began with.
+    """
+    name = j.record.machine_name
+    j.phase("inspecting", f"Taking a snapshot of {name}, to look into its disks before it is shut down.")
+    try:
+        snapshot = make_snapshot(j, STEP, quiesce=False)
+    except (Conflict, ProviderError) as refusal:
+        j.say(f"{name} can't be looked into beforehand: {refusal} {_LATER}", "warning")
+        return Beheld(None)
+    refuse_other_disks(j, disks, snapshot)
+    return Beheld(snapshot)
+
+
+def source_looker(
+    j: Journey, machine: Machine, ports: list[Port], snapshot: Snapshot
+) -> Callable[[], Awaitable[GuestFindings]]:
+    """The work of the step that looks into the source's own disks, as the snapshot holds them."""
+
+    def open_all(exports: ExitStack) -> list[Export]:
+        return [open_disk(j, exports, snapshot, disk) for disk in machine.disks]
+
+    return partial(_look, j, machine, ports, open_all)
+
+
+def if_possible(j: Journey, look: Callable[[], Awaitable[GuestFindings]]) -> Callable[[], Awaitable[Look]]:
+    """The same work where the migration may go on without: its disks are read too slowly, or are too much to look at.
+
+    What else fails would fail when the machine is off as well.
+    """
+
+    async def work() -> Look:
+        try:
+            return Look(await look())
+        except LongshoreError as error:
+            if error.code != _TOO_MUCH:
+                raise
+            await asyncio.to_thread(j.say, f"{error} {_LATER}", "warning")
+            return Look(None)
+
+    return work
+
+
+def volume_looker(
+    j: Journey, machine: Machine, ports: list[Port], volumes: list[Volume]
+) -> Callable[[], Awaitable[GuestFindings]]:
+    """The work of the step that looks into the copied disks."""
+
+    def open_all(exports: ExitStack) -> list[Export]:
+        return [open_volume(j, exports, volume) for volume in volumes]
+
+    return partial(_look, j, machine, ports, open_all)
+
+
+async def _look(
+    j: Journey, machine: Machine, ports: list[Port], open_all: Callable[[ExitStack], list[Export]]
+) -> GuestFindings:
+    """Kept in the migration's record, too, for whoever wants to know why it was refused."""
+    await asyncio.to_thread(j.go_on)
+    said = f"Looking into the disks of {machine.name}: what is on them, and whether it can land."
+    await asyncio.to_thread(j.phase, "inspecting", said)
+
+    async def once() -> GuestFindings:
+        async with opened() as exports:
+            disks = await asyncio.to_thread(open_all, exports)
+            directory = j.store.state.migration(j.id) / "look"
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            looking = look_into([e.uri for e in disks], directory, j.say, nics=nic_names(machine, ports))
+            findings = await j.cancellable(asyncio.create_task(looking))
+            for disk in disks:
+                disk.check()  # one whose server died looks like one that holds nothing
+            return findings
+
+    def again(error: LongshoreError) -> None:
+        j.go_on()
+        j.say(f"{error} It is tried again.", "warning")
+
+    findings = _without_names(await patiently(once, before_again=again))
+    await asyncio.to_thread(_keep, j, findings)
+    return findings
+
+
+def _without_names(findings: GuestFindings) -> GuestFindings:
+    """Of a guest that couldn't be looked into it isn't known either which interfaces its configuration names."""
+    if findings.inspected:
+        return findings
+    doubts = (*findings.drivers.doubts, f"{findings.why_not} So its interfaces' names can't be kept.")
+    return replace(findings, drivers=replace(findings.drivers, doubts=doubts))
+
+
+def _keep(j: Journey, findings: GuestFindings) -> None:
+    found = form(GuestFindings).dump_python(findings, mode="json")
+    looked_at = utc_now().isoformat(timespec="seconds") + "Z"
+    j.store.migrations.update(j.id, result={"guest": {**found, "looked_at": looked_at}})
+
+
+def judge(j: Journey, prepared: Prepared, findings: GuestFindings) -> Choice:
+    """How the guest lands. What there is to be said about it is said. Raises InvalidInput when it can't land."""
+    j.go_on()
+    machine, request = prepared.machine, prepared.landing.request
+    concerns = concerns_of_guest(machine, findings, request, _parts(findings))
+    for concern in concerns:
+        if concern.severity is not Severity.BLOCKER:
+            j.say(str(concern), concern.severity.value)
+    if any(concern.severity is Severity.BLOCKER for concern in concerns):
+        raise blocked(concerns)
+    hardware = choose_hardware(machine, findings.drivers)[0] if request.landing is LandingMode.AS_IS else None
+    return Choice(LandingMode.AS_IS if hardware else LandingMode.CONVERT, hardware, findings.drivers)
+
+
+def concerns_by_landing(machine: Machine, findings: GuestFindings) -> dict[LandingMode, list[Concern]]:
+    """What there is to be said of each way in which the guest may land."""
+    landings = (LandingMode.CONVERT, LandingMode.AS_IS, LandingMode.UNCHANGED)
+    requests = {landing: MigrationRequest(landing=landing) for landing in landings}
+    parts = _parts(findings)
+    return {landing: concerns_of_guest(machine, findings, request, parts) for landing, request in requests.items()}
+
+
+def _parts(findings: GuestFindings) -> WindowsParts | None:
+    """What this machine, where such a guest would be converted, has for Windows."""
+    return windows_parts() if any(system.family == "windows" for system in findings.systems) else None

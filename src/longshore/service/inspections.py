@@ -1,0 +1,45 @@
+"""Machines that are looked into, and not moved."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from longshore.flows import engine
+from longshore.flows.clouds import refuse_missing_library
+from longshore.flows.queue import places_of
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning.validation import refuse_unreadable
+from longshore.service.migrations import REQUEST, note_asked_for, shown
+from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.schemas import Migration
+
+router = APIRouter(prefix="/v1")
+
+
+class NewInspection(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    machine: str  # name, inventory path or reference
+    source: str
+
+
+@router.post("/inspections", status_code=202)
+def inspect(body: NewInspection, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
+    """Look into a snapshot of a machine's disks. It is watched as a migration, of type "inspection", whose source is
+    its target, too; what was found is in its result: `guest`, and `concerns` by the landing that they are about."""
+    refuse_unreadable(machine=body.machine, source=body.source)
+    source = store.providers.get(body.source)
+    if not caller.remote and not store.state.shared_database:  # else another machine reads the disks
+        refuse_missing_library(source.kind, source.settings)
+    with clouds.source(source.id) as cloud:
+        machine = cloud.machine(body.machine)
+    record = store.migrations.add(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=source.id,
+        target_id=source.id,
+        request=REQUEST.dump_python(MigrationRequest(type=MigrationType.INSPECTION), mode="json"),
+        places=places_of(machine),
+    )
+    note_asked_for([record])
+    engine.ensure_running(store.state)
+    return shown(store, [store.migrations.get(record.id)])[0]
