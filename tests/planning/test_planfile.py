@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from longshore.errors import InvalidInput
 from longshore.model.machine import Machine, PowerState
 from longshore.model.plan import FlavorRule, Limits, Mappings, Plan, PlannedMachine, PlannedVolume
+from longshore.model.request import Carry
 from longshore.planning.planfile import from_plain, plain, read, request_of, schema, write
 
 PLAN = """\
@@ -169,6 +170,19 @@ def test_what_is_wrong_with_a_volume_is_refused_with_file_and_line(old, new, lin
         read(VOLUMES.replace(old, new, 1), "shop.yaml")
     assert str(refused.value).startswith(f"shop.yaml, line {line}: ")
     assert said in str(refused.value)
+
+
+def test_of_what_goes_along_a_machine_may_choose_otherwise_in_part():
+    with_rule = (
+        "name: shop\nsource: vc\ntarget: cloud\ndefaults:\n  carry: {annotation: false, tags: [stage]}\nmachines:\n"
+    )
+    plan = read(with_rule + "- machine: web\n  carry: {tags: false}\n  boot_port: 22\n", "shop.yaml")
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), ())
+    asked = request_of(plan.options_for(plan.machines[0], machine))
+    assert asked.carry == Carry(annotation=False, tags=False, attributes=True)
+    assert asked.boot_ports == (22,)
+    with pytest.raises(InvalidInput, match=r'line 8: "notes" isn.t known here'):
+        read(with_rule + "- machine: web\n  carry: {notes: true}\n", "shop.yaml")
 
 
 @pytest.mark.parametrize(

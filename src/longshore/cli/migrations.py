@@ -269,5 +269,7 @@ def _summary(result: dict[str, Any]) -> str:
         )
         if result["rate"]:
             lines.append(f"copied in {duration(result['copy_seconds'])}, {size(result['rate'])}/s")
+    if result.get("proof"):
+        lines.append(f"seen up by {result['proof']}")
     lines.extend(f"{p['mac']} {' '.join(p['addresses'])}" for p in result.get("ports", ()))
     return "\n".join(lines)

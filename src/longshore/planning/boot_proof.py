@@ -49,12 +49,14 @@ def agent_properties(request: MigrationRequest) -> dict[str, str]:
 
 
 def asks_agent(machine: Machine, request: MigrationRequest) -> bool:
-    """Whether the guest's agent is asked: where that was chosen, or the server has what it takes from its source.
+    """Whether the guest's agent is asked: where that was chosen, or the server has what it takes from its source and
+    nothing else was named as proof.
 
     `request` as it was settled.
     """
+    named = request.boot_mark is not None or request.boot_ports
     kept = machine.freezes and request.landing is LandingMode.UNCHANGED
-    return request.boot_proof is BootProof.AGENT or (kept and request.boot_proof is BootProof.AUTO)
+    return request.boot_proof is BootProof.AGENT or (kept and request.boot_proof is BootProof.AUTO and not named)
 
 
 def asks_ports(request: MigrationRequest) -> bool:
