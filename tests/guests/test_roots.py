@@ -6,6 +6,7 @@ import pytest
 
 from longshore.errors import ConversionError
 from longshore.guests.appliance import Guest
+from longshore.guests.drivers import _root_disks
 from longshore.guests.inspection import inspect, is_as_found
 from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import root_option
@@ -132,3 +133,29 @@ def test_virt_v2v_is_told_the_root():
     with pytest.raises(ConversionError, match="because of the snapshots") as said:
         root_option(guest_on("btrfsvol:/dev/sda1/@", [other, "btrfsvol:/dev/sda1/@"]))
     assert "Remove the guest's snapshots" in said.value.advice
+
+
+@pytest.mark.parametrize(
+    ("mounts", "disks"),
+    [
+        ({"/": "btrfsvol:/dev/sdaa1/@rootfs"}, (0, 26)),
+        ({"/": "btrfsvol:/dev/vg/root/@"}, (0, 1)),
+        ({"/": "/dev/sda1", "/usr": "/dev/sdb"}, (0, 1)),
+    ],
+)
+def test_the_disks_below_a_subvolume_are_known(mounts, disks):
+    names = [f"/dev/sd{chr(97 + number)}" for number in range(26)] + ["/dev/sdaa"]
+    files = SimpleNamespace(
+        list_devices=lambda: names,
+        list_partitions=lambda: ["/dev/sda1", "/dev/sdb1", "/dev/sdaa1"],
+        lvs=lambda: ["/dev/vg/root"],
+        list_md_devices=list,
+        is_lv=lambda device: device == "/dev/vg/root",
+        lvm_canonical_lv_name=str,
+        vgpvuuids=lambda _: ["one"],
+        pvs=lambda: ["/dev/sdb1", "/dev/sdaa1"],
+        pvuuid=lambda device: "one" if device == "/dev/sdb1" else "two",
+        device_index=names.index,
+    )
+    system = OperatingSystem(mounts["/"], *[""] * 7, mounts)
+    assert _root_disks(Guest(files, system)) == disks

@@ -31,6 +31,14 @@ class Guest:
         text: str = self.files.read_file(path).decode(errors="replace")
         return text
 
+    def disk_of(self, device: str) -> str:
+        """The disk that a partition, or a file system without one, is on: by its name, longest first.
+
+        libguestfs' own answers about devices aren't all by the names that it takes.
+        """
+        disks: list[str] = [disk for disk in self.files.list_devices() if device.startswith(disk)]
+        return max(disks, key=len) if disks else str(self.files.part_to_dev(device))
+
     def run(self, command: str) -> str:
         """A shell command inside the guest's own root. Raises RuntimeError with what it printed on standard error."""
         environment = "export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin"

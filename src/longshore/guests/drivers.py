@@ -61,7 +61,7 @@ def _disks_below(guest: Guest, device: str) -> set[int]:
         members = set(files.vgpvuuids(group))
         parts = [volume for volume in files.pvs() if files.pvuuid(volume) in members]
         return {position for part in parts for position in _disks_below(guest, part)}
-    return {files.device_index(_whole_disk(guest, device))}
+    return {files.device_index(guest.disk_of(device))}
 
 
 def _device_of(guest: Guest, mountable: str) -> str:
@@ -72,8 +72,3 @@ def _device_of(guest: Guest, mountable: str) -> str:
     files = guest.files
     devices = (*files.list_partitions(), *files.list_devices(), *files.lvs(), *files.list_md_devices())
     return next((device for device in devices if mountable.startswith(f"btrfsvol:{device}/")), mountable)
-
-
-def _whole_disk(guest: Guest, device: str) -> str:
-    disk: str = device if device in guest.files.list_devices() else guest.files.part_to_dev(device)
-    return disk

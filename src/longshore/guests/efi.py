@@ -88,7 +88,7 @@ def _mounted(guest: Guest, *, read_only: bool) -> Iterator[bool]:
 def _partitions(guest: Guest) -> Iterator[str]:
     files = guest.files
     for device in files.list_partitions():
-        disk, number = files.part_to_dev(device), files.part_to_partnum(device)
+        disk, number = guest.disk_of(device), files.part_to_partnum(device)
         with suppress(RuntimeError):  # a disk without a partition table that parted knows
             kind = files.part_get_parttype(disk)
             if kind == "gpt" and files.part_get_gpt_type(disk, number).upper() == _TYPE:
