@@ -12,7 +12,8 @@ from longshore.cli.shell import LongshoreApp
 
 def longshore(state, *words):
     """As if it had been run with this state directory; None: without saying which."""
-    before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr
+    before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr, and is to be alone
+    logging.root.handlers[:] = []
     named = patch.object(LongshoreApp, "NAME", "longshore")  # else it is that of whatever runs the tests
     with named, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
         try:

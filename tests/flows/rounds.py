@@ -279,7 +279,7 @@ async def look_into_files(disks, _directory, _on_message, *, nics):
     return small_clouds.found_by(world)
 
 
-async def convert_files(disks, _directory, _on_message, *, nics, first_boot):
+async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=()):
     world = World(Path(disks[0]).parent)
     world.strike("convert", "before")
     with Path(disks[0]).open("r+b") as disk:

@@ -636,7 +636,7 @@ def expected(world, key, *, converted=True, held=None):
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
 
 
-async def small_convert(disks, _directory, on_message, *, nics, first_boot):
+async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=()):
     """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
     import nbd
 

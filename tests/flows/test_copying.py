@@ -74,7 +74,7 @@ def seed(journey, elsewhere, monkeypatch):
         assert not is_locked(elsewhere.path), "it was opened for nothing"
         raise NotFound("as far as that")
 
-    monkeypatch.setattr(copying, "_open_source", opens)
+    monkeypatch.setattr(copying, "open_disk", opens)
     monkeypatch.setattr(copying, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr("longshore.flows.patience.FIRST_PAUSE", 0.01)
     volume, snapshot = Volume("v-1", "web-0", 1 << 30), Snapshot("s-1", "vm-1", "seed", ())

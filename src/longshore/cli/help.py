@@ -20,7 +20,7 @@ _SUBJECTS = {
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),
     "A service for many: servers and workers": ("server", "worker", "worker-image", "secrets"),
-    "This command itself": ("help", "complete"),
+    "This machine, and this command itself": ("check", "help", "complete"),
 }
 _OTHERS = "More"
 _DAILY = ("machine list", "migrate", "migration list", "plan start", "plan watch")
