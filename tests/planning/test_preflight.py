@@ -20,7 +20,7 @@ from longshore.model.target import (
     Subnet,
     VolumeTypeRoom,
 )
-from longshore.planning import TargetFacts, blocked, check, land
+from longshore.planning import TargetFacts, asks_agent, blocked, check, land
 
 GIB = 1 << 30
 DISK = Disk("2000", "Hard disk 1", 0, 3 * GIB, "[ds1] a/a.vmdk", "ds1")
@@ -374,6 +374,15 @@ def test_a_guest_that_nothing_would_show_to_be_up_is_named_beforehand(machine, c
     if expected.get("boot-not-provable") == "blocker":
         (concern,) = [c for c in check([(machine, REQUEST)], FACTS) if c.code == "boot-not-provable"]
         assert all(choice in concern.advice for choice in ("--boot-mark", "--boot-port", "--boot-proof none"))
+
+
+def test_an_agent_that_nobody_named_is_asked_only_where_nothing_else_was_named():
+    from_cloud, unchanged = replace(FROM_CLOUD, freezes=True), replace(REQUEST, landing=LandingMode.UNCHANGED)
+    assert asks_agent(from_cloud, unchanged)
+    assert not asks_agent(from_cloud, replace(unchanged, boot_mark="up"))
+    assert not asks_agent(from_cloud, replace(unchanged, boot_port=22))
+    assert not asks_agent(from_cloud, replace(unchanged, landing=LandingMode.CONVERT))  # what it takes isn't kept then
+    assert asks_agent(CLEAN, replace(REQUEST, boot_proof=BootProof.AGENT))
 
 
 def test_the_snapshots_that_an_agents_answer_leaves_count_in_the_quota():
