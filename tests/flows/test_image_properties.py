@@ -11,15 +11,18 @@ from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.planning import Landing
 
-DISK = Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] a/0.vmdk", "ds")
+DISK = Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] a/0.vmdk", "ds", image_properties={"hw_disk_bus": "sata"})
 
 
 @pytest.mark.parametrize(
-    ("guest_id", "properties"),
-    [("windows2019srv_64Guest", {"os_type": "windows"}), ("debian12_64Guest", {}), ("", {})],
+    ("landing", "guest_id", "properties"),
+    [
+        (LandingMode.CONVERT, "windows2019srv_64Guest", {"os_type": "windows"}),
+        (LandingMode.CONVERT, "debian12_64Guest", {}),
+        (LandingMode.UNCHANGED, "windows2019srv_64Guest", {"hw_disk_bus": "sata"}),  # what it has had so far
+    ],
 )
-@pytest.mark.parametrize("landing", [LandingMode.CONVERT, LandingMode.UNCHANGED])
-def test_windows_has_its_clock_in_local_time(guest_id, properties, landing):
+def test_windows_has_its_clock_in_local_time(landing, guest_id, properties):
     request = MigrationRequest(landing=landing)
     machine = Machine("vm-1", "web", PowerState.ON, 1, 1024, (DISK,), (), guest_id=guest_id)
     prepared = Prepared(machine, Landing("1", "small", (), (), request=request))

@@ -54,9 +54,11 @@ def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None)
     ours = {**prepared.landing.cpu_topology, **agent_properties(asked)} if disk.position == 0 else {}
     if hardware is not None:
         return {**hardware.image_properties, **ours}
-    kept = disk.image_properties if asked.landing is LandingMode.UNCHANGED else {}
-    system = system_properties(likely_drivers(prepared.machine).family)
-    return {**system, **kept, **firmware_properties(prepared.machine), **ours}
+    if asked.landing is LandingMode.UNCHANGED:
+        kept = disk.image_properties
+    else:
+        kept = system_properties(likely_drivers(prepared.machine).family)
+    return {**kept, **firmware_properties(prepared.machine), **ours}
 
 
 def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
