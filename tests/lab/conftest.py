@@ -342,8 +342,10 @@ def booted_afresh(guest, sidedoor, lab, cloud):
         remove_server(cloud, server.id)
     sidedoor.reset_machine(guest.name)
     power_on(lab, guest.name)
-    yield guest
-    sidedoor.reset_machine(guest.name)
+    try:
+        yield guest
+    finally:
+        sidedoor.reset_machine(guest.name)
 
 
 @pytest.fixture(scope="module")
