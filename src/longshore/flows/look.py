@@ -8,7 +8,7 @@ that is thrown away.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from longshore.blocks.exports import Export
@@ -140,17 +140,9 @@ async def _look(
         j.go_on()
         j.say(f"{error} It is tried again.", "warning")
 
-    findings = _without_names(await patiently(once, before_again=again))
+    findings = await patiently(once, before_again=again)
     await asyncio.to_thread(_keep, j, findings)
     return findings
-
-
-def _without_names(findings: GuestFindings) -> GuestFindings:
-    """Of a guest that couldn't be looked into it isn't known either which interfaces its configuration names."""
-    if findings.inspected:
-        return findings
-    doubts = (*findings.drivers.doubts, f"{findings.why_not} So its interfaces' names can't be kept.")
-    return replace(findings, drivers=replace(findings.drivers, doubts=doubts))
 
 
 def _keep(j: Journey, findings: GuestFindings) -> None:
