@@ -49,7 +49,7 @@ def run(tmp_path, monkeypatch):
 
 
 def test_people_read_what_was_found_and_what_stands_against_it(run):
-    done = run("machine", "inspect", "web", "--source", "vc")
+    done = run("machine", "inspect", "vc", "web")
     assert done.returncode == 0, done.stderr
     for words in (
         "Windows Server 2022 Standard, x86_64, on /dev/sda2",
@@ -69,7 +69,7 @@ def test_people_read_what_was_found_and_what_stands_against_it(run):
 
 
 def test_programs_get_all_of_it(run):
-    told = json.loads(run("machine", "inspect", "web", "--source", "vc", "-f", "json").stdout)
+    told = json.loads(run("machine", "inspect", "vc", "web", "-f", "json").stdout)
     assert told["guest"]["hibernated"] is True
     assert told["concerns"]["convert"][0]["code"] == "guest-hibernated"
     assert told["concerns"]["as-is"] == []

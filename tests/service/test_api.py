@@ -58,7 +58,7 @@ def test_a_machine_is_looked_into_and_not_moved(ask):
     assert (twice.status_code, twice.json()["code"]) == (409, "conflict")
     asked_otherwise = ask("POST", "/v1/migrations", migration(type="inspection"))
     assert asked_otherwise.status_code == 400
-    assert "Use: longshore machine inspect MACHINE --source PROVIDER." in asked_otherwise.json()["message"]
+    assert "Use: longshore machine inspect PROVIDER MACHINE." in asked_otherwise.json()["message"]
 
 
 @pytest.mark.usefixtures("both")

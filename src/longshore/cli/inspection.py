@@ -16,13 +16,13 @@ class InspectMachine(ShowOne):
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("provider", help="the provider's name")
         parser.add_argument("machine", help="name, inventory path or reference")
-        parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        begun = self.client.inspect(args.source, args.machine)
+        begun = self.client.inspect(args.provider, args.machine)
         done = watched(self, begun, plain=args.plain)
         result = done.result or {}
         fields: dict[str, Any] = {"machine": done.machine_name, "ref": done.machine_ref, "inspection": done.id}

@@ -49,7 +49,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     """
     if body.request.type is MigrationType.INSPECTION:
         raise InvalidInput(
-            "An inspection has no target.", advice="Use: longshore machine inspect MACHINE --source PROVIDER."
+            "An inspection has no target.", advice="Use: longshore machine inspect PROVIDER MACHINE."
         )
     if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
         raise InvalidInput(
