@@ -20,6 +20,7 @@ from longshore.model.target import (
     Subnet,
     VolumeTypeRoom,
 )
+from longshore.model.windows import WindowsParts
 from longshore.planning import TargetFacts, asks_agent, blocked, check, land
 
 GIB = 1 << 30
@@ -391,3 +392,12 @@ def test_the_snapshots_that_an_agents_answer_leaves_count_in_the_quota():
     asked = replace(REQUEST, boot_proof=BootProof.AGENT)
     expected = {"quota-snapshots": "blocker", "quota-gigabytes": "blocker", "boot-proof-by-agent": "warning"}
     assert only(request=asked, facts=room) == expected
+
+
+def test_a_windows_without_drivers_is_refused_where_it_would_be_converted():
+    request = replace(REQUEST, boot_port=3389)
+    landing, concerns = land(WINDOWS, request, replace(FACTS, windows=WindowsParts()))
+    assert landing is None
+    assert "windows-parts-missing" in {concern.code for concern in concerns}
+    assert land(WINDOWS, request, FACTS)[0] is not None  # who converts isn't asked here
+    assert land(CLEAN, REQUEST, replace(FACTS, windows=WindowsParts()))[0] is not None
