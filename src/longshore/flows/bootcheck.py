@@ -14,7 +14,7 @@ LOGIN_PROMPT = r"\blogin: *$"
 
 # What firmware, boot loaders, kernels and initramfs print when they have given up.
 _DEAD = (
-    r"Kernel panic - not syncing|No bootable device|Boot failed: not a bootable disk|grub rescue>"
+    r"Kernel panic - not syncing|No bootable (?:option or )?device|Boot failed: not a bootable disk|grub rescue>"
     r"|error: no such (?:device|partition)|Entering emergency mode|Give root password for maintenance"
     r"|ALERT! .* does not exist|dracut-initqueue.*timeout|You are in emergency mode|UEFI Interactive Shell"
 )

@@ -48,9 +48,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
     """
     if body.request.type is MigrationType.INSPECTION:
-        raise InvalidInput(
-            "An inspection has no target.", advice="Use: longshore machine inspect PROVIDER MACHINE."
-        )
+        raise InvalidInput("An inspection has no target.", advice="Use: longshore machine inspect PROVIDER MACHINE.")
     if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
         raise InvalidInput(
             "A later conversion is asked of the migration that brought the machine.",
