@@ -77,6 +77,7 @@ def test_debian_in_a_subvolume(files):
     assert finished(guest).changes == done.changes[:1]  # the name again, the console not
 
 
+@pytest.mark.soak
 def test_sles_with_snapshots(files):
     phony.sles_snapper(files)
     guest = found(files)
@@ -107,6 +108,7 @@ def test_rhel_on_lvm_with_selinux(files):
     assert guest.files.lgetxattr(LINK, "security.selinux").rstrip(b"\0") == b"system_u:object_r:etc_t:s0"
 
 
+@pytest.mark.soak
 def test_rhel_6_has_neither_systemd_nor_grub_2(files):
     phony.el6(files)
     guest = found(files)

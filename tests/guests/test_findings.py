@@ -134,6 +134,7 @@ def test_a_linux_with_everything_about_it(disks):
     assert [room.path for room in found.file_systems] == ["/"]
 
 
+@pytest.mark.soak
 def test_a_linux_with_nothing_about_it(disks):
     debian(disks, FIRST)
     disks.mkswap(SECOND)

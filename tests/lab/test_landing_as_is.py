@@ -99,6 +99,7 @@ def properties(cloud, volume):
     return cloud.block_storage.get_volume(volume.id).volume_image_metadata or {}
 
 
+@pytest.mark.soak  # a migration lands like that every day, in test_debian_moves
 def test_the_debian_machine_boots_on_hardware_chosen_for_its_drivers(target, cloud, copied, lab, tmp_path):
     volumes = copied(*(lab.root / f"cache/guests/debian/{name}.raw" for name in ("root", "data")))
     drivers = on_disks(target, volumes, lambda disks: inspect_drivers(disks, tmp_path, print, nics=NICS))

@@ -88,6 +88,7 @@ def test_by_the_agent_in_its_guest(cli, silent, sidedoor, cloud, tidy):
     assert cloud.compute.get_server(shown["server_id"]).status == "ACTIVE"
 
 
+@pytest.mark.soak  # small clouds show it every day
 def test_one_that_nothing_shows_is_taken_back(cli, silent, sidedoor, nothing_left):
     """Its port answers, and the project's default group lets nobody in."""
     done = cli("migrate", silent.name, *ROUTE, "--boot-port", str(PORT), "--boot-timeout", "60", "--wait")

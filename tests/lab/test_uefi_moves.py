@@ -46,6 +46,7 @@ def assert_secure_and_at_home(cloud, server_id, seen):
     assert root.volume_image_metadata.items() >= SECURE.items()
 
 
+@pytest.mark.soak
 def test_it_is_moved_warm_as_it_is_and_secure_boot_is_kept(uefi01, shared_cli, sidedoor, cloud):
     import console as writer
 
