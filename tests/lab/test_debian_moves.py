@@ -5,7 +5,7 @@ conversion, then warm once more with the conversion in the downtime.
 """
 
 import pytest
-from moves import READY, assert_moved, events, only_migration, remove_server, state_of
+from moves import READY, assert_moved, events, remove_server, state_of
 
 from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
 
@@ -27,7 +27,11 @@ def before(cloud, web01, sidedoor):
 def migrated(cli, *words):
     done = cli("migrate", "web01", *TO, *words, timeout=1500)
     assert done.returncode == 0, done.stderr
-    return state_of(cli, only_migration(cli))
+    return state_of(cli, latest(cli))
+
+
+def latest(cli):
+    return cli.json("migration", "list", "--machine", "web01")[-1]["ID"]
 
 
 @pytest.mark.soak  # a dry run of a tiny machine is made every day, and so are conversions of this one
@@ -58,14 +62,14 @@ def test_it_is_moved_warm_as_it_is(brought, sidedoor, cloud):
 
 
 def test_it_is_converted_afterwards(brought, sidedoor, cloud):
-    (landed,) = brought.json("migration", "list")
-    done = brought("migration", "convert", landed["ID"], "--wait", "--plain", timeout=1500)
+    landed = latest(brought)
+    done = brought("migration", "convert", landed, "--wait", "--plain", timeout=1500)
     assert done.returncode == 0, done.stderr
-    shown = state_of(brought, landed["ID"])
+    shown = state_of(brought, landed)
     seen = assert_moved(sidedoor, cloud, WEB01, shown)  # on virtio now, and all records are still there
     at_home(seen)
     assert cloud.compute.get_server(shown["server_id"]).name == "web01"
-    refused = brought("migration", "convert", landed["ID"])
+    refused = brought("migration", "convert", landed)
     assert "has been converted already" in refused.stderr
     remove_server(cloud, shown["server_id"])
 
