@@ -70,6 +70,9 @@ class FleetSource:
     def described(self, refs):
         return iter([m for m in self.machines() if m.ref in refs])
 
+    def tags(self, refs):
+        return {}
+
     def inventory(self):
         return Inventory()
 
