@@ -39,7 +39,7 @@ def confined(operation: str, uris: list[str], directory: Path) -> None:
 def unconfined(operation: str, uris: list[str], _directory: Path) -> None:
     """The same program on the same disks, as this user and on this machine's own network."""
     sockets = [parse_qs(urlsplit(uri).query)["socket"][0] for uri in uris]
-    request = {"operation": operation, "disks": sockets, "nics": [], "first_boot": []}
+    request = {"operation": operation, "disks": sockets, "nics": [], "first_boot": [], "addresses": []}
     subprocess.run(
         [sys.executable, "-m", "longshore.guests.work"],
         input=json.dumps(request).encode(),
