@@ -275,9 +275,9 @@ class Guest:
     mac: str
 
 
-@pytest.fixture
-def tiny(sidedoor, lab):
-    """A tiny machine of the test's own, running and writing."""
+@contextmanager
+def running_tiny(sidedoor, lab):
+    """A tiny machine of its own, running and writing."""
     name = f"tiny-{uuid.uuid4().hex[:8]}"
     mac = f"00:50:56:3f:{uuid.uuid4().hex[:2]}:{uuid.uuid4().hex[:2]}"
     sidedoor.add_machine("tiny01", name, nics=[{"network": "VM Network", "mac": mac}])
@@ -285,6 +285,13 @@ def tiny(sidedoor, lab):
     wait_for(lambda: last_acknowledged(sidedoor.console(name)) > 3, 120, f"{name} to write")
     yield Guest(name, mac)
     sidedoor.remove_machines(name)
+
+
+@pytest.fixture
+def tiny(sidedoor, lab):
+    """A tiny machine of the test's own."""
+    with running_tiny(sidedoor, lab) as guest:
+        yield guest
 
 
 def power_on(lab, name):
@@ -315,10 +322,13 @@ def last_acknowledged(console):
 
 
 def wait_for(condition, seconds, what):
-    end = time.monotonic() + seconds
+    began = time.monotonic()
+    end = began + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.5)
+        now = time.monotonic()
+        assert now < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(max(0.5, now - began))  # to ask may be a command, which shall not take the processor from what works
+        began = time.monotonic()
 
 
 @pytest.fixture

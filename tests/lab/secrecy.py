@@ -32,15 +32,23 @@ def watch_processes(secrets):
     found, stop = [], threading.Event()
 
     def look():
+        seen = set()  # what a process is called with and its environment change only when it becomes another program
         while not stop.wait(0.1):
+            now = set()
             for directory in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    try:
-                        held, command = (directory / name).read_bytes(), (directory / "comm").read_text().strip()
-                    except OSError:
+                try:
+                    words = (directory / "cmdline").read_bytes()
+                    now.add((directory.name, words))
+                    if (directory.name, words) in seen:
                         continue
+                    environment, command = (directory / "environ").read_bytes(), (directory / "comm").read_text()
+                except OSError:
+                    continue
+                for name, held in (("cmdline", words), ("environ", environment)):
                     if where_found({"": held}, secrets):
-                        found.append(f"{name} of {command}, {directory.name}: {re.sub(rb'[^ -~]', b' ', held)[:60]!r}")
+                        shown = re.sub(rb"[^ -~]", b" ", held)[:60]
+                        found.append(f"{name} of {command.strip()}, {directory.name}: {shown!r}")
+            seen = now
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

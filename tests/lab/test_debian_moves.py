@@ -1,7 +1,8 @@
 """A real distribution with two disks, writing to both all the time: rehearsed, moved warm in both landings, converted.
 
 One machine in one order, since each boot of it takes a minute here: a dry run first, then warm as it is, then its
-conversion, then warm once more with the conversion in the downtime.
+conversion, then warm once more with the conversion in the downtime. Every day a machine with UEFI is moved warm as it
+is (test_uefi_moves), and this one cold with its conversion (test_cold_migration).
 """
 
 import pytest
@@ -9,7 +10,11 @@ from moves import READY, assert_moved, events, remove_server, state_of
 
 from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # minutes each, without hardware virtualisation
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.soak,
+    pytest.mark.timeout(1800),
+]  # minutes each, without hardware virtualisation
 
 TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
 WARM = ["--type", "warm", "--cutover", "automatic"]
@@ -34,7 +39,6 @@ def latest(cli):
     return cli.json("migration", "list", "--machine", "web01")[-1]["ID"]
 
 
-@pytest.mark.soak  # a dry run of a tiny machine is made every day, and so are conversions of this one
 def test_its_dry_run_boots_a_converted_copy_while_it_writes_on(before, cli, sidedoor, cloud, nothing_left):
     began = last_acknowledged(sidedoor.console("web01"))
     shown = migrated(cli, "--type", "dry-run", "--isolated")
@@ -74,7 +78,6 @@ def test_it_is_converted_afterwards(brought, sidedoor, cloud):
     remove_server(cloud, shown["server_id"])
 
 
-@pytest.mark.soak  # each of the two is made every day: warm above, converted on the way in test_cold_migration
 def test_it_is_moved_warm_and_converted_on_the_way(before, cli, sidedoor, cloud, lab, tidy, tmp_path, tell):
     script = tmp_path / "greet"
     script.write_text("echo greetings from $(hostname), booted for the first time\n")

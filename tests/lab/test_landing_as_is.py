@@ -173,6 +173,8 @@ def run(*command, **options):
 def test_a_uefi_machine_boots_without_the_variables_that_name_its_loader(target, copied, uefi_root, lab, tmp_path):
     volumes = copied(uefi_root, lab.root / "cache/guests/tiny/data.raw")
     # The tiny guest is no system that an inspection would know
+    root = (1 << 20) + ESP_SIZE
+    uuid_of_root = run("blkid", "-p", "-O", str(root), "-o", "value", "-s", "UUID", uefi_root, text=True).strip()
     drivers = BootDrivers(
         inspected=True,
         family="linux",
@@ -181,6 +183,7 @@ def test_a_uefi_machine_boots_without_the_variables_that_name_its_loader(target,
         network=("vmxnet3", "virtio_net"),
         fallback_loader=False,
         mounts={"/": "/dev/sda2"},
+        uuids={"/": uuid_of_root},
     )
     hardware, _ = choose_hardware(replace(MACHINE, firmware=Firmware.UEFI, nics=()), drivers)
     assert hardware.image_properties == {"hw_firmware_type": "uefi", "hw_disk_bus": "virtio"}

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,15 +160,27 @@ def servers(sides, flavors):
     here.clear()
 
 
-@pytest.fixture
-def cli(tmp_path, sides):
+@contextmanager
+def knowing_both(state, sides):
     here, there, clouds = sides
-    cli = Cli(tmp_path / "state", {"OS_CLIENT_CONFIG_FILE": str(clouds)})
+    cli = Cli(state, {"OS_CLIENT_CONFIG_FILE": str(clouds)})
     for name, entry in (("here", here.name), ("there", there.name), ("here-admin", "here-admin")):
         done = cli("provider", "add", "openstack", name, "--os-cloud", entry)
         assert done.returncode == 0, done.stderr
     yield cli
     end_engine(cli)
+
+
+@pytest.fixture
+def cli(tmp_path, sides):
+    with knowing_both(tmp_path / "state", sides) as cli:
+        yield cli
+
+
+@pytest.fixture(scope="module")
+def module_cli(tmp_path_factory, sides):
+    with knowing_both(tmp_path_factory.mktemp("module") / "state", sides) as cli:
+        yield cli
 
 
 @pytest.fixture
@@ -444,6 +457,7 @@ def besides(now, before):
     return {kind: len(now[kind]) - len(known) for kind, known in before.items()}
 
 
+@pytest.mark.soak  # each end goes through a worker every day: test_worker_transport
 @pytest.mark.timeout(1800)
 def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, servers, failing, worker_image):
     """Nothing reaches the storage. One fails when it has been booted; all of them share one worker on either side."""
@@ -484,28 +498,41 @@ def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, server
     store.close()
 
 
-def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(cli, sides, servers, admin_cloud):
-    here, there, _ = sides
+@pytest.fixture(scope="module")
+def warm_moves(module_cli, sides, servers):
+    """Both servers moved warm, side by side: of each its migration, and what it had written before."""
+    here, _, _ = sides
+    began = {}
+    for name, source in (("web", "here-admin"), ("db", "here")):
+        acknowledged = last_acknowledged(here.console(servers[name][0]))
+        warm = ["--from", source, *ROUTE[2:], "--type", "warm", "--cutover", "automatic"]
+        began[name] = module_cli.json("migrate", name, *warm)["id"], acknowledged
+    for migration, _ in began.values():
+        done = module_cli("migration", "wait", migration, "--plain")
+        assert done.returncode == 0, done.stderr
+    return {name: (state_of(module_cli, migration), acknowledged) for name, (migration, acknowledged) in began.items()}
+
+
+def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapshots(
+    module_cli, sides, servers, warm_moves, admin_cloud
+):
+    _, there, _ = sides
+    cli = module_cli
     web, port = servers["web"]
-    acknowledged = last_acknowledged(here.console(web))
-    route = ["--from", "here-admin", *ROUTE[2:]]
-    done = cli("migrate", "web", *route, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
-    assert done.returncode == 0, done.stderr
-    (migration,) = cli.json("migration", "list")
-    shown = state_of(cli, migration["ID"])
+    shown, acknowledged = warm_moves["web"]
     arrived = moved(sides, web, port, shown, acknowledged)
     first, *later = shown["syncs"]
     assert first["bytes_verified"] == 2 << 30
     for sync in later:  # what it wrote meanwhile, and no more
         assert 0 < sync["bytes_changed"] < 64 << 20
-    assert "couldn't be frozen" in events(cli, migration["ID"])
+    assert "couldn't be frozen" in events(cli, shown["id"])
     volumes = [there.cloud.block_storage.get_volume(v.id) for v in arrived.attached_volumes]
     assert {v.name for v in volumes} == {"web root", "web data"}
     root = next(v for v in volumes if v.name == "web root")
     assert root.volume_image_metadata == AGENT
     (floating,) = there.cloud.network.ips()
     assert floating.fixed_ip_address == "10.71.0.21"
-    assert {e["State"] for e in cli.json("migration", "ledger", migration["ID"])} == {"handed-over", "removed"}
+    assert {e["State"] for e in cli.json("migration", "ledger", shown["id"])} == {"handed-over", "removed"}
     assert base64.b64decode(admin_cloud.compute.get_server(arrived.id).user_data) == USER_DATA
     (new,) = there.cloud.network.ports(device_id=arrived.id)
     own, other = sorted(new.allowed_address_pairs, key=lambda pair: pair["ip_address"], reverse=True)
@@ -514,17 +541,13 @@ def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapsho
     refused(cli("migrate", "web", *ROUTE), "web is there already")
 
 
-def test_a_server_with_its_root_on_the_compute_node_is_moved_warm(cli, sides, servers):
+def test_a_server_with_its_root_on_the_compute_node_is_moved_warm(module_cli, sides, servers, warm_moves):
     here, _, _ = sides
     db, port = servers["db"]
-    acknowledged = last_acknowledged(here.console(db))
-    done = cli("migrate", "db", *ROUTE, "--type", "warm", "--cutover", "automatic", "--wait", "--plain")
-    assert done.returncode == 0, done.stderr
-    (migration,) = cli.json("migration", "list")
-    shown = state_of(cli, migration["ID"])
+    shown, acknowledged = warm_moves["db"]
     moved(sides, db, port, shown, acknowledged)
     assert {v.name for v in here.cloud.block_storage.volumes()} == set(VOLUMES)
-    told = events(cli, migration["ID"])
+    told = events(module_cli, shown["id"])
     assert "The root disk of db is no volume: each sync reads all of it." in told
     assert "volume db data: all of it is read" not in told
     for sync in shown["syncs"][1:]:  # read and compared, but only what differs is written

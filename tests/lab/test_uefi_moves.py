@@ -46,7 +46,6 @@ def assert_secure_and_at_home(cloud, server_id, seen):
     assert root.volume_image_metadata.items() >= SECURE.items()
 
 
-@pytest.mark.soak
 def test_it_is_moved_warm_as_it_is_and_secure_boot_is_kept(uefi01, shared_cli, sidedoor, cloud):
     import console as writer
 
@@ -63,7 +62,7 @@ def test_it_is_moved_warm_as_it_is_and_secure_boot_is_kept(uefi01, shared_cli, s
     assert any("BOOTX64.EFI" in change for change in shown["result"]["conversion"]["changes"])
 
 
-@pytest.mark.soak  # a machine with a BIOS is converted afterwards every day
+@pytest.mark.soak
 def test_it_is_converted_afterwards(uefi01, shared_cli, sidedoor, cloud):
     migration = latest(shared_cli)
     done = shared_cli("migration", "convert", migration, "--wait", "--plain", timeout=1500)
