@@ -11,7 +11,7 @@ from lives import WorkerLife
 from small_clouds import SIZES, expected
 from small_fleet import Fleet
 
-from longshore.blocks.deadline import ENDED_BY_DEADLINE
+from longshore.processes.deadline import ENDED_BY_DEADLINE
 from longshore.store import NewMigration, Scope, StateDirectory, Store
 from postgresql import PASSWORD
 

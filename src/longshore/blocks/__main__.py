@@ -4,7 +4,7 @@ import os
 import sys
 
 from longshore.blocks.command import main
-from longshore.blocks.deadline import obey
+from longshore.processes.deadline import obey
 
 if __name__ == "__main__":
     obey()

@@ -21,7 +21,6 @@ from queue import Empty, SimpleQueue
 import nbd
 
 from longshore.blocks.checkpoint import Outcome, Record
-from longshore.blocks.deadline import check as check_deadline
 from longshore.blocks.endpoints import Endpoint
 from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import DIGEST_SIZE, digest_of
@@ -31,6 +30,7 @@ from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
 from longshore.model.records import NamedTuple
+from longshore.processes.deadline import check as check_deadline
 
 NO_DIGEST = bytes(DIGEST_SIZE)
 _GOODBYE = 1.0  # seconds that carriers without work may take to close their connections

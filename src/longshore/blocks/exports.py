@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from longshore.blocks.attached import attached
 from longshore.blocks.endpoints import Endpoint, probe
-from longshore.blocks.private import private_directory
 from longshore.errors import CopyError, ExportError, InvalidInput
+from longshore.processes.parent import die_with_parent
+from longshore.processes.private import private_directory
 
 START_TIMEOUT = 60.0  # seconds until a server must be listening; vddk and rbd may take a while to load
 STOP_TIMEOUT = 5.0  # seconds a server gets to end by itself before it is killed; nbdkit waits for its clients
@@ -292,7 +292,7 @@ def _running(
     with tempfile.TemporaryFile() as log:
         process = _starter.submit(
             subprocess.Popen,
-            attached(*command, death_signal=death_signal),
+            die_with_parent(*command, death_signal=death_signal),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -26,9 +26,9 @@ from enum import Enum, auto
 
 import nbd
 
-from longshore.blocks.deadline import check as check_deadline
 from longshore.blocks.endpoints import Endpoint, connect, describe
 from longshore.errors import CopyError
+from longshore.processes.deadline import check as check_deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import longshore.errors
-from longshore.blocks.attached import attached
-from longshore.blocks.deadline import handed_on
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.errors import CopyError, LongshoreError
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
+from longshore.processes.deadline import handed_on
+from longshore.processes.parent import die_with_parent
 
 if TYPE_CHECKING:
     from longshore.blocks.exports import Export
@@ -51,7 +51,7 @@ async def run_copy(
             changes_file = f"/dev/fd/{changes}"
         deadline, inherited_too = handed_on()
         process = await asyncio.create_subprocess_exec(
-            *attached(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
+            *die_with_parent(sys.executable, "-m", "longshore.blocks", *arguments_of(request, changes_file)),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=log,

@@ -20,11 +20,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from longshore.blocks.child import TERM_GRACE, ask
 from longshore.errors import HookError
 from longshore.flows.journey import Journey
 from longshore.model.machine import Machine
 from longshore.model.target import Port, Server
+from longshore.processes.child import TERM_GRACE, ask
 
 When = Literal["before", "after"]
 

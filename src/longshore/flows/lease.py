@@ -2,7 +2,7 @@
 
 It gives a sign of life with every beat. Who hasn't given one within the lease's time to live counts as dead, and others
 take what it had; so it ends itself before that moment, by a clock that goes on while the machine sleeps. Everything
-that it started has the same deadline (longshore.blocks.deadline), and the deadline is asked right before each call of a
+that it started has the same deadline (longshore.processes.deadline), and that is asked right before each call of a
 cloud and each transaction. What may still happen in the margin is what was sent already; that is what the owner marks
 on everything made are for.
 """
@@ -14,7 +14,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from longshore.blocks import deadline
+from longshore.processes import deadline
 from longshore.store import Leases, Store, WorkerRecord
 
 # Of the time to live, between our own end and the moment at which others may take over

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from longshore.blocks.deadline import obey
+from longshore.processes.deadline import obey
 
 _LAST_WORDS = 400  # characters of Ansible's own output, when no task says what was wrong
 

@@ -19,9 +19,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from longshore.blocks.deadline import obey
 from longshore.blocks.exports import serve_nbdkit
-from longshore.blocks.private import private_directory
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.appliance_files import INSIDE, appliance_files
 from longshore.guests.confined import run_confined
@@ -29,6 +27,8 @@ from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
 from longshore.guests.virt_v2v import CONVERTER
 from longshore.guests.windows_parts import FIRST_BOOT, VIRTIO_WIN, windows_parts
+from longshore.processes.deadline import obey
+from longshore.processes.private import private_directory
 
 # What libguestfs is told by whoever started us, as far as it is no file: their names mean nothing inside
 _PASSED_ON = ("LIBGUESTFS_BACKEND_SETTINGS", "LIBGUESTFS_MEMSIZE", "LIBGUESTFS_DEBUG", "LIBGUESTFS_TRACE")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import guestfs
 
-from longshore.blocks.attached import attached
 from longshore.errors import ConversionError
+from longshore.processes.parent import die_with_parent
 
 _MADE = ("kernel", "initrd", "root")
 _FIXED = "README.fixed"  # what tells libguestfs that a directory holds a finished appliance
@@ -39,7 +39,7 @@ def appliance_files() -> dict[str, Path]:
 
 def _make(recipe: Path, directory: Path) -> None:
     made = subprocess.run(
-        attached(
+        die_with_parent(
             *("supermin", "--build", "--if-newer", "--copy-kernel", "--format", "ext2"),
             *("--host-cpu", platform.machine(), str(recipe), "-o", str(directory)),
         ),

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
-from longshore.blocks.attached import attached
-from longshore.blocks.private import private_directory
 from longshore.errors import ConversionError
 from longshore.guests.confinement import NOT_CONFINED, Confinement
 from longshore.guests.limits import Limits
+from longshore.processes.parent import die_with_parent
+from longshore.processes.private import private_directory
 
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
 NONSENSE = "The programs that worked on the guest gave no understandable answer."
@@ -38,7 +38,7 @@ def run_confined(
     """
     limits = confinement.limits
     process = subprocess.Popen(
-        attached(*confinement.command_line(*command)),
+        die_with_parent(*confinement.command_line(*command)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from longshore.blocks.attached import attached
+from longshore.processes.parent import die_with_parent
 
 _HEADER = 110  # bytes of a cpio entry's header in the formats "newc" and "crc"
 _CPIO = (b"070701", b"070702")
@@ -59,7 +59,7 @@ def file_names(path: Path) -> Iterator[str]:
 
 def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
     with subprocess.Popen(
-        attached(program, "-dc"),
+        die_with_parent(program, "-dc"),
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from longshore.blocks.child import ask
 from longshore.errors import ConversionError
 from longshore.guests.confined import NONSENSE
 from longshore.guests.limits import Limits
+from longshore.processes.child import ask
 
 T = TypeVar("T")
 

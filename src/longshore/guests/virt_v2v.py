@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
-from longshore.blocks.attached import attached
 from longshore.errors import ConversionError
 from longshore.guests.appliance import BACKEND, Guest
 from longshore.guests.wording import Wording
+from longshore.processes.parent import die_with_parent
 
 CONVERTER = "virt-v2v-in-place"
 _LONGEST_LINE = 1 << 20  # bytes; of a longer one only the end is looked at
@@ -98,7 +98,7 @@ def run_virt_v2v(
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", buffering=0) as said:
         process = subprocess.Popen(
-            attached(
+            die_with_parent(
                 *(CONVERTER, "-v", f"--machine-readable=fd:{writer}"),
                 *(word for address in addresses for word in ("--mac", address)),
                 *("--root", root, "-i", "libvirtxml", str(description)),

@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Mapping
 
-from longshore.blocks.attached import attached
 from longshore.errors import FAULT, NotFound, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot
+from longshore.processes.parent import die_with_parent
 from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.transport import Transport
 
@@ -56,7 +56,7 @@ class _Failed(str):
 
 def _ask(wanted: Mapping[str, str]) -> list[Extent] | str:
     """The extents, or why there is no answer."""
-    command = attached(sys.executable, "-m", "longshore.providers.openstack.rbd_diff")
+    command = die_with_parent(sys.executable, "-m", "longshore.providers.openstack.rbd_diff")
     try:
         done = subprocess.run(
             command, input=json.dumps(wanted) + "\n", capture_output=True, text=True, timeout=TIMEOUT, check=False

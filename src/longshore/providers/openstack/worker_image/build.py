@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from longshore.blocks.attached import attached
 from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.processes.parent import die_with_parent
 
 RECIPE = Path(__file__).parent / "recipe"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -112,7 +112,7 @@ def _run_recipe(work: Path, progress: Callable[[int, int, str], None]) -> None:
     command = ["bash", str(RECIPE / "build"), str(work), str(work / "sources"), str(work / "apt")]
     with (work / "errors").open("w+b") as errors:
         process = subprocess.Popen(
-            attached(*command),
+            die_with_parent(*command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

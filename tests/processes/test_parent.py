@@ -10,8 +10,8 @@ import pytest
 
 STARTS = """
 import subprocess, time
-from longshore.blocks.attached import attached
-subprocess.Popen(attached("sh", "-c", "echo $$ > pid; exec sleep 60"))
+from longshore.processes.parent import die_with_parent
+subprocess.Popen(die_with_parent("sh", "-c", "echo $$ > pid; exec sleep 60"))
 time.sleep(60)
 """
 

@@ -7,15 +7,15 @@ import sys
 import time
 from pathlib import Path
 
-from longshore.blocks.deadline import ENDED_BY_DEADLINE
+from longshore.processes.deadline import ENDED_BY_DEADLINE
 
 # Starts what obeys it, with a child of its own, tells both pids, and moves the deadline ahead until it is stopped
 WORKER = """
 import os, subprocess, sys, time
-from longshore.blocks import deadline
+from longshore.processes import deadline
 deadline.set_deadline(deadline.now() + 2.5)
 variables, inherited = deadline.handed_on()
-obeying = "import os, subprocess, time; from longshore.blocks.deadline import obey; obey()\\n"
+obeying = "import os, subprocess, time; from longshore.processes.deadline import obey; obey()\\n"
 obeying += "child = subprocess.Popen(['sleep', '60']); print(os.getpid(), child.pid, flush=True); time.sleep(60)"
 subprocess.Popen([sys.executable, "-c", obeying], env={**os.environ, **variables}, pass_fds=inherited,
                  start_new_session=True)
@@ -58,7 +58,7 @@ def test_a_stopped_worker_s_processes_end_and_so_does_it_when_it_wakes():
 
 
 def test_without_a_deadline_there_is_all_the_time_of_the_world():
-    check = "from longshore.blocks import deadline; deadline.obey(); deadline.check(); print(deadline.handed_on())"
+    check = "from longshore.processes import deadline; deadline.obey(); deadline.check(); print(deadline.handed_on())"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert done.stdout == "({}, ())\n"
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from longshore.blocks.attached import attached
-from longshore.blocks.deadline import handed_on
+from longshore.processes.deadline import handed_on
+from longshore.processes.parent import die_with_parent
 
 TERM_GRACE = 5.0  # seconds between asking the process to end and killing it
 LONGEST_LINE = 4 << 20  # bytes, of what the process says
@@ -35,7 +35,7 @@ async def ask(
     deadline, inherited = handed_on()
     with log_path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *attached(sys.executable, "-m", module),
+            *die_with_parent(sys.executable, "-m", module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
