@@ -135,9 +135,10 @@ def worker(state, url, at_once, log):
         os.dup2(file.fileno(), 2)
     stand_in()
     from longshore.configuration import read_configuration
-    from longshore.flows import duty
+    from longshore.engine import worker_process
+    from longshore.flows.workflows import FLOWS
 
-    duty.serve(read_configuration(state=state, database_url=url, at_once=at_once))
+    worker_process.serve(read_configuration(state=state, database_url=url, at_once=at_once), FLOWS)
 
 
 def processor_seconds(process):

@@ -146,9 +146,10 @@ def _worker(state, url, log):
     _log_to(log)
     _paper()
     from longshore.configuration import read_configuration
-    from longshore.flows import duty
+    from longshore.engine import worker_process
+    from longshore.flows.workflows import FLOWS
 
-    duty.serve(read_configuration(state=state, database_url=url, at_once=AT_ONCE))
+    worker_process.serve(read_configuration(state=state, database_url=url, at_once=AT_ONCE), FLOWS)
 
 
 def _free_port():

@@ -20,8 +20,9 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from longshore.configuration import read_configuration
-from longshore.flows import duty, steps
+from longshore.engine import steps, worker_process
 from longshore.flows.clouds import Clouds
+from longshore.flows.workflows import FLOWS
 from longshore.store import StateDirectory, Store
 
 ENDS = ("roll-back", "hand-over")
@@ -63,7 +64,7 @@ def main(state, record, *only):
             yield cloud
 
     steps.DBOS.run_step_async, Clouds.provider = run, noted
-    duty.serve(read_configuration(state=str(state)))
+    worker_process.serve(read_configuration(state=str(state)), FLOWS)
 
 
 if __name__ == "__main__":

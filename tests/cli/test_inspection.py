@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from in_process import longshore
 
-from longshore.flows import engine
-from longshore.flows.forms import form
+from longshore.engine import embedded
+from longshore.model.forms import form
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem, Machine, PowerState
@@ -42,7 +42,7 @@ def run(tmp_path, monkeypatch):
                 result = {"guest": guest, "concerns": concerns}
                 store.migrations.update(record.id, status=Status.DONE, phase="done", result=result)
 
-    monkeypatch.setattr(engine, "ensure_running", find)
+    monkeypatch.setattr(embedded, "ensure_running", find)
     with closing(Store(StateDirectory(tmp_path))) as store:
         store.providers.add("vc", "vsphere", {}, {"password": "x"})
     return lambda *words: longshore(tmp_path, *words)

@@ -10,7 +10,8 @@ from pathlib import Path
 # The process that forks is a new interpreter, which has to find this module
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 _ENGINES = multiprocessing.get_context("forkserver")
-_NEEDED = ["lives", "dbos", "small_fleet", "longshore.flows.workflows", "longshore.flows.duty", "longshore.guests"]
+_NEEDED = ["lives", "dbos", "small_fleet", "longshore.engine.worker_process", "longshore.flows.workflows"]
+_NEEDED += ["longshore.guests"]
 _ENGINES.set_forkserver_preload(_NEEDED)
 
 
@@ -90,12 +91,13 @@ def _work(state, fleet, log, **settings):
     import small_fleet
 
     from longshore.configuration import read_configuration
-    from longshore.flows import duty
+    from longshore.engine import worker_process
+    from longshore.flows.workflows import FLOWS
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("longshore").setLevel(logging.INFO)
     small_fleet.install()
-    duty.serve(read_configuration(state=state, **settings))
+    worker_process.serve(read_configuration(state=state, **settings), FLOWS)
 
 
 def _say_into(log):
@@ -112,10 +114,11 @@ def _live_with_fleet(state, fleet, log):
     sys.argv = ["engine", state]
     _say_into(log)
 
-    from longshore.flows import engine
+    from longshore.engine import embedded
+    from longshore.flows.workflows import FLOWS
 
     small_fleet.install()
-    engine.main()
+    embedded.main(FLOWS)
 
 
 def _live(state, world, log):
@@ -124,7 +127,8 @@ def _live(state, world, log):
     _say_into(log)
     import small_clouds
 
-    from longshore.flows import engine
+    from longshore.engine import embedded
+    from longshore.flows.workflows import FLOWS
 
     small_clouds.install()
-    engine.main()
+    embedded.main(FLOWS)

@@ -31,10 +31,11 @@ from sqlalchemy.exc import OperationalError
 
 from longshore.blocks import CopyResult
 from longshore.blocks.exports import Export
-from longshore.flows import conversion, copying, late_conversion, look, migration, steps, undo
+from longshore.engine import steps, undoing
+from longshore.engine.outages import Outages
+from longshore.flows import conversion, copying, late_conversion, look, migration
 from longshore.flows.clouds import Clouds
 from longshore.flows.journey import Cancels, Journey
-from longshore.flows.outages import Outages
 from longshore.flows.workflows import _KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent
@@ -237,8 +238,8 @@ def in_this_process(monkeypatch):
     for module in (migration, late_conversion):
         monkeypatch.setattr(module, "ensure_confinement", lambda *_, **__: None)
     monkeypatch.setattr(small_clouds, "serve_nbdkit", serve_file)
-    monkeypatch.setattr(undo, "_PAUSE", 0.0)
-    monkeypatch.setattr(undo, "_APPEARS_WITHIN", 0.0)
+    monkeypatch.setattr(undoing, "_PAUSE", 0.0)
+    monkeypatch.setattr(undoing, "_APPEARS_WITHIN", 0.0)
     monkeypatch.setattr("longshore.store.database._PAUSES", (0.001, 0.002))
 
 

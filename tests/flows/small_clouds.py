@@ -697,21 +697,8 @@ def small_connect(kind, settings, _secrets, _side=None, _servers=None):
 
 def install(put=setattr):
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.flows import (
-        bootcheck,
-        clouds,
-        conversion,
-        copying,
-        engine,
-        late_conversion,
-        look,
-        migration,
-        outages,
-        patience,
-        syncs,
-        undo,
-        worker,
-    )
+    from longshore.engine import embedded, outages, retry, undoing, worker
+    from longshore.flows import bootcheck, clouds, conversion, copying, late_conversion, look, migration, syncs
 
     put(clouds, "connect", small_connect)
     put(conversion, "convert", small_convert)
@@ -720,13 +707,13 @@ def install(put=setattr):
     put(look, "look_into", small_look_into)
     put(bootcheck, "_POLL", 0.05)
     put(bootcheck, "_AGENT_EVERY", 0.05)
-    put(undo, "_PAUSE", 0.01)
-    put(undo, "_APPEARS_WITHIN", 0.01)
-    put(patience, "FIRST_PAUSE", 0.01)
+    put(undoing, "_PAUSE", 0.01)
+    put(undoing, "_APPEARS_WITHIN", 0.01)
+    put(retry, "FIRST_PAUSE", 0.01)
     put(outages, "_PAUSES", (0.05, 0.2))
     put(outages, "_LOOK_EVERY", 0.05)
     put(outages, "LONGEST", 3.0)
     put(syncs, "_LOOK_EVERY", 0.05)
     put(copying, "STALLED_AFTER", 12.0)
     put(worker, "_POLL", 0.05)
-    put(engine, "_LINGER", 0.01)
+    put(embedded, "_LINGER", 0.01)

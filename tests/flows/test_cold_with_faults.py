@@ -7,8 +7,8 @@ as it was on the source with nothing left on either side. Never something in bet
 import pytest
 from small_clouds import MAC, SIZES
 
+from longshore.engine.retry import TRIES
 from longshore.flows.downtime import downtime_of
-from longshore.flows.patience import TRIES
 from longshore.store import Status
 
 pytestmark = pytest.mark.faults

@@ -76,7 +76,7 @@ def seed(journey, elsewhere, monkeypatch):
 
     monkeypatch.setattr(copying, "open_disk", opens)
     monkeypatch.setattr(copying, "_LOOK_EVERY", 0.02)
-    monkeypatch.setattr("longshore.flows.patience.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("longshore.engine.retry.FIRST_PAUSE", 0.01)
     volume, snapshot = Volume("v-1", "web-0", 1 << 30), Snapshot("s-1", "vm-1", "seed", ())
     return copier(journey, DISK, snapshot, volume, name="copy", base=None, changes=None, verify=Verify.WRITTEN)
 

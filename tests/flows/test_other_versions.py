@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.service.migrations import shown
 from longshore.store import Status
 
@@ -26,7 +26,7 @@ def test_one_that_nobody_can_go_on_with_says_so_and_can_be_taken_back(run, call)
     run.world.plan_fault(call, 1, "after", "kill")
     run.engine()
     begun_before_the_upgrade(run)
-    assert not engine.has_work(run.store)
+    assert not embedded.has_work(run.store)
     [told] = shown(run.store, [run.record])
     assert told.interrupted
     assert f"longshore migration cancel {run.id}" in told.stranded

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from small_clouds import SIZES
 
+from longshore.engine.outages import FAULTS
 from longshore.errors import FAULT, Unreachable
-from longshore.flows.outages import FAULTS
 from longshore.store import Status
 
 pytestmark = pytest.mark.faults

@@ -15,7 +15,8 @@ from small_clouds import LOOSE, LOOSE_SIZE
 from small_fleet import NAMES, Fleet, fleet_connect
 
 from longshore.cli.app import main
-from longshore.flows import clouds, engine
+from longshore.engine import embedded
+from longshore.flows import clouds
 from longshore.store import StateDirectory, Store
 
 pytestmark = pytest.mark.faults
@@ -84,15 +85,15 @@ def user(monkeypatch, capsys):
         engines = []
 
         def ensure_running(state):
-            if not engine.is_locked(state):
+            if not embedded.is_locked(state):
                 engines.append(FleetLife(state.root, user.fleet.root))
                 for _ in range(200):
-                    if engine.is_locked(state) or engines[-1].poll() is not None:
+                    if embedded.is_locked(state) or engines[-1].poll() is not None:
                         break
                     time.sleep(0.05)
 
         monkeypatch.setattr(clouds, "connect", fleet_connect)
-        monkeypatch.setattr(engine, "ensure_running", ensure_running)
+        monkeypatch.setattr(embedded, "ensure_running", ensure_running)
         monkeypatch.setattr("longshore.cli.plan_watch._POLL", 0.05)
         monkeypatch.setattr("longshore.cli.plan_watch._LINE_EVERY", 0.0)
         yield user

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from longshore.engine import undoing
 from longshore.errors import ProviderError
 from longshore.flows import undo
 from longshore.flows.dry_run import DryRun
@@ -43,8 +44,8 @@ class Clouds:
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(undo, "_PAUSE", 0.0)
-    monkeypatch.setattr(undo, "_APPEARS_WITHIN", 0.0)
+    monkeypatch.setattr(undoing, "_PAUSE", 0.0)
+    monkeypatch.setattr(undoing, "_APPEARS_WITHIN", 0.0)
     store = Store(StateDirectory(tmp_path))
     yield store
     store.close()

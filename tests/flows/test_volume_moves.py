@@ -3,7 +3,7 @@
 import pytest
 from small_clouds import LOOSE, LOOSE_SIZE
 
-from longshore.flows.patience import TRIES
+from longshore.engine.retry import TRIES
 from longshore.store import Status
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below)

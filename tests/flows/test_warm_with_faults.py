@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from small_clouds import MIB, SIZES
 
-from longshore.flows.patience import TRIES
+from longshore.engine.retry import TRIES
 from longshore.store import Status
 
 pytestmark = pytest.mark.faults

@@ -8,9 +8,9 @@ import guestfs
 import pytest
 from phony_windows import Windows, number, texts, write
 
-from longshore.flows.forms import form
 from longshore.guests.appliance import BACKEND
 from longshore.guests.findings import find
+from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 
 pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation

@@ -32,7 +32,7 @@ def children_of_a_dead_engine(cli):
             command = (directory / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if str(cli.state) in command and "longshore.flows.engine" not in command and "--state" not in command:
+        if str(cli.state) in command and "-m\0longshore.flows\0" not in command and "--state" not in command:
             found.append(command)
     return found
 

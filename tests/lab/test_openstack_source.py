@@ -24,7 +24,7 @@ from moves import READY, events, remove_server, seen_on, state_of
 from tenants import SSH_KEY, tenants
 
 from conftest import LONGSHORE, PROJECT, Cli, end_engine, last_acknowledged, refused, target_inventory, wait_for
-from longshore.flows.lock import is_locked
+from longshore.engine.lock import is_locked
 from longshore.store import EntryState, Kind, StateDirectory, Status, Store
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]

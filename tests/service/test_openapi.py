@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 from tokens import access
 
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -26,7 +26,7 @@ def app(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module in ("longshore.flows.clouds", "longshore.service.providers"):
             patch.setattr(f"{module}.connect", Cloud)
-        patch.setattr(engine, "ensure_running", lambda _state: None)
+        patch.setattr(embedded, "ensure_running", lambda _state: None)
         patch.setattr("longshore.providers.vsphere.fetch_fingerprint", lambda _host, _port: "AB:CD")
         store = Store(StateDirectory(tmp_path_factory.mktemp("api") / "state"))
         store.providers.add("0", "vsphere", VSPHERE, {"password": "x"})

@@ -10,7 +10,7 @@ import pytest
 from cloud_stand_in import MACHINE, Cloud
 from tokens import access
 
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.flows.clouds import Clouds
 from longshore.model.target import Taken
 from longshore.service import create_app
@@ -43,7 +43,7 @@ class Noted(Cloud):
 def api(tmp_path, monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Noted)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     store = Store(StateDirectory(tmp_path / "state"))
     apps = {None: create_app(store), "ann": create_app(store, access=access())}
 

@@ -10,8 +10,8 @@ from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE
 from tokens import access
 
 from longshore.configuration import read_configuration
+from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
-from longshore.flows import engine
 from longshore.service import create_app
 from longshore.store import NewMigration, Scope, StateDirectory, Store
 
@@ -29,7 +29,7 @@ def store(tmp_path):
 def ask(store, monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     app = create_app(store, access=access(**QUOTAS))
 
     def ask(token, method, path, body):

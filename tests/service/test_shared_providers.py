@@ -4,10 +4,10 @@ import pytest
 from cloud_stand_in import MACHINE, Cloud
 from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
 
+from longshore.engine import embedded
+from longshore.engine.outages import Outages
 from longshore.errors import AccessDenied, NotFound, Unreachable
-from longshore.flows import engine
 from longshore.flows.clouds import Clouds
-from longshore.flows.outages import Outages
 from longshore.model.selection import EVERY
 from longshore.store import StateDirectory, Store
 
@@ -54,7 +54,7 @@ def store(tmp_path):
 def api(store, monkeypatch):
     monkeypatch.setattr("longshore.flows.clouds.connect", Telling)
     monkeypatch.setattr("longshore.service.providers.connect", Telling)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     api = Api(store)
     for provider in (LENT, HERS):
         api.did("admin", "POST", "/v1/providers", provider)

@@ -16,7 +16,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from tokens import access
 
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.logs import write_json
 from longshore.service import create_app
 from longshore.service.caller import CloudGround, Grounds
@@ -64,7 +64,7 @@ class Api:
 def api(tmp_path, monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
     store = Store(StateDirectory(tmp_path / "state"))
     yield Api(store)
     store.close()

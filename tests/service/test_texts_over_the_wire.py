@@ -7,7 +7,7 @@ import pytest
 from cloud_stand_in import MACHINE, Cloud
 from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
 
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.model.machine import Belongings, Machine
 from longshore.service import migrations, plans, providers
 from longshore.service.shown_machine import ShownMachine
@@ -20,7 +20,7 @@ TEXT = "#cloud-config\npassword: correct horse\n"
 def api(tmp_path, monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     store = Store(StateDirectory(tmp_path / "state"))
     api = Api(store)
     for provider in (VSPHERE, OPENSTACK):

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from cloud_stand_in import Cloud
 
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -15,7 +15,7 @@ from longshore.store import StateDirectory, Store
 def api(tmp_path, monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     store = Store(StateDirectory(tmp_path / "state"))
     transport = httpx.ASGITransport(create_app(store))
 

@@ -8,7 +8,7 @@ import yaml
 from cloud_stand_in import Cloud
 
 from longshore.cli.app import main
-from longshore.flows import engine
+from longshore.engine import embedded
 from longshore.store import StateDirectory, Store
 
 
@@ -16,7 +16,7 @@ from longshore.store import StateDirectory, Store
 def migrate(tmp_path, monkeypatch, capsys):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(engine, "ensure_running", lambda _state: None)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     store = Store(StateDirectory(tmp_path / "state"))
     for name in ("old", "new"):
         store.providers.add(name, "openstack", {"auth": {"auth_url": "https://cloud:5000/v3"}}, {"password": "x"})

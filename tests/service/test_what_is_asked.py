@@ -11,8 +11,8 @@ import httpx
 import pytest
 import yaml
 
+from longshore.engine import embedded
 from longshore.errors import InvalidInput
-from longshore.flows import engine
 from longshore.model.plan import OF_ONE_MACHINE, OPTIONS
 from longshore.model.request import MigrationRequest
 from longshore.planning import planfile
@@ -101,7 +101,7 @@ SOON = (datetime.now(UTC) + timedelta(days=2)).isoformat()
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "ensure_running", lambda _state: None)
+        patch.setattr(embedded, "ensure_running", lambda _state: None)
         store = Store(StateDirectory(tmp_path_factory.mktemp("state")))
         http = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(store)), base_url="http://test")
         with asyncio.Runner() as loop:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from longshore.flows.worker import Worker, identity
+from longshore.engine.worker import Worker, identity
+from longshore.flows.workflows import FLOWS
 from longshore.store import Leases, StateDirectory, Store, workers
 
 TTL = 20.0
@@ -53,7 +54,7 @@ def joined(store):
 
 def look(store, me):
     """What it has when it has looked at the queue."""
-    return Worker(store, me)._take_turns()
+    return Worker(store, me, FLOWS)._take_turns()
 
 
 def test_a_database_whose_clock_is_set_forward_ends_nobody(store, begun, clocks):

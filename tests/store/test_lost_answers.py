@@ -6,8 +6,9 @@ from contextlib import contextmanager, suppress
 import psycopg
 import pytest
 
+from longshore.engine.worker import Worker, identity
 from longshore.errors import Conflict, NotFound, Unreachable
-from longshore.flows.worker import Worker, identity
+from longshore.flows.workflows import FLOWS
 from longshore.model.target import Owner
 from longshore.store import Kind, Leases, NewMigration, Scope, StateDirectory, Status, Store
 from longshore.store.provider_ledger import Outside
@@ -67,7 +68,7 @@ def test_what_was_taken_is_started_once_though_its_worker_never_heard_of_it(
 ):
     me = identity(4)
     store.workers.begin_alone(me)
-    worker = Worker(store, me)
+    worker = Worker(store, me, FLOWS)
     started = []
 
     async def follow(migration_id):

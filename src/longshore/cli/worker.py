@@ -28,11 +28,12 @@ class RunWorker(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        from longshore.flows.duty import serve
+        from longshore.engine.worker_process import serve
+        from longshore.flows.workflows import FLOWS
         from longshore.logs import write_json
 
         logging.getLogger("longshore").setLevel(logging.INFO)
         if not sys.stderr.isatty():  # a person likes lines, what keeps logs likes fields
             write_json(sys.stderr)
         asked: dict[str, Any] = {"at_once": parsed_args.at_once, "labels": parsed_args.label}
-        serve(self.app.configured(**{name: value for name, value in asked.items() if value is not None}))
+        serve(self.app.configured(**{name: value for name, value in asked.items() if value is not None}), FLOWS)

@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from longshore.engine.outages import PASSING, Outages
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.discretion import Discretion
-from longshore.flows.forms import form
-from longshore.flows.outages import PASSING, Outages
 from longshore.flows.worker_servers import uses_worker_servers, worker_servers_of
+from longshore.model.forms import form
 from longshore.processes.deadline import check as check_deadline
 from longshore.providers.contract import Provider, Source, Target
 from longshore.store import ProviderRecord, Store

@@ -14,6 +14,7 @@ is looked at again wherever it counts: a source that somebody has powered on mea
 from functools import partial
 from typing import Any
 
+from longshore.engine.steps import step
 from longshore.flows.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
 from longshore.flows.migration import Migration, result_of
 from longshore.flows.source_side import (
@@ -26,7 +27,6 @@ from longshore.flows.source_side import (
     source_running,
     take_still,
 )
-from longshore.flows.steps import step
 from longshore.flows.target_side import Prepared
 from longshore.model.request import LandingMode
 from longshore.model.target import Port, Volume

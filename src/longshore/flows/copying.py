@@ -12,10 +12,10 @@ from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.checkpoint import discard, is_locked, locked
 from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export
+from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.journey import Journey
 from longshore.flows.opened import open_disk, open_volume, opened
-from longshore.flows.patience import patiently
 from longshore.model.changes import Changed, Changes
 from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot
@@ -107,12 +107,12 @@ def copier(
     async def copy() -> Copied:
         try:
             if base is None or changes is None:
-                return await patiently(lambda: work.copy(None, None), before_again=work.again)
+                return await retry(lambda: work.copy(None, None), before_again=work.again)
             told = await asyncio.to_thread(changes)
             nothing = isinstance(told, Changed) and not told.extents
             if nothing and not await asyncio.to_thread(work.is_dirty, base):
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
-            return await patiently(lambda: work.copy(base, told), before_again=work.again)
+            return await retry(lambda: work.copy(base, told), before_again=work.again)
         except BaseException:
             journey.stop()  # no sense in going on with the other disks
             raise

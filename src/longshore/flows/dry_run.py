@@ -10,9 +10,9 @@ network of its own that leads nowhere; beside the machine, on the mapped network
 from functools import partial
 from typing import Any
 
+from longshore.engine.steps import step
 from longshore.flows.migration import Migration, result_of
 from longshore.flows.source_side import drop_snapshot, take_snapshot
-from longshore.flows.steps import step
 from longshore.flows.undo import undo
 from longshore.model.machine import Snapshot
 from longshore.store import Kind

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from longshore.errors import Cancelled, InvalidInput
 from longshore.flows.clouds import Clouds
-from longshore.flows.forms import form
+from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, Kind, MigrationRecord, Store

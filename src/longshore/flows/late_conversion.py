@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.flows.conversion import converter, go_back
-from longshore.flows.forms import form
 from longshore.flows.journey import Journey
 from longshore.flows.migration import Migration
 from longshore.flows.proving import check, find_answering
-from longshore.flows.steps import step
 from longshore.flows.target_side import Prepared, boot, safeguard
 from longshore.flows.undo import undo
 from longshore.guests import ensure_confinement
+from longshore.model.forms import form
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from longshore.blocks.exports import Export
+from longshore.engine.retry import retry
 from longshore.errors import Conflict, LongshoreError, ProviderError
 from longshore.flows.conversion import nic_names
-from longshore.flows.forms import form
 from longshore.flows.journey import Journey
 from longshore.flows.opened import open_disk, open_volume, opened
-from longshore.flows.patience import patiently
 from longshore.flows.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.target_side import Prepared
 from longshore.guests import look_into, windows_parts
 from longshore.model.concern import Concern, Severity
+from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.hardware import BootDrivers, Hardware
 from longshore.model.machine import Disk, Machine, Snapshot
@@ -140,7 +140,7 @@ async def _look(
         j.go_on()
         j.say(f"{error} It is tried again.", "warning")
 
-    findings = await patiently(once, before_again=again)
+    findings = await retry(once, before_again=again)
     await asyncio.to_thread(_keep, j, findings)
     return findings
 

@@ -7,18 +7,17 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.conversion import converter, finisher
 from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather
-from longshore.flows.forms import form
 from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.journey import Journey
 from longshore.flows.look import Choice, judge, volume_looker
 from longshore.flows.proving import check, find_answering
 from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
-from longshore.flows.steps import step
 from longshore.flows.target_side import (
     Prepared,
     boot,
@@ -31,6 +30,7 @@ from longshore.flows.told_changes import Told, asker, read_changes
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
 from longshore.model.concern import Severity
+from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
+from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.journey import Journey
-from longshore.flows.patience import patiently
 from longshore.model.machine import Disk, Machine, Platform, PowerState, Snapshot
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
@@ -157,7 +157,7 @@ async def drop_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
         j.go_on()
         j.say(f"{error} It is tried again.", "warning")
 
-    await patiently(lambda: asyncio.to_thread(_drop, j, step, snapshot), before_again=again)
+    await retry(lambda: asyncio.to_thread(_drop, j, step, snapshot), before_again=again)
 
 
 def _drop(j: Journey, step: str, snapshot: Snapshot) -> None:

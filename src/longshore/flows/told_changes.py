@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from longshore.blocks.durable import replace_file
+from longshore.engine.retry import retry
 from longshore.errors import FAULT, LongshoreError, ProviderError
 from longshore.flows.copying import DiskBase
 from longshore.flows.journey import Journey
-from longshore.flows.patience import patiently
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Disk, Snapshot
@@ -37,9 +37,7 @@ def asker(journey: Journey, disk: Disk, snapshot: Snapshot, base: DiskBase, name
 
     async def ask() -> Told:
         try:
-            changes = await patiently(
-                lambda: asyncio.to_thread(_ask, journey, disk, snapshot, base), before_again=again
-            )
+            changes = await retry(lambda: asyncio.to_thread(_ask, journey, disk, snapshot, base), before_again=again)
         except LongshoreError as error:
             if error.code not in (FAULT, ProviderError.code):
                 raise

@@ -1,22 +1,15 @@
-"""Taking back what a migration has made, from the ledger, last thing first."""
+"""Taking back what a migration has made, from the ledger: how each kind of thing is removed."""
 
-import logging
-import time
 from collections.abc import Callable
 
-from longshore.errors import LongshoreError
+from longshore.engine.undoing import remove_all
 from longshore.flows.clouds import Clouds
 from longshore.model.request import MigrationType
 from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Kind, Store
 
-_log = logging.getLogger("longshore.flows")
 LASTING = (Kind.VOLUME, Kind.PORT, Kind.FLOATING_ADDRESS, Kind.SERVER)  # what a machine is at its target
-_TRIES = 4
-_PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
-# Seconds in which a thing may still appear whose making was asked for without an answer: a request outlives its asker
-_APPEARS_WITHIN = 10.0
 
 
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
@@ -36,34 +29,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.request.get("type") != MigrationType.DRY_RUN.value:
         entries = [e for e in entries if e.kind not in LASTING]
-    undoing = _Undoing(store, clouds)
-    unheard = [entry for entry in entries if not undoing.remove(entry) and _may_appear(entry)]
-    if unheard:
-        time.sleep(_APPEARS_WITHIN)
-    for entry in unheard:
-        undoing.remove(entry, last=True)
-    return undoing.left
-
-
-class _Undoing:
-    def __init__(self, store: Store, clouds: Clouds) -> None:
-        self._store = store
-        self._clouds = clouds
-        self.left: list[str] = []
-
-    def remove(self, entry: Entry, *, last: bool = False) -> bool:
-        """Whether there is nothing more to do: one that wasn't found may be looked for a `last` time."""
-        try:
-            found = _persist(lambda: _remove(self._clouds, entry))
-        except LongshoreError as error:
-            self._store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
-            self.left.append(f"The {entry.kind} {entry.ref or entry.owner.tag} could not be removed: {error}")
-            return True
-        if not (found or last) and _may_appear(entry):
-            return False
-        self._store.ledger.settle(entry.id, EntryState.REMOVED)
-        self._store.migrations.say(entry.migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
-        return True
+    return remove_all(store, entries, lambda entry: _remove(clouds, entry), _may_appear)
 
 
 def _may_appear(entry: Entry) -> bool:
@@ -74,19 +40,6 @@ def _may_appear(entry: Entry) -> bool:
 def _its_own(entry: Entry) -> bool:
     """Whether nobody else may be using it."""
     return entry.kind is not Kind.WORKER_SERVER
-
-
-def _persist(work: Callable[[], bool]) -> bool:
-    pause = _PAUSE
-    for remaining in reversed(range(_TRIES)):
-        try:
-            return work()
-        except LongshoreError as error:
-            if remaining == 0 or error.code == "task-timeout":  # which was waited for long enough
-                raise
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError("the last try answers or raises")
 
 
 def _remove(clouds: Clouds, entry: Entry) -> bool:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from longshore.engine.steps import step
 from longshore.flows.copying import DiskBase
 from longshore.flows.look import Choice
 from longshore.flows.migration import Migration, result_of
@@ -33,7 +34,6 @@ from longshore.flows.source_side import (
     take_still,
     track_changes,
 )
-from longshore.flows.steps import step
 from longshore.flows.syncs import Sync, Turn, wait_for_turn
 from longshore.flows.target_side import Prepared
 from longshore.model.machine import Snapshot

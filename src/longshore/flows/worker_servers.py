@@ -9,8 +9,8 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from longshore.flows.forms import form
-from longshore.flows.lock import is_locked
+from longshore.engine.lock import is_locked
+from longshore.model.forms import form
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, Kind, ProviderRecord, Store
 

@@ -1,11 +1,10 @@
 """The workflows as the durable engine knows them, by name. Importing this module registers them."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 import structlog
 from dbos import DBOS
 
+from longshore.engine.outages import Outages
+from longshore.engine.worker import Flows, Workflow
 from longshore.flows.clouds import Clouds
 from longshore.flows.cold import ColdMigration
 from longshore.flows.dry_run import DryRun
@@ -13,21 +12,22 @@ from longshore.flows.inspection import Inspection
 from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
 from longshore.flows.migration import Migration
-from longshore.flows.outages import Outages
 from longshore.flows.volume_move import VolumeMove
 from longshore.flows.warm import WarmMigration
+from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
 from longshore.model.request import MigrationType
-from longshore.store import Store
+from longshore.store import MigrationRecord, Store
 
 _store: Store | None = None
 _cancels: Cancels | None = None
 
 
-def use(store: Store) -> None:
-    """Give the workflows of this process their store. To be called before the engine is launched."""
+def _use(store: Store, process_id: str) -> None:
+    """Give the workflows of this process their store, and what they make for others to use its holder."""
     global _store, _cancels  # noqa: PLW0603 the engine calls workflows by name and can hand them nothing but plain values
     _store = store
     _cancels = Cancels(store)
+    hold_worker_servers_as(process_id)
 
 
 @DBOS.workflow(name="cold-migration")
@@ -76,7 +76,7 @@ _KINDS: dict[MigrationType, type[Migration]] = {
 }
 
 
-OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
+_WORKFLOWS: dict[MigrationType, Workflow] = {
     MigrationType.COLD: cold_migration,
     MigrationType.WARM: warm_migration,
     MigrationType.DRY_RUN: dry_run,
@@ -86,10 +86,23 @@ OF_TYPE: dict[MigrationType, Callable[[str], Coroutine[Any, Any, None]]] = {
 }
 
 
+def _workflow_of(record: MigrationRecord) -> Workflow:
+    return _WORKFLOWS[MigrationType(record.request.get("type", MigrationType.COLD))]
+
+
+FLOWS = Flows(
+    use=_use,
+    of=_workflow_of,
+    end_unknown=end_unknown,
+    end_quiet=end_quiet_worker_servers,
+    end=end_worker_servers,
+)
+
+
 def _journey(migration_id: str) -> Journey:
     structlog.contextvars.bind_contextvars(migration_id=migration_id)
     if _store is None:
-        raise RuntimeError("workflows.use() was not called")
+        raise RuntimeError("the engine hasn't given this process's workflows their store")
     journey = Journey(_store, Clouds(_store), migration_id, _cancels)
     outages = Outages(journey.say, journey.go_on)
     journey.clouds = Clouds(_store, outages, project_id=journey.record.project_id)

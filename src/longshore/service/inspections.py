@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from longshore.flows import engine
+from longshore.engine import embedded
+from longshore.engine.queue import places_of
 from longshore.flows.clouds import refuse_missing_library
-from longshore.flows.queue import places_of
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.service.migrations import REQUEST, note_asked_for, shown
@@ -41,5 +41,5 @@ def inspect(body: NewInspection, store: TheStore, clouds: TheClouds, caller: The
         places=places_of(machine),
     )
     note_asked_for([record])
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return shown(store, [store.migrations.get(record.id)])[0]

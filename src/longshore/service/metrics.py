@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longshore.flows.stranded import Lack, crew_of
+from longshore.engine.stranded import Lack, crew_of
 from longshore.store import WAITING, Status, Store
 
 PATH = "/metrics"

@@ -10,16 +10,16 @@ from fastapi import APIRouter, Query, Response
 from pydantic import TypeAdapter
 from structlog.contextvars import bound_contextvars
 
+from longshore.engine import embedded
+from longshore.engine.queue import places_of
+from longshore.engine.stranded import NOBODY, crew_of
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.flows import engine
 from longshore.flows.clouds import refuse_missing_library
 from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.journey import Journey
 from longshore.flows.late_conversion import landed, make_again, request_after
-from longshore.flows.queue import places_of
 from longshore.flows.report import Report, reports_of
-from longshore.flows.stranded import NOBODY, crew_of
 from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
@@ -93,7 +93,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     for concern in unused:
         store.migrations.say(record.id, None, str(concern), "warning")
     store.migrations.set_disks(record.id, machine.disks)
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return _migration(store, store.migrations.get(record.id))
 
 
@@ -187,7 +187,7 @@ def resume(migration: str, store: TheStore) -> Migration:
             f"Migration {record.id} has ended already ({record.status}).",
             advice="Start a new one." if record.error else "",
         )
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return _migration(store, record)
 
 
@@ -195,7 +195,7 @@ def resume(migration: str, store: TheStore) -> Migration:
 def cutover(migration: str, store: TheStore) -> Migration:
     """Stop the machine of a warm migration and end it; when a sync is under way, right after it."""
     record = store.migrations.request_cutover(migration)
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return _migration(store, record)
 
 
@@ -220,7 +220,7 @@ def convert(migration: str, store: TheStore) -> Migration:
         places=earlier.places,
     )
     note_asked_for([record])
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return _migration(store, record)
 
 
@@ -228,7 +228,7 @@ def convert(migration: str, store: TheStore) -> Migration:
 def cancel(migration: str, store: TheStore) -> Migration:
     """Stop and take back everything made so far; the engine does it."""
     record = store.migrations.request_cancel(migration)
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return _migration(store, record)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from longshore.engine.stranded import Crew
 from longshore.errors import Conflict, InvalidInput
-from longshore.flows.stranded import Crew
 from longshore.model.machine import VOLUME
 from longshore.model.plan import Entry, Plan, PlannedVolume
 from longshore.model.request import MigrationType

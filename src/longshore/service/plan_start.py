@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from longshore.engine import embedded
+from longshore.engine.limits import keep_limits
+from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput, NotFound
-from longshore.flows import engine
-from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import Examined, Prospect, examine
-from longshore.flows.queue import places_of
 from longshore.model.plan import Entry
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
@@ -70,7 +70,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
     keep_limits(store, opened.id, plan.limits)
     records = store.migrations.add_together(wanted)
     note_asked_for(records)
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return shown(store, records)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import TypeAdapter
 
+from longshore.engine import embedded
+from longshore.engine.limits import keep_limits
+from longshore.engine.stranded import crew_of
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
-from longshore.flows import engine
-from longshore.flows.limits import keep_limits
 from longshore.flows.prospects import look_up, look_up_volumes, select
 from longshore.flows.report import Attempt, PlanReport, ReportedMachine, plan_report, reports_of
-from longshore.flows.stranded import crew_of
 from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
@@ -273,7 +273,7 @@ def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migrati
     if not warm:
         raise Conflict(f"No warm migration of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
     asked = [store.migrations.request_cutover(m.id) for m in warm]
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return shown(store, asked)
 
 
@@ -282,7 +282,7 @@ def resume(name: str, store: TheStore) -> list[Migration]:
     """Go on where a broken-off engine stopped. Nothing to do when one is running."""
     opened = open_plan(store, store.plans.get(name))
     going_on = under_way(opened)
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return shown(store, store.migrations.several([m.id for m in going_on]))
 
 
@@ -291,7 +291,7 @@ def cancel(name: str, store: TheStore) -> list[Migration]:
     """Stop all that is under way or waits, and take back what it made."""
     opened = open_plan(store, store.plans.get(name))
     asked = [store.migrations.request_cancel(m.id) for m in under_way(opened)]
-    engine.ensure_running(store.state)
+    embedded.ensure_running(store.state)
     return shown(store, asked)
 
 

@@ -11,8 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from longshore.configuration import Cloud, Configuration, Server
+from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
-from longshore.flows import engine
 from longshore.logs import write_json
 from longshore.service.app import create_app
 from longshore.service.caller import Access, CloudGround, Grounds
@@ -101,8 +101,8 @@ def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContext
     async def keep() -> None:
         while True:
             with suppress(OSError, Unreachable):
-                if await asyncio.to_thread(engine.has_work, store):
-                    await asyncio.to_thread(engine.ensure_running, store.state)
+                if await asyncio.to_thread(embedded.has_work, store):
+                    await asyncio.to_thread(embedded.ensure_running, store.state)
             await asyncio.sleep(_LOOK)
 
     @asynccontextmanager

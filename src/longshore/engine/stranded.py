@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from longshore.flows.lock import is_locked
-from longshore.flows.queue import Asking, fit, labels_asked
-from longshore.flows.version import FLOW_VERSION
+from longshore.engine.lock import is_locked
+from longshore.engine.queue import Asking, fit, labels_asked
+from longshore.engine.version import FLOW_VERSION
 from longshore.store import QueueRecord, Status, Store, WorkerRecord
 
 _PATIENCE = 30.0  # seconds: a worker that is started again is soon back

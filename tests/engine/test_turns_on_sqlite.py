@@ -4,7 +4,8 @@ those who wait for the lock, and they for it."""
 import threading
 import time
 
-from longshore.flows.worker import Worker, identity
+from longshore.engine.worker import Worker, identity
+from longshore.flows.workflows import FLOWS
 from longshore.store import NewMigration, StateDirectory, Store
 
 
@@ -39,7 +40,7 @@ def test_taking_turns_needs_no_second_connection_while_all_others_wait_for_the_q
     take = store.queue.take
     monkeypatch.setattr(store.queue, "take", lambda worker, choose: take(worker, crowd(choose)))
     taken = []
-    turn = threading.Thread(target=lambda: taken.extend(Worker(store, me)._take_turns()), daemon=True)
+    turn = threading.Thread(target=lambda: taken.extend(Worker(store, me, FLOWS)._take_turns()), daemon=True)
     turn.start()
     turn.join(10)
     assert not turn.is_alive(), "who chooses waits for a connection, and all of those wait for who chooses"

@@ -33,7 +33,7 @@ _LASTING = {
 }
 
 
-async def patiently(work: Callable[[], Awaitable[T]], *, before_again: Callable[[LongshoreError], None]) -> T:
+async def retry(work: Callable[[], Awaitable[T]], *, before_again: Callable[[LongshoreError], None]) -> T:
     """What `work` answers, after a few tries if need be.
 
     `before_again` is told of each error that isn't the last, and may raise to stop the trying. Raises what the last try

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longshore.flows.queue import ENDING, SPARE, may_begin, places_left, take_turns
+from longshore.engine.queue import ENDING, SPARE, may_begin, places_left, take_turns
 from longshore.model.plan import Limits
 from longshore.store import NewMigration, QueueRecord, Scope, StateDirectory, Status, Store, WorkerRecord
 

@@ -1,6 +1,6 @@
 """The process that runs workflows in embedded mode: one per state directory, started when there is work.
 
-    python -m longshore.flows.engine STATE_DIRECTORY [--lock=N] [-]
+    python -m longshore.flows STATE_DIRECTORY [--lock=N] [-]
 
 N is the descriptor of the directory's lock, where whoever starts it has taken that: from the first moment on everybody
 sees that an engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened,
@@ -21,13 +21,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from longshore.configuration import Keystone
-from longshore.flows.forms import form
-from longshore.flows.lock import AlreadyRunning, is_locked, lock
-from longshore.flows.version import FLOW_VERSION
-from longshore.flows.worker import THREADS, Worker, identity
+from longshore.engine.lock import AlreadyRunning, is_locked, lock
+from longshore.engine.version import FLOW_VERSION
+from longshore.engine.worker import THREADS, Flows, Worker, identity
+from longshore.model.forms import form
 from longshore.model.reach import Reach
-from longshore.store import StateDirectory, Store, WorkerRecord
+from longshore.store import StateDirectory, Store
 
+_PROGRAM = "longshore.flows"  # which brings the flows along: nothing in here knows them
 _PATIENCE = 1.0  # seconds an engine tries to get the lock
 _MOMENT = 0.1  # seconds that a command which only looks may hold it at most
 _LOCK = "--lock="
@@ -60,7 +61,7 @@ def ensure_running(state: StateDirectory) -> None:
 
 def _start(state: StateDirectory, held: int) -> None:
     """With the lock that is held here, which is its own from then on."""
-    command = [sys.executable, "-m", "longshore.flows.engine", str(state.root), f"{_LOCK}{held}"]
+    command = [sys.executable, "-m", _PROGRAM, str(state.root), f"{_LOCK}{held}"]
     handed = None
     if state.keystone:
         handed = json.dumps({"keystone": state.keystone.handed(), "reach": asdict(state.reach)})
@@ -88,7 +89,7 @@ def has_work(store: Store) -> bool:
     return bool(store.queue.unfinished(FLOW_VERSION))
 
 
-def run(state: StateDirectory, handed: int | None = None) -> None:
+def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
     """`handed`: the descriptor of the directory's lock, if somebody has taken it for this process."""
     store = Store(state)
     try:
@@ -100,7 +101,7 @@ def run(state: StateDirectory, handed: int | None = None) -> None:
                     store.database.patience = math.inf  # two hundred at once may well wait for each other
                     me = identity(capacity=THREADS)
                     store.workers.begin_alone(me)
-                    asyncio.run(_work(store, me))
+                    asyncio.run(Worker(store, me, flows).run(asyncio.Event(), linger=_LINGER))
                     store.workers.end(me.id)
             except AlreadyRunning:
                 return
@@ -109,11 +110,7 @@ def run(state: StateDirectory, handed: int | None = None) -> None:
         store.close()
 
 
-async def _work(store: Store, me: WorkerRecord) -> None:
-    await Worker(store, me).run(asyncio.Event(), linger=_LINGER)
-
-
-def main() -> None:
+def main(flows: Flows) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -123,12 +120,8 @@ def main() -> None:
         os.set_inheritable(handed, False)  # what outlives this process mustn't keep the lock
     root = Path(sys.argv[1])
     if "-" not in sys.argv[2:]:
-        run(StateDirectory(root), handed)
+        run(StateDirectory(root), flows, handed)
         return
     said = json.load(sys.stdin)
     reach = form(Reach).validate_python(said["reach"])
-    run(StateDirectory(root, keystone=Keystone(**said["keystone"]), reach=reach), handed)
-
-
-if __name__ == "__main__":
-    main()
+    run(StateDirectory(root, keystone=Keystone(**said["keystone"]), reach=reach), flows, handed)

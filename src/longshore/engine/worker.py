@@ -1,7 +1,7 @@
 """What any process does that has migrations at work: it takes them from the queue and sees them to their end.
 
-One of a state directory with SQLite (longshore.flows.engine), or any number of them with PostgreSQL, each with a lease.
-They know of each other through the database alone.
+One of a state directory with SQLite (longshore.engine.embedded), or any number of them with PostgreSQL, each with a
+lease. They know of each other through the database alone. What they run is given to them (`Flows`).
 """
 
 import asyncio
@@ -12,27 +12,39 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from longshore.flows.queue import ENDING, places_left, take_turns
-from longshore.flows.stranded import Crew, Herald, labels_that_count
-from longshore.flows.version import FLOW_VERSION
-from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
+from longshore.engine.queue import ENDING, places_left, take_turns
+from longshore.engine.stranded import Crew, Herald, labels_that_count
+from longshore.engine.version import FLOW_VERSION
 from longshore.model.plan import Limits
-from longshore.model.request import MigrationType
-from longshore.store import Lineup, Status, Store, WorkerRecord
+from longshore.store import Lineup, MigrationRecord, Status, Store, WorkerRecord
 from longshore.store.database import CONNECTING
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
 # two processors, would let a few such waits stand in the way of all other migrations.
 THREADS = 256
 _POLL = 0.5  # seconds between looks at the queue
-_QUIET_POLL = 10.0  # seconds between looks for worker servers that nobody uses any more
+_QUIET_POLL = 10.0  # seconds between looks for what nobody uses any more
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
 _LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the database says nothing of the queue
 
-_log = logging.getLogger("longshore.flows")
+_log = logging.getLogger("longshore.engine")
+
+Workflow = Callable[[str], Coroutine[Any, Any, None]]  # of a migration's id; DBOS knows it by a name
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What workers run, and what their processes keep for it."""
+
+    use: Callable[[Store, str], None]  # before anything runs in this process, which others know by this id
+    of: Callable[[MigrationRecord], Workflow]
+    end_unknown: Workflow  # of a cancelled one whose order of steps isn't ours
+    end_quiet: Callable[[], None]  # called every ten seconds or so: lets go of what nobody has used for a while
+    end: Callable[[Store], None]  # lets go of all that this process keeps, when nothing is left at work
 
 
 def identity(capacity: int, labels: Sequence[str] = ()) -> WorkerRecord:
@@ -44,8 +56,9 @@ def identity(capacity: int, labels: Sequence[str] = ()) -> WorkerRecord:
 class Worker:
     """Known to the others already: by its lease, or alone by a lock."""
 
-    def __init__(self, store: Store, me: WorkerRecord) -> None:
+    def __init__(self, store: Store, me: WorkerRecord, flows: Flows) -> None:
         self._store = store
+        self._flows = flows
         self._me = me
         self._running: dict[str, asyncio.Task[None]] = {}
         self._herald = Herald(store, me)
@@ -61,7 +74,7 @@ class Worker:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         await self._launch()
         forgetting = asyncio.create_task(forget_dead(self._store))
-        quiet = asyncio.create_task(_end_quiet_worker_servers())
+        quiet = asyncio.create_task(self._end_quiet())
         idle_since = time.monotonic()
         while not stop.is_set():
             took = await self._take()
@@ -78,17 +91,14 @@ class Worker:
         if self._running:
             return False
         await forgetting
-        await asyncio.to_thread(end_worker_servers, self._store)  # before DBOS takes the threads away
+        await asyncio.to_thread(self._flows.end, self._store)  # before DBOS takes the threads away
         DBOS.destroy()
         return True
 
     async def _launch(self) -> None:
         from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
-        from longshore.flows import workflows
-
-        workflows.use(self._store)
-        hold_worker_servers_as(self._me.id)
+        self._flows.use(self._store, self._me.id)
         state = self._store.state
         if not state.shared_database:
             _use_wal(str(state.engine_database))
@@ -149,20 +159,17 @@ class Worker:
         """Start a migration's workflow, or go on with the one that a dead process has left, and see it to its end."""
         from dbos import DBOS
 
-        from longshore.flows import workflows
-
         ids = [migration_id]
-        workflow: Callable[[str], Coroutine[Any, Any, None]]
         try:
             known = await DBOS.get_workflow_status_async(migration_id)
             if known is not None and known.app_version != FLOW_VERSION:
                 # Its steps are in an order that isn't ours: all that is left to do with it is what it was cancelled for
                 ids.append(f"{migration_id}/end")
-                workflow = workflows.end_unknown
+                workflow = self._flows.end_unknown
                 known = await DBOS.get_workflow_status_async(ids[-1])
             else:
                 record = await asyncio.to_thread(self._store.migrations.get, migration_id)
-                workflow = workflows.OF_TYPE[MigrationType(record.request.get("type", MigrationType.COLD))]
+                workflow = self._flows.of(record)
             await self._see_through(ids[-1], workflow, migration_id, known=known is not None)
         except Exception as error:  # noqa: BLE001 whatever ends a workflow, its migration must not "run" for ever
             _log.exception("the workflow of migration %s ended in an error", migration_id)
@@ -176,7 +183,7 @@ class Worker:
     async def _see_through(
         self,
         workflow_id: str,
-        workflow: Callable[[str], Coroutine[Any, Any, None]],
+        workflow: Workflow,
         migration_id: str,
         *,
         known: bool,
@@ -190,11 +197,10 @@ class Worker:
                 handle = await DBOS.start_workflow_async(workflow, migration_id)
         await handle.get_result()
 
-
-async def _end_quiet_worker_servers() -> None:
-    while True:
-        await asyncio.sleep(_QUIET_POLL)
-        await asyncio.to_thread(end_quiet_worker_servers)
+    async def _end_quiet(self) -> None:
+        while True:
+            await asyncio.sleep(_QUIET_POLL)
+            await asyncio.to_thread(self._flows.end_quiet)
 
 
 def _use_wal(path: str) -> None:

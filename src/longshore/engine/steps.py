@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from dbos import DBOS
 
 from longshore.errors import LongshoreError
-from longshore.flows.forms import form
+from longshore.model.forms import form
 
 T = TypeVar("T")
-_log = logging.getLogger("longshore.flows")
+_log = logging.getLogger("longshore.engine")
 
 
 async def step(name: str, result: type[T], work: Callable[[], T | Awaitable[T]]) -> T:

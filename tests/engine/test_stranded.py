@@ -2,8 +2,8 @@
 
 import pytest
 
-from longshore.flows import stranded
-from longshore.flows.stranded import Herald, crew_of
+from longshore.engine import stranded
+from longshore.engine.stranded import Herald, crew_of
 from longshore.service.migrations import shown
 from longshore.store import Leases, StateDirectory, Store, WorkerRecord
 

@@ -8,16 +8,16 @@ import signal
 from contextlib import ExitStack
 
 from longshore.configuration import Configuration
+from longshore.engine.lease import Lease
+from longshore.engine.lock import AlreadyRunning, lock
+from longshore.engine.worker import Flows, Worker, identity
 from longshore.errors import Conflict
-from longshore.flows.lease import Lease
-from longshore.flows.lock import AlreadyRunning, lock
-from longshore.flows.worker import Worker, identity
-from longshore.store import StateDirectory, Store, WorkerRecord
+from longshore.store import StateDirectory, Store
 
-_log = logging.getLogger("longshore.flows")
+_log = logging.getLogger("longshore.engine")
 
 
-def serve(configuration: Configuration) -> None:
+def serve(configuration: Configuration, flows: Flows) -> None:
     """Until SIGTERM or SIGINT; a second one of them doesn't wait for what is at work.
 
     Several at once on a PostgreSQL that is named, else one alone on the state directory. Raises Conflict when another
@@ -46,7 +46,7 @@ def serve(configuration: Configuration) -> None:
             lease = Lease(store, me, ttl=configuration.lease_ttl, beat=configuration.lease_beat)
             lease.take()
         _log.info("worker %s takes %d migrations at once", me.id, me.capacity)
-        asyncio.run(_work(store, me, configuration.drain_for, lease))
+        asyncio.run(_work(Worker(store, me, flows), configuration.drain_for, lease))
         if lease is not None:
             lease.end()
         else:
@@ -55,7 +55,7 @@ def serve(configuration: Configuration) -> None:
     _log.info("worker %s has ended", me.id)
 
 
-async def _work(store: Store, me: WorkerRecord, drain_for: float, lease: Lease | None) -> None:
+async def _work(worker: Worker, drain_for: float, lease: Lease | None) -> None:
     """Returns when nothing is left at work; otherwise this process ends in here, and others go on with it."""
     stop, now = asyncio.Event(), asyncio.Event()
 
@@ -67,7 +67,7 @@ async def _work(store: Store, me: WorkerRecord, drain_for: float, lease: Lease |
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked)
-    work = asyncio.create_task(Worker(store, me).run(stop, linger=None, drain_for=drain_for))
+    work = asyncio.create_task(worker.run(stop, linger=None, drain_for=drain_for))
     hurry = asyncio.create_task(now.wait())
     await asyncio.wait([work, hurry], return_when=asyncio.FIRST_COMPLETED)
     if not work.done() or not work.result():

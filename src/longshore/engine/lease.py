@@ -20,7 +20,7 @@ from longshore.store import Leases, Store, WorkerRecord
 # Of the time to live, between our own end and the moment at which others may take over
 _MARGIN = 0.1
 
-_log = logging.getLogger("longshore.flows")
+_log = logging.getLogger("longshore.engine")
 
 
 class Lease:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.flows.queue import may_begin, take_turns
-from longshore.flows.stranded import Crew, Lack
+from longshore.engine.queue import may_begin, take_turns
+from longshore.engine.stranded import Crew, Lack
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, Status, WorkerRecord
 

@@ -1,0 +1,64 @@
+"""Taking back what the ledger names, one thing after another: again where a cloud is busy with it, and with a word on
+what stays.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from longshore.errors import LongshoreError
+from longshore.store import Entry, EntryState, Store
+
+_TRIES = 4
+_PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
+# Seconds in which a thing may still appear whose making was asked for without an answer: a request outlives its asker
+_APPEARS_WITHIN = 10.0
+
+
+def remove_all(
+    store: Store, entries: Sequence[Entry], remove: Callable[[Entry], bool], may_appear: Callable[[Entry], bool]
+) -> list[str]:
+    """In this order. `remove` says whether anything was there; `may_appear`, whether it may be without our knowing.
+
+    Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
+    """
+    undoing = _Undoing(store, remove, may_appear)
+    unheard = [entry for entry in entries if not undoing.remove(entry) and may_appear(entry)]
+    if unheard:
+        time.sleep(_APPEARS_WITHIN)
+    for entry in unheard:
+        undoing.remove(entry, last=True)
+    return undoing.left
+
+
+class _Undoing:
+    def __init__(self, store: Store, remove: Callable[[Entry], bool], may_appear: Callable[[Entry], bool]) -> None:
+        self._store = store
+        self._remove = remove
+        self._may_appear = may_appear
+        self.left: list[str] = []
+
+    def remove(self, entry: Entry, *, last: bool = False) -> bool:
+        """Whether there is nothing more to do: one that wasn't found may be looked for a `last` time."""
+        try:
+            found = self._persist(entry)
+        except LongshoreError as error:
+            self._store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
+            self.left.append(f"The {entry.kind} {entry.ref or entry.owner.tag} could not be removed: {error}")
+            return True
+        if not (found or last) and self._may_appear(entry):
+            return False
+        self._store.ledger.settle(entry.id, EntryState.REMOVED)
+        self._store.migrations.say(entry.migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
+        return True
+
+    def _persist(self, entry: Entry) -> bool:
+        pause = _PAUSE
+        for remaining in reversed(range(_TRIES)):
+            try:
+                return self._remove(entry)
+            except LongshoreError as error:
+                if remaining == 0 or error.code == "task-timeout":  # which was waited for long enough
+                    raise
+                time.sleep(pause)
+                pause *= 2
+        raise AssertionError("the last try answers or raises")
