@@ -32,10 +32,11 @@ from sqlalchemy.exc import OperationalError
 from longshore.blocks import CopyResult
 from longshore.blocks.exports import Export
 from longshore.engine import steps, undoing
+from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
 from longshore.flows import conversion, copying, late_conversion, look, migration
 from longshore.flows.clouds import Clouds
-from longshore.flows.journey import Cancels, Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.workflows import _KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent
@@ -150,9 +151,9 @@ class Round:
 
     async def live(self):
         """As an engine does it: the same workflow from its beginning, with the steps that have been recorded."""
-        journey = Journey(self.store, Clouds(self.store), self.id, Cancels(self.store))
-        journey.clouds = Clouds(self.store, Outages(journey.say, journey.go_on))
-        await _KINDS[MigrationType(self.request.get("type", "cold"))](journey).run()
+        job = MoveContext(self.store, self.id, Cancels(self.store), clouds=Clouds(self.store))
+        job.clouds = Clouds(self.store, Outages(job.say, job.raise_if_cancelled))
+        await _KINDS[MigrationType(self.request.get("type", "cold"))](job).run()
 
     async def run_step(self, options, work):
         name = options["name"]

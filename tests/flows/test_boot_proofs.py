@@ -214,7 +214,7 @@ def test_an_agent_that_cannot_be_asked_leaves_the_console_to_show_it(monkeypatch
         raise AccessDenied("It may not be asked.")
 
     agent = Agent(ask, lambda text, level: said.append((level, text)), only=False)
-    proof = wait_until_up(Console(lambda: next(consoles)), [agent], timeout=60, going_on=lambda: None)
+    proof = wait_until_up(Console(lambda: next(consoles)), [agent], timeout=60, raise_if_cancelled=lambda: None)
     assert proof == "console: login prompt"
     ((level, text),) = said
     assert (level, "It may not be asked." in text) == ("warning", True)

@@ -22,13 +22,13 @@ BASE = DiskBase("52 1f/7", "copy-2000.manifest", "ab" * 32)
 
 
 @pytest.fixture
-def journey(tmp_path):
+def job(tmp_path):
     state = SimpleNamespace(migration=lambda _: tmp_path)
     said = []
     return SimpleNamespace(
         id="m-1",
         store=SimpleNamespace(state=state),
-        go_on=lambda: None,
+        raise_if_cancelled=lambda: None,
         stop=lambda: None,
         said=said,
         say=lambda text, level="information": said.append(text),
@@ -41,7 +41,7 @@ def copied(**figures):
 
 
 @pytest.mark.parametrize("dirty", [False, True])
-def test_a_disk_without_changes_is_copied_only_if_its_target_was_left_dirty(journey, tmp_path, monkeypatch, dirty):
+def test_a_disk_without_changes_is_copied_only_if_its_target_was_left_dirty(job, tmp_path, monkeypatch, dirty):
     async def copy(_self, base, changes):
         assert (base, changes) == (BASE, Changed(()))
         return copied(written=4096)
@@ -52,7 +52,7 @@ def test_a_disk_without_changes_is_copied_only_if_its_target_was_left_dirty(jour
     volume = Volume("v-1", "web-0", 1 << 30)
     snapshot = Snapshot("s-2", "vm-1", "sync", ())
     sync = {"name": "sync-2", "base": BASE, "changes": lambda: Changed(())}
-    work = copier(journey, DISK, snapshot, volume, **sync, verify=Verify.WRITTEN)
+    work = copier(job, DISK, snapshot, volume, **sync, verify=Verify.WRITTEN)
     assert asyncio.run(work()).written == (4096 if dirty else 0)
 
 
@@ -67,7 +67,7 @@ def elsewhere(tmp_path):
 
 
 @pytest.fixture
-def seed(journey, elsewhere, monkeypatch):
+def seed(job, elsewhere, monkeypatch):
     """The first copy of a disk; it gets as far as the opening of its source."""
 
     def opens(*_):
@@ -78,27 +78,27 @@ def seed(journey, elsewhere, monkeypatch):
     monkeypatch.setattr(copying, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr("longshore.engine.retry.FIRST_PAUSE", 0.01)
     volume, snapshot = Volume("v-1", "web-0", 1 << 30), Snapshot("s-1", "vm-1", "seed", ())
-    return copier(journey, DISK, snapshot, volume, name="copy", base=None, changes=None, verify=Verify.WRITTEN)
+    return copier(job, DISK, snapshot, volume, name="copy", base=None, changes=None, verify=Verify.WRITTEN)
 
 
-def test_the_lock_of_a_dead_workers_copy_is_waited_for_and_that_is_said_once(journey, elsewhere, seed):
+def test_the_lock_of_a_dead_workers_copy_is_waited_for_and_that_is_said_once(job, elsewhere, seed):
     threading.Timer(0.3, elsewhere.close).start()
     with pytest.raises(NotFound):
         asyncio.run(seed())
-    waiting, going_on = journey.said
+    waiting, going_on = job.said
     assert waiting.startswith("Hard disk 1: Its checkpoint is still locked by a copy elsewhere. Waiting")
     assert going_on.startswith("Hard disk 1: The checkpoint is free")
 
 
-def test_who_waits_for_a_lock_hears_that_the_migration_is_cancelled(journey, seed):
+def test_who_waits_for_a_lock_hears_that_the_migration_is_cancelled(job, seed):
     looks = []
 
-    def go_on():
+    def raise_if_cancelled():
         looks.append(1)
         if len(looks) > 3:
             raise Cancelled("The migration was cancelled.")
 
-    journey.go_on = go_on
+    job.raise_if_cancelled = raise_if_cancelled
     with pytest.raises(Cancelled):
         asyncio.run(seed())
 

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.target_side import Prepared, volume_request
 from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest
@@ -26,5 +26,5 @@ def test_windows_has_its_clock_in_local_time(landing, guest_id, properties):
     request = MigrationRequest(landing=landing)
     machine = Machine("vm-1", "web", PowerState.ON, 1, 1024, (DISK,), (), guest_id=guest_id)
     prepared = Prepared(machine, Landing("1", "small", (), (), request=request))
-    journey = cast("Journey", SimpleNamespace(request=request))
-    assert volume_request(journey, prepared, DISK).image_properties == properties
+    job = cast("MoveContext", SimpleNamespace(request=request))
+    assert volume_request(job, prepared, DISK).image_properties == properties

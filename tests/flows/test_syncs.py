@@ -54,7 +54,9 @@ def test_any_number_of_them_wait_without_holding_a_thread(monkeypatch):
     asked, said = [False], []
 
     async def wait():
-        return await wait_for_turn(Cutover(), fresh, asked=lambda: asked[0], going_on=lambda: None, say=said.append)
+        return await wait_for_turn(
+            Cutover(), fresh, asked=lambda: asked[0], raise_if_cancelled=lambda: None, say=said.append
+        )
 
     async def many():
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))

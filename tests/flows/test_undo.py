@@ -8,7 +8,7 @@ from longshore.engine import undoing
 from longshore.errors import ProviderError
 from longshore.flows import undo
 from longshore.flows.dry_run import DryRun
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Snapshot
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, Kind, StateDirectory, Store
@@ -104,7 +104,7 @@ def test_a_dry_run_leaves_worker_servers_to_those_who_use_them(store, migration,
     volume = intended(store, migration, Kind.VOLUME, "volume-2000")
     store.ledger.settle(volume.id, EntryState.MADE, ref="volume-1")
     clouds = Clouds()
-    DryRun(Journey(store, clouds, migration.id))._hand_over({"server_id": None, "ports": []})
+    DryRun(MoveContext(store, migration.id, clouds=clouds))._hand_over({"server_id": None, "ports": []})
     assert clouds.removed("remove_worker_server") == []
     assert clouds.removed("delete_volume") == ([] if keep else ["volume-1"])
     assert states(store, migration)[0] is EntryState.MADE

@@ -40,7 +40,7 @@ class Lease:
         deadline.set_deadline(began + self._lasts)
         self._store.database.guard = deadline.check
         deadline.watch(lambda: _log.error("the lease has run out: this worker ends, others go on with what it had"))
-        threading.Thread(target=self._go_on, name="longshore-lease", daemon=True).start()
+        threading.Thread(target=self._renew, name="longshore-lease", daemon=True).start()
 
     def end(self) -> None:
         """Nothing is left to do, and this process is no worker any more."""
@@ -60,7 +60,7 @@ class Lease:
             _log.warning("the lease couldn't be given up")
         os._exit(0)
 
-    def _go_on(self) -> None:
+    def _renew(self) -> None:
         while not self._stop.wait(self._beat):
             began = deadline.now()
             try:

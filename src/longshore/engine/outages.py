@@ -24,10 +24,10 @@ Say = Callable[[str, str], None]  # a sentence, and its level
 class Outages:
     """Of the clouds that one migration uses; several things in it may wait side by side."""
 
-    def __init__(self, say: Say, go_on: Callable[[], None]) -> None:
-        """`go_on` raises when the waiting has no sense any more."""
+    def __init__(self, say: Say, raise_if_cancelled: Callable[[], None]) -> None:
+        """`raise_if_cancelled` raises when the waiting has no sense any more."""
         self._say = say
-        self._go_on = go_on
+        self._raise_if_cancelled = raise_if_cancelled
         self._lock = threading.Lock()
         self._since: dict[str, float] = {}
 
@@ -51,7 +51,7 @@ class Outages:
                 return answer
             end = time.monotonic() + pause
             while (left := end - time.monotonic()) > 0:
-                self._go_on()
+                self._raise_if_cancelled()
                 time.sleep(min(left, _LOOK_EVERY))
             pause = min(pause * 2, _PAUSES[1])
 

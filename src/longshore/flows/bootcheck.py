@@ -131,17 +131,17 @@ class Ports:
 
 
 def wait_until_up(
-    console: Console, further: Sequence[Way] = (), *, timeout: float, going_on: Callable[[], None]
+    console: Console, further: Sequence[Way] = (), *, timeout: float, raise_if_cancelled: Callable[[], None]
 ) -> str | None:
     """Look at all ways side by side until one of them shows that the guest is up; answers what did.
 
-    None when none has within `timeout` seconds. Raises BootError when the guest has given up. `going_on` is called
-    before each look and may raise to stop the waiting.
+    None when none has within `timeout` seconds. Raises BootError when the guest has given up.
+    `raise_if_cancelled` is called before each look.
     """
     end = time.monotonic() + timeout
     with ThreadPoolExecutor(max_workers=max(len(further), 1)) as pool:
         while True:
-            going_on()
+            raise_if_cancelled()
             asked = time.monotonic()
             looks = [pool.submit(way.look) for way in further]
             seen = [console.look()]

@@ -34,18 +34,18 @@ from longshore.model.target import Port, Volume
 
 class ColdMigration(Migration):
     async def _forward(self) -> dict[str, Any]:
-        j = self._j
+        job = self._job
         prepared, volumes, ports = await self._begin()
         choice = await self._look_beforehand(prepared, ports)
-        off = await step("shut-down", Off, partial(shut_down, j))
-        await step("stillness", type(None), partial(j.phase, "snapshot", "Taking one snapshot of all disks."))
-        still = await step("snapshot", Still, partial(take_still, j, "snapshot", prepared.machine.disks, off))
+        off = await step("shut-down", Off, partial(shut_down, job))
+        await step("stillness", type(None), partial(job.phase, "snapshot", "Taking one snapshot of all disks."))
+        still = await step("snapshot", Still, partial(take_still, job, "snapshot", prepared.machine.disks, off))
         if not still.off:
-            raise source_running(j.record.machine_name)
-        await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
-        copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=j.request.verify)
-        await step("still-off", type(None), partial(require_still_off, j, off))  # before more time goes by in vain
-        await step("drop-snapshot", type(None), partial(drop_last_snapshot, j, "snapshot", still.snapshot))
+            raise source_running(job.record.machine_name)
+        await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
+        copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=job.request.verify)
+        await step("still-off", type(None), partial(require_still_off, job, off))  # before more time goes by in vain
+        await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, "snapshot", still.snapshot))
         if choice is None:
             choice = await self._look_late(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
@@ -53,15 +53,15 @@ class ColdMigration(Migration):
 
     async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
         """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""
-        j, machine = self._j, prepared.machine
+        job, machine = self._job, prepared.machine
         if prepared.landing.request.landing is LandingMode.UNCHANGED:
             return Choice(LandingMode.UNCHANGED)
-        beheld = await step("look-snapshot", Beheld, partial(snapshot_to_look_into, j, machine.disks))
+        beheld = await step("look-snapshot", Beheld, partial(snapshot_to_look_into, job, machine.disks))
         if beheld.snapshot is None:
             return None
-        looking = source_looker(j, machine, ports, beheld.snapshot)
-        look = await step("look", Look, if_possible(j, looking))
-        await step("look-drop-snapshot", type(None), partial(drop_snapshot, j, STEP, beheld.snapshot))
+        looking = source_looker(job, machine, ports, beheld.snapshot)
+        look = await step("look", Look, if_possible(job, looking))
+        await step("look-drop-snapshot", type(None), partial(drop_snapshot, job, STEP, beheld.snapshot))
         return None if look.findings is None else await self._judge(prepared, look.findings)
 
     async def _look_late(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.opened import open_volume, opened
 from longshore.guests import NicAddresses, NicName, convert, finish_as_is
 from longshore.model.hardware import BootDrivers
@@ -19,25 +19,25 @@ Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory fo
 
 
 def converter(
-    journey: Journey, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
+    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
     """The work of the conversion step: the guest gets the drivers of the target's hardware."""
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
-        scripts = [await asyncio.to_thread(journey.text, mark) for mark in journey.request.first_boot]
+        scripts = [await asyncio.to_thread(job.text, mark) for mark in job.request.first_boot]
         windows = likely_drivers(machine).family == "windows"
         addresses = [NicAddresses(port.mac, port.addresses) for port in ports] if windows else []
-        say = partial(_tell, journey)
+        say = partial(_tell, job)
         report = await convert(disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses)
         return report.to_json()
 
     said = "Making the guest ready for its new hardware."
-    return _changer(journey, machine, ports, volumes, snapshots, said, change)
+    return _changer(job, machine, ports, volumes, snapshots, said, change)
 
 
 def finisher(  # noqa: PLR0917
-    journey: Journey,
+    job: MoveContext,
     machine: Machine,
     ports: list[Port],
     volumes: list[Volume],
@@ -51,14 +51,14 @@ def finisher(  # noqa: PLR0917
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
-        return {"changes": await finish_as_is(disks, directory, journey.say, nics=nics, drivers=drivers)}
+        return {"changes": await finish_as_is(disks, directory, job.say, nics=nics, drivers=drivers)}
 
     said = "Keeping the guest's interface names and its way to boot."
-    return _changer(journey, machine, ports, volumes, snapshots, said, change)
+    return _changer(job, machine, ports, volumes, snapshots, said, change)
 
 
 def _changer(  # noqa: PLR0917
-    journey: Journey,
+    job: MoveContext,
     machine: Machine,
     ports: list[Port],
     volumes: list[Volume],
@@ -72,36 +72,36 @@ def _changer(  # noqa: PLR0917
     """
 
     async def run() -> dict[str, Any]:
-        journey.go_on()
-        attempts = journey.store.migrations.get(journey.id).conversion_attempts
+        job.raise_if_cancelled()
+        attempts = job.store.migrations.get(job.id).conversion_attempts
         if attempts:
-            await asyncio.to_thread(_broken_off, journey, volumes, snapshots)
-        journey.store.migrations.update(journey.id, conversion_attempts=attempts + 1)
-        journey.phase("converting", said)
-        directory = journey.store.state.migration(journey.id) / f"conversion-{attempts + 1}"
+            await asyncio.to_thread(_broken_off, job, volumes, snapshots)
+        job.store.migrations.update(job.id, conversion_attempts=attempts + 1)
+        job.phase("converting", said)
+        directory = job.store.state.migration(job.id) / f"conversion-{attempts + 1}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with opened() as exports:
-            disks = [await asyncio.to_thread(open_volume, journey, exports, volume) for volume in volumes]
+            disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
             work = change(([e.uri for e in disks], directory, nic_names(machine, ports)))
-            return await journey.cancellable(asyncio.ensure_future(work))
+            return await job.cancellable(asyncio.ensure_future(work))
 
     return run
 
 
-def _tell(journey: Journey, text: str) -> None:
+def _tell(job: MoveContext, text: str) -> None:
     """Of a conversion: what it warns of is an event that stands out."""
     said = text.removeprefix("Warning: ")
-    journey.say(said, "information" if said == text else "warning")
+    job.say(said, "information" if said == text else "warning")
 
 
-def _broken_off(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> None:
-    journey.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
-    go_back(journey, volumes, snapshots)
+def _broken_off(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> None:
+    job.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
+    go_back(job, volumes, snapshots)
 
 
-def go_back(journey: Journey, volumes: list[Volume], snapshots: list[str]) -> None:
+def go_back(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> None:
     """Every volume is again as it was when its snapshot was taken."""
-    with journey.clouds.target(journey.record.target_id) as target:
+    with job.clouds.target(job.record.target_id) as target:
         for volume, snapshot in zip(volumes, snapshots, strict=True):
             target.revert_volume(volume.id, snapshot)
 

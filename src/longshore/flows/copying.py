@@ -14,7 +14,7 @@ from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.opened import open_disk, open_volume, opened
 from longshore.model.changes import Changed, Changes
 from longshore.model.extents import total
@@ -87,7 +87,7 @@ class Movement:
 
 
 def copier(
-    journey: Journey,
+    job: MoveContext,
     disk: Disk,
     snapshot: Snapshot,
     volume: Volume,
@@ -102,7 +102,7 @@ def copier(
     With a base only the `changes` since are copied; where the source can't say, the whole disk is read and compared.
     """
 
-    work = _Work(journey, disk, snapshot, volume, name, verify)
+    work = _Work(job, disk, snapshot, volume, name, verify)
 
     async def copy() -> Copied:
         try:
@@ -114,7 +114,7 @@ def copier(
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
             return await retry(lambda: work.copy(base, told), before_again=work.again)
         except BaseException:
-            journey.stop()  # no sense in going on with the other disks
+            job.stop()  # no sense in going on with the other disks
             raise
 
     return copy
@@ -124,9 +124,9 @@ class _Work:
     """One disk's copy, tried until it is done or there is no use in trying."""
 
     def __init__(  # noqa: PLR0917
-        self, journey: Journey, disk: Disk, snapshot: Snapshot, volume: Volume, name: str, verify: Verify
+        self, job: MoveContext, disk: Disk, snapshot: Snapshot, volume: Volume, name: str, verify: Verify
     ) -> None:
-        self._j = journey
+        self._job = job
         self._disk = disk
         self._snapshot = snapshot
         self._volume = volume
@@ -134,8 +134,8 @@ class _Work:
         self._verify = verify
 
     def again(self, error: LongshoreError) -> None:
-        self._j.go_on()
-        self._j.say(f"{self._disk.label}: {error} It is tried again.", "warning")
+        self._job.raise_if_cancelled()
+        self._job.say(f"{self._disk.label}: {error} It is tried again.", "warning")
 
     def is_dirty(self, base: DiskBase) -> bool:
         """Whether the target may hold something else than at the base: a later copy to it came to no end."""
@@ -147,17 +147,17 @@ class _Work:
         try:
             return await self._copy(base, changes)
         except CheckpointMisfit as misfit:
-            self._j.say(f"{self._disk.label}: {misfit.message} It is discarded, and the copy begins anew.", "warning")
+            self._job.say(f"{self._disk.label}: {misfit.message} It is discarded, and the copy begins anew.", "warning")
             await asyncio.to_thread(discard, self._path(self._checkpoint))
         return await self._copy(base, changes)
 
     async def _copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
-        self._j.go_on()
+        self._job.raise_if_cancelled()
         async with opened() as exports:
-            source = await asyncio.to_thread(open_disk, self._j, exports, self._snapshot, self._disk)
-            target = await asyncio.to_thread(open_volume, self._j, exports, self._volume)
+            source = await asyncio.to_thread(open_disk, self._job, exports, self._snapshot, self._disk)
+            target = await asyncio.to_thread(open_volume, self._job, exports, self._volume)
             request = self._request(source.uri, target.uri, base, changes)
-            result = await _run(self._j, self._disk, request, [source, target])
+            result = await _run(self._job, self._disk, request, [source, target])
         return Copied(
             disk_key=self._disk.key,
             read=result.bytes_read,
@@ -179,7 +179,7 @@ class _Work:
         """
         began = time.monotonic()
         held = False
-        await asyncio.to_thread(self._j.go_on)
+        await asyncio.to_thread(self._job.raise_if_cancelled)
         while await asyncio.to_thread(is_locked, checkpoint):
             if time.monotonic() - began > LOCKED_FOR:
                 raise locked(checkpoint)
@@ -187,51 +187,51 @@ class _Work:
                 text = (
                     f"Its checkpoint is still locked by a copy elsewhere. Waiting for that, {LOCKED_FOR:.0f} s at most."
                 )
-                await asyncio.to_thread(self._j.say, f"{self._disk.label}: {text}", "warning")
+                await asyncio.to_thread(self._job.say, f"{self._disk.label}: {text}", "warning")
             held = True
             await asyncio.sleep(_LOOK_EVERY)
-            await asyncio.to_thread(self._j.go_on)
+            await asyncio.to_thread(self._job.raise_if_cancelled)
         if held:
             text = (
                 f"{self._disk.label}: The checkpoint is free after {time.monotonic() - began:.0f} s: going on from it."
             )
-            await asyncio.to_thread(self._j.say, text)
+            await asyncio.to_thread(self._job.say, text)
 
     @property
     def _checkpoint(self) -> str:
         return f"{self._name}-{self._disk.key}.checkpoint"
 
     def _path(self, name: str) -> Path:
-        return self._j.store.state.migration(self._j.id) / name
+        return self._job.store.state.migration(self._job.id) / name
 
     @property
     def _manifest(self) -> str:
         return f"{self._name}-{self._disk.key}.manifest"
 
     def _request(self, source_uri: str, target_uri: str, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
-        j = self._j
-        j.store.state.migration(j.id).mkdir(parents=True, exist_ok=True, mode=0o700)
-        moment = f"{j.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
+        job = self._job
+        job.store.state.migration(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+        moment = f"{job.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
         return CopyRequest(
             source_uri=source_uri,
             target_uri=target_uri,
-            disk=f"{j.record.machine_name}, {self._disk.label}",
+            disk=f"{job.record.machine_name}, {self._disk.label}",
             source_identity=moment,
-            target_identity=f"{j.record.target_id}/{self._volume.id}",
+            target_identity=f"{job.record.target_id}/{self._volume.id}",
             changes=changes.extents if isinstance(changes, Changed) else None,
             base_manifest=self._path(base.manifest) if base else None,
             manifest=self._path(self._manifest),
             checkpoint=self._path(self._checkpoint),
             verify=self._verify,
-            rate_limit=j.request.rate_limit,
-            limit_groups=j.limit_groups,
+            rate_limit=job.request.rate_limit,
+            limit_groups=job.limit_groups,
             maximum_read=VCENTER_MAXIMUM_READ,
         )
 
 
-async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list[Export]) -> CopyResult:
+async def _run(job: MoveContext, disk: Disk, request: CopyRequest, exports: list[Export]) -> CopyResult:
     moved = Movement(request.disk)
-    kept = _Kept(journey, disk)
+    kept = _Kept(job, disk)
 
     def tell(progress: Progress) -> None:
         moved.see(progress)
@@ -241,13 +241,13 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
     telling = asyncio.create_task(kept.follow())
     try:
         work = asyncio.create_task(run_copy(request, tell, exports=exports))
-        result = await journey.cancellable(asyncio.create_task(moved.watch(work)))
+        result = await job.cancellable(asyncio.create_task(moved.watch(work)))
     finally:
         kept.ended.set()
         await asyncio.shield(telling)
     await kept.keep(state="done", root_digest=result.root_digest, progress=kept.at_end(result))
     if result.repaired:
-        journey.say(
+        job.say(
             f"{disk.label}: {len(result.repaired)} range(s) were wrong on the target and were written again.", "warning"
         )
     return result
@@ -256,8 +256,8 @@ async def _run(journey: Journey, disk: Disk, request: CopyRequest, exports: list
 class _Kept:
     """A disk's progress for whoever looks. The database is never waited for where copies tell how far they are."""
 
-    def __init__(self, journey: Journey, disk: Disk) -> None:
-        self._journey = journey
+    def __init__(self, job: MoveContext, disk: Disk) -> None:
+        self._job = job
         self._key = disk.key
         self._newest: Progress | None = None
         self._last: Progress | None = None
@@ -293,4 +293,4 @@ class _Kept:
                 await asyncio.wait_for(self.ended.wait(), _KEEP_EVERY)
 
     async def keep(self, **fields: Any) -> None:
-        await asyncio.to_thread(self._journey.store.migrations.update_disk, self._journey.id, self._key, **fields)
+        await asyncio.to_thread(self._job.store.migrations.update_disk, self._job.id, self._key, **fields)

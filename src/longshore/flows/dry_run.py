@@ -20,27 +20,27 @@ from longshore.store import Kind
 
 class DryRun(Migration):
     async def _forward(self) -> dict[str, Any]:
-        j = self._j
+        job = self._job
         prepared, volumes, ports = await self._begin()
-        await step("moment", type(None), partial(j.phase, "snapshot", "Taking one snapshot of all disks."))
-        taking = partial(take_snapshot, j, "snapshot", prepared.machine.disks, quiesce=j.request.quiesce)
+        await step("moment", type(None), partial(job.phase, "snapshot", "Taking one snapshot of all disks."))
+        taking = partial(take_snapshot, job, "snapshot", prepared.machine.disks, quiesce=job.request.quiesce)
         snapshot = await step("snapshot", Snapshot, taking)
-        await step("copying", type(None), partial(j.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
-        copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes, verify=j.request.verify)
-        await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
+        await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
+        copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes, verify=job.request.verify)
+        await step("drop-snapshot", type(None), partial(drop_snapshot, job, "snapshot", snapshot))
         choice = await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, copies, copies, report, proof)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""
-        j = self._j
-        if j.request.keep:
+        job = self._job
+        if job.request.keep:
             gone = {Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT, Kind.AGENT_PROBE}
-            j.say(f"The copy stays until you clean it up: longshore migration cleanup {j.id}.")
+            job.say(f"The copy stays until you clean it up: longshore migration cleanup {job.id}.")
         else:
             gone = set(Kind) - {Kind.WORKER_SERVER}  # others may use those: the pool that counts its users ends them
-        j.phase("cleaning-up", "Removing what the dry run made.")
-        for sentence in undo(j.store, j.clouds, j.id, lambda entry: entry.kind in gone):
-            j.say(sentence, "warning")
+        job.phase("cleaning-up", "Removing what the dry run made.")
+        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
+            job.say(sentence, "warning")
         self._done(result)

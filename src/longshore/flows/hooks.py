@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from longshore.errors import HookError
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Machine
 from longshore.model.target import Port, Server
 from longshore.processes.child import TERM_GRACE, ask
@@ -35,16 +35,16 @@ def installed() -> bool:
 
 
 def hook_facts(
-    journey: Journey, machine: Machine, when: When, server: Server | None = None, ports: list[Port] | None = None
+    job: MoveContext, machine: Machine, when: When, server: Server | None = None, ports: list[Port] | None = None
 ) -> dict[str, Any]:
     """What a playbook finds in the variable `longshore`. Server and ports are the target's, once they are there."""
-    record, store = journey.record, journey.store
+    record, store = job.record, job.store
     return {
         "hook": when,
         "migration": record.id,
         "plan": store.plans.get(record.plan_id).name if record.plan_id else None,
         "wave": record.wave if record.plan_id else None,
-        "type": journey.request.type.value,
+        "type": job.request.type.value,
         "source": store.providers.get(record.source_id).name,
         "target": store.providers.get(record.target_id).name,
         "machine": asdict(machine),
@@ -53,19 +53,19 @@ def hook_facts(
     }
 
 
-def hook_runner(journey: Journey, path: str, facts: Mapping[str, Any]) -> Callable[[], Awaitable[None]]:
+def hook_runner(job: MoveContext, path: str, facts: Mapping[str, Any]) -> Callable[[], Awaitable[None]]:
     """The work of a step that runs a playbook. Raises HookError when the playbook fails, Cancelled when cancelled."""
 
     async def run() -> None:
         when = facts["hook"]
-        journey.go_on()
-        journey.phase(f"hook-{when}", f"Running the playbook {path}.")
-        directory = journey.store.state.migration(journey.id) / f"hook-{when}"
+        job.raise_if_cancelled()
+        job.phase(f"hook-{when}", f"Running the playbook {path}.")
+        directory = job.store.state.migration(job.id) / f"hook-{when}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(end_leftovers, directory)
         request = {"directory": str(directory), "playbook": path, "facts": facts}
-        await journey.cancellable(asyncio.create_task(_work(request, directory, journey.say)))
-        journey.say(f"The playbook {path} is done.")
+        await job.cancellable(asyncio.create_task(_work(request, directory, job.say)))
+        job.say(f"The playbook {path} is done.")
 
     return run
 

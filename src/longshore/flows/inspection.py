@@ -23,32 +23,32 @@ from longshore.model.target import Owner, Port
 
 class Inspection(Migration):
     async def _forward(self) -> dict[str, Any]:
-        j = self._j
+        job = self._job
         await step("start", type(None), self._start)
         machine = await step("prepare", Machine, self._look_at)
-        taking = partial(take_snapshot, j, STEP, machine.disks, quiesce=False, first=False)
+        taking = partial(take_snapshot, job, STEP, machine.disks, quiesce=False, first=False)
         snapshot = await step("look-snapshot", Snapshot, taking)
         own = [Port("", nic.mac, nic.addresses, "") for nic in machine.nics]
-        findings = await step("look", GuestFindings, source_looker(j, machine, own, snapshot))
-        await step("look-drop-snapshot", type(None), partial(drop_snapshot, j, STEP, snapshot))
+        findings = await step("look", GuestFindings, source_looker(job, machine, own, snapshot))
+        await step("look-drop-snapshot", type(None), partial(drop_snapshot, job, STEP, snapshot))
         concerns = await step("judge", dict[str, Any], partial(_judge, machine, findings))
         return {"concerns": concerns}
 
     def _look_at(self) -> Machine:
-        j = self._j
-        j.go_on()
-        j.phase("preparing", f"Looking at {j.record.machine_name}.")
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at {job.record.machine_name}.")
         ensure_confinement()
-        with j.clouds.source(j.record.source_id) as source:
-            machine = self._without_texts(source.machine(j.record.machine_ref))
-            source.make_ready(Owner(j.id, "read"))
-        j.phase("snapshot", "Taking one snapshot of all disks.")
+        with job.clouds.source(job.record.source_id) as source:
+            machine = self._without_texts(source.machine(job.record.machine_ref))
+            source.make_ready(Owner(job.id, "read"))
+        job.phase("snapshot", "Taking one snapshot of all disks.")
         return machine
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Nothing is: what was made on the way goes."""
-        for sentence in undo(self._j.store, self._j.clouds, self._j.id):
-            self._j.say(sentence, "warning")
+        for sentence in undo(self._job.store, self._job.clouds, self._job.id):
+            self._job.say(sentence, "warning")
         self._done(result)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.flows.conversion import converter, go_back
-from longshore.flows.journey import Journey
 from longshore.flows.migration import Migration
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.proving import check, find_answering
 from longshore.flows.target_side import Prepared, boot, safeguard
 from longshore.flows.undo import undo
@@ -89,17 +89,17 @@ def request_after(earlier: MigrationRecord) -> MigrationRequest:
 
 class LateConversion(Migration):
     async def _forward(self) -> dict[str, Any]:
-        j = self._j
+        job = self._job
         await step("start", type(None), self._start)
         now = await step("look", Landed, self._look)
         await step("stop", type(None), partial(self._stop, now))
-        snapshots = await step("safeguard", list[str], partial(safeguard, j, now.volumes))
+        snapshots = await step("safeguard", list[str], partial(safeguard, job, now.volumes))
         await step("remove", type(None), partial(self._remove, now))
-        work = converter(j, now.prepared.machine, now.ports, now.volumes, snapshots)
+        work = converter(job, now.prepared.machine, now.ports, now.volumes, snapshots)
         report = await step("convert", dict[str, Any], work)
-        others = await step("answering", list[str], partial(find_answering, j, now.ports))
-        server = await step("boot", Server, partial(boot, j, now.prepared, now.volumes, now.ports, None))
-        proof = await step("check", str, partial(check, j, now.prepared, server, now.ports, others))
+        others = await step("answering", list[str], partial(find_answering, job, now.ports))
+        server = await step("boot", Server, partial(boot, job, now.prepared, now.volumes, now.ports, None))
+        proof = await step("check", str, partial(check, job, now.prepared, server, now.ports, others))
         return {
             "server_id": server.id,
             "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in now.ports],
@@ -108,89 +108,89 @@ class LateConversion(Migration):
         }
 
     def _look(self) -> Landed:
-        j = self._j
-        j.go_on()
-        j.phase("preparing", f"Looking at {j.record.machine_name}, as it has landed.")
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at {job.record.machine_name}, as it has landed.")
         ensure_confinement()  # while the server runs
-        found = landed(j.store.migrations.get(j.request.of or ""))
-        with j.clouds.target(j.record.target_id) as target:
+        found = landed(job.store.migrations.get(job.request.of or ""))
+        with job.clouds.target(job.record.target_id) as target:
             server = target.server(found.server_id)  # raises NotFound when somebody has removed it
         power = PowerState.OFF if server.is_off else PowerState.ON
-        j.store.migrations.update(j.id, source_power=power.value)
+        job.store.migrations.update(job.id, source_power=power.value)
         return found
 
     def _stop(self, now: Landed) -> None:
-        j = self._j
-        j.go_on()
-        j.phase("shutting-down", f"Stopping {j.record.machine_name}.")
-        j.store.migrations.stamp(j.id, "shutdown_requested_at")
-        with j.clouds.target(j.record.target_id) as target:
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("shutting-down", f"Stopping {job.record.machine_name}.")
+        job.store.migrations.stamp(job.id, "shutdown_requested_at")
+        with job.clouds.target(job.record.target_id) as target:
             target.stop_server(now.server_id)
-        j.store.migrations.stamp(j.id, "source_off_at")
+        job.store.migrations.stamp(job.id, "source_off_at")
 
     def _remove(self, now: Landed) -> None:
         """The server alone: its volumes and ports were made before it, and outlive it.
 
         Raises Conflict when somebody has started it since: what it has written isn't in the volumes' snapshots.
         """
-        self._j.phase("removing", "Removing the server, to make it anew on other hardware. Its disks and ports stay.")
-        with self._j.clouds.target(self._j.record.target_id) as target:
+        self._job.phase("removing", "Removing the server, to make it anew on other hardware. Its disks and ports stay.")
+        with self._job.clouds.target(self._job.record.target_id) as target:
             if _is_there(target, now.server_id) and not target.server(now.server_id).is_off:
                 raise Conflict(
-                    f"The server of {self._j.record.machine_name} was started after it had been stopped.",
+                    f"The server of {self._job.record.machine_name} was started after it had been stopped.",
                     advice="Let it be off while it is converted, and start again.",
                 )
             target.delete_server(now.server_id)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        j = self._j
-        earlier = j.store.migrations.get(j.request.of or "")
-        converted = {**(earlier.result or {}), "converted_by": j.id, "server_id": result["server_id"]}
-        j.store.migrations.update(earlier.id, server_id=result["server_id"], result=converted)
+        job = self._job
+        earlier = job.store.migrations.get(job.request.of or "")
+        converted = {**(earlier.result or {}), "converted_by": job.id, "server_id": result["server_id"]}
+        job.store.migrations.update(earlier.id, server_id=result["server_id"], result=converted)
         super()._hand_over(result)
 
     def _take_back(self) -> list[str]:
-        return make_again(self._j)
+        return make_again(self._job)
 
 
-def make_again(j: Journey) -> list[str]:
+def make_again(job: MoveContext) -> list[str]:
     """The server as it was, on volumes as they were. A sentence where that didn't work: what it needs for it stays."""
-    j.take_back()
-    if j.store.migrations.get(j.id).shutdown_requested_at is not None:
+    job.ignore_cancel()
+    if job.store.migrations.get(job.id).shutdown_requested_at is not None:
         try:
-            _as_it_was(j)
-            j.store.migrations.stamp(j.id, "source_on_at")
+            _as_it_was(job)
+            job.store.migrations.stamp(job.id, "source_on_at")
         except LongshoreError as failure:
             return [
-                f"{j.record.machine_name} could not be made again as it was: {failure} "
-                f"Try once more: longshore migration cleanup {j.id}."
+                f"{job.record.machine_name} could not be made again as it was: {failure} "
+                f"Try once more: longshore migration cleanup {job.id}."
             ]
-    return undo(j.store, j.clouds, j.id)
+    return undo(job.store, job.clouds, job.id)
 
 
-def _as_it_was(j: Journey) -> None:
+def _as_it_was(job: MoveContext) -> None:
     """May be run again at any time. Raises LongshoreError."""
-    then = landed(j.store.migrations.get(j.request.of or ""))
-    was_off = j.store.migrations.get(j.id).source_power == PowerState.OFF.value
-    entries = {entry.step: entry for entry in j.store.ledger.entries(j.id)}
+    then = landed(job.store.migrations.get(job.request.of or ""))
+    was_off = job.store.migrations.get(job.id).source_power == PowerState.OFF.value
+    entries = {entry.step: entry for entry in job.store.ledger.entries(job.id)}
     again = entries.get(_AGAIN)
     if again is not None and again.state is EntryState.HANDED_OVER:
         return  # an earlier run got so far
-    if left := undo(j.store, j.clouds, j.id, lambda entry: entry.kind is Kind.SERVER):
+    if left := undo(job.store, job.clouds, job.id, lambda entry: entry.kind is Kind.SERVER):
         raise Conflict(" ".join(left))
-    with j.clouds.target(j.record.target_id) as target:
+    with job.clouds.target(job.record.target_id) as target:
         if _is_there(target, then.server_id):
             if not was_off:
                 target.start_server(then.server_id)
             return
-    if j.store.migrations.get(j.id).conversion_attempts:
-        go_back(j, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
-    server = boot(j, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
+    if job.store.migrations.get(job.id).conversion_attempts:
+        go_back(job, then.volumes, [entries[f"safeguard-{volume.id}"].ref or "" for volume in then.volumes])
+    server = boot(job, then.prepared, then.volumes, then.ports, then.hardware, step=_AGAIN)
     if was_off:
-        with j.clouds.target(j.record.target_id) as target:
+        with job.clouds.target(job.record.target_id) as target:
             target.stop_server(server.id)
-    j.settle(Kind.SERVER, EntryState.HANDED_OVER)
-    j.store.migrations.update(j.request.of or "", server_id=server.id)
+    job.settle(Kind.SERVER, EntryState.HANDED_OVER)
+    job.store.migrations.update(job.request.of or "", server_id=server.id)
 
 
 def _is_there(target: Target, server_id: str) -> bool:

@@ -15,7 +15,7 @@ from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import Conflict, LongshoreError, ProviderError
 from longshore.flows.conversion import nic_names
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.opened import open_disk, open_volume, opened
 from longshore.flows.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.target_side import Prepared
@@ -61,34 +61,34 @@ class Look:
     findings: GuestFindings | None
 
 
-def snapshot_to_look_into(j: Journey, disks: tuple[Disk, ...]) -> Beheld:
+def snapshot_to_look_into(job: MoveContext, disks: tuple[Disk, ...]) -> Beheld:
     """Of the machine as it is, frozen or not. A source that refuses it now may well make one when the machine is off.
 
     Raises Conflict when its disks aren't those that the migration began with.
     """
-    name = j.record.machine_name
-    j.phase("inspecting", f"Taking a snapshot of {name}, to look into its disks before it is shut down.")
+    name = job.record.machine_name
+    job.phase("inspecting", f"Taking a snapshot of {name}, to look into its disks before it is shut down.")
     try:
-        snapshot = make_snapshot(j, STEP, quiesce=False)
+        snapshot = make_snapshot(job, STEP, quiesce=False)
     except (Conflict, ProviderError) as refusal:
-        j.say(f"{name} can't be looked into beforehand: {refusal} {_LATER}", "warning")
+        job.say(f"{name} can't be looked into beforehand: {refusal} {_LATER}", "warning")
         return Beheld(None)
-    refuse_other_disks(j, disks, snapshot)
+    refuse_other_disks(job, disks, snapshot)
     return Beheld(snapshot)
 
 
 def source_looker(
-    j: Journey, machine: Machine, ports: list[Port], snapshot: Snapshot
+    job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot
 ) -> Callable[[], Awaitable[GuestFindings]]:
     """The work of the step that looks into the source's own disks, as the snapshot holds them."""
 
     def open_all(exports: ExitStack) -> list[Export]:
-        return [open_disk(j, exports, snapshot, disk) for disk in machine.disks]
+        return [open_disk(job, exports, snapshot, disk) for disk in machine.disks]
 
-    return partial(_look, j, machine, ports, open_all)
+    return partial(_look, job, machine, ports, open_all)
 
 
-def if_possible(j: Journey, look: Callable[[], Awaitable[GuestFindings]]) -> Callable[[], Awaitable[Look]]:
+def if_possible(job: MoveContext, look: Callable[[], Awaitable[GuestFindings]]) -> Callable[[], Awaitable[Look]]:
     """The same work where the migration may go on without: its disks are read too slowly, or are too much to look at.
 
     What else fails would fail when the machine is off as well.
@@ -100,65 +100,65 @@ def if_possible(j: Journey, look: Callable[[], Awaitable[GuestFindings]]) -> Cal
         except LongshoreError as error:
             if error.code != _TOO_MUCH:
                 raise
-            await asyncio.to_thread(j.say, f"{error} {_LATER}", "warning")
+            await asyncio.to_thread(job.say, f"{error} {_LATER}", "warning")
             return Look(None)
 
     return work
 
 
 def volume_looker(
-    j: Journey, machine: Machine, ports: list[Port], volumes: list[Volume]
+    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume]
 ) -> Callable[[], Awaitable[GuestFindings]]:
     """The work of the step that looks into the copied disks."""
 
     def open_all(exports: ExitStack) -> list[Export]:
-        return [open_volume(j, exports, volume) for volume in volumes]
+        return [open_volume(job, exports, volume) for volume in volumes]
 
-    return partial(_look, j, machine, ports, open_all)
+    return partial(_look, job, machine, ports, open_all)
 
 
 async def _look(
-    j: Journey, machine: Machine, ports: list[Port], open_all: Callable[[ExitStack], list[Export]]
+    job: MoveContext, machine: Machine, ports: list[Port], open_all: Callable[[ExitStack], list[Export]]
 ) -> GuestFindings:
     """Kept in the migration's record, too, for whoever wants to know why it was refused."""
-    await asyncio.to_thread(j.go_on)
+    await asyncio.to_thread(job.raise_if_cancelled)
     said = f"Looking into the disks of {machine.name}: what is on them, and whether it can land."
-    await asyncio.to_thread(j.phase, "inspecting", said)
+    await asyncio.to_thread(job.phase, "inspecting", said)
 
     async def once() -> GuestFindings:
         async with opened() as exports:
             disks = await asyncio.to_thread(open_all, exports)
-            directory = j.store.state.migration(j.id) / "look"
+            directory = job.store.state.migration(job.id) / "look"
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            looking = look_into([e.uri for e in disks], directory, j.say, nics=nic_names(machine, ports))
-            findings = await j.cancellable(asyncio.create_task(looking))
+            looking = look_into([e.uri for e in disks], directory, job.say, nics=nic_names(machine, ports))
+            findings = await job.cancellable(asyncio.create_task(looking))
             for disk in disks:
                 disk.check()  # one whose server died looks like one that holds nothing
             return findings
 
     def again(error: LongshoreError) -> None:
-        j.go_on()
-        j.say(f"{error} It is tried again.", "warning")
+        job.raise_if_cancelled()
+        job.say(f"{error} It is tried again.", "warning")
 
     findings = await retry(once, before_again=again)
-    await asyncio.to_thread(_keep, j, findings)
+    await asyncio.to_thread(_keep, job, findings)
     return findings
 
 
-def _keep(j: Journey, findings: GuestFindings) -> None:
+def _keep(job: MoveContext, findings: GuestFindings) -> None:
     found = form(GuestFindings).dump_python(findings, mode="json")
     looked_at = utc_now().isoformat(timespec="seconds") + "Z"
-    j.store.migrations.update(j.id, result={"guest": {**found, "looked_at": looked_at}})
+    job.store.migrations.update(job.id, result={"guest": {**found, "looked_at": looked_at}})
 
 
-def judge(j: Journey, prepared: Prepared, findings: GuestFindings) -> Choice:
+def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choice:
     """How the guest lands. What there is to be said about it is said. Raises InvalidInput when it can't land."""
-    j.go_on()
+    job.raise_if_cancelled()
     machine, request = prepared.machine, prepared.landing.request
     concerns = concerns_of_guest(machine, findings, request, _parts(findings))
     for concern in concerns:
         if concern.severity is not Severity.BLOCKER:
-            j.say(str(concern), concern.severity.value)
+            job.say(str(concern), concern.severity.value)
     if any(concern.severity is Severity.BLOCKER for concern in concerns):
         raise blocked(concerns)
     hardware = choose_hardware(machine, findings.drivers)[0] if request.landing is LandingMode.AS_IS else None

@@ -14,8 +14,8 @@ from longshore.flows.copying import Copied, DiskBase, copier
 from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather
 from longshore.flows.hooks import hook_facts, hook_runner
-from longshore.flows.journey import Journey
 from longshore.flows.look import Choice, judge, volume_looker
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.proving import check, find_answering
 from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
 from longshore.flows.target_side import (
@@ -45,8 +45,8 @@ AT_SOURCE = (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING)
 class Migration(ABC):
     """One run. Every public effect is in a step; between steps it only decides."""
 
-    def __init__(self, journey: Journey) -> None:
-        self._j = journey
+    def __init__(self, job: MoveContext) -> None:
+        self._job = job
 
     async def run(self) -> None:
         try:
@@ -61,14 +61,14 @@ class Migration(ABC):
         await step("end", type(None), self._end_unknown)
 
     def _end_unknown(self) -> None:
-        j = self._j
-        record = j.store.migrations.get(j.id)
+        job = self._job
+        record = job.store.migrations.get(job.id)
         if record.target_up_at is None or record.status is Status.ROLLING_BACK:
             self._roll_back(Cancelled("The migration was cancelled."))
             return
         # Its users may have worked with it since: too late to take it from them
-        if j.request.after is not None:
-            j.say(f"Whether the playbook {j.request.after} has run isn't known.", "warning")
+        if job.request.after is not None:
+            job.say(f"Whether the playbook {job.request.after} has run isn't known.", "warning")
         self._hand_over({"server_id": record.server_id, "ports": []})
 
     @abstractmethod
@@ -81,46 +81,46 @@ class Migration(ABC):
         """What can fail without touching the source comes first."""
         await step("start", type(None), self._start)
         prepared = await step("prepare", Prepared, self._prepare)
-        if self._j.request.before is not None:
-            facts = hook_facts(self._j, prepared.machine, "before")
-            await step("hook-before", type(None), hook_runner(self._j, self._j.request.before, facts))
+        if self._job.request.before is not None:
+            facts = hook_facts(self._job, prepared.machine, "before")
+            await step("hook-before", type(None), hook_runner(self._job, self._job.request.before, facts))
         volumes = await self._side_by_side(
             [
-                step(f"volume-{disk.key}", Volume, partial(make_volume, self._j, prepared, disk))
+                step(f"volume-{disk.key}", Volume, partial(make_volume, self._job, prepared, disk))
                 for disk in prepared.machine.disks
             ]
         )
         isolated: dict[str, str] = {}
-        if self._j.request.isolated:
-            isolated = await step("networks", dict[str, str], partial(make_isolated_networks, self._j, prepared))
-        ports = await step("ports", list[Port], partial(make_ports, self._j, prepared, isolated))
+        if self._job.request.isolated:
+            isolated = await step("networks", dict[str, str], partial(make_isolated_networks, self._job, prepared))
+        ports = await step("ports", list[Port], partial(make_ports, self._job, prepared, isolated))
         return prepared, volumes, ports
 
     def _start(self) -> None:
-        self._j.store.migrations.update(self._j.id, status=Status.RUNNING)
-        self._j.store.migrations.stamp(self._j.id, "started_at")
+        self._job.store.migrations.update(self._job.id, status=Status.RUNNING)
+        self._job.store.migrations.stamp(self._job.id, "started_at")
 
     def _prepare(self) -> Prepared:
-        j = self._j
-        j.go_on()
-        j.phase("preparing", f"Looking at {j.record.machine_name} and at what the target has.")
-        with j.clouds.source(j.record.source_id) as source:
-            machine = with_tags(j, source, self._without_texts(source.machine(j.record.machine_ref)))
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at {job.record.machine_name} and at what the target has.")
+        with job.clouds.source(job.record.source_id) as source:
+            machine = with_tags(job, source, self._without_texts(source.machine(job.record.machine_ref)))
             room = source.room()
-        with j.clouds.target(j.record.target_id) as target:
-            facts = gather(target, machine, j.request, room, converts_here=True)
-            landing, concerns = land(machine, j.request, facts)
+        with job.clouds.target(job.record.target_id) as target:
+            facts = gather(target, machine, job.request, room, converts_here=True)
+            landing, concerns = land(machine, job.request, facts)
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
-                j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
+                job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
         if landing is None:
             raise blocked(concerns)
         if landing.request.landing is not LandingMode.UNCHANGED:
             ensure_confinement()  # while nothing is made yet, and the machine runs
-        j.store.migrations.set_disks(j.id, machine.disks)
-        j.store.migrations.update(j.id, source_power=machine.power.value)
-        with j.clouds.source(j.record.source_id) as source:
-            source.make_ready(Owner(j.id, "read"))
+        job.store.migrations.set_disks(job.id, machine.disks)
+        job.store.migrations.update(job.id, source_power=machine.power.value)
+        with job.clouds.source(job.record.source_id) as source:
+            source.make_ready(Owner(job.id, "read"))
         return Prepared(machine, landing)
 
     def _without_texts(self, machine: Machine) -> Machine:
@@ -128,7 +128,7 @@ class Migration(ABC):
         has = machine.belongings
         if not has.user_data:
             return machine
-        mark = self._j.store.migrations.keep_text(self._j.id, has.user_data)
+        mark = self._job.store.migrations.keep_text(self._job.id, has.user_data)
         return replace(machine, belongings=replace(has, user_data=mark))
 
     # Copying
@@ -144,19 +144,19 @@ class Migration(ABC):
         verify: Verify,
     ) -> list[Copied]:
         """All disks at once, each in a step of its own. Every step ends before any error goes on."""
-        self._j.begin_together()
+        self._job.begin_together()
         told: dict[str, Told] = {}
         if bases is not None:
             asked = [
-                step(f"{name}-changed-{disk.key}", Told, asker(self._j, disk, snapshot, bases[disk.key], name))
+                step(f"{name}-changed-{disk.key}", Told, asker(self._job, disk, snapshot, bases[disk.key], name))
                 for disk in disks
             ]
             told = dict(zip((disk.key for disk in disks), await self._side_by_side(asked), strict=True))
 
         def one(disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
             base = bases[disk.key] if bases else None
-            changes = partial(read_changes, self._j, disk, told[disk.key]) if bases else None
-            return copier(self._j, disk, snapshot, volume, name=name, base=base, changes=changes, verify=verify)
+            changes = partial(read_changes, self._job, disk, told[disk.key]) if bases else None
+            return copier(self._job, disk, snapshot, volume, name=name, base=base, changes=changes, verify=verify)
 
         pairs = zip(disks, volumes, strict=True)
         return await self._side_by_side(
@@ -174,11 +174,11 @@ class Migration(ABC):
         """
         if prepared.landing.request.landing is LandingMode.UNCHANGED:
             return Choice(LandingMode.UNCHANGED)
-        findings = await step(name, GuestFindings, volume_looker(self._j, prepared.machine, ports, volumes))
+        findings = await step(name, GuestFindings, volume_looker(self._job, prepared.machine, ports, volumes))
         return await self._judge(prepared, findings)
 
     async def _judge(self, prepared: Prepared, findings: GuestFindings) -> Choice:
-        return await step("judge", Choice, partial(judge, self._j, prepared, findings))
+        return await step("judge", Choice, partial(judge, self._job, prepared, findings))
 
     async def _land(
         self,
@@ -192,37 +192,37 @@ class Migration(ABC):
 
         `off`: the machine must have been off since then, or nothing of this counts.
         """
-        j, machine = self._j, prepared.machine
+        job, machine = self._job, prepared.machine
         hardware, landed = choice.hardware, choice.landed
         report: dict[str, Any] = {}
         if landed is LandingMode.CONVERT or (hardware is not None and hardware.finish):
-            snapshots = await step("safeguard", list[str], partial(safeguard, j, volumes))
+            snapshots = await step("safeguard", list[str], partial(safeguard, job, volumes))
             if landed is LandingMode.AS_IS:
-                work = finisher(j, machine, ports, volumes, snapshots, choice.drivers)
+                work = finisher(job, machine, ports, volumes, snapshots, choice.drivers)
             else:
-                work = converter(j, machine, ports, volumes, snapshots)
+                work = converter(job, machine, ports, volumes, snapshots)
             report = await step("convert", dict[str, Any], work)
-        others = await step("answering", list[str], partial(find_answering, j, ports))
-        server = await step("boot", Server, partial(boot, j, prepared, volumes, ports, hardware, off))
-        proof = await step("check", str, partial(check, j, prepared, server, ports, others, off))
-        if j.request.after is not None:
-            facts = hook_facts(j, machine, "after", server, ports)
-            await step("hook-after", type(None), hook_runner(j, j.request.after, facts))
+        others = await step("answering", list[str], partial(find_answering, job, ports))
+        server = await step("boot", Server, partial(boot, job, prepared, volumes, ports, hardware, off))
+        proof = await step("check", str, partial(check, job, prepared, server, ports, others, off))
+        if job.request.after is not None:
+            facts = hook_facts(job, machine, "after", server, ports)
+            await step("hook-after", type(None), hook_runner(job, job.request.after, facts))
         return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}, proof
 
     # The end
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """The server and what it is made of belong to the user now; what was made on the way there goes."""
-        j = self._j
+        job = self._job
         for kind in LASTING:
-            j.settle(kind, EntryState.HANDED_OVER)
-        j.phase("handing-over", "Removing the rollback points.")
-        for sentence in undo(j.store, j.clouds, j.id):
-            j.say(sentence, "warning")
-        record = j.store.migrations.get(j.id)
-        before = j.request.power is PowerAfter.AS_BEFORE and record.source_power == PowerState.OFF.value
-        if (before or j.request.power is PowerAfter.OFF) and record.server_id:
+            job.settle(kind, EntryState.HANDED_OVER)
+        job.phase("handing-over", "Removing the rollback points.")
+        for sentence in undo(job.store, job.clouds, job.id):
+            job.say(sentence, "warning")
+        record = job.store.migrations.get(job.id)
+        before = job.request.power is PowerAfter.AS_BEFORE and record.source_power == PowerState.OFF.value
+        if (before or job.request.power is PowerAfter.OFF) and record.server_id:
             self._stop_again(record.server_id)
         if record.source_off_at and record.target_up_at:
             result["downtime_seconds"] = downtime_of(record).seconds
@@ -230,35 +230,35 @@ class Migration(ABC):
 
     def _stop_again(self, server_id: str) -> None:
         try:
-            with self._j.clouds.target(self._j.record.target_id) as target:
+            with self._job.clouds.target(self._job.record.target_id) as target:
                 target.stop_server(server_id)
         except LongshoreError as error:
-            self._j.say(f"The server was to be left off, and is on: {error}", "warning")
+            self._job.say(f"The server was to be left off, and is on: {error}", "warning")
         else:
-            self._j.say("The server is stopped again.")
+            self._job.say("The server is stopped again.")
 
     def _done(self, result: dict[str, Any]) -> None:
-        j = self._j
-        j.store.migrations.stamp(j.id, "finished_at")
-        found = j.store.migrations.get(j.id).result or {}  # in the guest
-        j.store.migrations.update(j.id, status=Status.DONE, phase="done", result={**found, **result})
-        j.say("Done.")
+        job = self._job
+        job.store.migrations.stamp(job.id, "finished_at")
+        found = job.store.migrations.get(job.id).result or {}  # in the guest
+        job.store.migrations.update(job.id, status=Status.DONE, phase="done", result={**found, **result})
+        job.say("Done.")
 
     def _roll_back(self, error: LongshoreError) -> None:
-        j = self._j
+        job = self._job
         cancelled = error.code == "cancelled"
         # A target that was up before something failed after all isn't the user's: it is taken back like the rest
-        j.store.migrations.update(j.id, status=Status.ROLLING_BACK, target_up_at=None)
-        j.phase("rolling-back", "Taking back everything that was made.")
+        job.store.migrations.update(job.id, status=Status.ROLLING_BACK, target_up_at=None)
+        job.phase("rolling-back", "Taking back everything that was made.")
         if not cancelled:
-            j.say(str(error), "error")
-        j.take_back()
+            job.say(str(error), "error")
+        job.ignore_cancel()
         left = self._take_back()
         for sentence in left:
-            j.say(sentence, "error")
-        j.store.migrations.stamp(j.id, "finished_at")
-        j.store.migrations.update(
-            j.id,
+            job.say(sentence, "error")
+        job.store.migrations.stamp(job.id, "finished_at")
+        job.store.migrations.update(
+            job.id,
             status=Status.CANCELLED if cancelled else Status.FAILED,
             phase="rolled-back",
             error=" ".join([str(error), *left]),
@@ -267,51 +267,51 @@ class Migration(ABC):
 
     def _take_back(self) -> list[str]:
         """What a roll-back does to both sides. A sentence for each thing that isn't as it was before."""
-        j = self._j
-        record = j.store.migrations.get(j.id)
-        left = undo(j.store, j.clouds, j.id, _must_go if j.request.keep else None)
+        job = self._job
+        record = job.store.migrations.get(job.id)
+        left = undo(job.store, job.clouds, job.id, _must_go if job.request.keep else None)
         self._stop_what_is_left()
-        if j.request.keep:
+        if job.request.keep:
             left.extend(self._leave_target())
         if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
-            left.extend(power_on_again(j))
+            left.extend(power_on_again(job))
         return left
 
     def _stop_what_is_left(self) -> None:
         """A server that can't be removed must not run beside the machine, whoever powers that on."""
-        j = self._j
-        for entry in j.store.ledger.entries(j.id):
+        job = self._job
+        for entry in job.store.ledger.entries(job.id):
             if entry.kind is not Kind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
                 continue
             try:
-                with j.clouds.target(j.record.target_id) as target:
+                with job.clouds.target(job.record.target_id) as target:
                     target.stop_server(entry.ref)
             except LongshoreError as error:
-                j.say(f"Nor could the server be stopped: {error}", "error")
+                job.say(f"Nor could the server be stopped: {error}", "error")
             else:
-                j.store.ledger.settle(entry.id, EntryState.LEFT, note=LEFT_OFF)
+                job.store.ledger.settle(entry.id, EntryState.LEFT, note=LEFT_OFF)
 
     def _leave_target(self) -> list[str]:
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
-        j = self._j
+        job = self._job
         failures = []
         gone = (*AT_SOURCE, Kind.AGENT_PROBE, Kind.WORKER_SERVER)
-        kept = [e for e in j.store.ledger.entries(j.id) if e.state is EntryState.MADE and e.kind not in gone]
+        kept = [e for e in job.store.ledger.entries(job.id) if e.state is EntryState.MADE and e.kind not in gone]
         for entry in kept:
             note = "kept, as asked"
             if entry.kind is Kind.SERVER and entry.ref:
                 try:
-                    with j.clouds.target(j.record.target_id) as target:
+                    with job.clouds.target(job.record.target_id) as target:
                         target.stop_server(entry.ref)
                 except LongshoreError as error:
-                    j.store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
+                    job.store.ledger.settle(entry.id, EntryState.LEFT, note=str(error))
                     failures.append(f"The server on the target could not be stopped: {error}")
                     continue
                 note = KEPT_OFF
-            j.store.ledger.settle(entry.id, EntryState.LEFT, note=note)
+            job.store.ledger.settle(entry.id, EntryState.LEFT, note=note)
         named = ", ".join(f"{entry.kind} {entry.ref}" for entry in kept)
         if kept:
-            j.say(f"Kept on the target: {named}. Remove it with: longshore migration cleanup {j.id}.", "warning")
+            job.say(f"Kept on the target: {named}. Remove it with: longshore migration cleanup {job.id}.", "warning")
         return failures
 
     async def _side_by_side(self, steps: Sequence[Awaitable[T]]) -> list[T]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 from longshore.blocks.exports import Export
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.target import Owner, Volume
 
@@ -24,14 +24,14 @@ async def opened() -> AsyncIterator[ExitStack]:
     await asyncio.to_thread(stack.close)
 
 
-def open_disk(journey: Journey, exports: ExitStack, snapshot: Snapshot, disk: Disk) -> Export:
+def open_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, disk: Disk) -> Export:
     """A disk of the source, for reading."""
-    cloud = exports.enter_context(journey.clouds.source(journey.record.source_id))
+    cloud = exports.enter_context(job.clouds.source(job.record.source_id))
     return exports.enter_context(cloud.open_disk(snapshot, disk.key))
 
 
-def open_volume(journey: Journey, exports: ExitStack, volume: Volume) -> Export:
+def open_volume(job: MoveContext, exports: ExitStack, volume: Volume) -> Export:
     """A volume of the target, for writing: by the migration that has made it, and for nobody else."""
-    cloud = exports.enter_context(journey.clouds.target(journey.record.target_id))
-    maker = journey.request.of or journey.id
+    cloud = exports.enter_context(job.clouds.target(job.record.target_id))
+    maker = job.request.of or job.id
     return exports.enter_context(cloud.open_volume(volume.id, Owner(maker, f"open-{volume.id}")))

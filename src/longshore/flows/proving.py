@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from longshore.errors import BootError, NotFound
 from longshore.flows.bootcheck import Agent, Console, Ports, Way, wait_until_up
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.source_side import Off, require_still_off
 from longshore.flows.target_side import Prepared
 from longshore.model.reach import Reach
@@ -18,15 +18,15 @@ WATCHED = 60.0  # seconds in which a guest that needn't prove anything may still
 _ASKED = "agent"  # what the ledger calls the image that Nova made when it asked the guest's agent
 
 
-def find_answering(j: Journey, ports: list[Port]) -> list[str]:
+def find_answering(job: MoveContext, ports: list[Port]) -> list[str]:
     """Before the server is made: at which addresses of its ports somebody answers already. It can't be the guest: the
     addresses may be others' where this is asked from, or be taken by somebody without the cloud's knowing."""
-    if not asks_ports(j.request):
+    if not asks_ports(job.request):
         return []
-    tried = Ports(_permitted(j, _fixed(ports)), j.request.boot_ports, _reach(j))
+    tried = Ports(_permitted(job, _fixed(ports)), job.request.boot_ports, _reach(job))
     found = list(dict.fromkeys(address for address, _ in tried.answering()))
     if found:
-        j.say(
+        job.say(
             f"At {', '.join(found)} something answers already, before the server is made: an answer there won't show "
             "that the guest is up.",
             "warning",
@@ -35,61 +35,65 @@ def find_answering(j: Journey, ports: list[Port]) -> list[str]:
 
 
 def check(  # noqa: PLR0917
-    j: Journey, prepared: Prepared, server: Server, ports: list[Port], others: list[str], off: Off | None = None
+    job: MoveContext, prepared: Prepared, server: Server, ports: list[Port], others: list[str], off: Off | None = None
 ) -> str:
     """The guest is up, and alone; answers what showed it. Raises BootError, SourceRunning.
 
     `others`: addresses at which not the guest answers.
     """
-    asked = j.request
-    j.phase("checking", "Waiting for the guest to show that it is up.")
+    asked = job.request
+    job.phase("checking", "Waiting for the guest to show that it is up.")
     unproven = asked.boot_proof is BootProof.NONE
     patience = min(asked.boot_timeout, WATCHED) if unproven else asked.boot_timeout
-    with j.clouds.target(j.record.target_id) as target:
+    with job.clouds.target(job.record.target_id) as target:
         on_console = asked.boot_proof in (BootProof.AUTO, BootProof.CONSOLE, BootProof.NONE)
         console = Console(lambda: target.console(server.id), asked.boot_mark, proves=on_console)
         addresses = [address for address in _fixed(ports) if address not in others]
         if asks_ports(asked):
             addresses = [*_floating(target, ports), *addresses]
-        further = list(_further(j, prepared, target, server, addresses))
-        proof = wait_until_up(console, further, timeout=patience, going_on=j.go_on)
+        further = list(_further(job, prepared, target, server, addresses))
+        proof = wait_until_up(console, further, timeout=patience, raise_if_cancelled=job.raise_if_cancelled)
         if proof is None and unproven:
-            proof = _take_for_up(j, target, server)
+            proof = _take_for_up(job, target, server)
     if proof is None:
         raise _not_seen([console, *further], console, asked.boot_timeout)
-    directory = j.store.state.migration(j.id)
+    directory = job.store.state.migration(job.id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     (directory / "console.log").write_text(console.text)
     if off is not None:
-        require_still_off(j, off)
-    j.store.migrations.stamp(j.id, "target_up_at")
-    j.say("The guest is up on the target.")
-    j.say(f"What shows it: {proof}.", "warning" if unproven and proof == BootProof.NONE else "information")
+        require_still_off(job, off)
+    job.store.migrations.stamp(job.id, "target_up_at")
+    job.say("The guest is up on the target.")
+    job.say(f"What shows it: {proof}.", "warning" if unproven and proof == BootProof.NONE else "information")
     return proof
 
 
-def _further(j: Journey, prepared: Prepared, target: Target, server: Server, addresses: list[str]) -> Iterator[Way]:
+def _further(
+    job: MoveContext, prepared: Prepared, target: Target, server: Server, addresses: list[str]
+) -> Iterator[Way]:
     """What may show it beside the console."""
-    asked = j.request
+    asked = job.request
     if asks_agent(prepared.machine, prepared.landing.request):
-        yield Agent(lambda: _ask_agent(j, target, server), j.say, only=asked.boot_proof is BootProof.AGENT)
+        yield Agent(lambda: _ask_agent(job, target, server), job.say, only=asked.boot_proof is BootProof.AGENT)
     if asks_ports(asked):
-        permitted = _permitted(j, addresses)
+        permitted = _permitted(job, addresses)
         if refused := [address for address in addresses if address not in permitted]:
-            j.say(f"This server doesn't connect to {', '.join(refused)} for its callers: no port is tried.", "warning")
-        yield Ports(permitted, asked.boot_ports, _reach(j))
+            job.say(
+                f"This server doesn't connect to {', '.join(refused)} for its callers: no port is tried.", "warning"
+            )
+        yield Ports(permitted, asked.boot_ports, _reach(job))
 
 
-def _ask_agent(j: Journey, target: Target, server: Server) -> bool:
+def _ask_agent(job: MoveContext, target: Target, server: Server) -> bool:
     """What was made for it when it answers goes when the migration is handed over or taken back."""
-    entry = j.store.ledger.intend(Owner(j.id, _ASKED), j.record.target_id, Kind.AGENT_PROBE, server.id)
+    entry = job.store.ledger.intend(Owner(job.id, _ASKED), job.record.target_id, Kind.AGENT_PROBE, server.id)
     answered = target.agent_answers(server.id, entry.owner)
     if answered:
-        j.store.ledger.settle(entry.id, EntryState.MADE)
+        job.store.ledger.settle(entry.id, EntryState.MADE)
     return answered
 
 
-def _take_for_up(j: Journey, target: Target, server: Server) -> str:
+def _take_for_up(job: MoveContext, target: Target, server: Server) -> str:
     """Raises BootError."""
     status = target.server(server.id).status
     if status != "ACTIVE":
@@ -124,10 +128,10 @@ def _floating(target: Target, ports: list[Port]) -> list[str]:
         return []
 
 
-def _reach(j: Journey) -> Reach | None:
-    return j.store.state.reach.for_servers_of(j.record.project_id)
+def _reach(job: MoveContext) -> Reach | None:
+    return job.store.state.reach.for_servers_of(job.record.project_id)
 
 
-def _permitted(j: Journey, addresses: Sequence[str]) -> list[str]:
-    reach = _reach(j)
+def _permitted(job: MoveContext, addresses: Sequence[str]) -> list[str]:
+    reach = _reach(job)
     return [address for address in addresses if reach is None or reach.permits(address)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Disk, Machine, Platform, PowerState, Snapshot
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
@@ -36,96 +36,100 @@ class Still:
     off: bool
 
 
-def with_tags(j: Journey, source: Source, machine: Machine) -> Machine:
+def with_tags(job: MoveContext, source: Source, machine: Machine) -> Machine:
     """With its tags, if they go along: reading them takes calls of its own, and a right that the account may lack."""
-    if j.request.carry.tags is False or machine.platform is not Platform.VSPHERE:
+    if job.request.carry.tags is False or machine.platform is not Platform.VSPHERE:
         return machine
     try:
         return replace(machine, tags=source.tags([machine.ref]).get(machine.ref, ()))
     except LongshoreError as error:
         if error.code == Cancelled.code:
             raise
-        j.say(f"The tags of {machine.name} can't be read, and don't go along: {error}", "warning")
+        job.say(f"The tags of {machine.name} can't be read, and don't go along: {error}", "warning")
         return machine
 
 
-def track_changes(j: Journey) -> None:
+def track_changes(job: MoveContext) -> None:
     """Have the source say what changes from now on. Where it can't, syncs compare whole disks: slower, as safe."""
-    j.go_on()
-    ref, name = j.record.machine_ref, j.record.machine_name
-    with j.clouds.source(j.record.source_id) as source:
+    job.raise_if_cancelled()
+    ref, name = job.record.machine_ref, job.record.machine_name
+    with job.clouds.source(job.record.source_id) as source:
         if source.machine(ref).change_tracking:
             return
-        entry = j.store.ledger.intend(Owner(j.id, "change-tracking"), j.record.source_id, Kind.CHANGE_TRACKING, ref)
+        entry = job.store.ledger.intend(
+            Owner(job.id, "change-tracking"), job.record.source_id, Kind.CHANGE_TRACKING, ref
+        )
         try:
             source.set_change_tracking(ref, True)
         except Conflict as refusal:
-            j.store.ledger.settle(entry.id, EntryState.REMOVED, note=str(refusal))
-            j.say(f"{refusal.message} Each sync will read and compare all of {name}'s disks instead.", "warning")
+            job.store.ledger.settle(entry.id, EntryState.REMOVED, note=str(refusal))
+            job.say(f"{refusal.message} Each sync will read and compare all of {name}'s disks instead.", "warning")
             return
-    j.store.ledger.settle(entry.id, EntryState.MADE, ref=ref)
-    j.say(f"Change tracking of {name} is on; it was off before, and will be again at the end.")
+    job.store.ledger.settle(entry.id, EntryState.MADE, ref=ref)
+    job.say(f"Change tracking of {name} is on; it was off before, and will be again at the end.")
 
 
-def take_snapshot(j: Journey, step: str, disks: tuple[Disk, ...], *, quiesce: bool, first: bool = True) -> Snapshot:
+def take_snapshot(
+    job: MoveContext, step: str, disks: tuple[Disk, ...], *, quiesce: bool, first: bool = True
+) -> Snapshot:
     """One moment of all disks, if the source can bring that about; the first time it is said whether it was frozen.
 
     Raises Conflict when they aren't the disks the migration began with.
     """
-    snapshot = make_snapshot(j, step, quiesce=quiesce)
+    snapshot = make_snapshot(job, step, quiesce=quiesce)
     if first and not snapshot.one_moment:
-        j.say(
-            f"{j.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
+        job.say(
+            f"{job.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",
             "warning",
         )
     if first and snapshot.quiesced:
-        j.say(f"{j.record.machine_name} was frozen for it: all its disks are as they were at one moment.")
-    refuse_other_disks(j, disks, snapshot)
+        job.say(f"{job.record.machine_name} was frozen for it: all its disks are as they were at one moment.")
+    refuse_other_disks(job, disks, snapshot)
     return snapshot
 
 
-def make_snapshot(j: Journey, step: str, *, quiesce: bool) -> Snapshot:
+def make_snapshot(job: MoveContext, step: str, *, quiesce: bool) -> Snapshot:
     """Of all disks that the machine has now."""
-    with j.clouds.source(j.record.source_id) as source:
-        return j.make(
+    with job.clouds.source(job.record.source_id) as source:
+        return job.make(
             Kind.SOURCE_SNAPSHOT,
             step,
-            lambda owner: source.snapshot(j.record.machine_ref, f"longshore-{j.id[:8]}", owner, quiesce=quiesce),
-            provider_id=j.record.source_id,
-            parent=j.record.machine_ref,
+            lambda owner: source.snapshot(job.record.machine_ref, f"longshore-{job.id[:8]}", owner, quiesce=quiesce),
+            provider_id=job.record.source_id,
+            parent=job.record.machine_ref,
             ref=lambda s: s.ref,
         )
 
 
-def refuse_other_disks(j: Journey, disks: tuple[Disk, ...], snapshot: Snapshot) -> None:
+def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], snapshot: Snapshot) -> None:
     """Raises Conflict when the disks of the snapshot aren't those that the migration began with."""
     sizes = {disk.key: disk.size for disk in snapshot.disks}
     for disk in disks:
         if disk.key not in sizes:
-            raise Conflict(f"{disk.label} of {j.record.machine_name} is gone.", advice="Start a new migration.")
+            raise Conflict(f"{disk.label} of {job.record.machine_name} is gone.", advice="Start a new migration.")
         if sizes[disk.key] != disk.size:
             raise Conflict(
-                f"{disk.label} of {j.record.machine_name} had {disk.size} bytes and has {sizes[disk.key]} now.",
+                f"{disk.label} of {job.record.machine_name} had {disk.size} bytes and has {sizes[disk.key]} now.",
                 advice="Start a new migration.",
             )
     if new := sizes.keys() - {disk.key for disk in disks}:
         raise Conflict(
-            f"{j.record.machine_name} has got {len(new)} more disk(s) since the migration began.",
+            f"{job.record.machine_name} has got {len(new)} more disk(s) since the migration began.",
             advice="Start a new migration.",
         )
 
 
-def take_still(j: Journey, step: str, disks: tuple[Disk, ...], off: Off) -> Still:
+def take_still(job: MoveContext, step: str, disks: tuple[Disk, ...], off: Off) -> Still:
     """The snapshot of a machine that is to be off. A recorded step says that it was: what counts is what it is now."""
-    before = is_still_off(j, off)
-    snapshot = take_snapshot(j, step, disks, quiesce=False)
-    return Still(snapshot, before and is_still_off(j, off))
+    before = is_still_off(job, off)
+    snapshot = take_snapshot(job, step, disks, quiesce=False)
+    return Still(snapshot, before and is_still_off(job, off))
 
 
-def is_still_off(j: Journey, off: Off) -> bool:
+def is_still_off(job: MoveContext, off: Off) -> bool:
     """Whether the machine is off, and has been since `off`, as far as the source can tell."""
-    ref = j.record.machine_ref
-    with j.clouds.source(j.record.source_id) as source:
+    ref = job.record.machine_ref
+    with job.clouds.source(job.record.source_id) as source:
         power = source.power_state(ref)
         if power in (PowerState.UNKNOWN, PowerState.SUSPENDED):  # a host that lost its vCenter for a moment
             power = PowerState.OFF if source.wait_powered_off(ref, UNKNOWN_FOR) else power
@@ -136,10 +140,10 @@ def is_still_off(j: Journey, off: Off) -> bool:
     return None in (started, off.last_start) or started in ("", off.last_start)
 
 
-def require_still_off(j: Journey, off: Off) -> None:
+def require_still_off(job: MoveContext, off: Off) -> None:
     """Raises SourceRunning."""
-    if not is_still_off(j, off):
-        raise source_running(j.record.machine_name)
+    if not is_still_off(job, off):
+        raise source_running(job.record.machine_name)
 
 
 def source_running(name: str) -> SourceRunning:
@@ -150,119 +154,121 @@ def source_running(name: str) -> SourceRunning:
     )
 
 
-async def drop_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
+async def drop_snapshot(job: MoveContext, step: str, snapshot: Snapshot) -> None:
     """Tried again if need be: whoever reads the machine's disks (a backup, say) may lock them for a moment."""
 
     def again(error: LongshoreError) -> None:
-        j.go_on()
-        j.say(f"{error} It is tried again.", "warning")
+        job.raise_if_cancelled()
+        job.say(f"{error} It is tried again.", "warning")
 
-    await retry(lambda: asyncio.to_thread(_drop, j, step, snapshot), before_again=again)
+    await retry(lambda: asyncio.to_thread(_drop, job, step, snapshot), before_again=again)
 
 
-def _drop(j: Journey, step: str, snapshot: Snapshot) -> None:
-    with j.clouds.source(j.record.source_id) as source:
-        source.remove_snapshot(j.record.machine_ref, snapshot.ref)
-    for entry in j.store.ledger.entries(j.id):
+def _drop(job: MoveContext, step: str, snapshot: Snapshot) -> None:
+    with job.clouds.source(job.record.source_id) as source:
+        source.remove_snapshot(job.record.machine_ref, snapshot.ref)
+    for entry in job.store.ledger.entries(job.id):
         if entry.kind is Kind.SOURCE_SNAPSHOT and entry.step == step:
-            j.store.ledger.settle(entry.id, EntryState.REMOVED)
+            job.store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
-def drop_last_snapshot(j: Journey, step: str, snapshot: Snapshot) -> None:
+def drop_last_snapshot(job: MoveContext, step: str, snapshot: Snapshot) -> None:
     """That of the copy that counts: a snapshot that can't be removed now is no reason to throw a good copy away.
 
     It stays in the ledger, and goes when the migration is handed over or taken back.
     """
     try:
-        _drop(j, step, snapshot)
+        _drop(job, step, snapshot)
     except LongshoreError as error:
         if error.code == "cancelled":
             raise
-        j.say(f"A snapshot of {j.record.machine_name} couldn't be removed, which is tried again: {error}", "warning")
+        job.say(
+            f"A snapshot of {job.record.machine_name} couldn't be removed, which is tried again: {error}", "warning"
+        )
 
 
-def shut_down(j: Journey) -> Off:
+def shut_down(job: MoveContext) -> Off:
     """Raises Conflict when the machine doesn't get to be off. Nothing is copied for good before it is seen off."""
-    j.go_on()
-    ref, name = j.record.machine_ref, j.record.machine_name
-    with j.clouds.source(j.record.source_id) as source:
+    job.raise_if_cancelled()
+    ref, name = job.record.machine_ref, job.record.machine_name
+    with job.clouds.source(job.record.source_id) as source:
         running = source.power_state(ref) is PowerState.ON
-        j.phase("shutting-down", f"Shutting {name} down." if running else f"{name} isn't running.")
+        job.phase("shutting-down", f"Shutting {name} down." if running else f"{name} isn't running.")
         if running:
             # One that was off when we first looked was powered on since: it is to run again after a roll-back
             power = PowerState.ON.value
-            j.store.migrations.update(j.id, source_power=power, shutdown_requested_at=utc_now(), source_off_at=None)
+            job.store.migrations.update(job.id, source_power=power, shutdown_requested_at=utc_now(), source_off_at=None)
             try:
                 source.shut_down(ref)
-                down = _wait_off(j, source.wait_powered_off, j.request.shutdown_timeout)
+                down = _wait_off(job, source.wait_powered_off, job.request.shutdown_timeout)
             except Conflict as nobody_answers:
-                if not j.request.force_power_off:
-                    j.store.migrations.update(j.id, shutdown_requested_at=None)
+                if not job.request.force_power_off:
+                    job.store.migrations.update(job.id, shutdown_requested_at=None)
                     raise Conflict(
                         nobody_answers.message,
                         advice="Shut it down yourself and start again, or allow a power cut: --force-power-off.",
                     ) from None
                 down = False
             if not down:
-                if not j.request.force_power_off:
+                if not job.request.force_power_off:
                     raise Conflict(
-                        f"{name} didn't shut down within {j.request.shutdown_timeout:.0f} s.",
+                        f"{name} didn't shut down within {job.request.shutdown_timeout:.0f} s.",
                         advice="Allow it more time (--shutdown-timeout) or a power cut (--force-power-off).",
                     )
-                j.say(f"{name} doesn't shut down by itself: its power is cut.", "warning")
+                job.say(f"{name} doesn't shut down by itself: its power is cut.", "warning")
                 source.power_off(ref)
         # Whatever was asked and answered: nothing is copied before the machine is seen off.
         if not source.wait_powered_off(ref, POWER_OFF_AFTER_REQUEST):
             raise Conflict(f"{name} isn't off ({source.power_state(ref).value}).", advice="Power it off and try again.")
         off = Off(source.last_start(ref))
-    j.store.migrations.stamp(j.id, "source_off_at")
-    j.say(f"{name} is seen powered off.")
+    job.store.migrations.stamp(job.id, "source_off_at")
+    job.say(f"{name} is seen powered off.")
     return off
 
 
-def _wait_off(j: Journey, wait: Any, timeout: float) -> bool:
+def _wait_off(job: MoveContext, wait: Any, timeout: float) -> bool:
     """In short turns, so that a cancel is heard."""
     waited = 0.0
     while waited < timeout:
-        j.go_on()
+        job.raise_if_cancelled()
         turn = min(2.0, timeout - waited)
-        if wait(j.record.machine_ref, turn):
+        if wait(job.record.machine_ref, turn):
             return True
         waited += turn
     return False
 
 
-def power_on_again(j: Journey) -> list[str]:
+def power_on_again(job: MoveContext) -> list[str]:
     """After everything was taken back. A sentence where it didn't work or must not be."""
-    entries = j.store.ledger.entries(j.id)
+    entries = job.store.ledger.entries(job.id)
     left = [e for e in entries if e.kind is Kind.SERVER and e.state is EntryState.LEFT]
     if any(entry.note not in (KEPT_OFF, LEFT_OFF) for entry in left):
         return [
-            f"{j.record.machine_name} stays powered off: the server on the target, with the same MACs and "
+            f"{job.record.machine_name} stays powered off: the server on the target, with the same MACs and "
             "addresses, may still run."
         ]
-    name, ref = j.record.machine_name, j.record.machine_ref
-    seen_off = j.store.migrations.get(j.id).source_off_at is not None
+    name, ref = job.record.machine_name, job.record.machine_ref
+    seen_off = job.store.migrations.get(job.id).source_off_at is not None
     try:
-        with j.clouds.source(j.record.source_id) as source:
+        with job.clouds.source(job.record.source_id) as source:
             if seen_off and source.power_state(ref) is PowerState.ON:
                 # By somebody, or by a run of this step that was killed then
-                j.say(f"{name} is on already.")
-                j.store.migrations.stamp(j.id, "source_on_at")  # at the latest
+                job.say(f"{name} is on already.")
+                job.store.migrations.stamp(job.id, "source_on_at")  # at the latest
                 return []
             # A guest that was asked to shut down may still be on its way: powering it on now would come too early.
-            if not source.wait_powered_off(ref, _may_still_shut_down(j)):
+            if not source.wait_powered_off(ref, _may_still_shut_down(job)):
                 return [f"{name} was asked to shut down and hasn't: if it does so later, power it on again."]
             source.power_on(ref)
-            j.store.migrations.stamp(j.id, "source_on_at")
+            job.store.migrations.stamp(job.id, "source_on_at")
     except LongshoreError as error:
         return [f"{name} could not be powered on again: {error}"]
-    j.say(f"{name} is powered on again.")
+    job.say(f"{name} is powered on again.")
     return []
 
 
-def _may_still_shut_down(j: Journey) -> float:
+def _may_still_shut_down(job: MoveContext) -> float:
     """Seconds: as long as the user thinks that its shutdown may take, counted from when it was asked to."""
-    asked = j.store.migrations.get(j.id).shutdown_requested_at
+    asked = job.store.migrations.get(job.id).shutdown_requested_at
     gone = (utc_now() - asked).total_seconds() if asked else 0.0
-    return max(j.request.shutdown_timeout - gone, LAST_CHANCE)
+    return max(job.request.shutdown_timeout - gone, LAST_CHANCE)

@@ -119,16 +119,16 @@ async def wait_for_turn(
     syncs: list[Sync],
     *,
     asked: Callable[[], bool],
-    going_on: Callable[[], None],
+    raise_if_cancelled: Callable[[], None],
     say: Callable[[str], None],
 ) -> Turn:
-    """Wait until there is something to do, however long that is. `going_on` may raise to end it.
+    """Wait until there is something to do, however long that is. `raise_if_cancelled` may raise to end it.
 
     Hundreds may wait like this for days: no thread is held meanwhile.
     """
     said = ""
     while True:
-        await asyncio.to_thread(going_on)
+        await asyncio.to_thread(raise_if_cancelled)
         now = datetime.now(UTC)
         turn = next_turn(cutover, syncs, now, asked=await asyncio.to_thread(asked))
         if turn is not None:

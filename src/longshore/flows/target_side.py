@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from longshore.errors import LongshoreError
-from longshore.flows.journey import Journey
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.source_side import Off, require_still_off
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
@@ -31,15 +31,15 @@ class Prepared:
     landing: Landing
 
 
-def server_name(j: Journey, prepared: Prepared) -> str:
-    name = j.request.server_name or prepared.machine.name
-    return f"{name}-dry-run" if j.request.type is MigrationType.DRY_RUN else name
+def server_name(job: MoveContext, prepared: Prepared) -> str:
+    name = job.request.server_name or prepared.machine.name
+    return f"{name}-dry-run" if job.request.type is MigrationType.DRY_RUN else name
 
 
-def volume_request(j: Journey, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:
+def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:
     types = {d.disk_key: d.volume_type for d in prepared.landing.disks}
     return VolumeRequest(
-        name=disk.name or f"{server_name(j, prepared)}-{disk.position}",
+        name=disk.name or f"{server_name(job, prepared)}-{disk.position}",
         size=disk.size,
         volume_type=types.get(disk.key),
         bootable=disk.position == 0,
@@ -61,56 +61,56 @@ def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None)
     return {**kept, **firmware_properties(prepared.machine), **ours}
 
 
-def make_volume(j: Journey, prepared: Prepared, disk: Disk) -> Volume:
+def make_volume(job: MoveContext, prepared: Prepared, disk: Disk) -> Volume:
     if disk.position == 0:
-        j.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
-    with j.clouds.target(j.record.target_id) as target:
-        volume = j.make(
+        job.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
+    with job.clouds.target(job.record.target_id) as target:
+        volume = job.make(
             Kind.VOLUME,
             f"volume-{disk.key}",
-            lambda owner: target.create_volume(volume_request(j, prepared, disk), owner),
-            provider_id=j.record.target_id,
+            lambda owner: target.create_volume(volume_request(job, prepared, disk), owner),
+            provider_id=job.record.target_id,
             ref=lambda v: v.id,
         )
-        target.make_ready(Owner(j.id, f"open-{volume.id}"))
-    j.store.migrations.update_disk(j.id, disk.key, volume_id=volume.id)
+        target.make_ready(Owner(job.id, f"open-{volume.id}"))
+    job.store.migrations.update_disk(job.id, disk.key, volume_id=volume.id)
     return volume
 
 
-def make_isolated_networks(j: Journey, prepared: Prepared) -> dict[str, str]:
+def make_isolated_networks(job: MoveContext, prepared: Prepared) -> dict[str, str]:
     """For each network the machine is mapped to one with the same subnets that leads nowhere: id there, id here."""
     made: dict[str, str] = {}
-    with j.clouds.target(j.record.target_id) as target:
+    with job.clouds.target(job.record.target_id) as target:
         there = {network.id: network for network in target.networks()}
         for number, network_id in enumerate(dict.fromkeys(nic.network_id for nic in prepared.landing.nics)):
             like = there[network_id]
 
             def make(owner: Owner, like: Network = like) -> Network:
-                return target.create_isolated_network(f"{server_name(j, prepared)}-{like.name}", like.subnets, owner)
+                return target.create_isolated_network(f"{server_name(job, prepared)}-{like.name}", like.subnets, owner)
 
-            network = j.make(
+            network = job.make(
                 Kind.NETWORK,
                 f"network-{number}",
                 make,
-                provider_id=j.record.target_id,
+                provider_id=job.record.target_id,
                 ref=lambda n: n.id,
             )
             made[network_id] = network.id
     return made
 
 
-def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list[Port]:
+def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -> list[Port]:
     """`isolated` has the networks to take instead of those the machine is mapped to."""
     ports = []
     # Beside the machine that goes on running, on its own network, a copy can't have the same MACs and addresses
-    changed = j.request.type is MigrationType.DRY_RUN and not isolated
-    with j.clouds.target(j.record.target_id) as target:
+    changed = job.request.type is MigrationType.DRY_RUN and not isolated
+    with job.clouds.target(job.record.target_id) as target:
         for number, nic in enumerate(prepared.landing.nics):
             if nic.port_id is not None:  # somebody else's: not in the ledger, so that nothing of ours removes it
                 ports.append(target.port(nic.port_id))
                 continue
             request = PortRequest(
-                name=f"{server_name(j, prepared)}-{number}",
+                name=f"{server_name(job, prepared)}-{number}",
                 network_id=isolated.get(nic.network_id, nic.network_id),
                 mac=None if changed else nic.mac,
                 fixed_addresses=() if changed else nic.addresses,
@@ -119,27 +119,27 @@ def make_ports(j: Journey, prepared: Prepared, isolated: dict[str, str]) -> list
                 allowed_addresses=() if changed else nic.allowed_addresses,
             )
             ports.append(
-                j.make(
+                job.make(
                     Kind.PORT,
                     f"port-{nic.nic_key}",
                     lambda owner, request=request: target.create_port(request, owner),  # type: ignore[misc]
-                    provider_id=j.record.target_id,
+                    provider_id=job.record.target_id,
                     ref=lambda p: p.id,
                 )
             )
     return ports
 
 
-def safeguard(j: Journey, volumes: list[Volume]) -> list[str]:
+def safeguard(job: MoveContext, volumes: list[Volume]) -> list[str]:
     """A way back for each volume before the guest is changed. Ids of the volumes' snapshots."""
-    j.phase("safeguarding", "Taking snapshots of the volumes before the guest is changed.")
-    with j.clouds.target(j.record.target_id) as target:
+    job.phase("safeguarding", "Taking snapshots of the volumes before the guest is changed.")
+    with job.clouds.target(job.record.target_id) as target:
         return [
-            j.make(
+            job.make(
                 Kind.VOLUME_SNAPSHOT,
                 f"safeguard-{volume.id}",
                 lambda owner, volume=volume: target.snapshot_volume(volume.id, owner),  # type: ignore[misc]
-                provider_id=j.record.target_id,
+                provider_id=job.record.target_id,
                 ref=lambda s: s.id,
             ).id
             for volume in volumes
@@ -147,7 +147,7 @@ def safeguard(j: Journey, volumes: list[Volume]) -> list[str]:
 
 
 def boot(  # noqa: PLR0917
-    j: Journey,
+    job: MoveContext,
     prepared: Prepared,
     volumes: list[Volume],
     ports: list[Port],
@@ -160,42 +160,42 @@ def boot(  # noqa: PLR0917
     `off`: the source must have been off since then. Nothing keeps anybody from powering it on while the server is made,
     so it is looked at right before and right after, in this same step. Raises SourceRunning.
     """
-    j.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
+    job.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     asked = prepared.landing.request
     request = ServerRequest(
-        name=server_name(j, prepared),
+        name=server_name(job, prepared),
         flavor_id=prepared.landing.flavor_id,
         volume_ids=tuple(v.id for v in volumes),
         port_ids=tuple(p.id for p in ports),
         availability_zone=asked.availability_zone,
         key_name=asked.key_name,
         server_group=asked.server_group,
-        user_data=j.text(asked.user_data) if asked.user_data else asked.user_data,
+        user_data=job.text(asked.user_data) if asked.user_data else asked.user_data,
         tags=asked.tags,
         description=prepared.landing.description,
         disk_buses=hardware.disk_buses if hardware else (),
-        metadata={**asked.metadata, SOURCE: j.record.machine_ref},
+        metadata={**asked.metadata, SOURCE: job.record.machine_ref},
     )
-    with j.clouds.target(j.record.target_id) as target:
+    with job.clouds.target(job.record.target_id) as target:
         for disk, volume in zip(prepared.machine.disks, volumes, strict=True):
-            target.finish_volume(volume.id, volume_request(j, prepared, disk, hardware))
+            target.finish_volume(volume.id, volume_request(job, prepared, disk, hardware))
         if off is not None:
-            require_still_off(j, off)
-        server = j.make(
+            require_still_off(job, off)
+        server = job.make(
             Kind.SERVER,
             step,
             lambda owner: target.create_server(request, owner),
-            provider_id=j.record.target_id,
+            provider_id=job.record.target_id,
             ref=lambda s: s.id,
         )
         if off is not None:
-            require_still_off(j, off)
-        _lead_addresses(j, prepared, ports, target)
-    j.store.migrations.update(j.id, server_id=server.id)
+            require_still_off(job, off)
+        _lead_addresses(job, prepared, ports, target)
+    job.store.migrations.update(job.id, server_id=server.id)
     return server
 
 
-def _lead_addresses(j: Journey, prepared: Prepared, ports: list[Port], target: Target) -> None:
+def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], target: Target) -> None:
     """Floating addresses to the server's ports. What wasn't asked for by name only warns: the server is as good."""
     for nic, port in zip(prepared.landing.nics, ports, strict=False):
         for number, floating in enumerate(nic.floating):
@@ -204,17 +204,17 @@ def _lead_addresses(j: Journey, prepared: Prepared, ports: list[Port], target: T
                 if floating.address_id is not None:
                     target.attach_floating_address(floating.address_id, port.id, fixed)
                     continue
-                made = j.make(
+                made = job.make(
                     Kind.FLOATING_ADDRESS,
                     f"floating-{nic.nic_key}-{number}",
                     lambda owner, floating=floating, port=port, fixed=fixed: target.create_floating_address(  # type: ignore[misc]
                         floating.network_id or "", port.id, fixed, owner
                     ),
-                    provider_id=j.record.target_id,
+                    provider_id=job.record.target_id,
                     ref=lambda f: f.id,
                 )
-                j.say(f"{fixed or port.mac} has the floating IP {made.address}.")
+                job.say(f"{fixed or port.mac} has the floating IP {made.address}.")
             except LongshoreError as error:
                 if error.code == "cancelled" or prepared.landing.request.floating is not FloatingMode.AUTO:
                     raise
-                j.say(f"A floating IP is missing: {error}", "warning")
+                job.say(f"A floating IP is missing: {error}", "warning")

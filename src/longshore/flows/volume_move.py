@@ -31,58 +31,58 @@ class PreparedVolume:
 
 class VolumeMove(Migration):
     async def _forward(self) -> dict[str, Any]:
-        j = self._j
+        job = self._job
         await step("start", type(None), self._start)
         prepared = await step("prepare", PreparedVolume, self._look)
         volume = await step("volume", Volume, partial(self._make, prepared))
-        await step("moment", type(None), partial(j.phase, "snapshot", "Taking a snapshot of the volume."))
-        taking = partial(take_snapshot, j, "snapshot", prepared.volume.disks, quiesce=False)
+        await step("moment", type(None), partial(job.phase, "snapshot", "Taking a snapshot of the volume."))
+        taking = partial(take_snapshot, job, "snapshot", prepared.volume.disks, quiesce=False)
         snapshot = await step("snapshot", Snapshot, taking)
-        await step("copying", type(None), partial(j.phase, "copying", "Copying the volume."))
-        copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume], verify=j.request.verify)
-        await step("drop-snapshot", type(None), partial(drop_snapshot, j, "snapshot", snapshot))
+        await step("copying", type(None), partial(job.phase, "copying", "Copying the volume."))
+        copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume], verify=job.request.verify)
+        await step("drop-snapshot", type(None), partial(drop_snapshot, job, "snapshot", snapshot))
         await step("finish", type(None), partial(self._finish, prepared, volume))
         return {"volume_id": volume.id, "volume_name": volume.name, **figures_of(copies, copies)}
 
     def _look(self) -> PreparedVolume:
-        j = self._j
-        j.go_on()
-        j.phase("preparing", f"Looking at volume {j.record.machine_name} and at what the target has.")
-        with j.clouds.source(j.record.source_id) as source:
-            volume = source.volume(j.record.machine_ref.removeprefix(VOLUME))
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at volume {job.record.machine_name} and at what the target has.")
+        with job.clouds.source(job.record.source_id) as source:
+            volume = source.volume(job.record.machine_ref.removeprefix(VOLUME))
             room = source.room()
-        with j.clouds.target(j.record.target_id) as target:
-            landing, concerns = land_volume(volume, j.request, gather_for_volume(target, room))
+        with job.clouds.target(job.record.target_id) as target:
+            landing, concerns = land_volume(volume, job.request, gather_for_volume(target, room))
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
-                j.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
+                job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
         if landing is None:
             raise blocked(concerns)
-        j.store.migrations.set_disks(j.id, volume.disks)
-        with j.clouds.source(j.record.source_id) as source:
-            source.make_ready(Owner(j.id, "read"))
+        job.store.migrations.set_disks(job.id, volume.disks)
+        with job.clouds.source(job.record.source_id) as source:
+            source.make_ready(Owner(job.id, "read"))
         return PreparedVolume(volume, landing)
 
     def _make(self, prepared: PreparedVolume) -> Volume:
-        j = self._j
+        job = self._job
         (disk,) = prepared.volume.disks
-        j.phase("making-volumes", "Making the volume on the target.")
-        with j.clouds.target(j.record.target_id) as target:
-            volume = j.make(
+        job.phase("making-volumes", "Making the volume on the target.")
+        with job.clouds.target(job.record.target_id) as target:
+            volume = job.make(
                 Kind.VOLUME,
                 f"volume-{disk.key}",
                 lambda owner: target.create_volume(self._wanted(prepared), owner),
-                provider_id=j.record.target_id,
+                provider_id=job.record.target_id,
                 ref=lambda v: v.id,
             )
-            target.make_ready(Owner(j.id, f"open-{volume.id}"))
-        j.store.migrations.update_disk(j.id, disk.key, volume_id=volume.id)
+            target.make_ready(Owner(job.id, f"open-{volume.id}"))
+        job.store.migrations.update_disk(job.id, disk.key, volume_id=volume.id)
         return volume
 
     def _wanted(self, prepared: PreparedVolume) -> VolumeRequest:
         volume = prepared.volume
         (disk,) = volume.disks
-        asked = self._j.request.volume
+        asked = self._job.request.volume
         described = volume.annotation if asked.description is None else asked.description
         return VolumeRequest(
             name=asked.name or disk.name,
@@ -98,18 +98,18 @@ class VolumeMove(Migration):
 
     def _finish(self, prepared: PreparedVolume, volume: Volume) -> None:
         """Raises Conflict when the volume has got a machine since."""
-        j = self._j
-        j.go_on()
-        j.phase("finishing", "Giving the volume what the original has: metadata, image properties, bootable or not.")
-        with j.clouds.source(j.record.source_id) as source:
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("finishing", "Giving the volume what the original has: metadata, image properties, bootable or not.")
+        with job.clouds.source(job.record.source_id) as source:
             source.volume(prepared.volume.ref.removeprefix(VOLUME))
-        with j.clouds.target(j.record.target_id) as target:
+        with job.clouds.target(job.record.target_id) as target:
             target.finish_volume(volume.id, self._wanted(prepared))
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """The volume is the user's now."""
-        j = self._j
-        j.settle(Kind.VOLUME, EntryState.HANDED_OVER)
-        for sentence in undo(j.store, j.clouds, j.id):
-            j.say(sentence, "warning")
+        job = self._job
+        job.settle(Kind.VOLUME, EntryState.HANDED_OVER)
+        for sentence in undo(job.store, job.clouds, job.id):
+            job.say(sentence, "warning")
         self._done(result)

@@ -45,9 +45,9 @@ CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and a
 
 class WarmMigration(Migration):
     async def _forward(self) -> dict[str, Any]:
-        j = self._j
+        job = self._job
         prepared, volumes, ports = await self._begin()
-        await step("track-changes", type(None), partial(track_changes, j))
+        await step("track-changes", type(None), partial(track_changes, job))
         syncs: list[Sync] = []
         bases: dict[str, DiskBase] | None = None
         base: Snapshot | None = None
@@ -60,15 +60,15 @@ class WarmMigration(Migration):
                 choice = await self._look_into_copies(prepared, volumes, ports)
             turn = await step(f"turn-{sync.number}", Turn, partial(self._wait, syncs))
         for _ in range(CUTOVERS):
-            off = await step(f"shut-down-{len(syncs)}", Off, partial(shut_down, j))
+            off = await step(f"shut-down-{len(syncs)}", Off, partial(shut_down, job))
             last, bases, base = await self._sync(prepared, volumes, len(syncs), bases, base, off)
             syncs.append(last)
             if last.final:
                 break
-            again = f"{j.record.machine_name} was powered on after it had been shut down: it is copied once more."
-            await step(f"again-{last.number}", type(None), partial(j.say, again, "warning"))
+            again = f"{job.record.machine_name} was powered on after it had been shut down: it is copied once more."
+            await step(f"again-{last.number}", type(None), partial(job.say, again, "warning"))
         else:
-            raise source_running(j.record.machine_name)
+            raise source_running(job.record.machine_name)
         assert choice is not None  # from after the first sync
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         copies = [copy for sync in syncs for copy in sync.copies]
@@ -89,28 +89,28 @@ class WarmMigration(Migration):
         when this sync is copied, and this one's stays in its place. `off`: the machine was seen off, so that this may
         be the last one.
         """
-        j = self._j
+        job = self._job
         name = f"sync-{number}"
         what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
         began = await step(f"{name}-moment", datetime, partial(self._begin_sync, what, off is not None))
         disks = prepared.machine.disks
         if off is None:
-            taking = partial(take_snapshot, j, f"snapshot-{number}", disks, quiesce=j.request.quiesce)
+            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, quiesce=job.request.quiesce)
             snapshot, final = await step(f"{name}-snapshot", Snapshot, partial(taking, first=not number)), False
         else:
-            still = await step(f"{name}-snapshot", Still, partial(take_still, j, f"snapshot-{number}", disks, off))
+            still = await step(f"{name}-snapshot", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
             snapshot, final = still.snapshot, still.off
         # All of the first copy is read back; after that, what each further one writes
-        verify = Verify.WRITTEN if bases and j.request.verify is Verify.FULL else j.request.verify
+        verify = Verify.WRITTEN if bases and job.request.verify is Verify.FULL else job.request.verify
         copies = await self._copy(name, disks, snapshot, volumes, bases=bases, verify=verify)
         if off is not None and final:
-            final = await step(f"{name}-still-off", bool, partial(is_still_off, j, off))
+            final = await step(f"{name}-still-off", bool, partial(is_still_off, job, off))
         drop = drop_last_snapshot if final else drop_snapshot
         if base is not None:
-            await step(f"{name}-drop-base", type(None), partial(drop, j, f"snapshot-{number - 1}", base))
+            await step(f"{name}-drop-base", type(None), partial(drop, job, f"snapshot-{number - 1}", base))
         stays = snapshot.is_base and not final
         if not stays:
-            dropping = partial(drop, j, f"snapshot-{number}", snapshot)
+            dropping = partial(drop, job, f"snapshot-{number}", snapshot)
             await step(f"{name}-drop-snapshot", type(None), dropping)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, began, ended, tuple(copies), final)
@@ -122,29 +122,29 @@ class WarmMigration(Migration):
         return sync, candidates, snapshot if stays else None
 
     def _begin_sync(self, what: str, final: bool) -> datetime:
-        self._j.phase("last-sync" if final else "syncing", f"Copying {what}.")
+        self._job.phase("last-sync" if final else "syncing", f"Copying {what}.")
         return datetime.now(UTC)
 
     def _record(self, sync: Sync) -> None:
-        self._j.store.migrations.add_sync(self._j.id, sync.as_record())
+        self._job.store.migrations.add_sync(self._job.id, sync.as_record())
         # Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays
         needed = {copy.manifest for copy in sync.copies}
-        for path in self._j.store.state.migration(self._j.id).glob("sync-*"):
+        for path in self._job.store.state.migration(self._job.id).glob("sync-*"):
             if path.name not in needed:
                 path.unlink()
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
-        self._j.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
+        self._job.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
 
     async def _wait(self, syncs: list[Sync]) -> Turn:
-        j = self._j
+        job = self._job
 
         def say(why: str) -> None:
-            j.phase("waiting", why)
+            job.phase("waiting", why)
 
         return await wait_for_turn(
-            j.request.cutover,
+            job.request.cutover,
             syncs,
-            asked=lambda: j.store.migrations.cutover_requested(j.id),
-            going_on=j.go_on,
+            asked=lambda: job.store.migrations.cutover_requested(job.id),
+            raise_if_cancelled=job.raise_if_cancelled,
             say=say,
         )

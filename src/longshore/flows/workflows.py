@@ -3,15 +3,16 @@
 import structlog
 from dbos import DBOS
 
+from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
 from longshore.engine.worker import Flows, Workflow
 from longshore.flows.clouds import Clouds
 from longshore.flows.cold import ColdMigration
 from longshore.flows.dry_run import DryRun
 from longshore.flows.inspection import Inspection
-from longshore.flows.journey import Cancels, Journey
 from longshore.flows.late_conversion import LateConversion
 from longshore.flows.migration import Migration
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.volume_move import VolumeMove
 from longshore.flows.warm import WarmMigration
 from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
@@ -32,38 +33,38 @@ def _use(store: Store, process_id: str) -> None:
 
 @DBOS.workflow(name="cold-migration")
 async def cold_migration(migration_id: str) -> None:
-    await ColdMigration(_journey(migration_id)).run()
+    await ColdMigration(_context(migration_id)).run()
 
 
 @DBOS.workflow(name="warm-migration")
 async def warm_migration(migration_id: str) -> None:
-    await WarmMigration(_journey(migration_id)).run()
+    await WarmMigration(_context(migration_id)).run()
 
 
 @DBOS.workflow(name="dry-run")
 async def dry_run(migration_id: str) -> None:
-    await DryRun(_journey(migration_id)).run()
+    await DryRun(_context(migration_id)).run()
 
 
 @DBOS.workflow(name="late-conversion")
 async def late_conversion(migration_id: str) -> None:
-    await LateConversion(_journey(migration_id)).run()
+    await LateConversion(_context(migration_id)).run()
 
 
 @DBOS.workflow(name="volume-move")
 async def volume_move(migration_id: str) -> None:
-    await VolumeMove(_journey(migration_id)).run()
+    await VolumeMove(_context(migration_id)).run()
 
 
 @DBOS.workflow(name="inspection")
 async def inspection(migration_id: str) -> None:
-    await Inspection(_journey(migration_id)).run()
+    await Inspection(_context(migration_id)).run()
 
 
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(migration_id: str) -> None:
-    journey = _journey(migration_id)
-    await _KINDS[journey.request.type](journey).end_unknown()
+    job = _context(migration_id)
+    await _KINDS[job.request.type](job).end_unknown()
 
 
 _KINDS: dict[MigrationType, type[Migration]] = {
@@ -99,11 +100,11 @@ FLOWS = Flows(
 )
 
 
-def _journey(migration_id: str) -> Journey:
+def _context(migration_id: str) -> MoveContext:
     structlog.contextvars.bind_contextvars(migration_id=migration_id)
     if _store is None:
         raise RuntimeError("the engine hasn't given this process's workflows their store")
-    journey = Journey(_store, Clouds(_store), migration_id, _cancels)
-    outages = Outages(journey.say, journey.go_on)
-    journey.clouds = Clouds(_store, outages, project_id=journey.record.project_id)
-    return journey
+    job = MoveContext(_store, migration_id, _cancels, clouds=Clouds(_store))
+    outages = Outages(job.say, job.raise_if_cancelled)
+    job.clouds = Clouds(_store, outages, project_id=job.record.project_id)
+    return job

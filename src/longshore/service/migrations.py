@@ -17,8 +17,8 @@ from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.clouds import refuse_missing_library
 from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather, gather_for_volume
-from longshore.flows.journey import Journey
 from longshore.flows.late_conversion import landed, make_again, request_after
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.report import Report, reports_of
 from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another
@@ -240,7 +240,7 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
         raise Conflict(f"Migration {record.id} is {record.status}.", advice="Cancel it first, or let it end.")
     if record.request.get("type") == MigrationType.CONVERSION.value and record.status is not Status.DONE:
         return Cleanup(
-            left=make_again(Journey(store, clouds, record.id))
+            left=make_again(MoveContext(store, record.id, clouds=clouds))
         )  # its machine comes before what is left of it
     # A worker server that was booted for it may serve others by now; the process that has it removes it in the end
     return Cleanup(left=undo(store, clouds, record.id, lambda entry: not held_by_another(store, entry)))

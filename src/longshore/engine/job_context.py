@@ -1,4 +1,4 @@
-"""What the steps of one migration share: its record, its clouds, its ledger and the words it says."""
+"""What the steps of one job share: its record, its ledger, the words it says, and whether it is to go on."""
 
 import asyncio
 import math
@@ -6,13 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
-from longshore.errors import Cancelled, InvalidInput
-from longshore.flows.clouds import Clouds
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest
+from longshore.errors import Cancelled
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, Kind, MigrationRecord, Store
 
@@ -41,17 +37,15 @@ class Cancels:
 
 
 @dataclass
-class Journey:
+class JobContext:
     store: Store
-    clouds: Clouds
     id: str
     cancels: Cancels | None = None  # shared with others, if there are any
     _record: MigrationRecord | None = None
-    _request: MigrationRequest | None = None
     _stopped: bool = False
-    _taking_back: bool = False
+    _ignoring_cancel: bool = False
 
-    # Not cached_property: in Python 3.11 its lock is one for all journeys, and would have them read one after another
+    # Not cached_property: in Python 3.11 its lock is one for all of them, and would have them read one after another
 
     @property
     def record(self) -> MigrationRecord:
@@ -59,27 +53,6 @@ class Journey:
         if self._record is None:
             self._record = self.store.migrations.get(self.id)
         return self._record
-
-    @property
-    def request(self) -> MigrationRequest:
-        if self._request is None:
-            self._request = form(MigrationRequest).validate_python(self.record.request)
-        return self._request
-
-    def text(self, mark: str) -> str:
-        """What a mark stands for, in this migration or the one that it goes back to."""
-        try:
-            return self.store.migrations.text(self.id, mark)
-        except InvalidInput:
-            if self.request.of is None:
-                raise
-            return self.store.migrations.text(self.request.of, mark)
-
-    @property
-    def limit_groups(self) -> tuple[Path, ...]:
-        """What its copies share with the others of its plan."""
-        path = self.store.state.limits(self.record.plan_id) if self.record.plan_id else None
-        return (path,) if path and path.exists() else ()
 
     def phase(self, phase: str, text: str) -> None:
         self.store.migrations.enter(self.id, phase, text)
@@ -91,17 +64,17 @@ class Journey:
         """Several things are about to run side by side, of which one may `stop` the others."""
         self._stopped = False
 
-    def take_back(self) -> None:
+    def ignore_cancel(self) -> None:
         """From here on everything is put back: that is done to its end, whatever was cancelled or has failed before."""
-        self._taking_back = True
+        self._ignoring_cancel = True
 
     def stop(self) -> None:
         """One of several things side by side has failed: what else runs in this migration needn't go on."""
         self._stopped = True
 
-    def go_on(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Raises Cancelled once the user has asked for that, or once something beside us has failed."""
-        if self._taking_back:
+        if self._ignoring_cancel:
             return
         if self._stopped:
             raise Cancelled("Stopped because another part of the migration failed.")
@@ -123,7 +96,7 @@ class Journey:
 
     async def _still_wanted(self) -> None:
         if self._stopped or self.cancels is None or await asyncio.to_thread(self.cancels.has, self.id):
-            await asyncio.to_thread(self.go_on)
+            await asyncio.to_thread(self.raise_if_cancelled)
 
     def make(
         self,
@@ -136,7 +109,7 @@ class Journey:
         ref: Callable[[T], str],
     ) -> T:
         """Make one thing outside: in the ledger before it exists, its id noted as soon as it is known."""
-        self.go_on()
+        self.raise_if_cancelled()
         entry: Entry = self.store.ledger.intend(Owner(self.id, step), provider_id, kind, parent)
         thing = make(entry.owner)
         self.store.ledger.settle(entry.id, EntryState.MADE, ref=ref(thing))

@@ -1,0 +1,37 @@
+"""What the steps of one migration share beyond what those of any job do: its clouds and what it was asked for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from longshore.engine.job_context import JobContext
+from longshore.errors import InvalidInput
+from longshore.flows.clouds import Clouds
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest
+
+
+@dataclass
+class MoveContext(JobContext):
+    clouds: Clouds = field(kw_only=True)
+    _request: MigrationRequest | None = None
+
+    @property
+    def request(self) -> MigrationRequest:
+        if self._request is None:
+            self._request = form(MigrationRequest).validate_python(self.record.request)
+        return self._request
+
+    def text(self, mark: str) -> str:
+        """What a mark stands for, in this migration or the one that it goes back to."""
+        try:
+            return self.store.migrations.text(self.id, mark)
+        except InvalidInput:
+            if self.request.of is None:
+                raise
+            return self.store.migrations.text(self.request.of, mark)
+
+    @property
+    def limit_groups(self) -> tuple[Path, ...]:
+        """What its copies share with the others of its plan."""
+        path = self.store.state.limits(self.record.plan_id) if self.record.plan_id else None
+        return (path,) if path and path.exists() else ()
