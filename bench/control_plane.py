@@ -32,7 +32,8 @@ def stand_in():
     """Clouds, copies and conversions that cost nothing, in this process."""
     from longshore.blocks import CopyResult
     from longshore.blocks.request import Phase, Progress
-    from longshore.flows import clouds, conversion, copying
+    from longshore.flows import clouds
+    from longshore.flows.moves import conversion, copying
     from longshore.guests import ConversionReport, OperatingSystem
     from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
     from longshore.model.target import (

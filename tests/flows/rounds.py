@@ -34,8 +34,8 @@ from longshore.blocks.exports import Export
 from longshore.engine import steps, undoing
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
-from longshore.flows import conversion, copying, late_conversion, look, migration
 from longshore.flows.clouds import Clouds
+from longshore.flows.moves import conversion, copying, late_conversion, look, migration
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.workflows import _KINDS
 from longshore.guests import ConversionReport, OperatingSystem

@@ -6,7 +6,7 @@ from contextlib import closing
 from lives import Life
 from small_clouds import MAC, SIZES, World, expected
 
-from longshore.flows.late_conversion import request_after
+from longshore.flows.moves.late_conversion import request_after
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.store import StateDirectory, Store

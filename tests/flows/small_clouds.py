@@ -698,7 +698,8 @@ def small_connect(kind, settings, _secrets, _side=None, _servers=None):
 def install(put=setattr):
     """Put the small clouds in the place of the real ones, in this process."""
     from longshore.engine import embedded, outages, retry, undoing, worker
-    from longshore.flows import bootcheck, clouds, conversion, copying, late_conversion, look, migration, syncs
+    from longshore.flows import clouds
+    from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration, syncs
 
     put(clouds, "connect", small_connect)
     put(conversion, "convert", small_convert)

@@ -12,8 +12,8 @@ from rounds import Round, in_this_process
 
 from longshore.cli.report import of_migration
 from longshore.errors import AccessDenied
-from longshore.flows import bootcheck, proving
-from longshore.flows.bootcheck import Agent, Console, Ports, wait_until_up
+from longshore.flows.moves import bootcheck, proving
+from longshore.flows.moves.bootcheck import Agent, Console, Ports, wait_until_up
 from longshore.flows.report import reports_of
 from longshore.model.reach import Reach
 from longshore.store import Kind, Scope, StateDirectory, Status, Store

@@ -8,7 +8,7 @@ import pytest
 from small_clouds import MAC, SIZES
 
 from longshore.engine.retry import TRIES
-from longshore.flows.downtime import downtime_of
+from longshore.flows.moves.downtime import downtime_of
 from longshore.store import Status
 
 pytestmark = pytest.mark.faults

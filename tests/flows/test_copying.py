@@ -9,8 +9,8 @@ import pytest
 from longshore.blocks.checkpoint import Checkpoint, Identity, is_locked
 from longshore.blocks.dirty import Dirty
 from longshore.errors import Cancelled, CheckpointLocked, NotFound
-from longshore.flows import copying
-from longshore.flows.copying import Copied, DiskBase, copier
+from longshore.flows.moves import copying
+from longshore.flows.moves.copying import Copied, DiskBase, copier
 from longshore.model.changes import Changed
 from longshore.model.extents import Extent
 from longshore.model.machine import Disk, Snapshot

@@ -7,8 +7,8 @@ import pytest
 
 from longshore.blocks import CopyResult, Progress
 from longshore.blocks.request import Phase
-from longshore.flows.copying import _Kept
-from longshore.flows.downtime import STILL_OFF, WAS_OFF, downtime_of
+from longshore.flows.moves.copying import _Kept
+from longshore.flows.moves.downtime import STILL_OFF, WAS_OFF, downtime_of
 from longshore.model.verify import Verify
 from longshore.store import Status
 

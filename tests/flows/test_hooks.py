@@ -14,8 +14,8 @@ from small_clouds import MAC
 
 from longshore.errors import Cancelled, HookError
 from longshore.flows.clouds import Clouds
-from longshore.flows.hooks import hook_facts, hook_runner
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.hooks import hook_facts, hook_runner
 from longshore.model.machine import Machine, Nic, PowerState
 from longshore.model.target import Port, Server
 
@@ -121,7 +121,7 @@ def test_what_a_killed_engine_has_left_is_ended_before_the_playbook_runs_again(j
     Path(request["directory"]).mkdir(parents=True)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     dead = subprocess.Popen(
-        [sys.executable, "-m", "longshore.flows.playbook"],
+        [sys.executable, "-m", "longshore.flows.moves.playbook"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env=environment,

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.target_side import Prepared, volume_request
+from longshore.flows.moves.target_side import Prepared, volume_request
 from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.planning import Landing

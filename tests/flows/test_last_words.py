@@ -3,7 +3,7 @@
 import pytest
 
 from longshore.errors import BootError
-from longshore.flows.bootcheck import Console
+from longshore.flows.moves.bootcheck import Console
 
 # A line each as SeaBIOS, OVMF, GRUB, initramfs-tools, dracut and the kernel print them
 GIVEN_UP = [

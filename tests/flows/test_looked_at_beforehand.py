@@ -8,7 +8,7 @@ from rounds import Round, in_this_process
 from small_clouds import World
 
 from longshore.errors import ConversionError
-from longshore.flows import look
+from longshore.flows.moves import look
 from longshore.store import StateDirectory, Status, Store
 
 pytestmark = pytest.mark.faults

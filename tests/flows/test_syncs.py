@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from longshore.flows import syncs
-from longshore.flows.syncs import Sync, Turn, next_turn, wait_for_turn
+from longshore.flows.moves import syncs
+from longshore.flows.moves.syncs import Sync, Turn, next_turn, wait_for_turn
 from longshore.model.request import Cutover, CutoverMode
 
 NOW = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)

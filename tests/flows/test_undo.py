@@ -7,8 +7,8 @@ import pytest
 from longshore.engine import undoing
 from longshore.errors import ProviderError
 from longshore.flows import undo
-from longshore.flows.dry_run import DryRun
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.dry_run import DryRun
 from longshore.model.machine import Snapshot
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, Kind, StateDirectory, Store

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from longshore.errors import InvalidInput
-from longshore.flows.workloads import follow, mapped, named_in
+from longshore.flows.plans.workloads import follow, mapped, named_in
 from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState
 from longshore.model.plan import Mappings
 from longshore.model.target import Flavor, Network

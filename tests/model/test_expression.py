@@ -5,7 +5,7 @@ import time
 import pytest
 
 from longshore.errors import BootError, InvalidInput
-from longshore.flows.bootcheck import Console, wait_until_up
+from longshore.flows.moves.bootcheck import Console, wait_until_up
 from longshore.model.expression import LONGEST, compiled
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from longshore.flows.downtime import downtime_of
+from longshore.flows.moves.downtime import downtime_of
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Status, Store

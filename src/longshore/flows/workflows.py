@@ -7,14 +7,14 @@ from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
 from longshore.engine.worker import Flows, Workflow
 from longshore.flows.clouds import Clouds
-from longshore.flows.cold import ColdMigration
-from longshore.flows.dry_run import DryRun
-from longshore.flows.inspection import Inspection
-from longshore.flows.late_conversion import LateConversion
-from longshore.flows.migration import Migration
+from longshore.flows.moves.cold import ColdMigration
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.volume_move import VolumeMove
-from longshore.flows.warm import WarmMigration
+from longshore.flows.moves.dry_run import DryRun
+from longshore.flows.moves.inspection import Inspection
+from longshore.flows.moves.late_conversion import LateConversion
+from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.volume_move import VolumeMove
+from longshore.flows.moves.warm import WarmMigration
 from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
 from longshore.model.request import MigrationType
 from longshore.store import MigrationRecord, Store

@@ -15,10 +15,10 @@ from longshore.engine.queue import places_of
 from longshore.engine.stranded import NOBODY, crew_of
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.clouds import refuse_missing_library
-from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather, gather_for_volume
-from longshore.flows.late_conversion import landed, make_again, request_after
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.downtime import downtime_of
+from longshore.flows.moves.late_conversion import landed, make_again, request_after
 from longshore.flows.report import Report, reports_of
 from longshore.flows.undo import undo
 from longshore.flows.worker_servers import held_by_another

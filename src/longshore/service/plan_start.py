@@ -8,7 +8,7 @@ from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput, NotFound
-from longshore.flows.prospects import Examined, Prospect, examine
+from longshore.flows.plans.check import Examined, Prospect, examine
 from longshore.model.plan import Entry
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING

@@ -14,9 +14,9 @@ from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.stranded import crew_of
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
-from longshore.flows.prospects import look_up, look_up_volumes, select
+from longshore.flows.plans.check import look_up, look_up_volumes, select
+from longshore.flows.plans.workloads import follow, mapped, named_in
 from longshore.flows.report import Attempt, PlanReport, ReportedMachine, plan_report, reports_of
-from longshore.flows.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, PlannedMachine, PlannedVolume

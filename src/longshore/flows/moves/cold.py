@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
-from longshore.flows.migration import Migration, result_of
-from longshore.flows.source_side import (
+from longshore.flows.moves.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
+from longshore.flows.moves.migration import Migration, result_of
+from longshore.flows.moves.source_side import (
     Off,
     Still,
     drop_last_snapshot,
@@ -27,7 +27,7 @@ from longshore.flows.source_side import (
     source_running,
     take_still,
 )
-from longshore.flows.target_side import Prepared
+from longshore.flows.moves.target_side import Prepared
 from longshore.model.request import LandingMode
 from longshore.model.target import Port, Volume
 

@@ -1,8 +1,8 @@
 """Ansible playbooks of the user's that run before a machine is moved, and after it was seen up on the target.
 
 A playbook is told everything about its machine in one variable, `longshore`, through a file: never a secret, and
-nothing on a command line. It runs in a process of its own (longshore.flows.playbook). Its output and input stay in the
-migration's directory.
+nothing on a command line. It runs in a process of its own (longshore.flows.moves.playbook). Its output and input stay
+in the migration's directory.
 
 Like every step it is at-least-once: when an engine was killed, the next one ends what is left of the playbook and runs
 it from the start. A playbook has to stand that, as Ansible's usually do.
@@ -75,7 +75,7 @@ async def _work(request: Mapping[str, Any], directory: Path, on_message: Callabl
     log_path = directory / "hook.log"
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     try:
-        answer, status = await ask("longshore.flows.playbook", request, log_path, on_message, {"PATH": path})
+        answer, status = await ask("longshore.flows.moves.playbook", request, log_path, on_message, {"PATH": path})
     finally:
         await asyncio.shield(asyncio.to_thread(end_leftovers, directory))
     if "error" in answer:

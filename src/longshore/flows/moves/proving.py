@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from longshore.errors import BootError, NotFound
-from longshore.flows.bootcheck import Agent, Console, Ports, Way, wait_until_up
+from longshore.flows.moves.bootcheck import Agent, Console, Ports, Way, wait_until_up
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.source_side import Off, require_still_off
-from longshore.flows.target_side import Prepared
+from longshore.flows.moves.source_side import Off, require_still_off
+from longshore.flows.moves.target_side import Prepared
 from longshore.model.reach import Reach
 from longshore.model.request import BootProof
 from longshore.model.target import Owner, Port, Server

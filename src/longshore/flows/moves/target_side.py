@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.source_side import Off, require_still_off
+from longshore.flows.moves.source_side import Off, require_still_off
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import FloatingMode, LandingMode, MigrationType

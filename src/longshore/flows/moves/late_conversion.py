@@ -13,11 +13,11 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError, NotFound
-from longshore.flows.conversion import converter, go_back
-from longshore.flows.migration import Migration
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.proving import check, find_answering
-from longshore.flows.target_side import Prepared, boot, safeguard
+from longshore.flows.moves.conversion import converter, go_back
+from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.proving import check, find_answering
+from longshore.flows.moves.target_side import Prepared, boot, safeguard
 from longshore.flows.undo import undo
 from longshore.guests import ensure_confinement
 from longshore.model.forms import form

@@ -13,8 +13,8 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.flows.facts import gather_for_volume
-from longshore.flows.migration import Migration, figures_of
-from longshore.flows.source_side import drop_snapshot, take_snapshot
+from longshore.flows.moves.migration import Migration, figures_of
+from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
 from longshore.model.machine import VOLUME, Machine, Snapshot

@@ -1,4 +1,4 @@
-"""The process in which one playbook runs: `python -m longshore.flows.playbook`, see longshore.flows.hooks.
+"""The process in which one playbook runs: `python -m longshore.flows.moves.playbook`, see longshore.flows.moves.hooks.
 
 Reads one line of JSON, the request, from standard input. Says on standard output, in lines of JSON, {"message": …} for
 each task, and at the end {"done": true} or {"error": …}, a sentence.
@@ -85,7 +85,7 @@ def _say(line: dict[str, Any]) -> None:
 
 def _end_with_all(directory: Path) -> None:
     """Whoever goes on elsewhere must not have Ansible's processes of ours beside its own."""
-    from longshore.flows.hooks import end_leftovers
+    from longshore.flows.moves.hooks import end_leftovers
 
     end_leftovers(directory)
 

@@ -19,10 +19,10 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.copying import DiskBase
-from longshore.flows.look import Choice
-from longshore.flows.migration import Migration, result_of
-from longshore.flows.source_side import (
+from longshore.flows.moves.copying import DiskBase
+from longshore.flows.moves.look import Choice
+from longshore.flows.moves.migration import Migration, result_of
+from longshore.flows.moves.source_side import (
     Off,
     Still,
     drop_last_snapshot,
@@ -34,8 +34,8 @@ from longshore.flows.source_side import (
     take_still,
     track_changes,
 )
-from longshore.flows.syncs import Sync, Turn, wait_for_turn
-from longshore.flows.target_side import Prepared
+from longshore.flows.moves.syncs import Sync, Turn, wait_for_turn
+from longshore.flows.moves.target_side import Prepared
 from longshore.model.machine import Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Volume

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.opened import open_volume, opened
+from longshore.flows.moves.opened import open_volume, opened
 from longshore.guests import NicAddresses, NicName, convert, finish_as_is
 from longshore.model.hardware import BootDrivers
 from longshore.model.interface_names import kernel_names, slot_names

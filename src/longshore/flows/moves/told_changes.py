@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from longshore.blocks.durable import replace_file
 from longshore.engine.retry import retry
 from longshore.errors import FAULT, LongshoreError, ProviderError
-from longshore.flows.copying import DiskBase
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.copying import DiskBase
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Disk, Snapshot

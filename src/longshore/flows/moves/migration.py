@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError
-from longshore.flows.conversion import converter, finisher
-from longshore.flows.copying import Copied, DiskBase, copier
-from longshore.flows.downtime import downtime_of
 from longshore.flows.facts import gather
-from longshore.flows.hooks import hook_facts, hook_runner
-from longshore.flows.look import Choice, judge, volume_looker
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.proving import check, find_answering
-from longshore.flows.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
-from longshore.flows.target_side import (
+from longshore.flows.moves.conversion import converter, finisher
+from longshore.flows.moves.copying import Copied, DiskBase, copier
+from longshore.flows.moves.downtime import downtime_of
+from longshore.flows.moves.hooks import hook_facts, hook_runner
+from longshore.flows.moves.look import Choice, judge, volume_looker
+from longshore.flows.moves.proving import check, find_answering
+from longshore.flows.moves.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
+from longshore.flows.moves.target_side import (
     Prepared,
     boot,
     make_isolated_networks,
@@ -26,7 +26,7 @@ from longshore.flows.target_side import (
     make_volume,
     safeguard,
 )
-from longshore.flows.told_changes import Told, asker, read_changes
+from longshore.flows.moves.told_changes import Told, asker, read_changes
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
 from longshore.model.concern import Severity

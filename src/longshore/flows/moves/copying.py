@@ -15,7 +15,7 @@ from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.opened import open_disk, open_volume, opened
+from longshore.flows.moves.opened import open_disk, open_volume, opened
 from longshore.model.changes import Changed, Changes
 from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot

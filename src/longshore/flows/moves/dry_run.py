@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.migration import Migration, result_of
-from longshore.flows.source_side import drop_snapshot, take_snapshot
+from longshore.flows.moves.migration import Migration, result_of
+from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.machine import Snapshot
 from longshore.store import Kind

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from longshore.flows.copying import Copied
+from longshore.flows.moves.copying import Copied
 from longshore.model.request import Cutover, CutoverMode
 
 FRESH = timedelta(seconds=60)  # a sync older than that is followed by another before the machine is stopped

@@ -8,7 +8,7 @@ from typing import Any
 
 from longshore.errors import LongshoreError
 from longshore.flows.facts import gather_for_plan, gather_for_volume
-from longshore.flows.hooks import installed
+from longshore.flows.moves.hooks import installed
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import VOLUME, Machine
 from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.look import STEP, concerns_by_landing, source_looker
-from longshore.flows.migration import Migration
-from longshore.flows.source_side import drop_snapshot, take_snapshot
+from longshore.flows.moves.look import STEP, concerns_by_landing, source_looker
+from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.guests import ensure_confinement
 from longshore.model.guest import GuestFindings

@@ -14,11 +14,11 @@ from functools import partial
 from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import Conflict, LongshoreError, ProviderError
-from longshore.flows.conversion import nic_names
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.opened import open_disk, open_volume, opened
-from longshore.flows.source_side import make_snapshot, refuse_other_disks
-from longshore.flows.target_side import Prepared
+from longshore.flows.moves.conversion import nic_names
+from longshore.flows.moves.opened import open_disk, open_volume, opened
+from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
+from longshore.flows.moves.target_side import Prepared
 from longshore.guests import look_into, windows_parts
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
