@@ -17,12 +17,11 @@ from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with
 from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
-from longshore.planning.kinds import Kind
+from longshore.planning.kinds import ConcernKind
 from longshore.service import create_app
 from longshore.service.policy import sample
 from longshore.store import StateDirectory, Store
-from longshore.tenancy.kind import Field
-from longshore.tenancy.kind import Kind as ResourceKind
+from longshore.tenancy.kind import Field, ResourceKind
 from longshore.tenancy.kinds import KINDS
 
 HERE = Path(__file__).parent
@@ -261,7 +260,7 @@ def _concerns_page() -> str:
     return "\n".join([_CONCERNS.format(notice=NOTICE), *areas])
 
 
-def _area(area: str, kinds: list[Kind]) -> str:
+def _area(area: str, kinds: list[ConcernKind]) -> str:
     rows = [
         f"| `{kind.code}` | {kind.severity}{', acceptable' if kind.acceptable else ''} | {_cell(kind.meaning)} "
         f"| {_cell(kind.advice)} |"

@@ -16,7 +16,7 @@ from longshore.flows.moves import bootcheck, proving
 from longshore.flows.moves.bootcheck import Agent, Console, Ports, wait_until_up
 from longshore.flows.report import reports_of
 from longshore.model.reach import Reach
-from longshore.store import Kind, Scope, StateDirectory, Status, Store
+from longshore.store import Scope, StateDirectory, Status, Store, ThingKind
 
 FIXED, FLOATING = "10.0.0.5", "172.24.4.9"
 SILENT = "it didn't show a login prompt on its console"
@@ -116,7 +116,7 @@ def test_the_first_proof_that_comes_is_enough_and_is_said(migrate, network, requ
     one = migrate(*signs, **request_)
     assert_moved(one, proof)
     asked = "agent" if proof == "agent" else ""
-    assert [e.step for e in one.store.ledger.entries(one.id) if e.kind is Kind.AGENT_PROBE] == (
+    assert [e.step for e in one.store.ledger.entries(one.id) if e.kind is ThingKind.AGENT_PROBE] == (
         [asked] if asked else []
     )
 

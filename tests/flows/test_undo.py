@@ -11,7 +11,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.dry_run import DryRun
 from longshore.model.machine import Snapshot
 from longshore.model.target import Owner, Volume
-from longshore.store import EntryState, Kind, StateDirectory, Store
+from longshore.store import EntryState, StateDirectory, Store, ThingKind
 
 
 class Clouds:
@@ -68,7 +68,7 @@ def states(store, migration):
 
 
 def test_a_thing_that_appears_late_is_removed_though_nothing_was_found_first(store, migration):
-    intended(store, migration, Kind.SOURCE_SNAPSHOT, "snapshot")
+    intended(store, migration, ThingKind.SOURCE_SNAPSHOT, "snapshot")
     clouds = Clouds(find_snapshot=[None, Snapshot("snapshot-7", "vm-1", "", ()), None])
     assert undo.undo(store, clouds, migration.id) == []
     assert clouds.removed("remove_snapshot") == ["snapshot-7"]
@@ -76,7 +76,7 @@ def test_a_thing_that_appears_late_is_removed_though_nothing_was_found_first(sto
 
 
 def test_nothing_is_said_to_be_gone_while_it_is_still_being_made(store, migration):
-    intended(store, migration, Kind.SOURCE_SNAPSHOT, "snapshot")
+    intended(store, migration, ThingKind.SOURCE_SNAPSHOT, "snapshot")
     busy = ProviderError("vc has been busy with a task for 900 s and isn't done.", code="task-timeout")
     clouds = Clouds(find_snapshot=[busy])
     (left,) = undo.undo(store, clouds, migration.id)
@@ -89,7 +89,7 @@ def test_nothing_is_said_to_be_gone_while_it_is_still_being_made(store, migratio
 
 
 def test_whatever_carries_the_mark_goes_also_what_was_made_twice(store, migration):
-    entry = intended(store, migration, Kind.VOLUME, "volume-2000")
+    entry = intended(store, migration, ThingKind.VOLUME, "volume-2000")
     store.ledger.settle(entry.id, EntryState.MADE, ref="volume-1")
     clouds = Clouds(find_volume=[Volume("volume-2", "", 1), None])
     assert undo.undo(store, clouds, migration.id) == []
@@ -99,9 +99,9 @@ def test_whatever_carries_the_mark_goes_also_what_was_made_twice(store, migratio
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_dry_run_leaves_worker_servers_to_those_who_use_them(store, migration, keep):
     store.migrations.update(migration.id, request={"type": "dry-run", "keep": keep})
-    worker = intended(store, migration, Kind.WORKER_SERVER, "worker-1")
+    worker = intended(store, migration, ThingKind.WORKER_SERVER, "worker-1")
     store.ledger.settle(worker.id, EntryState.MADE, ref="server-of-all")
-    volume = intended(store, migration, Kind.VOLUME, "volume-2000")
+    volume = intended(store, migration, ThingKind.VOLUME, "volume-2000")
     store.ledger.settle(volume.id, EntryState.MADE, ref="volume-1")
     clouds = Clouds()
     DryRun(MoveContext(store, migration.id, clouds=clouds))._hand_over({"server_id": None, "ports": []})

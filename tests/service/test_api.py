@@ -9,7 +9,7 @@ from cloud_stand_in import Cloud
 from longshore.engine import embedded
 from longshore.model.target import Owner
 from longshore.service import create_app
-from longshore.store import EntryState, Kind, StateDirectory, Store
+from longshore.store import EntryState, StateDirectory, Store, ThingKind
 
 
 @pytest.fixture
@@ -186,7 +186,9 @@ def test_volumes_that_no_machine_has_are_moved_by_migrations_of_their_own(ask):
     assert move("broken").json()["code"] == "volume-state"
     assert move("nothing").status_code == 404
     # what a migration is making there is nobody's to be moved
-    entry = ask.store.ledger.intend(Owner(made["id"], "volume-1"), ask.store.providers.get("cloud").id, Kind.VOLUME)
+    entry = ask.store.ledger.intend(
+        Owner(made["id"], "volume-1"), ask.store.providers.get("cloud").id, ThingKind.VOLUME
+    )
     ask.store.ledger.settle(entry.id, EntryState.MADE, ref="id-under-way")
     assert [v["name"] for v in ask("GET", "/v1/providers/vc/volumes").json()] == ["archive", "broken", "under-way"]
     assert [v["name"] for v in ask("GET", "/v1/providers/cloud/volumes").json()] == ["archive", "broken"]

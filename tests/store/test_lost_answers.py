@@ -10,7 +10,7 @@ from longshore.engine.worker import Worker, identity
 from longshore.errors import Conflict, NotFound, Unreachable
 from longshore.flows.workflows import FLOWS
 from longshore.model.target import Owner
-from longshore.store import Kind, Leases, NewMigration, Scope, StateDirectory, Status, Store
+from longshore.store import Leases, NewMigration, Scope, StateDirectory, Status, Store, ThingKind
 from longshore.store.provider_ledger import Outside
 
 
@@ -173,7 +173,7 @@ def test_a_migration_is_removed_once(store, cloud, lossy):
 
 def test_what_is_written_down_before_it_is_made_is_written_once(store, migration, cloud, lossy):
     with lossy(store.database):
-        entry = store.ledger.intend(Owner(migration.id, "volume-1"), cloud, Kind.VOLUME)
+        entry = store.ledger.intend(Owner(migration.id, "volume-1"), cloud, ThingKind.VOLUME)
         holding = store.provider_ledger.intend(cloud, Outside.SECRET)
         flavor = store.plan_flavors.intend("some plan", cloud, "large")
     assert store.ledger.entries(migration.id) == [entry]

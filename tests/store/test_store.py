@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.target import Owner
-from longshore.store import EntryState, Kind, StateDirectory, Status, Store
+from longshore.store import EntryState, StateDirectory, Status, Store, ThingKind
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import Base, SecretRow
 
@@ -156,7 +156,7 @@ def test_the_beginning_of_an_id_is_enough(store):
 
 def test_a_migration_that_left_something_behind_is_not_forgotten(store):
     record = add_migration(store)
-    entry = store.ledger.intend(Owner(record.id, "volume-1"), record.target_id, Kind.VOLUME)
+    entry = store.ledger.intend(Owner(record.id, "volume-1"), record.target_id, ThingKind.VOLUME)
     store.migrations.update(record.id, status=Status.FAILED)
     with pytest.raises(Conflict, match="volume-1"):
         store.migrations.remove(record.id)
@@ -168,9 +168,9 @@ def test_a_migration_that_left_something_behind_is_not_forgotten(store):
 def test_the_ledger_answers_the_same_entry_to_a_second_run(store):
     record = add_migration(store)
     owner = Owner(record.id, "volume-1")
-    first = store.ledger.intend(owner, record.target_id, Kind.VOLUME)
+    first = store.ledger.intend(owner, record.target_id, ThingKind.VOLUME)
     store.ledger.settle(first.id, EntryState.MADE, ref="v-1")
-    again = store.ledger.intend(owner, record.target_id, Kind.VOLUME)
+    again = store.ledger.intend(owner, record.target_id, ThingKind.VOLUME)
     assert (again.id, again.ref, again.state) == (first.id, "v-1", EntryState.MADE)
 
 

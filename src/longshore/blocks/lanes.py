@@ -47,7 +47,7 @@ _LOST = {errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE, errno.ESHUTDOWN}
 _EVENTS = {0: 0, 1: select.POLLIN, 2: select.POLLOUT, 3: select.POLLIN | select.POLLOUT}
 
 
-class Kind(Enum):
+class OperationKind(Enum):
     READ = auto()
     WRITE = auto()
     ZERO = auto()
@@ -56,11 +56,11 @@ class Kind(Enum):
 
 
 _VERBS = {
-    Kind.READ: "read",
-    Kind.WRITE: "write",
-    Kind.ZERO: "write zeroes to",
-    Kind.STATUS: "say what is in",
-    Kind.FLUSH: "flush",
+    OperationKind.READ: "read",
+    OperationKind.WRITE: "write",
+    OperationKind.ZERO: "write zeroes to",
+    OperationKind.STATUS: "say what is in",
+    OperationKind.FLUSH: "flush",
 }
 
 
@@ -71,7 +71,7 @@ class Operation:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: OperationKind,
         offset: int,
         length: int,
         done: Callable[[Operation], None],
@@ -249,7 +249,7 @@ class Lanes:
 
     def submit(self, operation: Operation) -> None:
         self.in_flight += 1
-        if operation.kind is Kind.FLUSH and self._failed_flushes:
+        if operation.kind is OperationKind.FLUSH and self._failed_flushes:
             self._loop.call_later(_pause(self._failed_flushes), lambda: self._issue(operation))
         else:
             self._issue(operation)
@@ -302,17 +302,17 @@ class Lanes:
         handle = lane.handle
         try:
             match operation.kind:
-                case Kind.READ:
+                case OperationKind.READ:
                     handle.aio_pread(operation.buffer, operation.offset, completed)
-                case Kind.WRITE:
+                case OperationKind.WRITE:
                     check_deadline()
                     handle.aio_pwrite(operation.buffer, operation.offset, completed)
-                case Kind.ZERO:
+                case OperationKind.ZERO:
                     check_deadline()
                     handle.aio_zero(operation.length, operation.offset, completed)
-                case Kind.FLUSH:
+                case OperationKind.FLUSH:
                     handle.aio_flush(completed)
-                case Kind.STATUS:
+                case OperationKind.STATUS:
                     found = operation.extents
                     found.clear()
 
@@ -334,7 +334,7 @@ class Lanes:
         if lane.leaving and lane.in_flight == 0:
             self._retire(lane)
         self.in_flight -= 1
-        if operation.kind is Kind.FLUSH:
+        if operation.kind is OperationKind.FLUSH:
             self._failed_flushes = 0
         operation.done(operation)
 
@@ -342,7 +342,7 @@ class Lanes:
         now = time.monotonic()
         lost = lane.handle.aio_is_dead() or lane.handle.aio_is_closed() or number in _LOST
         self._abandon(lane)
-        if operation.kind is Kind.FLUSH:
+        if operation.kind is OperationKind.FLUSH:
             self._not_flushed(operation, number, dead=lane.handle.aio_is_dead() or lane.handle.aio_is_closed())
             return
         if operation.failing_since == 0.0:
@@ -419,7 +419,7 @@ class Lanes:
 
     def _explain(self, operation: Operation, number: int) -> CopyError:
         where = f"{operation.length} bytes at offset {operation.offset} of {self._disk}"
-        if operation.kind is Kind.FLUSH:
+        if operation.kind is OperationKind.FLUSH:
             where = f"what was written to {self._disk}"
         if number in (errno.ENOSPC, errno.EDQUOT):
             return CopyError(
@@ -427,7 +427,7 @@ class Lanes:
                 advice="Enlarge it and run the copy again: with a checkpoint it goes on where it stopped.",
                 code="target-full",
             )
-        if number in (errno.EPERM, errno.EROFS) and operation.kind in (Kind.WRITE, Kind.ZERO):
+        if number in (errno.EPERM, errno.EROFS) and operation.kind in (OperationKind.WRITE, OperationKind.ZERO):
             return CopyError(
                 f"The target refuses to be written: {where}: {os.strerror(number)}.",
                 advice="See whether it is served read-only.",

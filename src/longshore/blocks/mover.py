@@ -20,7 +20,7 @@ from longshore.blocks.carriers import NO_DIGEST, Carried, Carriers
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
-from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
+from longshore.blocks.lanes import Lanes, Loop, Operation, OperationKind
 from longshore.blocks.limits import Limits
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
@@ -169,7 +169,7 @@ class Mover:
         self._flushing, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
         if self._target.endpoint.can_flush:
             losses = self._losses
-            self._target.submit(Operation(Kind.FLUSH, 0, 0, lambda _: self._have_flushed(losses)))
+            self._target.submit(Operation(OperationKind.FLUSH, 0, 0, lambda _: self._have_flushed(losses)))
         else:
             self._have_flushed(self._losses)
 
@@ -241,12 +241,12 @@ class Mover:
     def _zero(self, job: Job | ZeroJob, extent: Extent, step: Callable[[Operation], None]) -> None:
         if self._target.endpoint.can_zero:
             job.pending += 1
-            self._target.submit(Operation(Kind.ZERO, extent.offset, extent.length, step))
+            self._target.submit(Operation(OperationKind.ZERO, extent.offset, extent.length, step))
             return
         for piece in split([extent], min(self._block_size, self._target.endpoint.maximum_request)):
             job.pending += 1
             buffer = nbd.Buffer.from_buffer(self._zeroes[: piece.length])
-            self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, step, buffer))
+            self._target.submit(Operation(OperationKind.WRITE, piece.offset, piece.length, step, buffer))
 
     # One block
 
@@ -333,7 +333,9 @@ class Mover:
                 job.pending += 1
                 self._limits.spend(length)
                 self._meter.read += length
-                self._source.submit(Operation(Kind.READ, offset, length, answered, slot.part(offset - base, length)))
+                self._source.submit(
+                    Operation(OperationKind.READ, offset, length, answered, slot.part(offset - base, length))
+                )
                 offset += length
                 left -= length
 
@@ -354,7 +356,7 @@ class Mover:
         for piece in split([job.extent], min(self._block_size, self._target.endpoint.maximum_request)):
             job.pending += 1
             part = slot.part(piece.offset - job.extent.offset, piece.length)
-            self._target.submit(Operation(Kind.READ, piece.offset, piece.length, answered, part))
+            self._target.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
 
     def _arrived(self, job: Job, slot: _Slot) -> None:
         """All bytes of the block, or of the pieces that the job is about, are in memory."""
@@ -416,7 +418,7 @@ class Mover:
                 self._unflushed_bytes += piece.length
                 job.pending += 1
                 part = slot.part(piece.offset - extent.offset, piece.length)
-                self._target.submit(Operation(Kind.WRITE, piece.offset, piece.length, step, part))
+                self._target.submit(Operation(OperationKind.WRITE, piece.offset, piece.length, step, part))
         step()
 
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from longshore.blocks.endpoints import STATE_ZERO
-from longshore.blocks.lanes import Kind, Lanes, Operation
+from longshore.blocks.lanes import Lanes, Operation, OperationKind
 from longshore.model.extents import Extent, align, merge, split, subtract
 
 WINDOW = 1 << 31  # bytes of disk mapped at a time: what one question may ask about
@@ -205,7 +205,7 @@ class Planner:
             if not window.waiting:
                 self._mapping -= 1
 
-        lanes.submit(Operation(Kind.STATUS, offset, end - offset, answered))
+        lanes.submit(Operation(OperationKind.STATUS, offset, end - offset, answered))
 
     def _work(self, window: _Window) -> Iterator[Job | ZeroJob]:
         if window.pieces is not None:

@@ -13,7 +13,7 @@ import nbd
 
 from longshore.blocks.digester import Digester
 from longshore.blocks.endpoints import STATE_ZERO
-from longshore.blocks.lanes import Kind, Lanes, Loop, Operation
+from longshore.blocks.lanes import Lanes, Loop, Operation, OperationKind
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.readers import Readers, Work
@@ -149,7 +149,7 @@ class Verifier:
             self._doubtful(extent, zeroes)
 
         def send() -> None:
-            self._target.submit(Operation(Kind.STATUS, position, extent.end - position, answered))
+            self._target.submit(Operation(OperationKind.STATUS, position, extent.end - position, answered))
 
         send()
 
@@ -182,4 +182,4 @@ class Verifier:
             pending += 1
             start = piece.offset - extent.offset
             buffer = nbd.Buffer.from_buffer(whole[start : start + piece.length])
-            self._target.submit(Operation(Kind.READ, piece.offset, piece.length, answered, buffer))
+            self._target.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, buffer))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from longshore.errors import Cancelled
 from longshore.model.target import Owner
-from longshore.store import Entry, EntryState, Kind, MigrationRecord, Store
+from longshore.store import Entry, EntryState, MigrationRecord, Store, ThingKind
 
 T = TypeVar("T")
 _CANCEL_POLL = 0.5  # seconds between looks for a cancel while something long runs
@@ -100,7 +100,7 @@ class JobContext:
 
     def make(
         self,
-        kind: Kind,
+        kind: ThingKind,
         step: str,
         make: Callable[[Owner], T],
         *,
@@ -115,6 +115,6 @@ class JobContext:
         self.store.ledger.settle(entry.id, EntryState.MADE, ref=ref(thing))
         return thing
 
-    def settle(self, kind: Kind, state: EntryState) -> None:
+    def settle(self, kind: ThingKind, state: EntryState) -> None:
         """Every entry of a kind that isn't removed has come to this state."""
         self.store.ledger.settle_kind(self.id, kind, state)

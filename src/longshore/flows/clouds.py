@@ -17,7 +17,7 @@ from longshore.store import ProviderRecord, Store
 if TYPE_CHECKING:
     from longshore.providers.openstack import WorkerPool
 
-Kind = Literal["vsphere", "openstack"]
+ProviderKind = Literal["vsphere", "openstack"]
 Side = Literal["source", "target"]
 # What machines can be taken from, and moved to
 SIDES: dict[Side, tuple[str, ...]] = {"source": ("vsphere", "openstack"), "target": ("openstack",)}

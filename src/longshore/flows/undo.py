@@ -7,9 +7,14 @@ from longshore.flows.clouds import Clouds
 from longshore.model.request import MigrationType
 from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
-from longshore.store import Entry, EntryState, Kind, Store
+from longshore.store import Entry, EntryState, Store, ThingKind
 
-LASTING = (Kind.VOLUME, Kind.PORT, Kind.FLOATING_ADDRESS, Kind.SERVER)  # what a machine is at its target
+LASTING = (
+    ThingKind.VOLUME,
+    ThingKind.PORT,
+    ThingKind.FLOATING_ADDRESS,
+    ThingKind.SERVER,
+)  # what a machine is at its target
 
 
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
@@ -34,18 +39,18 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
 def _may_appear(entry: Entry) -> bool:
     """Whether it may exist without our having heard of it."""
-    return entry.ref is None and entry.kind not in (Kind.CHANGE_TRACKING, Kind.WORKER_SERVER)
+    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.WORKER_SERVER)
 
 
 def _its_own(entry: Entry) -> bool:
     """Whether nobody else may be using it."""
-    return entry.kind is not Kind.WORKER_SERVER
+    return entry.kind is not ThingKind.WORKER_SERVER
 
 
 def _remove(clouds: Clouds, entry: Entry) -> bool:
     """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
     the cloud's first answer was lost."""
-    if entry.kind in (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING):
+    if entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING):
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
     with clouds.target(entry.provider_id) as target:
@@ -54,7 +59,7 @@ def _remove(clouds: Clouds, entry: Entry) -> bool:
 
 def _remove_from_source(source: Source, entry: Entry) -> bool:
     machine = entry.parent or ""
-    if entry.kind is Kind.CHANGE_TRACKING:
+    if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
     gone: set[str] = set()
     while (found := source.find_snapshot(machine, entry.owner)) and found.ref not in gone:
@@ -64,10 +69,10 @@ def _remove_from_source(source: Source, entry: Entry) -> bool:
 
 
 def _remove_from_target(target: Target, entry: Entry) -> bool:
-    if entry.kind is Kind.WORKER_SERVER:
+    if entry.kind is ThingKind.WORKER_SERVER:
         target.remove_worker_server(entry.owner)
         return True
-    if entry.kind is Kind.AGENT_PROBE:
+    if entry.kind is ThingKind.AGENT_PROBE:
         return target.remove_agent_probe(entry.owner)
     find, delete = _ways(target, entry.kind)
     gone: set[str] = set()
@@ -79,20 +84,20 @@ def _remove_from_target(target: Target, entry: Entry) -> bool:
     return bool(gone)
 
 
-def _ways(target: Target, kind: Kind) -> tuple[Callable[[Owner], object], Callable[[str], None]]:
+def _ways(target: Target, kind: ThingKind) -> tuple[Callable[[Owner], object], Callable[[str], None]]:
     """To find a thing of this kind by its owner, and to delete it by its id."""
     match kind:
-        case Kind.SERVER:
+        case ThingKind.SERVER:
             return target.find_server, target.delete_server
-        case Kind.FLOATING_ADDRESS:
+        case ThingKind.FLOATING_ADDRESS:
             return target.find_floating_address, target.delete_floating_address
-        case Kind.PORT:
+        case ThingKind.PORT:
             return target.find_port, target.delete_port
-        case Kind.NETWORK:
+        case ThingKind.NETWORK:
             return target.find_isolated_network, target.delete_isolated_network
-        case Kind.VOLUME_SNAPSHOT:
+        case ThingKind.VOLUME_SNAPSHOT:
             return target.find_volume_snapshot, target.delete_volume_snapshot
-        case Kind.VOLUME:
+        case ThingKind.VOLUME:
             return target.find_volume, target.delete_volume
     raise AssertionError(f"a {kind} isn't removed by its owner's mark")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.engine.lock import is_locked
 from longshore.model.forms import form
 from longshore.model.target import Owner
-from longshore.store import Entry, EntryState, Kind, ProviderRecord, Store
+from longshore.store import Entry, EntryState, ProviderRecord, Store, ThingKind
 
 if TYPE_CHECKING:
     from longshore.providers.openstack import WorkerPool
@@ -52,7 +52,7 @@ def hold_worker_servers_as(process_id: str) -> None:
 
 def held_by_another(store: Store, entry: Entry) -> bool:
     """Whether a living process has it, and removes it in its own time."""
-    if entry.kind is not Kind.WORKER_SERVER:
+    if entry.kind is not ThingKind.WORKER_SERVER:
         return False
     # A state directory's own engine can't take back its record when it is killed; its lock is gone then
     living = store.workers.all() if store.state.shared_database or is_locked(store.state) else []
@@ -70,7 +70,9 @@ def end_quiet_worker_servers() -> None:
 def end_worker_servers(store: Store) -> None:
     """Remove them all, also those that a process before this one has left behind."""
     for record in store.providers.all():
-        if uses_worker_servers(record.kind, record.settings) and store.ledger.unsettled(record.id, Kind.WORKER_SERVER):
+        if uses_worker_servers(record.kind, record.settings) and store.ledger.unsettled(
+            record.id, ThingKind.WORKER_SERVER
+        ):
             worker_servers_of(store, record).end_all()
 
 
@@ -82,7 +84,7 @@ class _Written:
         self._provider_id = provider_id
 
     def intend(self, owner: Owner) -> None:
-        self._store.ledger.intend(owner, self._provider_id, Kind.WORKER_SERVER, parent=_holder)
+        self._store.ledger.intend(owner, self._provider_id, ThingKind.WORKER_SERVER, parent=_holder)
 
     def made(self, owner: Owner, server_id: str) -> None:
         self._settle(owner, EntryState.MADE, ref=server_id)
@@ -94,7 +96,7 @@ class _Written:
         self._settle(owner, EntryState.LEFT, note=why)
 
     def unsettled(self) -> list[Owner]:
-        entries = self._store.ledger.unsettled(self._provider_id, Kind.WORKER_SERVER)
+        entries = self._store.ledger.unsettled(self._provider_id, ThingKind.WORKER_SERVER)
         return [entry.owner for entry in entries if not held_by_another(self._store, entry)]
 
     def say(self, owner: Owner, text: str, level: str) -> None:
@@ -102,5 +104,7 @@ class _Written:
         self._store.migrations.say(owner.workflow, phase, text, level)
 
     def _settle(self, owner: Owner, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
-        entry = self._store.ledger.intend(owner, self._provider_id, Kind.WORKER_SERVER)  # answers the one that is there
+        entry = self._store.ledger.intend(
+            owner, self._provider_id, ThingKind.WORKER_SERVER
+        )  # answers the one that is there
         self._store.ledger.settle(entry.id, state, ref=ref, note=note)

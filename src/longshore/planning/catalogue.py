@@ -26,7 +26,7 @@ from longshore.planning import (
     volumes,
     windows_checks,
 )
-from longshore.planning.kinds import Kind
+from longshore.planning.kinds import ConcernKind
 
 _AREAS = {
     "The machine at its source": (machine_checks,),
@@ -44,10 +44,10 @@ _AREAS = {
 }
 
 
-def catalogue() -> dict[str, list[Kind]]:
+def catalogue() -> dict[str, list[ConcernKind]]:
     """By what they are about."""
     return {
-        area: [found for module in modules for found in vars(module).values() if isinstance(found, Kind)]
+        area: [found for module in modules for found in vars(module).values() if isinstance(found, ConcernKind)]
         for area, modules in _AREAS.items()
     }
 

@@ -7,7 +7,7 @@ from longshore.model.concern import Concern, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ConcernKind:
     """Calling it makes a concern of this kind."""
 
     code: str  # stable: scripts match on it
@@ -27,16 +27,16 @@ class Kind:
         )
 
 
-def blocker(code: str, meaning: str, advice: str, *, acceptable: bool = False) -> Kind:
-    return Kind(code, Severity.BLOCKER, meaning, advice, acceptable)
+def blocker(code: str, meaning: str, advice: str, *, acceptable: bool = False) -> ConcernKind:
+    return ConcernKind(code, Severity.BLOCKER, meaning, advice, acceptable)
 
 
-def warning(code: str, meaning: str, advice: str) -> Kind:
-    return Kind(code, Severity.WARNING, meaning, advice)
+def warning(code: str, meaning: str, advice: str) -> ConcernKind:
+    return ConcernKind(code, Severity.WARNING, meaning, advice)
 
 
-def information(code: str, meaning: str, advice: str = "") -> Kind:
-    return Kind(code, Severity.INFORMATION, meaning, advice)
+def information(code: str, meaning: str, advice: str = "") -> ConcernKind:
+    return ConcernKind(code, Severity.INFORMATION, meaning, advice)
 
 
 def accepted(concerns: Iterable[Concern], codes: Iterable[str]) -> list[Concern]:

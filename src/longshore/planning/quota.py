@@ -12,14 +12,14 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor, QuotaRoom
-from longshore.planning.kinds import Kind, blocker
+from longshore.planning.kinds import ConcernKind, blocker
 from longshore.planning.nics import NicLanding
 
 GIB = 1 << 30
 _ADVICE = "Ask for a larger quota, free some, or accept it, if the quota will be raised before the machines move."
 
 
-def _kind(what: str, meaning: str) -> Kind:
+def _kind(what: str, meaning: str) -> ConcernKind:
     return blocker(f"quota-{what}", meaning, _ADVICE, acceptable=True)
 
 
@@ -119,8 +119,8 @@ def shortages(  # noqa: PLR0917
     room: QuotaRoom,
     who: str,
     side: str,
-    units: Iterable[tuple[str, Kind, str]],
-    of_type: Kind,
+    units: Iterable[tuple[str, ConcernKind, str]],
+    of_type: ConcernKind,
 ) -> Iterator[Concern]:
     """Of these units, and of the volume types that have a quota of their own. `side`: target or source."""
     for what, kind, unit in units:

@@ -12,13 +12,13 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine, Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import QuotaRoom, SourceRoom
-from longshore.planning.kinds import Kind, blocker
+from longshore.planning.kinds import ConcernKind, blocker
 from longshore.planning.quota import Needs, quota_concerns, shortages, together, volume_needs
 
 _ADVICE = "Ask for a larger quota there, free some, or accept it, if the quota will be raised before the machines move."
 
 
-def _kind(what: str, meaning: str) -> Kind:
+def _kind(what: str, meaning: str) -> ConcernKind:
     return blocker(f"source-quota-{what}", meaning, _ADVICE, acceptable=True)
 
 

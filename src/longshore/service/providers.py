@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.flows.clouds import Kind, connect, refuse_missing_library, within_reach
+from longshore.flows.clouds import ProviderKind, connect, refuse_missing_library, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
@@ -26,8 +26,7 @@ from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, 
 from longshore.service.remote import provider_settings
 from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.service.shown_machine import ShownMachine
-from longshore.store import Kind as LedgerKind
-from longshore.store import ProviderRecord, Store
+from longshore.store import ProviderRecord, Store, ThingKind
 
 router = APIRouter(prefix="/v1")
 
@@ -111,7 +110,7 @@ def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
 
 
 @router.get("/providers")
-def providers(store: TheStore, page: ThePage, kind: Kind | None = None) -> list[Provider]:
+def providers(store: TheStore, page: ThePage, kind: ProviderKind | None = None) -> list[Provider]:
     """All of them, by name, or those of a kind."""
     fitting = [record for record in store.providers.all() if kind in (None, record.kind)]
     return [shown_provider(store, record) for record in page.of(fitting, lambda record: record.id)]
@@ -171,7 +170,7 @@ def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
 @router.get("/providers/{provider}/volumes")
 def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[ShownMachine]:
     """The volumes that no machine has, each as a machine of this one disk; those under way to it are left out."""
-    ours = {entry.ref for entry in store.ledger.unsettled(store.providers.get(provider).id, LedgerKind.VOLUME)}
+    ours = {entry.ref for entry in store.ledger.unsettled(store.providers.get(provider).id, ThingKind.VOLUME)}
     with clouds.source(provider) as source:
         return [volume for volume in source.volumes() if volume.disks[0].key not in ours]
 

@@ -1,7 +1,7 @@
 """What is kept: providers and their secrets, plans, migrations, events and the ledger of things made outside."""
 
 from longshore.model.status import Status
-from longshore.store.ledger import Entry, EntryState, Kind, Ledger
+from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
 from longshore.store.plan_flavors import PlanFlavor
@@ -23,7 +23,6 @@ __all__ = [
     "EntryState",
     "EventRecord",
     "Holding",
-    "Kind",
     "Leases",
     "Ledger",
     "Lineup",
@@ -44,6 +43,7 @@ __all__ = [
     "StateDirectory",
     "Status",
     "Store",
+    "ThingKind",
     "WorkerRecord",
     "Workers",
 ]

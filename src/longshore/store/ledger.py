@@ -16,7 +16,7 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import LedgerRow, MigrationRow
 
 
-class Kind(StrEnum):
+class ThingKind(StrEnum):
     SOURCE_SNAPSHOT = "source-snapshot"
     CHANGE_TRACKING = "change-tracking"  # switched on at the source, to be switched off again
     NETWORK = "network"  # one that leads nowhere, for a dry run
@@ -42,7 +42,7 @@ class Entry:
     id: int
     migration_id: str
     provider_id: str
-    kind: Kind
+    kind: ThingKind
     step: str
     parent: str | None
     ref: str | None
@@ -63,7 +63,7 @@ class Ledger:
     def scoped(self, scope: Scope) -> "Ledger":
         return Ledger(self._database, scope)
 
-    def intend(self, owner: Owner, provider_id: str, kind: Kind, parent: str | None = None) -> Entry:
+    def intend(self, owner: Owner, provider_id: str, kind: ThingKind, parent: str | None = None) -> Entry:
         """Write down that a thing is about to be made. The same owner again answers the entry that is there."""
         with self._database.session() as session:
             row = session.scalar(
@@ -86,7 +86,7 @@ class Ledger:
             new = {"state": state.value, "note": note} | ({} if ref is None else {"ref": ref})
             session.execute(update(LedgerRow).where(LedgerRow.id == entry_id).values(new))
 
-    def settle_kind(self, migration_id: str, kind: Kind, state: EntryState) -> None:
+    def settle_kind(self, migration_id: str, kind: ThingKind, state: EntryState) -> None:
         """All that a migration has made of a kind and not removed."""
         with self._database.session() as session:
             own = LedgerRow.migration_id == migration_id, LedgerRow.kind == kind.value
@@ -110,7 +110,7 @@ class Ledger:
                     found[row.migration_id].append(_entry(row))
         return found
 
-    def unsettled(self, provider_id: str, kind: Kind) -> list[Entry]:
+    def unsettled(self, provider_id: str, kind: ThingKind) -> list[Entry]:
         """What may exist of a kind at a provider, whichever migration it was made for."""
         with self._database.session() as session:
             query = select(LedgerRow).where(
@@ -126,7 +126,7 @@ def _entry(row: LedgerRow) -> Entry:
         row.id,
         row.migration_id,
         row.provider_id,
-        Kind(row.kind),
+        ThingKind(row.kind),
         row.step,
         row.parent,
         row.ref,

@@ -15,7 +15,7 @@ from openstack import exceptions as sdk
 from longshore.errors import AccessDenied
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.blobs import BLOBS
-from longshore.tenancy.kind import AUTH, Field, Kind, Scope
+from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.operations import WORKERS, Operations, called
 from longshore.tenancy.passwords import Passwords
@@ -67,15 +67,15 @@ class Cloud:
         self._services_lock = Lock()
         self._projects: dict[str, tuple[str | None, str | None]] = {}
 
-    def operations(self, kind: Kind) -> Operations:
+    def operations(self, kind: ResourceKind) -> Operations:
         return self._operations[kind.name]
 
-    def kind(self, name: str) -> Kind:
+    def kind(self, name: str) -> ResourceKind:
         return BY_NAME[name]
 
     # What is there
 
-    def missing(self, kind: Kind) -> str | None:
+    def missing(self, kind: ResourceKind) -> str | None:
         """Why nothing of this kind can be had or made here, as the end of a sentence; None when it can."""
         if kind.admin and not self.is_admin:
             return "since only an administrator may see and make them"
@@ -83,7 +83,7 @@ class Cloud:
             return "since this cloud's network service doesn't have them"
         return self._closed(kind) if kind.optional else None
 
-    def _closed(self, kind: Kind) -> str | None:
+    def _closed(self, kind: ResourceKind) -> str | None:
         """Why the kind's service, which not every cloud has and not everybody may use, can't be used here."""
         service = kind.service
         with self._services_lock:
@@ -113,7 +113,7 @@ class Cloud:
                 self._extensions = frozenset(e.alias for e in self.connection.network.extensions())
         return self._extensions
 
-    def all(self, kind: Kind) -> list[Any]:
+    def all(self, kind: ResourceKind) -> list[Any]:
         """All of a kind that one may see. Asked for once, from whatever thread comes first."""
         with self._locks[kind.name]:
             if kind.name not in self._listed:
@@ -125,14 +125,14 @@ class Cloud:
                         self._listed[kind.name] = list(self.operations(kind).listing())
             return self._listed[kind.name]
 
-    def own(self, kind: Kind) -> list[Any]:
+    def own(self, kind: ResourceKind) -> list[Any]:
         """Those of them that one exports and may change."""
         if self.missing(kind):
             return []
         mine = self.operations(kind).own
         return [raw for raw in self.all(kind) if mine(raw)]
 
-    def look(self, kinds: Iterable[Kind], progress: Progress) -> None:
+    def look(self, kinds: Iterable[ResourceKind], progress: Progress) -> None:
         """List these kinds side by side."""
         wanted = list(kinds)
         for service in {kind.service for kind in wanted if not self.missing(kind)}:
@@ -142,13 +142,13 @@ class Cloud:
             for done, kind in enumerate(pool.map(self._look_at, wanted), 1):
                 progress(done, len(wanted), f"listed {kind.plural}")
 
-    def _look_at(self, kind: Kind) -> Kind:
+    def _look_at(self, kind: ResourceKind) -> ResourceKind:
         self.own(kind)
         return kind
 
     # From ids to references
 
-    def params(self, kind: Kind, raw: Any, lost: list[Field] | None = None) -> dict[str, Any]:
+    def params(self, kind: ResourceKind, raw: Any, lost: list[Field] | None = None) -> dict[str, Any]:
         """A resource of the cloud in a file's form. Fields that name what one may not see go to `lost`."""
         operations = self.operations(kind)
         params: dict[str, Any] = {}
@@ -191,7 +191,7 @@ class Cloud:
                 return {"domain_name": domain, "name": called(raw), "project_name": project}
         return None
 
-    def _owner(self, kind: Kind, raw: Any) -> tuple[str | None, str | None]:
+    def _owner(self, kind: ResourceKind, raw: Any) -> tuple[str | None, str | None]:
         if kind.name in ("project", "user"):
             return None, self._domain_name(raw.domain_id)
         if kind.scope is not Scope.PROJECT:
@@ -223,7 +223,7 @@ class Cloud:
                 return found
         return []
 
-    def _find(self, kind: Kind, reference: Mapping[str, Any]) -> list[Any]:
+    def _find(self, kind: ResourceKind, reference: Mapping[str, Any]) -> list[Any]:
         found = self.by_name(kind).get(reference["name"], [])
         project, domain = reference.get("project_name"), reference.get("domain_name")
         if kind.name in ("project", "user"):
@@ -237,7 +237,7 @@ class Cloud:
         # Where a project's name can't be seen, the resource's own name has to do
         return [raw for raw in found if self._project_names(of(raw))[0] in (None, project)]
 
-    def by_name(self, kind: Kind) -> dict[str, list[Any]]:
+    def by_name(self, kind: ResourceKind) -> dict[str, list[Any]]:
         """All of a kind, by what references call them."""
         listed = self.all(kind)
         with self._locks[kind.name]:
@@ -248,7 +248,7 @@ class Cloud:
                 self._named[kind.name] = named
             return self._named[kind.name]
 
-    def by_id(self, kind: Kind) -> dict[str, Any]:
+    def by_id(self, kind: ResourceKind) -> dict[str, Any]:
         listed = self.all(kind)
         with self._locks[kind.name]:
             if kind.name not in self._by_id:

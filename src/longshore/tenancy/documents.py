@@ -9,7 +9,7 @@ from typing import Any
 from longshore.errors import InvalidInput
 from longshore.tenancy import yamlfile
 from longshore.tenancy.faults import NOWHERE, Fault, Place
-from longshore.tenancy.kind import AUTH, Kind, Scope
+from longshore.tenancy.kind import AUTH, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_TYPE
 from longshore.tenancy.yamlfile import Entries, Items
 
@@ -20,7 +20,7 @@ FORMAT = "1.0.5"  # the version of OS-Migrate that reads what is written here; i
 class Resource:
     """One resource of a file."""
 
-    kind: Kind
+    kind: ResourceKind
     params: Mapping[str, Any]
     info: Mapping[str, Any] = field(default_factory=dict)
     place: Place = NOWHERE
@@ -128,7 +128,7 @@ def _read_resource(item: Any, place: Place) -> Resource | Fault:
     return Resource(kind, joined, info if isinstance(info, Entries) else {}, place, how)
 
 
-def _join(params: Entries, how: Entries, kind: Kind, place: Place) -> Entries | Fault:
+def _join(params: Entries, how: Entries, kind: ResourceKind, place: Place) -> Entries | Fault:
     """`params` with what OS-Migrate doesn't know, which is in `_migration_params`: see `_split`."""
     joined = _copy(params)
     for name, value in how.items():

@@ -11,7 +11,7 @@ from longshore.errors import Conflict, LongshoreError
 from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
-from longshore.tenancy.kind import OWN, Field, Kind
+from longshore.tenancy.kind import OWN, Field, ResourceKind
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.services.image import Images
 
@@ -81,7 +81,7 @@ def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
     return [f"{', '.join(plurals)}: left out, {reason}." for reason, plurals in by_reason.items()]
 
 
-def _resources(cloud: Cloud, kind: Kind, notes: list[str]) -> list[tuple[Resource, Any]]:
+def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> list[tuple[Resource, Any]]:
     operations = cloud.operations(kind)
     found = []
     for raw in cloud.all(kind):

@@ -13,7 +13,7 @@ from longshore.tenancy.carry_out import carry_out
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import refusal
-from longshore.tenancy.kind import Kind
+from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds import BY_NAME, KINDS
 from longshore.tenancy.passwords import Passwords
 from longshore.tenancy.plan import Action, Plan, What, plan
@@ -141,7 +141,7 @@ def _in_order(resources: list[Resource]) -> list[Resource]:
     return sorted(resources, key=lambda resource: (place[resource.kind.name], resource.place))
 
 
-def _needed(resources: Iterable[Resource]) -> list[Kind]:
+def _needed(resources: Iterable[Resource]) -> list[ResourceKind]:
     """The kinds that have to be looked at: those of the files, and those that they name."""
     names = {r.kind.name for r in resources}
     for resource in resources:

@@ -72,7 +72,7 @@ def ref(name: str, kind: str, *, sdk: str | None = None, **how: Any) -> Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ResourceKind:
     """One kind of resource."""
 
     name: str  # as in a sentence: "security group"

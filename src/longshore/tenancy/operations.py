@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from longshore.tenancy.forms import anything
-from longshore.tenancy.kind import Field, Kind, Scope
+from longshore.tenancy.kind import Field, ResourceKind, Scope
 
 if TYPE_CHECKING:
     from longshore.tenancy.cloud import Cloud
@@ -19,7 +19,7 @@ WORKERS = 8  # requests under way at once; more only queue up in the services
 class Operations:
     """`raw` is always openstacksdk's own object for a resource; `values` are by openstacksdk's names, with ids."""
 
-    def __init__(self, cloud: Cloud, kind: Kind) -> None:
+    def __init__(self, cloud: Cloud, kind: ResourceKind) -> None:
         self.cloud = cloud
         self.kind = kind
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.kind import Field, Kind, Scope
+from longshore.tenancy.kind import Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
 
 
@@ -41,7 +41,7 @@ class Action:
 class Stray:
     """Something on the target that belongs to a resource of the files, and that they don't have."""
 
-    kind: Kind
+    kind: ResourceKind
     name: str
 
 
@@ -50,7 +50,7 @@ class Plan:
     actions: list[Action]
     strays: list[Stray]
     notes: list[str]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ResourceKind, ...]
 
     def of(self, what: What) -> list[Action]:
         return [action for action in self.actions if action.what is what]
@@ -66,7 +66,7 @@ _DEEPEST = 50  # resources that need each other in a row; clouds have some six
 _TOLD_AS_STRAYS = ("security group rule", "router interface")
 
 
-def plan(cloud: Cloud, resources: Sequence[Resource], kinds: tuple[Kind, ...]) -> Plan:
+def plan(cloud: Cloud, resources: Sequence[Resource], kinds: tuple[ResourceKind, ...]) -> Plan:
     """For resources that were found valid; the cloud has been looked at."""
     return _Planner(cloud, resources).plan(kinds)
 
@@ -84,7 +84,7 @@ class _Planner:
         self._live: dict[str, dict[tuple[Any, ...], list[Any]]] = {}
         self._left_out: dict[tuple[str, str], int] = defaultdict(int)
 
-    def plan(self, kinds: tuple[Kind, ...]) -> Plan:
+    def plan(self, kinds: tuple[ResourceKind, ...]) -> Plan:
         actions = [self._action(resource) for resource in self._resources]
         notes = [
             f"{plural}: {name} of {count} left out, since only an administrator may set it."
@@ -223,7 +223,9 @@ class _Planner:
                 return other
         return self._on_target(kinds, ref, within)
 
-    def _in_files(self, kind: Kind, ref: Mapping[str, Any], within: Mapping[str, Any] | None) -> Resource | None:
+    def _in_files(
+        self, kind: ResourceKind, ref: Mapping[str, Any], within: Mapping[str, Any] | None
+    ) -> Resource | None:
         if kind.scope is Scope.PROJECT and ref.get("project_name") and not self._cloud.is_own_project(ref):
             return None
         found = self._named.get((kind.name, ref["name"]), [])
@@ -251,7 +253,7 @@ class _Planner:
 
     # What is there
 
-    def _by_key(self, kind: Kind) -> dict[tuple[Any, ...], list[Any]]:
+    def _by_key(self, kind: ResourceKind) -> dict[tuple[Any, ...], list[Any]]:
         if kind.name not in self._live:
             keyed: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
             operations = self._cloud.operations(kind)
@@ -260,7 +262,7 @@ class _Planner:
             self._live[kind.name] = keyed
         return self._live[kind.name]
 
-    def _strays(self, kinds: Iterable[Kind]) -> Iterable[Stray]:
+    def _strays(self, kinds: Iterable[ResourceKind]) -> Iterable[Stray]:
         there = {action.identity for action in self._actions.values() if action.identity}
         for kind in kinds:
             parent = kind.by_name.get(kind.parent or "")
@@ -272,7 +274,7 @@ class _Planner:
                     yield Stray(kind, Resource(kind, self._cloud.params(kind, raw)).name)
 
 
-def _waits(values: Mapping[str, Any], kind: Kind) -> bool:
+def _waits(values: Mapping[str, Any], kind: ResourceKind) -> bool:
     """Whether it belongs to something that isn't there yet, so that it can't be there either."""
     names = {"fixed_ips" if name == "subnets" else name for name in kind.key}
     return any(_holds_action(values.get(name)) for name in names)

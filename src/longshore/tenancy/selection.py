@@ -9,7 +9,7 @@ from typing import Any
 from longshore.errors import InvalidInput
 from longshore.model.expression import compiled
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.kind import Kind
+from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds import BY_NAME, BY_PLURAL, KINDS
 
 _FILTER = re.compile(r"(name|tag)(!?)([=~])(.*)", re.S)
@@ -31,7 +31,7 @@ class Filter:
 class Selection:
     """All that is of one of these kinds and fits all filters."""
 
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[ResourceKind, ...] = KINDS
     filters: tuple[Filter, ...] = ()
 
     def of(self, resources: Sequence[Resource]) -> list[Resource]:
@@ -62,7 +62,7 @@ def parse(only: Iterable[str], filters: Iterable[str]) -> Selection:
     return Selection(ordered, tuple(map(_filter, filters)))
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> ResourceKind:
     if name not in BY_PLURAL:
         close = get_close_matches(name, BY_PLURAL, 1)
         raise InvalidInput(

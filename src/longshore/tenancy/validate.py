@@ -10,7 +10,7 @@ from longshore.tenancy.addresses import address_faults
 from longshore.tenancy.blobs import blob_faults
 from longshore.tenancy.documents import Resource, read_directory
 from longshore.tenancy.faults import Fault, Place
-from longshore.tenancy.kind import AUTH, Field, Kind, Scope
+from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.limits import limit_faults
 from longshore.tenancy.yamlfile import Entries
@@ -184,5 +184,5 @@ def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iter
 
 
 def _known(kinds: str, present: set[str]) -> bool:
-    kind: Kind | None = BY_NAME.get(kinds)
+    kind: ResourceKind | None = BY_NAME.get(kinds)
     return kind is not None and kind.scope is Scope.PROJECT and kind.name in present

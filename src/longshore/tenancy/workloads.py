@@ -7,7 +7,7 @@ from typing import Any
 from longshore.errors import InvalidInput
 from longshore.tenancy.documents import Resource, read_files
 from longshore.tenancy.faults import NOWHERE, Fault, refusal
-from longshore.tenancy.kind import Kind
+from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds.workload import DETACHED_VOLUME, SERVER
 from longshore.tenancy.validate import faults_among
 
@@ -34,7 +34,7 @@ def workload(params: Mapping[str, Any], info: Mapping[str, Any], how: Mapping[st
     return server
 
 
-def _read(path: Path, kind: Kind) -> list[Resource]:
+def _read(path: Path, kind: ResourceKind) -> list[Resource]:
     resources, faults = read_files({str(path): path})
     faults = sorted([*faults, *faults_among(resources)])
     if any(not fault.warning for fault in faults):

@@ -15,7 +15,7 @@ from longshore.flows.moves.migration import Migration, result_of
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.machine import Snapshot
-from longshore.store import Kind
+from longshore.store import ThingKind
 
 
 class DryRun(Migration):
@@ -36,10 +36,12 @@ class DryRun(Migration):
         """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""
         job = self._job
         if job.request.keep:
-            gone = {Kind.SOURCE_SNAPSHOT, Kind.VOLUME_SNAPSHOT, Kind.AGENT_PROBE}
+            gone = {ThingKind.SOURCE_SNAPSHOT, ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}
             job.say(f"The copy stays until you clean it up: longshore migration cleanup {job.id}.")
         else:
-            gone = set(Kind) - {Kind.WORKER_SERVER}  # others may use those: the pool that counts its users ends them
+            gone = set(ThingKind) - {
+                ThingKind.WORKER_SERVER
+            }  # others may use those: the pool that counts its users ends them
         job.phase("cleaning-up", "Removing what the dry run made.")
         for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
             job.say(sentence, "warning")

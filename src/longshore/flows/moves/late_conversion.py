@@ -27,7 +27,7 @@ from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import Landing, carry_along
 from longshore.providers.contract import Target
-from longshore.store import EntryState, Kind, MigrationRecord, Status
+from longshore.store import EntryState, MigrationRecord, Status, ThingKind
 
 _AGAIN = "server-as-it-was"
 
@@ -176,7 +176,7 @@ def _as_it_was(job: MoveContext) -> None:
     again = entries.get(_AGAIN)
     if again is not None and again.state is EntryState.HANDED_OVER:
         return  # an earlier run got so far
-    if left := undo(job.store, job.clouds, job.id, lambda entry: entry.kind is Kind.SERVER):
+    if left := undo(job.store, job.clouds, job.id, lambda entry: entry.kind is ThingKind.SERVER):
         raise Conflict(" ".join(left))
     with job.clouds.target(job.record.target_id) as target:
         if _is_there(target, then.server_id):
@@ -189,7 +189,7 @@ def _as_it_was(job: MoveContext) -> None:
     if was_off:
         with job.clouds.target(job.record.target_id) as target:
             target.stop_server(server.id)
-    job.settle(Kind.SERVER, EntryState.HANDED_OVER)
+    job.settle(ThingKind.SERVER, EntryState.HANDED_OVER)
     job.store.migrations.update(job.request.of or "", server_id=server.id)
 
 

@@ -36,10 +36,10 @@ from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
 from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import blocked, land
-from longshore.store import Entry, EntryState, Kind, Status
+from longshore.store import Entry, EntryState, Status, ThingKind
 
 T = TypeVar("T")
-AT_SOURCE = (Kind.SOURCE_SNAPSHOT, Kind.CHANGE_TRACKING)
+AT_SOURCE = (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING)
 
 
 class Migration(ABC):
@@ -281,7 +281,7 @@ class Migration(ABC):
         """A server that can't be removed must not run beside the machine, whoever powers that on."""
         job = self._job
         for entry in job.store.ledger.entries(job.id):
-            if entry.kind is not Kind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
+            if entry.kind is not ThingKind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
                 continue
             try:
                 with job.clouds.target(job.record.target_id) as target:
@@ -295,11 +295,11 @@ class Migration(ABC):
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
         job = self._job
         failures = []
-        gone = (*AT_SOURCE, Kind.AGENT_PROBE, Kind.WORKER_SERVER)
+        gone = (*AT_SOURCE, ThingKind.AGENT_PROBE, ThingKind.WORKER_SERVER)
         kept = [e for e in job.store.ledger.entries(job.id) if e.state is EntryState.MADE and e.kind not in gone]
         for entry in kept:
             note = "kept, as asked"
-            if entry.kind is Kind.SERVER and entry.ref:
+            if entry.kind is ThingKind.SERVER and entry.ref:
                 try:
                     with job.clouds.target(job.record.target_id) as target:
                         target.stop_server(entry.ref)
@@ -326,8 +326,8 @@ class Migration(ABC):
 def _must_go(entry: Entry) -> bool:
     """Of a migration that is to be kept: what is at the source, what only asked the guest's agent, and what may be
     there without our knowing its id. A server among that would run beside the machine that is powered on again."""
-    unheard_of = entry.state is EntryState.INTENDED and entry.kind is not Kind.WORKER_SERVER
-    return entry.kind in (*AT_SOURCE, Kind.AGENT_PROBE) or unheard_of
+    unheard_of = entry.state is EntryState.INTENDED and entry.kind is not ThingKind.WORKER_SERVER
+    return entry.kind in (*AT_SOURCE, ThingKind.AGENT_PROBE) or unheard_of
 
 
 def result_of(  # noqa: PLR0917

@@ -12,7 +12,7 @@ from longshore.model.request import BootProof
 from longshore.model.target import Owner, Port, Server
 from longshore.planning import asks_agent, asks_ports
 from longshore.providers.contract import Target
-from longshore.store import EntryState, Kind
+from longshore.store import EntryState, ThingKind
 
 WATCHED = 60.0  # seconds in which a guest that needn't prove anything may still be seen to have given up
 _ASKED = "agent"  # what the ledger calls the image that Nova made when it asked the guest's agent
@@ -86,7 +86,7 @@ def _further(
 
 def _ask_agent(job: MoveContext, target: Target, server: Server) -> bool:
     """What was made for it when it answers goes when the migration is handed over or taken back."""
-    entry = job.store.ledger.intend(Owner(job.id, _ASKED), job.record.target_id, Kind.AGENT_PROBE, server.id)
+    entry = job.store.ledger.intend(Owner(job.id, _ASKED), job.record.target_id, ThingKind.AGENT_PROBE, server.id)
     answered = target.agent_answers(server.id, entry.owner)
     if answered:
         job.store.ledger.settle(entry.id, EntryState.MADE)

@@ -10,7 +10,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Disk, Machine, Platform, PowerState, Snapshot
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.store import EntryState, Kind
+from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
 LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
@@ -57,7 +57,7 @@ def track_changes(job: MoveContext) -> None:
         if source.machine(ref).change_tracking:
             return
         entry = job.store.ledger.intend(
-            Owner(job.id, "change-tracking"), job.record.source_id, Kind.CHANGE_TRACKING, ref
+            Owner(job.id, "change-tracking"), job.record.source_id, ThingKind.CHANGE_TRACKING, ref
         )
         try:
             source.set_change_tracking(ref, True)
@@ -92,7 +92,7 @@ def make_snapshot(job: MoveContext, step: str, *, quiesce: bool) -> Snapshot:
     """Of all disks that the machine has now."""
     with job.clouds.source(job.record.source_id) as source:
         return job.make(
-            Kind.SOURCE_SNAPSHOT,
+            ThingKind.SOURCE_SNAPSHOT,
             step,
             lambda owner: source.snapshot(job.record.machine_ref, f"longshore-{job.id[:8]}", owner, quiesce=quiesce),
             provider_id=job.record.source_id,
@@ -168,7 +168,7 @@ def _drop(job: MoveContext, step: str, snapshot: Snapshot) -> None:
     with job.clouds.source(job.record.source_id) as source:
         source.remove_snapshot(job.record.machine_ref, snapshot.ref)
     for entry in job.store.ledger.entries(job.id):
-        if entry.kind is Kind.SOURCE_SNAPSHOT and entry.step == step:
+        if entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step == step:
             job.store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
@@ -241,7 +241,7 @@ def _wait_off(job: MoveContext, wait: Any, timeout: float) -> bool:
 def power_on_again(job: MoveContext) -> list[str]:
     """After everything was taken back. A sentence where it didn't work or must not be."""
     entries = job.store.ledger.entries(job.id)
-    left = [e for e in entries if e.kind is Kind.SERVER and e.state is EntryState.LEFT]
+    left = [e for e in entries if e.kind is ThingKind.SERVER and e.state is EntryState.LEFT]
     if any(entry.note not in (KEPT_OFF, LEFT_OFF) for entry in left):
         return [
             f"{job.record.machine_name} stays powered off: the server on the target, with the same MACs and "

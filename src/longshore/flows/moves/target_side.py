@@ -22,7 +22,7 @@ from longshore.model.target import (
 from longshore.planning import Landing, agent_properties
 from longshore.planning.hardware import firmware_properties, likely_drivers, system_properties
 from longshore.providers.contract import Target
-from longshore.store import Kind
+from longshore.store import ThingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def make_volume(job: MoveContext, prepared: Prepared, disk: Disk) -> Volume:
         job.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
     with job.clouds.target(job.record.target_id) as target:
         volume = job.make(
-            Kind.VOLUME,
+            ThingKind.VOLUME,
             f"volume-{disk.key}",
             lambda owner: target.create_volume(volume_request(job, prepared, disk), owner),
             provider_id=job.record.target_id,
@@ -89,7 +89,7 @@ def make_isolated_networks(job: MoveContext, prepared: Prepared) -> dict[str, st
                 return target.create_isolated_network(f"{server_name(job, prepared)}-{like.name}", like.subnets, owner)
 
             network = job.make(
-                Kind.NETWORK,
+                ThingKind.NETWORK,
                 f"network-{number}",
                 make,
                 provider_id=job.record.target_id,
@@ -120,7 +120,7 @@ def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -
             )
             ports.append(
                 job.make(
-                    Kind.PORT,
+                    ThingKind.PORT,
                     f"port-{nic.nic_key}",
                     lambda owner, request=request: target.create_port(request, owner),  # type: ignore[misc]
                     provider_id=job.record.target_id,
@@ -136,7 +136,7 @@ def safeguard(job: MoveContext, volumes: list[Volume]) -> list[str]:
     with job.clouds.target(job.record.target_id) as target:
         return [
             job.make(
-                Kind.VOLUME_SNAPSHOT,
+                ThingKind.VOLUME_SNAPSHOT,
                 f"safeguard-{volume.id}",
                 lambda owner, volume=volume: target.snapshot_volume(volume.id, owner),  # type: ignore[misc]
                 provider_id=job.record.target_id,
@@ -182,7 +182,7 @@ def boot(  # noqa: PLR0917
         if off is not None:
             require_still_off(job, off)
         server = job.make(
-            Kind.SERVER,
+            ThingKind.SERVER,
             step,
             lambda owner: target.create_server(request, owner),
             provider_id=job.record.target_id,
@@ -205,7 +205,7 @@ def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], tar
                     target.attach_floating_address(floating.address_id, port.id, fixed)
                     continue
                 made = job.make(
-                    Kind.FLOATING_ADDRESS,
+                    ThingKind.FLOATING_ADDRESS,
                     f"floating-{nic.nic_key}-{number}",
                     lambda owner, floating=floating, port=port, fixed=fixed: target.create_floating_address(  # type: ignore[misc]
                         floating.network_id or "", port.id, fixed, owner

@@ -20,7 +20,7 @@ from longshore.model.concern import Severity
 from longshore.model.machine import VOLUME, Machine, Snapshot
 from longshore.model.target import SOURCE, Owner, Volume, VolumeRequest
 from longshore.planning import VolumeLanding, blocked, land_volume
-from longshore.store import EntryState, Kind
+from longshore.store import EntryState, ThingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class VolumeMove(Migration):
         job.phase("making-volumes", "Making the volume on the target.")
         with job.clouds.target(job.record.target_id) as target:
             volume = job.make(
-                Kind.VOLUME,
+                ThingKind.VOLUME,
                 f"volume-{disk.key}",
                 lambda owner: target.create_volume(self._wanted(prepared), owner),
                 provider_id=job.record.target_id,
@@ -109,7 +109,7 @@ class VolumeMove(Migration):
     def _hand_over(self, result: dict[str, Any]) -> None:
         """The volume is the user's now."""
         job = self._job
-        job.settle(Kind.VOLUME, EntryState.HANDED_OVER)
+        job.settle(ThingKind.VOLUME, EntryState.HANDED_OVER)
         for sentence in undo(job.store, job.clouds, job.id):
             job.say(sentence, "warning")
         self._done(result)

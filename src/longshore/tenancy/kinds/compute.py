@@ -14,7 +14,7 @@ from longshore.tenancy.forms import (
     short,
     text,
 )
-from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_text, stripped, texts
 from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
 from longshore.tenancy.services.storage import VolumeTypes
@@ -33,7 +33,7 @@ _ACCESS = Field(
     order=by_text,
 )
 
-KEYPAIR = Kind(
+KEYPAIR = ResourceKind(
     "key pair",
     "keypairs",
     "openstack.compute.Keypair",
@@ -50,7 +50,7 @@ KEYPAIR = Kind(
     scope=Scope.USER,
 )
 
-FLAVOR = Kind(
+FLAVOR = ResourceKind(
     "flavor",
     "flavors",
     "openstack.compute.Flavor",
@@ -74,7 +74,7 @@ FLAVOR = Kind(
     admin=True,
 )
 
-SERVER_GROUP = Kind(
+SERVER_GROUP = ResourceKind(
     "server group",
     "server_groups",
     "openstack.compute.ServerGroup",
@@ -93,7 +93,7 @@ SERVER_GROUP = Kind(
     own_file=True,
 )
 
-VOLUME_TYPE = Kind(
+VOLUME_TYPE = ResourceKind(
     "volume type",
     "volume_types",
     "openstack.block_storage.VolumeType",

@@ -1,7 +1,7 @@
 """The kinds of the identity service, all for administrators, in OS-Migrate's words where it has them."""
 
 from longshore.tenancy.forms import at_least, boolean, list_of, record, reference, short, text
-from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_text
 from longshore.tenancy.services.identity import (
     COMPUTE_LIMITS,
@@ -25,7 +25,7 @@ def _limits(name: str, known: tuple[str, ...]) -> Field:
     return Field(name, record(**dict.fromkeys(known, at_least(-1))), update=True)  # -1: no limit
 
 
-DOMAIN = Kind(
+DOMAIN = ResourceKind(
     "domain",
     "domains",
     "openstack.identity.Domain",
@@ -37,7 +37,7 @@ DOMAIN = Kind(
     own_file=True,
 )
 
-ROLE = Kind(
+ROLE = ResourceKind(
     "role",
     "roles",
     "openstack.identity.Role",
@@ -49,7 +49,7 @@ ROLE = Kind(
     own_file=True,
 )
 
-PROJECT = Kind(
+PROJECT = ResourceKind(
     "project",
     "projects",
     "openstack.identity.Project",
@@ -69,7 +69,7 @@ PROJECT = Kind(
     admin=True,
 )
 
-USER = Kind(
+USER = ResourceKind(
     "user",
     "users",
     "openstack.user.User",
@@ -89,7 +89,7 @@ USER = Kind(
     admin=True,
 )
 
-GROUP = Kind(
+GROUP = ResourceKind(
     "group",
     "groups",
     "openstack.identity.Group",
@@ -116,7 +116,7 @@ GROUP = Kind(
     own_file=True,
 )
 
-ROLE_ASSIGNMENT = Kind(
+ROLE_ASSIGNMENT = ResourceKind(
     "role assignment",
     "user_project_role_assignments",
     "openstack.identity.UserProjectRoleAssignment",
@@ -132,7 +132,7 @@ ROLE_ASSIGNMENT = Kind(
     admin=True,
 )
 
-ROLE_GRANT = Kind(
+ROLE_GRANT = ResourceKind(
     "role grant",
     "role_grants",
     "openstack.identity.RoleGrant",
@@ -155,7 +155,7 @@ ROLE_GRANT = Kind(
     own_file=True,
 )
 
-QUOTA = Kind(
+QUOTA = ResourceKind(
     "quota",
     "quotas",
     "openstack.Quota",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from longshore.tenancy.forms import at_least, boolean, list_of, mapping, one_of, scalar, short, text
-from longshore.tenancy.kind import Field, Kind, ref
+from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.normal import by_text, own_properties
 from longshore.tenancy.services.image import Images
 
@@ -49,7 +49,7 @@ def _word(value: Any) -> Any:
     return None if value is None else str(value).lower()
 
 
-IMAGE = Kind(
+IMAGE = ResourceKind(
     "image",
     "images",
     "openstack.image.Image",

@@ -1,7 +1,7 @@
 """The kinds of the load-balancer service (Octavia), which OS-Migrate doesn't have."""
 
 from longshore.tenancy.forms import address, at_least, between, boolean, cidr, list_of, mapping, one_of, text
-from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.kinds.network import DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, prefixes, provider
 from longshore.tenancy.services.load_balancer import (
@@ -22,7 +22,7 @@ _PORT = between(1, 65535)
 _TIMEOUT = between(0, 365 * 24 * 3600 * 1000)  # ms
 _PROTOCOLS = ("HTTP", "HTTPS", "TCP", "UDP", "SCTP", "TERMINATED_HTTPS", "PROMETHEUS")
 
-FLAVOR = Kind(
+FLAVOR = ResourceKind(
     "load balancer flavor",
     "load_balancer_flavors",
     "openstack.load_balancer.Flavor",
@@ -34,7 +34,7 @@ FLAVOR = Kind(
     find_only=True,
 )
 
-LOAD_BALANCER = Kind(
+LOAD_BALANCER = ResourceKind(
     "load balancer",
     "load_balancers",
     "openstack.load_balancer.LoadBalancer",
@@ -57,7 +57,7 @@ LOAD_BALANCER = Kind(
     own_file=True,
 )
 
-POOL = Kind(
+POOL = ResourceKind(
     "load balancer pool",
     "load_balancer_pools",
     "openstack.load_balancer.Pool",
@@ -89,7 +89,7 @@ POOL = Kind(
     own_file=True,
 )
 
-LISTENER = Kind(
+LISTENER = ResourceKind(
     "listener",
     "listeners",
     "openstack.load_balancer.Listener",
@@ -124,7 +124,7 @@ LISTENER = Kind(
     own_file=True,
 )
 
-MEMBER = Kind(
+MEMBER = ResourceKind(
     "load balancer member",
     "load_balancer_members",
     "openstack.load_balancer.Member",
@@ -150,7 +150,7 @@ MEMBER = Kind(
     own_file=True,
 )
 
-HEALTH_MONITOR = Kind(
+HEALTH_MONITOR = ResourceKind(
     "health monitor",
     "health_monitors",
     "openstack.load_balancer.HealthMonitor",
@@ -176,7 +176,7 @@ HEALTH_MONITOR = Kind(
     own_file=True,
 )
 
-L7_POLICY = Kind(
+L7_POLICY = ResourceKind(
     "l7 policy",
     "l7_policies",
     "openstack.load_balancer.L7Policy",
@@ -205,7 +205,7 @@ L7_POLICY = Kind(
     own_file=True,
 )
 
-L7_RULE = Kind(
+L7_RULE = ResourceKind(
     "l7 rule",
     "l7_rules",
     "openstack.load_balancer.L7Rule",

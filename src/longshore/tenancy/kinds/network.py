@@ -16,7 +16,7 @@ from longshore.tenancy.forms import (
     short,
     text,
 )
-from longshore.tenancy.kind import Field, Kind, Scope, ref
+from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_start, by_text, lower, prefixes
 from longshore.tenancy.services.network import (
     FloatingIps,
@@ -35,7 +35,7 @@ _TAGS = Field("tags", list_of(short(255)), update=True, order=by_text)
 _SHARED = Field("is_shared", boolean, admin=True, update=True)
 COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
 
-QOS_POLICY = Kind(
+QOS_POLICY = ResourceKind(
     "qos policy",
     "qos_policies",
     "openstack.network.QosPolicy",
@@ -53,7 +53,7 @@ QOS_POLICY = Kind(
     admin=True,
 )
 
-NETWORK = Kind(
+NETWORK = ResourceKind(
     "network",
     "networks",
     "openstack.network.Network",
@@ -82,7 +82,7 @@ NETWORK = Kind(
     quota="networks",
 )
 
-ADDRESS_SCOPE = Kind(
+ADDRESS_SCOPE = ResourceKind(
     "address scope",
     "address_scopes",
     "openstack.network.AddressScope",
@@ -93,7 +93,7 @@ ADDRESS_SCOPE = Kind(
     own_file=True,
 )
 
-SUBNET_POOL = Kind(
+SUBNET_POOL = ResourceKind(
     "subnet pool",
     "subnet_pools",
     "openstack.network.SubnetPool",
@@ -118,7 +118,7 @@ SUBNET_POOL = Kind(
     own_file=True,
 )
 
-SEGMENT = Kind(
+SEGMENT = ResourceKind(
     "segment",
     "segments",
     "openstack.network.Segment",
@@ -130,7 +130,7 @@ SEGMENT = Kind(
     find_only=True,
 )
 
-NETWORK_FLAVOR = Kind(
+NETWORK_FLAVOR = ResourceKind(
     "network flavor",
     "flavors",
     "openstack.network.Flavor",
@@ -142,7 +142,7 @@ NETWORK_FLAVOR = Kind(
     find_only=True,
 )
 
-SUBNET = Kind(
+SUBNET = ResourceKind(
     "subnet",
     "subnets",
     "openstack.subnet.Subnet",
@@ -173,7 +173,7 @@ SUBNET = Kind(
     quota="subnets",
 )
 
-ROUTER = Kind(
+ROUTER = ResourceKind(
     "router",
     "routers",
     "openstack.network.Router",
@@ -224,7 +224,7 @@ _FIXED_IPS = Field(
     quiet=True,
 )
 
-ROUTER_INTERFACE = Kind(
+ROUTER_INTERFACE = ResourceKind(
     "router interface",
     "router_interfaces",
     "openstack.network.RouterInterface",
@@ -244,7 +244,7 @@ ROUTER_INTERFACE = Kind(
     quota="ports",
 )
 
-PORT = Kind(
+PORT = ResourceKind(
     "port",
     "ports",
     "openstack.network.Port",
@@ -292,7 +292,7 @@ PORT = Kind(
     own_file=True,
 )
 
-TRUNK = Kind(
+TRUNK = ResourceKind(
     "trunk",
     "trunks",
     "openstack.network.Trunk",
@@ -321,7 +321,7 @@ TRUNK = Kind(
     own_file=True,
 )
 
-FLOATING_IP = Kind(
+FLOATING_IP = ResourceKind(
     "floating ip",
     "floating_ips",
     "openstack.network.FloatingIP",
@@ -357,7 +357,7 @@ SHAREABLE = {
     "address_group": "address group",
 }
 
-RBAC_POLICY = Kind(
+RBAC_POLICY = ResourceKind(
     "rbac policy",
     "rbac_policies",
     "openstack.network.RbacPolicy",

@@ -1,14 +1,14 @@
 """Who may reach what: address groups, security groups and their rules."""
 
 from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_of, prefix, short
-from longshore.tenancy.kind import Field, Kind, ref
+from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, ether_type, one_prefix, prefixes, protocol
 from longshore.tenancy.services.network import AddressGroups, SecurityGroupRules, SecurityGroups
 
 _OWN_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[])
 
-ADDRESS_GROUP = Kind(
+ADDRESS_GROUP = ResourceKind(
     "address group",
     "address_groups",
     "openstack.network.AddressGroup",
@@ -19,7 +19,7 @@ ADDRESS_GROUP = Kind(
     own_file=True,
 )
 
-SECURITY_GROUP = Kind(
+SECURITY_GROUP = ResourceKind(
     "security group",
     "security_groups",
     "openstack.network.SecurityGroup",
@@ -35,7 +35,7 @@ SECURITY_GROUP = Kind(
     quota="security_groups",
 )
 
-SECURITY_GROUP_RULE = Kind(
+SECURITY_GROUP_RULE = ResourceKind(
     "security group rule",
     "security_group_rules",
     "openstack.network.SecurityGroupRule",

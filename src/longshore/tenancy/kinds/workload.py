@@ -16,7 +16,7 @@ from longshore.tenancy.forms import (
     scalar,
     text,
 )
-from longshore.tenancy.kind import Field, Kind, ref
+from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.operations import Operations
 
 _UUID = record(uuid=text)
@@ -35,7 +35,7 @@ _VOLUME = {
     "volume_type": text,
 }
 
-SERVER = Kind(
+SERVER = ResourceKind(
     "server",
     "workloads",
     "openstack.compute.Server",
@@ -99,7 +99,7 @@ SERVER = Kind(
     ),
 )
 
-DETACHED_VOLUME = Kind(
+DETACHED_VOLUME = ResourceKind(
     "volume",
     "detached_volumes",
     "openstack.network.ServerVolume",
