@@ -189,7 +189,7 @@ def test_an_unknown_machine(source):
 
 
 def test_a_session_that_ends_during_a_sweep(source, sidedoor, monkeypatch):
-    monkeypatch.setattr("longshore.providers.vsphere.inventory.PAGE", 2)
+    monkeypatch.setattr("longshore.providers.vsphere.machine_list.PAGE", 2)
     sweep = source.machines()
     names = [next(sweep).name]
     sidedoor.expire_sessions()

@@ -8,7 +8,7 @@ from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import NetworkKind
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
-from longshore.providers.vsphere import VsphereSource, inventory, tags
+from longshore.providers.vsphere import VsphereSource, machine_list, tags
 
 PLACES = {"datacenter": "DC0", "folder": "web", "cluster": "cluster1"}
 PAPER = {"disks": [{"datastore": "datastore2", "capacity": 1 << 30}], "guest_id": "debian12_64Guest"}
@@ -51,14 +51,14 @@ def test_filters(source, wanted, names):
 
 
 def test_every_machine_is_told_once_in_the_order_they_were_made(source, monkeypatch):
-    monkeypatch.setattr(inventory, "PAGE", 7)
+    monkeypatch.setattr(machine_list, "PAGE", 7)
     told = [machine.ref for machine in source.machines()]
     assert told == source.references()
     assert len(set(told)) == len(told) >= 53
 
 
 def test_the_number_of_calls_does_not_follow_that_of_the_machines(source, monkeypatch):
-    monkeypatch.setattr(inventory, "PAGE", 40)
+    monkeypatch.setattr(machine_list, "PAGE", 40)
     count = len(source.references())
     calls: list[str] = []
     stub = source._session._stub
@@ -70,7 +70,7 @@ def test_the_number_of_calls_does_not_follow_that_of_the_machines(source, monkey
 
 
 def test_a_session_that_ends_between_two_pages(paper, source, monkeypatch):
-    monkeypatch.setattr(inventory, "PAGE", 7)
+    monkeypatch.setattr(machine_list, "PAGE", 7)
     told = source.machines()
     refs = [next(told).ref]
     paper.sidedoor.expire_sessions()

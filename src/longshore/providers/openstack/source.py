@@ -17,10 +17,10 @@ from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.inventory import Machines
 from longshore.providers.openstack.loose_volumes import LooseVolumes
 from longshore.providers.openstack.machines import ROOT
-from longshore.providers.openstack.moments import Moments, owner_of
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
+from longshore.providers.openstack.snapshots import Snapshots, owner_of
 from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.worker_pool import WorkerPool
@@ -40,7 +40,7 @@ class OpenstackSource(Source):
         volumes = Volumes(self._connection)
         self._attachments = transport_of(self._connection, settings, volumes, servers)
         self._loose = LooseVolumes(self._connection)
-        self._moments = Moments(self._connection, self._described, volumes, self._attachments)
+        self._snapshots = Snapshots(self._connection, self._described, volumes, self._attachments)
 
     def check(self) -> dict[str, str]:
         return look(self._connection)
@@ -100,15 +100,15 @@ class OpenstackSource(Source):
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Its parts are named after their owner: the name is for clouds that show one snapshot as one thing."""
-        return self._moments.take(machine_ref, owner, quiesce=quiesce)
+        return self._snapshots.take(machine_ref, owner, quiesce=quiesce)
 
     def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        return self._moments.find(machine_ref, owner)
+        return self._snapshots.find(machine_ref, owner)
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
         if machine_ref.startswith(VOLUME):
             self._attachments.end_looks(machine_ref.removeprefix(VOLUME))
-        self._moments.remove(snapshot_ref)
+        self._snapshots.remove(snapshot_ref)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return changes.between(self._attachments, since, snapshot, disk_key)

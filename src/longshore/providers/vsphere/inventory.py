@@ -1,140 +1,150 @@
-"""Which machines there are: their references first, then the machines themselves, a page at a time.
+"""What machines are in, on and attached to, as `longshore.model.inventory` has it. Asked for seldom, so read whole."""
 
-Two pages are under way at once: while one is taken apart here, the server puts the next together.
-"""
-
-import difflib
-import re
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
-from longshore.errors import Conflict, NotFound
-from longshore.model.machine import Machine
-from longshore.model.selection import MachineFilter
-from longshore.providers.vsphere import tags
-from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, power_state
+from longshore.model.inventory import (
+    Cluster,
+    Datastore,
+    Folder,
+    Host,
+    Inventory,
+    NetworkKind,
+    ResourcePool,
+    SourceNetwork,
+)
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
-from longshore.providers.vsphere.properties import PAGE, read, read_all, sweep
+from longshore.providers.vsphere.properties import Properties, sweep
 from longshore.providers.vsphere.session import Session
 
-PAGES_AT_ONCE = 2
+_PATHS: dict[Any, tuple[str, ...]] = {
+    vim.HostSystem: ("name", "parent", "summary", "config.network.portgroup"),
+    vim.Datastore: ("summary",),
+    vim.Network: ("name", "summary"),
+}
+_GROUP_PATHS = ("config",)
 
-_REFERENCE = re.compile(r"^(vm-)?\d+$")  # vCenter's form, and an ESXi host's
-_NAME_PATHS = ("name", "parent", "parentVApp")
-_FILTER_PATHS = (*_NAME_PATHS, "runtime.host", "runtime.powerState", "runtime.connectionState")
-
-
-def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
-    """Those the user may see that fit, told as the pages come in. Tags are read when the filter names one."""
-    refs = references(session, wanted)
-    tagged = tags.of(session, refs) if wanted.tag is not None else {}
-    for found in described(session, refs):
-        yield replace(found, tags=tagged.get(found.ref, ())) if tagged else found
+_Found = tuple[Any, Properties]
 
 
-def references(session: Session, wanted: MachineFilter) -> list[str]:
-    """Of the machines that fit, by what little has to be read of each to tell; in the order they were made."""
-    tagged = None if wanted.tag is None else tags.tagged(session, wanted.tag)
-    with session.doing("list its machines"):
-        places = read_places(session) if wanted.folder is not None or wanted.cluster is not None else Places()
-        paths = _FILTER_PATHS if wanted else ("name",)
-        found = [
-            ref._moId
-            for ref, properties in sweep(session, {vim.VirtualMachine: paths}, page=NAMES_PAGE)
-            if (tagged is None or ref._moId in tagged) and _fits(properties, places, wanted)
-        ]
-    return sorted(found, key=lambda ref: (len(ref), ref))
-
-
-def described(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
-    """The machines of these references. Those that are gone are left out."""
-    with session.doing("read its machines"), ThreadPoolExecutor(PAGES_AT_ONCE) as readers:
+def inventory(session: Session) -> Inventory:
+    """Raises AccessDenied, Unreachable, ProviderError."""
+    with session.doing("read its inventory"):
         places = read_places(session)
-        under_way: deque[Future[list[Machine]]] = deque()
-        for start in range(0, len(refs), PAGE):
-            under_way.append(readers.submit(_page, session, refs[start : start + PAGE], places))
-            if len(under_way) == PAGES_AT_ONCE:
-                yield from under_way.popleft().result()
-        for page in under_way:
-            yield from page.result()
-
-
-def find(session: Session, name_or_ref: str) -> Machine:
-    """One machine by reference, by name, or by path ("Folder/Sub/name", with or without the datacenter before it).
-
-    Raises NotFound, or Conflict when a name is that of several machines; the message has their paths.
-    """
-    with session.doing(f"look up the machine {name_or_ref!r}"):
-        places = read_places(session)
-        if _REFERENCE.match(name_or_ref):
-            ref = session.object(vim.VirtualMachine, name_or_ref)
-            try:
-                return machine(ref, read(session, ref, MACHINE_PATHS), places)
-            except vmodl.fault.ManagedObjectNotFound:
-                pass  # then it is a name that looks like a reference
-        ref = _by_name(session, name_or_ref, places)
-        return machine(ref, read(session, ref, MACHINE_PATHS), places)
-
-
-def _fits(properties: dict[str, Any], places: Places, wanted: MachineFilter) -> bool:
-    if not wanted:
-        return True
-    host = properties["runtime.host"]
-    return (
-        wanted.has_name(inventory_name(properties["name"] or ""))
-        and (wanted.power is None or power_state(properties) is wanted.power)
-        and (wanted.cluster is None or (host is not None and places.cluster(host) == wanted.cluster))
-        and wanted.has_folder(places.folder(properties["parent"] or properties["parentVApp"])[1])
+        found = list(sweep(session, _PATHS, page=NAMES_PAGE))
+        groups = {
+            ref._moId: properties["config"]
+            for ref, properties in sweep(session, {vim.dvs.DistributedVirtualPortgroup: _GROUP_PATHS}, page=NAMES_PAGE)
+        }
+        switches = dict(
+            (ref._moId, inventory_name(properties["name"] or ""))
+            for ref, properties in sweep(session, {vim.DistributedVirtualSwitch: ("name",)}, page=NAMES_PAGE)
+        )
+    hosts = [one for one in found if isinstance(one[0], vim.HostSystem)]
+    return Inventory(
+        datacenters=tuple(sorted(places.names[moid] for moid in places.datacenters)),
+        clusters=tuple(_clusters(places)),
+        hosts=tuple(_host(ref, properties, places) for ref, properties in hosts),
+        folders=tuple(_folders(places)),
+        pools=tuple(_pools(places)),
+        datastores=tuple(_datastore(*one, places) for one in found if isinstance(one[0], vim.Datastore)),
+        networks=tuple(_networks(found, groups, switches, _vlans(hosts), places)),
     )
 
 
-def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine]:
-    left = {ref: session.object(vim.VirtualMachine, ref) for ref in refs}
-    while left:
-        try:
-            found = read_all(session, list(left.values()), MACHINE_PATHS)
-        except vmodl.fault.ManagedObjectNotFound as gone:
-            # The whole page is refused for one machine that was removed meanwhile
-            if gone.obj is None or left.pop(gone.obj._moId, None) is None:
-                raise
-        else:
-            return [machine(left[ref], found[ref], places) for ref in left if ref in found]
-    return []
+def _clusters(places: Places) -> Iterator[Cluster]:
+    for moid in sorted(places.clusters):
+        yield Cluster(moid, places.names[moid], places.datacenter(vim.ClusterComputeResource(moid)))
 
 
-def _by_name(session: Session, wanted: str, places: Places) -> Any:
-    """The reference of the one machine of that name or path."""
-    path = wanted.strip("/")
-    named: list[tuple[str, Any]] = []
-    placed: list[tuple[str, Any]] = []
-    names: dict[str, str] = {}
-    for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=NAMES_PAGE):
-        name = inventory_name(properties["name"] or "")
-        names[name.lower()] = name
-        if name != wanted and not path.endswith(name):
+def _host(ref: Any, properties: Properties, places: Places) -> Host:
+    summary = properties["summary"]
+    hardware, product = summary.hardware, summary.config.product
+    return Host(
+        ref=ref._moId,
+        name=inventory_name(properties["name"] or ""),
+        datacenter=places.datacenter(ref),
+        cluster=places.cluster(ref),
+        version=product.version if product is not None else "",
+        connected=summary.runtime is not None and summary.runtime.connectionState == "connected",
+        maintenance=bool(summary.runtime is not None and summary.runtime.inMaintenanceMode),
+        cores=hardware.numCpuCores if hardware is not None else 0,
+        memory=hardware.memorySize if hardware is not None else 0,
+    )
+
+
+def _folders(places: Places) -> Iterator[Folder]:
+    """Those for machines: the ones below a datacenter's folder "vm"."""
+    for moid in sorted(places.names):
+        if not moid.startswith("group-v"):  # group-h is for hosts, group-n for networks, group-s for storage
             continue
-        datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
-        below = f"{folder}/{name}" if folder else name
-        if name == wanted:
-            named.append((f"{datacenter}/{below}", ref))
-        if path in (below, f"{datacenter}/{below}", f"{datacenter}/vm/{below}"):
-            placed.append((f"{datacenter}/{below}", ref))
-    found = named or placed
-    if not found:
-        close = difflib.get_close_matches(wanted.lower(), names, n=1)
-        raise NotFound(
-            f"{session.label} has no machine {wanted!r} that {session.settings.username} may see.",
-            advice=f"Did you mean {names[close[0]]!r}?" if close else "",
-        )
-    if len(found) > 1:
-        listed = ", ".join(f"{where} ({ref._moId})" for where, ref in sorted(found, key=lambda pair: pair[0]))
-        raise Conflict(
-            f"{session.label} has {len(found)} machines {wanted!r}: {listed}.",
-            advice="Name one by its path or reference.",
-        )
-    return found[0][1]
+        datacenter, path = places.folder(vim.Folder(moid))
+        if datacenter and path:
+            yield Folder(moid, path, datacenter)
+
+
+def _pools(places: Places) -> Iterator[ResourcePool]:
+    for moid, above in sorted(places.pools.items()):
+        if above not in places.pools:
+            continue  # the one that each cluster has
+        root = above
+        while places.pools[root] in places.pools:
+            root = places.pools[root]
+        yield ResourcePool(moid, places.pool(vim.ResourcePool(moid)), places.names.get(places.pools[root], ""))
+
+
+def _datastore(ref: Any, properties: Properties, places: Places) -> Datastore:
+    summary = properties["summary"]
+    return Datastore(
+        ref=ref._moId,
+        name=places.name(ref),
+        datacenter=places.datacenter(ref),
+        kind=summary.type or "",
+        capacity=summary.capacity or 0,
+        free=summary.freeSpace or 0,
+        accessible=bool(summary.accessible),
+        maintenance=(summary.maintenanceMode or "normal") != "normal",
+    )
+
+
+def _networks(
+    found: Iterable[_Found], groups: dict[str, Any], switches: dict[str, str], vlans: dict[str, str], places: Places
+) -> Iterator[SourceNetwork]:
+    for ref, _ in found:
+        if not isinstance(ref, vim.Network):
+            continue
+        name, datacenter = places.name(ref), places.datacenter(ref)
+        group = groups.get(ref._moId)
+        if group is not None:
+            if getattr(group, "uplink", False):
+                continue  # the way out of the switch: no machine is on it
+            switch = switches.get(getattr(group.distributedVirtualSwitch, "_moId", ""), "")
+            vlan = _vlan(getattr(group.defaultPortConfig, "vlan", None))
+            yield SourceNetwork(ref._moId, name, datacenter, NetworkKind.DISTRIBUTED, vlan, switch)
+        elif isinstance(ref, vim.OpaqueNetwork):
+            yield SourceNetwork(ref._moId, name, datacenter, NetworkKind.OPAQUE)
+        else:
+            yield SourceNetwork(ref._moId, name, datacenter, NetworkKind.STANDARD, vlans.get(name, ""))
+
+
+def _vlans(hosts: Iterable[_Found]) -> dict[str, str]:
+    """Of the hosts' own port groups, by name. Each host says it for itself; they needn't agree."""
+    said: dict[str, set[int]] = defaultdict(set)
+    for _, properties in hosts:
+        for group in properties["config.network.portgroup"] or []:
+            said[inventory_name(group.spec.name)].add(group.spec.vlanId or 0)
+    return {name: ", ".join(str(vlan) for vlan in sorted(vlans) if vlan) for name, vlans in said.items()}
+
+
+def _vlan(spec: Any) -> str:
+    kinds = vim.dvs.VmwareDistributedVirtualSwitch
+    if isinstance(spec, kinds.VlanIdSpec):
+        return str(spec.vlanId) if spec.vlanId else ""
+    if isinstance(spec, kinds.TrunkVlanSpec):
+        return ", ".join(f"{part.start}-{part.end}" for part in spec.vlanId or [])
+    if isinstance(spec, kinds.PvlanSpec):
+        return f"private {spec.pvlanId}"
+    return ""

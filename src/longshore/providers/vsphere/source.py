@@ -11,7 +11,7 @@ from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.vsphere import changes, disks, inventory, power, snapshots, surroundings, tags, tracking
+from longshore.providers.vsphere import changes, disks, inventory, machine_list, power, snapshots, tags, tracking
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
@@ -43,22 +43,22 @@ class VsphereSource(Source):
         self._session.close()
 
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        return inventory.machines(self._session, wanted)
+        return machine_list.machines(self._session, wanted)
 
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
-        return inventory.references(self._session, wanted)
+        return machine_list.references(self._session, wanted)
 
     def described(self, refs: Sequence[str]) -> Iterator[Machine]:
-        return inventory.described(self._session, refs)
+        return machine_list.described(self._session, refs)
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return tags.of(self._session, refs)
 
     def inventory(self) -> Inventory:
-        return surroundings.inventory(self._session)
+        return inventory.inventory(self._session)
 
     def machine(self, name_or_ref: str) -> Machine:
-        return inventory.find(self._session, name_or_ref)
+        return machine_list.find(self._session, name_or_ref)
 
     def volumes(self) -> list[Machine]:
         return []

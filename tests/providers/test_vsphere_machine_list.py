@@ -7,7 +7,7 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from longshore.errors import Conflict, NotFound
-from longshore.providers.vsphere import inventory
+from longshore.providers.vsphere import machine_list
 from longshore.providers.vsphere.machines import MACHINE_PATHS
 from longshore.providers.vsphere.places import Places
 
@@ -46,9 +46,9 @@ def session(monkeypatch):
     places = Places()
     for ref, properties in PLACES:
         places.add(ref, properties)
-    monkeypatch.setattr(inventory, "read_places", lambda _session: places)
-    monkeypatch.setattr(inventory, "sweep", sweep)
-    monkeypatch.setattr(inventory, "read", read)
+    monkeypatch.setattr(machine_list, "read_places", lambda _session: places)
+    monkeypatch.setattr(machine_list, "sweep", sweep)
+    monkeypatch.setattr(machine_list, "read", read)
     settings = SimpleNamespace(username="user@test")
     return SimpleNamespace(
         label="vc", settings=settings, doing=lambda what: nullcontext(), object=lambda kind, ref: kind(ref)
@@ -72,12 +72,12 @@ def session(monkeypatch):
     ],
 )
 def test_found(session, asked, ref):
-    assert inventory.find(session, asked).ref == ref
+    assert machine_list.find(session, asked).ref == ref
 
 
 def test_a_name_of_several_machines(session):
     with pytest.raises(Conflict, match=r"2 machines 'web01': DC0/Prod/Test/web01 \(vm-2\), DC0/Prod/web01 \(vm-1\)"):
-        inventory.find(session, "web01")
+        machine_list.find(session, "web01")
 
 
 @pytest.mark.parametrize(
@@ -85,5 +85,5 @@ def test_a_name_of_several_machines(session):
 )
 def test_not_found(session, asked, hint):
     with pytest.raises(NotFound) as caught:
-        inventory.find(session, asked)
+        machine_list.find(session, asked)
     assert hint in caught.value.advice

@@ -47,7 +47,7 @@ class _Pieces:
         return bool(self.snapshots or self.images or self.volumes)
 
 
-class Moments:
+class Snapshots:
     def __init__(
         self, connection: Any, described: Callable[[str], Machine], volumes: Volumes, attachments: Transport
     ) -> None:

@@ -1,0 +1,140 @@
+"""Which machines there are: their references first, then the machines themselves, a page at a time.
+
+Two pages are under way at once: while one is taken apart here, the server puts the next together.
+"""
+
+import difflib
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.machine import Machine
+from longshore.model.selection import MachineFilter
+from longshore.providers.vsphere import tags
+from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, power_state
+from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
+from longshore.providers.vsphere.properties import PAGE, read, read_all, sweep
+from longshore.providers.vsphere.session import Session
+
+PAGES_AT_ONCE = 2
+
+_REFERENCE = re.compile(r"^(vm-)?\d+$")  # vCenter's form, and an ESXi host's
+_NAME_PATHS = ("name", "parent", "parentVApp")
+_FILTER_PATHS = (*_NAME_PATHS, "runtime.host", "runtime.powerState", "runtime.connectionState")
+
+
+def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
+    """Those the user may see that fit, told as the pages come in. Tags are read when the filter names one."""
+    refs = references(session, wanted)
+    tagged = tags.of(session, refs) if wanted.tag is not None else {}
+    for found in described(session, refs):
+        yield replace(found, tags=tagged.get(found.ref, ())) if tagged else found
+
+
+def references(session: Session, wanted: MachineFilter) -> list[str]:
+    """Of the machines that fit, by what little has to be read of each to tell; in the order they were made."""
+    tagged = None if wanted.tag is None else tags.tagged(session, wanted.tag)
+    with session.doing("list its machines"):
+        places = read_places(session) if wanted.folder is not None or wanted.cluster is not None else Places()
+        paths = _FILTER_PATHS if wanted else ("name",)
+        found = [
+            ref._moId
+            for ref, properties in sweep(session, {vim.VirtualMachine: paths}, page=NAMES_PAGE)
+            if (tagged is None or ref._moId in tagged) and _fits(properties, places, wanted)
+        ]
+    return sorted(found, key=lambda ref: (len(ref), ref))
+
+
+def described(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
+    """The machines of these references. Those that are gone are left out."""
+    with session.doing("read its machines"), ThreadPoolExecutor(PAGES_AT_ONCE) as readers:
+        places = read_places(session)
+        under_way: deque[Future[list[Machine]]] = deque()
+        for start in range(0, len(refs), PAGE):
+            under_way.append(readers.submit(_page, session, refs[start : start + PAGE], places))
+            if len(under_way) == PAGES_AT_ONCE:
+                yield from under_way.popleft().result()
+        for page in under_way:
+            yield from page.result()
+
+
+def find(session: Session, name_or_ref: str) -> Machine:
+    """One machine by reference, by name, or by path ("Folder/Sub/name", with or without the datacenter before it).
+
+    Raises NotFound, or Conflict when a name is that of several machines; the message has their paths.
+    """
+    with session.doing(f"look up the machine {name_or_ref!r}"):
+        places = read_places(session)
+        if _REFERENCE.match(name_or_ref):
+            ref = session.object(vim.VirtualMachine, name_or_ref)
+            try:
+                return machine(ref, read(session, ref, MACHINE_PATHS), places)
+            except vmodl.fault.ManagedObjectNotFound:
+                pass  # then it is a name that looks like a reference
+        ref = _by_name(session, name_or_ref, places)
+        return machine(ref, read(session, ref, MACHINE_PATHS), places)
+
+
+def _fits(properties: dict[str, Any], places: Places, wanted: MachineFilter) -> bool:
+    if not wanted:
+        return True
+    host = properties["runtime.host"]
+    return (
+        wanted.has_name(inventory_name(properties["name"] or ""))
+        and (wanted.power is None or power_state(properties) is wanted.power)
+        and (wanted.cluster is None or (host is not None and places.cluster(host) == wanted.cluster))
+        and wanted.has_folder(places.folder(properties["parent"] or properties["parentVApp"])[1])
+    )
+
+
+def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine]:
+    left = {ref: session.object(vim.VirtualMachine, ref) for ref in refs}
+    while left:
+        try:
+            found = read_all(session, list(left.values()), MACHINE_PATHS)
+        except vmodl.fault.ManagedObjectNotFound as gone:
+            # The whole page is refused for one machine that was removed meanwhile
+            if gone.obj is None or left.pop(gone.obj._moId, None) is None:
+                raise
+        else:
+            return [machine(left[ref], found[ref], places) for ref in left if ref in found]
+    return []
+
+
+def _by_name(session: Session, wanted: str, places: Places) -> Any:
+    """The reference of the one machine of that name or path."""
+    path = wanted.strip("/")
+    named: list[tuple[str, Any]] = []
+    placed: list[tuple[str, Any]] = []
+    names: dict[str, str] = {}
+    for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=NAMES_PAGE):
+        name = inventory_name(properties["name"] or "")
+        names[name.lower()] = name
+        if name != wanted and not path.endswith(name):
+            continue
+        datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
+        below = f"{folder}/{name}" if folder else name
+        if name == wanted:
+            named.append((f"{datacenter}/{below}", ref))
+        if path in (below, f"{datacenter}/{below}", f"{datacenter}/vm/{below}"):
+            placed.append((f"{datacenter}/{below}", ref))
+    found = named or placed
+    if not found:
+        close = difflib.get_close_matches(wanted.lower(), names, n=1)
+        raise NotFound(
+            f"{session.label} has no machine {wanted!r} that {session.settings.username} may see.",
+            advice=f"Did you mean {names[close[0]]!r}?" if close else "",
+        )
+    if len(found) > 1:
+        listed = ", ".join(f"{where} ({ref._moId})" for where, ref in sorted(found, key=lambda pair: pair[0]))
+        raise Conflict(
+            f"{session.label} has {len(found)} machines {wanted!r}: {listed}.",
+            advice="Name one by its path or reference.",
+        )
+    return found[0][1]
