@@ -46,7 +46,7 @@ def _paper():
         cloud = blank()
         cloud.check = lambda: {"version": "8"}
         cloud.inventory = Inventory
-        cloud.described = lambda refs: (cloud.machine(ref) for ref in refs)
+        cloud.describe = lambda refs: (cloud.machine(ref) for ref in refs)
         cloud.tags = lambda _refs: {}
         if name == "paper-hostile":
             cloud.console = lambda _id: CONSOLE

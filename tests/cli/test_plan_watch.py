@@ -61,7 +61,7 @@ def test_why_nobody_takes_them_is_said(capsys, monkeypatch, plain):
 
 
 def test_a_server_that_does_not_answer_is_asked_again_in_both_views(capsys, monkeypatch):
-    monkeypatch.setattr("longshore.cli.asking._PAUSE", 0.0)
+    monkeypatch.setattr("longshore.cli.retry._PAUSE", 0.0)
 
     class Away(Client):
         asked = 0

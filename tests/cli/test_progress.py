@@ -251,7 +251,7 @@ class Away(Client):
 
 
 def test_a_server_that_does_not_answer_is_asked_again_and_that_is_said(capsys, monkeypatch):
-    monkeypatch.setattr("longshore.cli.asking._PAUSE", 0.0)
+    monkeypatch.setattr("longshore.cli.retry._PAUSE", 0.0)
     for code, terminal in (("unreachable", False), ("identity-unavailable", True)):
         monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
         assert watch(Away(STORY, code), "m", plain=False).status == "done"
@@ -263,7 +263,7 @@ def test_a_server_that_does_not_answer_is_asked_again_and_that_is_said(capsys, m
 def test_what_no_second_question_changes_ends_the_watching_and_so_does_a_server_that_stays_away(monkeypatch):
     with pytest.raises(LongshoreError):
         watch(Away(STORY, "not-found"), "m", plain=True)
-    monkeypatch.setattr("longshore.cli.asking._LONGEST", 0.0)
+    monkeypatch.setattr("longshore.cli.retry._LONGEST", 0.0)
     with pytest.raises(LongshoreError):
         watch(Away(STORY), "m", plain=True)
 

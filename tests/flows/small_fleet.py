@@ -67,7 +67,7 @@ class FleetSource:
         found = [self.machine(name) for name in self._fleet.names]
         return iter([m for m in found if wanted.has_name(m.name) and wanted.has_folder(m.folder)])
 
-    def described(self, refs):
+    def describe(self, refs):
         return iter([m for m in self.machines() if m.ref in refs])
 
     def tags(self, refs):

@@ -6,7 +6,7 @@ import pytest
 
 from longshore.errors import BootError, InvalidInput
 from longshore.flows.moves.bootcheck import Console, wait_until_up
-from longshore.model.expression import LONGEST, compiled
+from longshore.model.expression import LONGEST, compile_expression
 
 
 def looked_at(console, mark):
@@ -32,10 +32,10 @@ def test_what_a_guest_that_gave_up_says_is_found_in_a_time_that_grows_with_the_c
 
 
 def test_marks_are_looked_for_line_by_line_at_the_end_of_a_long_console():
-    assert compiled("^web login: *$").find("y" * 200_000 + "\nweb login: ") == "web login: "
-    assert compiled("a\\nb").find("a\nb") == "a\nb"
-    assert compiled("é").find("\ud800 é") == "é"
-    assert compiled("up").find("down") is None
+    assert compile_expression("^web login: *$").find("y" * 200_000 + "\nweb login: ") == "web login: "
+    assert compile_expression("a\\nb").find("a\nb") == "a\nb"
+    assert compile_expression("é").find("\ud800 é") == "é"
+    assert compile_expression("up").find("down") is None
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_marks_are_looked_for_line_by_line_at_the_end_of_a_long_console():
 )
 def test_what_is_none_or_too_large_is_refused_in_a_sentence(written, said):
     with pytest.raises(InvalidInput) as refused:
-        compiled(written)
+        compile_expression(written)
     assert said in str(refused.value)

@@ -8,7 +8,7 @@ from longshore.model.concern import Severity
 from longshore.model.machine import AllowedAddress, Belongings, Disk, Machine, Nic, Platform, PowerState
 from longshore.model.request import FloatingMode, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Present, QuotaRoom, Subnet
-from longshore.model.user_data import content, told
+from longshore.model.user_data import decode, encode
 from longshore.planning import TargetFacts, land
 from longshore.planning.floating import FloatingLanding
 
@@ -124,14 +124,14 @@ def test_further_addresses_come_along_each_with_its_own_port():
 def test_user_data_that_nova_would_not_take_is_a_blocker():
     for text, said in (
         ("base64:not that", "isn't base64"),
-        (told(b"\x1f\x8b" + bytes(49150)), "has 49152 bytes; Nova takes 49149"),
+        (encode(b"\x1f\x8b" + bytes(49150)), "has 49152 bytes; Nova takes 49149"),
     ):
         landing, concerns = land(SERVER, replace(REQUEST, user_data=text), FACTS)
         assert landing is None
         (concern,) = [c for c in concerns if c.code == "user-data-invalid"]
         assert said in concern.text
-    landing, _ = land(SERVER, replace(REQUEST, user_data=told(b"\x1f\x8b" + bytes(40000))), FACTS)
-    assert content(landing.request.user_data)[:2] == b"\x1f\x8b"
+    landing, _ = land(SERVER, replace(REQUEST, user_data=encode(b"\x1f\x8b" + bytes(40000))), FACTS)
+    assert decode(landing.request.user_data)[:2] == b"\x1f\x8b"
 
 
 def test_what_would_be_lost_or_cannot_be_moved_is_said():

@@ -10,7 +10,7 @@ from openstack.network.v2.port import Port
 
 from longshore.model.machine import AllowedAddress, Firmware, PowerState
 from longshore.model.target import Owner, ServerRequest
-from longshore.providers.openstack.machines import ROOT, Around, machine_of, user_data_told
+from longshore.providers.openstack.machines import ROOT, Around, machine_of, readable_user_data
 from longshore.providers.openstack.servers import _attributes
 
 GIB = 1 << 30
@@ -173,5 +173,5 @@ def test_user_data_arrives_as_the_same_bytes_whatever_they_are():
         assert _attributes(request, Owner("m", "server"))["user_data"] == kept
         assert "\0" not in told
     text = base64.b64encode(b"#!/bin/sh\n").decode()
-    assert user_data_told(text) == "#!/bin/sh\n"
-    assert user_data_told(None) is None
+    assert readable_user_data(text) == "#!/bin/sh\n"
+    assert readable_user_data(None) is None

@@ -23,7 +23,7 @@ from longshore.model.request import (
     PowerAfter,
     Verify,
 )
-from longshore.model.user_data import told
+from longshore.model.user_data import encode
 
 
 class Migrate(ShowOne):
@@ -64,7 +64,7 @@ class Migrate(ShowOne):
             subnets=dict(args.subnet),
             ports=dict(args.port),
             server_group=args.server_group,
-            user_data=told(_bytes_of(args.user_data)) if args.user_data else None,
+            user_data=encode(_bytes_of(args.user_data)) if args.user_data else None,
             before=_playbook(args.before),
             after=_playbook(args.after),
             first_boot=tuple(_text_of(path) for path in args.first_boot),

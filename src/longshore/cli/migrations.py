@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.guest import guest_rows
-from longshore.cli.progress import moves, reworded, sentence, status_of, told, watch
+from longshore.cli.progress import moves, reworded, sentence, status_of, watch, with_level
 from longshore.cli.providers import with_all_projects
 from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
@@ -68,7 +68,7 @@ class MigrationEvents(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
         if self.for_people and not args.columns:  # whose terminal has no more room than for what happened
-            return ("At", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, told(e)) for e in events]
+            return ("At", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, with_level(e)) for e in events]
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
 
 

@@ -13,8 +13,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from longshore.cli.asking import asking
 from longshore.cli.progress import Pace, draws, figures, moves, sentence, status_of
+from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
 from longshore.cli.words import duration, size
 from longshore.model.status import Status
@@ -51,7 +51,7 @@ def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bo
     with view:
         while True:
             began = time.monotonic()
-            migrations = asking(asked, view.note)
+            migrations = retry_while_away(asked, view.note)
             took = time.monotonic() - began
             view.show(migrations)
             if all(m.status.ended for m in migrations):

@@ -14,7 +14,7 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from longshore.cli.asking import asking
+from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
 from longshore.cli.words import duration, size
 from longshore.model.request import MigrationType
@@ -43,8 +43,8 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
     away = partial(view.warn, "no-answer")
     with view:
         while True:
-            migration = asking(partial(client.migration, migration_id), away)
-            for event in asking(partial(client.events, migration_id, seen), away):
+            migration = retry_while_away(partial(client.migration, migration_id), away)
+            for event in retry_while_away(partial(client.events, migration_id, seen), away):
                 seen = event.id
                 if event.text not in stranded:
                     view.say(reworded(event, as_typed))
@@ -85,7 +85,7 @@ class _Lines:
         pass
 
     def say(self, event: Event) -> None:
-        self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {told(event)}")
+        self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {with_level(event)}")
 
     def warn(self, phase: str, text: str) -> None:
         self._now(phase, f"warning: {text}")
@@ -202,7 +202,7 @@ def reworded(event: Event, as_typed: Callable[[str], str]) -> Event:
     return event.model_copy(update={"text": as_typed(event.text)})
 
 
-def told(event: Event) -> str:
+def with_level(event: Event) -> str:
     """What happened; that it is a warning or an error comes first."""
     return event.text if event.level == "information" else f"{event.level}: {event.text}"
 

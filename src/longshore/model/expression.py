@@ -28,7 +28,7 @@ class Expression:
         return found.group(0).decode(errors="replace") if found else None
 
 
-def compiled(written: str) -> Expression:
+def compile_expression(written: str) -> Expression:
     """Raises InvalidInput in a sentence that names what isn't right about it."""
     import re2
 

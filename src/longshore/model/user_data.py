@@ -12,7 +12,7 @@ from longshore.errors import InvalidInput
 _MARK = "base64:"
 
 
-def told(content: bytes) -> str:
+def encode(content: bytes) -> str:
     """For people, plans and JSON."""
     try:
         text = content.decode()
@@ -22,8 +22,8 @@ def told(content: bytes) -> str:
     return _MARK + base64.b64encode(content).decode() if "\0" in text or text.startswith(_MARK) else text
 
 
-def content(text: str) -> bytes:
-    """What `told` was given. Raises InvalidInput."""
+def decode(text: str) -> bytes:
+    """What `encode` was given. Raises InvalidInput."""
     if not text.startswith(_MARK):
         return text.encode()
     try:

@@ -46,7 +46,7 @@ USER_DATA_INVALID = blocker(
 LARGEST_USER_DATA = 65535 // 4 * 3  # bytes
 
 
-def settled(
+def complete_request(
     machine: Machine, request: MigrationRequest, choices: Choices | None
 ) -> tuple[MigrationRequest, list[Concern]]:
     """The request with what it left open filled in from the machine; its security groups are its adapters' own."""
@@ -88,7 +88,7 @@ def settled(
 def user_data_concerns(request: MigrationRequest) -> Iterator[Concern]:
     """Of what the server will be given, whoever asks for it."""
     try:
-        size = len(user_data.content(request.user_data or ""))
+        size = len(user_data.decode(request.user_data or ""))
     except InvalidInput as fault:
         yield USER_DATA_INVALID("user data", fault.message)
         return

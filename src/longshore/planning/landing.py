@@ -13,7 +13,7 @@ from longshore.model.machine import Firmware, Machine
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
 from longshore.planning import mappings
-from longshore.planning.belongings import settled, user_data_concerns
+from longshore.planning.belongings import complete_request, user_data_concerns
 from longshore.planning.boot_proof import boot_concerns
 from longshore.planning.carried import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
@@ -116,7 +116,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
     """What can be said of one machine without the others that move with it."""
-    request, concerns = settled(machine, request, facts.choices)
+    request, concerns = complete_request(machine, request, facts.choices)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))

@@ -15,7 +15,7 @@ from typing import Any
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model import user_data
-from longshore.model.expression import compiled
+from longshore.model.expression import compile_expression
 from longshore.model.request import (
     BootProof,
     Carry,
@@ -286,7 +286,7 @@ def _address(path: Path, address: str) -> None:
 
 def _user_data(path: Path, text: str) -> None:
     try:
-        size = len(user_data.content(text))
+        size = len(user_data.decode(text))
     except (InvalidInput, UnicodeEncodeError) as error:
         said = error.message if isinstance(error, LongshoreError) else f"{_called(path)} isn't text."
         raise Fault(path, said) from None
@@ -330,7 +330,7 @@ def _codes(path: Path, codes: Iterable[str]) -> None:
 
 def _boot_mark(path: Path, mark: str) -> None:
     try:
-        compiled(mark)
+        compile_expression(mark)
     except InvalidInput as refused:
         raise Fault(path, f"{_called(path)}: {refused}") from None
 

@@ -52,7 +52,7 @@ class Source(Provider, Protocol):
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
         """The references of the same machines, which takes much less than describing them."""
 
-    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
+    def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         """The machines of these references, without tags. Those that are gone are left out."""
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:

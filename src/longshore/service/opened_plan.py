@@ -74,7 +74,7 @@ def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
     return machines
 
 
-def settled(migration: Outline | None) -> bool:
+def is_moved_or_moving(migration: Outline | None) -> bool:
     """Moved, or on its way. A dry run that is done has moved nothing."""
     if migration is None:
         return False

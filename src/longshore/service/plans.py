@@ -34,9 +34,9 @@ from longshore.service.migrations import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
     entries_of,
+    is_moved_or_moving,
     open_plan,
     open_plans,
-    settled,
     speaking_of,
     started_with,
     states_of,
@@ -234,7 +234,7 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     entries = started_with(entries_of(opened.plan, body.wave), body.type or opened.plan.defaults.get("type"))
-    todo = [e for e in entries if not settled(latest[e.machine])]
+    todo = [e for e in entries if not is_moved_or_moving(latest[e.machine])]
     if not todo:
         raise Conflict(
             f"Nothing of plan {name} is left to start: its machines are moved or on their way.",

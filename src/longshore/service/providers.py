@@ -156,7 +156,7 @@ def references(provider: str, wanted: Wanted, clouds: TheClouds) -> list[str]:
 def described(provider: str, body: References, clouds: TheClouds) -> list[ShownMachine]:
     """The machines of these references, without tags. Those that are gone are left out."""
     with clouds.source(provider) as source:
-        return list(source.described(body.refs))
+        return list(source.describe(body.refs))
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from longshore.errors import InvalidInput
-from longshore.model.expression import compiled
+from longshore.model.expression import compile_expression
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds import BY_NAME, BY_PLURAL, KINDS
@@ -82,7 +82,7 @@ def _filter(given: str) -> Filter:
     about, negative, operator, word = parts.groups()
     if operator == "=":
         return Filter(about, bool(negative), lambda value: value == word)
-    pattern = compiled(word)
+    pattern = compile_expression(word)
     return Filter(about, bool(negative), lambda value: pattern.find(value) is not None)
 
 

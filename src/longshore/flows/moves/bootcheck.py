@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from longshore.errors import BootError, Cancelled, LongshoreError
-from longshore.model.expression import compiled
+from longshore.model.expression import compile_expression
 from longshore.model.reach import Reach
 from longshore.providers.reaching import open_socket
 
@@ -49,8 +49,8 @@ class Console:
         """`mark`: a regular expression; None: a login prompt. Raises InvalidInput when it isn't one."""
         self._read = read
         self._mark = mark
-        self._wanted = compiled(mark or LOGIN_PROMPT) if proves else None
-        self._given_up = compiled(_DEAD)
+        self._wanted = compile_expression(mark or LOGIN_PROMPT) if proves else None
+        self._given_up = compile_expression(_DEAD)
         self.text = ""  # as it was last seen
 
     @property

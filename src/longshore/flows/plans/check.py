@@ -50,7 +50,7 @@ class Examined:
 def look_up(source: Source, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
     """Each machine by its reference, name or path, or why it isn't found."""
     refs = [entry.ref for entry in entries if entry.ref is not None]
-    known = {m.ref: m for m in source.described(refs)} if refs else {}
+    known = {m.ref: m for m in source.describe(refs)} if refs else {}
     if sum(entry.wanted not in known for entry in entries) > FEW:
         machines = list(source.machines())
         named = Counter(m.name for m in machines)

@@ -63,12 +63,12 @@ def follow(plan: Plan, machines: Sequence[Machine], servers: Sequence[Resource])
 
 
 def _options(plan: Plan, machine: Machine, server: Resource) -> dict[str, Any]:
-    from longshore.providers.openstack.machines import user_data_told  # not for commands that plan nothing
+    from longshore.providers.openstack.machines import readable_user_data  # not for commands that plan nothing
 
     params, has = server.params, machine.belongings
     groups = [ref["name"] for ref in params.get("security_group_refs") or () if ref]
     had = {name for nic in machine.nics for name in nic.security_groups or ()}
-    user_data = user_data_told(params.get("user_data"))
+    user_data = readable_user_data(params.get("user_data"))
     options = {
         "server_name": params["name"] if params["name"] != machine.name else None,
         "flavor": params["flavor_ref"]["name"],

@@ -26,7 +26,7 @@ class Machines:
         found = self._described(servers)
         return (machine for machine in found if "worker" not in machine.extra and _fits(machine, wanted))
 
-    def described(self, refs: Sequence[str]) -> list[Machine]:
+    def describe(self, refs: Sequence[str]) -> list[Machine]:
         if len(refs) == 1:  # as a migration asks, again and again
             with explained(f"look up server {refs[0]}"):
                 try:
@@ -38,7 +38,7 @@ class Machines:
 
     def find(self, name_or_ref: str) -> Machine:
         """Raises NotFound, or Conflict when the name isn't unique."""
-        if by_ref := self.described([name_or_ref]):
+        if by_ref := self.describe([name_or_ref]):
             return by_ref[0]
         with explained(f"look for server {name_or_ref}"):
             servers = [s for s in self._connection.compute.servers(details=True) if s.name == name_or_ref]

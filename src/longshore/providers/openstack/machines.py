@@ -81,7 +81,7 @@ def machine_of(server: Any, around: Around) -> Machine:
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
             availability_zone=server.availability_zone or None,
-            user_data=user_data_told(server.user_data),
+            user_data=readable_user_data(server.user_data),
             metadata={k: v for k, v in (server.metadata or {}).items() if not k.startswith("longshore:")},
             tags=tuple(server.tags or ()),
         ),
@@ -89,10 +89,10 @@ def machine_of(server: Any, around: Around) -> Machine:
     )
 
 
-def user_data_told(kept: str | None) -> str | None:
+def readable_user_data(kept: str | None) -> str | None:
     """Nova keeps and tells it in base64. None where there is none, or what is kept isn't that."""
     try:
-        return user_data.told(base64.b64decode(kept, validate=True)) if kept else None
+        return user_data.encode(base64.b64decode(kept, validate=True)) if kept else None
     except ValueError:
         return None
 

@@ -119,7 +119,7 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
     if request.key_name is not None:
         attributes["key_name"] = request.key_name
     if request.user_data is not None:
-        attributes["user_data"] = base64.b64encode(user_data.content(request.user_data)).decode()
+        attributes["user_data"] = base64.b64encode(user_data.decode(request.user_data)).decode()
     if request.config_drive:
         attributes["config_drive"] = True
     if request.description:

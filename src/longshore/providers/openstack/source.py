@@ -54,11 +54,11 @@ class OpenstackSource(Source):
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
         return [machine.ref for machine in self._machines.all(wanted)]
 
-    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
-        return iter(self._machines.described(refs))
+    def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
+        return iter(self._machines.describe(refs))
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        return {machine.ref: machine.tags for machine in self._machines.described(refs) if machine.tags}
+        return {machine.ref: machine.tags for machine in self._machines.describe(refs) if machine.tags}
 
     def inventory(self) -> Inventory:
         return self._machines.inventory()

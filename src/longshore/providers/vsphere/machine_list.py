@@ -33,7 +33,7 @@ def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
     """Those the user may see that fit, told as the pages come in. Tags are read when the filter names one."""
     refs = references(session, wanted)
     tagged = tags.of(session, refs) if wanted.tag is not None else {}
-    for found in described(session, refs):
+    for found in describe(session, refs):
         yield replace(found, tags=tagged.get(found.ref, ())) if tagged else found
 
 
@@ -51,7 +51,7 @@ def references(session: Session, wanted: MachineFilter) -> list[str]:
     return sorted(found, key=lambda ref: (len(ref), ref))
 
 
-def described(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
+def describe(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
     """The machines of these references. Those that are gone are left out."""
     with session.doing("read its machines"), ThreadPoolExecutor(PAGES_AT_ONCE) as readers:
         places = read_places(session)

@@ -48,8 +48,8 @@ class VsphereSource(Source):
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
         return machine_list.references(self._session, wanted)
 
-    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
-        return machine_list.described(self._session, refs)
+    def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
+        return machine_list.describe(self._session, refs)
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return tags.of(self._session, refs)

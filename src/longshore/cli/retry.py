@@ -15,7 +15,7 @@ _LONGEST = 600.0  # seconds without an answer after which the watching ends
 _PAUSE = 2.0  # seconds between two tries
 
 
-def asking(work: Callable[[], T], say: Callable[[str], None]) -> T:
+def retry_while_away(work: Callable[[], T], say: Callable[[str], None]) -> T:
     """What `work` answers, once the server does; `say` is told when it doesn't, and when it does again.
 
     Raises what the last try raised when that takes too long.
