@@ -6,8 +6,8 @@ import struct
 import pytest
 from blake3 import blake3
 
+from longshore.blocks.connections import Loop
 from longshore.blocks.copy import Copy
-from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import ROOT_CONTEXT, digest_of, read_manifest
 from longshore.blocks.request import CopyRequest
 from longshore.errors import CheckpointError, CopyError, InvalidInput

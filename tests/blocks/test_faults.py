@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from longshore.blocks.carriers import Carriers
 from longshore.blocks.copy import Copy
+from longshore.blocks.copy_threads import CopyThreads
 from longshore.blocks.exports import serve_nbdkit
 from longshore.blocks.request import CopyRequest
 from longshore.errors import Cancelled, CopyError, VerificationError
@@ -102,7 +102,7 @@ def test_errors_that_pass_are_ridden_out(image, exports, tmp_path, operation):
 
 
 def test_a_lasting_read_error_names_disk_offset_and_length(image, exports, monkeypatch):
-    monkeypatch.setattr("longshore.blocks.lanes.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("longshore.blocks.connections.FIRST_PAUSE", 0.01)
     failing = {"error-pread-rate": "100%", "error": "EIO"}
     source = exports(image(SIZE, [(BLOCK, BLOCK)]), filters=("error",), **failing)
     with pytest.raises(CopyError, match=f"read {BLOCK} bytes at offset {BLOCK} of web01, disk 1: Input/output error"):
@@ -312,9 +312,9 @@ def ways(request, monkeypatch):
     """Ways that blocks go to a target; answers whether it says that its connections see each other's writes."""
     monkeypatch.setattr("longshore.blocks.copy.CARRY_FROM", 4 if request.param == "carried" else 1 << 30)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # the target is slow: each request is a process
-    monkeypatch.setattr("longshore.blocks.lanes.FIRST_PAUSE", 0.01)
-    carried, carry = [], Carriers._carry
-    monkeypatch.setattr(Carriers, "_carry", lambda *given: carried.append(given) or carry(*given))
+    monkeypatch.setattr("longshore.blocks.connections.FIRST_PAUSE", 0.01)
+    carried, carry = [], CopyThreads._carry
+    monkeypatch.setattr(CopyThreads, "_carry", lambda *given: carried.append(given) or carry(*given))
     yield request.param != "one connection"
     assert bool(carried) == (request.param == "carried")
 
@@ -328,8 +328,8 @@ def test_what_a_failed_flush_lost_is_written_again(image, exports, forgetful, tm
 
 
 def test_no_checkpoint_says_what_a_failed_flush_lost(image, exports, forgetful, tmp_path, monkeypatch):
-    monkeypatch.setattr("longshore.blocks.lanes.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("longshore.blocks.lanes.MAXIMUM_ATTEMPTS", 2)
+    monkeypatch.setattr("longshore.blocks.connections.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("longshore.blocks.connections.MAXIMUM_ATTEMPTS", 2)
     source = image(SMALL, [(0, SMALL)])
     target, durable, _ = forgetful(SMALL, fails=f"[ ! -e {tmp_path}/healed ]")
     options = {"verify": Verify.NONE, "checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "disk": "web01"}

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from longshore.blocks import readers
-from longshore.blocks.lanes import Loop
+from longshore.blocks import verify_threads
+from longshore.blocks.connections import Loop
 from longshore.blocks.manifest import digest_of
-from longshore.blocks.readers import Readers
+from longshore.blocks.verify_threads import Readers
 from longshore.blocks.wire import Wire
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
@@ -91,9 +91,9 @@ def test_what_readers_cannot_settle_is_left_to_the_loop(image, exports):
 @pytest.mark.parametrize(("delay", "expected"), [({}, 2), ({"rdelay": "3ms"}, 4)])
 def test_there_are_more_readers_where_they_only_wait(image, exports, monkeypatch, delay, expected):
     connected = []
-    monkeypatch.setattr(readers, "Wire", lambda uri: connected.append(uri) or Wire(uri))
-    monkeypatch.setattr(readers, "threads", lambda most: 2)
-    monkeypatch.setattr(readers, "WAITING", 7.0 if delay else 1000.0)  # this machine may be busy
+    monkeypatch.setattr(verify_threads, "Wire", lambda uri: connected.append(uri) or Wire(uri))
+    monkeypatch.setattr(verify_threads, "threads", lambda most: 2)
+    monkeypatch.setattr(verify_threads, "WAITING", 7.0 if delay else 1000.0)  # this machine may be busy
     disk = image(SIZE, [(0, SIZE)])
     work = [(Extent(offset, BLOCK), digest_of(disk.read(offset, BLOCK))) for offset in range(0, SIZE, BLOCK)]
     served = exports(disk, filters=("delay",) if delay else (), **delay)
@@ -126,14 +126,14 @@ def test_readers_of_a_server_that_is_gone_end(image, exports):
 
 def test_a_reader_that_breaks_ends_the_copy(copied, exports, monkeypatch):
     source, target, named = copied
-    digest = readers.digest_of
+    digest = verify_threads.digest_of
 
     def breaking(data):
         if threading.current_thread() is not threading.main_thread():
             raise MemoryError("none left")
         return digest(data)
 
-    monkeypatch.setattr(readers, "digest_of", breaking)
+    monkeypatch.setattr(verify_threads, "digest_of", breaking)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # this machine may be busy
     with pytest.raises(MemoryError, match="none left"):
         copy(exports(source), exports(target), verify=Verify.FULL, **named)

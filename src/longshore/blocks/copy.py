@@ -1,11 +1,12 @@
 """Copies one disk from one NBD export to another: the whole of it, what changed, or what differs.
 
-How it works. One thread runs one poll loop over several connections to either side (lanes.py). A planner (plan.py) asks
-where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and write, many at a
-time, and where both sides are near has most of them carried by threads (carriers.py); after each flush of the target
-the checkpoint (checkpoint.py) learns what is safe. Where a copy that brings a target up to date is about to write is
-noted first (dirty.py). At the end a verifier (verify.py) reads the target back and compares it with the digests; what
-is wrong is copied once more. Then the digests become the disk's manifest (manifest.py).
+How it works. One thread runs one poll loop over several connections to either side (connections.py). A planner
+(plan.py) asks where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and
+write, many at a time, and where both sides are near leaves most of them to threads (copy_threads.py); after each flush
+of the target the checkpoint (checkpoint.py) learns what is safe. Where a copy that brings a target up to date is about
+to write is noted first (dirty.py). At the end a verifier (verify.py) reads the target back, where it is near on threads
+(verify_threads.py), and compares it with the digests; what is wrong is copied once more. Then the digests become the
+disk's manifest (manifest.py).
 
 Python touches no byte: reading, writing, digests and the search for zeroes are all done in C, a block at a time, and
 the buffers a block is read into are the ones it is written from.
@@ -24,11 +25,11 @@ from functools import partial
 import nbd
 
 from longshore.blocks.checkpoint import Checkpoint, Identity
+from longshore.blocks.connections import Connections, Loop
 from longshore.blocks.digester import Digester
 from longshore.blocks.dirty import Dirty
 from longshore.blocks.endpoints import connect
 from longshore.blocks.findings import Findings
-from longshore.blocks.lanes import Lanes, Loop
 from longshore.blocks.limits import Limits
 from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_manifest
 from longshore.blocks.meter import Meter
@@ -43,7 +44,7 @@ from longshore.model.extents import Extent, align, merge, subtract, total
 from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
-CARRY_FROM = 8  # blocks, from which on it is worth the carriers' connections
+CARRY_FROM = 8  # blocks, from which on it is worth the threads' connections
 NAMED_RANGES = 8  # in a message
 
 
@@ -114,7 +115,7 @@ class Copy:
             root_digest=root,
         )
 
-    def _connect(self, stack: ExitStack, *ends: tuple[str, str]) -> list[Lanes]:
+    def _connect(self, stack: ExitStack, *ends: tuple[str, str]) -> list[Connections]:
         """Connect to each (role, URI), at once; when several fail, the first of them is complained about.
 
         On threads: a host that doesn't answer must not keep a cancelled copy from ending.
@@ -131,9 +132,9 @@ class Copy:
             if isinstance(outcome, BaseException):
                 raise outcome
             request = self._request
-            lanes = Lanes(self._loop, uri, outcome, role=role, disk=request.disk, retry_for=request.retry_for)
-            stack.callback(lanes.close)
-            connected.append(lanes)
+            side = Connections(self._loop, uri, outcome, role=role, disk=request.disk, retry_for=request.retry_for)
+            stack.callback(side.close)
+            connected.append(side)
         return connected
 
     def _base(self) -> tuple[Digests | None, str]:
@@ -169,7 +170,7 @@ class Copy:
         if request.changes and max(extent.end for extent in request.changes) > size:
             raise InvalidInput(f"The list of changes goes past the end of {request.disk}, which has {size} bytes.")
 
-    def _check_target(self, target: Lanes, size: int) -> None:
+    def _check_target(self, target: Connections, size: int) -> None:
         disk = self._request.disk
         if target.endpoint.read_only:
             raise CopyError(f"The target of {disk} is read-only.", code="target-read-only")
@@ -256,8 +257,8 @@ class Copy:
 
     def _move(
         self,
-        source: Lanes,
-        target: Lanes,
+        source: Connections,
+        target: Connections,
         scope: list[Extent],
         findings: Findings,
         *,
@@ -291,7 +292,7 @@ class Copy:
             last=request.verify is Verify.NONE and request.source_identity is None,
             limits=limits,
             digester=self._digester,
-            carriers=self._carriers(source, target, scope),
+            copy_threads=self._copy_threads(source, target, scope),
             begin_early=self._near,
             maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
             meter=self._meter,
@@ -312,28 +313,28 @@ class Copy:
             mover.close()
         self._meter.tell(now=True)
 
-    def _carriers(self, source: Lanes, target: Lanes, scope: list[Extent]) -> int:
+    def _copy_threads(self, source: Connections, target: Connections, scope: list[Extent]) -> int:
         """How many threads may carry blocks. None for so little that it isn't worth their connections."""
         block = self._request.block_size
         if sum(extent.length // block for extent in scope) < CARRY_FROM:
             return 0
         return threads(min(_threads(side, self._request.connections) for side in (source, target)))
 
-    def _settle(self, mover: Mover, target: Lanes) -> None:
+    def _settle(self, mover: Mover, target: Connections) -> None:
         """Let the checkpoint have what is done, if the target still answers."""
         deadline = time.monotonic() + SETTLE_TIME
         while not mover.settled and mover.failure is None and time.monotonic() < deadline:
             mover.settle()
             self._loop.turn(0.05)
 
-    def _check(self, *sides: Lanes) -> None:
+    def _check(self, *sides: Connections) -> None:
         if self._cancelled:
             raise Cancelled(f"The copy of {self._request.disk} was cancelled.")
-        for lanes in sides:
-            if lanes.failure is not None:
-                raise lanes.failure
+        for side in sides:
+            if side.failure is not None:
+                raise side.failure
 
-    def _verify(self, stack: ExitStack, source: Lanes, target: Lanes, findings: Findings) -> list[Extent]:
+    def _verify(self, stack: ExitStack, source: Connections, target: Connections, findings: Findings) -> list[Extent]:
         """Read back and compare; write what is wrong once more; answer what that was. Raises VerificationError."""
         request = self._request
         (own,) = self._connect(stack, ("target", request.target_uri))
@@ -357,7 +358,7 @@ class Copy:
         return wrong
 
     def _compare(
-        self, own: Lanes, digests: Digests, blocks: list[Extent], pieces: list[tuple[Extent, bytes]]
+        self, own: Connections, digests: Digests, blocks: list[Extent], pieces: list[tuple[Extent, bytes]]
     ) -> list[Extent]:
         from longshore.blocks.verify import Verifier
 
@@ -382,14 +383,14 @@ class Copy:
         return sorted(verifier.wrong)
 
 
-def _connections(lanes: Lanes, wanted: int) -> int:
+def _connections(side: Connections, wanted: int) -> int:
     """More than one only where the server says that they see each other's writes."""
-    return wanted if lanes.endpoint.multi_conn else 1
+    return wanted if side.endpoint.multi_conn else 1
 
 
-def _threads(lanes: Lanes, wanted: int) -> int:
+def _threads(side: Connections, wanted: int) -> int:
     """That may have connections of their own. 0 with TLS, which they don't speak."""
-    return 0 if lanes.endpoint.tls else _connections(lanes, wanted)
+    return 0 if side.endpoint.tls else _connections(side, wanted)
 
 
 def _ranges(extents: list[Extent]) -> str:

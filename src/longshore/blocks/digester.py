@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from longshore.blocks.lanes import Loop
+from longshore.blocks.connections import Loop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.processors import processors
 

@@ -16,11 +16,11 @@ from functools import partial
 
 import nbd
 
-from longshore.blocks.carriers import NO_DIGEST, Carried, Carriers
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
+from longshore.blocks.connections import Connections, Loop, Operation, OperationKind
+from longshore.blocks.copy_threads import NO_DIGEST, Carried, CopyThreads
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
-from longshore.blocks.lanes import Lanes, Loop, Operation, OperationKind
 from longshore.blocks.limits import Limits
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
@@ -57,8 +57,8 @@ class Mover:
     def __init__(
         self,
         loop: Loop,
-        source: Lanes,
-        target: Lanes,
+        source: Connections,
+        target: Connections,
         planner: Planner,
         findings: Findings,
         *,
@@ -70,7 +70,7 @@ class Mover:
         limits: Limits,
         digester: Digester,
         maximum_read: int,
-        carriers: int,
+        copy_threads: int,
         begin_early: bool,
         meter: Meter,
     ) -> None:
@@ -93,9 +93,9 @@ class Mover:
         self._free: list[_Slot] = []
         self._window = Window(self._block_size)
         whole_blocks = self._block_size <= min(maximum_read, target.endpoint.maximum_request)
-        self._count = carriers if whole_blocks else 0
-        self._carriers: Carriers | None = None
-        self._beside = 0  # blocks in flight here, beside those of the carriers
+        self._count = copy_threads if whole_blocks else 0
+        self._copy_threads: CopyThreads | None = None
+        self._beside = 0  # blocks in flight here, beside those of the copy threads
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
         self._unflushed: list[Record] = []
@@ -133,19 +133,19 @@ class Mover:
     @property
     def _most(self) -> int:
         """Blocks in flight."""
-        if (carriers := self._at_work) is None:
+        if (copy_threads := self._at_work) is None:
             return self._window.size
-        return carriers.most + self._beside
+        return copy_threads.most + self._beside
 
     @property
-    def _at_work(self) -> Carriers | None:
-        """The carriers, unless they have given up, or one side is too far away for them."""
-        return self._carriers if self._carriers and self._carriers.working and self._window.near else None
+    def _at_work(self) -> CopyThreads | None:
+        """The copy threads, unless they have given up, or one side is too far away for them."""
+        return self._copy_threads if self._copy_threads and self._copy_threads.working and self._window.near else None
 
     def close(self) -> None:
-        """Let go of the carriers."""
-        if self._carriers is not None:
-            self._carriers.close()
+        """Let go of the copy threads."""
+        if self._copy_threads is not None:
+            self._copy_threads.close()
 
     @property
     def finished(self) -> bool:
@@ -255,9 +255,9 @@ class Mover:
             self._begin_here(job)
 
     def _employ(self) -> None:
-        """Have carriers, if there may be any. They connect meanwhile."""
+        """Have copy threads, if there may be any. They connect meanwhile."""
         if self._count > 1:
-            self._carriers = Carriers(
+            self._copy_threads = CopyThreads(
                 self._loop,
                 self._source.endpoint,
                 self._target.endpoint,
@@ -269,15 +269,15 @@ class Mover:
         self._count = 0  # when they give up they aren't tried again
 
     def _carry(self, job: Job) -> bool:
-        """Whether a carrier takes it."""
+        """Whether a copy thread takes it."""
         if not self._window.near:
             return False
         self._employ()
         extent = job.extent
-        if self._carriers is None or self._carriers.full or job.reads != [extent]:
+        if self._copy_threads is None or self._copy_threads.full or job.reads != [extent]:
             return False
         known = self._base.get(extent.offset // self._block_size) if self._compare and self._base else None
-        if not self._carriers.take(job, known):
+        if not self._copy_threads.take(job, known):
             return False
         self._limits.begin()
         self._limits.spend(extent.length)
@@ -287,8 +287,8 @@ class Mover:
     def _have_carried(self, done: Carried) -> None:
         self._limits.end()
         self._window.carried(done.seconds)
-        if self._carriers is not None:
-            self._beside = PACED if self._window.paced(self._carriers.count + self._beside) else 0
+        if self._copy_threads is not None:
+            self._beside = PACED if self._window.paced(self._copy_threads.count + self._beside) else 0
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
         self._meter.skipped += done.skipped
@@ -298,7 +298,7 @@ class Mover:
         self._done(done.job, [done.record])
 
     def _was_left(self, job: Job, lost: bool) -> None:
-        """A carrier has met an error. With a connection, all may be lost that nobody has flushed."""
+        """A copy thread has met an error. With a connection, all may be lost that nobody has flushed."""
         self._limits.end()
         if lost:
             self._target_lost()

@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
+from longshore.blocks.connections import Connections, Operation, OperationKind
 from longshore.blocks.endpoints import STATE_ZERO
-from longshore.blocks.lanes import Lanes, Operation, OperationKind
 from longshore.model.extents import Extent, align, merge, split, subtract
 
-WINDOW = 1 << 31  # bytes of disk mapped at a time: what one question may ask about
-WINDOWS_AHEAD = 4
+STRETCH = 1 << 31  # bytes of disk mapped at a time: what one question may ask about
+STRETCHES_AHEAD = 4
 WORTH_MAPPING = 16 << 20  # bytes; shorter changed extents are copied without asking what is in them
 ZERO_RUN = 128 << 20  # bytes zeroed by one job, so that progress is seen and checkpoints cover it
 
@@ -69,7 +69,7 @@ class ZeroJob:
         return self.extent.length
 
 
-class _Window:
+class _Stretch:
     """A stretch of whole blocks that is being mapped, or, with `pieces`, one block that needs no map."""
 
     __slots__ = ("extent", "pieces", "source", "target", "waiting")
@@ -87,8 +87,8 @@ class Planner:
 
     def __init__(
         self,
-        source: Lanes,
-        target: Lanes,
+        source: Connections,
+        target: Connections,
         scope: Iterable[Extent],
         *,
         block_size: int,
@@ -104,18 +104,18 @@ class Planner:
         self._merge_gap = merge_gap
         self._partial_fill = partial_fill
         self._worth_mapping = worth_mapping
-        self._windows = self._cut(scope)
-        self._ahead: deque[_Window] = deque()
+        self._stretches = self._cut(scope)
+        self._ahead: deque[_Stretch] = deque()
         self._jobs: Iterator[Job | ZeroJob] = iter(())
         self._mapping = 0
-        self._no_more_windows = False
+        self._no_more_stretches = False
         self.exhausted = False
         self.data = 0  # bytes in jobs handed out or mapped that have to be read
 
     def again(self, scope: Iterable[Extent]) -> None:
         """Hand these out once more, after all others: what was written there may be lost."""
-        self._windows = itertools.chain(self._windows, self._cut(scope))
-        self._no_more_windows = self.exhausted = False
+        self._stretches = itertools.chain(self._stretches, self._cut(scope))
+        self._no_more_stretches = self.exhausted = False
 
     def next(self) -> Job | ZeroJob | None:
         """A job; None when there is none yet, or when all have been handed out (`exhausted`)."""
@@ -132,19 +132,19 @@ class Planner:
             self._jobs = self._work(self._ahead.popleft())
 
     def _look_ahead(self) -> None:
-        while self._mapping < WINDOWS_AHEAD and not self._no_more_windows and len(self._ahead) < 256:
-            window = next(self._windows, None)
-            if window is None:
-                self._no_more_windows = True
+        while self._mapping < STRETCHES_AHEAD and not self._no_more_stretches and len(self._ahead) < 256:
+            stretch = next(self._stretches, None)
+            if stretch is None:
+                self._no_more_stretches = True
                 return
-            self._ahead.append(window)
-            if window.pieces is None:
-                self._map(window)
+            self._ahead.append(stretch)
+            if stretch.pieces is None:
+                self._map(stretch)
 
-    def _cut(self, scope: Iterable[Extent]) -> Iterator[_Window]:
+    def _cut(self, scope: Iterable[Extent]) -> Iterator[_Stretch]:
         """Windows to map, and single blocks between them."""
         scattered: list[Extent] = []
-        for extent in split(scope, WINDOW):
+        for extent in split(scope, STRETCH):
             lower = -(-extent.offset // self._block_size) * self._block_size
             upper = extent.end if extent.end == self._size else extent.end // self._block_size * self._block_size
             if upper - lower < self._worth_mapping or upper <= lower:
@@ -161,12 +161,12 @@ class Planner:
                 scattered.append(Extent(extent.offset, lower - extent.offset))
             yield from self._blocks(scattered)
             scattered = [Extent(upper, extent.end - upper)] if upper < extent.end else []
-            yield _Window(Extent(lower, upper - lower), None)
+            yield _Stretch(Extent(lower, upper - lower), None)
         yield from self._blocks(scattered)
 
-    def _blocks(self, extents: list[Extent]) -> Iterator[_Window]:
+    def _blocks(self, extents: list[Extent]) -> Iterator[_Stretch]:
         for number, pieces in self._by_block(extents):
-            yield _Window(self._block(number), pieces)
+            yield _Stretch(self._block(number), pieces)
 
     def _by_block(self, extents: Iterable[Extent]) -> Iterator[tuple[int, list[Extent]]]:
         pieces = split(extents, self._block_size)
@@ -177,19 +177,19 @@ class Planner:
         offset = number * self._block_size
         return Extent(offset, min(self._block_size, self._size - offset))
 
-    def _map(self, window: _Window) -> None:
+    def _map(self, stretch: _Stretch) -> None:
         self._mapping += 1
-        for lanes, found in ((self._source, window.source), (self._target, window.target)):
-            if lanes.endpoint.has_extents:
-                window.waiting += 1
-                self._ask(window, lanes, found, window.extent.offset)
+        for side, found in ((self._source, stretch.source), (self._target, stretch.target)):
+            if side.endpoint.has_extents:
+                stretch.waiting += 1
+                self._ask(stretch, side, found, stretch.extent.offset)
         if not self._source.endpoint.has_extents:
-            window.source.append((window.extent, False))
-        if not window.waiting:
+            stretch.source.append((stretch.extent, False))
+        if not stretch.waiting:
             self._mapping -= 1
 
-    def _ask(self, window: _Window, lanes: Lanes, found: list[tuple[Extent, bool]], offset: int) -> None:
-        end = window.extent.end
+    def _ask(self, stretch: _Stretch, side: Connections, found: list[tuple[Extent, bool]], offset: int) -> None:
+        end = stretch.extent.end
 
         def answered(operation: Operation) -> None:
             position = offset
@@ -199,25 +199,25 @@ class Planner:
                 if position >= end:
                     break
             if position < end:
-                self._ask(window, lanes, found, position)
+                self._ask(stretch, side, found, position)
                 return
-            window.waiting -= 1
-            if not window.waiting:
+            stretch.waiting -= 1
+            if not stretch.waiting:
                 self._mapping -= 1
 
-        lanes.submit(Operation(OperationKind.STATUS, offset, end - offset, answered))
+        side.submit(Operation(OperationKind.STATUS, offset, end - offset, answered))
 
-    def _work(self, window: _Window) -> Iterator[Job | ZeroJob]:
-        if window.pieces is not None:
-            self.data += sum(piece.length for piece in window.pieces)
-            whole = window.pieces == [window.extent]
+    def _work(self, stretch: _Stretch) -> Iterator[Job | ZeroJob]:
+        if stretch.pieces is not None:
+            self.data += sum(piece.length for piece in stretch.pieces)
+            whole = stretch.pieces == [stretch.extent]
             fill = Fill.NOTHING if whole else self._partial_fill
-            yield Job(window.extent, window.pieces, fill, target_zero=False)
+            yield Job(stretch.extent, stretch.pieces, fill, target_zero=False)
             return
-        data = list(merge((extent for extent, zero in window.source if not zero), self._merge_gap))
-        zero_already = list(merge(extent for extent, zero in window.target if zero))
+        data = list(merge((extent for extent, zero in stretch.source if not zero), self._merge_gap))
+        zero_already = list(merge(extent for extent, zero in stretch.target if zero))
         blocks = list(align(data, self._block_size, self._size))
-        holes = subtract([window.extent], blocks)
+        holes = subtract([stretch.extent], blocks)
         self.data += sum(extent.length for extent in data)
         # In the order of the disk: sequential for both sides
         both: list[Iterator[Job | ZeroJob]] = [

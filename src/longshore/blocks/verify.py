@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import nbd
 
+from longshore.blocks.connections import Connections, Loop, Operation, OperationKind
 from longshore.blocks.digester import Digester
 from longshore.blocks.endpoints import STATE_ZERO
-from longshore.blocks.lanes import Lanes, Loop, Operation, OperationKind
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
-from longshore.blocks.readers import Readers, Work
+from longshore.blocks.verify_threads import VerifyThreads, Work
 from longshore.blocks.window import Window
 from longshore.model.extents import Extent, split, subtract, total
 
@@ -27,7 +27,7 @@ class Verifier:
     """Compares what it is told to; what differs is in `wrong`."""
 
     def __init__(
-        self, loop: Loop, target: Lanes, digests: Digests, digester: Digester, meter: Meter, *, threads: int
+        self, loop: Loop, target: Connections, digests: Digests, digester: Digester, meter: Meter, *, threads: int
     ) -> None:
         self._loop = loop
         self._target = target
@@ -43,7 +43,7 @@ class Verifier:
         self._to_do: deque[Work] = deque()  # before the rest of the work
         whole_blocks = digests.block_size <= target.endpoint.maximum_request
         self._threads = threads if whole_blocks else 0
-        self._readers: Readers | None = None
+        self._at_work: VerifyThreads | None = None
         self._compared = 0  # bytes that they have compared, as far as the meter knows
         self._exhausted = True
         self.wrong: list[Extent] = []
@@ -57,12 +57,12 @@ class Verifier:
 
     @property
     def finished(self) -> bool:
-        return self._exhausted and self._active == 0 and not self._to_do and self._readers is None
+        return self._exhausted and self._active == 0 and not self._to_do and self._at_work is None
 
     def fill(self) -> None:
         """Have as many reads in flight as there is room for."""
-        if self._readers is not None:
-            self._follow(self._readers)
+        if self._at_work is not None:
+            self._follow(self._at_work)
         while self._active < self._window.size:
             item = self._next()
             if item is None:
@@ -75,18 +75,18 @@ class Verifier:
 
     def close(self) -> None:
         """Stop reading."""
-        if self._readers is not None:
-            self._readers.stop()
+        if self._at_work is not None:
+            self._at_work.stop()
 
     def _next(self) -> Work | None:
         """What the loop itself should do next; None when that is nothing for now, or nothing at all."""
         if self._to_do:
             return self._to_do.popleft()
-        if self._readers is not None:
+        if self._at_work is not None:
             return None
         if self._threads > 1 and self._window.near:
             uri = self._target.endpoint.uri
-            self._readers = Readers(
+            self._at_work = VerifyThreads(
                 self._loop, uri, self._work, size=self._size, most=self._threads, block_size=self._block_size
             )
             self._threads = 0  # when they give up they aren't tried again
@@ -95,17 +95,17 @@ class Verifier:
         self._exhausted = item is None
         return item
 
-    def _follow(self, readers: Readers) -> None:
+    def _follow(self, at_work: VerifyThreads) -> None:
         """Take over what the threads have found out."""
-        ended = readers.ended  # before looking at what they left
-        compared = readers.compared
+        ended = at_work.ended  # before looking at what they left
+        compared = at_work.compared
         self._meter.verified += compared - self._compared
         self._compared = compared
-        while readers.left:
-            self._to_do.append(readers.left.popleft())
+        while at_work.left:
+            self._to_do.append(at_work.left.popleft())
         if ended:
-            self.wrong += readers.wrong
-            self._readers = None
+            self.wrong += at_work.wrong
+            self._at_work = None
 
     def _blocks(self, stretches: Iterable[Extent]) -> Iterator[Work]:
         """Blocks with digests; runs of zero blocks without."""

@@ -9,7 +9,7 @@ Each takes stretches of neighbouring blocks, as a server's kernel reads ahead on
 after the other. One thread for each processor is best as long as what they read is in memory; where it comes from a
 disk they only wait, and there are more of them.
 
-A reader gives up at the first error: what it hasn't compared then, the loop reads, with all its patience.
+A thread gives up at the first error: what it hasn't compared then, the loop reads, with all its patience.
 """
 
 import threading
@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from longshore.blocks.lanes import Loop
+from longshore.blocks.connections import Loop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.processors import own_processor, threads
 from longshore.blocks.wire import Wire
@@ -32,7 +32,7 @@ WAITING = 7.0  # times as long as digesting it: reading a block from memory take
 TRIED = 16  # blocks of each thread, after which it is seen whether there should be another thread
 
 
-class Readers:
+class VerifyThreads:
     """Threads that share `work`: extents with their digests, or with None for what should be zero.
 
     `size` is how many bytes that is; `most` are the threads there may be. `left` is what the loop has to look at,

@@ -65,7 +65,7 @@ _VERBS = {
 
 
 class Operation:
-    """A request, and whom to tell when it has been answered. One that fails for good shows in `Lanes.failure`."""
+    """A request, and whom to tell when it has been answered. One that fails for good shows in `Connections.failure`."""
 
     __slots__ = ("attempts", "buffer", "done", "extents", "failing_since", "kind", "length", "offset")
 
@@ -96,7 +96,7 @@ class Loop:
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._lanes: dict[int, _Lane] = {}
+        self._connections: dict[int, _Connection] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._calls: deque[Callable[[], None]] = deque()
@@ -146,13 +146,13 @@ class Loop:
         # Not from a pool: there are few of them, and one stuck in connect() must not keep the process from ending
         threading.Thread(target=run, daemon=True).start()
 
-    def add(self, lane: _Lane) -> None:
-        self._lanes[lane.fd] = lane
-        self._poll.register(lane.fd, 0)
+    def add(self, connection: _Connection) -> None:
+        self._connections[connection.fd] = connection
+        self._poll.register(connection.fd, 0)
 
-    def remove(self, lane: _Lane) -> None:
-        if self._lanes.pop(lane.fd, None) is not None:
-            self._poll.unregister(lane.fd)
+    def remove(self, connection: _Connection) -> None:
+        if self._connections.pop(connection.fd, None) is not None:
+            self._poll.unregister(connection.fd)
 
     def turn(self, wait: float) -> None:
         """Wait at most `wait` seconds for something to happen, and deal with it."""
@@ -160,24 +160,24 @@ class Loop:
             wait = min(wait, max(0.0, self._timers[0][0] - time.monotonic()))
         if self.finished:
             wait = 0.0
-        for lane in self._lanes.values():
-            direction = lane.handle.aio_get_direction()
-            if direction != lane.direction:
-                lane.direction = direction
-                self._poll.modify(lane.fd, _EVENTS[direction])
+        for connection in self._connections.values():
+            direction = connection.handle.aio_get_direction()
+            if direction != connection.direction:
+                connection.direction = direction
+                self._poll.modify(connection.fd, _EVENTS[direction])
         for fd, events in self._poll.poll(math.ceil(wait * 1000)):
             if fd == self._wake_fd:
                 os.eventfd_read(fd)
                 continue
-            lane = self._lanes[fd]
+            connection = self._connections[fd]
             try:
-                if lane.direction & 1 and events & (select.POLLIN | select.POLLHUP | select.POLLERR):
-                    lane.handle.aio_notify_read()
+                if connection.direction & 1 and events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                    connection.handle.aio_notify_read()
                 else:
-                    lane.handle.aio_notify_write()
+                    connection.handle.aio_notify_write()
             except nbd.Error:
                 # The connection is dead; what was in flight on it has been called back with an error
-                lane.lost()
+                connection.lost()
         while self.finished:
             self.finished.popleft()()
         while self._calls:
@@ -188,12 +188,12 @@ class Loop:
                 heapq.heappop(self._timers)[2]()
 
 
-class _Lane:
+class _Connection:
     """One connection."""
 
     __slots__ = ("_lost", "broken", "direction", "fd", "handle", "in_flight", "leaving")
 
-    def __init__(self, handle: nbd.NBD, lost: Callable[[_Lane], None]) -> None:
+    def __init__(self, handle: nbd.NBD, lost: Callable[[_Connection], None]) -> None:
         self.handle = handle
         self.fd: int = handle.aio_get_fd()
         self.direction = 0
@@ -211,7 +211,7 @@ def _pause(attempts: int) -> float:
     return min(FIRST_PAUSE * 2.0 ** max(0, attempts - 1), LONGEST_PAUSE)
 
 
-class Lanes:
+class Connections:
     """Connections to one export, of which `first` is one. `role`, "source" or "target", and `disk` are for messages."""
 
     def __init__(self, loop: Loop, uri: str, first: nbd.NBD, *, role: str, disk: str, retry_for: float) -> None:
@@ -220,7 +220,7 @@ class Lanes:
         self._role = role
         self._disk = disk
         self._retry_for = retry_for
-        self._lanes: list[_Lane] = []
+        self._connections: list[_Connection] = []
         self._waiting: deque[Operation] = deque()
         self._connecting = 0
         self._wanted = self._most = 1
@@ -241,11 +241,11 @@ class Lanes:
         """Say goodbye and close the sockets: a server may wait for its last client."""
         self._wanted = self._most = 0
         self.on_loss = _nothing
-        for lane in self._lanes:
-            self._retire(lane)
-            # What is still in flight refers to the lane: only without its handle is the socket closed now
-            del lane.handle
-        self._lanes.clear()
+        for connection in self._connections:
+            self._retire(connection)
+            # What is still in flight refers to the connection: only without its handle is the socket closed now
+            del connection.handle
+        self._connections.clear()
 
     def submit(self, operation: Operation) -> None:
         self.in_flight += 1
@@ -255,51 +255,51 @@ class Lanes:
             self._issue(operation)
 
     def _add(self, handle: nbd.NBD) -> None:
-        lane = _Lane(handle, self._abandon)
-        self._lanes.append(lane)
-        self._loop.add(lane)
+        connection = _Connection(handle, self._abandon)
+        self._connections.append(connection)
+        self._loop.add(connection)
 
-    def _retire(self, lane: _Lane) -> None:
-        self._loop.remove(lane)
+    def _retire(self, connection: _Connection) -> None:
+        self._loop.remove(connection)
         with suppress(nbd.Error):
-            if lane.in_flight == 0 and lane.handle.aio_is_ready():
-                lane.handle.aio_disconnect()
+            if connection.in_flight == 0 and connection.handle.aio_is_ready():
+                connection.handle.aio_disconnect()
 
-    def _abandon(self, lane: _Lane) -> None:
+    def _abandon(self, connection: _Connection) -> None:
         """No new operations for this connection; make another instead."""
-        broken = lane.handle.aio_is_dead() or lane.handle.aio_is_closed()
-        if not lane.leaving:
-            lane.leaving = True
-            self._lanes.remove(lane)
+        broken = connection.handle.aio_is_dead() or connection.handle.aio_is_closed()
+        if not connection.leaving:
+            connection.leaving = True
+            self._connections.remove(connection)
             self._replace()
-        if not lane.broken and (broken or not self.endpoint.multi_conn):
-            lane.broken = True
+        if not connection.broken and (broken or not self.endpoint.multi_conn):
+            connection.broken = True
             self.on_loss()
-        if broken or lane.in_flight == 0:
-            self._retire(lane)
+        if broken or connection.in_flight == 0:
+            self._retire(connection)
 
     def _issue(self, operation: Operation) -> None:
-        if not self._lanes:
+        if not self._connections:
             self._waiting.append(operation)
             return
-        lane = self._lanes[0]
-        for other in self._lanes:
-            if lane.in_flight < ENOUGH:
+        connection = self._connections[0]
+        for other in self._connections:
+            if connection.in_flight < ENOUGH:
                 break
-            if other.in_flight < lane.in_flight:
-                lane = other
-        if lane.in_flight >= ENOUGH and self._wanted < self._most:
+            if other.in_flight < connection.in_flight:
+                connection = other
+        if connection.in_flight >= ENOUGH and self._wanted < self._most:
             self._wanted = self._most
             self._replace()
-        lane.in_flight += 1
+        connection.in_flight += 1
         finished = self._loop.finished
 
         def completed(error: ctypes.c_int) -> int:
             number = error.value
-            finished.append(lambda: self._finish(lane, operation, number))
+            finished.append(lambda: self._finish(connection, operation, number))
             return 1
 
-        handle = lane.handle
+        handle = connection.handle
         try:
             match operation.kind:
                 case OperationKind.READ:
@@ -324,26 +324,28 @@ class Lanes:
         except nbd.Error as error:
             # It was never sent, so `completed` will not be called
             number = error.errnum or errno.ENOTCONN
-            finished.append(lambda: self._finish(lane, operation, number))
+            finished.append(lambda: self._finish(connection, operation, number))
 
-    def _finish(self, lane: _Lane, operation: Operation, number: int) -> None:
-        lane.in_flight -= 1
+    def _finish(self, connection: _Connection, operation: Operation, number: int) -> None:
+        connection.in_flight -= 1
         if number:
-            self._failed(lane, operation, number)
+            self._failed(connection, operation, number)
             return
-        if lane.leaving and lane.in_flight == 0:
-            self._retire(lane)
+        if connection.leaving and connection.in_flight == 0:
+            self._retire(connection)
         self.in_flight -= 1
         if operation.kind is OperationKind.FLUSH:
             self._failed_flushes = 0
         operation.done(operation)
 
-    def _failed(self, lane: _Lane, operation: Operation, number: int) -> None:
+    def _failed(self, connection: _Connection, operation: Operation, number: int) -> None:
         now = time.monotonic()
-        lost = lane.handle.aio_is_dead() or lane.handle.aio_is_closed() or number in _LOST
-        self._abandon(lane)
+        lost = connection.handle.aio_is_dead() or connection.handle.aio_is_closed() or number in _LOST
+        self._abandon(connection)
         if operation.kind is OperationKind.FLUSH:
-            self._not_flushed(operation, number, dead=lane.handle.aio_is_dead() or lane.handle.aio_is_closed())
+            self._not_flushed(
+                operation, number, dead=connection.handle.aio_is_dead() or connection.handle.aio_is_closed()
+            )
             return
         if operation.failing_since == 0.0:
             operation.failing_since = now
@@ -374,7 +376,7 @@ class Lanes:
             self._fail(self._explain(flush, number))
 
     def _replace(self) -> None:
-        while len(self._lanes) + self._connecting < self._wanted and self.failure is None:
+        while len(self._connections) + self._connecting < self._wanted and self.failure is None:
             self._connecting += 1
             self._loop.in_thread(lambda: connect(self._uri, extents=True), self._connected)
 
@@ -400,7 +402,7 @@ class Lanes:
         if not isinstance(outcome, CopyError):
             raise outcome
         now = time.monotonic()
-        if not self._lanes:
+        if not self._connections:
             self._failing_since = self._failing_since or now
             if now - self._failing_since >= self._retry_for:
                 self._fail(

@@ -6,7 +6,7 @@ work: to read, digest and write one block after the other on a few threads costs
 that the loop doesn't interrupt them for each, it hears of several blocks at once.
 
 Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
-that a flush on any connection covers what was written on these. A carrier gives up at its first error and hands its
+that a flush on any connection covers what was written on these. A thread gives up at its first error and hands its
 block back; then the loop does that one and all others, with all its patience.
 """
 
@@ -21,8 +21,8 @@ from queue import Empty, SimpleQueue
 import nbd
 
 from longshore.blocks.checkpoint import Outcome, Record
+from longshore.blocks.connections import Loop
 from longshore.blocks.endpoints import Endpoint
-from longshore.blocks.lanes import Loop
 from longshore.blocks.manifest import DIGEST_SIZE, digest_of
 from longshore.blocks.plan import Job
 from longshore.blocks.processors import own_processor
@@ -33,7 +33,7 @@ from longshore.model.records import NamedTuple
 from longshore.processes.deadline import check as check_deadline
 
 NO_DIGEST = bytes(DIGEST_SIZE)
-_GOODBYE = 1.0  # seconds that carriers without work may take to close their connections
+_GOODBYE = 1.0  # seconds that threads without work may take to close their connections
 
 
 class Carried(NamedTuple):
@@ -47,7 +47,7 @@ class Carried(NamedTuple):
     seconds: float
 
 
-class Carriers:
+class CopyThreads:
     """`count` threads, each with a connection to either side, for blocks of at most `block_size` bytes.
 
     `carried` and `left` are called in the loop; `left` with whether a connection was lost, and with it perhaps what was

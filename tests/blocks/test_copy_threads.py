@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from longshore.blocks.carriers import Carriers
+from longshore.blocks.connections import Loop
+from longshore.blocks.copy_threads import CopyThreads
 from longshore.blocks.endpoints import connect, describe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit
-from longshore.blocks.lanes import Loop
 from longshore.blocks.plan import Fill, Job
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
@@ -21,9 +21,9 @@ BLOCK = 64 * KIB
 
 @pytest.fixture(autouse=True)
 def carried(monkeypatch):
-    """The blocks that carriers have taken; they begin early here."""
+    """The blocks that copy threads have taken; they begin early here."""
     taken = []
-    take = Carriers.take
+    take = CopyThreads.take
 
     def noted(self, job, expected):
         answer = take(self, job, expected)
@@ -31,7 +31,7 @@ def carried(monkeypatch):
             taken.append(job.extent)
         return answer
 
-    monkeypatch.setattr(Carriers, "take", noted)
+    monkeypatch.setattr(CopyThreads, "take", noted)
     monkeypatch.setattr("longshore.blocks.copy.CARRY_FROM", 4)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)  # this machine may be busy
     monkeypatch.setattr("longshore.blocks.window.SLOW", 0)
@@ -70,7 +70,7 @@ def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeyp
     trigger.touch()
     failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
     left = []
-    leave = Carriers._leave
+    leave = CopyThreads._leave
 
     def healed(self, job, lost):
         trigger.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeyp
         assert not lost, "the server has answered"
         leave(self, job, lost)
 
-    monkeypatch.setattr(Carriers, "_leave", healed)
+    monkeypatch.setattr(CopyThreads, "_leave", healed)
     if operation == "pread":
         ends = exports(source, filters=("noextents", "error"), **failing), exports(target)
     else:
@@ -94,12 +94,12 @@ def test_a_carrier_that_breaks_ends_the_copy(image, exports, monkeypatch):
     def breaking(*_):
         raise MemoryError("none left")
 
-    monkeypatch.setattr(Carriers, "_carry", breaking)
+    monkeypatch.setattr(CopyThreads, "_carry", breaking)
     with pytest.raises(MemoryError, match="none left"):
         copy(exports(image(SIZE, [(0, SIZE)])), exports(image(SIZE)))
 
 
-def test_servers_that_do_not_see_each_others_writes_have_no_carriers(image, exports, carried):
+def test_servers_that_do_not_see_each_others_writes_have_no_copy_threads(image, exports, carried):
     source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
     copy(
         exports(source), exports(target, filters=("multi-conn",), **{"multi-conn-mode": "disable"}), verify=Verify.FULL
@@ -130,7 +130,7 @@ def test_a_limit_holds_for_what_is_carried(image, exports, carried):
 
 def test_the_deadline_of_a_worker_is_asked_before_each_write(image, exports, monkeypatch, carried):
     asked = []
-    monkeypatch.setattr("longshore.blocks.carriers.check_deadline", lambda: asked.append(1))
+    monkeypatch.setattr("longshore.blocks.copy_threads.check_deadline", lambda: asked.append(1))
     source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
     copy(exports(source), exports(target))
     assert carried
@@ -142,20 +142,20 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     slow = exports(target, filters=("delay",), wdelay="300ms")
     loop = Loop()
     ends = [describe(export.uri, connect(export.uri, extents=True)) for export in (source, slow)]
-    carriers = Carriers(loop, *ends, count=2, block_size=BLOCK, carried=lambda _: None, left=lambda *_: None)
-    for number in range(carriers.most):
+    copy_threads = CopyThreads(loop, *ends, count=2, block_size=BLOCK, carried=lambda _: None, left=lambda *_: None)
+    for number in range(copy_threads.most):
         extent = Extent(number * BLOCK, BLOCK)
-        assert carriers.take(Job(extent, [extent], Fill.NOTHING, target_zero=False), None)
-    threads = list(carriers._threads)
-    carriers.close()
+        assert copy_threads.take(Job(extent, [extent], Fill.NOTHING, target_zero=False), None)
+    threads = list(copy_threads._threads)
+    copy_threads.close()
     for thread in threads:
         thread.join()
     loop.close()
-    written = [number for number in range(carriers.most) if any(target.read(number * BLOCK, BLOCK))]
-    assert len(written) <= 2 < carriers.most
+    written = [number for number in range(copy_threads.most) if any(target.read(number * BLOCK, BLOCK))]
+    assert len(written) <= 2 < copy_threads.most
 
 
-@pytest.mark.parametrize("far_from", [10.0, 0.0], ids=["by carriers", "by the loop"])
+@pytest.mark.parametrize("far_from", [10.0, 0.0], ids=["by copy threads", "by the loop"])
 def test_a_block_is_written_whole(image, exports, tmp_path, monkeypatch, far_from):
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", far_from)
     source, target, log = exports(image(SIZE, [(0, SIZE)])), image(SIZE), tmp_path / "log"
