@@ -493,7 +493,7 @@ def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, server
     assert worker.wait(timeout=120) == 0
     assert (as_it_is(here), as_it_is(there)) == before
     entries = [entry for migration in migrations for entry in store.ledger.entries(migration)]
-    assert [entry.kind for entry in entries].count(ThingKind.WORKER_SERVER) == 2
+    assert [entry.kind for entry in entries].count(ThingKind.RELAY) == 2
     assert {entry.state for entry in entries} == {EntryState.HANDED_OVER, EntryState.REMOVED}
     store.close()
 

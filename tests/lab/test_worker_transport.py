@@ -51,7 +51,7 @@ def test_a_machine_is_moved_cold_through_one_worker_for_both_disks(apart, tiny, 
     assert_moved(sidedoor, cloud, tiny, shown)
     assert all(disk["root_digest"] for disk in shown["disks"])
     assert shown["result"]["bytes_verified"] == 512 << 20  # all of both disks was read back
-    assert events(apart, shown["id"]).count("Booting a worker") == 1
+    assert events(apart, shown["id"]).count("Booting a relay") == 1
 
     assert_read_alike_both_ways(shown["server_id"])
 
@@ -82,7 +82,7 @@ class Nowhere:
 
 
 def assert_read_alike_both_ways(server_id):
-    """The running server as a source: a snapshot read through a worker server holds what Ceph says it does."""
+    """The running server as a source: a snapshot read through a relay holds what Ceph says it does."""
     near, secrets = settings_from_cloud("lab")
     far = replace(near, transport="worker", worker_network="private", ceph_conf="/nowhere")
     servers = open_pool(far, secrets, Nowhere())

@@ -19,7 +19,7 @@ class BuildWorkerImage(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.providers.openstack.worker_image.build import build
+        from longshore.providers.openstack.relay_image.build import build
 
         with following() as show:
             image = build(_file(args.output), show)
@@ -51,8 +51,8 @@ class UploadWorkerImage(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack import settings_from_cloud
         from longshore.providers.openstack.connection import connect
-        from longshore.providers.openstack.worker_image.build import built_image
-        from longshore.providers.openstack.worker_image.glance import upload
+        from longshore.providers.openstack.relay_image.build import built_image
+        from longshore.providers.openstack.relay_image.glance import upload
 
         image = built_image(_file(args.image))
         connection = connect(*settings_from_cloud(args.os_cloud))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from longshore.engine.outages import PASSING, Outages
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.discretion import Discretion
-from longshore.flows.worker_servers import uses_worker_servers, worker_servers_of
+from longshore.flows.relays import relays_of, uses_relays
 from longshore.model.forms import form
 from longshore.processes.deadline import check as check_deadline
 from longshore.providers.contract import Provider, Source, Target
 from longshore.store import ProviderRecord, Store
 
 if TYPE_CHECKING:
-    from longshore.providers.openstack import WorkerPool
+    from longshore.providers.openstack import RelayPool
 
 ProviderKind = Literal["vsphere", "openstack"]
 Side = Literal["source", "target"]
@@ -28,7 +28,7 @@ def connect(
     settings: Mapping[str, Any],
     secrets: Mapping[str, str],
     side: Side | None = None,
-    servers: "WorkerPool | None" = None,
+    servers: "RelayPool | None" = None,
 ) -> Provider:
     """A cloud's client, for one side of a migration if it has two; without, it only logs in.
 
@@ -151,8 +151,8 @@ class Clouds:
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
         record = self._store.providers.get(name_or_id)
         secrets = self._secrets(record)
-        through_servers = uses_worker_servers(record.kind, record.settings)
-        servers = worker_servers_of(self._store, record) if through_servers else None
+        through_servers = uses_relays(record.kind, record.settings)
+        servers = relays_of(self._store, record) if through_servers else None
         settings = within_reach(self._store, record.project_id, record.settings)
         cloud = connect(record.kind, settings, secrets, side, servers)
         discretion = self._discretion(record)

@@ -20,7 +20,7 @@ LASTING = (
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
 
-    Without a word on what is wanted, that is everything but worker servers: others may use those, and the
+    Without a word on what is wanted, that is everything but relays: others may use those, and the
     engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
@@ -39,12 +39,12 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
 def _may_appear(entry: Entry) -> bool:
     """Whether it may exist without our having heard of it."""
-    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.WORKER_SERVER)
+    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.RELAY)
 
 
 def _its_own(entry: Entry) -> bool:
     """Whether nobody else may be using it."""
-    return entry.kind is not ThingKind.WORKER_SERVER
+    return entry.kind is not ThingKind.RELAY
 
 
 def _remove(clouds: Clouds, entry: Entry) -> bool:
@@ -69,8 +69,8 @@ def _remove_from_source(source: Source, entry: Entry) -> bool:
 
 
 def _remove_from_target(target: Target, entry: Entry) -> bool:
-    if entry.kind is ThingKind.WORKER_SERVER:
-        target.remove_worker_server(entry.owner)
+    if entry.kind is ThingKind.RELAY:
+        target.remove_relay(entry.owner)
         return True
     if entry.kind is ThingKind.AGENT_PROBE:
         return target.remove_agent_probe(entry.owner)

@@ -15,7 +15,7 @@ from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmMigration
-from longshore.flows.worker_servers import end_quiet_worker_servers, end_worker_servers, hold_worker_servers_as
+from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
 from longshore.model.request import MigrationType
 from longshore.store import MigrationRecord, Store
 
@@ -28,7 +28,7 @@ def _use(store: Store, process_id: str) -> None:
     global _store, _cancels  # noqa: PLW0603 the engine calls workflows by name and can hand them nothing but plain values
     _store = store
     _cancels = Cancels(store)
-    hold_worker_servers_as(process_id)
+    hold_relays_as(process_id)
 
 
 @DBOS.workflow(name="cold-migration")
@@ -95,8 +95,8 @@ FLOWS = Flows(
     use=_use,
     of=_workflow_of,
     end_unknown=end_unknown,
-    end_quiet=end_quiet_worker_servers,
-    end=end_worker_servers,
+    end_quiet=end_quiet_relays,
+    end=end_relays,
 )
 
 

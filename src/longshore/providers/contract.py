@@ -154,7 +154,7 @@ class Target(Provider, Protocol):
     def make_ready(self, owner: Owner) -> None:
         """Begin what opening volumes needs and takes its time, so that its failure shows before a source is stopped."""
 
-    def remove_worker_server(self, owner: Owner) -> None:
+    def remove_relay(self, owner: Owner) -> None:
         """The server with this owner through which volumes were opened, and all that belongs to it. Nothing to do when
         it isn't there."""
 

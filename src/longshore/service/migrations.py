@@ -19,9 +19,9 @@ from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
+from longshore.flows.relays import held_by_another
 from longshore.flows.report import Report, reports_of
 from longshore.flows.undo import undo
-from longshore.flows.worker_servers import held_by_another
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.mappings import unused_of_machine
@@ -242,7 +242,7 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
         return Cleanup(
             left=make_again(MoveContext(store, record.id, clouds=clouds))
         )  # its machine comes before what is left of it
-    # A worker server that was booted for it may serve others by now; the process that has it removes it in the end
+    # A relay that was booted for it may serve others by now; the process that has it removes it in the end
     return Cleanup(left=undo(store, clouds, record.id, lambda entry: not held_by_another(store, entry)))
 
 

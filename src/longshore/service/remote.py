@@ -111,7 +111,7 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     if ground is None:
         raise InvalidInput(
             f"This server doesn't open volumes of the OpenStack at {url} itself.",
-            advice="Let it make a worker server there (--transport worker), or ask its operator to list the cloud.",
+            advice="Let it make a relay there (--transport worker), or ask its operator to list the cloud.",
             code="cloud-not-served",
         )
     own: dict[str, Any] = {"ceph_conf": ground.ceph_conf, "ceph_user": ground.ceph_user, "cacert": ground.cacert}

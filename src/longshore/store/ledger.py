@@ -26,7 +26,7 @@ class ThingKind(StrEnum):
     FLOATING_ADDRESS = "floating-address"
     SERVER = "server"
     AGENT_PROBE = "agent-probe"  # an image that Nova froze the guest for, and its snapshots: only its agent's answer
-    WORKER_SERVER = "worker-server"  # with all that belongs to it; several migrations may use it
+    RELAY = "worker-server"  # with all that belongs to it; several migrations may use it
 
 
 class EntryState(StrEnum):

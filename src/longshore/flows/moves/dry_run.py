@@ -39,9 +39,7 @@ class DryRun(Migration):
             gone = {ThingKind.SOURCE_SNAPSHOT, ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}
             job.say(f"The copy stays until you clean it up: longshore migration cleanup {job.id}.")
         else:
-            gone = set(ThingKind) - {
-                ThingKind.WORKER_SERVER
-            }  # others may use those: the pool that counts its users ends them
+            gone = set(ThingKind) - {ThingKind.RELAY}  # others may use those: the pool that counts its users ends them
         job.phase("cleaning-up", "Removing what the dry run made.")
         for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
             job.say(sentence, "warning")

@@ -295,7 +295,7 @@ class Migration(ABC):
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
         job = self._job
         failures = []
-        gone = (*AT_SOURCE, ThingKind.AGENT_PROBE, ThingKind.WORKER_SERVER)
+        gone = (*AT_SOURCE, ThingKind.AGENT_PROBE, ThingKind.RELAY)
         kept = [e for e in job.store.ledger.entries(job.id) if e.state is EntryState.MADE and e.kind not in gone]
         for entry in kept:
             note = "kept, as asked"
@@ -326,7 +326,7 @@ class Migration(ABC):
 def _must_go(entry: Entry) -> bool:
     """Of a migration that is to be kept: what is at the source, what only asked the guest's agent, and what may be
     there without our knowing its id. A server among that would run beside the machine that is powered on again."""
-    unheard_of = entry.state is EntryState.INTENDED and entry.kind is not ThingKind.WORKER_SERVER
+    unheard_of = entry.state is EntryState.INTENDED and entry.kind is not ThingKind.RELAY
     return entry.kind in (*AT_SOURCE, ThingKind.AGENT_PROBE) or unheard_of
 
 

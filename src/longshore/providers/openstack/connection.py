@@ -54,7 +54,7 @@ class OpenstackSettings:
     cacert: str | None = None
     ceph_conf: str = "/etc/ceph/ceph.conf"  # how this worker reaches the cloud's Ceph; its keyring lies next to it
     ceph_user: str | None = None  # None: the one Cinder names in its connection information
-    transport: Literal["brick", "worker"] = "brick"  # how volumes are reached: by ourselves, or through a worker server
+    transport: Literal["brick", "worker"] = "brick"  # how volumes are reached: by ourselves, or through a relay
     worker_image: str = "longshore-worker"  # name or id
     worker_network: str | None = None  # name or id of the network the worker is on; None: the project's only one
     worker_floating_network: str | None = None  # where its floating address is from; None: it is reached at its own
@@ -66,7 +66,7 @@ class OpenstackSettings:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.worker_quiet) and self.worker_quiet >= 0):
-            raise InvalidInput("A worker server stays for a number of seconds (worker_quiet).")
+            raise InvalidInput("A relay stays for a number of seconds (worker_quiet).")
 
 
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:

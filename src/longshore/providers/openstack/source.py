@@ -20,17 +20,17 @@ from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
+from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.snapshots import Snapshots, owner_of
 from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
-from longshore.providers.openstack.worker_pool import WorkerPool
 
 
 class OpenstackSource(Source):
     """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
 
     def __init__(
-        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: WorkerPool | None = None
+        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: RelayPool | None = None
     ) -> None:
         """`servers` are needed to read volumes through one."""
         with explained("read the cloud's settings"):

@@ -33,18 +33,18 @@ from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
 from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
+from longshore.providers.openstack.relay_pool import RelayPool
+from longshore.providers.openstack.relay_servers import RelayServers
 from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
-from longshore.providers.openstack.worker_pool import WorkerPool
-from longshore.providers.openstack.worker_servers import WorkerServers
 
 
 class OpenstackTarget(Target):
     """May be used from several threads: keystoneauth's session, which holds all state, allows it."""
 
     def __init__(
-        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: WorkerPool | None = None
+        self, settings: OpenstackSettings, secrets: Mapping[str, str], servers: RelayPool | None = None
     ) -> None:
         """`servers` are needed to open volumes through one."""
         with explained("read the cloud's settings"):
@@ -63,7 +63,7 @@ class OpenstackTarget(Target):
     def check(self) -> dict[str, str]:
         found = look(self._connection)
         if self._settings.transport == "worker":
-            found |= WorkerServers(self._connection, self._settings).outlook()
+            found |= RelayServers(self._connection, self._settings).outlook()
         return found
 
     def close(self) -> None:
@@ -112,8 +112,8 @@ class OpenstackTarget(Target):
     def make_ready(self, owner: Owner) -> None:
         self._attachments.make_ready(owner)
 
-    def remove_worker_server(self, owner: Owner) -> None:
-        WorkerServers(self._connection, self._settings).remove(owner)
+    def remove_relay(self, owner: Owner) -> None:
+        RelayServers(self._connection, self._settings).remove(owner)
 
     def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
         return self._volumes.create(request, owner)

@@ -4,17 +4,17 @@ from typing import Any
 
 from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings
+from longshore.providers.openstack.relay_attach import RelayAttachments
+from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.volumes import Volumes
-from longshore.providers.openstack.worker_attach import WorkerAttachments
-from longshore.providers.openstack.worker_pool import WorkerPool
 
-Transport = Attachments | WorkerAttachments
+Transport = Attachments | RelayAttachments
 
 
 def transport_of(
-    connection: Any, settings: OpenstackSettings, volumes: Volumes, servers: WorkerPool | None
+    connection: Any, settings: OpenstackSettings, volumes: Volumes, servers: RelayPool | None
 ) -> Transport:
-    """`servers` are what a worker server is taken from; without them volumes can only be released."""
+    """`servers` are what a relay is taken from; without them volumes can only be released."""
     if settings.transport == "worker":
-        return WorkerAttachments(connection, volumes, servers)
+        return RelayAttachments(connection, volumes, servers)
     return Attachments(connection, settings, volumes)

@@ -1,6 +1,6 @@
-"""A worker: a small server of ours in the project, to which volumes are attached and which serves them as NBD over TLS.
+"""A relay: a small server of ours in the project, to which volumes are attached and which serves them as NBD over TLS.
 
-It is told its address and its key by user data on a config drive, which only Nova's operators and the worker itself can
+It is told its address and its key by user data on a config drive, which only Nova's operators and the relay itself can
 read. All that belongs to it (security group, port, floating address, disk, server) carries one owner mark, by which it
 is found and removed again.
 """
@@ -27,14 +27,14 @@ NAME = "longshore-worker"
 USER = "longshore"  # whom its key is for
 WRITING, READING = 10809, 10810  # ports: the second serves the same disks read-only
 MEMORY_MIB = 512  # the least it runs with
-_ANSWER_WITHIN = 10.0  # seconds until a worker that lives has said what it serves
+_ANSWER_WITHIN = 10.0  # seconds until a relay that lives has said what it serves
 _LAST_WORDS = 5  # lines of its console
 # What nbdkit says of a client that went away, as all of them do
 _GOODBYE = re.compile(r"nbdkit: .*(reading initial client flags|non-properly terminated|read request: Input/output)")
 
 
 @dataclass(slots=True)
-class Worker:
+class Relay:
     """One that was seen up."""
 
     owner: Owner
@@ -71,9 +71,9 @@ class Worker:
             handle.aio_opt_list(lambda name, _description: found.append(name), complete)
             self._wait(handle, lambda: bool(told), end)
         except nbd.Error as error:
-            raise ExportError(f"The worker at {self.address} didn't answer: {error.string}.") from None
+            raise ExportError(f"The relay at {self.address} didn't answer: {error.string}.") from None
         if told[0]:
-            raise ExportError(f"The worker at {self.address} didn't answer: {os.strerror(told[0])}.")
+            raise ExportError(f"The relay at {self.address} didn't answer: {os.strerror(told[0])}.")
         with suppress(nbd.Error):  # a goodbye, and no more
             handle.aio_opt_abort()
         return found
@@ -82,7 +82,7 @@ class Worker:
         while not done():
             left = end - time.monotonic()
             if left <= 0:
-                raise ExportError(f"The worker at {self.address} didn't answer within {_ANSWER_WITHIN:.0f} s.")
+                raise ExportError(f"The relay at {self.address} didn't answer within {_ANSWER_WITHIN:.0f} s.")
             handle.poll(math.ceil(left * 1000))
 
     def answers(self) -> bool:
@@ -107,7 +107,7 @@ def export_of(volume_id: str, names: Collection[str]) -> str | None:
 
 
 def instructions(port: Any, subnet: Any, mtu: int | None, key: str) -> str:
-    """A worker's user data, as recipe/init reads it. Its network is told here, so that it needs no DHCP."""
+    """A relay's user data, as recipe/init reads it. Its network is told here, so that it needs no DHCP."""
     (address,) = (fixed["ip_address"] for fixed in port.fixed_ips if fixed["subnet_id"] == subnet.id)
     told: dict[str, str | None] = {
         "address": f"{address}/{ipaddress.ip_network(subnet.cidr).prefixlen}",
@@ -126,14 +126,14 @@ def choose_network(networks: list[Network], wanted: str | None) -> Network:
         if len(found) != 1:
             number = "no" if not found else "several"
             raise InvalidInput(
-                f"The project has {number} network {wanted} for the worker.",
+                f"The project has {number} network {wanted} for the relay.",
                 advice="Name one by its id (worker_network).",
             )
         return found[0]
     usable = [network for network in networks if network.subnets]
     if len(usable) != 1:
         raise InvalidInput(
-            f"The project has {len(usable)} networks; which of them is the worker to be on?",
+            f"The project has {len(usable)} networks; which of them is the relay to be on?",
             advice="Name it (worker_network).",
         )
     return usable[0]
@@ -145,34 +145,34 @@ def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
         found = [flavor for flavor in flavors if wanted in (flavor.id, flavor.name)]
         if not found:
             raise InvalidInput(
-                f"The cloud has no flavor {wanted} for the worker.", advice="Name another (worker_flavor)."
+                f"The cloud has no flavor {wanted} for the relay.", advice="Name another (worker_flavor)."
             )
         return found[0]
     enough = [flavor for flavor in flavors if flavor.memory_mib >= MEMORY_MIB]
     if not enough:
-        raise InvalidInput(f"The cloud has no flavor with the {MEMORY_MIB} MiB of memory that a worker needs.")
+        raise InvalidInput(f"The cloud has no flavor with the {MEMORY_MIB} MiB of memory that a relay needs.")
     return min(enough, key=lambda flavor: (flavor.memory_mib, flavor.cpus, flavor.disk_gib))
 
 
 def last_words(console: str) -> str:
-    """The end of a worker's console, in one line."""
+    """The end of a relay's console, in one line."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", console)
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _GOODBYE.search(line)]
     return "; ".join(lines[-_LAST_WORDS:])
 
 
 def image_of(connection: Any, wanted: str) -> Any:
-    """The worker image. Raises NotFound."""
+    """The relay image. Raises NotFound."""
     with explained(f"look for image {wanted}"):
         found = connection.image.find_image(wanted)
     if found is None or found.status != "active":
         raise NotFound(
-            f"The project has no image {wanted} for the worker.",
+            f"The project has no image {wanted} for the relay.",
             advice="Run: longshore worker-image build; longshore worker-image upload --os-cloud CLOUD.",
         )
     return found
 
 
-def is_worker(metadata: Mapping[str, str] | None) -> bool:
+def is_relay(metadata: Mapping[str, str] | None) -> bool:
     """Whether a server with this metadata is one."""
     return ownership.WORKER in (metadata or {})

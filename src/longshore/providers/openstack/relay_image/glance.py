@@ -5,8 +5,8 @@ from typing import Any
 
 from longshore.errors import Conflict, LongshoreError, ProviderError
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.worker import MEMORY_MIB
-from longshore.providers.openstack.worker_image.build import RECIPE_PROPERTY, BuiltImage
+from longshore.providers.openstack.relay import MEMORY_MIB
+from longshore.providers.openstack.relay_image.build import RECIPE_PROPERTY, BuiltImage
 
 # One controller for all disks and for the config drive: none needs a slot of its own, on any machine type
 HARDWARE = {

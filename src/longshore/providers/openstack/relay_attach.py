@@ -1,4 +1,4 @@
-"""Opening a Cinder volume through a worker ("worker"): APIs alone, wherever the volume's bytes are."""
+"""Opening a Cinder volume through a relay ("worker"): APIs alone, wherever the volume's bytes are."""
 
 import time
 from collections.abc import Iterator
@@ -13,31 +13,31 @@ from longshore.errors import Conflict, ExportError, LongshoreError, NotFound, Pr
 from longshore.model.target import Owner, VolumeRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.relay import Relay, export_of, is_relay
+from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.volumes import GIB, Volumes
 from longshore.providers.openstack.waiting import wait_for
-from longshore.providers.openstack.worker import Worker, export_of, is_worker
-from longshore.providers.openstack.worker_pool import WorkerPool
 
 ATTACH_TIMEOUT = 300.0  # seconds until the cloud has attached a volume
-SHOW_TIMEOUT = 120.0  # seconds from then on until the worker serves it
+SHOW_TIMEOUT = 120.0  # seconds from then on until the relay serves it
 
 
-class WorkerAttachments:
-    """The same as Attachments, with a worker in between."""
+class RelayAttachments:
+    """The same as Attachments, with a relay in between."""
 
     reads_volumes = True  # a volume is made of each snapshot
 
-    def __init__(self, connection: Any, volumes: Volumes, pool: WorkerPool | None) -> None:
+    def __init__(self, connection: Any, volumes: Volumes, pool: RelayPool | None) -> None:
         self._connection = connection
         self._volumes = volumes
         self._pool = pool
 
     def make_ready(self, owner: Owner) -> None:
-        self._workers().make_ready(owner)
+        self._relays().make_ready(owner)
 
     @contextmanager
     def open(self, volume_id: str, owner: Owner, *, read_only: bool = False) -> Iterator[Export]:
-        """Serve the volume, for writing unless told otherwise, attached to a worker while the context is open.
+        """Serve the volume, for writing unless told otherwise, attached to a relay while the context is open.
 
         Raises Conflict when the volume isn't this workflow's, or another server holds it; ProviderError, ExportError.
         """
@@ -45,24 +45,24 @@ class WorkerAttachments:
         if not ownership.same_workflow(volume.metadata, owner):
             raise Conflict(f"Volume {volume.name} ({volume_id}) doesn't belong to {owner.workflow}; it isn't opened.")
         self.release(volume_id)
-        with self._workers().worker(owner) as worker:
-            self._attach(worker, volume)
+        with self._relays().relay(owner) as relay:
+            self._attach(relay, volume)
             try:
-                export = self._shown(worker, volume, read_only=read_only)
-                name = f"The worker's server for volume {volume.name}"
+                export = self._shown(relay, volume, read_only=read_only)
+                name = f"The relay's server for volume {volume.name}"
                 with reach(
-                    worker.uri(export, read_only=read_only),
+                    relay.uri(export, read_only=read_only),
                     name=name,
-                    last_words=lambda: self._workers().last_words(worker),
+                    last_words=lambda: self._relays().last_words(relay),
                 ) as served:
                     _check_size(served, volume)
                     yield served
             except BaseException:
                 # What went wrong first is what has to be told; what stays attached is detached by the next run
                 with suppress(LongshoreError):
-                    self._let_go(worker, volume_id)
+                    self._let_go(relay, volume_id)
                 raise
-            self._let_go(worker, volume_id)
+            self._let_go(relay, volume_id)
 
     @contextmanager
     def open_snapshot(self, volume_id: str, snapshot_id: str, owner: Owner) -> Iterator[Export]:
@@ -85,13 +85,13 @@ class WorkerAttachments:
 
     def place(self, volume_id: str) -> dict[str, str]:
         """Raises ProviderError: what lies behind the volume is not for us to see."""
-        raise ProviderError("Volumes are reached through a worker server, which can't tell what changed on them.")
+        raise ProviderError("Volumes are reached through a relay, which can't tell what changed on them.")
 
     def end_looks(self, _volume_id: str) -> None:
         """Nothing is ever attached to a source's own volume."""
 
     def release(self, volume_id: str) -> None:
-        """Detach it from a worker that an earlier process left behind; nothing to do when the volume isn't there.
+        """Detach it from a relay that an earlier process left behind; nothing to do when the volume isn't there.
 
         Raises Conflict when another server, or somebody else, holds it.
         """
@@ -106,18 +106,18 @@ class WorkerAttachments:
                     server = self._connection.compute.get_server(server_id)
                 except sdk.NotFoundException:
                     continue  # being removed
-            if not is_worker(server.metadata):
+            if not is_relay(server.metadata):
                 raise Conflict(f"Volume {volume.name} ({volume_id}) is attached to server {server_id}.")
             self._detach(server_id, volume_id)
         if volume.status in ("attaching", "detaching"):
             self._volumes.wait_until_free(volume_id)
 
-    def _workers(self) -> WorkerPool:
+    def _relays(self) -> RelayPool:
         if self._pool is None:
-            raise ProviderError("Volumes are opened through a worker by the engine alone.")
+            raise ProviderError("Volumes are opened through a relay by the engine alone.")
         return self._pool
 
-    def _attach(self, worker: Worker, volume: Any) -> None:
+    def _attach(self, relay: Relay, volume: Any) -> None:
         """Raises ProviderError when the cloud gives it up."""
         began = False
 
@@ -129,36 +129,36 @@ class WorkerAttachments:
                 return True
             if status.startswith("error") or (began and status == "available"):
                 raise ProviderError(
-                    f"The cloud couldn't attach volume {volume.name} to the worker: it is {status} again.",
-                    advice=f"See Nova's log for server {worker.server_id}.",
+                    f"The cloud couldn't attach volume {volume.name} to the relay: it is {status} again.",
+                    advice=f"See Nova's log for server {relay.server_id}.",
                 )
             return None
 
-        with explained(f"attach volume {volume.name} to the worker"):
-            self._connection.compute.create_volume_attachment(worker.server_id, volume_id=volume.id)
-            wait_for(attached, what=f"Attaching volume {volume.name} to the worker", timeout=ATTACH_TIMEOUT)
+        with explained(f"attach volume {volume.name} to the relay"):
+            self._connection.compute.create_volume_attachment(relay.server_id, volume_id=volume.id)
+            wait_for(attached, what=f"Attaching volume {volume.name} to the relay", timeout=ATTACH_TIMEOUT)
 
-    def _shown(self, worker: Worker, volume: Any, *, read_only: bool) -> str:
+    def _shown(self, relay: Relay, volume: Any, *, read_only: bool) -> str:
         """The name it is served under, once it is. Raises ExportError."""
         end = time.monotonic() + SHOW_TIMEOUT
-        while (export := export_of(volume.id, worker.exports(read_only=read_only))) is None:
+        while (export := export_of(volume.id, relay.exports(read_only=read_only))) is None:
             if time.monotonic() > end:
                 raise ExportError(
-                    f"Volume {volume.name} was attached to the worker, but didn't show there within "
-                    f"{SHOW_TIMEOUT:.0f} s: {self._workers().last_words(worker)}"
+                    f"Volume {volume.name} was attached to the relay, but didn't show there within "
+                    f"{SHOW_TIMEOUT:.0f} s: {self._relays().last_words(relay)}"
                 )
             time.sleep(0.25)
         return export
 
-    def _let_go(self, worker: Worker, volume_id: str) -> None:
-        if worker.answers():
-            self._detach(worker.server_id, volume_id)
+    def _let_go(self, relay: Relay, volume_id: str) -> None:
+        if relay.answers():
+            self._detach(relay.server_id, volume_id)
         else:  # Nova would wait for it for minutes
-            self._workers().give_up(worker)
+            self._relays().give_up(relay)
             self._volumes.wait_until_free(volume_id)
 
     def _detach(self, server_id: str, volume_id: str) -> None:
-        with explained(f"detach volume {volume_id} from the worker"), suppress(sdk.NotFoundException):
+        with explained(f"detach volume {volume_id} from the relay"), suppress(sdk.NotFoundException):
             self._connection.compute.delete_volume_attachment(server_id, volume_id, ignore_missing=True)
         self._volumes.wait_until_free(volume_id)
 

@@ -1,4 +1,4 @@
-"""The worker servers of this process, through which volumes are opened where a provider asks for that.
+"""The relays of this process, through which volumes are opened where a provider asks for that.
 
 They outlive the sessions of single transfers and are shared between migrations. Each is in the ledger of the migration
 that it was booted for, with the process that has it as its parent, and is removed after a quiet time, or when that
@@ -15,20 +15,20 @@ from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, ProviderRecord, Store, ThingKind
 
 if TYPE_CHECKING:
-    from longshore.providers.openstack import WorkerPool
+    from longshore.providers.openstack import RelayPool
 
-_pools: dict[str, "WorkerPool"] = {}
+_pools: dict[str, "RelayPool"] = {}
 _said: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}  # the settings and secrets that each was opened with
-_earlier: list["WorkerPool"] = []  # of providers that were changed since
+_earlier: list["RelayPool"] = []  # of providers that were changed since
 _lock = threading.Lock()
 _holder = ""  # this process, among those that have migrations at work
 
 
-def uses_worker_servers(kind: str, settings: Mapping[str, Any]) -> bool:
+def uses_relays(kind: str, settings: Mapping[str, Any]) -> bool:
     return kind == "openstack" and settings.get("transport") == "worker"
 
 
-def worker_servers_of(store: Store, record: ProviderRecord) -> "WorkerPool":
+def relays_of(store: Store, record: ProviderRecord) -> "RelayPool":
     """The pool of one provider."""
     from longshore.providers.openstack import OpenstackSettings, open_pool
 
@@ -44,7 +44,7 @@ def worker_servers_of(store: Store, record: ProviderRecord) -> "WorkerPool":
         return _pools[record.id]
 
 
-def hold_worker_servers_as(process_id: str) -> None:
+def hold_relays_as(process_id: str) -> None:
     """By this id others know whether this process lives."""
     global _holder  # noqa: PLW0603 one process is one holder
     _holder = process_id
@@ -52,14 +52,14 @@ def hold_worker_servers_as(process_id: str) -> None:
 
 def held_by_another(store: Store, entry: Entry) -> bool:
     """Whether a living process has it, and removes it in its own time."""
-    if entry.kind is not ThingKind.WORKER_SERVER:
+    if entry.kind is not ThingKind.RELAY:
         return False
     # A state directory's own engine can't take back its record when it is killed; its lock is gone then
     living = store.workers.all() if store.state.shared_database or is_locked(store.state) else []
     return entry.parent in {worker.id for worker in living} - {_holder}
 
 
-def end_quiet_worker_servers() -> None:
+def end_quiet_relays() -> None:
     """Remove those that nobody has used for a while."""
     with _lock:
         pools = [*_pools.values(), *_earlier]
@@ -67,13 +67,11 @@ def end_quiet_worker_servers() -> None:
         pool.end_quiet()
 
 
-def end_worker_servers(store: Store) -> None:
+def end_relays(store: Store) -> None:
     """Remove them all, also those that a process before this one has left behind."""
     for record in store.providers.all():
-        if uses_worker_servers(record.kind, record.settings) and store.ledger.unsettled(
-            record.id, ThingKind.WORKER_SERVER
-        ):
-            worker_servers_of(store, record).end_all()
+        if uses_relays(record.kind, record.settings) and store.ledger.unsettled(record.id, ThingKind.RELAY):
+            relays_of(store, record).end_all()
 
 
 class _Written:
@@ -84,7 +82,7 @@ class _Written:
         self._provider_id = provider_id
 
     def intend(self, owner: Owner) -> None:
-        self._store.ledger.intend(owner, self._provider_id, ThingKind.WORKER_SERVER, parent=_holder)
+        self._store.ledger.intend(owner, self._provider_id, ThingKind.RELAY, parent=_holder)
 
     def made(self, owner: Owner, server_id: str) -> None:
         self._settle(owner, EntryState.MADE, ref=server_id)
@@ -96,7 +94,7 @@ class _Written:
         self._settle(owner, EntryState.LEFT, note=why)
 
     def unsettled(self) -> list[Owner]:
-        entries = self._store.ledger.unsettled(self._provider_id, ThingKind.WORKER_SERVER)
+        entries = self._store.ledger.unsettled(self._provider_id, ThingKind.RELAY)
         return [entry.owner for entry in entries if not held_by_another(self._store, entry)]
 
     def say(self, owner: Owner, text: str, level: str) -> None:
@@ -104,7 +102,5 @@ class _Written:
         self._store.migrations.say(owner.workflow, phase, text, level)
 
     def _settle(self, owner: Owner, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
-        entry = self._store.ledger.intend(
-            owner, self._provider_id, ThingKind.WORKER_SERVER
-        )  # answers the one that is there
+        entry = self._store.ledger.intend(owner, self._provider_id, ThingKind.RELAY)  # answers the one that is there
         self._store.ledger.settle(entry.id, state, ref=ref, note=note)

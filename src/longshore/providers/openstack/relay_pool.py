@@ -12,14 +12,14 @@ from longshore.errors import LongshoreError
 from longshore.model.target import Owner
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.worker import Worker
-from longshore.providers.openstack.worker_servers import WorkerServers
+from longshore.providers.openstack.relay import Relay
+from longshore.providers.openstack.relay_servers import RelayServers
 
-VOLUMES = 16  # that one worker serves at a time: some hypervisors have room for little more
+VOLUMES = 16  # that one relay serves at a time: some hypervisors have room for little more
 
 
-class WorkerLedger(Protocol):
-    """Where a worker is written down before it exists, and until it is gone."""
+class RelayLedger(Protocol):
+    """Where a relay is written down before it exists, and until it is gone."""
 
     def intend(self, owner: Owner) -> None: ...
     def made(self, owner: Owner, server_id: str) -> None: ...
@@ -33,23 +33,23 @@ class WorkerLedger(Protocol):
         """Something worth knowing for whom it was booted for."""
 
 
-class WorkerPool:
+class RelayPool:
     """Of one provider. For several threads."""
 
-    def __init__(self, servers: WorkerServers, ledger: WorkerLedger, quiet: float) -> None:
+    def __init__(self, servers: RelayServers, ledger: RelayLedger, quiet: float) -> None:
         self._servers = servers
         self._ledger = ledger
         self._quiet = quiet
-        self._lock = threading.Lock()  # held while a worker is booted: whoever comes meanwhile shares that one
-        self._workers: list[Worker] = []
+        self._lock = threading.Lock()  # held while a relay is booted: whoever comes meanwhile shares that one
+        self._relays: list[Relay] = []
 
     def make_ready(self, owner: Owner) -> None:
-        """See that there is a worker, so that it needn't be waited for later. Raises LongshoreError."""
-        with self.worker(owner):
+        """See that there is a relay, so that it needn't be waited for later. Raises LongshoreError."""
+        with self.relay(owner):
             pass
 
     @contextmanager
-    def worker(self, owner: Owner) -> Iterator[Worker]:
+    def relay(self, owner: Owner) -> Iterator[Relay]:
         """One that answers, with room for one volume more. Raises LongshoreError."""
         found = self._taken(owner)
         try:
@@ -62,31 +62,31 @@ class WorkerPool:
     def end_quiet(self) -> None:
         """Remove those that nobody has used for the quiet time."""
         with self._lock:
-            for worker in list(self._workers):
-                if not worker.users and time.monotonic() - worker.free_since >= self._quiet:
-                    self._end(worker)
+            for relay in list(self._relays):
+                if not relay.users and time.monotonic() - relay.free_since >= self._quiet:
+                    self._end(relay)
 
     def end_all(self) -> None:
         """Remove all that may exist, those that an earlier process left behind too."""
         with self._lock:
-            for worker in list(self._workers):
-                self._end(worker)
+            for relay in list(self._relays):
+                self._end(relay)
             self._end_forgotten()
 
-    def give_up(self, worker: Worker) -> None:
+    def give_up(self, relay: Relay) -> None:
         """Remove one that doesn't answer, whoever else used it: only so are its volumes free soon."""
         with self._lock:
-            if worker in self._workers:
-                self._end(worker)
+            if relay in self._relays:
+                self._end(relay)
 
-    def last_words(self, worker: Worker) -> str:
-        return self._servers.last_words(worker.server_id)
+    def last_words(self, relay: Relay) -> str:
+        return self._servers.last_words(relay.server_id)
 
-    def _taken(self, owner: Owner) -> Worker:
+    def _taken(self, owner: Owner) -> Relay:
         """One that answers, with one user more."""
         while True:
             with self._lock:
-                found = next((worker for worker in self._workers if worker.users < VOLUMES), None)
+                found = next((relay for relay in self._relays if relay.users < VOLUMES), None)
                 if found is None:
                     found = self._boot(owner)
                     found.users += 1
@@ -97,55 +97,55 @@ class WorkerPool:
                 return found
             self._lose(found)
 
-    def _lose(self, worker: Worker) -> None:
+    def _lose(self, relay: Relay) -> None:
         """Remove one that doesn't answer, of which we are a user."""
-        words = self.last_words(worker)
+        words = self.last_words(relay)
         with self._lock:
-            worker.users -= 1
-            if worker in self._workers:  # else somebody has found that out before us
-                self._ledger.say(worker.owner, f"The worker doesn't answer any more ({words}).", "warning")
-                self._end(worker)
+            relay.users -= 1
+            if relay in self._relays:  # else somebody has found that out before us
+                self._ledger.say(relay.owner, f"The relay doesn't answer any more ({words}).", "warning")
+                self._end(relay)
 
-    def _boot(self, owner: Owner) -> Worker:
+    def _boot(self, owner: Owner) -> Relay:
         # One of an earlier process has a key that died with it
         self._end_forgotten()
         own = Owner(owner.workflow, f"worker-{uuid.uuid4().hex[:8]}")
         self._ledger.intend(own)
         began = time.monotonic()
-        self._ledger.say(own, "Booting a worker in the project, through which the volumes are reached.", "information")
+        self._ledger.say(own, "Booting a relay in the project, through which the volumes are reached.", "information")
         try:
-            worker = self._servers.boot(own)
+            relay = self._servers.boot(own)
         except BaseException:
             self._remove(own)
             raise
-        self._ledger.made(own, worker.server_id)
+        self._ledger.made(own, relay.server_id)
         took = time.monotonic() - began
-        self._ledger.say(own, f"The worker answers at {worker.address}, after {took:.0f} s.", "information")
-        self._workers.append(worker)
-        return worker
+        self._ledger.say(own, f"The relay answers at {relay.address}, after {took:.0f} s.", "information")
+        self._relays.append(relay)
+        return relay
 
     def _end_forgotten(self) -> None:
-        known = {worker.owner for worker in self._workers}
+        known = {relay.owner for relay in self._relays}
         for owner in self._ledger.unsettled():
             if owner not in known:
                 self._remove(owner)
 
-    def _end(self, worker: Worker) -> None:
-        self._workers.remove(worker)
-        os.close(worker.key)
-        self._remove(worker.owner)
+    def _end(self, relay: Relay) -> None:
+        self._relays.remove(relay)
+        os.close(relay.key)
+        self._remove(relay.owner)
 
     def _remove(self, owner: Owner) -> None:
         try:
             self._servers.remove(owner)
         except LongshoreError as error:
             self._ledger.left(owner, str(error))
-            self._ledger.say(owner, f"The worker {owner.step} could not be removed: {error}", "warning")
+            self._ledger.say(owner, f"The relay {owner.step} could not be removed: {error}", "warning")
         else:
             self._ledger.gone(owner)
 
 
-def open_pool(settings: OpenstackSettings, secrets: Mapping[str, str], ledger: WorkerLedger) -> WorkerPool:
+def open_pool(settings: OpenstackSettings, secrets: Mapping[str, str], ledger: RelayLedger) -> RelayPool:
     """With a session of its own, that outlives those of the transfers. Nothing is asked of the cloud yet."""
     with explained("read the cloud's settings"):
-        return WorkerPool(WorkerServers(connect(settings, secrets), settings), ledger, settings.worker_quiet)
+        return RelayPool(RelayServers(connect(settings, secrets), settings), ledger, settings.worker_quiet)

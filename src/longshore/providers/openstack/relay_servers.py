@@ -1,4 +1,4 @@
-"""Makes workers in a project, and removes them."""
+"""Makes relays in a project, and removes them."""
 
 import ipaddress
 import os
@@ -16,21 +16,21 @@ from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
-from longshore.providers.openstack.servers import Servers
-from longshore.providers.openstack.volumes import GIB, Volumes
-from longshore.providers.openstack.worker import (
+from longshore.providers.openstack.relay import (
     NAME,
     READING,
     USER,
     WRITING,
-    Worker,
+    Relay,
     choose_flavor,
     choose_network,
     image_of,
     instructions,
     last_words,
 )
-from longshore.providers.openstack.worker_image.build import RECIPE_PROPERTY, recipe_digest
+from longshore.providers.openstack.relay_image.build import RECIPE_PROPERTY, recipe_digest
+from longshore.providers.openstack.servers import Servers
+from longshore.providers.openstack.volumes import GIB, Volumes
 from longshore.providers.reaching import refused
 
 BOOT_TIMEOUT = 600.0  # seconds from ACTIVE until it answers
@@ -38,8 +38,8 @@ _CONSOLE_EVERY = 5.0  # seconds
 _MARK = "LONGSHORE-WORKER "
 
 
-class WorkerServers:
-    """Makes workers, and removes them."""
+class RelayServers:
+    """Makes relays, and removes them."""
 
     def __init__(self, connection: Any, settings: OpenstackSettings) -> None:
         self._connection = connection
@@ -50,7 +50,7 @@ class WorkerServers:
         self._placement = Placement(connection)
 
     def outlook(self) -> dict[str, str]:
-        """What a worker would be made of, or why none could be made, each in a word or a sentence."""
+        """What a relay would be made of, or why none could be made, each in a word or a sentence."""
         settings, allowed = self._settings, self._settings.worker_allow
         asked: dict[str, Callable[[], str]] = {
             "worker image": lambda: _called(image_of(self._connection, settings.worker_image)),
@@ -66,7 +66,7 @@ class WorkerServers:
                 found[what] = str(error)
         return found
 
-    def boot(self, owner: Owner) -> Worker:
+    def boot(self, owner: Owner) -> Relay:
         """Returns once it answers. Raises LongshoreError; what was made is left for `remove`."""
         image = image_of(self._connection, self._settings.worker_image)
         network = choose_network(self._placement.networks(), self._settings.worker_network)
@@ -74,12 +74,12 @@ class WorkerServers:
         group = self._group(owner)
         port = self._ports.create(PortRequest(NAME, network.id, mac=None, security_groups=(group,)), owner)
         if not port.addresses:
-            raise InvalidInput(f"Network {network.name} has no address for the worker.", advice="Name another network.")
+            raise InvalidInput(f"Network {network.name} has no address for the relay.", advice="Name another network.")
         address = (
             self._floating_address(port.id, owner) if self._settings.worker_floating_network else port.addresses[0]
         )
         if self._settings.reach is not None and not self._settings.reach.permits(address):
-            raise refused(f"The worker in network {network.name}")  # before it is asked for the way there
+            raise refused(f"The relay in network {network.name}")  # before it is asked for the way there
         allowed = self._settings.worker_allow
         self._let_in(group, _cidr(allowed) if allowed else _own_address(address))
         key = secrets.token_hex(32)
@@ -97,13 +97,13 @@ class WorkerServers:
             ),
             owner,
         )
-        worker = Worker(owner, server.id, address, _in_memory(f"{USER}:{key}\n"))
+        relay = Relay(owner, server.id, address, _in_memory(f"{USER}:{key}\n"))
         try:
-            self._wait_until_up(worker)
+            self._wait_until_up(relay)
         except BaseException:
-            os.close(worker.key)
+            os.close(relay.key)
             raise
-        return worker
+        return relay
 
     def remove(self, owner: Owner) -> None:
         """All that carries this owner. Nothing to do for what isn't there. Raises LongshoreError."""
@@ -111,7 +111,7 @@ class WorkerServers:
             self._servers.delete(server.id)
         mark = ownership.description(owner)
         project = self._connection.current_project_id
-        with explained("remove a worker's floating address"):
+        with explained("remove a relay's floating address"):
             for found in self._connection.network.ips(project_id=project, description=mark):
                 if found.description == mark:
                     self._connection.network.delete_ip(found.id)
@@ -120,11 +120,11 @@ class WorkerServers:
         if disk := self._volumes.find(owner):
             self._volumes.delete(disk.id)
         if group := self._find_group(owner):
-            with explained("remove a worker's security group"):
+            with explained("remove a relay's security group"):
                 self._connection.network.delete_security_group(group)
 
     def last_words(self, server_id: str) -> str:
-        """What can be told of a worker that doesn't answer, in one line."""
+        """What can be told of a relay that doesn't answer, in one line."""
         try:
             server = self._servers.get(server_id)
             if server.status != "ACTIVE":
@@ -135,25 +135,25 @@ class WorkerServers:
         except LongshoreError as error:
             return f"nor can its console be read: {error}"
 
-    def _wait_until_up(self, worker: Worker) -> None:
+    def _wait_until_up(self, relay: Relay) -> None:
         began, looked = time.monotonic(), 0.0
         while True:
-            if worker.answers():
+            if relay.answers():
                 return
             now = time.monotonic()
             if now - looked >= _CONSOLE_EVERY:
                 looked = now
-                console = self._servers.console(worker.server_id)
+                console = self._servers.console(relay.server_id)
                 said = re.findall(rf"{_MARK}(.*)", console)
                 if said and said[-1].startswith("failed"):
                     reason = said[-1].removeprefix("failed:").strip()
-                    raise ExportError(f"The worker couldn't start: {reason}.")
+                    raise ExportError(f"The relay couldn't start: {reason}.")
                 if now - began > BOOT_TIMEOUT:
-                    raise _no_answer(worker.address, said, console)
+                    raise _no_answer(relay.address, said, console)
             time.sleep(0.5)
 
     def _instructions(self, port_id: str, network_id: str, key: str) -> str:
-        with explained("look up the worker's network"):
+        with explained("look up the relay's network"):
             port = self._connection.network.get_port(port_id)
             subnet = self._connection.network.get_subnet(port.fixed_ips[0]["subnet_id"])
             mtu = self._connection.network.get_network(network_id).mtu
@@ -164,7 +164,7 @@ class WorkerServers:
         found = self._find_group(owner)
         if found is not None:
             return found
-        with explained("make the worker's security group"):
+        with explained("make the relay's security group"):
             group = self._connection.network.create_security_group(name=NAME, description=ownership.description(owner))
             for rule in group.security_group_rules:
                 self._connection.network.delete_security_group_rule(rule["id"])
@@ -178,7 +178,7 @@ class WorkerServers:
             return next((str(found.id) for found in listed if found.description == mark), None)
 
     def _let_in(self, group: str, cidr: str) -> None:
-        with explained(f"let {cidr} connect to the worker"):
+        with explained(f"let {cidr} connect to the relay"):
             self._connection.network.create_security_group_rule(
                 security_group_id=group,
                 direction="ingress",
@@ -191,10 +191,10 @@ class WorkerServers:
 
     def _floating_address(self, port_id: str, owner: Owner) -> str:
         wanted = self._settings.worker_floating_network
-        with explained(f"give the worker a floating address of network {wanted}"):
+        with explained(f"give the relay a floating address of network {wanted}"):
             network = self._connection.network.find_network(wanted)
             if network is None:
-                raise InvalidInput(f"There is no network {wanted} for the worker's floating address.")
+                raise InvalidInput(f"There is no network {wanted} for the relay's floating address.")
             made = self._connection.network.create_ip(
                 floating_network_id=network.id, port_id=port_id, description=ownership.description(owner)
             )
@@ -204,13 +204,13 @@ class WorkerServers:
 def _no_answer(address: str, said: Collection[str], console: str) -> LongshoreError:
     if any(line.startswith("ready") for line in said):
         return Unreachable(
-            f"The worker is up, but its ports {WRITING} and {READING} at {address} can't be reached from here.",
+            f"The relay is up, but its ports {WRITING} and {READING} at {address} can't be reached from here.",
             advice="Check the route to its network (worker_network, worker_floating_network), and from which address "
             "connections of this machine reach it (worker_allow).",
         )
     return ExportError(
-        f"The worker didn't come up within {BOOT_TIMEOUT:.0f} s. Its console ends: {last_words(console) or '(empty)'}",
-        advice="Check that the worker image is the one that longshore built, and the flavor.",
+        f"The relay didn't come up within {BOOT_TIMEOUT:.0f} s. Its console ends: {last_words(console) or '(empty)'}",
+        advice="Check that the relay image is the one that longshore built, and the flavor.",
     )
 
 
@@ -222,8 +222,8 @@ def _own_address(towards: str) -> str:
             unsent.connect((towards, WRITING))  # sends nothing: it only asks for the route
         except OSError as error:
             raise Unreachable(
-                f"This machine has no route to the worker's address {towards}: {error.strerror}.",
-                advice="Give the worker an address that can be reached (worker_network, worker_floating_network).",
+                f"This machine has no route to the relay's address {towards}: {error.strerror}.",
+                advice="Give the relay an address that can be reached (worker_network, worker_floating_network).",
             ) from None
         return str(ipaddress.ip_network(unsent.getsockname()[0]))
 
@@ -234,7 +234,7 @@ def _cidr(allowed: str) -> str:
         return str(ipaddress.ip_network(allowed, strict=False))
     except ValueError:
         raise InvalidInput(
-            f"{allowed} isn't a range of addresses that a worker server could let in.",
+            f"{allowed} isn't a range of addresses that a relay could let in.",
             advice="Write it like 192.0.2.0/24 (worker_allow).",
         ) from None
 

@@ -18,24 +18,24 @@ import pytest
 from longshore.blocks.endpoints import STATE_ZERO, connect
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
 from longshore.model.target import Flavor, Network, Owner, Subnet
-from longshore.providers.openstack import worker as worker_module
-from longshore.providers.openstack import worker_attach, worker_servers
+from longshore.providers.openstack import relay as relay_module
+from longshore.providers.openstack import relay_attach, relay_servers
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY, WORKER
-from longshore.providers.openstack.volumes import Volumes
-from longshore.providers.openstack.worker import (
-    Worker,
+from longshore.providers.openstack.relay import (
+    Relay,
     choose_flavor,
     choose_network,
     export_of,
     instructions,
     last_words,
 )
-from longshore.providers.openstack.worker_attach import WorkerAttachments
-from longshore.providers.openstack.worker_image import build
-from longshore.providers.openstack.worker_image.glance import upload
-from longshore.providers.openstack.worker_pool import WorkerPool
-from longshore.providers.openstack.worker_servers import WorkerServers
+from longshore.providers.openstack.relay_attach import RelayAttachments
+from longshore.providers.openstack.relay_image import build
+from longshore.providers.openstack.relay_image.glance import upload
+from longshore.providers.openstack.relay_pool import RelayPool
+from longshore.providers.openstack.relay_servers import RelayServers
+from longshore.providers.openstack.volumes import Volumes
 
 VOLUME = "dc2c7cda-8b84-41da-9886-c8107c42853c"
 OWNER = Owner("wf-1", "open-v")
@@ -77,7 +77,7 @@ def test_the_network_is_the_only_one_or_the_one_named():
     assert choose_network([one, two], "id-two") is two
     with pytest.raises(InvalidInput, match="has 2 networks; which of them"):
         choose_network([one, two], None)
-    with pytest.raises(InvalidInput, match="has no network three for the worker"):
+    with pytest.raises(InvalidInput, match="has no network three for the relay"):
         choose_network([one], "three")
 
 
@@ -97,14 +97,14 @@ def test_last_words_are_one_plain_line():
     assert last_words(console).endswith("boot; LONGSHORE-WORKER ready; nbdkit: file.3: error: gone")
 
 
-# A worker that doesn't come up
+# A relay that doesn't come up
 
 
 @pytest.fixture
 def servers(monkeypatch):
-    monkeypatch.setattr(worker_servers, "BOOT_TIMEOUT", 0.5)
-    monkeypatch.setattr(worker_servers, "_CONSOLE_EVERY", 0.1)
-    made = WorkerServers(MagicMock(), OpenstackSettings(transport="worker"))
+    monkeypatch.setattr(relay_servers, "BOOT_TIMEOUT", 0.5)
+    monkeypatch.setattr(relay_servers, "_CONSOLE_EVERY", 0.1)
+    made = RelayServers(MagicMock(), OpenstackSettings(transport="worker"))
     made._servers = MagicMock()
     return made
 
@@ -138,10 +138,10 @@ def free_port():
     ],
 )
 def test_one_that_never_answers_says_why(servers, monkeypatch, console, error, said):
-    monkeypatch.setattr(worker_module, "WRITING", free_port())
+    monkeypatch.setattr(relay_module, "WRITING", free_port())
     servers._servers.console.return_value = console
     with pytest.raises(error, match=said):
-        servers._wait_until_up(Worker(OWNER, "server-1", "127.0.0.1", key=-1))
+        servers._wait_until_up(Relay(OWNER, "server-1", "127.0.0.1", key=-1))
 
 
 def test_a_project_without_the_image_is_told_how_to_get_it(servers):
@@ -154,7 +154,7 @@ def test_a_project_without_the_image_is_told_how_to_get_it(servers):
 
 
 class Machine:
-    """An nbdkit that serves a directory with the worker's own options."""
+    """An nbdkit that serves a directory with the relay's own options."""
 
     def __init__(self, directory, port, zeroes):
         (directory / "keys.psk").write_text(f"longshore:{KEY_HEX}\n")
@@ -171,10 +171,10 @@ class Machine:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def worker(self):
+    def relay(self):
         key = os.memfd_create("key")
         os.write(key, f"longshore:{KEY_HEX}\n".encode())
-        found = Worker(Owner("wf-1", "worker-1"), "server-1", "127.0.0.1", key)
+        found = Relay(Owner("wf-1", "worker-1"), "server-1", "127.0.0.1", key)
         end = time.monotonic() + 10
         while not found.answers():
             assert time.monotonic() < end
@@ -185,8 +185,8 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path, monkeypatch, zeroes):
     port = free_port()
-    monkeypatch.setattr(worker_module, "WRITING", port)
-    monkeypatch.setattr(worker_module, "READING", port)
+    monkeypatch.setattr(relay_module, "WRITING", port)
+    monkeypatch.setattr(relay_module, "READING", port)
     made = Machine(tmp_path, port, zeroes)
     yield made
     made.die()
@@ -226,9 +226,9 @@ class SmallServers:
     def boot(self, owner):
         self.there.append(owner)
         self.booted += 1
-        worker = self.machine.worker()
-        worker.owner = owner
-        return worker
+        relay = self.machine.relay()
+        relay.owner = owner
+        return relay
 
     def remove(self, owner):
         self.there = [one for one in self.there if one != owner]
@@ -249,7 +249,7 @@ def ledger():
 
 @pytest.fixture
 def pool(small, ledger):
-    made = WorkerPool(small, ledger, quiet=0.2)
+    made = RelayPool(small, ledger, quiet=0.2)
     yield made
     made.end_all()
     assert small.there == []
@@ -285,7 +285,7 @@ def cloud(machine, *, metadata=None, fails=False):
 
 
 def attachments(connection, pool):
-    return WorkerAttachments(connection, Volumes(connection), pool)
+    return RelayAttachments(connection, Volumes(connection), pool)
 
 
 def test_a_volume_is_written_and_read_back_over_tls(machine, pool):
@@ -308,8 +308,8 @@ def test_a_volume_is_written_and_read_back_over_tls(machine, pool):
         assert file.read(8) == b"harbour!"
 
 
-def test_two_transfers_share_one_worker_which_is_removed_when_it_is_quiet(pool, small, ledger):
-    with pool.worker(OWNER), pool.worker(Owner("wf-2", "open-w")):
+def test_two_transfers_share_one_relay_which_is_removed_when_it_is_quiet(pool, small, ledger):
+    with pool.relay(OWNER), pool.relay(Owner("wf-2", "open-w")):
         pool.end_quiet()
     assert small.booted == 1
     assert ledger.states == {Owner("wf-1", small.there[0].step): "made"}
@@ -320,7 +320,7 @@ def test_two_transfers_share_one_worker_which_is_removed_when_it_is_quiet(pool, 
     assert small.there == []
 
 
-def test_a_worker_that_dies_is_noticed_with_its_last_words_and_replaced(machine, pool, small):
+def test_a_relay_that_dies_is_noticed_with_its_last_words_and_replaced(machine, pool, small):
     connection = cloud(machine)
     opened = attachments(connection, pool).open(VOLUME, OWNER)
     export = opened.__enter__()
@@ -337,33 +337,33 @@ def test_a_worker_that_dies_is_noticed_with_its_last_words_and_replaced(machine,
 
 @pytest.mark.parametrize("greeting", [b"", b"NBDMAGICIHAVEOPT\0\3"])
 def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch, greeting):
-    monkeypatch.setattr(worker_module, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 0.3)
     key = os.memfd_create("key")
     os.write(key, f"longshore:{KEY_HEX}\n".encode())
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(worker_module, "WRITING", silent.getsockname()[1])
+        monkeypatch.setattr(relay_module, "WRITING", silent.getsockname()[1])
         threading.Thread(target=lambda: silent.accept()[0].sendall(greeting) or time.sleep(5), daemon=True).start()
         began = time.monotonic()
-        assert not Worker(OWNER, "server-1", "127.0.0.1", key).answers()
+        assert not Relay(OWNER, "server-1", "127.0.0.1", key).answers()
     assert time.monotonic() - began < 3
     os.close(key)
 
 
 def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, pool, small, ledger, monkeypatch):
-    monkeypatch.setattr(worker_module, "_ANSWER_WITHIN", 1.0)
-    with pool.worker(OWNER):
+    monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 1.0)
+    with pool.relay(OWNER):
         machine.process.send_signal(signal.SIGSTOP)
         asking = threading.Thread(target=pool.make_ready, args=[Owner("wf-2", "open-w")])
         asking.start()
         time.sleep(0.2)  # it waits for an answer now
         began = time.monotonic()
         pool.end_quiet()
-    assert time.monotonic() - began < 0.5, "somebody who has a worker waited for another's"
+    assert time.monotonic() - began < 0.5, "somebody who has a relay waited for another's"
     machine.die()
     machine.start()
     asking.join()
     assert small.booted == 2
-    assert ledger.said.count("The worker doesn't answer any more (Kernel panic).") == 1
+    assert ledger.said.count("The relay doesn't answer any more (Kernel panic).") == 1
 
 
 def wait_for_end(export):
@@ -376,14 +376,14 @@ def wait_for_end(export):
 def test_an_attachment_that_the_cloud_gives_up_is_told(machine, pool):
     connection = cloud(machine, fails=True)
     with (
-        pytest.raises(ProviderError, match="couldn't attach volume web01-0 to the worker: it is available again"),
+        pytest.raises(ProviderError, match="couldn't attach volume web01-0 to the relay: it is available again"),
         attachments(connection, pool).open(VOLUME, OWNER),
     ):
         pass
 
 
-def test_a_volume_that_never_shows_on_the_worker_is_told(machine, pool, monkeypatch):
-    monkeypatch.setattr(worker_attach, "SHOW_TIMEOUT", 0.3)
+def test_a_volume_that_never_shows_on_the_relay_is_told(machine, pool, monkeypatch):
+    monkeypatch.setattr(relay_attach, "SHOW_TIMEOUT", 0.3)
     connection = cloud(machine)
     connection.compute.create_volume_attachment.side_effect = lambda *_a, **_k: setattr(
         connection.volume, "status", "in-use"
@@ -422,7 +422,7 @@ def test_one_that_cannot_be_booted_leaves_nothing(pool, small, ledger):
         raise ProviderError("No host was found.")
 
     small.boot = boot
-    with pytest.raises(ProviderError, match="No host was found"), pool.worker(OWNER):
+    with pytest.raises(ProviderError, match="No host was found"), pool.relay(OWNER):
         pass
     assert small.there == []
     assert ledger.unsettled() == []
@@ -448,7 +448,7 @@ def test_a_snapshot_is_read_from_a_volume_made_for_that(machine, pool):
         through.place("the-volume")
 
 
-def test_a_provider_says_beforehand_what_its_worker_would_lack(servers, monkeypatch):
+def test_a_provider_says_beforehand_what_its_relay_would_lack(servers, monkeypatch):
     monkeypatch.setattr(servers, "_settings", OpenstackSettings(transport="worker", worker_allow="home"))
     servers._connection.image.find_image.return_value = SimpleNamespace(
         name="longshore-worker", status="active", properties={"longshore_worker_recipe": "old"}
@@ -573,6 +573,6 @@ def test_an_image_that_is_there_is_built_again_only_for_another_recipe(tmp_path,
 def test_an_image_of_that_name_which_is_not_ours_is_left_alone():
     connection = MagicMock(current_project_id="p")
     connection.image.images.return_value = [SimpleNamespace(id="i", owner="p", status="active", properties={})]
-    with pytest.raises(Conflict, match="isn't a worker image of Longshore's"):
+    with pytest.raises(Conflict, match="isn't a relay image of Longshore's"):
         upload(connection, build.BuiltImage(None, "recipe", {}, "", fresh=False), "longshore-worker")
     connection.image.delete_image.assert_not_called()
