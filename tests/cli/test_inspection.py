@@ -13,8 +13,9 @@ from longshore.model.forms import form
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem, Machine, PowerState
+from longshore.model.status import Status
 from longshore.planning.kinds import blocker
-from longshore.store import StateDirectory, Status, Store
+from longshore.store import StateDirectory, Store
 
 FOUND = GuestFindings(
     inspected=True,

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import pytest
 
+from longshore.api.schemas import DiskProgress, Event, Migration
 from longshore.cli.plugin import as_typed
 from longshore.cli.progress import _Bars, _Lines, watch
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.service.schemas import DiskProgress, Event, Migration
 
 STRANDED = "No worker is alive. It goes on as soon as one is: longshore worker."
 AT = datetime(2026, 11, 20, 8, 0, 0)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from longshore.engine.queue import ENDING, SPARE, may_begin, places_left, take_turns
 from longshore.model.plan import Limits
-from longshore.store import NewMigration, QueueRecord, Scope, StateDirectory, Status, Store, WorkerRecord
+from longshore.model.status import Status
+from longshore.store import NewMigration, QueueRecord, Scope, StateDirectory, Store, WorkerRecord
 
 GREEDY = Limits(at_once=1_000_000)
 

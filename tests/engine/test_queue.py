@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from longshore.engine.queue import may_begin, take_turns
 from longshore.engine.stranded import Crew, Lack
 from longshore.model.plan import Limits
-from longshore.store import QueueRecord, Status, WorkerRecord
+from longshore.model.status import Status
+from longshore.store import QueueRecord, WorkerRecord
 
 NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "vm-1", "cloud", None, 0, "esx1", ("ds1",))
 MANY = Limits(at_once=100)

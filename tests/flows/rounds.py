@@ -41,7 +41,8 @@ from longshore.flows.workflows import _KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent
 from longshore.model.request import MigrationType
-from longshore.store import Status, Store
+from longshore.model.status import Status
+from longshore.store import Store
 from longshore.store.database import Database
 
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}

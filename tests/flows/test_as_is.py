@@ -7,7 +7,8 @@ from small_clouds import SIZES, expected, small_connect
 
 from longshore.cli.app import main
 from longshore.flows import clouds
-from longshore.store import EntryState, Status
+from longshore.model.status import Status
+from longshore.store import EntryState
 
 pytestmark = pytest.mark.faults
 

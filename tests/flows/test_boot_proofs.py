@@ -14,9 +14,10 @@ from longshore.cli.report import of_migration
 from longshore.errors import AccessDenied
 from longshore.flows.moves import bootcheck, proving
 from longshore.flows.moves.bootcheck import Agent, Console, Ports, wait_until_up
-from longshore.flows.report import reports_of
 from longshore.model.reach import Reach
-from longshore.store import Scope, StateDirectory, Status, Store, ThingKind
+from longshore.model.status import Status
+from longshore.service.reports import reports_of
+from longshore.store import Scope, StateDirectory, Store, ThingKind
 
 FIXED, FLOATING = "10.0.0.5", "172.24.4.9"
 SILENT = "it didn't show a login prompt on its console"

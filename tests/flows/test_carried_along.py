@@ -2,7 +2,7 @@
 
 import pytest
 
-from longshore.store import Status
+from longshore.model.status import Status
 
 pytestmark = pytest.mark.faults
 

@@ -9,7 +9,7 @@ from small_clouds import MAC, SIZES
 
 from longshore.engine.retry import TRIES
 from longshore.flows.moves.downtime import downtime_of
-from longshore.store import Status
+from longshore.model.status import Status
 
 pytestmark = pytest.mark.faults
 

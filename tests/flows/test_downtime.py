@@ -9,8 +9,8 @@ from longshore.blocks import CopyResult, Progress
 from longshore.blocks.request import Phase
 from longshore.flows.moves.copying import _Kept
 from longshore.flows.moves.downtime import STILL_OFF, WAS_OFF, downtime_of
+from longshore.model.status import Status
 from longshore.model.verify import Verify
-from longshore.store import Status
 
 OFF = datetime(2026, 11, 21, 20, 0)
 

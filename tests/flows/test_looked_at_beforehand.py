@@ -9,7 +9,8 @@ from small_clouds import World
 
 from longshore.errors import ConversionError
 from longshore.flows.moves import look
-from longshore.store import StateDirectory, Status, Store
+from longshore.model.status import Status
+from longshore.store import StateDirectory, Store
 
 pytestmark = pytest.mark.faults
 

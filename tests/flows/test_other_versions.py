@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from longshore.engine import embedded
+from longshore.model.status import Status
 from longshore.service.migrations import shown
-from longshore.store import Status
 
 pytestmark = pytest.mark.faults
 

@@ -8,7 +8,7 @@ from small_clouds import SIZES
 
 from longshore.engine.outages import FAULTS
 from longshore.errors import FAULT, Unreachable
-from longshore.store import Status
+from longshore.model.status import Status
 
 pytestmark = pytest.mark.faults
 

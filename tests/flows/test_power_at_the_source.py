@@ -7,7 +7,7 @@ handed over.
 import pytest
 from small_clouds import MIB
 
-from longshore.store import Status
+from longshore.model.status import Status
 
 pytestmark = pytest.mark.faults
 

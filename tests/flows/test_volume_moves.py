@@ -4,7 +4,7 @@ import pytest
 from small_clouds import LOOSE, LOOSE_SIZE
 
 from longshore.engine.retry import TRIES
-from longshore.store import Status
+from longshore.model.status import Status
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below)
 LOOKING = ["volume", "room", "volume_types", "quota_room", "choices", "present_volumes"]

@@ -11,7 +11,7 @@ import pytest
 from small_clouds import MIB, SIZES
 
 from longshore.engine.retry import TRIES
-from longshore.store import Status
+from longshore.model.status import Status
 
 pytestmark = pytest.mark.faults
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from lives import FailingLife
 
-from longshore.store import Status
+from longshore.model.status import Status
 
 pytestmark = pytest.mark.faults
 

@@ -25,7 +25,8 @@ from tenants import SSH_KEY, tenants
 
 from conftest import LONGSHORE, PROJECT, Cli, end_engine, last_acknowledged, refused, target_inventory, wait_for
 from longshore.engine.lock import is_locked
-from longshore.store import EntryState, StateDirectory, Status, Store, ThingKind
+from longshore.model.status import Status
+from longshore.store import EntryState, StateDirectory, Store, ThingKind
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
 

@@ -12,8 +12,9 @@ from serving import serving
 from tokens import CALLERS
 
 from longshore.client import Client, Remote, rest
+from longshore.model.status import Status
 from longshore.service import stream
-from longshore.store import Scope, StateDirectory, Status, Store
+from longshore.store import Scope, StateDirectory, Store
 
 
 @pytest.fixture(scope="module")

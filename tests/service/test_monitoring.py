@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tokens import access
 
 from longshore.model.machine import Disk
+from longshore.model.status import Status
 from longshore.service import create_app
-from longshore.store import NewMigration, StateDirectory, Status, Store
+from longshore.store import NewMigration, StateDirectory, Store
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 GIB = 1 << 30

@@ -12,9 +12,10 @@ from tokens import access
 
 from longshore.engine import embedded
 from longshore.flows.clouds import Clouds
+from longshore.model.status import Status
 from longshore.model.target import Taken
 from longshore.service import create_app
-from longshore.store import StateDirectory, Status, Store
+from longshore.store import StateDirectory, Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from in_process import longshore

@@ -7,10 +7,10 @@ import pytest
 from cloud_stand_in import MACHINE, Cloud
 from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
 
+from longshore.api.shown_machine import ShownMachine
 from longshore.engine import embedded
 from longshore.model.machine import Belongings, Machine
 from longshore.service import migrations, plans, providers
-from longshore.service.shown_machine import ShownMachine
 from longshore.store import StateDirectory, Store
 
 TEXT = "#cloud-config\npassword: correct horse\n"

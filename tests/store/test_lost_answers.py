@@ -9,8 +9,9 @@ import pytest
 from longshore.engine.worker import Worker, identity
 from longshore.errors import Conflict, NotFound, Unreachable
 from longshore.flows.workflows import FLOWS
+from longshore.model.status import Status
 from longshore.model.target import Owner
-from longshore.store import Leases, NewMigration, Scope, StateDirectory, Status, Store, ThingKind
+from longshore.store import Leases, NewMigration, Scope, StateDirectory, Store, ThingKind
 from longshore.store.provider_ledger import Outside
 
 

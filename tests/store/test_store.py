@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import select, update
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.status import Status
 from longshore.model.target import Owner
-from longshore.store import EntryState, StateDirectory, Status, Store, ThingKind
+from longshore.store import EntryState, StateDirectory, Store, ThingKind
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import Base, SecretRow
 

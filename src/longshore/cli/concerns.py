@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.command import Lister
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import PlanConcern
+    from longshore.api.schemas import PlanConcern
 
 _COLUMNS = ("Machine", "Code", "Severity", "Subject", "What", "Do")
 

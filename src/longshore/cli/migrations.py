@@ -16,7 +16,7 @@ from longshore.errors import LongshoreError
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
 
-    from longshore.service.schemas import DiskProgress, Migration
+    from longshore.api.schemas import DiskProgress, Migration
 from longshore.model.status import Status
 
 

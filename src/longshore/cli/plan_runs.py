@@ -11,12 +11,12 @@ from longshore.cli.concerns import concern_table
 from longshore.cli.plan_watch import watch_plan
 from longshore.cli.plans import with_plan
 from longshore.errors import LongshoreError
+from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.planning.planfile import PlannedType
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import Migration, PlanStart
+    from longshore.api.schemas import Migration, PlanStart
 
 
 class CheckPlan(Lister):
@@ -125,7 +125,7 @@ def _with_wait(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _asked(args: Namespace) -> PlanStart:
-    from longshore.service.schemas import PlanStart
+    from longshore.api.schemas import PlanStart
 
     return PlanStart(type=args.type, accept=args.accept, wave=args.wave)
 

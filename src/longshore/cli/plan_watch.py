@@ -20,8 +20,8 @@ from longshore.cli.words import duration, size
 from longshore.model.status import Status
 
 if TYPE_CHECKING:
+    from longshore.api.schemas import Migration
     from longshore.client import Client
-    from longshore.service.schemas import Migration
 
 _POLL = 1.0  # seconds
 _REST = 3.0  # times as long as the answer took: a large plan, or a server with much to do, is asked less often

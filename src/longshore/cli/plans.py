@@ -17,7 +17,7 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import PlanView
+    from longshore.api.schemas import PlanView
 
 
 class CreatePlan(Lister):
@@ -60,11 +60,11 @@ class CreatePlan(Lister):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.service.schemas import NewPlan
+        from longshore.api.schemas import NewPlan
 
         servers = []
         if args.from_workloads:
-            from longshore.service.schemas import Workload
+            from longshore.api.schemas import Workload
             from longshore.tenancy import read_workloads
 
             found = read_workloads(Path(args.from_workloads))

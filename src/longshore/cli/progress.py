@@ -21,8 +21,8 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 
 if TYPE_CHECKING:
+    from longshore.api.schemas import DiskProgress, Event, Migration
     from longshore.client import Client
-    from longshore.service.schemas import DiskProgress, Event, Migration
 
 _POLL = 0.5  # seconds
 _LINE_EVERY = 5.0  # seconds between plain lines about the same disk, at first

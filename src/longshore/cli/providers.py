@@ -15,7 +15,7 @@ from longshore.cli.words import moment
 from longshore.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import ProviderCheck
+    from longshore.api.schemas import ProviderCheck
 
 PASSWORD_VARIABLE = "LONGSHORE_PASSWORD"  # noqa: S105 the name of a variable, not a password
 

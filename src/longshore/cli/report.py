@@ -15,7 +15,7 @@ from longshore.cli.guest import guest_rows
 from longshore.cli.words import duration, moment, size
 
 if TYPE_CHECKING:
-    from longshore.flows.report import PlanReport, Report, ReportedMachine
+    from longshore.api.reports import PlanReport, Report, ReportedMachine
 
 
 class ReportMigration(Command):

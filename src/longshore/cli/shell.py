@@ -71,12 +71,11 @@ class LongshoreApp(App):  # type: ignore[misc]
         """Opened at first use: commands that need no state make none, and needn't wait for the service's imports."""
         if self._client is None:
             from longshore.client import Client, Embedded, to_server
-            from longshore.store import StateDirectory
 
             configuration = self.configured()
             url = self.options.server or configuration.url
             self._client = Client(
-                to_server(url) if url else Embedded(StateDirectory.configured(configuration)),
+                to_server(url) if url else Embedded(configuration),
             )
         return self._client
 

@@ -14,7 +14,7 @@ from longshore.cli.following import following
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
-    from longshore.service.tenancy import TenancyJob, TenancyReport
+    from longshore.api.tenancy import TenancyJob, TenancyReport
 
 _POLL = 0.2  # seconds
 

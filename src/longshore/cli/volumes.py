@@ -19,7 +19,7 @@ from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.model.status import Status
 
 if TYPE_CHECKING:
-    from longshore.service.schemas import Migration
+    from longshore.api.schemas import Migration
 
 _THERE = "volume-there-already"
 # What keeps a volume from being moved at all

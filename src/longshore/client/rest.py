@@ -7,13 +7,8 @@ from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter, ValidationError
 
-from longshore.client.wires import Wire, fault_of
-from longshore.flows.report import PlanReport, Report
-from longshore.model.inventory import Inventory
-from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest
-from longshore.model.selection import EVERY, MachineFilter
-from longshore.service.schemas import (
+from longshore.api.reports import PlanReport, Report
+from longshore.api.schemas import (
     Cleanup,
     Event,
     Fingerprint,
@@ -29,7 +24,12 @@ from longshore.service.schemas import (
     Provider,
     ProviderCheck,
 )
-from longshore.service.tenancy import TenancyJob
+from longshore.api.tenancy import TenancyJob
+from longshore.client.wires import Wire, fault_of
+from longshore.model.inventory import Inventory
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest
+from longshore.model.selection import EVERY, MachineFilter
 
 T = TypeVar("T")
 _MACHINES_AT_ONCE = 1000

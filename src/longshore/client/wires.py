@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 
 if TYPE_CHECKING:
-    from longshore.store import StateDirectory
+    from longshore.configuration import Configuration  # not at the start of every command
 
 ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
 CATALOGUE = "catalog"  # instead of a server's address: the one that the cloud's catalogue names
@@ -28,15 +28,14 @@ class Embedded:
 
     remote = False
 
-    def __init__(self, state: "StateDirectory") -> None:
+    def __init__(self, configuration: "Configuration") -> None:
         import httpx
 
-        from longshore.service import create_app
-        from longshore.store import Store
+        from longshore.service import mount
 
-        self._store = Store(state)
+        app, self._unmount = mount(configuration)
         self._loop = asyncio.Runner()
-        transport = httpx.ASGITransport(create_app(self._store, local_files=True))
+        transport = httpx.ASGITransport(app)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=ANSWER_WITHIN)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
@@ -46,7 +45,7 @@ class Embedded:
     def close(self) -> None:
         self._loop.run(self._http.aclose())
         self._loop.close()
-        self._store.close()
+        self._unmount()
 
 
 _BUSY_TRIES = 12

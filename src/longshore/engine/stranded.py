@@ -10,7 +10,8 @@ from typing import Protocol
 from longshore.engine.lock import is_locked
 from longshore.engine.queue import Asking, fit, labels_asked
 from longshore.engine.version import FLOW_VERSION
-from longshore.store import QueueRecord, Status, Store, WorkerRecord
+from longshore.model.status import Status
+from longshore.store import QueueRecord, Store, WorkerRecord
 
 _PATIENCE = 30.0  # seconds: a worker that is started again is soon back
 _LOOK = 5.0  # seconds between looks

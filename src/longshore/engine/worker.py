@@ -20,7 +20,8 @@ from longshore.engine.queue import ENDING, places_left, take_turns
 from longshore.engine.stranded import Crew, Herald, labels_that_count
 from longshore.engine.version import FLOW_VERSION
 from longshore.model.plan import Limits
-from longshore.store import Lineup, MigrationRecord, Status, Store, WorkerRecord
+from longshore.model.status import Status
+from longshore.store import Lineup, MigrationRecord, Store, WorkerRecord
 from longshore.store.database import CONNECTING
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on

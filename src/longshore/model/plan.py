@@ -7,7 +7,7 @@ it: machines by the names they were given, options only where they differ from w
 
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from longshore.model.machine import VOLUME, Machine
 from longshore.model.request import MigrationRequest, MigrationType
@@ -20,6 +20,8 @@ OF_ONE_MACHINE = frozenset({"ports", "server_name"})
 OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - {"of", "volume"}
 # Of these what is about volumes, too; and of that again what the defaults of all machines mean for them
 OF_VOLUMES = frozenset({"storage", "availability_zone", "accept", "verify", "rate_limit", "keep"})
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a plan
+PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
 _OF_BOTH = OF_VOLUMES - {"storage", "availability_zone"}
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
 from functools import cache
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from longshore.errors import InvalidInput
 from longshore.model.machine import VOLUME
 from longshore.model.plan import (
     MAPPED,
+    NAME,
     OF_ONE_MACHINE,
     OF_VOLUMES,
     OPTIONS,
@@ -26,14 +27,13 @@ from longshore.model.plan import (
     Mappings,
     Plan,
     PlannedMachine,
+    PlannedType,
     PlannedVolume,
 )
 from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.planning.plan_validation import check_plan
 from longshore.planning.validation import Fault, Path, check_request, placed
 
-PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _HINTS = get_type_hints(MigrationRequest) | {"type": PlannedType}
 _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
 _OWN_OF_VOLUME = tuple(f.name for f in fields(PlannedVolume) if f.name != "options")

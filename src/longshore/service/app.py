@@ -1,10 +1,13 @@
 """The REST API. The same application serves one user inside a command and, later, many over the network."""
 
+from collections.abc import Callable
+
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from longshore.configuration import Configuration
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
@@ -22,7 +25,7 @@ from longshore.service.stream import router as stream
 from longshore.service.tenancy import Jobs
 from longshore.service.tenancy import router as tenancy
 from longshore.service.turns import COME_AGAIN, Busy, Turns
-from longshore.store import Store
+from longshore.store import StateDirectory, Store
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
     (InvalidInput, 400),
@@ -36,6 +39,12 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
+
+
+def mount(configuration: Configuration) -> tuple[FastAPI, Callable[[], None]]:
+    """The service over a user's own state directory, and what closes it again."""
+    store = Store(StateDirectory.configured(configuration))
+    return create_app(store, local_files=True), store.close
 
 
 def create_app(

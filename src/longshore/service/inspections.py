@@ -1,8 +1,8 @@
 """Machines that are looked into, and not moved."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
+from longshore.api.schemas import Migration, NewInspection
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.flows.clouds import refuse_missing_library
@@ -10,16 +10,8 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.service.migrations import REQUEST, note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore
-from longshore.service.schemas import Migration
 
 router = APIRouter(prefix="/v1")
-
-
-class NewInspection(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    machine: str  # name, inventory path or reference
-    source: str
 
 
 @router.post("/inspections", status_code=202)

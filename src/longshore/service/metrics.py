@@ -18,7 +18,8 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.engine.stranded import Lack, crew_of
-from longshore.store import WAITING, Status, Store
+from longshore.model.status import Status
+from longshore.store import WAITING, Store
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import TypeAdapter
 from structlog.contextvars import bound_contextvars
 
+from longshore.api.reports import Report
+from longshore.api.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.engine.stranded import NOBODY, crew_of
@@ -20,18 +22,18 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
 from longshore.flows.relays import held_by_another
-from longshore.flows.report import Report, reports_of
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.mappings import unused_of_machine
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe
-from longshore.service.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
+from longshore.service.reports import reports_of
 from longshore.service.shared_reads import TheReads, answered
-from longshore.store import DiskRecord, MigrationRecord, Status, Store
+from longshore.store import DiskRecord, MigrationRecord, Store
 
 router = APIRouter(prefix="/v1")
 _log = logging.getLogger("longshore.service")

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from longshore.api.schemas import PlannedState
 from longshore.engine.stranded import Crew
 from longshore.errors import Conflict, InvalidInput
 from longshore.model.machine import VOLUME
 from longshore.model.plan import Entry, Plan, PlannedVolume
 from longshore.model.request import MigrationType
+from longshore.model.status import Status
 from longshore.planning import planfile
-from longshore.service.schemas import PlannedState
-from longshore.store import Outline, PlanRecord, Status, Store
+from longshore.store import Outline, PlanRecord, Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from longshore.api.schemas import Migration, PlanStart
 from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.queue import places_of
@@ -15,7 +16,6 @@ from longshore.planning.plan_kinds import ALREADY_MIGRATING
 from longshore.service.migrations import REQUEST, note_asked_for, shown
 from longshore.service.opened_plan import Opened
 from longshore.service.parts import TheClouds
-from longshore.service.schemas import Migration, PlanStart
 from longshore.store import NewMigration, Store
 
 

@@ -10,18 +10,30 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import TypeAdapter
 
+from longshore.api.reports import Attempt, PlanReport, ReportedMachine
+from longshore.api.schemas import (
+    FoundMachine,
+    Migration,
+    NewPlan,
+    PlanAnswer,
+    PlanConcern,
+    PlanStart,
+    PlanSummary,
+    PlanView,
+    Workload,
+)
 from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.stranded import crew_of
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.flows.plans.check import look_up, look_up_volumes, select
 from longshore.flows.plans.workloads import follow, mapped, named_in
-from longshore.flows.report import Attempt, PlanReport, ReportedMachine, plan_report, reports_of
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Mappings, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationType
 from longshore.model.selection import MachineFilter
+from longshore.model.status import Status
 from longshore.model.target import Flavor
 from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
@@ -47,19 +59,9 @@ from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePla
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
-from longshore.service.schemas import (
-    FoundMachine,
-    Migration,
-    NewPlan,
-    PlanAnswer,
-    PlanConcern,
-    PlanStart,
-    PlanSummary,
-    PlanView,
-    Workload,
-)
+from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
-from longshore.store import Status, Store
+from longshore.store import Store
 
 router = APIRouter(prefix="/v1")
 _VIEW = TypeAdapter(PlanView)

@@ -5,11 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from longshore.api.schemas import ProviderChange, ProviderCheck
 from longshore.errors import InvalidInput
 from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn
 from longshore.service.providers import log_in, shown_provider
 from longshore.service.remote import asked_of, provider_settings
-from longshore.service.schemas import ProviderChange, ProviderCheck
 from longshore.store import ProviderRecord
 
 router = APIRouter(prefix="/v1")

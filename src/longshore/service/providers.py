@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 
+from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
+from longshore.api.shown_machine import ShownMachine
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.clouds import ProviderKind, connect, refuse_missing_library, within_reach
 from longshore.model.inventory import Inventory
@@ -24,8 +26,6 @@ from longshore.service.delegation import (
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn
 from longshore.service.remote import provider_settings
-from longshore.service.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
-from longshore.service.shown_machine import ShownMachine
 from longshore.store import ProviderRecord, Store, ThingKind
 
 router = APIRouter(prefix="/v1")

@@ -11,10 +11,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
+from longshore.api.schemas import Event
 from longshore.errors import NotFound
 from longshore.service.caller import Access, Forbidden, IdentityUnavailable, Unauthenticated
 from longshore.service.parts import TheCaller, TheStore
-from longshore.service.schemas import Event
 from longshore.service.turns import Busy
 from longshore.store import EventRecord, Store
 

@@ -12,58 +12,15 @@ from threading import Event, Thread
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 
+from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest, TenancyRow
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
 from longshore.flows.clouds import within_reach
 from longshore.service.parts import TheStore
 from longshore.store import Store
 
 router = APIRouter(prefix="/v1")
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TenancyRequest(_Strict):
-    provider: str
-    directory: str = Field(min_length=1)  # an absolute path on the machine of the service
-    only: list[str] = []  # kinds, as their files are called: networks, security_groups, …
-    filters: list[str] = []  # name=WORD, name~REGEX, tag=WORD, tag~REGEX; ! before = or ~ denies
-
-
-class ExportRequest(TenancyRequest):
-    overwrite: bool = False
-
-
-class ImportRequest(TenancyRequest):
-    # A file for the new passwords of users who are made: an absolute path on the machine of the service
-    passwords: str | None = Field(default=None, min_length=1)
-
-
-class TenancyRow(_Strict):
-    action: str
-    kind: str
-    name: str
-    said: str
-
-
-class TenancyReport(_Strict):
-    rows: list[TenancyRow] = []
-    files: dict[str, int] = {}  # of an export: how many resources are in each
-    notes: list[str] = []  # what was left out, and why
-
-
-class TenancyJob(_Strict):
-    id: str
-    state: Literal["running", "done", "failed"]
-    done: int  # of `total` things, in the step that it is at
-    total: int
-    doing: str
-    report: TenancyReport | None
-    error: str | None
-    error_code: str | None
 
 
 @dataclass(slots=True)

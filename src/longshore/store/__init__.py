@@ -1,6 +1,5 @@
 """What is kept: providers and their secrets, plans, migrations, events and the ledger of things made outside."""
 
-from longshore.model.status import Status
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
@@ -41,7 +40,6 @@ __all__ = [
     "QueueRecord",
     "Scope",
     "StateDirectory",
-    "Status",
     "Store",
     "ThingKind",
     "WorkerRecord",

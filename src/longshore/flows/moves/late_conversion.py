@@ -24,10 +24,11 @@ from longshore.model.forms import form
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
+from longshore.model.status import Status
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import Landing, carry_along
 from longshore.providers.contract import Target
-from longshore.store import EntryState, MigrationRecord, Status, ThingKind
+from longshore.store import EntryState, MigrationRecord, ThingKind
 
 _AGAIN = "server-as-it-was"
 

@@ -34,9 +34,10 @@ from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
+from longshore.model.status import Status
 from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import blocked, land
-from longshore.store import Entry, EntryState, Status, ThingKind
+from longshore.store import Entry, EntryState, ThingKind
 
 T = TypeVar("T")
 AT_SOURCE = (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING)

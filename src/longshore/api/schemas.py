@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
+from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
+from longshore.model.plan import NAME, PlannedType
 from longshore.model.request import MigrationRequest
-from longshore.planning.planfile import NAME, PlannedType
-from longshore.service.shown_machine import ShownMachine
-from longshore.store import Status
+from longshore.model.status import Status
 
 
 def _without_zone(moment: datetime) -> datetime:
@@ -81,6 +81,11 @@ class NewMigration(_Strict):
     source: str
     target: str
     request: MigrationRequest = MigrationRequest()
+
+
+class NewInspection(_Strict):
+    machine: str  # name, inventory path or reference
+    source: str
 
 
 class DiskProgress(_Strict):
