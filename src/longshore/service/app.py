@@ -24,7 +24,7 @@ from longshore.service.stream import Streams
 from longshore.service.stream import router as stream
 from longshore.service.tenancy import Jobs
 from longshore.service.tenancy import router as tenancy
-from longshore.service.turns import COME_AGAIN, Busy, Turns
+from longshore.service.turns import COME_AGAIN, Busy, turns_at_clouds
 from longshore.store import StateDirectory, Store
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
@@ -72,7 +72,7 @@ def create_app(
     app.state.local_files = local_files
     app.state.reads = SharedReads()
     app.state.access = access
-    app.state.turns = Turns()
+    app.state.turns = turns_at_clouds()
     app.state.streams = Streams()
     if access is not None:
         app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)

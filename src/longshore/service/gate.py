@@ -5,9 +5,9 @@ Pure ASGI, around the whole application: whatever is behind it can't be reached 
 
 import time
 import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -16,9 +16,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longshore.errors import LongshoreError
 from longshore.service.bodies import Bodies, TooLarge
 from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 from longshore.service.policy import rule_of
+from longshore.service.turns import COME_AGAIN, Busy, turns_of_all
 
 REQUEST_ID = "X-Openstack-Request-Id"
 OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be anybody
@@ -38,6 +40,7 @@ class Gate:
         self._tokens = tokens
         self._bodies = Bodies(body_limit)
         self._judging = CapacityLimiter(_TOKENS_AT_ONCE)
+        self._turns = turns_of_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,21 +56,28 @@ class Gate:
                 sent = dict(Headers(scope=scope))
                 judge = partial(self._tokens.caller, scope["method"], scope["path"], sent)
                 caller = await to_thread.run_sync(judge, limiter=self._judging)
-            async with AsyncExitStack() as held:
+            async with AsyncExitStack() as turn, AsyncExitStack() as held:
+                if caller:
+                    await turn.enter_async_context(self._turns.turn(caller.project_id))
+                    passage.begun = turn.aclose  # a stream of events is no work until its end
+                    scope.setdefault("state", {}).update(end_turn=turn.aclose)
                 body = await self._bodies.read(scope, receive, caller.project_id if caller else "", held)
                 scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
                 await self._app(scope, _again(body, receive), passage.send)
         except TooLarge:
             said = f"The body is larger than {self._bodies.limit} bytes."
-            await passage.refuse(413, "too-large", said, scope, receive)
+            await JSONResponse({"code": "too-large", "message": said}, 413)(scope, receive, passage.send)
+        except Busy as error:
+            await _refusal(429, error, {"Retry-After": str(COME_AGAIN)})(scope, receive, passage.send)
         except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
-            await passage.refuse(_STATUS[type(error)], error.code, str(error), scope, receive)
+            headers = {"WWW-Authenticate": "Keystone"} if isinstance(error, Unauthenticated) else {}
+            await _refusal(_STATUS[type(error)], error, headers)(scope, receive, passage.send)
         except Exception:
             _log.exception("unforeseen", path=scope["path"])
             if passage.status is not None:
                 raise
             said = f"That was a fault of the server's. Its log says more of {passage.request_id}."
-            await passage.refuse(500, "unforeseen", said, scope, receive)
+            await JSONResponse({"code": "unforeseen", "message": said}, 500)(scope, receive, passage.send)
         finally:
             self._record(scope, passage, caller, time.monotonic() - began)
             structlog.contextvars.reset_contextvars(**bound)
@@ -99,6 +109,10 @@ class Gate:
         )
 
 
+def _refusal(status: int, error: LongshoreError, headers: Mapping[str, str]) -> JSONResponse:
+    return JSONResponse({"code": error.code, "message": str(error)}, status, headers)
+
+
 def _again(body: bytes, receive: Receive) -> Receive:
     """Hands out a body that was read already, and then what comes after it."""
     given = False
@@ -119,14 +133,13 @@ class _Passage:
     def __init__(self, request_id: str, send: Send) -> None:
         self.request_id = request_id
         self.status: int | None = None
+        self.begun: Callable[[], Awaitable[None]] | None = None  # to be called once the answer begins
         self._send = send
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+            if self.begun:
+                await self.begun()
         await self._send(message)
-
-    async def refuse(self, status: int, code: str, said: str, scope: Scope, receive: Receive) -> None:
-        headers: dict[str, Any] = {"WWW-Authenticate": "Keystone"} if status == 401 else {}
-        await JSONResponse({"code": code, "message": said}, status, headers)(scope, receive, self.send)

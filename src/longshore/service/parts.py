@@ -74,6 +74,7 @@ async def _turn(request: Request) -> AsyncIterator[None]:
         yield
         return
     turns: Turns = request.app.state.turns
+    await request.state.end_turn()  # that of the gate: its project's other requests don't wait for a cloud
     async with turns.turn(caller_of(request).project_id):
         yield
 

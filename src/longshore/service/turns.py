@@ -1,20 +1,23 @@
-"""Who may wait for other clouds at the same time, so that nobody's waiting keeps all others waiting.
+"""Which requests are worked on at the same time, so that no project's requests keep those of all others waiting.
 
 A cloud may take minutes to answer, and a hostile one takes as long as it is let. Each such request has a thread of the
 server while it lasts. A project gets a few of them; all projects together get less than there are, and what asks no
-cloud finds the rest. Whoever comes beyond that waits for a turn, and is told after a while to come again.
+cloud finds the rest. Of all its requests, of whatever kind, a project has a few in work, and the others stand in a line
+of its own. Whoever comes beyond that waits for a turn, and is told after a while to come again.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from longshore.errors import LongshoreError
 
-OF_A_PROJECT = 6  # requests that wait for clouds
-OF_ALL = 24  # of the 40 threads in which requests are answered
-QUEUE = 50  # requests of one project that wait for their turn
+OF_CLOUDS = 6  # requests of one project that wait for clouds
+OF_ALL_CLOUDS = 24  # of the 40 threads in which requests are answered
+QUEUE = 50  # requests of one project that wait for their turn at clouds
+IN_WORK = 10  # requests of one project, of any kind: those at clouds leave some to others of their project
+LINE = 1000  # requests of one project that wait to be worked on
 PATIENCE = 30.0  # seconds that they do
 COME_AGAIN = 5  # seconds
 
@@ -27,31 +30,44 @@ class Busy(LongshoreError):
 
 @dataclass(slots=True)
 class _Project:
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OF_A_PROJECT))
+    room: asyncio.Semaphore
     requests: int = 0  # that have their turn, or wait for it
 
 
 class Turns:
-    """Of one application."""
+    """Of one application: how many requests a project has at once, how many more may wait, and how many all have."""
 
-    def __init__(self) -> None:
-        self._room = asyncio.Semaphore(OF_ALL)
+    def __init__(self, of_a_project: int, queue: int, of_all: int | None = None) -> None:
+        self._of_a_project = of_a_project
+        self._most = of_a_project + queue
+        self._room = None if of_all is None else asyncio.Semaphore(of_all)
         self._projects: dict[str, _Project] = {}
 
     @asynccontextmanager
     async def turn(self, project_id: str) -> AsyncIterator[None]:
         """Raises Busy."""
-        project = self._projects.setdefault(project_id, _Project())
-        if project.requests >= OF_A_PROJECT + QUEUE:
+        project = self._projects.setdefault(project_id, _Project(asyncio.Semaphore(self._of_a_project)))
+        if project.requests >= self._most:
             raise _busy()
         project.requests += 1
         try:
-            async with _within(project.room), _within(self._room):
+            async with AsyncExitStack() as held:
+                await held.enter_async_context(_within(project.room))
+                if self._room is not None:
+                    await held.enter_async_context(_within(self._room))
                 yield
         finally:
             project.requests -= 1
             if not project.requests:
                 self._projects.pop(project_id, None)
+
+
+def turns_at_clouds() -> Turns:
+    return Turns(OF_CLOUDS, QUEUE, OF_ALL_CLOUDS)
+
+
+def turns_of_all() -> Turns:
+    return Turns(IN_WORK, LINE)
 
 
 @asynccontextmanager
@@ -67,4 +83,4 @@ async def _within(room: asyncio.Semaphore) -> AsyncIterator[None]:
 
 
 def _busy() -> Busy:
-    return Busy("Too many requests that wait for clouds are under way.", advice="Try again in a moment.")
+    return Busy("Your project has too many requests under way.", advice="Try again in a moment.")
