@@ -33,8 +33,9 @@ def stand_in():
     from longshore.blocks import CopyResult
     from longshore.blocks.request import Phase, Progress
     from longshore.flows import clouds
-    from longshore.flows.moves import conversion, copying
+    from longshore.flows.moves import conversion, copying, look
     from longshore.guests import ConversionReport, OperatingSystem
+    from longshore.model.guest import GuestFindings
     from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
     from longshore.model.target import (
         Flavor,
@@ -121,12 +122,16 @@ def stand_in():
             await asyncio.sleep(PROGRESS_EVERY)
         return CopyResult(1 << 30, 1 << 30, 0, 0, 0, 1 << 30, request.verify, (), COPY_SECONDS, "0" * 64)
 
-    async def convert(_disks, _directory, _say, *, nics, first_boot):
+    async def look_into(_disks, _directory, _say, *, nics):
+        return GuestFindings(why_not="Disks of paper aren't looked into.")
+
+    async def convert(_disks, _directory, _say, *, nics, first_boot, addresses):
         system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
         return ConversionReport(system, (), (), (), 0.1, "")
 
     clouds.connect = lambda *_args, **_kwargs: Cloud()
     copying.run_copy = copy
+    look.look_into = look_into
     conversion.convert = convert
 
 
