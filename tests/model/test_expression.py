@@ -10,7 +10,7 @@ from longshore.model.expression import LONGEST, compile_expression
 
 
 def looked_at(console, mark):
-    return wait_until_up(Console(lambda: console, mark), timeout=0, going_on=lambda: None)
+    return wait_until_up(Console(lambda: console, mark), timeout=0, raise_if_cancelled=lambda: None)
 
 
 HOSTILE = ["a?" * 65 + "a" * 65 + "!", "(a|a)*!", "(a+a+)+!", "(a|aa)+!", ".*.*.*=.*"]

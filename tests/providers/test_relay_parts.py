@@ -573,6 +573,6 @@ def test_an_image_that_is_there_is_built_again_only_for_another_recipe(tmp_path,
 def test_an_image_of_that_name_which_is_not_ours_is_left_alone():
     connection = MagicMock(current_project_id="p")
     connection.image.images.return_value = [SimpleNamespace(id="i", owner="p", status="active", properties={})]
-    with pytest.raises(Conflict, match="isn't a relay image of Longshore's"):
+    with pytest.raises(Conflict, match="isn't a worker image of Longshore's"):
         upload(connection, build.BuiltImage(None, "recipe", {}, "", fresh=False), "longshore-worker")
     connection.image.delete_image.assert_not_called()

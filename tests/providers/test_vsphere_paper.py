@@ -82,7 +82,7 @@ def test_a_machine_that_goes_while_they_are_read_is_left_out(paper, source):
     paper.sidedoor.add_paper_machines(3, prefix="brief")
     refs = source.references(MachineFilter(name="brief*"))
     paper.sidedoor.remove_machines("brief00002")
-    assert [machine.name for machine in source.described(refs)] == ["brief00001", "brief00003"]
+    assert [machine.name for machine in source.describe(refs)] == ["brief00001", "brief00003"]
     paper.sidedoor.remove_machines("brief00001", "brief00003")
 
 

@@ -42,7 +42,7 @@ class Cloud:
     def references(self, wanted):
         return [machine.ref for machine in self.machines(wanted)]
 
-    def described(self, refs):
+    def describe(self, refs):
         return (MACHINE for ref in refs if ref == MACHINE.ref)
 
     def tags(self, refs):
