@@ -6,13 +6,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from longshore.errors import InvalidInput, LongshoreError
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.faults import Fault
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
 
 BLOBS = "image_blobs"  # OS-Migrate's directory for them
 _ID = re.compile(r"[\w-]+")

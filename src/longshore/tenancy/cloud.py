@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.errors import AccessDenied
 from longshore.providers.openstack.faults import explained
-from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.login import Login
 from longshore.tenancy.operations import WORKERS, Operations, called
-from longshore.tenancy.passwords import Passwords
+from longshore.tenancy.registry import OPERATIONS
 
 Progress = Callable[[int, int, str], None]  # things done, things in all, and what is being done
 
@@ -32,32 +28,12 @@ def _hides(value: Any, there: Any) -> bool:
     return value is None and there is not None
 
 
-class Cloud:
+class Cloud(Login):
     """What one is logged in to. What was listed is kept: a Cloud is made for one export, diff or import."""
 
     def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        with explained("log in"):
-            access = connection.session.auth.get_access(connection.session)
-        if not access.project_id:
-            raise AccessDenied(
-                f"User {access.username} logged in, but to no project.", advice="Name the project (project_name)."
-            )
-        self.project_id: str = access.project_id
-        self.project_name: str = access.project_name
-        self.project_domain: tuple[str, str] = (access.project_domain_id, access.project_domain_name)
-        self.user_id: str = access.user_id
-        self.user_name: str = access.username
-        self.user_domain: str = access.user_domain_name
-        self.is_admin = "admin" in access.role_names
-        self.passwords: Passwords | None = None  # where those of new users go
-        self.blobs = Path(BLOBS)  # where the bytes of images are
-        self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
-        self.new_subnets: dict[str, Any] = {}  # made just now, by id
-        self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
-        self.balancers: dict[str, str] = {}  # the load balancer of what was made just now for one, by their ids
-        self._busy: dict[str, Lock] = defaultdict(Lock)
-        self._operations: dict[str, Operations] = {name: kind.operations(self, kind) for name, kind in BY_NAME.items()}
+        super().__init__(connection)
+        self._operations = {name: OPERATIONS[name](self, kind) for name, kind in BY_NAME.items()}
         self._listed: dict[str, list[Any]] = {}
         self._named: dict[str, dict[str, list[Any]]] = {}
         self._by_id: dict[str, dict[str, Any]] = {}
@@ -69,9 +45,6 @@ class Cloud:
 
     def operations(self, kind: ResourceKind) -> Operations:
         return self._operations[kind.name]
-
-    def kind(self, name: str) -> ResourceKind:
-        return BY_NAME[name]
 
     # What is there
 
@@ -100,11 +73,6 @@ class Cloud:
                         closed = f"since this user lacks the role for the {named} service ({named}_member, usually)"
                 self._services[service] = closed
             return self._services[service]
-
-    def alone(self, identity: str) -> AbstractContextManager[Any]:
-        """For one thread at a time, by what is to be worked on."""
-        with self._services_lock:
-            return self._busy[identity]
 
     @property
     def extensions(self) -> frozenset[str]:
@@ -254,19 +222,3 @@ class Cloud:
             if kind.name not in self._by_id:
                 self._by_id[kind.name] = {self.operations(kind).identity(raw): raw for raw in listed}
             return self._by_id[kind.name]
-
-    def subnet(self, identity: str) -> Any:
-        """One that is there, or that was made just now; None when it can't be seen."""
-        return self.new_subnets.get(identity) or self.by_id(BY_NAME["subnet"]).get(identity)
-
-    def is_own_user(self, reference: Mapping[str, Any]) -> bool:
-        """Whether a reference names the user one is logged in as."""
-        name, domain = reference["name"], reference.get("domain_name")
-        return name == AUTH or (name == self.user_name and domain in (None, AUTH, self.user_domain))
-
-    def is_own_project(self, reference: Mapping[str, Any]) -> bool:
-        """Whether a reference names the project one is logged in to."""
-        project, domain = reference.get("project_name"), reference.get("domain_name")
-        if project == AUTH:
-            return True
-        return project == self.project_name and domain in (None, AUTH, self.project_domain[1])

@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from longshore.tenancy import forms
-
-if TYPE_CHECKING:
-    from longshore.tenancy.operations import Operations
 
 # A kind's name, several joined by " or ", or what finds it out from the resource's params
 KindOf = str | Callable[[Mapping[str, Any]], str]
@@ -80,7 +77,6 @@ class ResourceKind:
     type_name: str  # as in files: "openstack.network.SecurityGroup"
     service: str  # openstacksdk's name of the service: "network"
     fields: tuple[Field, ...]
-    operations: type[Operations]
     either: tuple[tuple[str, ...], ...] = ()  # of each of these fields, there has to be exactly one
     how: forms.Form | None = None  # what `_migration_params` may say
     info: tuple[str, ...] = ("id",)  # what is told of the original; nobody reads it again

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.forms import anything
 from longshore.tenancy.kind import Field, ResourceKind, Scope
-
-if TYPE_CHECKING:
-    from longshore.tenancy.cloud import Cloud
-    from longshore.tenancy.documents import Resource
-
+from longshore.tenancy.login import Login
 
 WORKERS = 8  # requests under way at once; more only queue up in the services
 
@@ -19,7 +16,7 @@ WORKERS = 8  # requests under way at once; more only queue up in the services
 class Operations:
     """`raw` is always openstacksdk's own object for a resource; `values` are by openstacksdk's names, with ids."""
 
-    def __init__(self, cloud: Cloud, kind: ResourceKind) -> None:
+    def __init__(self, cloud: Login, kind: ResourceKind) -> None:
         self.cloud = cloud
         self.kind = kind
 

@@ -16,8 +16,6 @@ from longshore.tenancy.forms import (
 )
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_text, stripped, texts
-from longshore.tenancy.services.compute import Flavors, Keypairs, ServerGroups
-from longshore.tenancy.services.storage import VolumeTypes
 
 _NAME = Field("name", short(255), required=True)
 _SIZE = (1 << 31) - 1  # the largest of any number of a flavor
@@ -44,7 +42,6 @@ KEYPAIR = ResourceKind(
         Field("type", one_of("ssh", "x509")),
         ref("user_ref", "user", required=True),
     ),
-    Keypairs,
     info=("created_at", "fingerprint", "id", "is_deleted", "user_id"),
     key=("user_id", "name"),
     scope=Scope.USER,
@@ -68,7 +65,6 @@ FLAVOR = ResourceKind(
         Field("vcpus", between(1, _SIZE), required=True),
         _ACCESS,
     ),
-    Flavors,
     info=("id", "is_disabled"),
     scope=Scope.CLOUD,
     admin=True,
@@ -88,7 +84,6 @@ SERVER_GROUP = ResourceKind(
         ),
         Field("rules", mapping, quiet=True),
     ),
-    ServerGroups,
     info=("id", "project_id", "user_id"),
     own_file=True,
 )
@@ -110,7 +105,6 @@ VOLUME_TYPE = ResourceKind(
         Field("is_public", boolean, update=True),
         _ACCESS,
     ),
-    VolumeTypes,
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,

@@ -3,22 +3,26 @@
 from longshore.tenancy.forms import at_least, boolean, list_of, record, reference, short, text
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_text
-from longshore.tenancy.services.identity import (
-    COMPUTE_LIMITS,
-    NETWORK_LIMITS,
-    STORAGE_LIMITS,
-    Domains,
-    IdentityOperations,
-    Projects,
-    Quotas,
-    Users,
-)
-from longshore.tenancy.services.roles import Groups, RoleAssignments, RoleGrants
 
 _NAME = Field("name", short(64), required=True)
 _LONG_NAME = Field("name", short(255), required=True)  # of users and roles
 _DESCRIPTION = Field("description", text, update=True)
 _ENABLED = Field("is_enabled", boolean, update=True)
+
+# What a quota may limit, by service
+COMPUTE_LIMITS = ("instances", "cores", "ram", "key_pairs", "metadata_items", "server_groups", "server_group_members")
+STORAGE_LIMITS = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups", "per_volume_gigabytes")
+NETWORK_LIMITS = (
+    "networks",
+    "subnets",
+    "ports",
+    "routers",
+    "floating_ips",
+    "security_groups",
+    "security_group_rules",
+    "rbac_policies",
+    "subnet_pools",
+)
 
 
 def _limits(name: str, known: tuple[str, ...]) -> Field:
@@ -31,7 +35,6 @@ DOMAIN = ResourceKind(
     "openstack.identity.Domain",
     "identity",
     (_NAME, _DESCRIPTION, _ENABLED),
-    Domains,
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,
@@ -43,7 +46,6 @@ ROLE = ResourceKind(
     "openstack.identity.Role",
     "identity",
     (_LONG_NAME, _DESCRIPTION),
-    IdentityOperations,
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,
@@ -62,7 +64,6 @@ PROJECT = ResourceKind(
         ref("domain_ref", "domain", required=True),
         ref("parent_ref", "project or domain"),
     ),
-    Projects,
     info=("domain_id", "id", "parent_id"),
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
@@ -82,7 +83,6 @@ USER = ResourceKind(
         ref("default_project_ref", "project", update=True),
         ref("domain_ref", "domain", required=True),
     ),
-    Users,
     info=("default_project_id", "domain_id", "id"),
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
@@ -108,7 +108,6 @@ GROUP = ResourceKind(
             order=by_text,
         ),
     ),
-    Groups,
     info=("domain_id", "id"),
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
@@ -126,7 +125,6 @@ ROLE_ASSIGNMENT = ResourceKind(
         ref("role_ref", "role", required=True),
         ref("user_ref", "user", required=True),
     ),
-    RoleAssignments,
     key=("project_id", "role_id", "user_id"),
     scope=Scope.CLOUD,
     admin=True,
@@ -146,7 +144,6 @@ ROLE_GRANT = ResourceKind(
         # By the projects below; the domain or project itself isn't meant then
         Field("is_inherited", boolean, order=bool),
     ),
-    RoleGrants,
     key=("user_id", "group_id", "project_id", "domain_id", "role_id", "is_inherited"),
     told=("user_ref", "group_ref", "role_ref", "project_ref", "domain_ref"),
     either=(("user_ref", "group_ref"), ("project_ref", "domain_ref")),
@@ -166,7 +163,6 @@ QUOTA = ResourceKind(
         _limits("network", NETWORK_LIMITS),
         _limits("storage", STORAGE_LIMITS),
     ),
-    Quotas,
     key=("project_id",),
     told=("project_ref",),
     scope=Scope.CLOUD,

@@ -5,7 +5,6 @@ from typing import Any
 from longshore.tenancy.forms import at_least, boolean, list_of, mapping, one_of, scalar, short, text
 from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.normal import by_text, own_properties
-from longshore.tenancy.services.image import Images
 
 # All of these are text for the image service; openstacksdk and people write some of them as numbers and truth values
 _PROPERTIES = (
@@ -72,7 +71,6 @@ IMAGE = ResourceKind(
         ref("ramdisk_ref", "image", update=True),
         Field("tags", list_of(short(255)), update=True, extra=True, default=[], order=by_text),
     ),
-    Images,
     info=(
         "checksum",
         "created_at",

@@ -4,16 +4,6 @@ from longshore.tenancy.forms import address, at_least, between, boolean, cidr, l
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.kinds.network import DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, prefixes, provider
-from longshore.tenancy.services.load_balancer import (
-    Flavors,
-    HealthMonitors,
-    L7Policies,
-    L7Rules,
-    Listeners,
-    LoadBalancers,
-    Members,
-    Pools,
-)
 
 SERVICE = "load_balancer"
 _INFO = ("created_at", "id", "operating_status", "project_id", "provisioning_status", "updated_at")
@@ -28,7 +18,6 @@ FLAVOR = ResourceKind(
     "openstack.load_balancer.Flavor",
     SERVICE,
     (NAME,),
-    Flavors,
     scope=Scope.CLOUD,
     optional=True,
     find_only=True,
@@ -51,7 +40,6 @@ LOAD_BALANCER = ResourceKind(
         ref("vip_subnet_ref", "subnet"),
         ref("vip_qos_policy_ref", "qos policy", update=True),
     ),
-    LoadBalancers,
     info=(*_INFO, "vip_port_id"),
     optional=True,
     own_file=True,
@@ -81,7 +69,6 @@ POOL = ResourceKind(
         Field("crl_container_ref", text, update=True),
         ref("load_balancer_ref", "load balancer", sdk="loadbalancer_id", required=True),
     ),
-    Pools,
     info=_INFO,
     key=("loadbalancer_id", "name"),
     parent="load_balancer_ref",
@@ -116,7 +103,6 @@ LISTENER = ResourceKind(
         ref("default_pool_ref", "load balancer pool", update=True),
         ref("load_balancer_ref", "load balancer", required=True),
     ),
-    Listeners,
     info=_INFO,
     key=("load_balancer_id", "name"),
     parent="load_balancer_ref",
@@ -141,7 +127,6 @@ MEMBER = ResourceKind(
         ref("pool_ref", "load balancer pool", required=True),
         ref("subnet_ref", "subnet"),
     ),
-    Members,
     info=_INFO,
     key=("pool_id", "address", "protocol_port"),
     told=("pool_ref", "address", "protocol_port"),
@@ -168,7 +153,6 @@ HEALTH_MONITOR = ResourceKind(
         Field("expected_codes", text, update=True),
         ref("pool_ref", "load balancer pool", required=True),
     ),
-    HealthMonitors,
     info=_INFO,
     key=("pool_id",),
     parent="pool_ref",
@@ -197,7 +181,6 @@ L7_POLICY = ResourceKind(
         ref("listener_ref", "listener", required=True),
         ref("redirect_pool_ref", "load balancer pool", update=True),
     ),
-    L7Policies,
     info=_INFO,
     key=("listener_id", "name"),
     parent="listener_ref",
@@ -219,7 +202,6 @@ L7_RULE = ResourceKind(
         Field("type", text, required=True),
         ref("l7_policy_ref", "l7 policy", required=True),
     ),
-    L7Rules,
     info=_INFO,
     key=("l7_policy_id", "type", "compare_type", "key", "rule_value"),
     told=("l7_policy_ref", "type", "compare_type", "key", "rule_value"),

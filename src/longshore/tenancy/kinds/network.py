@@ -18,16 +18,6 @@ from longshore.tenancy.forms import (
 )
 from longshore.tenancy.kind import Field, ResourceKind, Scope, ref
 from longshore.tenancy.normal import by_start, by_text, lower, prefixes
-from longshore.tenancy.services.network import (
-    FloatingIps,
-    NetworkOperations,
-    Ports,
-    QosPolicies,
-    RbacPolicies,
-    RouterInterfaces,
-    Routers,
-    Subnets,
-)
 
 NAME = Field("name", short(255), required=True)
 DESCRIPTION = Field("description", short(255), update=True)
@@ -47,7 +37,6 @@ QOS_POLICY = ResourceKind(
         Field("is_default", boolean, admin=True, update=True),
         Field("rules", list_of(mapping), update=True, order=by_text),
     ),
-    QosPolicies,
     extension="qos",
     own_file=True,
     admin=True,
@@ -77,7 +66,6 @@ NETWORK = ResourceKind(
         _TAGS,
         ref("qos_policy_ref", "qos policy", update=True),
     ),
-    NetworkOperations,
     info=("availability_zones", *COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
     quota="networks",
 )
@@ -88,7 +76,6 @@ ADDRESS_SCOPE = ResourceKind(
     "openstack.network.AddressScope",
     "network",
     (NAME, Field("ip_version", one_of(4, 6), required=True), _SHARED),
-    NetworkOperations,
     extension="address-scope",
     own_file=True,
 )
@@ -111,7 +98,6 @@ SUBNET_POOL = ResourceKind(
         _TAGS,
         ref("address_scope_ref", "address scope", update=True),
     ),
-    NetworkOperations,
     info=COMMON_INFO,
     extension="subnet_allocation",
     quota="subnet_pools",
@@ -124,7 +110,6 @@ SEGMENT = ResourceKind(
     "openstack.network.Segment",
     "network",
     (NAME,),
-    NetworkOperations,
     scope=Scope.CLOUD,
     extension="segment",
     find_only=True,
@@ -136,7 +121,6 @@ NETWORK_FLAVOR = ResourceKind(
     "openstack.network.Flavor",
     "network",
     (NAME,),
-    NetworkOperations,
     scope=Scope.CLOUD,
     extension="flavors",
     find_only=True,
@@ -166,7 +150,6 @@ SUBNET = ResourceKind(
         ref("segment_ref", "segment"),
         ref("subnet_pool_ref", "subnet pool"),
     ),
-    Subnets,
     info=(*COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
     key=("network_id", "name"),
     parent="network_ref",
@@ -209,7 +192,6 @@ ROUTER = ResourceKind(
             order=by_text,
         ),
     ),
-    Routers,
     info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
     extension="router",
     quota="routers",
@@ -235,7 +217,6 @@ ROUTER_INTERFACE = ResourceKind(
         _FIXED_IPS,
         ref("network_ref", "network", required=True),
     ),
-    RouterInterfaces,
     key=("device_id", "network_id", "subnets"),
     told=("device_ref", "fixed_ips_refs"),
     after=("subnet",),  # how it is made depends on whether its network has one whose addresses Neutron gives by itself
@@ -284,7 +265,6 @@ PORT = ResourceKind(
             order=by_text,
         ),
     ),
-    Ports,
     info=(*COMMON_INFO, "network_id", "status"),
     key=("network_id", "name"),
     parent="network_ref",
@@ -314,7 +294,6 @@ TRUNK = ResourceKind(
         ),
         _TAGS,
     ),
-    NetworkOperations,
     info=(*COMMON_INFO, "status"),
     extension="trunk",
     quota="trunks",
@@ -338,7 +317,6 @@ FLOATING_IP = ResourceKind(
         ref("load_balancer_ref", "load balancer", update=True, extra=True),
         ref("qos_policy_ref", "qos policy", update=True),
     ),
-    FloatingIps,
     info=(*COMMON_INFO, "floating_network_id", "router_id", "status"),
     key=("floating_network_id", "floating_ip_address"),
     told=("floating_ip_address",),
@@ -375,7 +353,6 @@ RBAC_POLICY = ResourceKind(
         # A null project stands for all of them
         ref("target_project_ref", "project", null=True),
     ),
-    RbacPolicies,
     key=("object_type", "object_id", "action", "target_project_id"),
     parent="object_ref",
     extension="rbac-policies",

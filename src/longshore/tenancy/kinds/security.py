@@ -4,7 +4,6 @@ from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_
 from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
 from longshore.tenancy.normal import by_text, ether_type, one_prefix, prefixes, protocol
-from longshore.tenancy.services.network import AddressGroups, SecurityGroupRules, SecurityGroups
 
 _OWN_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[])
 
@@ -14,7 +13,6 @@ ADDRESS_GROUP = ResourceKind(
     "openstack.network.AddressGroup",
     "network",
     (NAME, DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=prefixes)),
-    AddressGroups,
     extension="address-group",
     own_file=True,
 )
@@ -30,7 +28,6 @@ SECURITY_GROUP = ResourceKind(
         Field("is_stateful", boolean, update=True, sdk="stateful", extra=True, default=True),
         _OWN_TAGS,
     ),
-    SecurityGroups,
     info=COMMON_INFO,
     quota="security_groups",
 )
@@ -52,7 +49,6 @@ SECURITY_GROUP_RULE = ResourceKind(
         ref("remote_group_ref", "security group"),
         ref("remote_address_group_ref", "address group", extra=True),
     ),
-    SecurityGroupRules,
     info=(*COMMON_INFO, "remote_group_id", "security_group_id"),
     told=(
         "security_group_ref",

@@ -17,7 +17,6 @@ from longshore.tenancy.forms import (
     text,
 )
 from longshore.tenancy.kind import Field, ResourceKind, ref
-from longshore.tenancy.operations import Operations
 
 _UUID = record(uuid=text)
 
@@ -84,7 +83,6 @@ SERVER = ResourceKind(
         ),
         Field("volumes", _part(**_VOLUME)),
     ),
-    Operations,
     how=record(
         additional_volumes=list_of(_UUID),
         boot_disk_copy=boolean,
@@ -105,7 +103,6 @@ DETACHED_VOLUME = ResourceKind(
     "openstack.network.ServerVolume",
     "block_storage",
     tuple(Field(name, form) for name, form in _VOLUME.items()),
-    Operations,
     key=(),  # volumes without a name are many
 )
 

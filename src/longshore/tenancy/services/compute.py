@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack.utils import supports_microversion
 
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import AUTH, Field
 from longshore.tenancy.normal import said
 from longshore.tenancy.operations import WORKERS, Operations
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
-
 
 _OF_USERS = "users_keypairs.yml"
 _OTHERS = "2.10"  # the compute API's first version in which an administrator sees and makes key pairs of others

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from longshore.tenancy.cloud import Cloud
+from longshore.tenancy.login import Login
 
 FixedIp = Mapping[str, Any]  # with subnet_id, and ip_address where one is meant
 _AUTOMATIC = ("slaac", "dhcpv6-stateless")
 
 
-def is_automatic(cloud: Cloud, subnet_id: str | None) -> bool:
+def is_automatic(cloud: Login, subnet_id: str | None) -> bool:
     """Whether addresses of a subnet follow from the ports' MAC addresses.
 
     Neutron refuses to be asked for one, and gives each plain port on the network one by itself. No subnet: an address
@@ -25,17 +24,17 @@ def is_automatic(cloud: Cloud, subnet_id: str | None) -> bool:
     )
 
 
-def chosen(cloud: Cloud, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
+def chosen(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
     """Those that somebody chose: without the ones that come by themselves."""
     return [ip for ip in fixed_ips if not is_automatic(cloud, ip.get("subnet_id"))]
 
 
-def askable(cloud: Cloud, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
+def askable(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
     """The same addresses as Neutron may be asked for: those that come by themselves only by their subnet."""
     return [{"subnet_id": ip["subnet_id"]} if is_automatic(cloud, ip.get("subnet_id")) else ip for ip in fixed_ips]
 
 
-def same_addresses(cloud: Cloud, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
+def same_addresses(cloud: Login, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
     """Whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
     there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live if not is_automatic(cloud, ip["subnet_id"])]
     kept = [ip for ip in wanted if not is_automatic(cloud, ip.get("subnet_id"))]
@@ -57,7 +56,7 @@ def same_addresses(cloud: Cloud, wanted: Iterable[FixedIp], live: Iterable[Fixed
     return not there
 
 
-def told_subnets(cloud: Cloud, fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
+def told_subnets(cloud: Login, fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
     """The subnets that tell a router's interface from its others. Which automatic ones come along is Neutron's doing,
     so they only count where there are no others."""
     listed = list(fixed_ips)

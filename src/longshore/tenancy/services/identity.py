@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack import exceptions as sdk
 
+from longshore.tenancy.documents import Resource
+from longshore.tenancy.kinds.identity import COMPUTE_LIMITS, NETWORK_LIMITS, STORAGE_LIMITS
 from longshore.tenancy.operations import WORKERS, Operations
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
 
 
 class IdentityOperations(Operations):
@@ -92,16 +91,3 @@ class Quotas(Operations):
 
 
 _SERVICES = ("compute", "network", "storage")
-COMPUTE_LIMITS = ("instances", "cores", "ram", "key_pairs", "metadata_items", "server_groups", "server_group_members")
-STORAGE_LIMITS = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups", "per_volume_gigabytes")
-NETWORK_LIMITS = (
-    "networks",
-    "subnets",
-    "ports",
-    "routers",
-    "floating_ips",
-    "security_groups",
-    "security_group_rules",
-    "rbac_policies",
-    "subnet_pools",
-)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack.image.v2.image import Image
 
 from longshore.errors import InvalidInput, NotFound, Unreachable, VerificationError
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.blobs import blob_name, file_digest, find_blob, missing
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.normal import own_properties, said, text
 from longshore.tenancy.operations import Operations
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
 
 CHUNK = 1 << 20  # bytes
 # Facts about the bytes: they aren't set, they come with them

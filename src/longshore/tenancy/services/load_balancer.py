@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack import exceptions as sdk
 
 from longshore.errors import ProviderError
 from longshore.providers.openstack.waiting import wait_for
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.operations import Operations
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
 
 READY_TIMEOUT = 1800.0  # seconds: a load balancer may be a server that has to boot first
 _BUSY_PAUSE = 1.0  # seconds between tries while somebody else has it changed

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from openstack import exceptions as sdk
 
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import OWN, Field
 from longshore.tenancy.operations import Operations, plain
 from longshore.tenancy.services.fixed_ips import askable, is_automatic, same_addresses, told_subnets
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
 
 INTERFACE_OWNERS = (
     "network:router_interface",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.operations import WORKERS, Operations
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
 
 _INHERITED = "OS-INHERIT:inherited_to"
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.normal import said
 from longshore.tenancy.operations import Operations
-
-if TYPE_CHECKING:
-    from longshore.tenancy.documents import Resource
-
 
 _ENCRYPTION = ("provider", "cipher", "key_size", "control_location")
 _APART = ("access", "encryption", "extra_specs")  # set by requests of their own

@@ -1,0 +1,46 @@
+"""Which operations each kind of resource has: the one place that knows both."""
+
+from collections.abc import Mapping
+
+from longshore.tenancy.operations import Operations
+from longshore.tenancy.services import compute, identity, image, load_balancer, network, roles, storage
+
+OPERATIONS: Mapping[str, type[Operations]] = {
+    "domain": identity.Domains,
+    "role": identity.IdentityOperations,
+    "project": identity.Projects,
+    "user": identity.Users,
+    "group": roles.Groups,
+    "role assignment": roles.RoleAssignments,
+    "role grant": roles.RoleGrants,
+    "quota": identity.Quotas,
+    "key pair": compute.Keypairs,
+    "flavor": compute.Flavors,
+    "server group": compute.ServerGroups,
+    "volume type": storage.VolumeTypes,
+    "address group": network.AddressGroups,
+    "security group": network.SecurityGroups,
+    "security group rule": network.SecurityGroupRules,
+    "qos policy": network.QosPolicies,
+    "network": network.NetworkOperations,
+    "address scope": network.NetworkOperations,
+    "subnet pool": network.NetworkOperations,
+    "segment": network.NetworkOperations,
+    "network flavor": network.NetworkOperations,
+    "subnet": network.Subnets,
+    "router": network.Routers,
+    "router interface": network.RouterInterfaces,
+    "port": network.Ports,
+    "trunk": network.NetworkOperations,
+    "floating ip": network.FloatingIps,
+    "rbac policy": network.RbacPolicies,
+    "load balancer flavor": load_balancer.Flavors,
+    "load balancer": load_balancer.LoadBalancers,
+    "load balancer pool": load_balancer.Pools,
+    "listener": load_balancer.Listeners,
+    "load balancer member": load_balancer.Members,
+    "health monitor": load_balancer.HealthMonitors,
+    "l7 policy": load_balancer.L7Policies,
+    "l7 rule": load_balancer.L7Rules,
+    "image": image.Images,
+}
