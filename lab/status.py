@@ -84,11 +84,17 @@ def cloud(found: dict[str, Process]) -> list[Daemon]:
 
 
 def vcenter(found: dict[str, Process]) -> list[Daemon]:
+    """With the SSH servers of its hosts."""
     try:
         one = found.get((LAB / "run" / "vcenter.pid").read_text().strip())
     except OSError:
         return []
-    return [daemon(VCENTER, "https://vcenter.lab", one if one and "-m vcenter" in one.command else None)]
+    rows = [daemon(VCENTER, "https://vcenter.lab", one if one and "-m vcenter" in one.command else None)]
+    for file in sorted((LAB / "run" / "esx").glob("*.conf")):
+        pid = file.with_suffix(".pid")
+        one = found.get(pid.read_text().strip()) if pid.exists() else None
+        rows.append(daemon(file.stem, f"ssh://root@{file.stem}", one if one and "sshd" in one.command else None))
+    return rows
 
 
 def main() -> int:

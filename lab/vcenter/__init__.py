@@ -14,6 +14,7 @@ and are taken up again by the next start.
     places           datacenters, clusters, hosts, folders, networks, datastores
     faults           calls that a test wants to fail
     machine/         machines as they are: QEMU, chains of disk layers, the channel into the guest. No vSphere in there
+    vmfs             what the hosts' SSH servers show of the machines' disks; lab/esx starts those servers
     disk_table       what the stand-in disk library may open, and what it shall do wrong
     sidedoor, sidedoor_client       what a test may do behind the API's back
 """

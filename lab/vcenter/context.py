@@ -37,6 +37,11 @@ class Settings:
         return self.lab / "data" / "vcenter"
 
     @property
+    def volumes(self) -> Path:
+        """What the hosts show as /vmfs/volumes."""
+        return self.lab / "data" / "esx" / "vmfs" / "volumes"
+
+    @property
     def images(self) -> Path:
         return self.lab / "cache" / "guests"
 

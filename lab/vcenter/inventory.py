@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pyVmomi import vim
 
+from . import vmfs
 from .context import Context
 from .hardware import FIRST_DISK, DiskSpec, DiskView, MachineSpec, NicSpec, identity, nic_device
 from .machine import DiskFiles, Machine
@@ -126,6 +127,7 @@ class Inventory:
             if described["name"] in wanted["datastores"]:
                 made = Datastore(self.context, described["name"], folder.ref, described["capacity_gib"] << 30)
                 self._datastores[described["name"]] = made
+                vmfs.mount(self.context.settings.volumes, made.moid, described["name"])
                 folder.add(made.ref)
 
     def _build_networks(self, wanted: dict[str, Any], all_wanted: dict[str, Any], folder: Folder) -> None:

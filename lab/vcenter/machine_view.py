@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pyVmomi import vim
 
+from . import vmfs
 from .context import Context
 from .guest_info import GuestReport, guest_info
 from .hardware import DiskView, MachineSpec, configuration, devices, disk_device
@@ -208,7 +210,10 @@ class MachineView(ManagedObject):
         self._refresh_devices()
 
     def _publish(self, powered_on: bool | None = None) -> None:
-        """Tell the disk library what it may open: the disks at each snapshot, and as they are while switched off."""
+        """Tell the disk library what it may open: the disks at each snapshot, and as they are while switched off.
+
+        The hosts show over SSH what of that is one file.
+        """
         machine = self._really()
         rows = []
         if powered_on is None:
@@ -217,13 +222,17 @@ class MachineView(ManagedObject):
             for index, disk in enumerate(self.disks):
                 name = f"{self.moid}:{disk.key}"
                 chain = machine.chains[index]
+                shown = [machine.layers_at(snapshot.moid, disk.key) for snapshot in self.snapshots()]
                 if not powered_on:
                     layers = chain.readable_layers()
+                    shown.append(layers)
                     writable = "rw" if layers == [chain.base] else "ro"
                     rows.append(["disk", self.moid, "-", disk.current, name, writable, *layers[::-1]])
                 for snapshot in self.snapshots():
                     layers = machine.layers_at(snapshot.moid, disk.key)
                     rows.append(["disk", self.moid, snapshot.moid, snapshot.names[disk.key], name, "ro", *layers[::-1]])
+                whole = [chain.base] in shown
+                vmfs.show(self.context.settings.volumes, disk.datastore._moId, Path(chain.base), whole)
             self.open_to_library = rows
         if hasattr(self.context, "table"):  # not while the inventory is being built
             self.context.table.write()

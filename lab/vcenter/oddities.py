@@ -62,6 +62,11 @@ def _bus_sharing(machine: VirtualMachine) -> None:
     machine.touch()
 
 
+def _layers(disk: Any) -> None:
+    """As after a snapshot, or in a linked clone."""
+    disk.backing.parent = fill(D.VirtualDisk.FlatVer2BackingInfo(fileName="[datastore1] base/base.vmdk", diskMode=""))
+
+
 def _no_disks(machine: VirtualMachine) -> None:
     machine.set(config__hardware__device=[d for d in _devices(machine) if not isinstance(d, D.VirtualDisk)])
 
@@ -148,6 +153,7 @@ ODDITIES: dict[str, Change] = {
     "no disks": _no_disks,
     "disk of zero size": _first_disk(_no_size),
     "raw device": _first_disk(_raw),
+    "layered disk": _first_disk(_layers),
     "independent disk": _first_disk(_independent),
     "multi-writer disk": _first_disk(_multi_writer),
     "bus sharing": _bus_sharing,

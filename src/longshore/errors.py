@@ -66,6 +66,7 @@ class ProviderError(LongshoreError):
     code = "provider-error"
 
 
+DISK_HELD = "disk-held"  # code of a Conflict where a running machine lets nobody else read its disk
 FAULT = "cloud-fault"  # code of a ProviderError where the cloud speaks of an error of its own, and gives no reason
 
 

@@ -401,7 +401,7 @@ class SmallSource(Struck):
         found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
         return Changed(tuple(merge(found)))
 
-    def make_ready(self, _owner):
+    def make_ready(self, _owner, _ref):
         pass
 
     def open_disk(self, snapshot, disk_key):

@@ -99,7 +99,7 @@ class FleetSource:
             small, ref=self._fleet.ref(name), name=name, folder="fleet", host=f"esx{number % 2 + 1}", nics=(nic,)
         )
 
-    def make_ready(self, _owner):
+    def make_ready(self, _owner, _ref):
         pass
 
     def open_disk(self, snapshot, disk_key):

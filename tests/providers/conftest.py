@@ -1,5 +1,8 @@
 """A source on the simulated vCenter."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import pytest
 
 from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
@@ -15,3 +18,21 @@ def source(paper, settings):
     found = VsphereSource(settings, paper.password)
     yield found
     found.close()
+
+
+@pytest.fixture
+def source_over_ssh(paper, settings):
+    """A function: the source, told to read disks over SSH from this host."""
+
+    def told(host):
+        key = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+        keys = (f"{host} ssh-ed25519 {key}",)
+        return closing(VsphereSource(replace(settings, transport="ssh", ssh_host_keys=keys), paper.password, "a key"))
+
+    return told
+
+
+@pytest.fixture
+def ssh_source(source_over_ssh):
+    with source_over_ssh("esx1.lab") as source:
+        yield source

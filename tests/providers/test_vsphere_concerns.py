@@ -66,7 +66,7 @@ FOUND = [
 @pytest.fixture(scope="module")
 def odd(paper):
     """The name of a machine with something about it; each is made once."""
-    paper.sidedoor.add_paper_machines(len(FOUND) + 1, prefix="odd", running=True)
+    paper.sidedoor.add_paper_machines(len(FOUND) + 2, prefix="odd", running=True)
     made: dict[str | None, str] = {}
 
     def name(oddity):
@@ -90,6 +90,28 @@ def test_a_clean_machine_raises_no_concern(odd, source):
 @pytest.mark.parametrize(("oddity", "request_", "expected"), FOUND)
 def test_what_it_has_about_it_is_found(odd, source, oddity, request_, expected):
     assert concerns(source, odd(oddity), request_) == expected
+
+
+OVER_SSH = [
+    (None, COLD, set()),
+    (None, WARM, {"change-tracking-off", "ssh-copies-whole-disks"}),
+    ("layered disk", COLD, {"ssh-disk-has-layers"}),
+    ("raw device", COLD, {"disk-raw-device", "ssh-disk-unreadable"}),
+    ("encrypted", COLD, {"machine-encrypted", "ssh-machine-encrypted"}),
+]
+
+
+@pytest.mark.parametrize(("oddity", "request_", "expected"), OVER_SSH)
+def test_what_can_not_be_read_over_ssh_is_found(odd, ssh_source, oddity, request_, expected):
+    assert set(concerns(ssh_source, odd(oddity), request_)) == expected
+
+
+def test_a_host_whose_key_is_not_pinned_is_found(odd, source_over_ssh):
+    with source_over_ssh("esx3.lab") as source:
+        (concern,) = check([(source.machine(odd(None)), COLD)], FACTS, source.inventory())
+    assert (concern.code, concern.acceptable) == ("ssh-host-unknown", False)
+    assert "is on esx1.lab, of which no SSH host key is pinned" in concern.text
+    assert "longshore provider set" in concern.advice
 
 
 @pytest.mark.parametrize(

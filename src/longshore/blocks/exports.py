@@ -142,12 +142,14 @@ def serve_nbdkit(
     read_only: bool = True,
     threads: int = 1,
     secrets: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
 ) -> Iterator[LocalExport]:
     """Serve what an nbdkit plugin (name or path of its .so) opens.
 
-    `secrets` are parameters whose values nbdkit reads from a file (`name=+FILE`). `environment` is added to ours.
+    `secrets` are parameters whose values nbdkit reads from a file (`name=+FILE`), `files` those that name a file, each
+    with what it is to hold: no other process sees it, and it is on no disk. `environment` is added to ours.
     More than one thread lets nbdkit work on several requests at once, but nbdkit 1.32 aborts when a client dies while
     such requests are in flight: after a client's crash start a new export. Raises ExportError.
     """
@@ -168,11 +170,13 @@ def serve_nbdkit(
                 command += ["--tls=require", f"--tls-certificates={listen.tls.directory}", "--tls-verify-peer"]
         command += [plugin, *(f"{key}={value}" for key, value in parameters.items())]
         descriptors = []
-        for key, value in (secrets or {}).items():
+        held = [(f"{key}=+", value) for key, value in (secrets or {}).items()]
+        held += [(f"{key}=", value) for key, value in (files or {}).items()]
+        for parameter, value in held:
             descriptor = stack.enter_context(_memory_file(value))
             descriptors.append(descriptor)
             # Opened by path, so that a plugin that executes nbdkit once more (vddk does) reads it from the start again
-            command.append(f"{key}=+/dev/fd/{descriptor}")
+            command.append(f"{parameter}/dev/fd/{descriptor}")
         yield stack.enter_context(
             _running(
                 name,
@@ -181,7 +185,7 @@ def serve_nbdkit(
                 # Nothing of a reader is lost with it, and a plugin stuck in a vendor's library can't delay the end
                 death_signal="KILL",
                 descriptors=descriptors,
-                secrets=list((secrets or {}).values()),
+                secrets=[value for _, value in held],
                 environment=environment,
             )
         )

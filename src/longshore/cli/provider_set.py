@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from longshore.cli.command import ShowOne
-from longshore.cli.providers import PASSWORD_VARIABLE, password, shown
+from longshore.cli.providers import PASSWORD_VARIABLE, password, shown, ssh_settings, with_ssh
 from longshore.errors import InvalidInput
 
 _PLAIN = {
-    "vsphere": ("host", "port", "username", "fingerprint", "transports"),
+    "vsphere": ("host", "port", "username", "fingerprint", "transports", "transport"),
     "openstack": (
         *("ceph_user", "transport", "worker_network", "worker_floating_network", "worker_flavor", "worker_image"),
         *("worker_allow", "worker_quiet"),
     ),
 }
 _PATHS = {"vsphere": ("vddk_libdir",), "openstack": ("ceph_conf",)}
+_OTHER = {
+    "vsphere": ("password_file", "password_prompt", "ssh_host_key", "ssh_key_file", "ssh_user", "ssh_port"),
+    "openstack": ("os_cloud",),
+}
 
 
 class SetProvider(ShowOne):
@@ -34,6 +38,11 @@ class SetProvider(ShowOne):
             "--label", action="append", metavar="LABEL", help="in the place of all that it has (may be repeated)"
         )
         parser.add_argument("--no-label", action="store_true", help="every worker can reach it")
+        parser.add_argument(
+            "--transport",
+            choices=("vddk", "ssh", "brick", "worker"),
+            help="how disks are read (of a vCenter: vddk or ssh) or volumes reached (of a cloud: brick or worker)",
+        )
         vsphere = parser.add_argument_group("of a vCenter or ESXi host")
         vsphere.add_argument("--host", help="its name or address; needs its password, and no migration under way")
         vsphere.add_argument("--port", type=int)
@@ -45,13 +54,13 @@ class SetProvider(ShowOne):
         vsphere.add_argument("--fingerprint", metavar="SHA256", help="of its new certificate")
         vsphere.add_argument("--vddk-libdir", metavar="DIR", help="where VMware's disk library (VDDK) is unpacked")
         vsphere.add_argument("--transports", help="VDDK transport modes")
+        with_ssh(vsphere)
         openstack = parser.add_argument_group("of an OpenStack cloud")
         openstack.add_argument(
             "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml: log in as it says, with its password"
         )
         openstack.add_argument("--ceph-conf", metavar="FILE", help="how this machine reaches the cloud's Ceph")
         openstack.add_argument("--ceph-user", metavar="NAME")
-        openstack.add_argument("--transport", choices=("brick", "worker"), help="how volumes are reached")
         openstack.add_argument("--worker-network", metavar="NETWORK")
         openstack.add_argument("--worker-floating-network", metavar="NETWORK")
         openstack.add_argument("--worker-flavor", metavar="FLAVOR")
@@ -63,14 +72,16 @@ class SetProvider(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         kind = self.client.provider(args.name).kind
         other = "openstack" if kind == "vsphere" else "vsphere"
-        own = ("password_file", "password_prompt") if other == "vsphere" else ("os_cloud",)
-        for name in (*_PLAIN[other], *_PATHS[other], *own):
-            if getattr(args, name):
+        for name in (*_PLAIN[other], *_PATHS[other], *_OTHER[other]):
+            if getattr(args, name) and name not in _PLAIN[kind]:
                 raise InvalidInput(f"Provider {args.name} is {kind}: it has no --{name.replace('_', '-')}.")
         settings: dict[str, Any] = {}
         secrets: dict[str, str] = {}
         if args.os_cloud:
             settings, secrets = self._from_cloud(args.os_cloud)
+        ssh, ssh_secrets = ssh_settings(args)
+        settings |= ssh
+        secrets |= ssh_secrets
         settings |= {name: value for name in _PLAIN[kind] if (value := getattr(args, name)) is not None}
         settings |= {name: str(Path(value).absolute()) for name in _PATHS[kind] if (value := getattr(args, name))}
         if args.label or args.no_label:

@@ -39,9 +39,19 @@ class AddVsphere(ShowOne):
         )
         parser.add_argument("--vddk-libdir", metavar="DIR", help="where VMware's disk library (VDDK) is unpacked")
         parser.add_argument("--transports", default="nbdssl:nbd", help="VDDK transport modes (default: %(default)s)")
+        parser.add_argument(
+            "--transport",
+            choices=("vddk", "ssh"),
+            default="vddk",
+            help="how disks are read: through VDDK, or as files of the ESXi hosts, over SSH (default: %(default)s)",
+        )
+        with_ssh(parser.add_argument_group("with --transport ssh"))
         return _with_labels(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        ssh, ssh_secrets = ssh_settings(args)
+        if args.transport == "ssh":
+            _refuse_missing_ssh(ssh, ssh_secrets)
         fingerprint = args.fingerprint or self._ask_fingerprint(args.host, args.port)
         settings = {
             "host": args.host,
@@ -52,7 +62,8 @@ class AddVsphere(ShowOne):
             "transports": args.transports,
             "labels": args.label,
         }
-        secrets = {"password": password(args.password_file, f"Password of {args.username}")}
+        settings |= ({"transport": args.transport} if args.transport != "vddk" else {}) | ssh
+        secrets = ssh_secrets | {"password": password(args.password_file, f"Password of {args.username}")}
         return shown(self.client.add_provider(args.name, "vsphere", settings, secrets))
 
     def _ask_fingerprint(self, host: str, port: int) -> str:
@@ -207,6 +218,42 @@ class UnshareProvider(Command):
         self.client.unshare_provider(args.name, args.project)
 
 
+def with_ssh(group: Any) -> None:
+    """The arguments by which ESXi hosts are logged in to."""
+    group.add_argument(
+        "--ssh-host-key",
+        action="append",
+        metavar="FILE",
+        help="file with the SSH keys of the ESXi hosts, as ssh-keyscan prints them, and you have compared them: no "
+        "other host is connected to (may be repeated)",
+    )
+    group.add_argument(
+        "--ssh-key-file", metavar="FILE", help="file with the private key to log in with, without a passphrase"
+    )
+    group.add_argument("--ssh-user", metavar="NAME", help="whom to log in as (default: root)")
+    group.add_argument("--ssh-port", metavar="PORT", type=int, help="default: 22")
+
+
+def ssh_settings(args: Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """What was said of it, as settings and secrets. Raises InvalidInput."""
+    lines = [line.strip() for file in args.ssh_host_key or () for line in _text_of(file, "host keys").splitlines()]
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if args.ssh_host_key and not keys:
+        raise InvalidInput(f"There is no SSH host key in {' or '.join(args.ssh_host_key)}.")
+    said = {"ssh_host_keys": keys or None, "ssh_user": args.ssh_user, "ssh_port": args.ssh_port}
+    secrets = {"ssh_key": _text_of(args.ssh_key_file, "SSH key")} if args.ssh_key_file else {}
+    return {name: value for name, value in said.items() if value is not None}, secrets
+
+
+def _refuse_missing_ssh(settings: dict[str, Any], secrets: dict[str, str]) -> None:
+    """Raises InvalidInput, before anybody is asked for anything else."""
+    from longshore.providers.vsphere import no_host_keys, usable_ssh_key
+
+    if "ssh_host_keys" not in settings:
+        raise no_host_keys()
+    usable_ssh_key(secrets.get("ssh_key", ""))
+
+
 def with_all_projects(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "--all-projects", action="store_true", help="those of all projects of a server, for administrators"
@@ -247,11 +294,7 @@ def _where(settings: dict[str, Any]) -> str:
 def password(file: str | None, prompt: str) -> str:
     """From a file, the environment or a prompt: never from the command line, which every user can read."""
     if file is not None:
-        try:
-            said = Path(file).read_text().rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it isn't text"
-            raise InvalidInput(f"The password file {file} can't be read: {reason}.") from None
+        said = _text_of(file, "password").rstrip("\n")
     elif PASSWORD_VARIABLE in os.environ:
         said = os.environ[PASSWORD_VARIABLE]
     elif sys.stdin.isatty():
@@ -261,3 +304,12 @@ def password(file: str | None, prompt: str) -> str:
     if not said:
         raise InvalidInput("The password is empty.")
     return said
+
+
+def _text_of(file: str, what: str) -> str:
+    """Raises InvalidInput."""
+    try:
+        return Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        raise InvalidInput(f"The {what} file {file} can't be read: {reason}.") from None

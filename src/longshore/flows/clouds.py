@@ -38,7 +38,8 @@ def connect(
     if kind == "vsphere":
         from longshore.providers.vsphere import VsphereSettings, VsphereSource
 
-        return VsphereSource(form(VsphereSettings).validate_python(dict(settings)), secrets["password"])
+        wanted = form(VsphereSettings).validate_python(dict(settings))
+        return VsphereSource(wanted, secrets["password"], secrets.get("ssh_key", ""))
     if kind == "openstack":
         from longshore.providers.openstack import OpenstackSettings, OpenstackSource, OpenstackTarget
 
@@ -49,7 +50,7 @@ def connect(
 
 def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
     """Raises InvalidInput when the settings name a library for reading disks that isn't on this machine."""
-    if kind == "vsphere" and settings.get("vddk_libdir"):
+    if kind == "vsphere" and settings.get("vddk_libdir") and settings.get("transport", "vddk") == "vddk":
         from longshore.providers.vsphere import library
 
         library(settings["vddk_libdir"])

@@ -100,6 +100,39 @@ class Belongings:
     tags: tuple[str, ...] = ()
 
 
+class Unreadable(StrEnum):
+    """Why a disk can't be read over SSH: there is no single file that holds its bytes and nothing else."""
+
+    RAW_DEVICE = "raw-device"
+    NO_FILES = "no-files"
+    LAYERS = "layers"
+    FORMAT = "format"
+    ENCRYPTED = "encrypted"
+
+    @property
+    def words(self) -> str:
+        """To go after "it can't be read: "."""
+        return _UNREADABLE[self]
+
+
+_UNREADABLE = {
+    Unreadable.RAW_DEVICE: "it is a raw device mapping, not a file",
+    Unreadable.NO_FILES: "it is on storage without files (vSAN, vVols)",
+    Unreadable.LAYERS: "it is spread over several files, for the machine has snapshots or is a linked clone",
+    Unreadable.FORMAT: "it isn't a flat file",
+    Unreadable.ENCRYPTED: "its file is encrypted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OverSsh:
+    """A machine whose disks are read as files of its host: whole ones, since no file tells what has changed in it."""
+
+    host: str  # as it is connected to
+    pinned: bool  # whether a key of that host is known, without which it isn't
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)  # disks that can't be, by their keys
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """A machine at one moment. Sizes in bytes unless the name says otherwise."""
@@ -134,6 +167,7 @@ class Machine:
     platform: Platform = Platform.VSPHERE
     freezes: bool = False  # OpenStack: a snapshot of the running machine freezes its guest, or fails
     belongings: Belongings = field(default_factory=Belongings)
+    over_ssh: OverSsh | None = None  # None: they aren't read that way
     extra: dict[str, str] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ from longshore.planning import (
     plan_kinds,
     quota,
     source_quota,
+    ssh_checks,
     together,
     volumes,
     windows_checks,
@@ -30,6 +31,7 @@ from longshore.planning.kinds import ConcernKind
 
 _AREAS = {
     "The machine at its source": (machine_checks,),
+    "A machine of which ESXi's files are read": (ssh_checks,),
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),
     "Its guest": (guest_checks, guest_looks, windows_checks, boot_proof),

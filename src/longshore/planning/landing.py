@@ -27,6 +27,7 @@ from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
 from longshore.planning.source_quota import quotas
+from longshore.planning.ssh_checks import ssh_concerns
 
 VTPM = warning(
     "vtpm",
@@ -118,6 +119,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     """What can be said of one machine without the others that move with it."""
     request, concerns = complete_request(machine, request, facts.choices)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
+    concerns.extend(ssh_concerns(machine, request))
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))
     concerns.extend(_firmware_concerns(machine))

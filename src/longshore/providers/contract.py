@@ -111,8 +111,9 @@ class Source(Provider, Protocol):
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         """What was written between change id `since` and the snapshot; Unknown whenever the source can't tell."""
 
-    def make_ready(self, owner: Owner) -> None:
-        """Begin what opening disks needs and takes its time, so that a machine that is stopped needn't wait for it."""
+    def make_ready(self, owner: Owner, machine_ref: str) -> None:
+        """Begin what opening this machine's disks needs and takes its time, so that a machine that is stopped needn't
+        wait for it; what stands against it is raised while the machine still runs."""
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         """The disk as the snapshot holds it, served read-only over NBD while the context is open."""

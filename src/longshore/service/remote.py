@@ -13,7 +13,10 @@ from longshore.model.reach import same_keystone
 from longshore.service.caller import Grounds
 
 _SAFE = {
-    "vsphere": {"host", "port", "username", "fingerprint", "transports", "labels"},
+    "vsphere": {
+        *("host", "port", "username", "fingerprint", "transports", "transport"),
+        *("ssh_host_keys", "ssh_user", "ssh_port", "labels"),
+    },
     "openstack": {
         *("auth", "auth_type", "region", "interface", "transport", "worker_image", "worker_network"),
         *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet", "labels"),

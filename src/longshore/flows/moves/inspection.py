@@ -41,7 +41,7 @@ class Inspection(Migration):
         ensure_confinement()
         with job.clouds.source(job.record.source_id) as source:
             machine = self._without_texts(source.machine(job.record.machine_ref))
-            source.make_ready(Owner(job.id, "read"))
+            source.make_ready(Owner(job.id, "read"), machine.ref)
         job.phase("snapshot", "Taking one snapshot of all disks.")
         return machine
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
-from longshore.errors import Conflict, LongshoreError, ProviderError
+from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import nic_names
 from longshore.flows.moves.opened import open_disk, open_volume, opened
@@ -34,7 +34,9 @@ from longshore.planning.hardware import choose_hardware
 from longshore.store.tables import utc_now
 
 STEP = "look"  # what the ledger calls the snapshot that is looked into
-_TOO_MUCH = "conversion-limit"  # code of the error when looking took longer, or more memory, than it may
+# Codes of the errors when looking took longer, or more memory, than it may, and when a disk can't be read because the
+# machine runs
+_LATER_ONLY = ("conversion-limit", DISK_HELD)
 _LATER = "It goes on without: what of its guest can't land shows only once the machine is off."
 
 
@@ -89,7 +91,8 @@ def source_looker(
 
 
 def if_possible(job: MoveContext, look: Callable[[], Awaitable[GuestFindings]]) -> Callable[[], Awaitable[Look]]:
-    """The same work where the migration may go on without: its disks are read too slowly, or are too much to look at.
+    """The same work where the migration may go on without: its disks are read too slowly, are too much to look at, or
+    can't be read before the machine is off.
 
     What else fails would fail when the machine is off as well.
     """
@@ -98,7 +101,7 @@ def if_possible(job: MoveContext, look: Callable[[], Awaitable[GuestFindings]]) 
         try:
             return Look(await look())
         except LongshoreError as error:
-            if error.code != _TOO_MUCH:
+            if error.code not in _LATER_ONLY:
                 raise
             await asyncio.to_thread(job.say, f"{error} {_LATER}", "warning")
             return Look(None)

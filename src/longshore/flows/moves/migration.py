@@ -121,7 +121,7 @@ class Migration(ABC):
         job.store.migrations.set_disks(job.id, machine.disks)
         job.store.migrations.update(job.id, source_power=machine.power.value)
         with job.clouds.source(job.record.source_id) as source:
-            source.make_ready(Owner(job.id, "read"))
+            source.make_ready(Owner(job.id, "read"), machine.ref)
         return Prepared(machine, landing)
 
     def _without_texts(self, machine: Machine) -> Machine:

@@ -60,7 +60,7 @@ class VolumeMove(Migration):
             raise blocked(concerns)
         job.store.migrations.set_disks(job.id, volume.disks)
         with job.clouds.source(job.record.source_id) as source:
-            source.make_ready(Owner(job.id, "read"))
+            source.make_ready(Owner(job.id, "read"), volume.ref)
         return PreparedVolume(volume, landing)
 
     def _make(self, prepared: PreparedVolume) -> Volume:

@@ -113,7 +113,7 @@ class OpenstackSource(Source):
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return changes.between(self._attachments, since, snapshot, disk_key)
 
-    def make_ready(self, owner: Owner) -> None:
+    def make_ready(self, owner: Owner, _machine_ref: str) -> None:
         self._attachments.make_ready(owner)
 
     def _described(self, machine_ref: str) -> Machine:

@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.errors import (
     AccessDenied,
     Conflict,
-    CopyError,
     ExportError,
     FingerprintMismatch,
     InvalidInput,
@@ -20,6 +18,7 @@ from longshore.errors import (
 )
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere.certificate import fetch_certificate
+from longshore.providers.vsphere.meanings import Meaning, meant, with_last_words
 from longshore.providers.vsphere.session import Session
 
 # VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
@@ -66,14 +65,8 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
             raise ExportError(
                 f"{what} has {size} bytes as VDDK opens it, but {disk.size} in the snapshot {snapshot.ref}."
             )
-        try:
+        with with_last_words(export, _READING, "VDDK"):
             yield export
-        except CopyError as error:
-            said = _READING.findall(export.last_words())
-            if said:
-                error.args = (f"{error} VDDK said: {said[-1].strip()}.",)
-                error.message = f"{error.message} VDDK said: {said[-1].strip()}."
-            raise
 
 
 def library(libdir: str | None) -> Path:
@@ -87,55 +80,47 @@ def library(libdir: str | None) -> Path:
     return path
 
 
-class _Meaning(NamedTuple):
-    words: str  # regular expression on what nbdkit and VDDK print
-    error: type[LongshoreError]
-    sentence: str  # "{what}", "{server}" and "{said}" are filled in
-    advice: str
-    code: str | None = None
-
-
 _MEANINGS = (
-    _Meaning(
+    Meaning(
         r"cannot open plugin",
         InvalidInput,
         "nbdkit's vddk plugin isn't installed.",
         "Install nbdkit-plugin-vddk.",
         "no-vddk",
     ),
-    _Meaning(
+    Meaning(
         r"cannot open shared object file",
         InvalidInput,
         "VMware's disk library (VDDK) can't be loaded: {said}.",
         "Check that the directory is complete and for this kind of processor.",
         "no-vddk",
     ),
-    _Meaning(
+    Meaning(
         r"user ?name or password|complete login",
         AccessDenied,
         "{what} can't be opened: {server} refused Longshore's login through VDDK.",
         "Check the user name and the password.",
     ),
-    _Meaning(
+    Meaning(
         r"insufficient permission|access rights|do not have",
         AccessDenied,
         "{what} can't be opened: Longshore's user may not read it ({said}).",
         "Its role needs VirtualMachine.Provisioning.DiskRandomRead and VirtualMachine.Provisioning.GetVmFiles.",
     ),
-    _Meaning(
+    Meaning(
         r"not found|no such file",
         NotFound,
         "{what} isn't there, or its snapshot is gone ({said}).",
         "Take a new snapshot.",
     ),
-    _Meaning(
+    Meaning(
         r"already in use|failed to lock|locked",
         Conflict,
         "{what} is locked by another program ({said}).",
         "Wait for other backups of the machine to end.",
         "file-locked",
     ),
-    _Meaning(
+    Meaning(
         r"connect to (the )?(host|server)|connection",
         Unreachable,
         "{what} can't be opened: VDDK can't reach {server} or its ESXi host ({said}).",
@@ -150,10 +135,8 @@ def _explained(error: ExportError, what: str, session: Session, thumbprint: str)
     """What nbdkit printed, as one sentence: which of the many things that VDDK doesn't say in so many words."""
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")
-    for meaning in _MEANINGS:
-        if re.search(meaning.words, error.message, re.IGNORECASE):
-            sentence = meaning.sentence.format(what=what, server=session.label, said=text)
-            return meaning.error(sentence, advice=meaning.advice, code=meaning.code)
+    if known := meant(_MEANINGS, error.message, what=what, server=session.label, said=text):
+        return known
     # VDDK's answer to a certificate it wasn't told to expect is "Unknown error", as to much else
     shown = fetch_certificate(session.settings.host, session.settings.port, session.settings.reach).sha1
     if shown != thumbprint:

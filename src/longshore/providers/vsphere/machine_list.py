@@ -17,9 +17,10 @@ from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Machine
 from longshore.model.selection import MachineFilter
 from longshore.providers.vsphere import tags
+from longshore.providers.vsphere.flat_files import host_of, over_ssh
 from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, power_state
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
-from longshore.providers.vsphere.properties import PAGE, read, read_all, sweep
+from longshore.providers.vsphere.properties import PAGE, Properties, read, read_all, sweep
 from longshore.providers.vsphere.session import Session
 
 PAGES_AT_ONCE = 2
@@ -74,11 +75,20 @@ def find(session: Session, name_or_ref: str) -> Machine:
         if _REFERENCE.match(name_or_ref):
             ref = session.object(vim.VirtualMachine, name_or_ref)
             try:
-                return machine(ref, read(session, ref, MACHINE_PATHS), places)
+                return _machine(session, ref, read(session, ref, MACHINE_PATHS), places)
             except vmodl.fault.ManagedObjectNotFound:
                 pass  # then it is a name that looks like a reference
         ref = _by_name(session, name_or_ref, places)
-        return machine(ref, read(session, ref, MACHINE_PATHS), places)
+        return _machine(session, ref, read(session, ref, MACHINE_PATHS), places)
+
+
+def _machine(session: Session, ref: Any, properties: Properties, places: Places) -> Machine:
+    """With what there is to be said of reading its disks over SSH, where that is how they are read."""
+    found, settings = machine(ref, properties, places), session.settings
+    if settings.transport != "ssh":
+        return found
+    host = host_of(session, found.host)
+    return replace(found, over_ssh=over_ssh(properties, host, places, settings.trusted_hosts, settings.ssh_port))
 
 
 def _fits(properties: dict[str, Any], places: Places, wanted: MachineFilter) -> bool:
@@ -103,7 +113,7 @@ def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine
             if gone.obj is None or left.pop(gone.obj._moId, None) is None:
                 raise
         else:
-            return [machine(left[ref], found[ref], places) for ref in left if ref in found]
+            return [_machine(session, left[ref], found[ref], places) for ref in left if ref in found]
     return []
 
 

@@ -19,7 +19,7 @@ PLACE_PATHS: dict[Any, tuple[str, ...]] = {
     vim.ComputeResource: ("name", "parent"),
     vim.HostSystem: ("name", "parent"),
     vim.Network: ("name", "parent", "summary"),
-    vim.Datastore: ("name", "parent"),
+    vim.Datastore: ("name", "parent", "summary.type"),
 }
 # Asked for apart from the others: a vApp is a resource pool too, and would be told of twice
 POOL_PATHS: dict[Any, tuple[str, ...]] = {
@@ -37,6 +37,7 @@ class Places:
     datacenters: set[str] = field(default_factory=set)
     clusters: set[str] = field(default_factory=set)
     pools: dict[str, str] = field(default_factory=dict)  # resource pools and vApps, each with the pool it is in
+    storage_kinds: dict[str, str] = field(default_factory=dict)  # of datastores: VMFS, NFS, vsan, …
     opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its name
     attributes: dict[int, str] = field(default_factory=dict)  # key of a custom attribute: its name
     rules: dict[str, list[str]] = field(default_factory=dict)  # machine: names of rules
@@ -52,6 +53,8 @@ class Places:
             self.datacenters.add(moid)
         elif isinstance(ref, vim.ClusterComputeResource):
             self.clusters.add(moid)
+        elif isinstance(ref, vim.Datastore):
+            self.storage_kinds[moid] = properties.get("summary.type") or ""
         elif isinstance(ref, vim.Network):
             opaque = getattr(properties["summary"], "opaqueNetworkId", None)
             if opaque:
@@ -107,6 +110,11 @@ class Places:
         """The name of a host's cluster; empty for a host of its own."""
         moid = self.parents.get(host._moId, "")
         return self.names.get(moid, "") if moid in self.clusters else ""
+
+    def storage_kind(self, backing: Any) -> str:
+        """Of the datastore that a disk is on; empty: nobody says."""
+        datastore = getattr(backing, "datastore", None)
+        return self.storage_kinds.get(datastore._moId, "") if datastore is not None else ""
 
     def name(self, ref: Any) -> str:
         return self.names.get(ref._moId, "") if ref is not None else ""

@@ -1,9 +1,11 @@
 """Where a vCenter is and how to reach it; no secrets in here."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from longshore.errors import InvalidInput
 from longshore.model.reach import Reach
+from longshore.providers.vsphere import host_keys
 from longshore.providers.vsphere.certificate import normalised_fingerprint, refuse_no_host
 
 
@@ -22,12 +24,30 @@ class VsphereSettings:
     ca_file: str | None = None  # PEM file with the authorities to trust instead of the system's
     vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
     transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
+    # How disks are read: through VMware's library, or as files of the ESXi hosts
+    transport: Literal["vddk", "ssh"] = "vddk"
+    ssh_host_keys: tuple[str, ...] = ()  # the hosts' keys that are trusted, as lines of a known_hosts file
+    ssh_user: str = "root"
+    ssh_port: int = 22
     labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
     reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
     def __post_init__(self) -> None:
         refuse_no_host(self.host)
-        if not 1 <= self.port <= 65535:
-            raise InvalidInput(f"There is no port {self.port}.", advice="A vCenter's is 443, unless somebody moved it.")
+        _refuse_no_port(self.port, "A vCenter's is 443, unless somebody moved it.")
         if self.fingerprint is not None:
             object.__setattr__(self, "fingerprint", normalised_fingerprint(self.fingerprint))
+        _refuse_no_port(self.ssh_port, "An ESXi host's SSH server is at 22, unless somebody moved it.")
+        if not self.ssh_user or not self.ssh_user.isprintable() or " " in self.ssh_user:
+            raise InvalidInput(f"{self.ssh_user!r} isn't the name of a user.", advice="ESXi's own is root.")
+        if not self.trusted_hosts and self.transport == "ssh":
+            raise host_keys.none_given()
+
+    @property
+    def trusted_hosts(self) -> tuple[host_keys.HostKey, ...]:
+        return host_keys.parsed(self.ssh_host_keys)
+
+
+def _refuse_no_port(port: int, advice: str) -> None:
+    if not 1 <= port <= 65535:
+        raise InvalidInput(f"There is no port {port}.", advice=advice)

@@ -5,13 +5,24 @@ from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
 from longshore.errors import NotFound
-from longshore.model.changes import Changes
+from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.vsphere import changes, disks, inventory, machine_list, power, snapshots, tags, tracking
+from longshore.providers.vsphere import (
+    changes,
+    disks,
+    inventory,
+    machine_list,
+    power,
+    snapshots,
+    ssh_disks,
+    ssh_login,
+    tags,
+    tracking,
+)
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
@@ -19,17 +30,25 @@ from longshore.providers.vsphere.settings import VsphereSettings
 class VsphereSource(Source):
     """Logs in at first use. May be used from several threads at once."""
 
-    def __init__(self, settings: VsphereSettings, password: str | Callable[[], str]) -> None:
-        """`password` may be a function, asked at each login, so that the secret need not be kept in memory."""
+    def __init__(self, settings: VsphereSettings, password: str | Callable[[], str], ssh_key: str = "") -> None:
+        """`password` may be a function, asked at each login, so that the secret need not be kept in memory.
+
+        `ssh_key` is the private key by which ESXi hosts are logged in to, where the settings say that disks are read
+        over SSH.
+        """
         self._session = Session(settings, password if callable(password) else lambda: password)
+        self._ssh_key = ssh_key
 
     def __repr__(self) -> str:
         return f"VsphereSource({self._session.settings.username} at {self._session.label})"
 
     def check(self) -> dict[str, str]:
-        """Log in and say what was found. Raises AccessDenied, FingerprintMismatch, Unreachable."""
+        """Log in, to the ESXi hosts as well if disks are read there, and say what was found.
+
+        Raises AccessDenied, FingerprintMismatch, Unreachable; what a host says when none of them lets Longshore in.
+        """
         about = self._session.content.about
-        return {
+        found = {
             "name": about.fullName,
             "version": about.version,
             "build": about.build,
@@ -38,6 +57,11 @@ class VsphereSource(Source):
             "fingerprint": self._session.certificate.sha256,
             "instance": about.instanceUuid or "",
         }
+        return found | (ssh_login.everywhere(self._session, self._ssh_key) if self._reads_over_ssh else {})
+
+    @property
+    def _reads_over_ssh(self) -> bool:
+        return self._session.settings.transport == "ssh"
 
     def close(self) -> None:
         self._session.close()
@@ -102,11 +126,21 @@ class VsphereSource(Source):
         snapshots.remove(self._session, machine_ref, snapshot_ref)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        if self._reads_over_ssh:
+            return Unknown("Disks are read over SSH, which can't tell what has changed.")
         return changes.between(self._session, since, snapshot, disk_key)
 
-    def make_ready(self, owner: Owner) -> None:
-        """Nothing has to be begun; but without VDDK nothing can be read. Raises InvalidInput."""
-        disks.library(self._session.settings.vddk_libdir)
+    def make_ready(self, owner: Owner, machine_ref: str) -> None:
+        """Nothing has to be begun; but without VDDK, or a host that lets Longshore in, nothing can be read.
+
+        Raises InvalidInput, AccessDenied, FingerprintMismatch, Unreachable.
+        """
+        if self._reads_over_ssh:
+            ssh_login.to_host_of(self._session, self._ssh_key, machine_ref)
+        else:
+            disks.library(self._session.settings.vddk_libdir)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        if self._reads_over_ssh:
+            return ssh_disks.serve(self._session, self._ssh_key, snapshot, disk_key)
         return disks.serve(self._session, snapshot, disk_key)
