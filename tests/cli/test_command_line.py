@@ -40,6 +40,10 @@ def test_wrong_usage_is_told_and_exits_with_2(tmp_path, words, said):
     assert not (tmp_path / "state").exists()
 
 
+# Refused before anything is asked of it
+OVER_SSH = ["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--username", "u", "--transport", "ssh"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -49,6 +53,11 @@ def test_wrong_usage_is_told_and_exits_with_2(tmp_path, words, said):
         (["migration", "show", "a?b"], "There is no migration a?b."),
         (["migrate", "web", "--from", "a", "--to", "b"], "There is no provider named a."),
         (["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--port", "9", "--username", "u"], "127.0.0.1:9"),
+        (
+            OVER_SSH,
+            "keys of the ESXi hosts have to be known beforehand. Get them with `ssh-keyscan HOST > FILE`, compare",
+        ),
+        ([*OVER_SSH, "--ssh-host-key", __file__], "a key to log in to the ESXi hosts with is needed. Make one"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exits_with_1(tmp_path, words, said):

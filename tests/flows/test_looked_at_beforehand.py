@@ -7,7 +7,7 @@ import pytest
 from rounds import Round, in_this_process
 from small_clouds import World
 
-from longshore.errors import ConversionError
+from longshore.errors import DISK_HELD, Conflict, ConversionError
 from longshore.flows.moves import look
 from longshore.model.status import Status
 from longshore.store import StateDirectory, Store
@@ -124,6 +124,22 @@ def test_a_look_that_takes_too_much_is_no_reason_to_refuse(move, monkeypatch, la
     assert one.record.status is Status.DONE, one.record.error
     assert any("Looking took longer than 1800 s. It goes on without" in text for text in said(one, "warning"))
     assert one.world.calls().count("remove_snapshot") == 2
+
+
+@pytest.mark.parametrize("kind", ["cold", "inspection"])
+def test_a_disk_that_only_the_running_machine_may_open_is_read_when_it_is_off(move, monkeypatch, kind):
+    def held(*_):
+        raise Conflict("The host doesn't let the disk be opened.", code=DISK_HELD)
+
+    monkeypatch.setattr(look, "open_disk", held)
+    one = move(type=kind)
+    if kind == "inspection":
+        assert one.record.status is Status.FAILED
+        assert "doesn't let the disk be opened" in one.record.error
+    else:
+        assert one.record.status is Status.DONE, one.record.error
+        assert any("opened. It goes on without" in text for text in said(one, "warning"))
+    assert not one.world.read()["snapshots"]
 
 
 def test_an_appliance_that_does_not_start_is_known_before_the_machine_is_stopped(move, monkeypatch):

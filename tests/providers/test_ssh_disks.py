@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from longshore.errors import (
 )
 from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.reach import Reach
-from longshore.providers.vsphere import VsphereSettings, flat_files, ssh_disks
+from longshore.providers.vsphere import VsphereSettings, flat_files, ssh_disks, ssh_login
 from longshore.providers.vsphere.flat_files import FlatFile
 
 SIZE = 1 << 20
@@ -167,6 +167,39 @@ def test_a_file_that_is_not_there(server, settings, find, disk):
 
 def test_a_host_lets_us_in(server, settings):
     ssh_disks.try_login(settings, server.key, ADDRESS)
+
+
+@pytest.fixture
+def hosts(monkeypatch):
+    """What the vCenter's inventory has: names of hosts, and whether it has a connection to them."""
+    found = {}
+
+    def sweep(_session, _kinds, *, page):
+        return [(None, {"name": name, "runtime.connectionState": state}) for name, state in found.items()]
+
+    monkeypatch.setattr(ssh_login, "sweep", sweep)
+    return found
+
+
+def vcenter(settings, kind="VirtualCenter"):
+    content = SimpleNamespace(about=SimpleNamespace(apiType=kind))
+    return SimpleNamespace(settings=settings, content=content, doing=lambda _what: nullcontext())
+
+
+def test_each_connected_host_is_asked_and_those_that_let_nobody_in_say_why(server, settings, hosts):
+    hosts |= {ADDRESS: "connected", "esx2.lab": "connected", "esx3.lab": "disconnected"}
+    told = ssh_login.everywhere(vcenter(settings), server.key)
+    assert told["ssh"] == ADDRESS
+    assert told["ssh_refused"].startswith("No SSH host key of esx2.lab is known. Get them with")
+    hosts.pop(ADDRESS)
+    with pytest.raises(InvalidInput, match=r"No SSH host key of esx2\.lab is known"):
+        ssh_login.everywhere(vcenter(settings), server.key)
+
+
+def test_a_single_esxi_host_is_where_the_provider_says(server, settings, hosts):
+    hosts["localhost.localdomain"] = "connected"
+    told = ssh_login.everywhere(vcenter(replace(settings, host=ADDRESS), "HostAgent"), server.key)
+    assert told == {"ssh": ADDRESS}
 
 
 def test_a_snapshot_that_goes_while_its_disk_is_read(server, settings, find):

@@ -162,10 +162,48 @@ def test_the_command_changes_what_is_named(api, tmp_path):
     assert Noted.opened[1:] == ({"host": "h", "username": "w", "labels": ["north"]}, {"password": "newest"})
     assert longshore(tmp_path / "state", "provider", "set", "vc", "--no-label").returncode == 0
     assert Noted.opened[1] == {"host": "h", "username": "w"}
-    wrong = longshore(tmp_path / "state", "provider", "set", "cloud", "--vddk-libdir", "/opt")
-    assert "Provider cloud is openstack: it has no --vddk-libdir." in wrong.stderr
+    for other in ("--vddk-libdir", "--ssh-key-file"):
+        wrong = longshore(tmp_path / "state", "provider", "set", "cloud", other, "/opt")
+        assert f"Provider cloud is openstack: it has no {other}." in wrong.stderr
     nothing = longshore(tmp_path / "state", "provider", "set", "vc")
     assert (nothing.returncode, "Nothing of the provider" in nothing.stderr) == (1, True)
+
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n"
+
+
+def test_what_disks_are_read_with_over_ssh_is_changed_and_only_its_secret_part_is_hidden(api, tmp_path):
+    api("POST", "/v1/providers", VC)
+    (tmp_path / "hosts").write_text("# esx1.lab:22 SSH-2.0\nesx1.lab ssh-ed25519 AAAA\n\n")
+    (tmp_path / "more").write_text("esx2.lab ssh-ed25519 BBBB")
+    (tmp_path / "key").write_text(KEY)
+    hosts = ("--ssh-host-key", tmp_path / "hosts", "--ssh-host-key", tmp_path / "more")
+    user = ("--ssh-user", "reader", "--ssh-port", "2222")
+    done = longshore(
+        tmp_path / "state",
+        *("provider", "set", "vc", "--transport", "ssh", *hosts, "--ssh-key-file", tmp_path / "key", *user),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    keys = ["esx1.lab ssh-ed25519 AAAA", "esx2.lab ssh-ed25519 BBBB"]
+    over_ssh = {"transport": "ssh", "ssh_host_keys": keys, "ssh_user": "reader", "ssh_port": 2222}
+    assert Noted.opened[1:] == ({"host": "h", "username": "u", **over_ssh}, {"password": "right", "ssh_key": KEY})
+    shown = longshore(tmp_path / "state", "provider", "show", "vc")
+    assert "esx2.lab ssh-ed25519 BBBB" in shown.stdout
+    assert "secret" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ssh-host-key", "/nonexistent"), "The host keys file /nonexistent can't be read"),
+        (("--ssh-host-key", "/dev/null"), "There is no SSH host key in /dev/null."),
+        (("--ssh-key-file", "/nonexistent"), "The SSH key file /nonexistent can't be read"),
+    ],
+)
+def test_files_of_ssh_keys_that_hold_none(api, tmp_path, words, said):
+    api("POST", "/v1/providers", VC)
+    done = longshore(tmp_path / "state", "provider", "set", "vc", *words)
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
 
 
 def test_a_library_that_is_not_there_is_found_when_it_is_named(api, tmp_path):

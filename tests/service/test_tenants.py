@@ -258,6 +258,13 @@ def test_a_vcenter_names_nothing_on_the_servers_disk(api, settings, word):
     assert word in answer.json()["message"]
 
 
+def test_a_vcenters_disks_are_read_over_ssh_by_what_the_caller_says(api):
+    over_ssh = {"transport": "ssh", "ssh_host_keys": ["esx1.lab ssh-ed25519 AAAA"], "ssh_user": "u", "ssh_port": 2222}
+    body = VSPHERE | {"settings": VSPHERE["settings"] | over_ssh}
+    added = api.did("ann", "POST", "/v1/providers", body)
+    assert added["provider"]["settings"].items() >= over_ssh.items()
+
+
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
