@@ -51,6 +51,11 @@ class Lab:
     def vddk(self):
         return self.root / "run" / "disklib"
 
+    @property
+    def ssh(self):
+        """The key that the ESXi hosts let in (id_ed25519), and their own as their consoles show them (known_hosts)."""
+        return self.root / "etc" / "esx"
+
     def fingerprint(self):
         """As a careful user would get it: from the server's own certificate, not over the network."""
         shown = subprocess.run(
@@ -229,12 +234,13 @@ def refused(done, *words):
     return said
 
 
-def with_both_clouds(state, lab):
+def with_both_clouds(state, lab, reading=None):
+    """`reading`: how the vCenter's disks are read; None: by the disk library."""
     cli = Cli(state)
     add_vcenter = ["provider", "add", "vsphere", "vc", "--host", "vcenter.lab", "--username", USER]
     add_vcenter += ["--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()]
     for done in (
-        cli(*add_vcenter, "--vddk-libdir", lab.vddk),
+        cli(*add_vcenter, *(reading or ("--vddk-libdir", lab.vddk))),
         cli("provider", "add", "openstack", "cloud", "--os-cloud", "lab"),
     ):
         assert done.returncode == 0, done.stderr

@@ -194,7 +194,7 @@ _MEANINGS = (
         r"cannot open file",
         Conflict,
         "{what} can't be read: {host} doesn't let {path} be opened, as if the machine had it for itself ({said}).",
-        "Some ESXi versions do that while the machine runs: power it off first, or read by VDDK.",
+        "Some hosts do that while the machine runs: power it off first, or read by VDDK.",
         DISK_HELD,
     ),
     Meaning(
