@@ -274,7 +274,7 @@ async def copy_files(request, _tell, *, exports):
     return CopyResult(copied, copied, 0, 0, 0, copied, request.verify, (), 0.01, "digest")
 
 
-async def look_into_files(disks, _directory, _on_message, *, nics):
+async def look_into_files(disks, _directory, _on_message, *, nics, keys=()):
     world = World(Path(disks[0]).parent)
     world.strike("look", "before")
     assert all(Path(disk).stat().st_size for disk in disks)
@@ -282,7 +282,7 @@ async def look_into_files(disks, _directory, _on_message, *, nics):
     return small_clouds.found_by(world)
 
 
-async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=()):
+async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=(), keys=()):
     world = World(Path(disks[0]).parent)
     world.strike("convert", "before")
     with Path(disks[0]).open("r+b") as disk:

@@ -636,7 +636,7 @@ def expected(world, key, *, converted=True, held=None):
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
 
 
-async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=()):
+async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=()):
     """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
     import nbd
 
@@ -647,6 +647,7 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot, addr
     on_message("Converting.")
     on_message("Warning: The serial console couldn't be set up.")
     (world.root / "first-boot").write_text("".join(first_boot))
+    (world.root / "keys-to-convert").write_text("".join(keys))
     while (world.root / "takes-long").exists():
         await asyncio.sleep(0.05)
     handle = nbd.NBD()
@@ -660,12 +661,13 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot, addr
     return ConversionReport(system, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
 
 
-async def small_look_into(disks, _directory, _on_message, *, nics=()):
+async def small_look_into(disks, _directory, _on_message, *, nics=(), keys=()):
     """A guest that knows SATA, on disks that hold what the source's do, unless told otherwise."""
     import nbd
 
     world = World(os.environ["SMALL_WORLD"])
     world.strike("look", "before")
+    (world.root / "keys-to-look").write_text("".join(keys))
     for uri in disks:
         handle = nbd.NBD()
         handle.connect_uri(uri)

@@ -1,4 +1,4 @@
-"""User data and first-boot scripts reach the guest, and stand in clear in nothing that is kept."""
+"""User data, first-boot scripts and keys reach the guest, and stand in clear in nothing that is kept."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from longshore.model.status import Status
 pytestmark = pytest.mark.faults
 
 USER_DATA = "#cloud-config\npassword: correct horse\n"
+KEY = "a cow jumps over the moon"
 SCRIPT = "echo battery staple | passwd --stdin root\n"
 
 
@@ -18,11 +19,12 @@ def kept(run):
 def assert_nowhere(run):
     files = kept(run)
     assert files["engine.db"]
-    assert [name for name, content in files.items() for word in (b"correct", b"staple") if word in content] == []
+    words = (b"correct", b"staple", b"jumps")
+    assert [name for name, content in files.items() for word in words if word in content] == []
 
 
 def test_what_was_asked_for_gets_there_also_after_a_restart(begin):
-    run = begin(user_data=USER_DATA, first_boot=[SCRIPT])
+    run = begin(user_data=USER_DATA, first_boot=[SCRIPT], guest_keys=[KEY])
     run.world.plan_fault("create_server", 1, "before", "kill")
     record = run.to_the_end()
     assert record.status is Status.DONE, record.error
@@ -30,6 +32,7 @@ def test_what_was_asked_for_gets_there_also_after_a_restart(begin):
     (server,) = run.world.read()["servers"].values()
     assert server["user_data"] == USER_DATA
     assert (run.world.root / "first-boot").read_text() == SCRIPT
+    assert [(run.world.root / f"keys-to-{work}").read_text() for work in ("look", "convert")] == [KEY, KEY]
     assert_nowhere(run)
 
 

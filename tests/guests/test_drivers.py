@@ -10,7 +10,7 @@ import guestfs
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, inspect_drivers
+from longshore.guests import NicName, look_into
 from longshore.guests.appliance import BACKEND, Guest
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import has_fallback_loader, put_fallback_loader
@@ -214,6 +214,6 @@ def test_disks_that_hold_no_known_system_are_an_answer(tmp_path):
     disk = tmp_path / "encrypted.raw"
     disk.write_bytes(os.urandom(1 << 20))
     with serve_qemu_nbd(disk) as export:
-        found = asyncio.run(inspect_drivers([export.uri], tmp_path, print))
+        found = asyncio.run(look_into([export.uri], tmp_path, print)).drivers
     assert (found.inspected, found.boot) == (False, ())
     assert "No operating system was found" in found.doubts[0]

@@ -10,9 +10,11 @@ import phony
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import NicName, finish_as_is, inspect_drivers
+from longshore.guests import NicName, finish_as_is, look_into
 from longshore.guests.appliance import Guest
 from longshore.guests.drivers import find_drivers
+from longshore.guests.encrypted import unlock
+from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.inspection import inspect, is_as_found
 from longshore.guests.interfaces import RULES
@@ -24,6 +26,7 @@ MAC = "00:50:56:00:00:01"
 NIC = NicName(MAC, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
 MOVED = NicName("fa:16:3e:00:00:01", "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
 CONSOLE = "console=tty0 console=ttyS0,115200n8"
+KEY = "open sesame"
 LINK = "/etc/systemd/network/10-longshore-ens192.link"
 
 
@@ -75,6 +78,17 @@ def test_debian_in_a_subvolume(files):
     assert f"ro rootflags=subvol=@rootfs {CONSOLE}\n" in guest.text("/boot/grub/grub.cfg")
     assert guest.text("/etc/default/grub") == f'GRUB_CMDLINE_LINUX="quiet {CONSOLE}"\n'
     assert finished(guest).changes == done.changes[:1]  # the name again, the console not
+
+
+@pytest.mark.soak
+def test_a_root_that_only_the_boot_menu_names(files):
+    phony.debian_subvolume(files)
+    files.mount("btrfsvol:/dev/sda1/@rootfs", "/")
+    phony.write(files, {"/etc/fstab": f"UUID={files.vfs_uuid('/dev/sda1')} / btrfs defaults 0 0\n"})
+    files.umount_all()
+    looked = find(files, [NIC])
+    assert (looked.inspected, looked.root_in_fstab, looked.drivers.root_disks) == (True, False, (0,))
+    assert looked.drivers.mounts == {"/": "btrfsvol:/dev/sda1/@rootfs"}
 
 
 @pytest.mark.soak
@@ -161,6 +175,21 @@ def test_a_volume_group_on_a_mirror_needs_both_disks(files):
     assert drivers.uuids == guest.system.uuids
 
 
+def test_what_luks_encrypts_is_looked_into_and_finished_with_its_key(files):
+    phony.debian_lvm_on_luks(files, KEY)
+    locked = find(files, [NIC])
+    assert (locked.inspected, locked.unlocked) == (False, ())
+    assert locked.luks == locked.network_bound == ("/dev/sda2",)
+    assert list(unlock(files, ["another machine's", KEY]).values()) == [KEY]
+    looked = find(files, [NIC])
+    assert (looked.inspected, looked.luks, looked.unlocked) == (True, ("/dev/sda2",), ("/dev/sda2",))
+    assert looked.network_bound == ()
+    assert (looked.drivers.root_disks, looked.drivers.interface_names) == ((0,), ("ens192",))
+    assert [room.path for room in looked.file_systems] == ["/", "/boot"]
+    guest = found(files)
+    assert [change for change in finished(guest).changes if "keeps its name ens192" in change]
+
+
 @pytest.mark.soak
 def test_a_look_and_a_finish_of_a_guest_that_lands_as_it_is(tmp_path):
     handle = phony.start(tmp_path, os.environ)
@@ -169,7 +198,7 @@ def test_a_look_and_a_finish_of_a_guest_that_lands_as_it_is(tmp_path):
     handle.close()
     with ExitStack() as served:
         disks = [served.enter_context(serve_qemu_nbd(disk)).uri for disk in sorted(tmp_path.glob("*.raw"))]
-        drivers = asyncio.run(inspect_drivers(disks, tmp_path, print, nics=[NIC]))
+        drivers = asyncio.run(look_into(disks, tmp_path, print, nics=[NIC])).drivers
         assert (drivers.inspected, drivers.root_disks, drivers.interface_names) == (True, (0,), ("ens192",))
         changes = asyncio.run(finish_as_is(disks, tmp_path, print, nics=[NIC], drivers=drivers))
     assert [change for change in changes if "keeps its name ens192" in change]

@@ -1,12 +1,16 @@
 """Which of the roots that libguestfs finds is the operating system, and how virt-v2v is told."""
 
+from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from longshore.errors import ConversionError
+from longshore.guests import findings
 from longshore.guests.appliance import Guest
 from longshore.guests.drivers import _root_disks
+from longshore.guests.findings import find
 from longshore.guests.inspection import inspect, is_as_found
 from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import root_option
@@ -32,7 +36,8 @@ class Disks:
 
     def inspect_get_mountpoints(self, root):
         self._ask(root)
-        return {"/": self._roots.get(root) or next(iter(self._roots.values()))}
+        path = root.partition("1/")[2]
+        return {"/": next(place for told, place in self._roots.items() if told == root or told.endswith(f"1/{path}"))}
 
     def inspect_get_type(self, root):
         self._ask(root)
@@ -43,14 +48,32 @@ class Disks:
             raise RuntimeError(f"inspect_get_type_stub: {root}: expecting a btrfs volume")
 
     def __getattr__(self, name):
-        if name.startswith("inspect_get_m"):
-            return lambda _: 1
         if name.startswith("inspect_get_"):
-            return lambda _: "Linux"
+            return partial(self._tell, 1 if name.startswith("inspect_get_m") else "Linux")
         raise AttributeError(name)
+
+    def _tell(self, what, root):
+        self._ask(root)
+        return what
 
     def vfs_uuid(self, device):
         return f"uuid-{device.rpartition('/dev/')[2][:4]}"
+
+    def list_devices(self):
+        return []
+
+    list_partitions = list_md_devices = lvs = list_dm_devices = list_devices
+
+    menu = b""  # of the boot loader, the same in all roots
+
+    def glob_expand(self, pattern):
+        return ["/boot/grub/grub.cfg"] if self.menu and pattern == "/boot/grub*/grub.cfg" else []
+
+    def filesize(self, _):
+        return len(self.menu)
+
+    def read_file(self, _):
+        return self.menu
 
     def vfs_type(self, _):
         return "btrfs" if self._subvolumes else "ext4"
@@ -106,12 +129,55 @@ def test_a_subvolume_is_on_the_disk_that_has_it():
     assert inspect(Disks(told, both, known=["btrfsvol:/dev/sda1/@"])).mounts["/"] == "btrfsvol:/dev/sda1/@"
 
 
+def test_a_look_names_both_systems_though_this_start_has_swapped_their_disks():
+    told = {root: root for root in ("btrfsvol:/dev/sdb1/@", "btrfsvol:/dev/sda1/r")}
+    known = ["btrfsvol:/dev/sda1/@", "btrfsvol:/dev/sdb1/r"]
+    found = find(Disks(told, {"/dev/sda1": ["@"], "/dev/sdb1": ["r"]}, known), [])
+    assert [system.root for system in found.systems] == known
+    assert "several operating systems: Linux on btrfsvol:/dev/sda1/@, " in found.why_not
+
+
+def test_what_cannot_be_mounted_is_an_answer():
+    disks = Disks({"/dev/sda1": "/dev/sda1"})
+    disks.mount_ro = Mock(side_effect=RuntimeError("wrong fs type"))
+    found = find(disks, [])
+    assert (found.inspected, found.drivers.inspected) == (False, False)
+    assert found.why_not == "The guest's file systems couldn't be mounted: wrong fs type."
+
+
+def test_what_cannot_be_read_is_a_doubt(monkeypatch):
+    disks = Disks({"/dev/sda1": "/dev/sda1"})
+    disks.mountpoints = Mock(side_effect=RuntimeError("input/output error"))
+    monkeypatch.setattr(findings, "find_drivers", Mock(side_effect=RuntimeError("input/output error")))
+    found = find(disks, [])
+    assert (found.inspected, found.drivers.inspected) == (True, False)
+    assert found.doubts == ("What is on the guest's disks couldn't all be read: input/output error.",)
+
+
 def test_a_subvolume_may_be_on_a_logical_volume():
     root = "btrfsvol:/dev/vg/root/@"
     disks = Disks(
         {root: root, f"{root}/.snapshots/1/snapshot": root}, {"/dev/vg/root": ["@", "@/.snapshots/1/snapshot"]}
     )
     assert inspect(disks).mounts == {"/": root}
+
+
+@pytest.mark.parametrize("flags", [b"rootflags=subvol=@ ro", b"quiet rootflags=noatime,subvol=/@,compress=zstd"])
+def test_a_root_that_only_the_boot_menu_names(flags):
+    root, snapshot = "btrfsvol:/dev/sda1/@", "btrfsvol:/dev/sda1/@before"
+    disks = Disks({snapshot: "/dev/sda1", root: "/dev/sda1"}, {"/dev/sda1": ["@", "@before", "@home"]})
+    disks.menu = b"linux /@/boot/vmlinuz root=UUID=1 " + flags + b"\n"
+    system = inspect(disks)
+    assert (system.root, system.mounts, system.root_in_fstab) == (root, {"/": root}, False)
+
+
+def test_a_root_that_nothing_names_is_where_it_was_found():
+    root = "btrfsvol:/dev/sda1/@"
+    system = inspect(Disks({root: "/dev/sda1"}, {"/dev/sda1": ["@"]}))
+    assert (system.mounts, system.root_in_fstab) == ({"/": root}, False)
+    disks = Disks({"/dev/sda1": None})
+    disks.inspect_get_mountpoints = lambda _: {"/boot": "/dev/sda2"}
+    assert inspect(disks).mounts == {"/": "/dev/sda1", "/boot": "/dev/sda2"}
 
 
 def test_devices_found_earlier_are_checked():
@@ -150,6 +216,7 @@ def test_the_disks_below_a_subvolume_are_known(mounts, disks):
         list_partitions=lambda: ["/dev/sda1", "/dev/sdb1", "/dev/sdaa1"],
         lvs=lambda: ["/dev/vg/root"],
         list_md_devices=list,
+        list_dm_devices=list,
         is_lv=lambda device: device == "/dev/vg/root",
         lvm_canonical_lv_name=str,
         vgpvuuids=lambda _: ["one"],

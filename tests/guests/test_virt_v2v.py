@@ -19,7 +19,6 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError
 from longshore.guests import convert, work
 from longshore.guests.appliance import Guest
-from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import domain_xml, run_virt_v2v
 
@@ -164,22 +163,23 @@ def test_of_several_roots_the_one_that_boots_is_named(virt_v2v, tmp_path, monkey
     assert "The operating system that boots is on /dev/sda2" in capsys.readouterr().out
 
 
-def test_disks_that_fail_to_be_looked_into_are_no_reason_to_stop(monkeypatch):
-    def fail(*_, **__):
-        raise RuntimeError("mount: wrong fs type")
-
-    monkeypatch.setattr(work, "_on_loopback", lambda *_, **__: nullcontext([1]))
-    monkeypatch.setattr(work, "opened", fail)
-    with pytest.raises(ConversionError, match="couldn't be looked into: mount: wrong fs type") as caught:
-        work._drivers({"disks": [], "nics": []})
-    assert caught.value.code == NOT_LOOKED_INTO
-
-
 def test_addresses_are_handed_on(virt_v2v, tmp_path):
     said = r'say "{\"message\": \"$a\", \"type\": \"message\"}"'
     virt_v2v(f'for a; do [ "$last" = --mac ] && {said}; last=$a; done')
     said = run_virt_v2v([1], tmp_path, lambda _: None, addresses=["00:50:56:00:00:01:ip:192.0.2.7,192.0.2.1,24"])
     assert said.messages == ("00:50:56:00:00:01:ip:192.0.2.7,192.0.2.1,24",)
+
+
+def test_keys_are_handed_on_in_files_of_their_own(virt_v2v, tmp_path, monkeypatch):
+    said = r'say "{\"message\": \"$(stat -c %a ${a#*:file:}) $(cat ${a#*:file:}) $*\", \"type\": \"message\"}"'
+    virt_v2v(f'for a; do [ "$last" = --key ] && {said}; last=$a; done')
+    monkeypatch.setattr(work, "launched", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(work, "unlock", lambda _, keys: {"6d3f1c52": keys[1]})
+    monkeypatch.setattr(work.tempfile, "gettempdir", lambda: str(tmp_path))
+    (said,) = work._run_converter([1], keys=["another's", "open sesame"]).messages
+    assert said.startswith("600 open sesame ")
+    assert "--key 6d3f1c52:file:" in said
+    assert said.count("sesame") == 1
 
 
 def test_a_missing_converter_is_named(tmp_path, monkeypatch):
@@ -243,7 +243,6 @@ import asyncio, sys
 from pathlib import Path
 from longshore.guests import convert, work
 from longshore.guests.appliance import Guest
-from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.report import OperatingSystem
 asyncio.run(convert([sys.argv[1]], Path(sys.argv[2]), lambda text: print(text, flush=True)))
 """

@@ -12,7 +12,7 @@ import console
 import pytest
 
 from conftest import wait_for
-from longshore.guests import NicName, finish_as_is, inspect_drivers
+from longshore.guests import NicName, finish_as_is, look_into
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
 from longshore.model.target import Owner, PortRequest, ServerRequest, VolumeRequest
@@ -102,7 +102,7 @@ def properties(cloud, volume):
 @pytest.mark.soak  # a migration lands like that every day, in test_debian_moves
 def test_the_debian_machine_boots_on_hardware_chosen_for_its_drivers(target, cloud, copied, lab, tmp_path):
     volumes = copied(*(lab.root / f"cache/guests/debian/{name}.raw" for name in ("root", "data")))
-    drivers = on_disks(target, volumes, lambda disks: inspect_drivers(disks, tmp_path, print, nics=NICS))
+    drivers = on_disks(target, volumes, lambda disks: look_into(disks, tmp_path, print, nics=NICS)).drivers
     assert drivers.boot[0] == "vmw_pvscsi"
     assert "virtio_blk" not in drivers.boot  # it is among its modules, but not where the root disk needs it
     assert drivers.interface_names == ("ens192",)

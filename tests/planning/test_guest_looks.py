@@ -37,7 +37,13 @@ def test_nothing_is_said_of_guests_that_can_land():
         (replace(WINDOWS, hibernated=True), "guest-hibernated", "shutdown /s /t 0"),
         (replace(LINUX, suspended=("/dev/sda2",)), "guest-suspended", "/dev/sda2"),
         (GuestFindings(luks=("/dev/sda3",), why_not="None."), "guest-encrypted", "/dev/sda3 of web is encrypted"),
+        (
+            GuestFindings(luks=("/dev/sda3",), network_bound=("/dev/sda3",)),
+            "guest-encrypted",
+            "/dev/sda3 of web is encrypted by LUKS, and Clevis opens /dev/sda3 by a server in the machine's network",
+        ),
         (GuestFindings(bitlocker=("/dev/sda3",)), "guest-bitlocker", "manage-bde -off"),
+        (replace(LINUX, root_in_fstab=False), "guest-root-not-in-fstab", "doesn't say that /dev/sda1 is its root"),
         (GuestFindings(systems=(DEBIAN, SERVER)), "guest-several-systems", "Debian 12.5 on /dev/sda1, Windows"),
         (GuestFindings(why_not="No operating system was found."), "guest-not-inspected", "No operating system was"),
         (replace(LINUX, file_systems=(FileSystem("/", 1 << 30, 60 << 20),)), "guest-no-room", "60 MiB left"),
@@ -67,6 +73,16 @@ def test_file_systems_of_a_machine_that_runs_are_never_closed():
     findings = replace(WINDOWS, dirty=("/dev/sda1",))
     assert said(findings) == {}
     assert list(said(findings, machine=replace(MACHINE, power=PowerState.OFF))) == ["guest-unclean"]
+
+
+def test_what_a_key_opens_is_converted_and_what_none_opens_is_named():
+    opened = replace(LINUX, luks=("/dev/sda2",), unlocked=("/dev/sda2",))
+    assert list(said(opened)) == ["guest-asks-for-key"]
+    request = MigrationRequest(landing=LandingMode.CONVERT, guest_keys=("(a key)",))
+    locked = replace(opened, luks=("/dev/sda2", "/dev/sda3"))
+    concern = concerns_of_guest(MACHINE, locked, request, PARTS)[0]
+    assert concern.text == "/dev/sda3 of web is encrypted by LUKS, and none of the keys that were given opens it."
+    assert "--guest-key" in concern.advice
 
 
 def test_other_landings_need_no_key_but_the_guest_may_ask_for_it():

@@ -68,6 +68,7 @@ class Migrate(ShowOne):
             before=_playbook(args.before),
             after=_playbook(args.after),
             first_boot=tuple(_text_of(path) for path in args.first_boot),
+            guest_keys=tuple(_key_in(path) for path in args.guest_key),
             metadata=dict(args.metadata),
             tags=tuple(args.tag),
             carry=_carry(args.carry),
@@ -264,7 +265,7 @@ def _with_power(parser: ArgumentParser) -> None:
 
 def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
     """`playbooks`: whether they can be run at all; a server runs none for its callers."""
-    group = parser.add_argument_group("what is run besides")
+    group = parser.add_argument_group("what the guest is given, and what is run besides")
     group.add_argument(
         "--first-boot",
         type=Path,
@@ -272,6 +273,14 @@ def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
         default=[],
         metavar="FILE",
         help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
+    )
+    group.add_argument(
+        "--guest-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="holds a passphrase for disks that LUKS encrypts, to look into them and convert them (may be repeated)",
     )
     parser.set_defaults(before=None, after=None)
     if not playbooks:
@@ -376,6 +385,11 @@ def _text_of(path: Path) -> str:
         return _bytes_of(path).decode()
     except UnicodeDecodeError:
         raise InvalidInput(f"{path} can't be read: it isn't text.") from None
+
+
+def _key_in(path: Path) -> str:
+    """An editor ends its last line; that end is no part of a passphrase."""
+    return _text_of(path).removesuffix("\n").removesuffix("\r")
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -10,8 +10,8 @@ from longshore.cli.command import Command
 class RotateSecrets(Command):
     """Seal what is secret in the database with a new key. Nothing has to be stopped for it; the old key is forgotten.
 
-    That is passwords, user data and first-boot scripts. What is in Barbican is under keys of its own, which its
-    operator changes.
+    That is passwords, user data, first-boot scripts and keys of guests. What is in Barbican is under keys of its own,
+    which its operator changes.
     """
 
     def take_action(self, _args: Namespace) -> None:

@@ -1,6 +1,6 @@
 """Guests on NBD URIs: what is on them, and how they are made ready for new hardware."""
 
-from longshore.guests.as_is import finish_as_is, inspect_drivers
+from longshore.guests.as_is import finish_as_is
 from longshore.guests.confined import ensure_confinement
 from longshore.guests.conversion import convert, inspect_guest
 from longshore.guests.look import look_into
@@ -15,7 +15,6 @@ __all__ = [
     "convert",
     "ensure_confinement",
     "finish_as_is",
-    "inspect_drivers",
     "inspect_guest",
     "look_into",
     "windows_parts",

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 import guestfs
 
 from longshore.errors import ConversionError
+from longshore.guests.encrypted import unlock
 from longshore.guests.inspection import inspect, is_as_found
 from longshore.guests.report import OperatingSystem
 
@@ -47,14 +48,17 @@ class Guest:
 
 
 @contextmanager
-def opened(ports: Sequence[int], *, read_only: bool, system: OperatingSystem | None = None) -> Iterator[Guest]:
+def opened(
+    ports: Sequence[int], *, read_only: bool, system: OperatingSystem | None = None, keys: Sequence[str] = ()
+) -> Iterator[Guest]:
     """Open the disks served over NBD on these loopback ports, in the machine's order.
 
     `system` is what an earlier inspection of the same disks has found; looking again takes as long as
-    starting the appliance, and is done only where that isn't certain to be the same. Raises ConversionError when the
-    appliance doesn't start or the disks don't hold one operating system.
+    starting the appliance, and is done only where that isn't certain to be the same. `keys` are for what is encrypted.
+    Raises ConversionError when the appliance doesn't start or the disks don't hold one operating system.
     """
     with launched(ports, read_only=read_only) as handle:
+        unlock(handle, keys)
         if system is None or not is_as_found(handle, system):
             system = inspect(handle)
         yield mounted(handle, system, read_only=read_only)

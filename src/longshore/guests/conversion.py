@@ -17,14 +17,15 @@ async def convert(
     nics: Sequence[NicName] = (),
     first_boot: Sequence[str] = (),
     addresses: Sequence[NicAddresses] = (),
+    keys: Sequence[str] = (),
 ) -> ConversionReport:
     """Convert the guest on these NBD URIs, the disk it boots from first, for virtio hardware.
 
     `on_message` gets a line for each thing done, on the caller's event loop. Logs are written to `report_dir`.
     `nics` are names to be kept where a Linux guest's configuration depends on them, `first_boot` the texts of scripts
     that it runs once, when it boots for the first time. `addresses` are those of a Windows guest's adapters on the
-    target: the ones that it gives itself are kept. Raises ConversionError; after that,
-    and after cancellation, the disks are in doubt and have to be reverted.
+    target: the ones that it gives itself are kept. `keys` open what is encrypted by LUKS. Raises ConversionError; after
+    that, and after cancellation, the disks are in doubt and have to be reverted.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {
@@ -33,6 +34,7 @@ async def convert(
         "nics": [asdict(nic) for nic in nics],
         "first_boot": list(first_boot),
         "addresses": [asdict(nic) for nic in addresses],
+        "keys": list(keys),
     }
     log = report_dir / "conversion.log"
     return replace(await work_on(ConversionReport, request, log, on_message, CHANGING), log=str(log))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from longshore.guests.appliance import Guest
 from longshore.guests.efi import has_fallback_loader
+from longshore.guests.encrypted import all_devices, encrypted_below
 from longshore.guests.interfaces import names_to_keep
 from longshore.guests.linux_boot import linux_drivers
 from longshore.guests.report import NicName
@@ -54,6 +55,8 @@ def _disks_below(guest: Guest, device: str) -> set[int]:
     """A volume group is there only with all its disks, and an array with enough of them: all are taken to be needed."""
     files = guest.files
     device = _device_of(guest, device)
+    if encrypted := encrypted_below(files, device):
+        return _disks_below(guest, encrypted)
     if device.startswith("/dev/md"):
         return set(range(len(files.list_devices())))  # it isn't worth finding out which
     if files.is_lv(device):
@@ -70,5 +73,5 @@ def _device_of(guest: Guest, mountable: str) -> str:
     libguestfs' own mountable_device tells the disk's name in this run of the appliance, and then takes it for another.
     """
     files = guest.files
-    devices = (*files.list_partitions(), *files.list_devices(), *files.lvs(), *files.list_md_devices())
-    return next((device for device in devices if mountable.startswith(f"btrfsvol:{device}/")), mountable)
+    there = (device for device in all_devices(files) if mountable.startswith(f"btrfsvol:{device}/"))
+    return next(there, mountable)

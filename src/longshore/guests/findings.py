@@ -9,16 +9,17 @@ import guestfs
 from longshore.errors import ConversionError
 from longshore.guests.appliance import Guest, mounted
 from longshore.guests.drivers import find_drivers
-from longshore.guests.inspection import NOT_LOOKED_INTO, full_name, inspect
+from longshore.guests.encrypted import LUKS, all_devices, is_bound_to_network, is_open
+from longshore.guests.inspection import find_systems, the_one
 from longshore.guests.linux_findings import linux_findings
-from longshore.guests.report import NicName
+from longshore.guests.report import NicName, OperatingSystem
 from longshore.guests.windows_findings import windows_findings
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem
 
 # Content of a device, as libblkid calls it
-_LUKS, _BITLOCKER, _SUSPENDED, _NTFS = "crypto_LUKS", "BitLocker", "swsuspend", "ntfs"
+_BITLOCKER, _SUSPENDED, _NTFS = "BitLocker", "swsuspend", "ntfs"
 # What ntfs-3g.probe ends with
 _HIBERNATED, _UNCLEAN = 14, 15
 _LDM_MBR_TYPE = 0x42
@@ -31,23 +32,30 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
     """Of a launched appliance's disks. What can't be found out is a doubt, never an error."""
     found = _of_devices(handle)
     try:
-        system = inspect(handle)
+        systems = find_systems(handle)
+        found = replace(found, systems=tuple(map(_told, systems)))
+        system = the_one(systems)
     except ConversionError as why:
-        if why.code != NOT_LOOKED_INTO:
-            raise
-        found = replace(found, systems=tuple(_systems(handle, handle.inspect_get_roots())))
         return _not_inspected(found, why.message)
-    found = replace(found, systems=tuple(_systems(handle, [system.root])))
     try:
         guest = mounted(handle, system, read_only=True)
     except RuntimeError as why:
         return _not_inspected(found, f"The guest's file systems couldn't be mounted: {why}.")
-    found = replace(found, inspected=True, file_systems=tuple(_rooms(guest)))
-    if system.family == "linux":
-        found = linux_findings(guest, found)
-    elif system.family == "windows":
-        found = windows_findings(guest, found)
+    found = replace(found, inspected=True, root_in_fstab=system.root_in_fstab)
+    try:
+        found = replace(found, file_systems=tuple(_rooms(guest)))
+        found = _of_files(guest, found)
+    except RuntimeError as why:
+        found = replace(found, doubts=(*found.doubts, f"What is on the guest's disks couldn't all be read: {why}."))
     return replace(found, drivers=_drivers(guest, nics))
+
+
+def _of_files(guest: Guest, found: GuestFindings) -> GuestFindings:
+    if guest.system.family == "linux":
+        return linux_findings(guest, found)
+    if guest.system.family == "windows":
+        return windows_findings(guest, found)
+    return found
 
 
 def _not_inspected(found: GuestFindings, why: str) -> GuestFindings:
@@ -58,24 +66,20 @@ def _not_inspected(found: GuestFindings, why: str) -> GuestFindings:
 
 def _of_devices(handle: guestfs.GuestFS) -> GuestFindings:
     """What shows without mounting anything, of any number of systems."""
-    contents = {device: handle.vfs_type(device) for device in _devices(handle)}
+    contents = {device: handle.vfs_type(device) for device in all_devices(handle)}
+    luks = _of_kind(contents, LUKS)
+    locked = [device for device in luks if not is_open(handle, device)]
     probed = {device: handle.ntfs_3g_probe(True, device) for device, kind in contents.items() if kind == _NTFS}
     return GuestFindings(
-        luks=_of_kind(contents, _LUKS),
+        luks=luks,
+        unlocked=tuple(device for device in luks if device not in locked),
+        network_bound=tuple(device for device in locked if is_bound_to_network(handle, device)),
         bitlocker=_of_kind(contents, _BITLOCKER),
         suspended=_of_kind(contents, _SUSPENDED),
         hibernated=_HIBERNATED in probed.values(),
         dirty=tuple(device for device, status in probed.items() if status == _UNCLEAN),
         dynamic_disks=tuple(device for device in handle.list_devices() if _is_dynamic(handle, device)),
     )
-
-
-def _devices(handle: guestfs.GuestFS) -> Iterator[str]:
-    """All on which there may be something; the appliance's own list of file systems leaves encrypted ones out."""
-    yield from handle.list_devices()
-    yield from handle.list_partitions()
-    yield from handle.list_md_devices()
-    yield from handle.lvs()
 
 
 def _of_kind(contents: dict[str, str], kind: str) -> tuple[str, ...]:
@@ -93,19 +97,16 @@ def _is_dynamic(handle: guestfs.GuestFS, disk: str) -> bool:
     return _LDM_MBR_TYPE in (start[entry + 4] for entry in range(446, 510, 16))
 
 
-def _systems(handle: guestfs.GuestFS, roots: Sequence[str]) -> Iterator[FoundSystem]:
-    for root in roots:
-        distribution = handle.inspect_get_distro(root)
-        variant = handle.inspect_get_product_variant(root)
-        yield FoundSystem(
-            root=root,
-            family=handle.inspect_get_type(root),
-            distribution=distribution,
-            version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
-            product=full_name(handle.inspect_get_product_name(root), distribution),
-            architecture=handle.inspect_get_arch(root),
-            variant="" if variant == "unknown" else variant,
-        )
+def _told(system: OperatingSystem) -> FoundSystem:
+    return FoundSystem(
+        root=system.root,
+        family=system.family,
+        distribution=system.distribution,
+        version=system.version,
+        product=system.product,
+        architecture=system.architecture,
+        variant=system.variant,
+    )
 
 
 def _rooms(guest: Guest) -> Iterator[FileSystem]:

@@ -1,12 +1,14 @@
 """What operating system is on a machine's disks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
+from dataclasses import replace
 
 import guestfs
 
 from longshore.errors import ConversionError
 from longshore.guests.report import OperatingSystem
+from longshore.guests.root_flags import booted_subvolume
 
 NOT_LOOKED_INTO = "guest-not-inspected"  # code of the error when the disks are there but don't show one system
 _SUBVOLUME = "btrfsvol:"
@@ -14,10 +16,19 @@ _SUBVOLUME = "btrfsvol:"
 
 def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
     """The one operating system on the disks of a launched appliance. Raises ConversionError for none or several."""
+    return the_one(find_systems(handle))
+
+
+def find_systems(handle: guestfs.GuestFS) -> list[OperatingSystem]:
+    """All operating systems on the disks of a launched appliance; snapshots of one are none. Raises ConversionError."""
     try:
-        systems = _without_snapshots(_describe_all(handle))
+        return _without_snapshots(_describe_all(handle))
     except RuntimeError as error:
         raise ConversionError(f"The guest's disks couldn't be inspected: {error}.", code=NOT_LOOKED_INTO) from None
+
+
+def the_one(systems: Sequence[OperatingSystem]) -> OperatingSystem:
+    """Of what was found on a machine's disks. Raises ConversionError for none or several."""
     if not systems:
         raise ConversionError(
             "No operating system was found on the machine's disks.",
@@ -50,11 +61,14 @@ def _describe_all(handle: guestfs.GuestFS) -> list[OperatingSystem]:
     roots = handle.inspect_os()
     btrfs = any(root.startswith(_SUBVOLUME) or handle.vfs_type(root) == "btrfs" for root in roots)
     subvolumes = _subvolumes(handle) if btrfs else {}
-    return [_describe(handle, _root(handle, root, subvolumes), subvolumes) for root in roots]
+    systems = [_describe(handle, _root(handle, root, subvolumes), subvolumes) for root in roots]
+    found = {system.root for system in systems}
+    return [_with_its_root(handle, system, found) for system in systems]
 
 
 def _describe(handle: guestfs.GuestFS, root: str, subvolumes: Mapping[str, Sequence[str]]) -> OperatingSystem:
     distribution = handle.inspect_get_distro(root)
+    variant = handle.inspect_get_product_variant(root)
     mounts = handle.inspect_get_mountpoints(root)
     named = {place: _canonical(device, subvolumes, beside=root)[0] for place, device in mounts.items()}
     return OperatingSystem(
@@ -68,7 +82,21 @@ def _describe(handle: guestfs.GuestFS, root: str, subvolumes: Mapping[str, Seque
         host_name=handle.inspect_get_hostname(root),
         mounts=named,
         uuids=_uuids(handle, named),
+        variant="" if variant == "unknown" else variant,
     )
+
+
+def _with_its_root(handle: guestfs.GuestFS, system: OperatingSystem, roots: Set[str]) -> OperatingSystem:
+    """Where fstab doesn't say what / is, or not which subvolume, the boot menu does as a rule."""
+    said = system.mounts.get("/")
+    if said is not None and (said in roots or not system.root.startswith(f"{_SUBVOLUME}{said}/")):
+        return system
+    root = system.root
+    if said is not None:
+        with suppress(RuntimeError):
+            root = f"{_SUBVOLUME}{said}/{booted_subvolume(handle, system.root, system.mounts.get('/boot'))}"
+    mounts = {**system.mounts, "/": root if root in roots else system.root}
+    return replace(system, mounts=mounts, uuids=_uuids(handle, mounts), root_in_fstab=False)
 
 
 def _uuids(handle: guestfs.GuestFS, mounts: Mapping[str, str]) -> dict[str, str]:

@@ -11,15 +11,20 @@ from longshore.model.guest import GuestFindings
 
 
 async def look_into(
-    disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, nics: Sequence[NicName] = ()
+    disks: Sequence[str],
+    report_dir: Path,
+    on_message: Callable[[str], None],
+    *,
+    nics: Sequence[NicName] = (),
+    keys: Sequence[str] = (),
 ) -> GuestFindings:
     """What is on these NBD URIs, in the machine's order, as far as it decides how the guest lands; nothing is written.
 
     `nics` are the names by which it may know its interfaces; those its configuration relies on are in the drivers that
-    were found. `on_message` gets a line for each thing done, on the caller's event loop. Disks that don't hold one
-    system we know, as encrypted ones, are an answer too: not inspected, and why. Raises ConversionError when it can't
-    be tried.
+    were found. `keys` open what is encrypted by LUKS. `on_message` gets a line for each thing done, on the caller's
+    event loop. Disks that don't hold one system we know, as locked ones, are an answer too: not inspected, and why.
+    Raises ConversionError when it can't be tried.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
-    request = {"operation": "look", "disks": list(disks), "nics": [asdict(nic) for nic in nics]}
+    request = {"operation": "look", "disks": list(disks), "nics": [asdict(nic) for nic in nics], "keys": list(keys)}
     return await work_on(GuestFindings, request, report_dir / "look.log", on_message, INSPECTING)

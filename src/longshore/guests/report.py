@@ -19,6 +19,8 @@ class OperatingSystem:
     host_name: str
     mounts: dict[str, str] = field(default_factory=dict)  # mount point to device
     uuids: dict[str, str] = field(default_factory=dict)  # mount point to its file system's UUID
+    variant: str = ""  # Windows: Client, Server, …
+    root_in_fstab: bool = True  # False: only the kernel's command line says what / is
 
 
 @dataclass(frozen=True, slots=True)

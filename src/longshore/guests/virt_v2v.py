@@ -86,12 +86,13 @@ def run_virt_v2v(
     *,
     root: str = "single",
     addresses: Sequence[str] = (),
+    keys: Sequence[str] = (),
 ) -> Said:
     """Convert the guest whose disks are served over NBD on these loopback ports, the disk it boots from first.
 
-    `root` is virt-v2v's option for disks on which it finds several roots, `addresses` are values of its --mac. Writes
-    virt-v2v.xml into `directory`; its log goes to standard error. Raises ConversionError, with the code SEVERAL_ROOTS
-    where it has found several and changed nothing; else the disks are then in doubt.
+    `root` is virt-v2v's option for disks on which it finds several roots, `addresses` are values of its --mac, `keys`
+    of its --key. Writes virt-v2v.xml into `directory`; its log goes to standard error. Raises ConversionError, with the
+    code SEVERAL_ROOTS where it has found several and changed nothing; else the disks are then in doubt.
     """
     description = directory / "virt-v2v.xml"
     description.write_text(domain_xml(ports))
@@ -101,6 +102,7 @@ def run_virt_v2v(
             die_with_parent(
                 *(CONVERTER, "-v", f"--machine-readable=fd:{writer}"),
                 *(word for address in addresses for word in ("--mac", address)),
+                *(word for key in keys for word in ("--key", key)),
                 *("--root", root, "-i", "libvirtxml", str(description)),
             ),
             stdin=subprocess.DEVNULL,

@@ -19,11 +19,10 @@ from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.appliance import launched, opened
 from longshore.guests.confined import LIMIT
-from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import put_fallback_loader
+from longshore.guests.encrypted import unlock
 from longshore.guests.findings import find
 from longshore.guests.finish import finish
-from longshore.guests.inspection import NOT_LOOKED_INTO
 from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
@@ -39,7 +38,6 @@ def main() -> int:
     operations = {
         "convert": _convert,
         "inspect": _inspect,
-        "drivers": _drivers,
         "look": _look,
         "finish-as-is": _finish_as_is,
     }
@@ -59,11 +57,12 @@ def main() -> int:
 
 def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
+    keys = request["keys"]
     with _on_loopback(request["disks"], read_only=False) as ports:
         kept = _kept_addresses(ports, request)
-        said = _run_converter(ports, kept.options)
+        said = _run_converter(ports, kept.options, keys)
         _message("Finishing the conversion: interface names, console, first boot")
-        with opened(ports, read_only=False) as guest:
+        with opened(ports, read_only=False, keys=keys) as guest:
             finished = finish(guest, _nics(request), request["first_boot"])
             system = guest.system
     changes, warnings = (*kept.changes, *finished.changes), (*kept.warnings, *finished.warnings)
@@ -86,7 +85,7 @@ def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
     if not request["addresses"]:
         return Kept()
     try:
-        with opened(ports, read_only=True) as guest:
+        with opened(ports, read_only=True, keys=request["keys"]) as guest:
             if guest.system.family != "windows":
                 return Kept()
             found = windows_findings(guest, GuestFindings()).static_addresses
@@ -95,18 +94,37 @@ def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
     return keep_addresses(found, [NicAddresses(**nic) for nic in request["addresses"]])
 
 
-def _run_converter(ports: Sequence[int], addresses: Sequence[str] = ()) -> Said:
+def _key_files(ports: Sequence[int], keys: Sequence[str]) -> list[str]:
+    """What virt-v2v is told of keys. It takes one for each encrypted device, so which one fits is found out first.
+
+    The files are in memory that nobody else has. Looking takes a start of the appliance.
+    """
+    if not keys:
+        return []
+    with launched(ports, read_only=True) as handle:
+        opened_by = unlock(handle, keys)
+    told = []
+    for number, (device, key) in enumerate(opened_by.items()):
+        file = Path(tempfile.gettempdir(), f"key-{number}")
+        file.touch(0o600)
+        file.write_text(key)
+        told.append(f"{device}:file:{file}")
+    return told
+
+
+def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Sequence[str] = ()) -> Said:
     """A snapshot of a root is another root for virt-v2v: only then we look which one it shall take."""
     directory = Path(tempfile.gettempdir())
+    files = _key_files(ports, keys)
     try:
-        return run_virt_v2v(ports, directory, _message, addresses=addresses)
+        return run_virt_v2v(ports, directory, _message, addresses=addresses, keys=files)
     except ConversionError as several:
         if several.code != SEVERAL_ROOTS:
             raise
-    with opened(ports, read_only=True) as guest:
+    with opened(ports, read_only=True, keys=keys) as guest:
         root = root_option(guest)
         _message(f"The operating system that boots is on {guest.system.root}; what else looks like one are snapshots")
-    return run_virt_v2v(ports, directory, _message, root=root, addresses=addresses)
+    return run_virt_v2v(ports, directory, _message, root=root, addresses=addresses, keys=files)
 
 
 def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,19 +132,9 @@ def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
         return asdict(guest.system)
 
 
-def _drivers(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _on_loopback(request["disks"], read_only=True) as ports:
-        try:
-            with opened(ports, read_only=True) as guest:
-                return asdict(find_drivers(guest, _nics(request)))
-        except RuntimeError as error:
-            raise ConversionError(
-                f"The guest's disks couldn't be looked into: {error}.", code=NOT_LOOKED_INTO
-            ) from None
-
-
 def _look(request: Mapping[str, Any]) -> dict[str, Any]:
     with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True) as handle:
+        unlock(handle, request["keys"])
         return asdict(find(handle, _nics(request)))
 
 
@@ -134,7 +142,7 @@ def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
     system = None if request["system"] is None else OperatingSystem(**request["system"])
     with (
         _on_loopback(request["disks"], read_only=False) as ports,
-        opened(ports, read_only=False, system=system) as guest,
+        opened(ports, read_only=False, system=system, keys=request["keys"]) as guest,
     ):
         changes = keep_nic_names(guest, _nics(request))
         if request["loader"]:

@@ -47,6 +47,8 @@ class GuestFindings:
     suspended: tuple[str, ...] = ()  # swap devices that hold the memory of a suspended Linux
     dirty: tuple[str, ...] = ()  # NTFS file systems that Windows hasn't closed: usual for a machine that runs
     luks: tuple[str, ...] = ()  # devices
+    unlocked: tuple[str, ...] = ()  # those of them that a given key opens
+    network_bound: tuple[str, ...] = ()  # those of the others that Clevis opens, by a server in their network
     bitlocker: tuple[str, ...] = ()  # devices
     dynamic_disks: tuple[str, ...] = ()  # whole disks under Windows' Logical Disk Manager
     pending_reboot: tuple[str, ...] = ()  # why Windows wants to be started again: what follows "because"
@@ -55,5 +57,6 @@ class GuestFindings:
     serial_console: bool = False  # whether the kernel or a login prompt is set up to use one
     static_addresses: tuple[StaticAddresses, ...] = ()  # Windows'
     selinux_enforcing: bool = False
+    root_in_fstab: bool = True  # False: only the kernel's command line says what / is
     cloud_init: bool = False  # or Windows' cloudbase-init
     doubts: tuple[str, ...] = ()  # what couldn't be found out, one sentence each

@@ -120,6 +120,7 @@ class MigrationRequest:
     allowed_addresses: tuple[str, ...] = ()  # further addresses that all its ports may speak for: a cluster's VIPs
     floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
+    guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done
     volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has

@@ -1,6 +1,6 @@
 """What a look onto a machine's disks says against the way its guest is to land: told while the machine still runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from longshore.model.concern import Concern
 from longshore.model.guest import GuestFindings
@@ -45,7 +45,7 @@ GUEST_SUSPENDED = blocker(
 GUEST_ENCRYPTED = blocker(
     "guest-encrypted",
     "A guest is to be converted, and parts of its disks are encrypted by LUKS: virt-v2v needs the key of each.",
-    f"Give the key, or {_AS_IS}.",
+    f"Give the passphrase of each (--guest-key FILE, or guest_keys in a plan), or {_AS_IS}.",
     acceptable=True,
 )
 GUEST_BITLOCKER = blocker(
@@ -57,7 +57,14 @@ GUEST_ASKS_FOR_KEY = warning(
     "guest-asks-for-key",
     "The guest's disks are encrypted: at its first boot on the target it may ask for the key, on its console. A key "
     "that was sealed in a virtual TPM stays behind.",
-    "Have the passphrase or recovery key at hand, or suspend BitLocker (`manage-bde -protectors -disable C:`).",
+    "Have the passphrase or recovery key at hand, and enter it before the boot timeout is over; or suspend BitLocker "
+    "(`manage-bde -protectors -disable C:`).",
+)
+GUEST_ROOT_NOT_IN_FSTAB = blocker(
+    "guest-root-not-in-fstab",
+    "A guest is to be converted whose fstab doesn't say what its root file system is: virt-v2v goes by that alone.",
+    f"Write it there, with its subvolume (`findmnt -no SOURCE,OPTIONS /` in the guest tells it), or {_AS_IS}.",
+    acceptable=True,
 )
 GUEST_NO_ROOM = blocker(
     "guest-no-room",
@@ -103,32 +110,36 @@ def concerns_of_guest(
     `parts` are what the machine has that would convert it; None: it isn't known, and nothing is said of it. Blockers
     that the request accepts are warnings here.
     """
-    found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts)))
+    found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts, len(request.guest_keys))))
     return accepted(found, request.accept)
 
 
 def _concerns(
-    machine: Machine, findings: GuestFindings, landing: LandingMode, parts: WindowsParts | None
+    machine: Machine, findings: GuestFindings, landing: LandingMode, parts: WindowsParts | None, keys: int
 ) -> Iterator[Concern]:
     yield from _asleep(machine, findings)
     if landing is LandingMode.CONVERT:
-        yield from _conversion(machine, findings, parts)
+        yield from _conversion(machine, findings, parts, keys)
         return
-    for what, devices in (("LUKS", findings.luks), ("BitLocker", findings.bitlocker)):
-        if devices:
-            text = f"{what} encrypts {_listed(devices)} of {machine.name}: its first boot may ask for the key."
-            yield GUEST_ASKS_FOR_KEY(machine.name, text)
+    yield from _asks_for_key(machine.name, (("LUKS", findings.luks), ("BitLocker", findings.bitlocker)))
     if landing is LandingMode.AS_IS:
         hardware, concerns = choose_hardware(machine, findings.drivers)
         yield from concerns
         if hardware is None:  # then it is converted
-            yield from _conversion(machine, findings, parts)
+            yield from _conversion(machine, findings, parts, keys)
     elif findings.drivers.inspected and not {"virtio_blk", "virtio_scsi"} & set(findings.drivers.boot):
         known = ", ".join(findings.drivers.boot) or "none"
         yield GUEST_NO_VIRTIO(
             machine.name,
             f"{machine.name} can't boot from the target's virtio disks: its drivers for booting are {known}.",
         )
+
+
+def _asks_for_key(name: str, encrypted: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[Concern]:
+    for what, devices in encrypted:
+        if devices:
+            text = f"{what} encrypts {_listed(devices)} of {name}: its first boot may ask for the key."
+            yield GUEST_ASKS_FOR_KEY(name, text)
 
 
 def _asleep(machine: Machine, findings: GuestFindings) -> Iterator[Concern]:
@@ -143,14 +154,17 @@ def _asleep(machine: Machine, findings: GuestFindings) -> Iterator[Concern]:
         yield GUEST_UNCLEAN(name, f"{name} is off, and Windows hasn't closed {_listed(findings.dirty)}.")
 
 
-def _conversion(machine: Machine, findings: GuestFindings, parts: WindowsParts | None) -> Iterator[Concern]:
+def _conversion(machine: Machine, findings: GuestFindings, parts: WindowsParts | None, keys: int) -> Iterator[Concern]:
     name = machine.name
-    yield from _encrypted(name, findings)
+    yield from _encrypted(name, findings, keys)
     if len(findings.systems) > 1:
         systems = ", ".join(f"{system.product} on {system.root}" for system in findings.systems)
         yield GUEST_SEVERAL_SYSTEMS(name, f"The disks of {name} hold several operating systems: {systems}.")
     elif not findings.inspected and not (findings.luks or findings.bitlocker):
         yield GUEST_NOT_INSPECTED(name, f"{name} can't be converted: {findings.why_not}")
+    if not findings.root_in_fstab:
+        text = f"The fstab of {name} doesn't say that {findings.systems[0].root} is its root: only its boot menu does."
+        yield GUEST_ROOT_NOT_IN_FSTAB(name, text)
     for system in findings.systems:
         if system.family == "windows" and parts is not None:
             yield from windows_concerns(name, by_system(system), parts)
@@ -170,9 +184,18 @@ def _conversion(machine: Machine, findings: GuestFindings, parts: WindowsParts |
         yield GUEST_PENDING_REBOOT(name, text)
 
 
-def _encrypted(name: str, findings: GuestFindings) -> Iterator[Concern]:
-    if findings.luks:
-        yield GUEST_ENCRYPTED(name, f"{_listed(findings.luks)} of {name} is encrypted by LUKS.")
+def _encrypted(name: str, findings: GuestFindings, keys: int) -> Iterator[Concern]:
+    if locked := tuple(device for device in findings.luks if device not in findings.unlocked):
+        text = f"{_listed(locked)} of {name} is encrypted by LUKS"
+        if findings.network_bound:
+            text += (
+                f", and Clevis opens {_listed(findings.network_bound)} by a server in the machine's network: a guest "
+                "is converted without any network, so that takes a passphrase"
+            )
+        elif keys:
+            text += ", and none of the keys that were given opens it"
+        yield GUEST_ENCRYPTED(name, f"{text}.")
+    yield from _asks_for_key(name, [("LUKS", findings.unlocked)])
     if findings.bitlocker:
         yield GUEST_BITLOCKER(name, f"{_listed(findings.bitlocker)} of {name} is encrypted by BitLocker.")
 

@@ -300,6 +300,12 @@ def _script(path: Path, text: str) -> None:
     check_text(path, text, _LONGEST_TEXT)
 
 
+def _guest_key(path: Path, text: str) -> None:
+    if not text:
+        raise Fault(path, f"{_called(path)}: a key is empty.")
+    check_text(path, text, LONGEST_PATH)
+
+
 def _playbook(path: Path, file: str) -> None:
     check_name(path, file, LONGEST_PATH)
 
@@ -370,6 +376,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "allowed_addresses": _each(_address, 100),
     "floating": _nothing,
     "first_boot": _each(_script, 100),
+    "guest_keys": _each(_guest_key, 100),
     "before": _playbook,
     "after": _playbook,
     "volume": _volume,

@@ -1,8 +1,8 @@
-"""Texts that may hold passwords, kept like secrets: user data for cloud-init, scripts of a first boot.
+"""Texts that may hold passwords, kept like secrets: user data for cloud-init, scripts of a first boot, guests' keys.
 
-In plans and migrations stands a mark in their place, which says how long the text is and is all that is ever shown. A
-plan that comes back with marks in it means the texts it has. What a migration is started with from a plan's mark, or
-that of the migration it goes back to, becomes its own.
+In plans and migrations stands a mark in their place, which says how long the text is, unless it is a key, and is all
+that is ever shown. A plan that comes back with marks in it means the texts it has. What a migration is started with
+from a plan's mark, or that of the migration it goes back to, becomes its own.
 """
 
 import re
@@ -17,7 +17,7 @@ from longshore.errors import InvalidInput
 from longshore.store.secrets import SecretBox
 from longshore.store.tables import TextRow
 
-_MARK = re.compile(r"\(\d+ characters, kept encrypted: ([0-9a-f]{32})\)")
+_MARK = re.compile(r"\((?:\d+ characters|a key), kept encrypted: ([0-9a-f]{32})\)")
 
 
 class Texts:
@@ -99,7 +99,15 @@ def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[st
         changed["user_data"] = change(changed["user_data"])
     if changed.get("first_boot"):
         changed["first_boot"] = [change(script) for script in changed["first_boot"]]
+    if changed.get("guest_keys"):
+        changed["guest_keys"] = [_without_length(change(key)) for key in changed["guest_keys"]]
     return changed
+
+
+def _without_length(key: str) -> str:
+    """A mark tells nothing of a key, which may be short; what isn't a mark stays."""
+    found = _MARK.fullmatch(key)
+    return f"(a key, kept encrypted: {found[1]})" if found else key
 
 
 def in_plan(content: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

@@ -28,8 +28,9 @@ def converter(
         scripts = [await asyncio.to_thread(job.text, mark) for mark in job.request.first_boot]
         windows = likely_drivers(machine).family == "windows"
         addresses = [NicAddresses(port.mac, port.addresses) for port in ports] if windows else []
+        keys = await asyncio.to_thread(guest_keys, job)
         say = partial(_tell, job)
-        report = await convert(disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses)
+        report = await convert(disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses, keys=keys)
         return report.to_json()
 
     said = "Making the guest ready for its new hardware."
@@ -51,7 +52,8 @@ def finisher(  # noqa: PLR0917
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
-        return {"changes": await finish_as_is(disks, directory, job.say, nics=nics, drivers=drivers)}
+        keys = await asyncio.to_thread(guest_keys, job)
+        return {"changes": await finish_as_is(disks, directory, job.say, nics=nics, drivers=drivers, keys=keys)}
 
     said = "Keeping the guest's interface names and its way to boot."
     return _changer(job, machine, ports, volumes, snapshots, said, change)
@@ -104,6 +106,11 @@ def go_back(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> No
     with job.clouds.target(job.record.target_id) as target:
         for volume, snapshot in zip(volumes, snapshots, strict=True):
             target.revert_volume(volume.id, snapshot)
+
+
+def guest_keys(job: MoveContext) -> list[str]:
+    """In clear: what opens the guest's encrypted disks."""
+    return [job.text(mark) for mark in job.request.guest_keys]
 
 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:

@@ -15,7 +15,7 @@ from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.conversion import nic_names
+from longshore.flows.moves.conversion import guest_keys, nic_names
 from longshore.flows.moves.opened import open_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
@@ -133,7 +133,8 @@ async def _look(
             disks = await asyncio.to_thread(open_all, exports)
             directory = job.store.state.migration(job.id) / "look"
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            looking = look_into([e.uri for e in disks], directory, job.say, nics=nic_names(machine, ports))
+            keys = await asyncio.to_thread(guest_keys, job)
+            looking = look_into([e.uri for e in disks], directory, job.say, nics=nic_names(machine, ports), keys=keys)
             findings = await job.cancellable(asyncio.create_task(looking))
             for disk in disks:
                 disk.check()  # one whose server died looks like one that holds nothing
