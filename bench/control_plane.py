@@ -122,10 +122,10 @@ def stand_in():
             await asyncio.sleep(PROGRESS_EVERY)
         return CopyResult(1 << 30, 1 << 30, 0, 0, 0, 1 << 30, request.verify, (), COPY_SECONDS, "0" * 64)
 
-    async def look_into(_disks, _directory, _say, *, nics):
+    async def look_into(_disks, _directory, _say, *, nics, keys):
         return GuestFindings(why_not="Disks of paper aren't looked into.")
 
-    async def convert(_disks, _directory, _say, *, nics, first_boot, addresses):
+    async def convert(_disks, _directory, _say, *, nics, first_boot, addresses, keys):
         system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
         return ConversionReport(system, (), (), (), 0.1, "")
 
