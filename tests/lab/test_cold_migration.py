@@ -117,8 +117,8 @@ def test_hostile_debian_killed_in_its_conversion_arrives_whole(hostile, cli, sid
     done = cli("migrate", hostile.name, *to, "--storage", "datastore1=ceph")
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
-    wait_for(lambda: state_of(cli, migration)["phase"] == "converting", 300, "the conversion to begin")
-    wait_for(lambda: "Converting" in events(cli, migration), 180, "virt-v2v to write to the guest")
+    wait_for(lambda: state_of(cli, migration)["phase"] == "converting", 900, "the conversion to begin")
+    wait_for(lambda: "Converting" in events(cli, migration), 600, "virt-v2v to write to the guest")
     kill_engine(cli)
     assert state_of(cli, migration)["status"] == "interrupted"
     done = cli("migration", "resume", migration, "--wait", "--plain", timeout=1500)
