@@ -39,9 +39,10 @@ def fill(store, machines):
     """A plan whose machines are all asked for, a tenth of them under way. Ids of the migrations."""
     from longshore.model.machine import Disk
     from longshore.model.request import MigrationRequest
+    from longshore.model.status import Status
     from longshore.planning import planfile
     from longshore.service.migrations import REQUEST
-    from longshore.store import NewMigration, Scope, Status
+    from longshore.store import NewMigration, Scope
 
     anns = store.scoped(Scope("project-a"))
     source = anns.providers.add("vc", "vsphere", {}, {}).id
