@@ -27,7 +27,8 @@ from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
-from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import Belongings, Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
+from longshore.model.platform import Platform
 from longshore.model.target import (
     Choices,
     Flavor,

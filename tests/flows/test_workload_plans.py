@@ -8,8 +8,9 @@ import yaml
 
 from longshore.errors import InvalidInput
 from longshore.flows.plans.workloads import follow, mapped, named_in
-from longshore.model.machine import Belongings, Disk, Machine, Nic, Platform, PowerState
+from longshore.model.machine import Belongings, Disk, Machine, Nic, PowerState
 from longshore.model.plan import Mappings
+from longshore.model.platform import Platform
 from longshore.model.target import Flavor, Network
 from longshore.planning.proposal import Offer, propose
 from longshore.tenancy import read_workloads

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from longshore.model.concern import Severity
-from longshore.model.machine import AllowedAddress, Belongings, Disk, Machine, Nic, Platform, PowerState
+from longshore.model.machine import AllowedAddress, Belongings, Disk, Machine, Nic, PowerState
+from longshore.model.platform import Platform
 from longshore.model.request import FloatingMode, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Present, QuotaRoom, Subnet
 from longshore.model.user_data import decode, encode

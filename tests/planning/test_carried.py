@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from test_landing import FACTS, FLAVORS, MACHINE, REQUEST
 
-from longshore.model.machine import Belongings, Platform
+from longshore.model.machine import Belongings
+from longshore.model.platform import Platform
 from longshore.model.request import Carry
 from longshore.planning import land
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Belongings, Disk, Machine, Platform, PowerState
+from longshore.model.machine import Belongings, Disk, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Present, QuotaRoom, VolumeTypeRoom
 from longshore.planning import VolumeFacts, land_volume

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, Nic, Platform, PowerState, ToolsState
+from longshore.model.machine import Disk, Machine, Nic, PowerState, ToolsState
+from longshore.model.platform import Platform
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import (
     Choices,

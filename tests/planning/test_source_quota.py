@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, Platform, PowerState
+from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Flavor, QuotaRoom, SourceRoom, VolumeTypeRoom
 from longshore.planning import TargetFacts, VolumeFacts, check, land, land_volume

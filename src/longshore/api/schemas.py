@@ -1,13 +1,14 @@
 """What goes over the wire. Times are RFC 3339 in UTC, sizes bytes; unknown fields are refused."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
 from longshore.model.plan import NAME, PlannedType
+from longshore.model.platform import ProviderKind
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 
@@ -36,7 +37,7 @@ class ErrorBody(_Strict):
 
 class NewProvider(_Strict):
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    kind: Literal["vsphere", "openstack"]
+    kind: ProviderKind
     settings: dict[str, Any]
     secrets: dict[str, SecretStr]
 

@@ -3,57 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from longshore.engine.outages import PASSING, Outages
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.discretion import Discretion
-from longshore.flows.relays import relays_of, uses_relays
-from longshore.model.forms import form
+from longshore.flows.relays import relays_of
+from longshore.model.platform import Side
 from longshore.processes.deadline import check as check_deadline
 from longshore.providers.contract import Provider, Source, Target
+from longshore.providers.registry import asks_relays, connect, kinds_for
 from longshore.store import ProviderRecord, Store
-
-if TYPE_CHECKING:
-    from longshore.providers.openstack import RelayPool
-
-ProviderKind = Literal["vsphere", "openstack"]
-Side = Literal["source", "target"]
-# What machines can be taken from, and moved to
-SIDES: dict[Side, tuple[str, ...]] = {"source": ("vsphere", "openstack"), "target": ("openstack",)}
-
-
-def connect(
-    kind: str,
-    settings: Mapping[str, Any],
-    secrets: Mapping[str, str],
-    side: Side | None = None,
-    servers: "RelayPool | None" = None,
-) -> Provider:
-    """A cloud's client, for one side of a migration if it has two; without, it only logs in.
-
-    `servers` are those through which volumes are opened, where the settings say so.
-    Nothing is asked of the cloud yet. Vendor libraries are imported only when they are needed.
-    """
-    if kind == "vsphere":
-        from longshore.providers.vsphere import VsphereSettings, VsphereSource
-
-        wanted = form(VsphereSettings).validate_python(dict(settings))
-        return VsphereSource(wanted, secrets["password"], secrets.get("ssh_key", ""))
-    if kind == "openstack":
-        from longshore.providers.openstack import OpenstackSettings, OpenstackSource, OpenstackTarget
-
-        client = OpenstackSource if side == "source" else OpenstackTarget
-        return client(form(OpenstackSettings).validate_python(dict(settings)), dict(secrets), servers)
-    raise InvalidInput(f'There is no kind of provider called "{kind}".', advice="Known: vsphere, openstack.")
-
-
-def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
-    """Raises InvalidInput when the settings name a library for reading disks that isn't on this machine."""
-    if kind == "vsphere" and settings.get("vddk_libdir") and settings.get("transport", "vddk") == "vddk":
-        from longshore.providers.vsphere import library
-
-        library(settings["vddk_libdir"])
 
 
 def within_reach(store: Store, project_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,10 +112,9 @@ class Clouds:
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
         record = self._store.providers.get(name_or_id)
         secrets = self._secrets(record)
-        through_servers = uses_relays(record.kind, record.settings)
-        servers = relays_of(self._store, record) if through_servers else None
+        relays = relays_of(self._store, record) if asks_relays(record.kind, record.settings) else None
         settings = within_reach(self._store, record.project_id, record.settings)
-        cloud = connect(record.kind, settings, secrets, side, servers)
+        cloud = connect(record.kind, settings, secrets, side, relays)
         discretion = self._discretion(record)
         try:
             yield _Asking(cloud, record.name, self._outages, discretion)
@@ -183,7 +142,7 @@ class Clouds:
     def source(self, name_or_id: str) -> Iterator[Source]:
         """Raises InvalidInput when machines can't be taken from this kind of cloud."""
         record = self._store.providers.get(name_or_id)
-        if record.kind not in SIDES["source"]:
+        if record.kind not in kinds_for("source"):
             raise _wrong_side(record, "taken from", "source")
         with self.provider(record.id, "source") as cloud:
             yield cloud  # type: ignore[misc]
@@ -192,7 +151,7 @@ class Clouds:
     def target(self, name_or_id: str) -> Iterator[Target]:
         """Raises InvalidInput when machines can't be moved to this kind of cloud."""
         record = self._store.providers.get(name_or_id)
-        if record.kind not in SIDES["target"]:
+        if record.kind not in kinds_for("target"):
             raise _wrong_side(record, "moved to", "target")
         with self.provider(record.id, "target") as cloud:
             yield cloud  # type: ignore[misc]
@@ -201,5 +160,5 @@ class Clouds:
 def _wrong_side(record: ProviderRecord, verb: str, side: Side) -> InvalidInput:
     return InvalidInput(
         f"Provider {record.name} is {record.kind}: machines can't be {verb} it yet.",
-        advice=f"Name one of the kind {' or '.join(SIDES[side])}.",
+        advice=f"Name one of the kind {' or '.join(kinds_for(side))}.",
     )

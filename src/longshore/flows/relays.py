@@ -6,40 +6,31 @@ process ends. Of those whose process is dead nobody has the key: they are remove
 """
 
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from longshore.engine.lock import is_locked
-from longshore.model.forms import form
 from longshore.model.target import Owner
+from longshore.providers.contract import Relays
+from longshore.providers.registry import asks_relays, open_relays
 from longshore.store import Entry, EntryState, ProviderRecord, Store, ThingKind
 
-if TYPE_CHECKING:
-    from longshore.providers.openstack import RelayPool
-
-_pools: dict[str, "RelayPool"] = {}
+_pools: dict[str, Relays] = {}
 _said: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}  # the settings and secrets that each was opened with
-_earlier: list["RelayPool"] = []  # of providers that were changed since
+_earlier: list[Relays] = []  # of providers that were changed since
 _lock = threading.Lock()
 _holder = ""  # this process, among those that have migrations at work
 
 
-def uses_relays(kind: str, settings: Mapping[str, Any]) -> bool:
-    return kind == "openstack" and settings.get("transport") == "worker"
-
-
-def relays_of(store: Store, record: ProviderRecord) -> "RelayPool":
+def relays_of(store: Store, record: ProviderRecord) -> Relays:
     """The pool of one provider."""
-    from longshore.providers.openstack import OpenstackSettings, open_pool
-
     said = dict(record.settings), store.providers.secrets(record.id)
     with _lock:
         if record.id in _pools and _said.get(record.id) != said:  # it was changed; who uses the earlier one goes on
             _earlier.append(_pools.pop(record.id))
         if record.id not in _pools:
             reach = store.state.reach.limits(record.project_id, record.settings)
-            settings = form(OpenstackSettings).validate_python({**said[0], "reach": reach})
-            _pools[record.id] = open_pool(settings, said[1], _Written(store, record.id))
+            settings = {**said[0], "reach": reach}
+            _pools[record.id] = open_relays(record.kind, settings, said[1], _Written(store, record.id))
             _said[record.id] = said
         return _pools[record.id]
 
@@ -70,7 +61,7 @@ def end_quiet_relays() -> None:
 def end_relays(store: Store) -> None:
     """Remove them all, also those that a process before this one has left behind."""
     for record in store.providers.all():
-        if uses_relays(record.kind, record.settings) and store.ledger.unsettled(record.id, ThingKind.RELAY):
+        if asks_relays(record.kind, record.settings) and store.ledger.unsettled(record.id, ThingKind.RELAY):
             relays_of(store, record).end_all()
 
 

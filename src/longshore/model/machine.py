@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from longshore.model.platform import Platform
+
 # How the reference of a volume begins that no machine has: it is moved as a machine of this one disk and nothing else
 VOLUME = "volume:"
 
@@ -17,13 +19,6 @@ class PowerState(StrEnum):
 class Firmware(StrEnum):
     BIOS = "bios"
     UEFI = "uefi"
-
-
-class Platform(StrEnum):
-    """What kind of cloud a machine comes from."""
-
-    VSPHERE = "vsphere"
-    OPENSTACK = "openstack"
 
 
 class ToolsState(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from longshore.errors import InvalidInput
 from longshore.model import user_data
 from longshore.model.concern import Concern
-from longshore.model.machine import Machine, Nic, Platform
+from longshore.model.machine import Machine, Nic
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Choices, Named
 from longshore.planning.carried import carry_along
@@ -117,7 +117,7 @@ def _landing(machine: Machine, request: MigrationRequest) -> LandingMode:
     if request.landing is not LandingMode.AUTO:
         return request.landing
     # First-boot scripts are put into a guest by its conversion
-    same = machine.platform is Platform.OPENSTACK and not request.first_boot
+    same = machine.platform.traits.on_kvm and not request.first_boot
     return LandingMode.UNCHANGED if same else LandingMode.CONVERT
 
 

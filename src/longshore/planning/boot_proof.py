@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Machine, Platform
+from longshore.model.machine import Machine
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.planning.hardware import likely_drivers
 from longshore.planning.kinds import blocker, warning
@@ -93,7 +93,7 @@ def boot_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Conce
 
 def _family(machine: Machine) -> str:
     """As `BootDrivers.family` has it. A server's image says more of Windows than of others: those have a console."""
-    if machine.platform is Platform.OPENSTACK:
+    if machine.platform.traits.as_server:
         told = machine.disks[0].image_properties.get("os_type", "") if machine.disks else ""
         return "windows" if told.lower() == "windows" else "linux"
     return likely_drivers(machine).family

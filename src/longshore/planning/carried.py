@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Machine, Platform
+from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Flavor
 from longshore.planning.kinds import information
@@ -51,7 +51,7 @@ def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, l
     cut: list[str] = []
     tags = dict.fromkeys((*has.tags, *request.tags))
     metadata = {**has.metadata, **request.metadata}
-    if machine.platform is Platform.VSPHERE:
+    if machine.platform.traits.tags_apart:
         for tag in _tags(machine, wanted.tags):
             tags.setdefault(_short(tag, LONGEST_TAG, f"tag {tag}", cut))
         for name, value in _attributes(machine, wanted.attributes):

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Disk, Machine, Platform
+from longshore.model.machine import Disk, Machine
 from longshore.model.request import MigrationRequest
 from longshore.planning.kinds import blocker
 from longshore.planning.quota import GIB
@@ -36,7 +36,7 @@ def land_disk(  # noqa: PLR0917
 ) -> DiskLanding:
     """`largest` is what the target allows a volume to have, in GiB; None: anything."""
     wanted = request.storage.get(disk.storage)
-    if wanted is None and machine.platform is Platform.OPENSTACK and disk.storage in volume_types:
+    if wanted is None and machine.platform.traits.as_server and disk.storage in volume_types:
         wanted = disk.storage
     if wanted is not None and wanted not in volume_types:
         has = f"It has: {', '.join(sorted(volume_types))}."

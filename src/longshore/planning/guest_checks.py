@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from longshore.model.concern import Concern
-from longshore.model.machine import FileSystem, Machine, Platform, PowerState, ToolsState
+from longshore.model.machine import FileSystem, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
 from longshore.planning.kinds import blocker, information, warning
@@ -89,8 +89,8 @@ def _server_name(name: str) -> Iterator[Concern]:
 
 
 def _running(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """What only a guest that runs can tell. OpenStack asks none: it knows addresses and names by itself."""
-    if machine.platform is Platform.OPENSTACK:
+    """What only a guest that runs can tell. Not every cloud asks one: some know addresses and names by themselves."""
+    if not machine.platform.traits.asks_guest:
         return
     name = machine.name
     if machine.power is PowerState.ON:

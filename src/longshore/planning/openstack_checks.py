@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Machine, Platform, PowerState
+from longshore.model.machine import Machine, PowerState
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.kinds import blocker, warning
 
@@ -70,7 +70,7 @@ STOPPED_BY_NOVA = warning(
 
 def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     """None of a machine from elsewhere."""
-    if machine.platform is not Platform.OPENSTACK:
+    if not machine.platform.traits.as_server:
         return
     name, extra = machine.name, machine.extra
     if "server_status" in extra:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Machine, Platform
+from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Choices, Named, Present
 from longshore.planning.kinds import blocker, warning
@@ -55,7 +55,7 @@ def presence_concerns(machine: Machine, request: MigrationRequest, present: Iter
 
 def wants_choices(machine: Machine, request: MigrationRequest) -> bool:
     """Whether the target's choices have to be known to check this request, or to keep what the machine has."""
-    if machine.platform is Platform.OPENSTACK:
+    if machine.platform.traits.as_server:
         return True
     return bool(request.availability_zone or request.key_name or request.server_group or request.security_groups)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from longshore.model.concern import Concern
-from longshore.model.machine import Disk, Machine, Platform
+from longshore.model.machine import Disk, Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import QuotaRoom, SourceRoom
 from longshore.planning.kinds import ConcernKind, blocker
@@ -47,7 +47,7 @@ _UNITS = (
 
 def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom) -> Needs:
     """Nothing of a machine from elsewhere."""
-    if machine.platform is not Platform.OPENSTACK:
+    if not machine.platform.traits.in_quota:
         return Needs()
     moment: Counter[str] = Counter()  # that all disks are copied of
     for disk in machine.disks:

@@ -36,6 +36,31 @@ from longshore.model.target import (
 )
 
 
+class RelayLedger(Protocol):
+    """Where a relay is written down before it exists, and until it is gone."""
+
+    def intend(self, owner: Owner) -> None: ...
+    def made(self, owner: Owner, server_id: str) -> None: ...
+    def gone(self, owner: Owner) -> None: ...
+    def left(self, owner: Owner, why: str) -> None: ...
+
+    def unsettled(self) -> list[Owner]:
+        """Those that may exist, as far as is known; of earlier processes too."""
+
+    def say(self, owner: Owner, text: str, level: str) -> None:
+        """Something worth knowing for whom it was booted for."""
+
+
+class Relays(Protocol):
+    """Those of one provider, shared by all that open its volumes."""
+
+    def end_quiet(self) -> None:
+        """Remove those that nobody has used for a while."""
+
+    def end_all(self) -> None:
+        """Remove them all, also those that a process before this one has left behind."""
+
+
 class Provider(Protocol):
     def check(self) -> dict[str, str]:
         """Log in and say what was found (name, version, …). Raises AccessDenied, FingerprintMismatch, Unreachable."""

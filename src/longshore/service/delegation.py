@@ -9,6 +9,7 @@ from typing import Any
 from longshore.configuration import Keystone
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError
 from longshore.model.reach import same_keystone
+from longshore.providers.registry import provider_type
 from longshore.service.caller import Caller, Grounds
 from longshore.store import EVERY_PROJECT, Holding, Outside, Store
 
@@ -18,7 +19,7 @@ _GIVE = "Give the provider credentials of its own: longshore provider add openst
 
 def asks_for_delegation(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> bool:
     """Whether a provider is to be added without a word on as whom."""
-    return kind == "openstack" and not secrets and not settings.get("auth")
+    return provider_type(kind).keystone and not secrets and not settings.get("auth")
 
 
 def home_url(store: Store, grounds: Grounds) -> str:

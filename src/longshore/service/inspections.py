@@ -5,9 +5,9 @@ from fastapi import APIRouter
 from longshore.api.schemas import Migration, NewInspection
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
-from longshore.flows.clouds import refuse_missing_library
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
+from longshore.providers.registry import refuse_missing_library
 from longshore.service.migrations import REQUEST, note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 

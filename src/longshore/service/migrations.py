@@ -16,7 +16,6 @@ from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.engine.stranded import NOBODY, crew_of
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.flows.clouds import refuse_missing_library
 from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.downtime import downtime_of
@@ -28,6 +27,7 @@ from longshore.model.status import Status
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.mappings import unused_of_machine
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
+from longshore.providers.registry import refuse_missing_library
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe

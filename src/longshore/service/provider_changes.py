@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from longshore.api.schemas import ProviderChange, ProviderCheck
 from longshore.errors import InvalidInput
+from longshore.providers.registry import provider_type
 from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn
 from longshore.service.providers import log_in, shown_provider
 from longshore.service.remote import asked_of, provider_settings
@@ -14,11 +15,6 @@ from longshore.store import ProviderRecord
 
 router = APIRouter(prefix="/v1")
 
-# Where secrets are sent: whoever says so anew says them anew. Else a provider's password could be had by sending it
-# to a host of one's own
-_WHERE = {"vsphere": {"host", "port", "ca_file"}, "openstack": {"auth_type", "verify", "cacert"}}
-# Which cloud it is: what was made there is nowhere else
-_WHICH = {"vsphere": {"host", "port"}, "openstack": {"region"}}
 # Of `auth`: the same cloud, another account. An application credential that has ended is replaced by one of its project
 _WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}
 _WHO |= {"application_credential_id", "application_credential_name"}
@@ -43,14 +39,16 @@ def change(
     settings = {name: value for name, value in settings.items() if value is not None or name not in body.settings}
     changed = {name for name in {*settings, *record.settings} if settings.get(name) != record.settings.get(name)}
     moved = _auth_changes(record.settings, settings)
-    elsewhere = changed & _WHERE[record.kind] | ({"auth"} if moved else set())
+    known = provider_type(record.kind)
+    # Else a provider's password could be had by having it sent to a host of one's own
+    elsewhere = changed & known.sent_to | ({"auth"} if moved else set())
     if elsewhere and not given:
         what = ", ".join(sorted(elsewhere))
         raise InvalidInput(
             f"With a change of {what} the provider's secret has to be given again.",
             advice="Give its password, too: it is sent where the settings say.",
         )
-    if changed & _WHICH[record.kind] or moved - _WHO:
+    if changed & known.tells_which or moved - _WHO:
         store.providers.refuse_at_work(record.id)
     secrets = given if elsewhere else {**store.providers.secrets(record.id), **given}
     local = _is_local(store.state.shared_database, caller)

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.api.shown_machine import ShownMachine
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.flows.clouds import ProviderKind, connect, refuse_missing_library, within_reach
+from longshore.flows.clouds import within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
+from longshore.model.platform import ProviderKind
 from longshore.model.selection import MachineFilter
+from longshore.providers.registry import connect, refuse_missing_library
 from longshore.service.delegation import (
     asks_for_delegation,
     delegate,

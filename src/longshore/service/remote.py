@@ -10,6 +10,7 @@ from typing import Any
 
 from longshore.errors import InvalidInput
 from longshore.model.reach import same_keystone
+from longshore.providers.registry import provider_type
 from longshore.service.caller import Grounds
 
 _SAFE = {
@@ -55,7 +56,7 @@ def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) 
                 f'A server doesn\'t take "{name}" from its callers.', advice="The operator of the server sets it."
             )
         _refuse_unwieldy(name, value)
-    return _of_vsphere(said, grounds) if kind == "vsphere" else _of_openstack(said, grounds)
+    return _RULES[kind](said, grounds)
 
 
 def _refuse_unwieldy(name: str, value: Any) -> None:
@@ -72,11 +73,8 @@ def asked_of(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _usual(kind: str) -> dict[str, Any]:
     """What each setting is when nobody says anything; clients may send it all the same."""
-    if kind == "vsphere":
-        from longshore.providers.vsphere import VsphereSettings as Settings
-    else:
-        from longshore.providers.openstack import OpenstackSettings as Settings  # type: ignore[assignment]
-    return {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+    shape = provider_type(kind).settings()
+    return {field.name: field.default for field in fields(shape) if field.default is not MISSING}
 
 
 def _of_vsphere(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
@@ -122,6 +120,9 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     if ground.labels and isinstance(asked, list):  # anything else is refused later, as it stands
         own["labels"] = list(dict.fromkeys([*ground.labels, *asked]))
     return said | {name: value for name, value in own.items() if value is not None}
+
+
+_RULES = {"vsphere": _of_vsphere, "openstack": _of_openstack}
 
 
 def refuse_unsafe(options: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest, TenancyRow
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
 from longshore.flows.clouds import within_reach
+from longshore.providers.registry import provider_type
 from longshore.service.parts import TheStore
 from longshore.store import Store
 
@@ -149,7 +150,7 @@ def _opener(store: Store, provider: str) -> Callable[[], Any]:
     from longshore.tenancy import Cloud
 
     record = store.providers.get(provider)
-    if record.kind != "openstack":
+    if not provider_type(record.kind).keystone:
         raise InvalidInput(f"Provider {record.name} is {record.kind}.", advice="Name an openstack provider.")
     settings = TypeAdapter(OpenstackSettings).validate_python(within_reach(store, record.project_id, record.settings))
     secrets = store.providers.secrets(record.id)

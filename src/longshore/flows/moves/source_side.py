@@ -7,7 +7,7 @@ from typing import Any
 from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.moves.context import MoveContext
-from longshore.model.machine import Disk, Machine, Platform, PowerState, Snapshot
+from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
 from longshore.store import EntryState, ThingKind
@@ -38,7 +38,7 @@ class Still:
 
 def with_tags(job: MoveContext, source: Source, machine: Machine) -> Machine:
     """With its tags, if they go along: reading them takes calls of its own, and a right that the account may lack."""
-    if job.request.carry.tags is False or machine.platform is not Platform.VSPHERE:
+    if job.request.carry.tags is False or not machine.platform.traits.tags_apart:
         return machine
     try:
         return replace(machine, tags=source.tags([machine.ref]).get(machine.ref, ()))

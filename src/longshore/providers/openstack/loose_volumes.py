@@ -6,7 +6,8 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, NotFound
-from longshore.model.machine import VOLUME, Belongings, Disk, Machine, Platform, PowerState
+from longshore.model.machine import VOLUME, Belongings, Disk, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.volumes import GIB

@@ -6,17 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from longshore.model import user_data
-from longshore.model.machine import (
-    AllowedAddress,
-    Belongings,
-    Disk,
-    Firmware,
-    Machine,
-    Nic,
-    Platform,
-    PowerState,
-    ToolsState,
-)
+from longshore.model.machine import AllowedAddress, Belongings, Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
 
 GIB = 1 << 30

@@ -1,4 +1,4 @@
-"""Workers shared by all transfers of a project: booted when first needed, removed when nobody needs them any more."""
+"""Relays shared by all transfers of a project: booted when first needed, removed when nobody needs them any more."""
 
 import os
 import threading
@@ -6,31 +6,16 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 from longshore.errors import LongshoreError
 from longshore.model.target import Owner
+from longshore.providers.contract import RelayLedger
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.relay import Relay
 from longshore.providers.openstack.relay_servers import RelayServers
 
 VOLUMES = 16  # that one relay serves at a time: some hypervisors have room for little more
-
-
-class RelayLedger(Protocol):
-    """Where a relay is written down before it exists, and until it is gone."""
-
-    def intend(self, owner: Owner) -> None: ...
-    def made(self, owner: Owner, server_id: str) -> None: ...
-    def gone(self, owner: Owner) -> None: ...
-    def left(self, owner: Owner, why: str) -> None: ...
-
-    def unsettled(self) -> list[Owner]:
-        """Those that may exist, as far as is known; of earlier processes too."""
-
-    def say(self, owner: Owner, text: str, level: str) -> None:
-        """Something worth knowing for whom it was booted for."""
 
 
 class RelayPool:
