@@ -1,4 +1,8 @@
-"""Moves blocks between NBD exports: serve them, copy them, prove them. Knows nothing of clouds."""
+"""Moves blocks between NBD exports: serve them, copy them, prove them. Usable alone, as `longshore copy`.
+
+Knows NBD, extents, digests and checkpoints, and nothing of clouds, guests or the database. A copy is a process that
+lives for a tenth of a second at times: what it doesn't need it doesn't import.
+"""
 
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.model.verify import Verify

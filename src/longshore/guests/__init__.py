@@ -1,4 +1,7 @@
-"""Guests on NBD URIs: what is on them, and how they are made ready for new hardware."""
+"""Guests on NBD URIs: what is on them, and how they are made ready for new hardware.
+
+What a guest holds is a stranger's, so it is worked on in confined processes. Nothing in here knows a cloud or a plan.
+"""
 
 from longshore.guests.as_is import finish_as_is
 from longshore.guests.confined import ensure_confinement

@@ -1,4 +1,7 @@
-"""Deciding where machines land, and saying what stands against it: pure functions over the model."""
+"""Deciding where machines land, and saying what stands against it: pure functions over the model.
+
+Nothing in here asks a cloud or a database: facts come in as values, decisions and concerns go out.
+"""
 
 from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports
 from longshore.planning.carried import carry_along

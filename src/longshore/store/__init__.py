@@ -1,4 +1,7 @@
-"""What is kept: providers and their secrets, plans, migrations, events and the ledger of things made outside."""
+"""What is kept: providers and their secrets, plans, migrations, events, the queue, the ledger of things made outside.
+
+Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
+"""
 
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration

@@ -1,4 +1,7 @@
-"""Export and import of OpenStack resources as YAML, in OS-Migrate's format: kinds are declared, one engine does it."""
+"""Export and import of OpenStack resources as YAML, in OS-Migrate's format: kinds are declared, one engine does it.
+
+Kinds (kinds/) know no cloud; their operations (services/) are bound to them in registry.py. No machines are moved here.
+"""
 
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.detached_volumes import Wanted, wanted
