@@ -245,6 +245,8 @@ def test_what_means_nothing_beside_the_rest_is_refused(ask, request_, said):
         ["--limit", "nan"],
         ["--type", "warm", "--cutover-at", "2020-01-01T00:00"],
         ["--cutover", "automatic"],
+        ["--guest-key", "/dev/null"],
+        ["--guest-key", "/nobody/has/it"],
     ],
 )
 def test_the_command_says_one_sentence_and_keeps_nothing(a_state, words):
