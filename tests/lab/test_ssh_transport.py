@@ -54,7 +54,7 @@ def test_a_tiny_machine_is_moved_whole_and_nobody_sees_the_key(cli, tiny, sidedo
 
 
 def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, cloud, tidy):
-    done = cli("migrate", tiny.name, *TO_TINY, "--limit", "10M")
+    done = cli("migrate", tiny.name, *TO_TINY, "--limit", "4M")
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
 
@@ -65,14 +65,14 @@ def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, clou
     def read():
         return min(((disk["progress"] or {}).get("done", 0)) for disk in state_of(cli, migration)["disks"])
 
-    wait_for(lambda: read() > 80 << 20 and checkpoints() == 2, 180, "both disks to be well on their way")
+    wait_for(lambda: read() > 48 << 20 and checkpoints() == 2, 180, "both disks to be well on their way")
     kill_engine(cli)
     assert state_of(cli, migration)["status"] == "interrupted"
     done = cli("migration", "resume", migration, "--wait", "--plain")
     assert done.returncode == 0, done.stderr
     shown = state_of(cli, migration)
     assert_moved(sidedoor, cloud, tiny, shown)
-    assert shown["result"]["bytes_read"] < sum(disk["size"] for disk in shown["disks"]) - (60 << 20)
+    assert shown["result"]["bytes_read"] < sum(disk["size"] for disk in shown["disks"]) - (40 << 20)
 
 
 def test_a_running_machine_is_copied_for_a_dry_run_and_never_moved_warm(cli, tiny, sidedoor, nothing_left):
