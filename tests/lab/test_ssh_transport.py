@@ -85,7 +85,7 @@ def test_a_running_machine_is_copied_for_a_dry_run_and_never_moved_warm(cli, tin
 
 def test_a_copy_whose_snapshot_somebody_removes_counts_for_nothing(cli, tiny, lab, sidedoor, nothing_left):
     """The file can be read on, but the machine writes to it again."""
-    assert cli("migrate", tiny.name, *TO_TINY, "--type", "dry-run", "--isolated", "--limit", "20M").returncode == 0
+    assert cli("migrate", tiny.name, *TO_TINY, "--type", "dry-run", "--isolated", "--limit", "4M").returncode == 0
     migration = only_migration(cli)
     wait_for(lambda: state_of(cli, migration)["phase"] == "copying", 180, "the copy to begin")
     remove_snapshots(lab, tiny.name)
