@@ -37,6 +37,7 @@ def test_the_hosts_are_asked_when_it_is_checked(cli):
     assert "ssh_refused" not in found
 
 
+@pytest.mark.soak
 def test_a_tiny_machine_is_moved_whole_and_nobody_sees_the_key(cli, tiny, sidedoor, cloud, tidy, lab):
     secret = (lab.ssh / "id_ed25519").read_text().splitlines()[2]
     watched = watch_processes([secret])
@@ -75,6 +76,7 @@ def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, clou
     assert shown["result"]["bytes_read"] < sum(disk["size"] for disk in shown["disks"]) - (40 << 20)
 
 
+@pytest.mark.soak
 def test_a_running_machine_is_copied_for_a_dry_run_and_never_moved_warm(cli, tiny, sidedoor, nothing_left):
     warm = refused(cli("migrate", tiny.name, *TO_TINY, "--type", "warm", "--wait"), "can't be moved warm")
     assert "Move it cold" in warm
@@ -83,6 +85,7 @@ def test_a_running_machine_is_copied_for_a_dry_run_and_never_moved_warm(cli, tin
     assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
 
 
+@pytest.mark.soak
 def test_a_copy_whose_snapshot_somebody_removes_counts_for_nothing(cli, tiny, lab, sidedoor, nothing_left):
     """The file can be read on, but the machine writes to it again."""
     assert cli("migrate", tiny.name, *TO_TINY, "--type", "dry-run", "--isolated", "--limit", "4M").returncode == 0
@@ -93,6 +96,7 @@ def test_a_copy_whose_snapshot_somebody_removes_counts_for_nothing(cli, tiny, la
     assert "is gone" in state_of(cli, migration)["error"]
 
 
+@pytest.mark.soak
 def test_a_host_with_another_key_is_known_before_the_machine_is_stopped(lab, tmp_path, tiny, sidedoor, nothing_left):
     """tiny is on esx1.lab, for which the key of another host is pinned."""
     keys = dict(line.split(" ", 1) for line in (lab.ssh / "known_hosts").read_text().splitlines())
