@@ -350,7 +350,7 @@ def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch
 
 
 def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, pool, small, ledger, monkeypatch):
-    monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 1.0)
+    monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 10.0)
     with pool.relay(OWNER):
         machine.process.send_signal(signal.SIGSTOP)
         asking = threading.Thread(target=pool.make_ready, args=[Owner("wf-2", "open-w")])
@@ -358,7 +358,7 @@ def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, po
         time.sleep(0.2)  # it waits for an answer now
         began = time.monotonic()
         pool.end_quiet()
-    assert time.monotonic() - began < 0.5, "somebody who has a relay waited for another's"
+    assert time.monotonic() - began < 5, "somebody who has a relay waited for another's"
     machine.die()
     machine.start()
     asking.join()

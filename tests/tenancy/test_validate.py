@@ -193,7 +193,7 @@ def test_a_file_of_100_mb_is_refused_without_being_read(files):
         file.truncate(100_000_000)
     begun = time.monotonic()
     assert the_fault(files).startswith("networks.yml: The file has 100 MB; more than 67 MB isn't read.")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
 
 
 def test_an_empty_directory_is_an_error(files):
