@@ -42,8 +42,8 @@ def said(concerns):
     return {c.code.removeprefix("source-quota-"): int(c.text.rstrip(".").rpartition(" ")[2]) for c in found}
 
 
-def of(machine, kind="cold", room=NONE_LEFT, *, by_worker=False):
-    facts = replace(FACTS, source=SourceRoom(room, by_worker))
+def of(machine, kind="cold", room=NONE_LEFT, *, by_relay=False):
+    facts = replace(FACTS, source=SourceRoom(room, by_relay))
     return land(machine, request(kind), facts)[1]
 
 
@@ -60,16 +60,16 @@ def test_a_warm_copy_takes_two():
     assert said(of(SERVER, "warm")) == {"snapshots": 4, "gigabytes": 10}
 
 
-def test_through_a_worker_server_each_snapshot_becomes_a_volume():
-    assert said(of(SERVER, by_worker=True)) == {"volumes": 2, "snapshots": 2, "gigabytes": 10}
-    assert said(of(SERVER, "warm", by_worker=True)) == {"volumes": 2, "snapshots": 4, "gigabytes": 15}
+def test_through_a_relay_each_snapshot_becomes_a_volume():
+    assert said(of(SERVER, by_relay=True)) == {"volumes": 2, "snapshots": 2, "gigabytes": 10}
+    assert said(of(SERVER, "warm", by_relay=True)) == {"volumes": 2, "snapshots": 4, "gigabytes": 15}
 
 
 def test_a_root_disk_that_is_no_volume_becomes_one():
     machine = replace(SERVER, disks=(ROOT,))
-    for by_worker in (False, True):
-        assert said(of(machine, by_worker=by_worker)) == {"volumes": 1, "gigabytes": 4}
-        assert said(of(machine, "warm", by_worker=by_worker)) == {"volumes": 1, "gigabytes": 4}
+    for by_relay in (False, True):
+        assert said(of(machine, by_relay=by_relay)) == {"volumes": 1, "gigabytes": 4}
+        assert said(of(machine, "warm", by_relay=by_relay)) == {"volumes": 1, "gigabytes": 4}
 
 
 def test_the_quota_of_a_volume_type_counts_what_is_of_it():
@@ -78,6 +78,14 @@ def test_the_quota_of_a_volume_type_counts_what_is_of_it():
     assert texts(of(SERVER, room=room)) == [
         f"{slow} 2 GiB of volumes and their snapshots, web needs 3.",
         f"{slow} 0 volume snapshot(s), web needs 1.",
+    ]
+
+
+def test_a_volume_type_may_be_called_after_what_is_counted():
+    disk = replace(DISKS[0], storage="fast-volumes")
+    room = replace(UNLIMITED, volume_types={"fast-volumes": VolumeTypeRoom(None, None, 0)})
+    assert texts(of(replace(SERVER, disks=(disk,)), room=room)) == [
+        "The source project's quota of volume type fast-volumes has room for 0 volume snapshot(s), web needs 1."
     ]
 
 

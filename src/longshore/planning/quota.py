@@ -5,7 +5,7 @@ and all that a dry run makes. Of that, only the machines that move at the same t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from longshore.model.concern import Concern
@@ -38,20 +38,27 @@ QUOTA_VOLUME_TYPE = _kind(
     "volume-type", "The volume type has a quota of its own, which has no room for what is needed of it."
 )
 
-_UNITS = (
-    ("instances", QUOTA_INSTANCES, "server(s)"),
-    ("cores", QUOTA_CORES, "CPU(s)"),
-    ("memory_mib", QUOTA_MEMORY, "MiB of memory"),
-    ("volumes", QUOTA_VOLUMES, "volume(s)"),
-    ("gigabytes", QUOTA_GIGABYTES, "GiB of volumes and their snapshots"),
-    ("snapshots", QUOTA_SNAPSHOTS, "volume snapshot(s)"),
-    ("ports", QUOTA_PORTS, "port(s)"),
-)
-_TYPE_UNITS = (
-    ("volumes", "volume(s)"),
-    ("gigabytes", "GiB of volumes and their snapshots"),
-    ("snapshots", "volume snapshot(s)"),
-)
+_KINDS = {
+    "instances": QUOTA_INSTANCES,
+    "cores": QUOTA_CORES,
+    "memory_mib": QUOTA_MEMORY,
+    "volumes": QUOTA_VOLUMES,
+    "gigabytes": QUOTA_GIGABYTES,
+    "snapshots": QUOTA_SNAPSHOTS,
+    "ports": QUOTA_PORTS,
+}
+
+# What is counted by the names of QuotaRoom's fields, and of VolumeTypeRoom's
+_UNITS = {
+    "instances": "server(s)",
+    "cores": "CPU(s)",
+    "memory_mib": "MiB of memory",
+    "volumes": "volume(s)",
+    "gigabytes": "GiB of volumes and their snapshots",
+    "snapshots": "volume snapshot(s)",
+    "ports": "port(s)",
+}
+_OF_TYPES = ("volumes", "gigabytes", "snapshots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,8 @@ def needs(
         made.update(cores=flavor.cpus, memory_mib=flavor.memory_mib)
     snapshots: Counter[str] = Counter()  # one of each volume
     for disk, volume_type in zip(machine.disks, volume_types, strict=True):
-        of_volume = volume_needs(disk.size, volume_type)
-        made.update(of_volume)
-        for what, count in of_volume.items():
-            snapshots[f"snapshots{what.removeprefix('volumes')}" if what.startswith("volumes") else what] += count
+        made.update(volume_needs(disk.size, volume_type))
+        snapshots.update(snapshot_needs(disk.size, volume_type))
     passing: Counter[str] = Counter()
     if request.landing is LandingMode.CONVERT:  # to go back to
         passing.update(snapshots)
@@ -90,10 +95,20 @@ def needs(
 
 
 def volume_needs(size: int, volume_type: str | None) -> Counter[str]:
-    """Of one volume of so many bytes; None: of the target's default type."""
+    """Of one volume of so many bytes; None: of the default type."""
+    return _needs("volumes", size, volume_type)
+
+
+def snapshot_needs(size: int, volume_type: str | None) -> Counter[str]:
+    """Of one snapshot of a volume of so many bytes; None: of one of the default type."""
+    return _needs("snapshots", size, volume_type)
+
+
+def _needs(what: str, size: int, volume_type: str | None) -> Counter[str]:
+    """One of these, and its size, of the project and of the volume type."""
     needed: Counter[str] = Counter()
     for suffix in ("", f" of {volume_type}") if volume_type else ("",):
-        needed.update({f"volumes{suffix}": 1, f"gigabytes{suffix}": -(-size // GIB)})
+        needed.update({f"{what}{suffix}": 1, f"gigabytes{suffix}": -(-size // GIB)})
     return needed
 
 
@@ -111,7 +126,7 @@ def together(each: Iterable[Needs], at_once: int | None = None) -> Counter[str]:
 
 def quota_concerns(needed: Counter[str], room: QuotaRoom, who: str) -> Iterator[Concern]:
     """`who` needs it, as in "web01 needs"."""
-    return shortages(needed, room, who, "target", _UNITS, QUOTA_VOLUME_TYPE)
+    return shortages(needed, room, who, "target", _KINDS, QUOTA_VOLUME_TYPE)
 
 
 def shortages(  # noqa: PLR0917
@@ -119,20 +134,20 @@ def shortages(  # noqa: PLR0917
     room: QuotaRoom,
     who: str,
     side: str,
-    units: Iterable[tuple[str, ConcernKind, str]],
+    kinds: Mapping[str, ConcernKind],
     of_type: ConcernKind,
 ) -> Iterator[Concern]:
-    """Of these units, and of the volume types that have a quota of their own. `side`: target or source."""
-    for what, kind, unit in units:
+    """Of what `kinds` names, and of the volume types that have a quota of their own. `side`: target or source."""
+    for what, kind in kinds.items():
         left = getattr(room, what)
         if left is not None and needed[what] > left:
             yield kind(
                 what.partition("_")[0],
-                f"The {side} project's quota has room for {left} {unit}, {who} {needed[what]}.",
+                f"The {side} project's quota has room for {left} {_UNITS[what]}, {who} {needed[what]}.",
             )
     for name, type_room in sorted(room.volume_types.items()):
-        for what, unit in _TYPE_UNITS:
+        for what in _OF_TYPES:
             left, wanted = getattr(type_room, what), needed[f"{what} of {name}"]
             if left is not None and wanted > left:
                 whose = f"The {side} project's quota of volume type {name}"
-                yield of_type(name, f"{whose} has room for {left} {unit}, {who} {wanted}.")
+                yield of_type(name, f"{whose} has room for {left} {_UNITS[what]}, {who} {wanted}.")

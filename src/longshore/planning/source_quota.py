@@ -13,7 +13,7 @@ from longshore.model.machine import Disk, Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import QuotaRoom, SourceRoom
 from longshore.planning.kinds import ConcernKind, blocker
-from longshore.planning.quota import Needs, quota_concerns, shortages, together, volume_needs
+from longshore.planning.quota import Needs, quota_concerns, shortages, snapshot_needs, together, volume_needs
 
 _ADVICE = "Ask for a larger quota there, free some, or accept it, if the quota will be raised before the machines move."
 
@@ -38,11 +38,11 @@ SOURCE_QUOTA_VOLUME_TYPE = _kind(
     "volume-type", "The volume type has a quota of its own at the source, which has no room for what is read from."
 )
 
-_UNITS = (
-    ("volumes", SOURCE_QUOTA_VOLUMES, "volume(s)"),
-    ("gigabytes", SOURCE_QUOTA_GIGABYTES, "GiB of volumes and their snapshots"),
-    ("snapshots", SOURCE_QUOTA_SNAPSHOTS, "volume snapshot(s)"),
-)
+_KINDS = {
+    "volumes": SOURCE_QUOTA_VOLUMES,
+    "gigabytes": SOURCE_QUOTA_GIGABYTES,
+    "snapshots": SOURCE_QUOTA_SNAPSHOTS,
+}
 
 
 def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom) -> Needs:
@@ -88,16 +88,9 @@ def quotas(
     if source is not None:
         there = [needs_at_source(mover.machine, mover.request, source) for mover in movers]
         needed = together(there, at_once)
-        yield from shortages(needed, source.quota, who, "source", _UNITS, SOURCE_QUOTA_VOLUME_TYPE)
+        yield from shortages(needed, source.quota, who, "source", _KINDS, SOURCE_QUOTA_VOLUME_TYPE)
 
 
 def _of(disk: Disk) -> Counter[str]:
     """A snapshot; of a disk that is no volume and so isn't tracked, a volume of the default type."""
-    if not disk.tracked:
-        return volume_needs(disk.size, None)
-    return Counter(
-        {
-            what.replace("volumes", "snapshots"): count
-            for what, count in volume_needs(disk.size, disk.storage or None).items()
-        }
-    )
+    return snapshot_needs(disk.size, disk.storage or None) if disk.tracked else volume_needs(disk.size, None)
