@@ -7,6 +7,7 @@ import pytest
 from cloud_stand_in import Cloud
 
 from longshore.engine import embedded
+from longshore.model.machine import Disk
 from longshore.model.target import Owner
 from longshore.service import create_app
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
@@ -166,6 +167,21 @@ def test_a_running_migration_can_be_cancelled_once_and_not_deleted(ask):
     assert ask("POST", f"/v1/migrations/{id_}/cancel").status_code == 409
     assert ask("POST", f"/v1/migrations/{id_}/resume").status_code == 409
     assert ask("DELETE", f"/v1/migrations/{id_}").status_code == 204
+
+
+@pytest.mark.usefixtures("both")
+def test_what_is_deleted_leaves_no_files_and_its_report_was_all_that_is_to_be_kept(ask):
+    id_ = ask("POST", "/v1/migrations", migration(networks={"VM Network": "private"})).json()["id"]
+    ask.store.migrations.set_disks(id_, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] web", "ds"),))
+    ask.store.migrations.update_disk(id_, "2000", state="done", root_digest="5e3d")
+    ask.store.migrations.update(id_, status="done")
+    files = ask.store.state.migration(id_)
+    files.mkdir(parents=True)
+    (files / "copy-2000.manifest").touch()
+    assert "5e3d" in ask("GET", f"/v1/migrations/{id_}/report").text
+    assert ask("DELETE", f"/v1/migrations/{id_}").status_code == 204
+    assert not files.exists()
+    assert ask("GET", f"/v1/migrations/{id_}").status_code == 404
 
 
 def test_the_openapi_document_is_served(ask):

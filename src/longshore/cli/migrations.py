@@ -158,7 +158,10 @@ class CleanUpMigration(Command):
 
 
 class DeleteMigration(Command):
-    """Forget a migration that has ended. What was moved stays as it is."""
+    """Forget a migration that has ended, with its logs and digests. What was moved stays as it is.
+
+    Save its report before, if you want to keep the evidence: longshore migration report ID > FILE.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_id(super().get_parser(prog_name))

@@ -65,7 +65,7 @@ class Cutover:
     mode: CutoverMode = CutoverMode.MANUAL
     downtime: float = 60.0  # automatic: that the last sync, not the boot, may take
     interval: float = 600.0  # between two syncs while there is nothing else to do
-    syncs: int = 10  # automatic: after so many it stops the machine even if the next sync would take longer
+    syncs: int = 10  # automatic: if so many didn't get there, it waits for the user
     at: datetime | None = None  # scheduled: not before
     until: datetime | None = None  # scheduled: not begun any later; the migration then waits for the user
 

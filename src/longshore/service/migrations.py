@@ -250,7 +250,7 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
 
 @router.delete("/migrations/{migration}", status_code=204)
 def remove(migration: str, store: TheStore) -> None:
-    """Forget an ended migration. What was moved stays as it is."""
+    """Forget an ended migration, with its logs and digests. What was moved stays as it is."""
     record = store.migrations.get(migration)
     store.migrations.remove(record.id)
     shutil.rmtree(store.state.migration(record.id), ignore_errors=True)

@@ -156,7 +156,7 @@ RULES = (
     Rule(
         "migration:migration:delete",
         MEMBER,
-        "Forget a migration that has ended.",
+        "Forget a migration that has ended, with its logs and digests.",
         ("DELETE /v1/migrations/{migration}",),
     ),
     Rule(
