@@ -43,7 +43,7 @@ def test_what_the_source_has_gets_there(begin):
     assert record.status is Status.DONE, record.error
     (server,) = run.world.read()["servers"].values()
     assert server["user_data"] == USER_DATA
-    assert "kept encrypted" in record.result["machine"]["belongings"]["user_data"]
+    assert "kept encrypted" in record.result["machine"]["server_settings"]["user_data"]
     assert_nowhere(run)
 
 

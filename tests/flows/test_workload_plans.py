@@ -8,7 +8,7 @@ import yaml
 
 from longshore.errors import InvalidInput
 from longshore.flows.plans.workloads import follow, mapped, named_in
-from longshore.model.machine import Belongings, Disk, Machine, Nic, PowerState
+from longshore.model.machine import Disk, Machine, Nic, PowerState, ServerSettings
 from longshore.model.plan import Mappings
 from longshore.model.platform import Platform
 from longshore.model.target import Flavor, Network
@@ -27,7 +27,7 @@ MACHINE = Machine(
         Nic("p-2", "port p-2", "fa:16:3e:00:00:02", "back", addresses=("10.1.0.5",), security_groups=("web",)),
     ),
     platform=Platform.OPENSTACK,
-    belongings=Belongings("ops", None, "nova", "#cloud-config", {"team": "web"}, ("blue",)),
+    server_settings=ServerSettings("ops", None, "nova", "#cloud-config", {"team": "web"}, ("blue",)),
     extra={"flavor": "m1"},
 )
 OFFER = Offer([Network(name, name, False, True, ()) for name in ("front", "back", "entrance")], ["fast"],

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from test_landing import FACTS, FLAVORS, MACHINE, REQUEST
 
-from longshore.model.machine import Belongings
+from longshore.model.machine import ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.request import Carry
 from longshore.planning import land
@@ -61,8 +61,8 @@ def test_what_is_too_much_is_shortened_after_what_the_user_asks_for_and_said():
 
 
 def test_a_server_from_openstack_keeps_its_description_and_what_it_has_anyway():
-    has = Belongings(metadata={"team": "web"}, tags=("blue",))
-    server = replace(TOLD, platform=Platform.OPENSTACK, tags=("blue",), attributes={}, belongings=has)
+    has = ServerSettings(metadata={"team": "web"}, tags=("blue",))
+    server = replace(TOLD, platform=Platform.OPENSTACK, tags=("blue",), attributes={}, server_settings=has)
     landing, _ = landed(server, carry=Carry(tags=False, attributes=False))
     assert (landing.description, landing.request.tags) == ("The shop's web server", ("blue",))
     assert landing.request.metadata == {"team": "web"}

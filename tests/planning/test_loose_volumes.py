@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Belongings, Disk, Machine, PowerState
+from longshore.model.machine import Disk, Machine, PowerState, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Present, QuotaRoom, VolumeTypeRoom
@@ -18,7 +18,7 @@ VOLUME = Machine(
     (Disk("v", "volume archive", 0, 3 << 30, "v", "slow", name="archive"),),
     (),
     platform=Platform.OPENSTACK,
-    belongings=Belongings(availability_zone="az1"),
+    server_settings=ServerSettings(availability_zone="az1"),
     extra={"volume_status": "available"},
 )
 FACTS = VolumeFacts(("slow", "fast"), QuotaRoom(None, None, None, None, None, None, None), ("az1", "az2"), ())

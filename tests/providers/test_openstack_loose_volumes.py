@@ -68,8 +68,8 @@ def test_what_is_said_of_a_volume(loose):
     assert (disk.key, disk.size, disk.storage, disk.name, disk.position) == ("a", 2 << 30, "fast", "archive", 0)
     # what is true of the image alone, or only where it is, isn't said of a copy
     assert disk.image_properties == {"hw_disk_bus": "scsi", "os_distro": "debian", "min_ram": "64"}
-    assert found.belongings.metadata == {"team": "web"}
-    assert (found.belongings.availability_zone, found.annotation) == ("az1", "kept")
+    assert found.server_settings.metadata == {"team": "web"}
+    assert (found.server_settings.availability_zone, found.annotation) == ("az1", "kept")
     assert found.extra == {"volume_status": "available", "bootable": "yes", "read_only": "yes"}
     assert loose.find("volume:c").extra["encrypted_volumes"] == "twin"
 

@@ -93,7 +93,7 @@ def test_a_server_that_boots_from_a_volume():
     (nic,) = found.nics
     assert (nic.mac, nic.network, nic.addresses) == ("fa:16:3e:00:00:01", "front", ("10.0.0.5",))
     assert (nic.security_groups, nic.floating_addresses) == (("web",), {"10.0.0.5": "172.24.4.9"})
-    has = found.belongings
+    has = found.server_settings
     assert (has.key_name, has.server_group, has.availability_zone) == ("ops", "apart", "az1")
     assert (has.metadata, has.tags, has.user_data) == ({"team": "web"}, ("blue",), None)
     assert not found.freezes
@@ -168,7 +168,7 @@ def test_user_data_arrives_as_the_same_bytes_whatever_they_are():
     for content in ("#cloud-config\nhostname: wäb\n".encode(), gzip.compress(b"#cloud-config"), b"base64:", b"a\0b"):
         kept = base64.b64encode(content).decode()
         told_of = Server(id="s", name="web", status="ACTIVE", flavor={"vcpus": 1, "ram": 256}, user_data=kept)
-        told = machine_of(told_of, Around()).belongings.user_data
+        told = machine_of(told_of, Around()).server_settings.user_data
         request = ServerRequest("web", "f", ("v",), (), user_data=json.loads(json.dumps(told)))
         assert _attributes(request, Owner("m", "server"))["user_data"] == kept
         assert "\0" not in told

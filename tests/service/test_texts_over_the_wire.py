@@ -9,7 +9,7 @@ from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
 
 from longshore.api.shown_machine import ShownMachine
 from longshore.engine import embedded
-from longshore.model.machine import Belongings, Machine
+from longshore.model.machine import Machine, ServerSettings
 from longshore.service import migrations, plans, providers
 from longshore.store import StateDirectory, Store
 
@@ -36,7 +36,7 @@ def test_nobody_is_shown_them(api, monkeypatch):
     assert shown[0].json()["request"]["user_data"].startswith(f"({len(TEXT)} characters, kept encrypted: ")
     assert shown[0].json()["request"]["guest_keys"][0].startswith("(a key, kept encrypted: ")
     shown.append(api("ann", "PUT", "/v1/plans/shop", PLAN | {"defaults": {"user_data": TEXT}}))
-    has = replace(MACHINE, belongings=Belongings(user_data=TEXT))
+    has = replace(MACHINE, server_settings=ServerSettings(user_data=TEXT))
     monkeypatch.setattr("cloud_stand_in.MACHINE", has)
     for path in (
         f"migrations/{id_}",

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from longshore.errors import InvalidInput
-from longshore.model.machine import Belongings, Disk, Machine, PowerState
+from longshore.model.machine import Disk, Machine, PowerState, ServerSettings
 from longshore.model.request import VolumeWishes
 from longshore.tenancy import read_detached_volumes, wanted
 
@@ -26,7 +26,7 @@ VOLUME = Machine(
     ),
     (),
     annotation="kept for years",
-    belongings=Belongings(availability_zone="nova"),
+    server_settings=ServerSettings(availability_zone="nova"),
 )
 
 

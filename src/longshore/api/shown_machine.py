@@ -14,10 +14,12 @@ _NOT_SHOWN = re.compile(r"\(\d+ characters, not shown\)")
 def _without_user_data(machine: Machine) -> Machine:
     """User data often holds passwords, and a cloud tells it to administrators alone: who may see a machine here needn't
     be one."""
-    text = machine.belongings.user_data
+    text = machine.server_settings.user_data
     if not text or _NOT_SHOWN.fullmatch(text):  # the latter where a client reads what a service has answered
         return machine
-    return replace(machine, belongings=replace(machine.belongings, user_data=f"({len(text)} characters, not shown)"))
+    return replace(
+        machine, server_settings=replace(machine.server_settings, user_data=f"({len(text)} characters, not shown)")
+    )
 
 
 # What an answer holds: whichever route gives it, no user data goes out with it

@@ -74,6 +74,6 @@ class ShowMachine(ShowOne):
             fields["filesystems"] = "\n".join(
                 f"{f.path}: {size(f.free)} of {size(f.size)} free" for f in machine.filesystems
             )
-            for name in ("attributes", "belongings", "extra"):
+            for name in ("attributes", "server_settings", "extra"):
                 fields[name] = "\n".join(f"{key}: {value}" for key, value in fields[name].items())
         return tuple(fields), tuple(fields.values())

@@ -49,7 +49,7 @@ class ListVolumes(Lister):
                     size(disk.size) if self.for_people else disk.size,
                     disk.storage,
                     "bootable" in volume.extra,
-                    volume.belongings.availability_zone,
+                    volume.server_settings.availability_zone,
                 )
             )
         return ("Name", "ID", "Status", "Size", "Type", "Bootable", "Zone"), rows

@@ -1,7 +1,9 @@
 """A virtual machine as a source cloud describes it: what has to arrive on the other side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from longshore.model.platform import Platform
 
@@ -84,8 +86,9 @@ class FileSystem:
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
-    """What an OpenStack server has beside its hardware, and should have at the target too. Names are the source's."""
+class ServerSettings:
+    """What an OpenStack server, or a volume without one, has beside its hardware, and should have at the target too.
+    Names are the source's."""
 
     key_name: str | None = None
     server_group: str | None = None
@@ -161,9 +164,23 @@ class Machine:
     filesystems: tuple[FileSystem, ...] = ()
     platform: Platform = Platform.VSPHERE
     freezes: bool = False  # OpenStack: a snapshot of the running machine freezes its guest, or fails
-    belongings: Belongings = field(default_factory=Belongings)
+    server_settings: ServerSettings = field(default_factory=ServerSettings)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
     extra: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, kind: Any, handler: Any) -> Any:
+        """Machines are kept as JSON with what was moved, and read again by later releases than the one that wrote."""
+        from pydantic_core import core_schema  # not for whoever only describes machines
+
+        return core_schema.no_info_before_validator_function(_renamed, handler(kind))
+
+
+def _renamed(told: Any) -> Any:
+    """With what an earlier release called otherwise under its name of today."""
+    if not isinstance(told, Mapping) or "belongings" not in told:
+        return told
+    return {**told, "server_settings": told["belongings"]}
 
 
 @dataclass(frozen=True, slots=True)

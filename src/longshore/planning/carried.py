@@ -47,7 +47,7 @@ class Carried:
 def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, list[Concern]]:
     """What the user asks for, or an OpenStack server has, comes first; then as much of what the rule of the request
     chooses as there is room for."""
-    wanted, has = request.carry, machine.belongings
+    wanted, has = request.carry, machine.server_settings
     cut: list[str] = []
     tags = dict.fromkeys((*has.tags, *request.tags))
     metadata = {**has.metadata, **request.metadata}

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from longshore.errors import InvalidInput
 from longshore.planning import (
     as_is,
-    belongings,
     boot_proof,
     carried,
     disks,
@@ -21,6 +20,7 @@ from longshore.planning import (
     placement,
     plan_kinds,
     quota,
+    server_settings,
     source_quota,
     ssh_checks,
     together,
@@ -39,7 +39,7 @@ _AREAS = {
     "Networks and addresses": (nics,),
     "What is mapped": (mappings,),
     "What it is given by name": (placement,),
-    "What it has and keeps": (belongings, carried, floating),
+    "What it has and keeps": (server_settings, carried, floating),
     "Quota": (quota, source_quota),
     "Machines that move together": (together,),
     "Plans": (plan_kinds,),

@@ -13,7 +13,6 @@ from longshore.model.machine import Firmware, Machine
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor
 from longshore.planning import mappings
-from longshore.planning.belongings import complete_request, user_data_concerns
 from longshore.planning.boot_proof import boot_concerns
 from longshore.planning.carried import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
@@ -26,6 +25,7 @@ from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
+from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
 from longshore.planning.ssh_checks import ssh_concerns
 

@@ -8,10 +8,10 @@ from longshore.model.concern import Concern
 from longshore.model.machine import AllowedAddress, Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
-from longshore.planning.belongings import security_groups
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.floating import FloatingLanding, land_floating
 from longshore.planning.kinds import blocker, warning
+from longshore.planning.server_settings import security_groups
 
 NETWORK_UNMAPPED = blocker(
     "network-unmapped",

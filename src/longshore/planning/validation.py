@@ -26,8 +26,8 @@ from longshore.model.request import (
     MigrationType,
     VolumeWishes,
 )
-from longshore.planning.belongings import LARGEST_USER_DATA
 from longshore.planning.carried import LONGEST_TAG, MOST_METADATA, MOST_TAGS
+from longshore.planning.server_settings import LARGEST_USER_DATA
 
 LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
 LONGEST_PATH = 4096

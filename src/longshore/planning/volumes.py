@@ -104,7 +104,7 @@ def _concerns(volume: Machine, facts: VolumeFacts) -> Iterator[Concern]:
 
 
 def _zone(volume: Machine, request: MigrationRequest, facts: VolumeFacts, concerns: list[Concern]) -> str | None:
-    asked, own = request.availability_zone, volume.belongings.availability_zone
+    asked, own = request.availability_zone, volume.server_settings.availability_zone
     if asked is not None:
         if asked not in facts.zones:
             has = f"It has: {', '.join(sorted(facts.zones)) or 'none'}."

@@ -42,7 +42,7 @@ def wanted(described: Resource, loose: Mapping[str, Machine]) -> Wanted:
         volume.name,
         wishes,
         storage={disk.storage: params["volume_type"]} if params.get("volume_type") else {},
-        zone=_other(zone or None, volume.belongings.availability_zone),
+        zone=_other(zone or None, volume.server_settings.availability_zone),
         notes=_not_followed(volume.name, described),
     )
 

@@ -126,11 +126,11 @@ class Migration(ABC):
 
     def _without_texts(self, machine: Machine) -> Machine:
         """What a step answers is written down: of the machine's user data only the mark."""
-        has = machine.belongings
+        has = machine.server_settings
         if not has.user_data:
             return machine
         mark = self._job.store.migrations.keep_text(self._job.id, has.user_data)
-        return replace(machine, belongings=replace(has, user_data=mark))
+        return replace(machine, server_settings=replace(has, user_data=mark))
 
     # Copying
 

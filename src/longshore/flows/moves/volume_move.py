@@ -92,7 +92,7 @@ class VolumeMove(Migration):
             availability_zone=prepared.landing.zone,
             image_properties=disk.image_properties if asked.image_properties is None else asked.image_properties,
             description=described or None,
-            metadata={**volume.belongings.metadata, SOURCE: volume.ref},
+            metadata={**volume.server_settings.metadata, SOURCE: volume.ref},
             read_only="read_only" in volume.extra,
         )
 

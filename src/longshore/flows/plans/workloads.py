@@ -65,7 +65,7 @@ def follow(plan: Plan, machines: Sequence[Machine], servers: Sequence[Resource])
 def _options(plan: Plan, machine: Machine, server: Resource) -> dict[str, Any]:
     from longshore.providers.openstack.machines import readable_user_data  # not for commands that plan nothing
 
-    params, has = server.params, machine.belongings
+    params, has = server.params, machine.server_settings
     groups = [ref["name"] for ref in params.get("security_group_refs") or () if ref]
     had = {name for nic in machine.nics for name in nic.security_groups or ()}
     user_data = readable_user_data(params.get("user_data"))

@@ -6,7 +6,7 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, NotFound
-from longshore.model.machine import VOLUME, Belongings, Disk, Machine, PowerState
+from longshore.model.machine import VOLUME, Disk, Machine, PowerState, ServerSettings
 from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
@@ -83,7 +83,7 @@ def machine_of_volume(volume: Any) -> Machine:
         nics=(),
         platform=Platform.OPENSTACK,
         annotation=volume.description or "",
-        belongings=Belongings(
+        server_settings=ServerSettings(
             availability_zone=volume.availability_zone or None,
             metadata={k: v for k, v in metadata.items() if k not in _CINDERS and not k.startswith("longshore:")},
         ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from longshore.model import user_data
-from longshore.model.machine import AllowedAddress, Belongings, Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import AllowedAddress, Disk, Firmware, Machine, Nic, PowerState, ServerSettings, ToolsState
 from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
 
@@ -68,7 +68,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         tags=tuple(server.tags or ()),
         platform=Platform.OPENSTACK,
         freezes=_freezes(disks),
-        belongings=Belongings(
+        server_settings=ServerSettings(
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
             availability_zone=server.availability_zone or None,

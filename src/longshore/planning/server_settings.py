@@ -51,7 +51,7 @@ def complete_request(
 ) -> tuple[MigrationRequest, list[Concern]]:
     """The request with what it left open filled in from the machine; its security groups are its adapters' own."""
     concerns: list[Concern] = []
-    has, name = machine.belongings, machine.name
+    has, name = machine.server_settings, machine.name
     key, group, zone = request.key_name, request.server_group, request.availability_zone
     if choices is not None:
         if key is None and has.key_name:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from longshore.model.concern import Severity
-from longshore.model.machine import AllowedAddress, Belongings, Disk, Machine, Nic, PowerState
+from longshore.model.machine import AllowedAddress, Disk, Machine, Nic, PowerState, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.request import FloatingMode, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Present, QuotaRoom, Subnet
@@ -28,7 +28,7 @@ SERVER = Machine(
     (NIC,),
     change_tracking=True,
     platform=Platform.OPENSTACK,
-    belongings=Belongings("ops", "apart", "az1", "#cloud-config", {"team": "web"}, ("blue",)),
+    server_settings=ServerSettings("ops", "apart", "az1", "#cloud-config", {"team": "web"}, ("blue",)),
     extra={"flavor": "own"},
 )
 CHOICES = Choices(
