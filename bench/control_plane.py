@@ -37,6 +37,7 @@ def stand_in():
     from longshore.guests import ConversionReport, OperatingSystem
     from longshore.model.guest import GuestFindings
     from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
+    from longshore.model.platform import Platform
     from longshore.model.target import (
         Flavor,
         Network,
@@ -60,7 +61,7 @@ def stand_in():
             disk = Disk("2000", "Hard disk 1", 0, 1 << 30, f"[ds] {ref}", "ds")
             mac = f"00:50:56:00:{number >> 8:02x}:{number & 255:02x}"
             nic = Nic("4000", "Network adapter 1", mac, "VM Network", addresses=(), pci_slot=192)
-            return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), change_tracking=False)
+            return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), platform=Platform.VSPHERE)
 
         def power_state(self, _ref):
             return PowerState.ON

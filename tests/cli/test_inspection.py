@@ -13,6 +13,7 @@ from longshore.model.forms import form
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.model.status import Status
 from longshore.planning.kinds import blocker
 from longshore.store import StateDirectory, Store
@@ -31,7 +32,7 @@ HIBERNATED = blocker("guest-hibernated", "It sleeps.", "Shut it down for good.")
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """The command, with an engine that finds this at once."""
-    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), ())
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (), platform=Platform.VSPHERE)
     source = SimpleNamespace(machine=lambda _name: machine, close=lambda: None)
     monkeypatch.setattr("longshore.flows.clouds.connect", lambda *_: source)
     guest = {**form(GuestFindings).dump_python(FOUND, mode="json"), "looked_at": "2026-11-22T00:00:00Z"}

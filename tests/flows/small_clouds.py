@@ -27,7 +27,7 @@ from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
-from longshore.model.machine import Disk, Machine, Nic, PowerState, ServerSettings, Snapshot, SnapshotDisk
+from longshore.model.machine import Disk, LooseVolume, Machine, Nic, PowerState, ServerSettings, Snapshot, SnapshotDisk
 from longshore.model.platform import Platform
 from longshore.model.target import (
     Choices,
@@ -264,6 +264,7 @@ class SmallSource(Struck):
             change_tracking=state["tracking"],
             annotation="The shop's web server",
             attributes={"owner": "shop"},
+            platform=Platform.VSPHERE,
             server_settings=ServerSettings(user_data=told.read_text() if told.exists() else None),
         )
 
@@ -289,7 +290,7 @@ class SmallSource(Struck):
             platform=Platform.OPENSTACK,
             annotation="kept for years",
             server_settings=ServerSettings(availability_zone="nova", metadata={"team": "web"}),
-            extra={"volume_status": "available", "bootable": "yes"},
+            loose_volume=LooseVolume("available", bootable=True),
         )
 
     def room(self):

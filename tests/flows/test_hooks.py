@@ -17,9 +17,11 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.hooks import hook_facts, hook_runner
 from longshore.model.machine import Machine, Nic, PowerState
+from longshore.model.platform import Platform
 from longshore.model.target import Port, Server
 
-MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (Nic("4000", "a", MAC, "LAN", addresses=("10.0.0.5",)),))
+NIC = Nic("4000", "a", MAC, "LAN", addresses=("10.0.0.5",))
+MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (NIC,), platform=Platform.VSPHERE)
 
 
 @pytest.fixture

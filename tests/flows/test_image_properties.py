@@ -8,6 +8,7 @@ import pytest
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.target_side import Prepared, volume_request
 from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.planning import Landing
 
@@ -24,7 +25,7 @@ DISK = Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] a/0.vmdk", "ds", image_prop
 )
 def test_windows_has_its_clock_in_local_time(landing, guest_id, properties):
     request = MigrationRequest(landing=landing)
-    machine = Machine("vm-1", "web", PowerState.ON, 1, 1024, (DISK,), (), guest_id=guest_id)
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 1024, (DISK,), (), platform=Platform.VSPHERE, guest_id=guest_id)
     prepared = Prepared(machine, Landing("1", "small", (), (), request=request))
     job = cast("MoveContext", SimpleNamespace(request=request))
     assert volume_request(job, prepared, DISK).image_properties == properties

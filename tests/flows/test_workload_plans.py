@@ -8,7 +8,7 @@ import yaml
 
 from longshore.errors import InvalidInput
 from longshore.flows.plans.workloads import follow, mapped, named_in
-from longshore.model.machine import Disk, Machine, Nic, PowerState, ServerSettings
+from longshore.model.machine import Disk, Machine, Nic, PowerState, ServerDetails, ServerSettings
 from longshore.model.plan import Mappings
 from longshore.model.platform import Platform
 from longshore.model.target import Flavor, Network
@@ -28,7 +28,7 @@ MACHINE = Machine(
     ),
     platform=Platform.OPENSTACK,
     server_settings=ServerSettings("ops", None, "nova", "#cloud-config", {"team": "web"}, ("blue",)),
-    extra={"flavor": "m1"},
+    server=ServerDetails(flavor="m1"),
 )
 OFFER = Offer([Network(name, name, False, True, ()) for name in ("front", "back", "entrance")], ["fast"],
               [Flavor("f", "m1", 1, 256, 0)])  # fmt: skip

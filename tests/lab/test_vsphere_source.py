@@ -282,7 +282,7 @@ def test_removal_waits_for_the_last_reader(source, machine, monkeypatch):
     threading.Timer(0.8, leave.set).start()
     source.remove_snapshot(machine, taken.ref)
     reader.join()
-    assert "consolidation_needed" not in source.machine(machine).extra
+    assert not source.machine(machine).consolidation_needed
 
 
 def test_a_missing_privilege_is_named(source, machine, sidedoor):

@@ -8,13 +8,16 @@ from longshore.model.concern import Severity
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.windows import WindowsParts
 from longshore.planning import concerns_of_guest
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.windows_checks import by_guest_id, by_system
 
-MACHINE = Machine(ref="vm-1", name="web", power=PowerState.ON, cpus=1, memory_mib=1024, disks=(), nics=())
+MACHINE = Machine(
+    ref="vm-1", name="web", power=PowerState.ON, cpus=1, memory_mib=1024, disks=(), nics=(), platform=Platform.VSPHERE
+)
 DEBIAN = FoundSystem("/dev/sda1", "linux", "debian", "12.5", "Debian 12.5", "x86_64")
 SERVER = FoundSystem("/dev/sda2", "windows", "windows", "10.0", "Windows Server 2022", "x86_64", "Server", "20348")
 LINUX = GuestFindings(inspected=True, systems=(DEBIAN,), drivers=BootDrivers(True, boot=("vmw_pvscsi",)))

@@ -6,6 +6,7 @@ import pytest
 
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
+from longshore.model.platform import Platform
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
 
 GIB = 1 << 30
@@ -18,7 +19,8 @@ def machine(*controllers, nics=(NIC,), firmware=Firmware.BIOS, secure_boot=False
         for n, controller in enumerate(controllers)
     )
     return Machine(
-        "vm-1", "web01", PowerState.ON, 1, 512, disks, nics, firmware, secure_boot, guest_id, "Debian GNU/Linux 12"
+        *("vm-1", "web01", PowerState.ON, 1, 512, disks, nics, firmware, secure_boot, guest_id, "Debian GNU/Linux 12"),
+        platform=Platform.VSPHERE,
     )
 
 

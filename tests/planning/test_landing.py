@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.platform import Platform
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
@@ -20,6 +21,7 @@ MACHINE = Machine(
     guest_id="debian12_64Guest",
     host_name="web01",
     tools=ToolsState.RUNNING,
+    platform=Platform.VSPHERE,
 )
 PRIVATE = Network("net-1", "private", shared=False, owned=True, subnets=(Subnet("s", "10.20.30.0/24", True),))
 SHARED = replace(PRIVATE, id="net-2", name="shared", shared=True, owned=False)
@@ -104,7 +106,7 @@ def test_a_uefi_machine_lands_and_what_cannot_be_asked_for_is_said():
 def test_a_virtual_tpm_stays_behind_and_a_flavor_may_give_an_empty_one():
     flavors = (Flavor("f4", "plain", 2, 1024, 0), Flavor("f5", "trusted", 2, 1024, 0, tpm="2.0"))
     facts = replace(FACTS, flavors=flavors)
-    with_tpm = replace(MACHINE, extra={"vtpm": "true"})
+    with_tpm = replace(MACHINE, devices=Devices(vtpm=True))
     landing, (concern,) = land(with_tpm, REQUEST, facts)
     assert (landing.flavor_name, concern.code) == ("trusted", "vtpm")
     assert "flavor trusted gives the server a new, empty one" in concern.text

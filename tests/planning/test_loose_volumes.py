@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, PowerState, ServerSettings
+from longshore.model.machine import Disk, LooseVolume, Machine, PowerState, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Present, QuotaRoom, VolumeTypeRoom
@@ -19,7 +19,7 @@ VOLUME = Machine(
     (),
     platform=Platform.OPENSTACK,
     server_settings=ServerSettings(availability_zone="az1"),
-    extra={"volume_status": "available"},
+    loose_volume=LooseVolume("available"),
 )
 FACTS = VolumeFacts(("slow", "fast"), QuotaRoom(None, None, None, None, None, None, None), ("az1", "az2"), ())
 REQUEST = MigrationRequest(type=MigrationType.VOLUME)
@@ -41,9 +41,9 @@ def test_type_and_zone_are_those_of_the_same_name_or_as_asked_for():
 def test_what_stands_against_it():
     assert landed(request=replace(REQUEST, storage={"slow": "gold"})) == (None, {"volume-type-missing"})
     assert landed(request=replace(REQUEST, availability_zone="az9")) == (None, {"volume-zone-unknown"})
-    assert landed(replace(VOLUME, extra={"volume_status": "error"})) == (None, {"volume-state"})
-    encrypted = {"volume_status": "available", "encrypted_volumes": "archive"}
-    assert landed(replace(VOLUME, extra=encrypted)) == (None, {"volumes-encrypted"})
+    assert landed(replace(VOLUME, loose_volume=LooseVolume("error"))) == (None, {"volume-state"})
+    encrypted = (replace(VOLUME.disks[0], encrypted=True),)
+    assert landed(replace(VOLUME, disks=encrypted)) == (None, {"volumes-encrypted"})
     assert landed(facts=replace(FACTS, present=(Present("v", "archive", None),))) == (None, {"volume-at-home"})
 
 

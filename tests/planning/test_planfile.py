@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from longshore.errors import InvalidInput
 from longshore.model.machine import Machine, PowerState
 from longshore.model.plan import FlavorRule, Limits, Mappings, Plan, PlannedMachine, PlannedVolume
+from longshore.model.platform import Platform
 from longshore.model.request import Carry
 from longshore.planning.planfile import from_plain, plain, read, request_of, schema, write
 
@@ -42,7 +43,9 @@ machines:
 
 
 def machine(name="web01", **fields):
-    return Machine("vm-1", name, PowerState.ON, fields.pop("cpus", 1), 1024, (), (), **fields)
+    return Machine(
+        "vm-1", name, PowerState.ON, fields.pop("cpus", 1), 1024, (), (), platform=Platform.VSPHERE, **fields
+    )
 
 
 def test_a_plan_is_read_and_written_again_as_the_same():
@@ -177,7 +180,7 @@ def test_of_what_goes_along_a_machine_may_choose_otherwise_in_part():
         "name: shop\nsource: vc\ntarget: cloud\ndefaults:\n  carry: {annotation: false, tags: [stage]}\nmachines:\n"
     )
     plan = read(with_rule + "- machine: web\n  carry: {tags: false}\n  boot_port: 22\n", "shop.yaml")
-    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), ())
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (), platform=Platform.VSPHERE)
     asked = request_of(plan.options_for(plan.machines[0], machine))
     assert asked.carry == Carry(annotation=False, tags=False, attributes=True)
     assert asked.boot_ports == (22,)

@@ -38,6 +38,7 @@ CLEAN = Machine(
     guest_id="debian12_64Guest",
     host_name="web01",
     tools=ToolsState.RUNNING,
+    platform=Platform.VSPHERE,
 )
 FRONT = Subnet("sub-1", "10.0.0.0/24", True, "front")
 BACK = Subnet("sub-2", "10.0.1.0/24", True, "back")

@@ -2,6 +2,7 @@
 
 from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.plan import Mappings
+from longshore.model.platform import Platform
 from longshore.model.target import Flavor, Network, Subnet
 from longshore.planning.proposal import Offer, propose
 
@@ -12,7 +13,9 @@ NOTHING = Mappings()
 def machine(name, *, network="LAN", addresses=(), store="ds1", cpus=1, memory=1024, **fields):
     disk = Disk("2000", "Hard disk 1", 0, GIB, f"[{store}] x", store)
     nic = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", network, addresses=addresses)
-    return Machine(f"ref-{name}", name, PowerState.ON, cpus, memory, (disk,), (nic,), **fields)
+    return Machine(
+        f"ref-{name}", name, PowerState.ON, cpus, memory, (disk,), (nic,), platform=Platform.VSPHERE, **fields
+    )
 
 
 def network(name, *cidrs, vlan=None, id_=None):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from longshore.model.concern import Severity
-from longshore.model.machine import AllowedAddress, Disk, Machine, Nic, PowerState, ServerSettings
+from longshore.model.machine import AllowedAddress, Disk, Machine, Nic, PowerState, ServerDetails, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.request import FloatingMode, LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Choices, Flavor, FloatingAddress, Named, Network, Present, QuotaRoom, Subnet
@@ -29,7 +29,7 @@ SERVER = Machine(
     change_tracking=True,
     platform=Platform.OPENSTACK,
     server_settings=ServerSettings("ops", "apart", "az1", "#cloud-config", {"team": "web"}, ("blue",)),
-    extra={"flavor": "own"},
+    server=ServerDetails(flavor="own"),
 )
 CHOICES = Choices(
     zones=("az1", "az2"),
@@ -139,13 +139,17 @@ def test_what_would_be_lost_or_cannot_be_moved_is_said():
     odd = replace(
         SERVER,
         disks=(replace(DISKS[0], tracked=False), DISKS[1]),
-        extra={"ephemeral": "5 GiB ephemeral", "config_drive": "yes", "port_security_off": "yes"},
+        server=ServerDetails(ephemeral_gib=5, config_drive=True, port_security_off=True),
     )
     _, concerns = land(odd, replace(REQUEST, type=MigrationType.WARM), FACTS)
     lost = {"ephemeral-disks", "config-drive", "port-security-off", "root-disk-not-tracked", "not-one-moment"}
     assert lost <= codes(concerns, Severity.WARNING)
-    stuck = {"server_status": "SHELVED", "worker": "yes", "encrypted_volumes": "v", "unseen_volumes": "1"}
-    landing, concerns = land(replace(SERVER, extra=stuck), REQUEST, FACTS)
+    stuck = replace(
+        SERVER,
+        disks=(DISKS[0], replace(DISKS[1], encrypted=True)),
+        server=ServerDetails(status="SHELVED", relay=True, unseen_volumes=1),
+    )
+    landing, concerns = land(stuck, REQUEST, FACTS)
     assert landing is None
     assert codes(concerns, Severity.BLOCKER) == {
         "server-state",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from longshore.model.concern import Severity
-from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.machine import Disk, LooseVolume, Machine, PowerState
 from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Flavor, QuotaRoom, SourceRoom, VolumeTypeRoom
@@ -17,7 +17,7 @@ NONE_LEFT = replace(UNLIMITED, volumes=0, gigabytes=0, snapshots=0)
 ROOT = Disk("root", "root disk", 0, 4 * GIB, "base:i", "local", tracked=False)
 DISKS = (Disk("v-1", "volume system", 0, 2 * GIB, "v-1", "fast"), Disk("v-2", "volume data", 1, 3 * GIB, "v-2", "slow"))
 SERVER = Machine("s-1", "web", PowerState.ON, 1, 256, DISKS, (), platform=Platform.OPENSTACK)
-VOLUME = replace(SERVER, ref="volume:v-1", name="archive", disks=DISKS[:1], extra={"volume_status": "available"})
+VOLUME = replace(SERVER, ref="volume:v-1", name="archive", disks=DISKS[:1], loose_volume=LooseVolume("available"))
 FACTS = TargetFacts((), ("fast", "slow"), (Flavor("f", "small", 1, 256, 0),), UNLIMITED)
 OF_VOLUMES = VolumeFacts(("fast",), UNLIMITED, ("nova",), ())
 

@@ -7,6 +7,7 @@ from openstack import exceptions as sdk
 from openstack.block_storage.v3.volume import Volume
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.machine import LooseVolume
 from longshore.providers.openstack.loose_volumes import LooseVolumes
 
 METADATA = {"team": "web", "readonly": "True", "longshore:owner": "m/volume-2000", "longshore:source": "volume:x"}
@@ -70,8 +71,8 @@ def test_what_is_said_of_a_volume(loose):
     assert disk.image_properties == {"hw_disk_bus": "scsi", "os_distro": "debian", "min_ram": "64"}
     assert found.server_settings.metadata == {"team": "web"}
     assert (found.server_settings.availability_zone, found.annotation) == ("az1", "kept")
-    assert found.extra == {"volume_status": "available", "bootable": "yes", "read_only": "yes"}
-    assert loose.find("volume:c").extra["encrypted_volumes"] == "twin"
+    assert found.loose_volume == LooseVolume("available", bootable=True, read_only=True)
+    assert (disk.encrypted, loose.find("volume:c").disks[0].encrypted) == (False, True)
 
 
 def test_what_cannot_be_meant_is_refused(loose):

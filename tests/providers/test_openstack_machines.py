@@ -8,7 +8,7 @@ from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
 from openstack.network.v2.port import Port
 
-from longshore.model.machine import AllowedAddress, Firmware, PowerState
+from longshore.model.machine import AllowedAddress, Firmware, PowerState, ServerDetails
 from longshore.model.target import Owner, ServerRequest
 from longshore.providers.openstack.machines import ROOT, Around, machine_of, readable_user_data
 from longshore.providers.openstack.servers import _attributes
@@ -97,7 +97,7 @@ def test_a_server_that_boots_from_a_volume():
     assert (has.key_name, has.server_group, has.availability_zone) == ("ops", "apart", "az1")
     assert (has.metadata, has.tags, has.user_data) == ({"team": "web"}, ("blue",), None)
     assert not found.freezes
-    assert found.extra == {"flavor": "m1"}
+    assert found.server == ServerDetails(flavor="m1")
 
 
 def test_a_server_with_its_root_disk_on_the_compute_node():
@@ -107,8 +107,7 @@ def test_a_server_with_its_root_disk_on_the_compute_node():
     root, *others = found.disks
     assert (root.key, root.size, root.controller, root.tracked) == (ROOT, 5 * GIB, "scsi", False)
     assert [disk.key for disk in others] == ["r", "d", "z"]
-    assert found.extra["ephemeral"] == "2 GiB ephemeral, 512 MiB swap"
-    assert found.extra["config_drive"] == "yes"
+    assert found.server == ServerDetails(flavor="m1", ephemeral_gib=2, swap_mib=512, config_drive=True)
     # without a size of the flavor's own the image's counts; of an image that is gone nothing is known
     found = machine_of(server(image={"id": "i"}), around(images={"i": image}))
     assert found.disks[0].size == 4 * GIB
@@ -131,14 +130,10 @@ def test_what_stands_against_moving_it_is_noted():
     assert found.power is PowerState.UNKNOWN
     assert found.disks[0].shared
     assert found.nics[0].security_groups is None
-    assert found.extra == {
-        "flavor": "m1",
-        "server_status": "SHELVED_OFFLOADED",
-        "encrypted_volumes": "d name",
-        "unseen_volumes": "1",
-        "port_security_off": "yes",
-        "worker": "yes",
-    }
+    assert [disk.name for disk in found.disks if disk.encrypted] == ["d name"]
+    assert found.server == ServerDetails(
+        flavor="m1", status="SHELVED_OFFLOADED", unseen_volumes=1, port_security_off=True, relay=True
+    )
 
 
 def test_only_a_guest_that_must_be_frozen_is_one_that_freezes():

@@ -3,7 +3,7 @@
 import pytest
 from pyVmomi import vim
 
-from longshore.model.machine import FileSystem, Firmware, PowerState, ToolsState
+from longshore.model.machine import Devices, FileSystem, Firmware, HostFeatures, PowerState, ToolsState
 from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, snapshot_tree
 from longshore.providers.vsphere.places import Places, inventory_name
 
@@ -215,7 +215,7 @@ def test_a_nic(places):
 def test_power(places, state, connection, expected):
     found = described(places, runtime__powerState=state, runtime__connectionState=connection)
     assert found.power is expected
-    assert found.extra.get("connection", "connected") == connection
+    assert (found.connection or "connected") == connection
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_machine_whose_configuration_is_gone_is_still_told(places):
     bare = dict.fromkeys(MACHINE_PATHS) | {"name": "ghost", "runtime.connectionState": "orphaned"}
     found = machine(vim.VirtualMachine("vm-1"), bare, places)
     assert (found.name, found.power, found.disks) == ("ghost", PowerState.UNKNOWN, ())
-    assert found.extra == {"connection": "orphaned", "unreadable": "true"}
+    assert (found.connection, found.unreadable) == ("orphaned", True)
 
 
 def test_what_preflight_has_to_know(places):
@@ -264,17 +264,9 @@ def test_what_preflight_has_to_know(places):
     )
     assert (told.firmware, told.secure_boot) == (Firmware.UEFI, True)
     assert told.nics[0].model == "sriov"
-    assert told.extra == {
-        "consolidation_needed": "true",
-        "fault_tolerance": "running",
-        "vtpm": "true",
-        "usb": "true",
-        "passthrough": "1",
-        "sriov": "1",
-        "cpu_hot_add": "true",
-        "cpu_affinity": "true",
-        "ballooned_mib": "64",
-    }
+    assert (told.consolidation_needed, told.connection, told.unreadable) == (True, "", False)
+    assert told.devices == Devices(vtpm=True, usb=True, passthrough=1)
+    assert told.host_features == HostFeatures("running", cpu_affinity=True, cpu_hot_add=True, ballooned_mib=64)
     assert told.filesystems == (FileSystem("/", 1000, 500), FileSystem("/var", 1000, 30))
 
 
@@ -283,10 +275,9 @@ def test_what_is_encrypted_for_a_virtual_tpm_is_not_the_disks(places):
     tpm, clear = D.VirtualTPM(key=11000), disk(2000, 1000, 0)
     keyed = disk(2000, 1000, 0, BACK(fileName="[datastore1] web01/a.vmdk", diskMode="persistent", keyId=key))
     encrypted = [
-        described(places, devices, config__keyId=key).extra.get("encrypted")
-        for devices in ([clear], [tpm, clear], [tpm, keyed])
+        described(places, devices, config__keyId=key).encrypted for devices in ([clear], [tpm, clear], [tpm, keyed])
     ]
-    assert encrypted == ["true", None, "true"]
+    assert encrypted == [True, False, True]
 
 
 def test_snapshots_parents_first(places):

@@ -2,20 +2,24 @@
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import Inventory
-from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.machine import Disk, LooseVolume, Machine, Nic, PowerState
+from longshore.model.platform import Platform
 from longshore.model.target import Choices, Flavor, Network, QuotaRoom, Subnet, Taken
 
 NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network")
 MACHINE = Machine(
-    "vm-1", "web", PowerState.ON, 1, 256, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] a", "ds"),), (NIC,)
+    *("vm-1", "web", PowerState.ON, 1, 256, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] a", "ds"),), (NIC,)),
+    platform=Platform.VSPHERE,
 )
 ROOM = QuotaRoom(None, None, None, None, None, None, None)
 
 
 def loose_volume(name):
     disk = Disk(f"id-{name}", f"volume {name}", 0, 1 << 30, f"id-{name}", "ceph", name=name)
-    status = {"volume_status": "error" if name == "broken" else "available"}
-    return Machine(f"volume:id-{name}", name, PowerState.OFF, 0, 0, (disk,), (), extra=status)
+    loose = LooseVolume("error" if name == "broken" else "available")
+    return Machine(
+        f"volume:id-{name}", name, PowerState.OFF, 0, 0, (disk,), (), platform=Platform.OPENSTACK, loose_volume=loose
+    )
 
 
 class Cloud:

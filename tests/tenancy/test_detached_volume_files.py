@@ -7,6 +7,7 @@ import yaml
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Disk, Machine, PowerState, ServerSettings
+from longshore.model.platform import Platform
 from longshore.model.request import VolumeWishes
 from longshore.tenancy import read_detached_volumes, wanted
 
@@ -25,6 +26,7 @@ VOLUME = Machine(
         ),
     ),
     (),
+    platform=Platform.OPENSTACK,
     annotation="kept for years",
     server_settings=ServerSettings(availability_zone="nova"),
 )

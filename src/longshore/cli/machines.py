@@ -74,6 +74,12 @@ class ShowMachine(ShowOne):
             fields["filesystems"] = "\n".join(
                 f"{f.path}: {size(f.free)} of {size(f.size)} free" for f in machine.filesystems
             )
-            for name in ("attributes", "server_settings", "extra"):
-                fields[name] = "\n".join(f"{key}: {value}" for key, value in fields[name].items())
+            for name in ("attributes", "server_settings", "server", "loose_volume", "devices", "host_features"):
+                fields[name] = _lines(fields[name])
         return tuple(fields), tuple(fields.values())
+
+
+def _lines(values: dict[str, Any]) -> str:
+    """One for each that there is something to say of."""
+    words = {key: ", ".join(value) if isinstance(value, list) else value for key, value in values.items() if value}
+    return "\n".join(f"{key}: {'yes' if value is True else value}" for key, value in words.items())

@@ -45,10 +45,10 @@ class ListVolumes(Lister):
                 (
                     volume.name,
                     disk.key,
-                    volume.extra.get("volume_status", ""),
+                    volume.loose_volume.status,
                     size(disk.size) if self.for_people else disk.size,
                     disk.storage,
-                    "bootable" in volume.extra,
+                    volume.loose_volume.bootable,
                     volume.server_settings.availability_zone,
                 )
             )

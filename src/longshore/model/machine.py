@@ -51,6 +51,7 @@ class Disk:
     name: str = ""  # of its volume, if it is one; empty: the target names it after the machine
     image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
     tracked: bool = True  # if the machine's changes are: False for a disk whose changes can't be
+    encrypted: bool = False  # by the source, beneath the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,51 @@ class ServerSettings:
     user_data: str | None = None  # as longshore.model.user_data tells it; None: none, or the source doesn't say
     metadata: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What a machine has beside disks and network adapters: it stays behind."""
+
+    vtpm: bool = False
+    usb: bool = False  # a device of the host's is plugged in
+    passthrough: int = 0  # PCI devices of the host's that are the machine's own
+
+
+@dataclass(frozen=True, slots=True)
+class HostFeatures:
+    """What a machine's host and cluster do for it. A server has it in another way, or not at all."""
+
+    fault_tolerance: str = ""  # its state, in the source's word; empty: the machine isn't protected
+    cpu_affinity: bool = False  # pinned to processors
+    memory_affinity: bool = False  # pinned to NUMA nodes
+    rules: tuple[str, ...] = ()  # names of those that tie it to hosts or machines, or keep it away from them
+    cpu_hot_add: bool = False
+    memory_hot_add: bool = False
+    ballooned_mib: int = 0  # taken away by the host
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDetails:
+    """What only a server in OpenStack has, and nothing takes along by itself."""
+
+    flavor: str = ""  # its name
+    status: str = ""  # in Nova's word, if it is one in which no server can be moved
+    ephemeral_gib: int = 0  # disks on its compute node only
+    swap_mib: int = 0
+    config_drive: bool = False
+    unseen_volumes: int = 0  # that the account may not see
+    port_security_off: bool = False  # for one of its ports
+    relay: bool = False  # it is one of Longshore's own
+
+
+@dataclass(frozen=True, slots=True)
+class LooseVolume:
+    """What a volume has that no machine has, beside what any disk has."""
+
+    status: str = ""  # in Cinder's word; it can be moved when it is "available"
+    bootable: bool = False
+    read_only: bool = False
 
 
 class Unreadable(StrEnum):
@@ -149,38 +195,54 @@ class Machine:
     host_name: str = ""  # as the guest calls itself
     tools: ToolsState = ToolsState.NOT_INSTALLED
     change_tracking: bool = False
+    can_track_changes: bool = True  # False: the tracking can't be switched on
     folder: str = ""
     cluster: str = ""
     host: str = ""
+    connection: str = ""  # why its host can't be asked, in the source's word (disconnected, orphaned); empty: it can
+    unreadable: bool = False  # the source can't say what it consists of
+    encrypted: bool = False  # by the source: its disks arrive in clear, for an account that may decrypt them
+    boots_first_from: str = ""  # what the firmware tries before any disk, in words; empty: a disk comes first
     uuid: str = ""
+    instance_uuid: str = ""  # that no other machine of the vCenter has
+    hardware_version: str = ""  # vmx-19
     annotation: str = ""
     tags: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()  # names of snapshots already there
+    consolidation_needed: bool = False  # its disks have layers left over from removed snapshots
     template: bool = False
     cores_per_socket: int = 1
     datacenter: str = ""
     pool: str = ""  # resource pool: its path below the cluster's own
     attributes: dict[str, str] = field(default_factory=dict)  # the user's own fields (vSphere: custom attributes)
     filesystems: tuple[FileSystem, ...] = ()
-    platform: Platform = Platform.VSPHERE
+    platform: Platform = field(kw_only=True)
     freezes: bool = False  # OpenStack: a snapshot of the running machine freezes its guest, or fails
     server_settings: ServerSettings = field(default_factory=ServerSettings)
+    server: ServerDetails = field(default_factory=ServerDetails)
+    loose_volume: LooseVolume = field(default_factory=LooseVolume)
+    devices: Devices = field(default_factory=Devices)
+    host_features: HostFeatures = field(default_factory=HostFeatures)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
-    extra: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, kind: Any, handler: Any) -> Any:
-        """Machines are kept as JSON with what was moved, and read again by later releases than the one that wrote."""
+        """Machines are kept as JSON with what was moved, and read by later releases than the one that wrote them."""
         from pydantic_core import core_schema  # not for whoever only describes machines
 
         return core_schema.no_info_before_validator_function(_renamed, handler(kind))
 
 
 def _renamed(told: Any) -> Any:
-    """With what an earlier release called otherwise under its name of today."""
-    if not isinstance(told, Mapping) or "belongings" not in told:
+    """With what earlier releases called otherwise under its name of today.
+
+    `extra` held strings. Of them only a volume's count later on; the rest is for planning, which asks the source anew.
+    """
+    if not isinstance(told, Mapping) or "extra" not in told:
         return told
-    return {**told, "server_settings": told["belongings"]}
+    extra = told["extra"]
+    volume = {"status": extra.get("volume_status", ""), **{n: n in extra for n in ("bootable", "read_only")}}
+    return {**told, "server_settings": told.get("belongings", {}), "loose_volume": volume}
 
 
 @dataclass(frozen=True, slots=True)

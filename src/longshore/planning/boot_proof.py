@@ -77,7 +77,7 @@ def boot_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Conce
         )
     if proof not in (BootProof.AUTO, BootProof.CONSOLE) or request.boot_mark is not None:
         return
-    if asks_agent(machine, request) or asks_ports(request) or "unreadable" in machine.extra:
+    if asks_agent(machine, request) or asks_ports(request) or machine.unreadable:
         return
     family = _family(machine)
     if family == "windows":

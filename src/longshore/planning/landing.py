@@ -170,7 +170,7 @@ def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
 
 def _tpm_concerns(machine: Machine, flavor: Flavor | None) -> Iterator[Concern]:
     """Only a flavor is asked for a TPM: with image properties, a cloud that has none makes no server at all."""
-    if "vtpm" in machine.extra:
+    if machine.devices.vtpm:
         text = f"{machine.name} has a virtual TPM; what is in it stays behind"
         if flavor is not None and flavor.tpm:
             yield VTPM(machine.name, f"{text}, and flavor {flavor.name} gives the server a new, empty one.")
@@ -200,5 +200,5 @@ def _choose_flavor(
         concerns.append(NO_FLAVOR_LARGE_ENOUGH(machine.name, text))
         return None
     # Of machines of that size, the one called like the machine's, else one with a TPM if the machine has one
-    own, tpm = machine.extra.get("flavor"), "vtpm" in machine.extra
+    own, tpm = machine.server.flavor, machine.devices.vtpm
     return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.name != own, bool(f.tpm) != tpm, f.disk_gib, f.name))

@@ -134,54 +134,58 @@ DISK_SHARED = blocker(
 def machine_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     """Of everything but the guest."""
     yield from _state(machine)
+    yield from _host_features(machine)
     yield from _devices(machine)
     yield from _snapshots(machine, request)
-    if not machine.disks and "unreadable" not in machine.extra:
+    if not machine.disks and not machine.unreadable:
         yield MACHINE_WITHOUT_DISKS(machine.name, f"{machine.name} has no disk.")
     for disk in machine.disks:
         yield from _disk(machine, disk)
 
 
 def _state(machine: Machine) -> Iterator[Concern]:
-    name, extra = machine.name, machine.extra
-    if "connection" in extra:
-        yield HOST_DISCONNECTED(name, f"{name} is {extra['connection']}: its host can't be asked about it.")
-    if "unreadable" in extra:
+    name = machine.name
+    if machine.connection:
+        yield HOST_DISCONNECTED(name, f"{name} is {machine.connection}: its host can't be asked about it.")
+    if machine.unreadable:
         yield MACHINE_UNREADABLE(name, f"The source can't say what {name} consists of.")
     if machine.power is PowerState.SUSPENDED:
         yield MACHINE_SUSPENDED(name, f"{name} is suspended.")
     if machine.template:
         yield MACHINE_IS_TEMPLATE(name, f"{name} is a template.")
-    if "fault_tolerance" in extra:
-        yield FAULT_TOLERANCE(name, f"{name} is protected by Fault Tolerance ({extra['fault_tolerance']}).")
-    if "encrypted" in extra:
+    if machine.encrypted:
         yield MACHINE_ENCRYPTED(name, f"{name} is encrypted.")
-    if "cpu_affinity" in extra:
+    if machine.boots_first_from:
+        text = f"{name} boots from {machine.boots_first_from} first; the server from its first disk."
+        yield BOOTS_ELSEWHERE(name, text)
+
+
+def _host_features(machine: Machine) -> Iterator[Concern]:
+    name, has = machine.name, machine.host_features
+    if has.fault_tolerance:
+        yield FAULT_TOLERANCE(name, f"{name} is protected by Fault Tolerance ({has.fault_tolerance}).")
+    if has.cpu_affinity:
         yield CPU_AFFINITY(name, f"{name} is pinned to processors of its host.")
-    if "memory_affinity" in extra:
+    if has.memory_affinity:
         yield MEMORY_AFFINITY(name, f"{name} is pinned to NUMA nodes of its host.")
-    if "host_affinity" in extra:
-        yield HOST_AFFINITY(name, f"Rules of its cluster hold for {name}: {extra['host_affinity']}.")
-    if "cpu_hot_add" in extra:
+    if has.rules:
+        yield HOST_AFFINITY(name, f"Rules of its cluster hold for {name}: {', '.join(has.rules)}.")
+    if has.cpu_hot_add:
         yield CPU_HOT_ADD(name, f"{name} can be given more CPUs while it runs; the server can't.")
-    if "memory_hot_add" in extra:
+    if has.memory_hot_add:
         yield MEMORY_HOT_ADD(name, f"{name} can be given more memory while it runs; the server can't.")
-    if "boots_first_from" in extra:
-        yield BOOTS_ELSEWHERE(
-            name, f"{name} boots from {extra['boots_first_from']} first; the server from its first disk."
-        )
-    if "ballooned_mib" in extra:
-        yield BALLOONING(name, f"The host has taken {extra['ballooned_mib']} MiB of memory away from {name}.")
+    if has.ballooned_mib:
+        yield BALLOONING(name, f"The host has taken {has.ballooned_mib} MiB of memory away from {name}.")
 
 
 def _devices(machine: Machine) -> Iterator[Concern]:
-    name, extra = machine.name, machine.extra
-    if "passthrough" in extra:
-        yield PCI_PASSTHROUGH(name, f"{extra['passthrough']} device(s) of the host are passed through to {name}.")
+    name, has = machine.name, machine.devices
+    if has.passthrough:
+        yield PCI_PASSTHROUGH(name, f"{has.passthrough} device(s) of the host are passed through to {name}.")
     for nic in machine.nics:
         if nic.model == "sriov":
             yield SRIOV(nic.label, f"{nic.label} of {name} is a piece of a physical adapter; it becomes a virtual one.")
-    if "usb" in extra:
+    if has.usb:
         yield USB_DEVICE(name, f"A USB device is plugged into {name}; it stays behind.")
 
 
@@ -191,11 +195,11 @@ def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]
         yield MACHINE_HAS_SNAPSHOTS(
             name, f"{name} has {len(machine.snapshots)} snapshot(s): its present state is moved, they are not."
         )
-    if "consolidation_needed" in machine.extra:
+    if machine.consolidation_needed:
         yield CONSOLIDATION_NEEDED(name, f"Disks of {name} need consolidation.")
     if request.type is not MigrationType.WARM or machine.change_tracking:
         return
-    if "tracking_unsupported" in machine.extra:
+    if not machine.can_track_changes:
         yield TRACKING_UNSUPPORTED(name, f"{name} can't track changed blocks: each sync reads all of its disks.")
     elif machine.snapshots:
         yield TRACKING_NEEDS_NO_SNAPSHOTS(

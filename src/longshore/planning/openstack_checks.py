@@ -72,20 +72,21 @@ def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[
     """None of a machine from elsewhere."""
     if not machine.platform.traits.as_server:
         return
-    name, extra = machine.name, machine.extra
-    if "server_status" in extra:
-        yield SERVER_STATE(name, f"{name} is in state {extra['server_status']}.")
-    if "worker" in extra:
+    name, server = machine.name, machine.server
+    if server.status:
+        yield SERVER_STATE(name, f"{name} is in state {server.status}.")
+    if server.relay:
         yield SERVER_IS_WORKER(name, f"{name} is one of Longshore's own servers.")
-    if "encrypted_volumes" in extra:
-        yield VOLUMES_ENCRYPTED(name, f"Volumes of {name} are encrypted: {extra['encrypted_volumes']}.")
-    if "unseen_volumes" in extra:
-        yield VOLUMES_UNSEEN(name, f"{name} has {extra['unseen_volumes']} volume(s) that the account may not see.")
-    if "ephemeral" in extra:
-        yield EPHEMERAL_DISKS(name, f"{name} has disks on its compute node only: {extra['ephemeral']}.")
-    if "config_drive" in extra:
+    if encrypted := [disk.name or disk.key for disk in machine.disks if disk.encrypted]:
+        yield VOLUMES_ENCRYPTED(name, f"Volumes of {name} are encrypted: {', '.join(encrypted)}.")
+    if server.unseen_volumes:
+        yield VOLUMES_UNSEEN(name, f"{name} has {server.unseen_volumes} volume(s) that the account may not see.")
+    if server.ephemeral_gib or server.swap_mib:
+        has = f"{server.ephemeral_gib} GiB ephemeral, {server.swap_mib} MiB swap"
+        yield EPHEMERAL_DISKS(name, f"{name} has disks on its compute node only: {has}.")
+    if server.config_drive:
         yield CONFIG_DRIVE(name, f"{name} has a config drive, which stays behind.")
-    if "port_security_off" in extra:
+    if server.port_security_off:
         yield PORT_SECURITY_OFF(name, f"A port of {name} has port security switched off; at the target it has it.")
     yield from _copies(machine, request)
 

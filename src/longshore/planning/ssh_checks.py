@@ -48,7 +48,7 @@ def ssh_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concer
         yield SSH_COPIES_WHOLE_DISKS(name, f"The disks of {name} are read over SSH: it can't be moved warm.")
     if not over_ssh.pinned:
         yield SSH_HOST_UNKNOWN(name, f"{name} is on {over_ssh.host}, of which no SSH host key is pinned.")
-    if "encrypted" in machine.extra:
+    if machine.encrypted:
         yield SSH_MACHINE_ENCRYPTED(name, f"{name} is encrypted, and its disks are read over SSH.")
     for disk in machine.disks:
         if reason := over_ssh.unreadable.get(disk.key):

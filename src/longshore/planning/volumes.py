@@ -91,12 +91,12 @@ def decide_volume(volume: Machine, request: MigrationRequest, facts: VolumeFacts
 
 
 def _concerns(volume: Machine, facts: VolumeFacts) -> Iterator[Concern]:
-    name, extra = volume.name, volume.extra
-    if extra["volume_status"] != "available":
-        yield VOLUME_STATE(name, f"{name} is in state {extra['volume_status']}.")
-    if "encrypted_volumes" in extra:
-        yield openstack_checks.VOLUMES_ENCRYPTED(name, f"{name} is encrypted.")
+    name, status = volume.name, volume.loose_volume.status
     (disk,) = volume.disks
+    if status != "available":
+        yield VOLUME_STATE(name, f"{name} is in state {status}.")
+    if disk.encrypted:
+        yield openstack_checks.VOLUMES_ENCRYPTED(name, f"{name} is encrypted.")
     if any(there.id == disk.key for there in facts.present):
         yield VOLUME_AT_HOME(name, f"{name} is in the target's own project.")
     if made := next((there for there in facts.present if there.source == volume.ref), None):

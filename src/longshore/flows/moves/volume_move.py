@@ -88,12 +88,12 @@ class VolumeMove(Migration):
             name=asked.name or disk.name,
             size=disk.size,
             volume_type=prepared.landing.volume_type,
-            bootable="bootable" in volume.extra,
+            bootable=volume.loose_volume.bootable,
             availability_zone=prepared.landing.zone,
             image_properties=disk.image_properties if asked.image_properties is None else asked.image_properties,
             description=described or None,
             metadata={**volume.server_settings.metadata, SOURCE: volume.ref},
-            read_only="read_only" in volume.extra,
+            read_only=volume.loose_volume.read_only,
         )
 
     def _finish(self, prepared: PreparedVolume, volume: Volume) -> None:

@@ -20,11 +20,11 @@ class Machines:
         self._connection = connection
 
     def all(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        """Those that fit, with their tags; Longshore's own workers are nobody's machines and left out."""
+        """Those that fit, with their tags; Longshore's own relays are nobody's machines and left out."""
         with explained("list servers"):
             servers = list(self._connection.compute.servers(details=True))
         found = self._described(servers)
-        return (machine for machine in found if "worker" not in machine.extra and _fits(machine, wanted))
+        return (machine for machine in found if not machine.server.relay and _fits(machine, wanted))
 
     def describe(self, refs: Sequence[str]) -> list[Machine]:
         if len(refs) == 1:  # as a migration asks, again and again

@@ -1,12 +1,11 @@
 """Volumes of a project that no server has, each described as a machine of this one disk."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, NotFound
-from longshore.model.machine import VOLUME, Disk, Machine, PowerState, ServerSettings
+from longshore.model.machine import VOLUME, Disk, LooseVolume, Machine, PowerState, ServerSettings
 from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
@@ -72,6 +71,7 @@ def machine_of_volume(volume: Any) -> Machine:
             for key, value in (volume.volume_image_metadata or {}).items()
             if key not in OF_THE_IMAGE and value is not None
         },
+        encrypted=bool(volume.is_encrypted),
     )
     return Machine(
         ref=f"{VOLUME}{volume.id}",
@@ -87,20 +87,12 @@ def machine_of_volume(volume: Any) -> Machine:
             availability_zone=volume.availability_zone or None,
             metadata={k: v for k, v in metadata.items() if k not in _CINDERS and not k.startswith("longshore:")},
         ),
-        extra=_oddities(volume, metadata),
+        loose_volume=LooseVolume(
+            status=str(volume.status),
+            bootable=str(volume.is_bootable).lower() == "true",
+            read_only=metadata.get("readonly", "").lower() == "true",
+        ),
     )
-
-
-def _oddities(volume: Any, metadata: Mapping[str, str]) -> dict[str, str]:
-    """What has to be known of it and no field is for."""
-    extra = {"volume_status": str(volume.status)}
-    if str(volume.is_bootable).lower() == "true":
-        extra["bootable"] = "yes"
-    if metadata.get("readonly", "").lower() == "true":
-        extra["read_only"] = "yes"
-    if volume.is_encrypted:
-        extra["encrypted_volumes"] = volume.name or volume.id
-    return extra
 
 
 def _is_loose(volume: Any) -> bool:

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from longshore.model import user_data
-from longshore.model.machine import AllowedAddress, Disk, Firmware, Machine, Nic, PowerState, ServerSettings, ToolsState
+from longshore.model.machine import (
+    AllowedAddress,
+    Disk,
+    Firmware,
+    Machine,
+    Nic,
+    PowerState,
+    ServerDetails,
+    ServerSettings,
+    ToolsState,
+)
 from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
 
@@ -45,7 +55,6 @@ def machine_of(server: Any, around: Around) -> Machine:
     flavor = server.flavor
     disks = tuple(_disks(server, around))
     properties = disks[0].image_properties if disks else {}
-    extra = dict(_oddities(server, around))
     uefi = properties.get("hw_firmware_type") == "uefi"
     return Machine(
         ref=server.id,
@@ -76,7 +85,7 @@ def machine_of(server: Any, around: Around) -> Machine:
             metadata={k: v for k, v in (server.metadata or {}).items() if not k.startswith("longshore:")},
             tags=tuple(server.tags or ()),
         ),
-        extra=extra,
+        server=_details(server, around),
     )
 
 
@@ -142,6 +151,7 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
             shared=bool(volume.is_multiattach) and len(volume.attachments) > 1,
             name=volume.name or "",
             image_properties=properties,
+            encrypted=bool(volume.is_encrypted),
         )
         position += 1
 
@@ -197,21 +207,15 @@ def _allowed(port: Any) -> Iterator[AllowedAddress]:
         yield AllowedAddress(pair["ip_address"], None if mac == own else mac)
 
 
-def _oddities(server: Any, around: Around) -> Iterator[tuple[str, str]]:
-    """What preflight has to know and no field is for."""
-    yield "flavor", str(server.flavor.original_name or server.flavor.name or "")
-    if server.status not in _POWER:
-        yield "server_status", str(server.status)
-    if server.flavor.ephemeral or server.flavor.swap:
-        yield "ephemeral", f"{server.flavor.ephemeral or 0} GiB ephemeral, {server.flavor.swap or 0} MiB swap"
-    if _yes(str(server.has_config_drive)):
-        yield "config_drive", "yes"
-    volumes = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
-    if encrypted := [volume.name or volume.id for volume in volumes if volume.is_encrypted]:
-        yield "encrypted_volumes", ", ".join(encrypted)
-    if unseen := len(server.attached_volumes or ()) - len(volumes):
-        yield "unseen_volumes", str(unseen)
-    if any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())):
-        yield "port_security_off", "yes"
-    if ownership.WORKER in (server.metadata or {}):
-        yield "worker", "yes"
+def _details(server: Any, around: Around) -> ServerDetails:
+    seen = [volume for volume in server.attached_volumes or () if volume.id in around.volumes]
+    return ServerDetails(
+        flavor=str(server.flavor.original_name or server.flavor.name or ""),
+        status="" if server.status in _POWER else str(server.status),
+        ephemeral_gib=server.flavor.ephemeral or 0,
+        swap_mib=server.flavor.swap or 0,
+        config_drive=_yes(str(server.has_config_drive)),
+        unseen_volumes=len(server.attached_volumes or ()) - len(seen),
+        port_security_off=any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())),
+        relay=ownership.WORKER in (server.metadata or {}),
+    )

@@ -1,11 +1,22 @@
 """From vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read already."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pyVmomi import vim
 
-from longshore.model.machine import Disk, FileSystem, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import (
+    Devices,
+    Disk,
+    FileSystem,
+    Firmware,
+    HostFeatures,
+    Machine,
+    Nic,
+    PowerState,
+    ToolsState,
+)
+from longshore.model.platform import Platform
 from longshore.providers.vsphere.places import Places, inventory_name
 from longshore.providers.vsphere.properties import Properties
 
@@ -49,6 +60,7 @@ MACHINE_PATHS = (
     "summary.quickStats.balloonedMemory",
 )
 
+_CONNECTED, _UNPROTECTED = "connected", "notConfigured"
 _POWER = {"poweredOn": PowerState.ON, "poweredOff": PowerState.OFF, "suspended": PowerState.SUSPENDED}
 
 _Device = vim.vm.device
@@ -75,53 +87,58 @@ _NIC_MODELS = (
 
 
 def machine(ref: Any, properties: Properties, places: Places) -> Machine:
-    """The machine with its disks in boot order.
-
-    `extra` holds what only some decisions need, each key only when there is something to say: connection (when it isn't
-    "connected"), hardware_version, instance_uuid, boots_first_from (what it tries before its disks),
-    consolidation_needed, fault_tolerance, encrypted, vtpm, usb, passthrough (number of PCI devices), sriov (number of
-    NICs), cpu_hot_add, memory_hot_add, cpu_affinity, memory_affinity, host_affinity (names of the cluster's rules),
-    ballooned_mib, tracking_unsupported, unreadable.
-    """
+    """The machine with its disks in boot order."""
     devices = list(properties["config.hardware.device"] or [])
     datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
     host = properties["runtime.host"]
     boot = properties["config.bootOptions"]
     pool = properties["resourcePool"]
+    connection = _connection(properties)
+    found = tuple(disks(devices, boot, places))
     return Machine(
         ref=ref._moId,
         name=inventory_name(properties["name"] or ""),
         power=power_state(properties),
         cpus=properties["config.hardware.numCPU"] or 0,
         memory_mib=properties["config.hardware.memoryMB"] or 0,
-        disks=tuple(disks(devices, boot, places)),
+        disks=found,
         nics=tuple(_nics(devices, properties, places)),
         firmware=Firmware.UEFI if properties["config.firmware"] == "efi" else Firmware.BIOS,
         secure_boot=bool(boot is not None and boot.efiSecureBootEnabled),
+        encrypted=_is_encrypted(found, devices, properties),
+        boots_first_from=_first_tried(boot),
         guest_id=properties["config.guestId"] or "",
         guest_name=properties["config.guestFullName"] or "",
         host_name=properties["guest.hostName"] or "",
         tools=_tools(properties),
         change_tracking=bool(properties["config.changeTrackingEnabled"]),
+        can_track_changes=properties["capability.changeTrackingSupported"] is not False,
         folder=folder,
         cluster=places.cluster(host) if host is not None else "",
         host=places.name(host),
+        connection=connection if connection != _CONNECTED else "",
+        unreadable=properties["config.hardware.device"] is None,
         uuid=properties["config.uuid"] or "",
+        instance_uuid=properties["config.instanceUuid"] or "",
+        hardware_version=properties["config.version"] or "",
         annotation=properties["config.annotation"] or "",
         snapshots=tuple(inventory_name(node.name) for node in snapshot_tree(properties["snapshot"])),
+        consolidation_needed=bool(properties["runtime.consolidationNeeded"]),
         template=bool(properties["config.template"]),
         cores_per_socket=properties["config.hardware.numCoresPerSocket"] or 1,
         datacenter=datacenter,
         pool=places.pool(pool) if pool is not None else "",
         attributes=_attributes(properties["customValue"], places),
         filesystems=tuple(_filesystems(properties["guest.disk"])),
-        extra=_extra(devices, properties, ", ".join(places.rules.get(ref._moId, ()))),
+        platform=Platform.VSPHERE,
+        devices=_devices(devices),
+        host_features=_host_features(properties, tuple(places.rules.get(ref._moId, ()))),
     )
 
 
 def power_state(properties: Properties) -> PowerState:
     """From runtime.powerState and runtime.connectionState: what a host out of touch last said isn't believed."""
-    if properties["runtime.connectionState"] not in (None, "connected"):
+    if _connection(properties) != _CONNECTED:
         return PowerState.UNKNOWN
     return _POWER.get(str(properties["runtime.powerState"]), PowerState.UNKNOWN)
 
@@ -188,6 +205,7 @@ def _disk(device: Any, position: int, controller: Any, places: Places) -> Disk:
         mode=str(getattr(backing, "diskMode", None) or "persistent"),
         raw_device=isinstance(backing, _Device.VirtualDisk.RawDiskMappingVer1BackingInfo),
         shared=bus_sharing != "noSharing" or getattr(backing, "sharing", None) == "sharingMultiWriter",
+        encrypted=getattr(backing, "keyId", None) is not None,
     )
 
 
@@ -254,11 +272,36 @@ def _has_tpm(devices: list[Any]) -> bool:
     return any(isinstance(device, _Device.VirtualTPM) for device in devices)
 
 
-def _disks_encrypted(devices: list[Any], properties: Properties) -> bool:
+def _is_encrypted(disks: tuple[Disk, ...], devices: list[Any], properties: Properties) -> bool:
     """A virtual TPM has vSphere encrypt the machine's own files; its disks are in clear unless they have keys, too."""
-    disks = (device for device in devices if isinstance(device, _Device.VirtualDisk))
-    keyed = any(getattr(disk.backing, "keyId", None) is not None for disk in disks)
+    keyed = any(disk.encrypted for disk in disks)
     return keyed or (properties["config.keyId"] is not None and not _has_tpm(devices))
+
+
+def _connection(properties: Properties) -> str:
+    return str(properties["runtime.connectionState"] or _CONNECTED)
+
+
+def _devices(devices: list[Any]) -> Devices:
+    return Devices(
+        vtpm=_has_tpm(devices),
+        usb=any(isinstance(device, _Device.VirtualUSB) for device in devices),
+        passthrough=sum(isinstance(device, _Device.VirtualPCIPassthrough) for device in devices),
+    )
+
+
+def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatures:
+    fault_tolerance = str(properties["runtime.faultToleranceState"] or _UNPROTECTED)
+    cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
+    return HostFeatures(
+        fault_tolerance=fault_tolerance if fault_tolerance != _UNPROTECTED else "",
+        cpu_affinity=bool(cpu is not None and cpu.affinitySet),
+        memory_affinity=bool(memory is not None and memory.affinitySet),
+        rules=rules,
+        cpu_hot_add=bool(properties["config.cpuHotAddEnabled"]),
+        memory_hot_add=bool(properties["config.memoryHotAddEnabled"]),
+        ballooned_mib=properties["summary.quickStats.balloonedMemory"] or 0,
+    )
 
 
 def _first_tried(boot_options: Any) -> str:
@@ -271,33 +314,3 @@ def _first_tried(boot_options: Any) -> str:
         (kinds.BootableFloppyDevice, "a floppy drive"),
     )
     return next((name for kind, name in named if isinstance(entry, kind)), "")
-
-
-def _extra(devices: list[Any], properties: Properties, rules: str) -> dict[str, str]:
-    connection = str(properties["runtime.connectionState"] or "connected")
-    fault_tolerance = str(properties["runtime.faultToleranceState"] or "notConfigured")
-    cpu, memory = properties["config.cpuAffinity"], properties["config.memoryAffinity"]
-    passthrough = sum(isinstance(device, _Device.VirtualPCIPassthrough) for device in devices)
-    sriov = sum(isinstance(device, _Device.VirtualSriovEthernetCard) for device in devices)
-    said: Mapping[str, Any] = {
-        "connection": connection if connection != "connected" else "",
-        "hardware_version": properties["config.version"],
-        "instance_uuid": properties["config.instanceUuid"],
-        "boots_first_from": _first_tried(properties["config.bootOptions"]),
-        "consolidation_needed": properties["runtime.consolidationNeeded"],
-        "fault_tolerance": fault_tolerance if fault_tolerance != "notConfigured" else "",
-        "encrypted": _disks_encrypted(devices, properties),
-        "vtpm": _has_tpm(devices),
-        "usb": any(isinstance(device, _Device.VirtualUSB) for device in devices),
-        "passthrough": passthrough,
-        "sriov": sriov,
-        "cpu_hot_add": properties["config.cpuHotAddEnabled"],
-        "memory_hot_add": properties["config.memoryHotAddEnabled"],
-        "cpu_affinity": bool(cpu is not None and cpu.affinitySet),
-        "memory_affinity": bool(memory is not None and memory.affinitySet),
-        "host_affinity": rules,
-        "ballooned_mib": properties["summary.quickStats.balloonedMemory"],
-        "tracking_unsupported": properties["capability.changeTrackingSupported"] is False,
-        "unreadable": properties["config.hardware.device"] is None,
-    }
-    return {key: "true" if value is True else str(value) for key, value in said.items() if value}
