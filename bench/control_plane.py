@@ -52,6 +52,7 @@ def stand_in():
 
     class Nowhere:
         uri = "nbd://nowhere"
+        maximum_read = None
 
     class Cloud:
         """Both sides. What isn't named here answers nothing, at once."""

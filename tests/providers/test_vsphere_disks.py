@@ -1,5 +1,6 @@
 """Opening disks: what has to be there, and VDDK's riddles in plain words."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +39,15 @@ def test_without_a_library():
 def test_a_directory_without_the_library(tmp_path):
     with pytest.raises(InvalidInput, match="has no lib64"), disks.serve(session(str(tmp_path)), SNAPSHOT, "2000"):
         pass
+
+
+def test_a_copy_is_told_how_much_one_read_may_ask_for(tmp_path, monkeypatch):
+    (tmp_path / "lib64").mkdir()
+    (tmp_path / "lib64" / "libvixDiskLib.so.8").touch()
+    served = SimpleNamespace(probe=lambda: SimpleNamespace(size=1 << 20), last_words=lambda: "")
+    monkeypatch.setattr(disks, "serve_nbdkit", lambda *_args, **_options: nullcontext(served))
+    with disks.serve(session(str(tmp_path)), SNAPSHOT, "2000") as export:
+        assert export.maximum_read == 2 << 20
 
 
 # What nbdkit 1.32 with its vddk plugin 1.42 prints, as Export.probe() and serve_nbdkit() raise it

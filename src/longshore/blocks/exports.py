@@ -73,6 +73,7 @@ class Export(ABC):
     def __init__(self, name: str, uri: str) -> None:
         self.uri = uri
         self.name = name
+        self.maximum_read: int | None = None  # bytes that one read may ask for, where more is known to fail
 
     @abstractmethod
     def fileno(self) -> int:

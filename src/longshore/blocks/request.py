@@ -38,7 +38,7 @@ class CopyRequest(NamedTuple):
     rate_limit: int | None = None  # bytes per second read from the source
     limit_groups: tuple[FilePath, ...] = ()  # files of limits shared with other copies, see docs/decisions
     connections: int = 4  # at most, to each side
-    maximum_read: int | None = None  # largest single read the source likes: 2 MiB vCenter, 23 MiB ESXi
+    maximum_read: int | None = None  # bytes that one read of the source may ask for
     block_size: int = MIB  # of the digests
     merge_gap: int = 64 * KIB  # smaller holes between data are read too: cheaper than another request
     checkpoint_interval: float = 5.0  # seconds

@@ -22,7 +22,6 @@ from longshore.model.machine import Disk, Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Volume
 
-VCENTER_MAXIMUM_READ = 2 << 20  # bytes: what one read through a vCenter may ask for
 STALLED_AFTER = 900.0  # seconds without a byte before a copy is given up: a server may hang without closing anything
 LOCKED_FOR = 150.0  # seconds: an NFS server keeps the locks of a machine that died for 90 as a rule
 _LOOK_EVERY = 1.0  # seconds
@@ -156,7 +155,7 @@ class _Work:
         async with opened() as exports:
             source = await asyncio.to_thread(open_disk, self._job, exports, self._snapshot, self._disk)
             target = await asyncio.to_thread(open_volume, self._job, exports, self._volume)
-            request = self._request(source.uri, target.uri, base, changes)
+            request = self._request(source, target, base, changes)
             result = await _run(self._job, self._disk, request, [source, target])
         return Copied(
             disk_key=self._disk.key,
@@ -208,13 +207,13 @@ class _Work:
     def _manifest(self) -> str:
         return f"{self._name}-{self._disk.key}.manifest"
 
-    def _request(self, source_uri: str, target_uri: str, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
+    def _request(self, source: Export, target: Export, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
         job = self._job
         job.store.state.migration(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         moment = f"{job.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
         return CopyRequest(
-            source_uri=source_uri,
-            target_uri=target_uri,
+            source_uri=source.uri,
+            target_uri=target.uri,
             disk=f"{job.record.machine_name}, {self._disk.label}",
             source_identity=moment,
             target_identity=f"{job.record.target_id}/{self._volume.id}",
@@ -225,7 +224,7 @@ class _Work:
             verify=self._verify,
             rate_limit=job.request.rate_limit,
             limit_groups=job.limit_groups,
-            maximum_read=VCENTER_MAXIMUM_READ,
+            maximum_read=source.maximum_read,
         )
 
 

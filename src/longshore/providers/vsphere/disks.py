@@ -22,7 +22,7 @@ from longshore.providers.vsphere.meanings import Meaning, meant, with_last_words
 from longshore.providers.vsphere.session import Session
 
 # VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
-LARGEST_READ = "2M"
+LARGEST_READ = 2 << 20  # bytes
 SECTOR = "512"  # the library knows whole sectors only
 # The library answers several requests at once; with one thread every read would wait for the one before. Measured with
 # 5 ms a read: 2.1 s with one thread, 0.39 s with four, 0.34 s with eight, no less with sixteen
@@ -50,7 +50,7 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
         "transports": settings.transports,
         "file": disk.location,
         "minblock": SECTOR,
-        "maxdata": LARGEST_READ,
+        "maxdata": str(LARGEST_READ),
     }
     secrets = {"password": session.password}
     with ExitStack() as stack:
@@ -65,6 +65,7 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
             raise ExportError(
                 f"{what} has {size} bytes as VDDK opens it, but {disk.size} in the snapshot {snapshot.ref}."
             )
+        export.maximum_read = LARGEST_READ
         with with_last_words(export, _READING, "VDDK"):
             yield export
 
