@@ -10,7 +10,7 @@ from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, SourceRoom
 from longshore.model.windows import WindowsParts
 from longshore.planning import TargetFacts, VolumeFacts, find_network, wants_choices
-from longshore.providers.contract import Target
+from longshore.providers.contract import Offers, Ports, Target
 
 
 def gather(
@@ -69,7 +69,7 @@ def _windows(machines: Sequence[Machine]) -> WindowsParts | None:
     return windows_parts() if any(machine.guest_id.lower().startswith("win") for machine in machines) else None
 
 
-def gather_for_volume(target: Target, source: SourceRoom | None) -> VolumeFacts:
+def gather_for_volume(target: Offers, source: SourceRoom | None) -> VolumeFacts:
     """For a volume that no machine has."""
     return VolumeFacts(
         volume_types=tuple(target.volume_types()),
@@ -80,7 +80,7 @@ def gather_for_volume(target: Target, source: SourceRoom | None) -> VolumeFacts:
     )
 
 
-def _ports(target: Target, ids: set[str]) -> dict[str, Port]:
+def _ports(target: Ports, ids: set[str]) -> dict[str, Port]:
     found = {}
     for port_id in sorted(ids):
         with suppress(NotFound):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from longshore.errors import NotFound
 from longshore.model.platform import Platform
 
 # How the reference of a volume begins that no machine has: it is moved as a machine of this one disk and nothing else
@@ -269,8 +270,8 @@ class Snapshot:
     is_base: bool = False
 
     def disk(self, key: str) -> SnapshotDisk:
-        """The disk with this key. Raises KeyError when the snapshot has none such."""
+        """The disk with this key. Raises NotFound when the snapshot has none such."""
         for disk in self.disks:
             if disk.key == key:
                 return disk
-        raise KeyError(key)
+        raise NotFound(f"The snapshot of {self.machine_ref} has no disk {key}.")

@@ -41,7 +41,7 @@ from longshore.planning.mappings import unused_of_plan
 from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
-from longshore.providers.contract import Source
+from longshore.providers.contract import LooseVolumes
 from longshore.service.migrations import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
@@ -344,7 +344,7 @@ def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
     return [one for one in looked_up if isinstance(one, Machine)]
 
 
-def _volumes_called(source: Source, patterns: Sequence[str]) -> tuple[PlannedVolume, ...]:
+def _volumes_called(source: LooseVolumes, patterns: Sequence[str]) -> tuple[PlannedVolume, ...]:
     """Those without a server that are called like this, or have this id. Raises InvalidInput."""
     if not patterns:
         return ()

@@ -27,7 +27,7 @@ from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.model.target import Port, Server, Volume
 from longshore.planning import Landing, carry_along
-from longshore.providers.contract import Target
+from longshore.providers.contract import Servers
 from longshore.store import EntryState, MigrationRecord, ThingKind
 
 _AGAIN = "server-as-it-was"
@@ -194,7 +194,7 @@ def _as_it_was(job: MoveContext) -> None:
     job.store.migrations.update(job.request.of or "", server_id=server.id)
 
 
-def _is_there(target: Target, server_id: str) -> bool:
+def _is_there(target: Servers, server_id: str) -> bool:
     try:
         target.server(server_id)
     except NotFound:

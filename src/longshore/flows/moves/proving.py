@@ -11,7 +11,7 @@ from longshore.model.reach import Reach
 from longshore.model.request import BootProof
 from longshore.model.target import Owner, Port, Server
 from longshore.planning import asks_agent, asks_ports
-from longshore.providers.contract import Target
+from longshore.providers.contract import GuestAgent, Offers, Servers
 from longshore.store import EntryState, ThingKind
 
 WATCHED = 60.0  # seconds in which a guest that needn't prove anything may still be seen to have given up
@@ -69,7 +69,7 @@ def check(  # noqa: PLR0917
 
 
 def _further(
-    job: MoveContext, prepared: Prepared, target: Target, server: Server, addresses: list[str]
+    job: MoveContext, prepared: Prepared, target: GuestAgent, server: Server, addresses: list[str]
 ) -> Iterator[Way]:
     """What may show it beside the console."""
     asked = job.request
@@ -84,7 +84,7 @@ def _further(
         yield Ports(permitted, asked.boot_ports, _reach(job))
 
 
-def _ask_agent(job: MoveContext, target: Target, server: Server) -> bool:
+def _ask_agent(job: MoveContext, target: GuestAgent, server: Server) -> bool:
     """What was made for it when it answers goes when the migration is handed over or taken back."""
     entry = job.store.ledger.intend(Owner(job.id, _ASKED), job.record.target_id, ThingKind.AGENT_PROBE, server.id)
     answered = target.agent_answers(server.id, entry.owner)
@@ -93,7 +93,7 @@ def _ask_agent(job: MoveContext, target: Target, server: Server) -> bool:
     return answered
 
 
-def _take_for_up(job: MoveContext, target: Target, server: Server) -> str:
+def _take_for_up(job: MoveContext, target: Servers, server: Server) -> str:
     """Raises BootError."""
     status = target.server(server.id).status
     if status != "ACTIVE":
@@ -120,7 +120,7 @@ def _fixed(ports: list[Port]) -> list[str]:
     return [address for port in ports for address in port.addresses]
 
 
-def _floating(target: Target, ports: list[Port]) -> list[str]:
+def _floating(target: Offers, ports: list[Port]) -> list[str]:
     ids = {port.id for port in ports}
     try:
         return [found.address for found in target.floating_addresses() if found.port_id in ids]

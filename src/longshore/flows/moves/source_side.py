@@ -9,7 +9,7 @@ from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.target import Owner
-from longshore.providers.contract import Source
+from longshore.providers.contract import Tags
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
@@ -25,7 +25,7 @@ POWER_OFF_AFTER_REQUEST = 60.0  # seconds a machine may take to be seen off once
 class Off:
     """A machine that was seen off."""
 
-    last_start: str | None  # as the source tells it (`Source.last_start`): another one means that it has run since
+    last_start: str | None  # as the source tells it (`Power.last_start`): another one means that it has run since
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Still:
     off: bool
 
 
-def with_tags(job: MoveContext, source: Source, machine: Machine) -> Machine:
+def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:
     """With its tags, if they go along: reading them takes calls of its own, and a right that the account may lack."""
     if job.request.carry.tags is False or not machine.platform.traits.tags_apart:
         return machine

@@ -21,7 +21,7 @@ from longshore.model.target import (
 )
 from longshore.planning import Landing, agent_properties
 from longshore.planning.hardware import firmware_properties, likely_drivers, system_properties
-from longshore.providers.contract import Target
+from longshore.providers.contract import FloatingAddresses
 from longshore.store import ThingKind
 
 
@@ -195,7 +195,7 @@ def boot(  # noqa: PLR0917
     return server
 
 
-def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], target: Target) -> None:
+def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], target: FloatingAddresses) -> None:
     """Floating addresses to the server's ports. What wasn't asked for by name only warns: the server is as good."""
     for nic, port in zip(prepared.landing.nics, ports, strict=False):
         for number, floating in enumerate(nic.floating):

@@ -25,7 +25,7 @@ from longshore.planning.plan_kinds import (
     VOLUME_NOT_FOUND,
 )
 from longshore.planning.planfile import request_of
-from longshore.providers.contract import Source, Target
+from longshore.providers.contract import LooseVolumes, Machines, Source, Target
 
 FEW = 5  # machines that are looked up one by one; more of them cost less in one sweep over all
 
@@ -47,7 +47,7 @@ class Examined:
         return [c for c in self.concerns if c.severity is Severity.BLOCKER]
 
 
-def look_up(source: Source, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
+def look_up(source: Machines, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
     """Each machine by its reference, name or path, or why it isn't found."""
     refs = [entry.ref for entry in entries if entry.ref is not None]
     known = {m.ref: m for m in source.describe(refs)} if refs else {}
@@ -58,13 +58,13 @@ def look_up(source: Source, entries: Sequence[PlannedMachine]) -> list[Machine |
     return [known.get(entry.wanted) or _ask(source, entry.wanted) for entry in entries]
 
 
-def look_up_volumes(source: Source, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
+def look_up_volumes(source: LooseVolumes, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
     """The same of volumes that no machine has, by their ids or names."""
     known = {volume.ref: volume for volume in source.volumes()} if len(entries) > FEW else {}
     return [known.get(entry.wanted) or _ask_for_volume(source, entry.wanted) for entry in entries]
 
 
-def select(source: Source, wanted: MachineFilter) -> list[Machine]:
+def select(source: Machines, wanted: MachineFilter) -> list[Machine]:
     """All machines that fit, by folder and name. Templates are left out: they are nobody's machine."""
     return sorted((m for m in source.machines(wanted) if not m.template), key=lambda m: (m.folder, m.name))
 
@@ -102,7 +102,7 @@ def examine(
 
 
 def _machines(
-    source: Source,
+    source: Machines,
     plan: Plan,
     entries: Sequence[PlannedMachine],
     last: Mapping[str, Any],
@@ -126,7 +126,7 @@ def _machines(
 
 
 def _volumes(
-    source: Source, plan: Plan, entries: Sequence[PlannedVolume], last: Mapping[str, Any], concerns: list[Concern]
+    source: LooseVolumes, plan: Plan, entries: Sequence[PlannedVolume], last: Mapping[str, Any], concerns: list[Concern]
 ) -> list[Prospect]:
     prospects: list[Prospect] = []
     own = {name: value for name, value in last.items() if name != "type"}
@@ -141,7 +141,7 @@ def _volumes(
     return prospects
 
 
-def _ask(source: Source, name: str) -> Machine | LongshoreError:
+def _ask(source: Machines, name: str) -> Machine | LongshoreError:
     try:
         return source.machine(name)
     except LongshoreError as error:
@@ -150,7 +150,7 @@ def _ask(source: Source, name: str) -> Machine | LongshoreError:
         return error
 
 
-def _ask_for_volume(source: Source, wanted: str) -> Machine | LongshoreError:
+def _ask_for_volume(source: LooseVolumes, wanted: str) -> Machine | LongshoreError:
     try:
         return source.volume(wanted.removeprefix(VOLUME))
     except LongshoreError as error:

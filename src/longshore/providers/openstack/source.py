@@ -1,10 +1,12 @@
-"""An OpenStack project as a source of machines: see `longshore.providers.contract`."""
+"""An OpenStack project as a source of machines: see `longshore.providers.contract`.
+
+Changes are told by comparing snapshots, so there is no tracking to be switched.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
-from longshore.errors import NotFound
 from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import VOLUME, Machine, PowerState, Snapshot
@@ -94,10 +96,6 @@ class OpenstackSource(Source):
     def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
         return self._power.wait_off(machine_ref, timeout)
 
-    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
-        """There is nothing to switch: snapshots are compared."""
-        return False
-
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Its parts are named after their owner: the name is for clouds that show one snapshot as one thing."""
         return self._snapshots.take(machine_ref, owner, quiesce=quiesce)
@@ -120,10 +118,7 @@ class OpenstackSource(Source):
         return self._loose.find(machine_ref) if machine_ref.startswith(VOLUME) else self._machines.find(machine_ref)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        try:
-            disk = snapshot.disk(disk_key)
-        except KeyError:
-            raise NotFound(f"The snapshot of {snapshot.machine_ref} has no disk {disk_key}.") from None
+        disk = snapshot.disk(disk_key)
         owner = owner_of(snapshot.ref)
         if disk_key == ROOT:
             return self._attachments.open(disk.location, owner, read_only=True)

@@ -1,10 +1,12 @@
-"""A vCenter as a source of machines: what `longshore.providers.contract.Source` asks for."""
+"""A vCenter as a source of machines: see `longshore.providers.contract`.
+
+There are no volumes without machines, and no quota: snapshots grow on datastores, which the inventory tells of.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
-from longshore.errors import NotFound
 from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
@@ -83,17 +85,6 @@ class VsphereSource(Source):
 
     def machine(self, name_or_ref: str) -> Machine:
         return machine_list.find(self._session, name_or_ref)
-
-    def volumes(self) -> list[Machine]:
-        return []
-
-    def room(self) -> None:
-        """Snapshots grow on datastores, which the inventory tells of."""
-
-    def volume(self, name_or_id: str) -> Machine:
-        raise NotFound(
-            f"There is no volume {name_or_id}: in vSphere disks belong to machines.", advice="Move the machine."
-        )
 
     def power_state(self, machine_ref: str) -> PowerState:
         return power.state(self._session, machine_ref)

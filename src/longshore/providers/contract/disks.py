@@ -1,0 +1,55 @@
+"""Volumes that machines' disks are copied to: made, opened for writing, snapshotted, taken back."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from longshore.blocks.exports import Export
+from longshore.model.target import Owner, Volume, VolumeRequest, VolumeSnapshot
+
+
+class Disks(Protocol):
+    def make_ready(self, owner: Owner) -> None:
+        """Begin what opening volumes needs and takes its time, so that its failure shows before a source is stopped.
+        What was begun already goes on."""
+
+    def create_volume(self, request: VolumeRequest, owner: Owner) -> Volume:
+        """Returns once the volume is available. One that carries this owner already is answered instead; one that came
+        to nothing is made anew. Raises QuotaExceeded, InvalidInput for a size that none can have."""
+
+    def find_volume(self, owner: Owner) -> Volume | None:
+        """The one that carries this owner, in whatever state it is."""
+
+    def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
+        """The volume served over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end.
+
+        Nothing is asked before the context is entered; a reservation that a killed process of ours left behind is taken
+        over then. Nobody opens it a second time while it is open. Raises NotFound, ExportError, and Conflict when the
+        volume isn't of this owner's workflow, or a server holds it.
+        """
+
+    def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
+        """Set what a server made from it needs (bootable flag, image properties) and what else is to be said of it. A
+        second call sets the same again. Raises NotFound."""
+
+    def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
+        """Returns once it is available. One that carries this owner already is answered instead.
+
+        Raises NotFound, QuotaExceeded.
+        """
+
+    def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
+        """The one that carries this owner, in whatever state it is."""
+
+    def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
+        """Back to the volume's latest snapshot; to no other. Detaches what we attached ourselves first. A second call
+        reverts again. Raises Conflict when a server holds the volume."""
+
+    def delete_volume_snapshot(self, snapshot_id: str) -> None:
+        """Returns when it is gone. Nothing to do when it isn't there. Raises Conflict when something made from it keeps
+        it alive."""
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Returns when it is gone; detaches what we attached ourselves first. Nothing to do when it isn't there.
+
+        Raises Conflict while it has snapshots, or a server holds it.
+        """

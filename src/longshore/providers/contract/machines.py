@@ -1,0 +1,68 @@
+"""Which machines a source has, and what they are like. Nothing here changes anything."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from longshore.errors import NotFound
+from longshore.model.inventory import Inventory
+from longshore.model.machine import Machine
+from longshore.model.selection import EVERY, MachineFilter
+from longshore.model.target import SourceRoom
+
+
+class Machines(Protocol):
+    def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        """Of the machines that the credentials may see those that fit, as pages of them come in.
+
+        They have their tags only if the filter names one: reading tags may take calls of its own. One of which the
+        source knows little is among them, as that (`Machine.unreadable`). Raises NotFound for a tag that isn't there.
+        """
+
+    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
+        """The references of the same machines, in the same order, which may take much less than describing them."""
+
+    def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
+        """The machines of these references, without tags. Those that are gone are left out; nothing is raised for
+        them."""
+
+    def machine(self, name_or_ref: str) -> Machine:
+        """One machine by its reference, else by its name or path, as it is now.
+
+        Raises NotFound, or Conflict when the name isn't unique; the message says what to name instead.
+        """
+
+    def inventory(self) -> Inventory:
+        """What the machines are in, on and attached to."""
+
+
+class Tags(Protocol):
+    """Optional: where tags are read apart from machines (`Traits.tags_apart`)."""
+
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The tags of the machines that have any, by reference; CATEGORY/NAME where there are categories."""
+        return {}
+
+
+class LooseVolumes(Protocol):
+    """Optional: where disks live without machines, too. Each is described as a machine of this one disk."""
+
+    def volumes(self) -> list[Machine]:
+        """The volumes that no machine has, by name."""
+        return []
+
+    def volume(self, name_or_id: str) -> Machine:
+        """One of them, by its id, else by its name.
+
+        Raises NotFound, or Conflict when a machine has it (code volume-attached) or the name isn't unique.
+        """
+        raise NotFound(
+            f"There is no volume {name_or_id}: at this source disks belong to machines.", advice="Move the machine."
+        )
+
+
+class SourceQuota(Protocol):
+    """Optional: where what is made to read disks counts against a quota (`Traits.in_quota`)."""
+
+    def room(self) -> SourceRoom | None:
+        """What the quota still allows; None: nothing of that is counted."""
+        return None
