@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from longshore.model.extents import Extent, cover, merge
 from longshore.providers.openstack import rbd_diff
-from longshore.providers.openstack.rbd_diff import narrowed
+from longshore.providers.openstack.rbd_diff import narrow_down
 
 OBJECT = 4096
 SIZE = 20 * OBJECT + 512  # the last object is cut short
@@ -34,7 +34,7 @@ WRITTEN = st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(1, 3 * OBJECT
 @given(WRITTEN)
 def test_exactly_what_was_written_is_found_and_nothing_else_is_looked_into(written):
     image = Image(written)
-    assert list(narrowed(image.ask, SIZE)) == image.written
+    assert list(narrow_down(image.ask, SIZE)) == image.written
     objects = image.ask(0, SIZE, True)
     assert image.exactly <= sum(e.length for e in objects)
 
@@ -44,7 +44,7 @@ def test_with_too_many_objects_the_whole_image_is_asked_at_once(written):
     image = Image(written)
     few, rbd_diff.FEW = rbd_diff.FEW, 0
     try:
-        found = list(narrowed(image.ask, SIZE))
+        found = list(narrow_down(image.ask, SIZE))
     finally:
         rbd_diff.FEW = few
     assert cover(found, image.written)

@@ -250,7 +250,7 @@ OPEN = "nbdkit (plugin ssh) runs, but refuses to open its disk: nbdkit: ssh[1]: 
 )
 def test_plain_words(printed, error, words):
     settings = VsphereSettings("vc.test", "u")
-    explained = ssh_disks._explained(ExportError(printed), settings, FlatFile("esx", "/vmfs/f"), "The disk")
+    explained = ssh_disks._explain(ExportError(printed), settings, FlatFile("esx", "/vmfs/f"), "The disk")
     assert type(explained) is error
     assert words in explained.message
 

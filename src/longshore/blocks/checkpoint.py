@@ -158,11 +158,11 @@ class Checkpoint:
             if self._log_size == 0:
                 sync_directory(os.path.dirname(self.path))
             self._log_size += len(data)
-            replace_file(self.path, [self._encoded_head()])
+            replace_file(self.path, [self._encode_head()])
         except OSError as error:
             raise CheckpointError(f"The checkpoint {self.path} can't be written: {error.strerror}.") from error
 
-    def _encoded_head(self) -> bytes:
+    def _encode_head(self) -> bytes:
         head: dict[str, Any] = {
             "format": FORMAT,
             "identity": self._identity._asdict(),

@@ -126,10 +126,10 @@ class Digests:
 
 def write_manifest(path: FilePath, digests: Digests, *, source: str, root: str) -> None:
     """Write the file, durably. `source` names the point in time it describes."""
-    replace_file(path, _sealed(_encoded(digests, source, root)))
+    replace_file(path, _seal(_encode(digests, source, root)))
 
 
-def _sealed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _seal(chunks: Iterator[bytes]) -> Iterator[bytes]:
     seal = blake3()
     for chunk in chunks:
         seal.update(chunk)
@@ -137,7 +137,7 @@ def _sealed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield seal.digest()
 
 
-def _encoded(digests: Digests, source: str, root: str) -> Iterator[bytes]:
+def _encode(digests: Digests, source: str, root: str) -> Iterator[bytes]:
     import json
     from datetime import UTC, datetime
 

@@ -32,10 +32,10 @@ class Meter:
     def begin(self, phase: Phase) -> None:
         self.phase = phase
         self._began = time.monotonic()
-        self._marks: deque[tuple[float, int]] = deque([(self._began, self._moved())])
-        self._start = self._moved()
+        self._marks: deque[tuple[float, int]] = deque([(self._began, self._count_moved())])
+        self._start = self._count_moved()
 
-    def _moved(self) -> int:
+    def _count_moved(self) -> int:
         return self.verified if self.phase is Phase.VERIFY else self.read
 
     def tell(self, *, now: bool = False) -> None:
@@ -44,7 +44,7 @@ class Meter:
         if not now and moment - self._reported < REPORT_EVERY:
             return
         self._reported = moment
-        moved = self._moved()
+        moved = self._count_moved()
         self._marks.append((moment, moved))
         while len(self._marks) > 2 and self._marks[0][0] < moment - RATE_OVER:
             self._marks.popleft()

@@ -286,9 +286,9 @@ class Mover:
 
     def _have_carried(self, done: Carried) -> None:
         self._limits.end()
-        self._window.carried(done.seconds)
+        self._window.note_carried(done.seconds)
         if self._copy_threads is not None:
-            self._beside = PACED if self._window.paced(self._copy_threads.count + self._beside) else 0
+            self._beside = PACED if self._window.is_paced(self._copy_threads.count + self._beside) else 0
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
         self._meter.skipped += done.skipped

@@ -32,21 +32,21 @@ class Window:
         """Whether an answer takes hardly longer than what is done with it."""
         return self.shortest < FAR_FROM
 
-    def paced(self, in_flight: int) -> bool:
+    def is_paced(self, in_flight: int) -> bool:
         """Whether, with so many blocks in flight, it is the storage that sets the pace."""
         return in_flight * self._block_size < SLOW * self._usual
 
-    def carried(self, seconds: float) -> None:
+    def note_carried(self, seconds: float) -> None:
         """A block has been read and written by somebody who has a number of blocks in flight of his own."""
         self._usual += (seconds - self._usual) * (USUAL if self._usual else 1.0)
 
     def took(self, seconds: float) -> None:
         """A block has been read and written, or only read; it took that long."""
         self.shortest = min(self.shortest, seconds)
-        self.carried(seconds)
+        self.note_carried(seconds)
         if not self.near:
             fewest = min(FAR, self._largest)
-        elif self.paced(self.size):
+        elif self.is_paced(self.size):
             fewest = min(PACED, self._largest)
         else:
             fewest = NEAR

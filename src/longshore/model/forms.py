@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 def form(kind: type[T]) -> TypeAdapter[T]:
     key: Any = kind
-    made: TypeAdapter[T] = _made(key)
+    made: TypeAdapter[T] = _make(key)
     return made
 
 
 @cache
-def _made(kind: Any) -> Any:
+def _make(kind: Any) -> Any:
     return TypeAdapter(kind)

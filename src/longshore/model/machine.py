@@ -231,10 +231,10 @@ class Machine:
         """Machines are kept as JSON with what was moved, and read by later releases than the one that wrote them."""
         from pydantic_core import core_schema  # not for whoever only describes machines
 
-        return core_schema.no_info_before_validator_function(_renamed, handler(kind))
+        return core_schema.no_info_before_validator_function(_rename, handler(kind))
 
 
-def _renamed(told: Any) -> Any:
+def _rename(told: Any) -> Any:
     """With what earlier releases called otherwise under its name of today.
 
     `extra` held strings. Of them only a volume's count later on; the rest is for planning, which asks the source anew.

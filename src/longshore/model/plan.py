@@ -133,13 +133,13 @@ class Plan:
         rule = next((r for r in self.mappings.flavors if r.fits(machine)), None)
         if rule is not None:
             options["flavor"] = rule.flavor
-        return _joined(_joined(options, self.defaults), entry.options)
+        return _merge(_merge(options, self.defaults), entry.options)
 
     def options_for_volume(self, entry: PlannedVolume) -> dict[str, Any]:
         """The same for a volume."""
         options: dict[str, Any] = {"storage": dict(self.mappings.storage)}
         common = {name: value for name, value in self.defaults.items() if name in _OF_BOTH}
-        return _joined(_joined(options, common), entry.options) | {"type": MigrationType.VOLUME}
+        return _merge(_merge(options, common), entry.options) | {"type": MigrationType.VOLUME}
 
     def _zone(self, machine: Machine) -> str | None:
         folder = machine.folder
@@ -150,7 +150,7 @@ class Plan:
         return self.mappings.zones.get(machine.cluster)
 
 
-def _joined(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     joined = dict(below)
     for name, value in above.items():
         there = joined.get(name)

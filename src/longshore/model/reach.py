@@ -21,7 +21,7 @@ class Reach:
     def permits(self, address: str) -> bool:
         """`address`: never a name; what is none is not permitted."""
         try:
-            meant = _meant(ip_address(address.partition("%")[0]))
+            meant = _find_ipv4(ip_address(address.partition("%")[0]))
         except ValueError:
             return False
         if _among(meant, self.allowed):
@@ -56,7 +56,7 @@ def _among(address: IPv4Address | IPv6Address, networks: tuple[str, ...]) -> boo
     return any(address in ip_network(network) for network in networks)
 
 
-def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _find_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address to which one of IPv6 leads, if it does."""
     if isinstance(address, IPv4Address):
         return address

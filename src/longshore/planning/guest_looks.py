@@ -10,7 +10,7 @@ from longshore.model.windows import WindowsParts
 from longshore.planning import guest_checks
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
-from longshore.planning.kinds import accepted, blocker, information, warning
+from longshore.planning.kinds import accept_blockers, blocker, information, warning
 from longshore.planning.windows_checks import by_system, windows_concerns
 
 _AS_IS = "let it land as it is: --landing as-is"
@@ -111,7 +111,7 @@ def concerns_of_guest(
     that the request accepts are warnings here.
     """
     found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts, len(request.guest_keys))))
-    return accepted(found, request.accept)
+    return accept_blockers(found, request.accept)
 
 
 def _concerns(

@@ -39,13 +39,13 @@ def information(code: str, meaning: str, advice: str = "") -> ConcernKind:
     return ConcernKind(code, Severity.INFORMATION, meaning, advice)
 
 
-def accepted(concerns: Iterable[Concern], codes: Iterable[str]) -> list[Concern]:
+def accept_blockers(concerns: Iterable[Concern], codes: Iterable[str]) -> list[Concern]:
     """The concerns with the blockers of these codes as warnings, but for those with which no move is possible."""
     codes = set(codes)
-    return [_accepted(concern) if concern.code in codes else concern for concern in concerns]
+    return [_accept(concern) if concern.code in codes else concern for concern in concerns]
 
 
-def _accepted(concern: Concern) -> Concern:
+def _accept(concern: Concern) -> Concern:
     if concern.severity is not Severity.BLOCKER:
         return concern
     if not concern.acceptable:

@@ -19,7 +19,7 @@ from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
-from longshore.planning.kinds import accepted, blocker, warning
+from longshore.planning.kinds import accept_blockers, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
@@ -99,7 +99,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     """
     decision = decide(machine, request, facts)
     quota = quotas([decision], facts.room, facts.source, f"{machine.name} needs")
-    concerns = [*decision.concerns, *accepted(quota, request.accept)]
+    concerns = [*decision.concerns, *accept_blockers(quota, request.accept)]
     if decision.flavor is None or any(c.severity is Severity.BLOCKER for c in concerns):
         return None, concerns
     landing = Landing(
@@ -143,7 +143,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
         volume_zone=volume_zone(request, facts.choices),
         cpu_topology=topology,
         # Two disks on one datastore needn't say the same twice
-        concerns=tuple(dict.fromkeys(accepted(concerns, request.accept))),
+        concerns=tuple(dict.fromkeys(accept_blockers(concerns, request.accept))),
     )
 
 

@@ -19,22 +19,22 @@ MAPPING_UNUSED = warning(
 def unused_of_machine(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     """What is asked for one machine alone."""
     options = {"networks": request.networks, "subnets": request.subnets, "storage": request.storage}
-    return _unused(options, [machine])
+    return _find_unused(options, [machine])
 
 
 def unused_of_plan(plan: Plan, machines: Sequence[Machine]) -> Iterator[Concern]:
     """`machines` are all that the plan moves, and its volumes."""
     common = plan.mappings
     tables = {"networks": common.networks, "subnets": common.subnets, "storage": common.storage, "zones": common.zones}
-    yield from _unused(tables, machines)
+    yield from _find_unused(tables, machines)
 
 
 def unused_of_entry(entry: PlannedMachine, machine: Machine) -> Iterator[Concern]:
     """What a plan maps for one of its machines."""
-    return _unused({name: entry.options.get(name) or {} for name in ("networks", "subnets", "storage")}, [machine])
+    return _find_unused({name: entry.options.get(name) or {} for name in ("networks", "subnets", "storage")}, [machine])
 
 
-def _unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Machine]) -> Iterator[Concern]:
+def _find_unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Machine]) -> Iterator[Concern]:
     networks = {nic.network for machine in machines for nic in machine.nics}
     places = {machine.cluster for machine in machines}
     places |= {folder for machine in machines for folder in _above(machine.folder)}
@@ -52,7 +52,7 @@ def _unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Machine]
                 continue
             says = f"{who} isn't" if len(machines) == 1 else f"{who} is"
             text = f'{says} in or on a {what} "{name}", which is mapped to "{mapped[name]}".'
-            yield MAPPING_UNUSED(name, text, _meant(name, used))
+            yield MAPPING_UNUSED(name, text, _suggest(name, used))
 
 
 def _above(folder: str) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _above(folder: str) -> Iterator[str]:
         folder = folder.rpartition("/")[0]
 
 
-def _meant(name: str, used: Collection[str]) -> str | None:
+def _suggest(name: str, used: Collection[str]) -> str | None:
     folded = {other.casefold(): other for other in used}
     close = get_close_matches(name.casefold(), folded, n=1)
     return f'Did you mean "{folded[close[0]]}"?' if close else None

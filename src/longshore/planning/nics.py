@@ -112,15 +112,15 @@ def land_nics(
     for mac in given.keys() - {nic.mac for nic in machine.nics}:
         concerns.append(PORT_FOR_NO_ADAPTER(mac, f"{machine.name} has no network adapter with the MAC {mac}."))
     landings = [
-        _given_port(nic, given[nic.mac], request, facts, concerns)
+        _land_on_port(nic, given[nic.mac], request, facts, concerns)
         if nic.mac in given
-        else _mapped(nic, request, facts, concerns)
+        else _land_on_network(nic, request, facts, concerns)
         for nic in machine.nics
     ]
     return tuple(landing for landing in landings if landing is not None)
 
 
-def _given_port(
+def _land_on_port(
     nic: Nic, port_id: str, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> NicLanding | None:
     port = facts.ports.get(port_id)
@@ -139,7 +139,9 @@ def _given_port(
     return NicLanding(nic.key, port.network_id, port.mac, port.addresses, port_id=kept, floating=floating)
 
 
-def _mapped(nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]) -> NicLanding | None:
+def _land_on_network(
+    nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
+) -> NicLanding | None:
     wanted = request.networks.get(nic.network)
     if wanted is None:
         concerns.append(

@@ -79,14 +79,14 @@ def placement_concerns(request: MigrationRequest, choices: Choices | None) -> It
     if key and key not in choices.key_pairs:
         yield KEY_PAIR_MISSING(key, f'The user has no key pair "{key}".', _has(choices.key_pairs))
     if request.server_group:
-        found = _called(request.server_group, choices.server_groups)
+        found = _find_named(request.server_group, choices.server_groups)
         if not found:
             text = f'The project has no server group "{request.server_group}".'
             yield SERVER_GROUP_MISSING(request.server_group, text, _has(g.name for g in choices.server_groups))
         if len(found) > 1:
             yield NAME_AMBIGUOUS(request.server_group, f'Several server groups are called "{request.server_group}".')
     for name in request.security_groups or ():
-        found = _called(name, choices.security_groups)
+        found = _find_named(name, choices.security_groups)
         if not found:
             text = f'The project has no security group "{name}".'
             yield SECURITY_GROUP_MISSING(name, text, _has(g.name for g in choices.security_groups))
@@ -94,7 +94,7 @@ def placement_concerns(request: MigrationRequest, choices: Choices | None) -> It
             yield NAME_AMBIGUOUS(name, f'Several security groups are called "{name}".')
 
 
-def _called(name_or_id: str, things: tuple[Named, ...]) -> list[Named]:
+def _find_named(name_or_id: str, things: tuple[Named, ...]) -> list[Named]:
     by_id = [thing for thing in things if thing.id == name_or_id]
     return by_id or [thing for thing in things if thing.name == name_or_id]
 

@@ -24,7 +24,7 @@ from longshore.planning.validation import (
     check_text,
     check_whole,
     check_window,
-    placed,
+    describe_path,
 )
 
 _LONGEST_DESCRIPTION = 10_000  # characters
@@ -64,7 +64,7 @@ def refuse_past(plan: Plan, before: Plan | None = None, now: datetime | None = N
         try:
             check_ahead(cutover, now)
         except Fault as fault:
-            raise InvalidInput(f"{placed(path)}: {fault.text}", code="plan-refused") from None
+            raise InvalidInput(f"{describe_path(path)}: {fault.text}", code="plan-refused") from None
 
 
 def _check_entry(path: Path, called: str, entry: Entry) -> None:

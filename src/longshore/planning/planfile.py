@@ -32,7 +32,7 @@ from longshore.model.plan import (
 )
 from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.planning.plan_validation import check_plan
-from longshore.planning.validation import Fault, Path, check_request, placed
+from longshore.planning.validation import Fault, Path, check_request, describe_path
 
 _HINTS = get_type_hints(MigrationRequest) | {"type": PlannedType}
 _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
@@ -112,7 +112,7 @@ def from_plain(data: Any) -> Plan:
         plan = parse(data)
         check_plan(plan)
     except Fault as fault:
-        raise _placed(fault) from None
+        raise _locate(fault) from None
     return plan
 
 
@@ -121,11 +121,11 @@ def from_store(data: Any) -> Plan:
     try:
         return parse(data)
     except Fault as fault:
-        raise _placed(fault) from None
+        raise _locate(fault) from None
 
 
-def _placed(fault: Fault) -> InvalidInput:
-    where = placed(fault.path)
+def _locate(fault: Fault) -> InvalidInput:
+    where = describe_path(fault.path)
     return InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused")
 
 
@@ -143,7 +143,7 @@ def plain(plan: Plan) -> dict[str, Any]:
     order = ("name", "description", "source", "target", "mappings", "defaults", "limits", "machines", "volumes")
     mappings = {name: value for name, value in data["mappings"].items() if value}
     if "flavors" in mappings:
-        mappings["flavors"] = [_said(rule) for rule in mappings["flavors"]]
+        mappings["flavors"] = [_without_nones(rule) for rule in mappings["flavors"]]
     usual = asdict(Limits())
     limits = {name: value for name, value in data["limits"].items() if value != usual[name]}
     machines = [_plain_entry(PlannedMachine, _OWN, entry) for entry in data["machines"]]
@@ -347,7 +347,7 @@ def _line(node: Any, path: Path) -> int:
 # Writing
 
 
-def _said(table: Mapping[str, Any]) -> dict[str, Any]:
+def _without_nones(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value is not None}
 
 

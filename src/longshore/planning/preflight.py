@@ -12,7 +12,7 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.planning.facts import TargetFacts
-from longshore.planning.kinds import accepted
+from longshore.planning.kinds import accept_blockers
 from longshore.planning.landing import decide
 from longshore.planning.source_quota import Mover, quotas
 from longshore.planning.together import duplicates, storage_concerns, twice
@@ -51,4 +51,4 @@ def check(
     if inventory is not None:
         common.extend(storage_concerns(decisions, inventory, at_once))
     agreed = set.intersection(*(set(mover.request.accept) for mover in movers))
-    return own + accepted(common, agreed)
+    return own + accept_blockers(common, agreed)

@@ -138,10 +138,11 @@ def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
     now = (now or datetime.now(UTC)).astimezone(UTC)
     for name, moment in (("at", cutover.at), ("until", cutover.until)):
         if moment is not None and aware(moment) <= now:
-            said = f'"cutover.{name}" is {_said(moment)}, and that is past: it is {_said(now)} now.'
+            said = f'"cutover.{name}" is {_format_moment(moment)}, and that is past: it is {_format_moment(now)} now.'
             raise Fault(("cutover", name), said)
         if moment is not None and aware(moment) > now + _FARTHEST:
-            said = f'"cutover.{name}" is {_said(moment)}, which is more than a year away: it is {_said(now)} now.'
+            far = f"{_format_moment(moment)}, which is more than a year away"
+            said = f'"cutover.{name}" is {far}: it is {_format_moment(now)} now.'
             raise Fault(("cutover", name), said)
 
 
@@ -150,7 +151,7 @@ def aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _said(moment: datetime) -> str:
+def _format_moment(moment: datetime) -> str:
     try:
         return f"{aware(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     except OverflowError:  # in the first or last hours that there are
@@ -163,27 +164,27 @@ def _said(moment: datetime) -> str:
 def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
     """One line that can be read, as the names of all things in OpenStack are. Raises Fault."""
     if not text.strip():
-        raise Fault(path, f"{_called(path)} is empty.")
+        raise Fault(path, f"{_quote_path(path)} is empty.")
     if len(text) > longest:
-        raise Fault(path, f"{_called(path)} has at most {longest} characters, and this has {len(text)}.")
+        raise Fault(path, f"{_quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     for character in text:
         category = unicodedata.category(character)
         if category[0] == "C" or category in ("Zl", "Zp"):
-            raise Fault(path, f"{_called(path)} holds a character that can't be printed (U+{ord(character):04X}).")
+            raise Fault(path, f"{_quote_path(path)} holds a character that can't be printed (U+{ord(character):04X}).")
 
 
 def check_text(path: Path, text: str, longest: int) -> None:
     """Of any number of lines. Raises Fault."""
     if len(text) > longest:
-        raise Fault(path, f"{_called(path)} has at most {longest} characters, and this has {len(text)}.")
+        raise Fault(path, f"{_quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
-        raise Fault(path, f"{_called(path)} isn't text.")
+        raise Fault(path, f"{_quote_path(path)} isn't text.")
 
 
 def check_whole(path: Path, number: int, least: int = 1, most: int = LARGEST) -> None:
     """Raises Fault."""
     if not least <= number <= most:
-        raise Fault(path, f"{_called(path)} has to be a whole number from {least} to {most}.")
+        raise Fault(path, f"{_quote_path(path)} has to be a whole number from {least} to {most}.")
 
 
 def check_names(path: Path, names: Mapping[str, str]) -> None:
@@ -197,15 +198,15 @@ def check_names(path: Path, names: Mapping[str, str]) -> None:
 def _seconds(path: Path, seconds: float) -> None:
     most = _LONGEST_WAIT.total_seconds()
     if not (math.isfinite(seconds) and 0 < seconds <= most):
-        said = f"{_called(path)} has to be a number of seconds, more than 0 and at most {most:.0f} (a week)."
+        said = f"{_quote_path(path)} has to be a number of seconds, more than 0 and at most {most:.0f} (a week)."
         raise Fault(path, said)
 
 
-def _called(path: Path) -> str:
-    return f'"{placed(tuple(part for part in path if isinstance(part, str)))}"'
+def _quote_path(path: Path) -> str:
+    return f'"{describe_path(tuple(part for part in path if isinstance(part, str)))}"'
 
 
-def placed(path: Path) -> str:
+def describe_path(path: Path) -> str:
     """A path in words, however long or odd the names in it are."""
     words = (str(part) if str(part).isprintable() else "…" for part in path)
     return ".".join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in words)
@@ -213,7 +214,7 @@ def placed(path: Path) -> str:
 
 def _refuse_many(path: Path, things: "Mapping[str, Any] | tuple[Any, ...] | list[Any]", most: int) -> None:
     if len(things) > most:
-        raise Fault(path, f"{_called(path)} holds at most {most} entries, and this has {len(things)}.")
+        raise Fault(path, f"{_quote_path(path)} holds at most {most} entries, and this has {len(things)}.")
 
 
 # The options
@@ -235,14 +236,14 @@ def _each(check: Callable[[Path, str], None], most: int) -> Callable[[Path, Any]
 def _server_name(path: Path, name: str) -> None:
     check_name(path, name)
     if name != name.strip():
-        raise Fault(path, f"{_called(path)} begins or ends with a space, which Nova doesn't take.")
+        raise Fault(path, f"{_quote_path(path)} begins or ends with a space, which Nova doesn't take.")
 
 
 def _ports(path: Path, ports: Mapping[str, str]) -> None:
     _refuse_many(path, ports, _MOST_NAMES)
     for mac, port in ports.items():
         if not _MAC.fullmatch(mac):
-            raise Fault((*path, mac), f"{_called(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
+            raise Fault((*path, mac), f"{_quote_path(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
         check_name((*path, mac), port)
 
 
@@ -252,7 +253,7 @@ def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
         if not _METADATA_KEY.fullmatch(key):
             raise Fault(
                 (*path, key),
-                f"{_called(path)}: a key has at most 255 characters: letters, digits, spaces and - _ : . only.",
+                f"{_quote_path(path)}: a key has at most 255 characters: letters, digits, spaces and - _ : . only.",
             )
         check_text((*path, key), value, LONGEST_NAME)
 
@@ -273,14 +274,14 @@ def _image_properties(path: Path, properties: Mapping[str, str]) -> None:
 def _tag(path: Path, tag: str) -> None:
     check_name(path, tag, LONGEST_TAG)
     if "/" in tag or "," in tag:
-        raise Fault(path, f"{_called(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
+        raise Fault(path, f"{_quote_path(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
 
 
 def _address(path: Path, address: str) -> None:
     try:
         ipaddress.ip_interface("" if "%" in address else address)  # of no network card of somebody's
     except ValueError:
-        said = f"{_called(path)}: {address[:100]!r} is neither an address nor a range such as 10.0.0.0/24."
+        said = f"{_quote_path(path)}: {address[:100]!r} is neither an address nor a range such as 10.0.0.0/24."
         raise Fault(path, said) from None
 
 
@@ -288,7 +289,7 @@ def _user_data(path: Path, text: str) -> None:
     try:
         size = len(user_data.decode(text))
     except (InvalidInput, UnicodeEncodeError) as error:
-        said = error.message if isinstance(error, LongshoreError) else f"{_called(path)} isn't text."
+        said = error.message if isinstance(error, LongshoreError) else f"{_quote_path(path)} isn't text."
         raise Fault(path, said) from None
     if size > LARGEST_USER_DATA:
         raise Fault(path, f"The user data has {size} bytes; Nova takes {LARGEST_USER_DATA}.")
@@ -296,13 +297,13 @@ def _user_data(path: Path, text: str) -> None:
 
 def _script(path: Path, text: str) -> None:
     if not text.strip():
-        raise Fault(path, f"{_called(path)}: a script is empty.")
+        raise Fault(path, f"{_quote_path(path)}: a script is empty.")
     check_text(path, text, _LONGEST_TEXT)
 
 
 def _guest_key(path: Path, text: str) -> None:
     if not text:
-        raise Fault(path, f"{_called(path)}: a key is empty.")
+        raise Fault(path, f"{_quote_path(path)}: a key is empty.")
     check_text(path, text, LONGEST_PATH)
 
 
@@ -338,7 +339,7 @@ def _boot_mark(path: Path, mark: str) -> None:
     try:
         compile_expression(mark)
     except InvalidInput as refused:
-        raise Fault(path, f"{_called(path)}: {refused}") from None
+        raise Fault(path, f"{_quote_path(path)}: {refused}") from None
 
 
 def _boot_ports(path: Path, ports: int | tuple[int, ...] | list[int]) -> None:

@@ -9,7 +9,7 @@ from longshore.model.request import MigrationRequest
 from longshore.model.target import Present, QuotaRoom, SourceRoom
 from longshore.planning import openstack_checks
 from longshore.planning.disks import land_disk
-from longshore.planning.kinds import accepted, blocker, information
+from longshore.planning.kinds import accept_blockers, blocker, information
 from longshore.planning.quota import Needs, volume_needs
 from longshore.planning.source_quota import quotas
 
@@ -75,7 +75,7 @@ def land_volume(
     """`volume` is a machine of one disk. A landing, unless a blocker prevents one, and all concerns."""
     decision = decide_volume(volume, request, facts)
     quota = quotas([decision], facts.room, facts.source, f"{volume.name} needs")
-    concerns = [*decision.concerns, *accepted(quota, request.accept)]
+    concerns = [*decision.concerns, *accept_blockers(quota, request.accept)]
     if any(concern.severity is Severity.BLOCKER for concern in concerns):
         return None, concerns
     return decision.landing, concerns
@@ -87,7 +87,7 @@ def decide_volume(volume: Machine, request: MigrationRequest, facts: VolumeFacts
     (disk,) = volume.disks
     landed = land_disk(volume, disk, request, facts.volume_types, facts.room.largest_volume, concerns)
     landing = VolumeLanding(landed.volume_type, _zone(volume, request, facts, concerns))
-    return VolumeDecision(volume, request, landing, tuple(accepted(concerns, request.accept)))
+    return VolumeDecision(volume, request, landing, tuple(accept_blockers(concerns, request.accept)))
 
 
 def _concerns(volume: Machine, facts: VolumeFacts) -> Iterator[Concern]:

@@ -72,7 +72,7 @@ class _Answer(http.client.HTTPResponse):
 
     def read(self, amt: int | None = None) -> bytes:
         if amt is not None:
-            return self._bound.counted(super().read(amt))
+            return self._bound.count(super().read(amt))
         return b"".join(iter(lambda: self.read(1 << 16), b""))
 
 
@@ -90,7 +90,7 @@ class Bound:
         self._left = LARGEST_ANSWER
         self._until = time.monotonic() + ANSWERED_WITHIN
 
-    def counted(self, part: bytes) -> bytes:
+    def count(self, part: bytes) -> bytes:
         """Raises ProviderError."""
         self._left -= len(part)
         if self._left < 0:
@@ -103,4 +103,4 @@ class Bound:
 
     def all(self, parts: Iterator[bytes]) -> bytes:
         """Raises ProviderError."""
-        return b"".join(map(self.counted, parts))
+        return b"".join(map(self.count, parts))

@@ -39,13 +39,13 @@ class Delegation:
 
     @classmethod
     def with_token(cls, auth_url: str, token: str, cacert: str | None) -> "Delegation":
-        keystone = versioned(auth_url)
+        keystone = with_version(auth_url)
         return cls(session_as(Token(keystone, token), cacert), keystone)
 
     @classmethod
     def with_password(cls, auth_url: str, login: Mapping[str, str], cacert: str | None) -> "Delegation":
         """`login`: username, password, project_name and domains."""
-        keystone = versioned(auth_url)
+        keystone = with_version(auth_url)
         return cls(session_as(v3.Password(auth_url=keystone, **login), cacert), keystone)
 
     def make(self, user_id: str, name: str) -> ApplicationCredential:
@@ -73,7 +73,7 @@ class Delegation:
 def still_opens(auth_url: str, credential: ApplicationCredential, cacert: str | None) -> bool:
     """Whether Keystone still lets it in: not one that was deleted, as with its user."""
     login = v3.ApplicationCredential(
-        auth_url=versioned(auth_url),
+        auth_url=with_version(auth_url),
         application_credential_id=credential.id,
         application_credential_secret=credential.secret,
     )
@@ -89,5 +89,5 @@ def session_as(login: Any, cacert: str | None) -> Any:
     return Session(login, verify=cacert or True, timeout=_TIMEOUT)
 
 
-def versioned(auth_url: str) -> str:
+def with_version(auth_url: str) -> str:
     return f"{re.sub(r'/+(v3)?/*$', '', auth_url)}/v3"

@@ -14,10 +14,10 @@ def register(
     `cloud`: an openstacksdk Connection of an administrator. `urls`: by interface. Raises AccessDenied, Unreachable.
     """
     with explained(f"register the service {name}"):
-        return list(_registered(cloud.identity, {"name": name, "type": service_type}, description, urls, region))
+        return list(_register(cloud.identity, {"name": name, "type": service_type}, description, urls, region))
 
 
-def _registered(
+def _register(
     identity: Any, wanted: Mapping[str, str], description: str, urls: Mapping[str, str], region: str
 ) -> Iterator[str]:
     service = next(iter(identity.services(type=wanted["type"])), None)

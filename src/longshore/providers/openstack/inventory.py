@@ -23,14 +23,14 @@ class Machines:
         """Those that fit, with their tags; Longshore's own relays are nobody's machines and left out."""
         with explained("list servers"):
             servers = list(self._connection.compute.servers(details=True))
-        found = self._described(servers)
+        found = self._describe(servers)
         return (machine for machine in found if not machine.server.relay and _fits(machine, wanted))
 
     def describe(self, refs: Sequence[str]) -> list[Machine]:
         if len(refs) == 1:  # as a migration asks, again and again
             with explained(f"look up server {refs[0]}"):
                 try:
-                    return self._described([self._connection.compute.get_server(refs[0])])
+                    return self._describe([self._connection.compute.get_server(refs[0])])
                 except (sdk.NotFoundException, sdk.BadRequestException):
                     return []
         wanted = set(refs)
@@ -47,7 +47,7 @@ class Machines:
         if len(servers) > 1:
             ids = ", ".join(server.id for server in servers)
             raise Conflict(f"Several servers are called {name_or_ref}: {ids}.", advice="Name one by its id.")
-        return self._described(servers)[0]
+        return self._describe(servers)[0]
 
     def inventory(self) -> Inventory:
         with explained("list networks"):
@@ -63,7 +63,7 @@ class Machines:
             )
         return Inventory(networks=networks)
 
-    def _described(self, servers: Sequence[Any]) -> list[Machine]:
+    def _describe(self, servers: Sequence[Any]) -> list[Machine]:
         around = self._around(servers)
         return [machine_of(server, around) for server in servers]
 

@@ -31,20 +31,20 @@ class IsolatedNetworks:
                     is_dhcp_enabled=subnet.allows_dhcp,
                     gateway_ip=None,  # there is nobody at it
                 )
-        return self._described(network.id)
+        return self._describe(network.id)
 
     def find(self, owner: Owner) -> Network | None:
         mark = ownership.description(owner)
         with explained(f"look for the network of {owner.tag}"):
             listed = self._connection.network.networks(project_id=self._connection.current_project_id, description=mark)
             found = next((network.id for network in listed if network.description == mark), None)
-        return self._described(found) if found else None
+        return self._describe(found) if found else None
 
     def delete(self, network_id: str) -> None:
         with explained(f"delete network {network_id}"):
             self._connection.network.delete_network(network_id, ignore_missing=True)
 
-    def _described(self, network_id: str) -> Network:
+    def _describe(self, network_id: str) -> Network:
         with explained(f"look up network {network_id}"):
             network = self._connection.network.get_network(network_id)
             subnets = []

@@ -36,7 +36,7 @@ class LooseVolumes:
             try:
                 volume = self._connection.block_storage.get_volume(wanted)
             except (sdk.NotFoundException, sdk.BadRequestException):
-                volume = self._called(wanted)
+                volume = self._find_by_name(wanted)
         if servers := [a["server_id"] for a in volume.attachments or () if a.get("server_id")]:
             raise Conflict(
                 f"Volume {volume.name or volume.id} is attached to server {', '.join(servers)}.",
@@ -45,7 +45,7 @@ class LooseVolumes:
             )
         return machine_of_volume(volume)
 
-    def _called(self, name: str) -> Any:
+    def _find_by_name(self, name: str) -> Any:
         found = [volume for volume in self._connection.block_storage.volumes(details=True) if volume.name == name]
         if not found:
             raise NotFound(f"The project has no volume {name}.", advice="longshore volume list shows them.")

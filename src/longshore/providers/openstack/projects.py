@@ -7,7 +7,7 @@ from keystoneauth1 import exceptions as auth
 from keystoneauth1.identity.v3 import Token
 
 from longshore.errors import Conflict, NotFound
-from longshore.providers.openstack.delegation import session_as, versioned
+from longshore.providers.openstack.delegation import session_as, with_version
 from longshore.providers.openstack.faults import explained
 
 
@@ -16,7 +16,7 @@ def project_id_of(auth_url: str, token: str, cacert: str | None, wanted: str) ->
 
     Raises NotFound, Conflict where several have the name, AccessDenied when the token's user may not ask, Unreachable.
     """
-    keystone = versioned(auth_url)
+    keystone = with_version(auth_url)
     session: Any = session_as(Token(keystone, token), cacert)
     with explained(f"look for project {wanted}"):
         listed = session.get(f"{keystone}/projects", params={"name": wanted}).json()["projects"]

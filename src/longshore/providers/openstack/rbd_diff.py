@@ -21,7 +21,7 @@ Ask = Callable[[int, int, bool], Iterable[Extent]]
 FEW = 4096  # areas; to look into more objects one by one takes longer than to look into all of them
 
 
-def narrowed(ask: Ask, size: int) -> Iterator[Extent]:
+def narrow_down(ask: Ask, size: int) -> Iterator[Extent]:
     """Every byte that may differ, sorted: first whole objects, then exactly within those."""
     objects = list(merge(ask(0, size, True)))
     if len(objects) > FEW:
@@ -74,7 +74,7 @@ def _answer(image: Any, wanted: dict[str, Any]) -> dict[str, Any]:
         )
         return found
 
-    return {"extents": list(narrowed(ask, size))}
+    return {"extents": list(narrow_down(ask, size))}
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class RelayAttachments:
         with self._relays().relay(owner) as relay:
             self._attach(relay, volume)
             try:
-                export = self._shown(relay, volume, read_only=read_only)
+                export = self._wait_until_shown(relay, volume, read_only=read_only)
                 name = f"The relay's server for volume {volume.name}"
                 with reach(
                     relay.uri(export, read_only=read_only),
@@ -138,7 +138,7 @@ class RelayAttachments:
             self._connection.compute.create_volume_attachment(relay.server_id, volume_id=volume.id)
             wait_for(attached, what=f"Attaching volume {volume.name} to the relay", timeout=ATTACH_TIMEOUT)
 
-    def _shown(self, relay: Relay, volume: Any, *, read_only: bool) -> str:
+    def _wait_until_shown(self, relay: Relay, volume: Any, *, read_only: bool) -> str:
         """The name it is served under, once it is. Raises ExportError."""
         end = time.monotonic() + SHOW_TIMEOUT
         while (export := export_of(volume.id, relay.exports(read_only=read_only))) is None:

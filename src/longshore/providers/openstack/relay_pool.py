@@ -36,7 +36,7 @@ class RelayPool:
     @contextmanager
     def relay(self, owner: Owner) -> Iterator[Relay]:
         """One that answers, with room for one volume more. Raises LongshoreError."""
-        found = self._taken(owner)
+        found = self._take(owner)
         try:
             yield found
         finally:
@@ -67,7 +67,7 @@ class RelayPool:
     def last_words(self, relay: Relay) -> str:
         return self._servers.last_words(relay.server_id)
 
-    def _taken(self, owner: Owner) -> Relay:
+    def _take(self, owner: Owner) -> Relay:
         """One that answers, with one user more."""
         while True:
             with self._lock:

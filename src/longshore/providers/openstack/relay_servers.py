@@ -53,7 +53,7 @@ class RelayServers:
         """What a relay would be made of, or why none could be made, each in a word or a sentence."""
         settings, allowed = self._settings, self._settings.worker_allow
         asked: dict[str, Callable[[], str]] = {
-            "worker image": lambda: _called(image_of(self._connection, settings.worker_image)),
+            "worker image": lambda: _describe_image(image_of(self._connection, settings.worker_image)),
             "worker network": lambda: choose_network(self._placement.networks(), settings.worker_network).name,
             "worker lets in": lambda: _cidr(allowed) if allowed else "this machine's address",
             "worker flavor": lambda: choose_flavor(self._placement.flavors(), settings.worker_flavor).name,
@@ -239,7 +239,7 @@ def _cidr(allowed: str) -> str:
         ) from None
 
 
-def _called(image: Any) -> str:
+def _describe_image(image: Any) -> str:
     """Its name, and whether a newer one could be built."""
     recipe = (image.properties or {}).get(RECIPE_PROPERTY)
     if recipe == recipe_digest():

@@ -66,7 +66,7 @@ def fetch_certificate(host: str, port: int, reach: Reach | None = None) -> Serve
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent over this connection: it only shows what there is to trust
-    return _shown(host, port, context, reach)
+    return _read_certificate(host, port, context, reach)
 
 
 def trusted_context(
@@ -105,10 +105,10 @@ def verified_certificate(
 
     Raises AccessDenied when it is refused, Unreachable.
     """
-    return _shown(host, port, context, reach)
+    return _read_certificate(host, port, context, reach)
 
 
-def normalised_fingerprint(text: str) -> str:
+def normalise_fingerprint(text: str) -> str:
     """AA:BB:… from a SHA-256 fingerprint written in any of the usual ways. Raises InvalidInput."""
     digits = text.strip().replace(":", "").replace(" ", "").upper()
     try:
@@ -155,7 +155,7 @@ def reaching(host: str, port: int) -> Iterator[None]:
         raise Unreachable(f"{where} can't be reached: {error.strerror or error}.") from error
 
 
-def _shown(host: str, port: int, context: ssl.SSLContext, reach: Reach | None) -> ServerCertificate:
+def _read_certificate(host: str, port: int, context: ssl.SSLContext, reach: Reach | None) -> ServerCertificate:
     with (
         reaching(host, port),
         open_socket(host, port, CONNECT_TIMEOUT, reach) as plain,

@@ -18,7 +18,7 @@ from longshore.errors import (
 )
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere.certificate import fetch_certificate
-from longshore.providers.vsphere.meanings import Meaning, meant, with_last_words
+from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_last_words
 from longshore.providers.vsphere.session import Session
 
 # VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
@@ -60,7 +60,7 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
             )
             size = export.probe().size
         except ExportError as error:
-            raise _explained(error, what, session, parameters["thumbprint"]) from error
+            raise _explain(error, what, session, parameters["thumbprint"]) from error
         if size != disk.size:
             raise ExportError(
                 f"{what} has {size} bytes as VDDK opens it, but {disk.size} in the snapshot {snapshot.ref}."
@@ -132,11 +132,11 @@ _SAID = re.compile(r"error: (?:VixDiskLib_\w+: )?([^;]+)")
 _READING = re.compile(r"error: ([^;]*(?:read|Read|extents|QueryAllocatedBlocks)[^;]*)")
 
 
-def _explained(error: ExportError, what: str, session: Session, thumbprint: str) -> LongshoreError:
+def _explain(error: ExportError, what: str, session: Session, thumbprint: str) -> LongshoreError:
     """What nbdkit printed, as one sentence: which of the many things that VDDK doesn't say in so many words."""
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")
-    if known := meant(_MEANINGS, error.message, what=what, server=session.label, said=text):
+    if known := find_meaning(_MEANINGS, error.message, what=what, server=session.label, said=text):
         return known
     # VDDK's answer to a certificate it wasn't told to expect is "Unknown error", as to much else
     shown = fetch_certificate(session.settings.host, session.settings.port, session.settings.reach).sha1

@@ -32,7 +32,7 @@ class HostKey(NamedTuple):
 @lru_cache(maxsize=16)  # asked for each machine of an inventory
 def parsed(lines: tuple[str, ...]) -> tuple[HostKey, ...]:
     """Lines of known_hosts files; empty ones and comments are left out. Raises InvalidInput."""
-    return tuple(_parsed(line) for line in map(str.strip, lines) if line and not line.startswith("#"))
+    return tuple(_parse_line(line) for line in map(str.strip, lines) if line and not line.startswith("#"))
 
 
 def none_given() -> InvalidInput:
@@ -56,7 +56,7 @@ def known_hosts(keys: Iterable[HostKey], address: str, port: int) -> str:
     return "".join(f"{name} {key.kind} {key.key}\n" for key in keys)
 
 
-def _parsed(line: str) -> HostKey:
+def _parse_line(line: str) -> HostKey:
     words = line.split()
     if words[0].startswith("@"):
         raise InvalidInput(

@@ -40,7 +40,7 @@ def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
 
 def references(session: Session, wanted: MachineFilter) -> list[str]:
     """Of the machines that fit, by what little has to be read of each to tell; in the order they were made."""
-    tagged = None if wanted.tag is None else tags.tagged(session, wanted.tag)
+    tagged = None if wanted.tag is None else tags.find_tagged(session, wanted.tag)
     with session.doing("list its machines"):
         places = read_places(session) if wanted.folder is not None or wanted.cluster is not None else Places()
         paths = _FILTER_PATHS if wanted else ("name",)

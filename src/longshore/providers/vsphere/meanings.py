@@ -17,7 +17,7 @@ class Meaning(NamedTuple):
     code: str | None = None
 
 
-def meant(meanings: Iterable[Meaning], printed: str, **filled: str) -> LongshoreError | None:
+def find_meaning(meanings: Iterable[Meaning], printed: str, **filled: str) -> LongshoreError | None:
     """The error that the first of the meanings makes of it; None: none knows."""
     for meaning in meanings:
         if re.search(meaning.words, printed, re.IGNORECASE):

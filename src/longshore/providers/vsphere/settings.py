@@ -6,7 +6,7 @@ from typing import Literal
 from longshore.errors import InvalidInput
 from longshore.model.reach import Reach
 from longshore.providers.vsphere import host_keys
-from longshore.providers.vsphere.certificate import normalised_fingerprint, refuse_no_host
+from longshore.providers.vsphere.certificate import normalise_fingerprint, refuse_no_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class VsphereSettings:
         refuse_no_host(self.host)
         _refuse_no_port(self.port, "A vCenter's is 443, unless somebody moved it.")
         if self.fingerprint is not None:
-            object.__setattr__(self, "fingerprint", normalised_fingerprint(self.fingerprint))
+            object.__setattr__(self, "fingerprint", normalise_fingerprint(self.fingerprint))
         _refuse_no_port(self.ssh_port, "An ESXi host's SSH server is at 22, unless somebody moved it.")
         if not self.ssh_user or not self.ssh_user.isprintable() or " " in self.ssh_user:
             raise InvalidInput(f"{self.ssh_user!r} isn't the name of a user.", advice="ESXi's own is root.")

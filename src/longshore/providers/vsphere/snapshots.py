@@ -117,7 +117,7 @@ def _await_creation(session: Session, machine: Any) -> None:
 def _find(session: Session, machine: Any, owner: Owner) -> Snapshot | None:
     for node in _nodes(session, machine):
         if _owner(node) == owner.tag:
-            return _described(session, machine, node)
+            return _describe(session, machine, node)
     return None
 
 
@@ -132,7 +132,7 @@ def _owner(node: Any) -> str | None:
     return None
 
 
-def _described(session: Session, machine: Any, node: Any) -> Snapshot:
+def _describe(session: Session, machine: Any, node: Any) -> Snapshot:
     """Disks as the snapshot's own configuration has them: names, sizes and change ids of that moment."""
     devices = read(session, node.snapshot, ["config.hardware.device"])["config.hardware.device"] or []
     return Snapshot(

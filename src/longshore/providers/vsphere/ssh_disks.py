@@ -30,7 +30,7 @@ from longshore.model.machine import Snapshot
 from longshore.providers.reaching import open_socket
 from longshore.providers.vsphere import flat_files, host_keys
 from longshore.providers.vsphere.certificate import CONNECT_TIMEOUT, reaching
-from longshore.providers.vsphere.meanings import Meaning, meant, with_last_words
+from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_last_words
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
@@ -50,7 +50,7 @@ def serve(session: Session, key: str, snapshot: Snapshot, disk_key: str) -> Iter
     file = flat_files.find(session, snapshot, disk_key)
     disk = snapshot.disk(disk_key)
     what = f"The disk {disk.location} of {snapshot.machine_ref}"
-    with _opened(session.settings, key, file, what) as (export, size):
+    with _open(session.settings, key, file, what) as (export, size):
         if size != disk.size:
             raise ExportError(
                 f"{what} has {size} bytes in {file.path}, but {disk.size} in the snapshot {snapshot.ref}."
@@ -66,7 +66,7 @@ def try_login(settings: VsphereSettings, key: str, host: str) -> None:
 
     Raises AccessDenied, FingerprintMismatch, Unreachable, InvalidInput, ExportError.
     """
-    with suppress(NotFound), _opened(settings, key, flat_files.FlatFile(host, _NOWHERE), "A file that isn't there"):
+    with suppress(NotFound), _open(settings, key, flat_files.FlatFile(host, _NOWHERE), "A file that isn't there"):
         pass
 
 
@@ -95,7 +95,7 @@ def usable_key(text: str) -> str:
 
 
 @contextmanager
-def _opened(settings: VsphereSettings, key: str, file: flat_files.FlatFile, what: str) -> Iterator[tuple[Export, int]]:
+def _open(settings: VsphereSettings, key: str, file: flat_files.FlatFile, what: str) -> Iterator[tuple[Export, int]]:
     trusted = host_keys.keys_of(settings.trusted_hosts, file.host, settings.ssh_port)
     if not trusted:
         raise InvalidInput(
@@ -126,7 +126,7 @@ def _opened(settings: VsphereSettings, key: str, file: flat_files.FlatFile, what
             )
             size = export.probe().size
         except ExportError as error:
-            raise _explained(error, settings, file, what) from error
+            raise _explain(error, settings, file, what) from error
         yield export, size
 
 
@@ -208,8 +208,8 @@ _SAID = re.compile(r"error: ([^;]+)")
 _READING = re.compile(r"error: (read failed[^;]*)")
 
 
-def _explained(error: ExportError, settings: VsphereSettings, file: flat_files.FlatFile, what: str) -> LongshoreError:
+def _explain(error: ExportError, settings: VsphereSettings, file: flat_files.FlatFile, what: str) -> LongshoreError:
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")
     filled = {"what": what, "host": file.host, "path": file.path, "user": settings.ssh_user, "said": text}
-    return meant(_MEANINGS, error.message, **filled) or ExportError(f"{what} can't be opened over SSH: {text}.")
+    return find_meaning(_MEANINGS, error.message, **filled) or ExportError(f"{what} can't be opened over SSH: {text}.")

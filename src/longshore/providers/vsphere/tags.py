@@ -40,7 +40,7 @@ def of(session: Session, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {ref: tuple(sorted(names[tag] for tag in ids)) for ref, ids in attached.items() if ids}
 
 
-def tagged(session: Session, wanted: str) -> set[str]:
+def find_tagged(session: Session, wanted: str) -> set[str]:
     """References of the machines that have a tag, called NAME or CATEGORY/NAME; of several with that name, any.
 
     Raises NotFound when there is no such tag, InvalidInput where the server knows none at all.
@@ -80,20 +80,20 @@ class _Rest:
             )
         if answer.status >= http.HTTPStatus.BAD_REQUEST:  # an ESXi host, or a vCenter that is too old
             return False
-        self._headers["vmware-api-session-id"] = str(self._decoded(answer, body, "log in to its REST API"))
+        self._headers["vmware-api-session-id"] = str(self._decode(answer, body, "log in to its REST API"))
         return True
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         content = None if body is None else json.dumps(body)
         self._connection.request(method, path, content, self._headers)
         answer = self._connection.getresponse()
-        return self._decoded(answer, answer.read(), "read tags")
+        return self._decode(answer, answer.read(), "read tags")
 
     def log_out(self) -> None:
         self._connection.request("DELETE", "/api/session", headers=self._headers)
         self._connection.getresponse().read()
 
-    def _decoded(self, answer: http.client.HTTPResponse, body: bytes, what: str) -> Any:
+    def _decode(self, answer: http.client.HTTPResponse, body: bytes, what: str) -> Any:
         if answer.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED):
             raise AccessDenied(
                 f"The account may not {what} on {self._label}.", advice="Give it a role with the right to read tags."
