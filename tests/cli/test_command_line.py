@@ -9,7 +9,7 @@ import pytest
 from in_process import longshore as command
 
 from longshore.cli.arguments import rate
-from longshore.cli.migrate import _key_in
+from longshore.cli.given_files import key_in
 from longshore.cli.words import duration, size
 
 
@@ -78,7 +78,7 @@ def test_a_rate_is_written_as_a_size_is():
 def test_the_end_of_a_line_is_no_part_of_a_key(tmp_path, content):
     file = tmp_path / "key"
     file.write_bytes(content.encode())
-    assert _key_in(file) == "open sesame"
+    assert key_in(file) == "open sesame"
 
 
 def test_a_process_of_its_own_ends_with_the_same_codes(tmp_path):

@@ -86,15 +86,17 @@ class Run:
         same = ("machine_name", "machine_ref", "source_id", "target_id", "request")
         self.id = self.store.migrations.add(**{name: getattr(was, name) for name in same}).id
 
-    def convert_later(self):
+    def convert_later(self, **beside):
         """From here on the run is that of the later conversion."""
         earlier = self.record
+        if earlier.request.get("of"):  # one that came to nothing
+            earlier = self.store.migrations.get(earlier.request["of"])
         self.id = self.store.migrations.add(
             machine_name=earlier.machine_name,
             machine_ref=earlier.machine_ref,
             source_id=earlier.source_id,
             target_id=earlier.target_id,
-            request=form(MigrationRequest).dump_python(request_after(earlier), mode="json"),
+            request=form(MigrationRequest).dump_python(request_after(earlier, **beside), mode="json"),
         ).id
         return earlier.id
 

@@ -22,7 +22,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import FAULT, AccessDenied, Conflict, ConversionError, NotFound, ProviderError, Unreachable
+from longshore.errors import (
+    FAULT,
+    AccessDenied,
+    Conflict,
+    ConversionError,
+    NotFound,
+    ProviderError,
+    QuotaExceeded,
+    Unreachable,
+)
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
@@ -205,6 +214,8 @@ class World:
             os.kill(os.getpid(), signal.SIGKILL)
         if mine[0]["how"] == "conflict":
             raise Conflict(f"The cloud can't {call} now.")
+        if mine[0]["how"] == "quota":
+            raise QuotaExceeded(f"The quota has no room to {call}.")
         if mine[0]["how"] == "away":
             raise Unreachable(f"The small cloud didn't answer to {call}.")
         if mine[0]["how"] == "fault":
@@ -630,6 +641,42 @@ class SmallTarget(Struck):
         return "web login: " if whole else "Kernel panic - not syncing: VFS"
 
 
+class SmallServers(Struck):
+    """The target's servers, as what is read."""
+
+    def snapshot(self, ref, name, owner, *, quiesce):
+        volumes = [*self._world.read()["servers"][ref]["volume_ids"], *self._others()]
+        with self._world.change() as state:
+            for volume in volumes:
+                shutil.copyfile(self._world.volume_file(volume), self._world.root / f"{owner.step}-{volume}")
+            state["snapshots"][owner.tag] = {"ref": owner.tag, "ids": dict.fromkeys(volumes)}
+        return self._found(ref, owner)
+
+    def _others(self):
+        """A volume that somebody has attached since."""
+        path = self._world.root / "attached-since"
+        if path.exists():
+            self._world.volume_file("other").touch()
+        return ["other"] if path.exists() else []
+
+    def find_snapshot(self, ref, owner):
+        return self._found(ref, owner)
+
+    def _found(self, ref, owner):
+        found = self._world.read()["snapshots"].get(owner.tag)
+        disks = tuple(SnapshotDisk(volume, volume, 0, None) for volume in found["ids"]) if found else ()
+        return Snapshot(owner.tag, ref, owner.tag, disks) if found else None
+
+    def remove_snapshot(self, ref, snapshot_ref):
+        with self._world.change() as state:
+            assert ref in state["servers"]
+            state["snapshots"].pop(snapshot_ref, None)
+
+    def open_disk(self, snapshot, disk_key):
+        step = snapshot.ref.partition("/")[2]
+        return serve_nbdkit("file", {"file": str(self._world.root / f"{step}-{disk_key}")}, read_only=True)
+
+
 def expected(world, key, *, converted=True, held=None):
     """What a disk must hold after the migration, if the source's is `held` in another file than its own."""
     data = (world.root / (held or f"source-{key}")).read_bytes()
@@ -694,9 +741,11 @@ def small_ensure_confinement():
         raise ConversionError("Guests can't be confined on this machine: it is small.", code="not-confined")
 
 
-def small_connect(kind, settings, _secrets, _side=None, _servers=None):
+def small_connect(kind, settings, _secrets, side=None, _servers=None):
     world = World(settings["root"])
-    return SmallSource(world) if kind == "vsphere" else SmallTarget(world)
+    if kind == "vsphere":
+        return SmallSource(world)
+    return SmallServers(world) if side == "source" else SmallTarget(world)
 
 
 def install(put=setattr):

@@ -12,6 +12,7 @@ from longshore.store import EntryState
 
 pytestmark = pytest.mark.faults
 
+LOOK = ["snapshot", "open_disk", "look", "remove_snapshot"]
 LATER = ["stop_server", "snapshot_volume", "delete_server", "open_volume", "convert", "finish_volume", "create_server"]
 
 
@@ -151,7 +152,53 @@ def test_a_server_that_somebody_starts_again_is_not_taken_from_its_users(landed)
     assert state["vsnaps"] == {}
 
 
-@pytest.mark.parametrize("call", LATER)
+def test_what_cannot_be_converted_later_is_refused_while_its_server_runs(landed):
+    before, called = landed.world.read(), len(landed.world.calls())
+    (landed.world.root / "holds-nothing").touch()
+    landed.convert_later()
+    record = landed.to_the_end(lives=1)
+    assert (record.status, record.error_code) == (Status.FAILED, "guest-not-inspected")
+    assert "No operating system was found" in record.error
+    assert "leave it as it has landed" in record.error
+    assert landed.world.calls()[called:] == ["server", "snapshot", "open_disk", "open_disk", "look", "remove_snapshot"]
+    assert landed.world.read() == before
+
+    landed.convert_later(accept=["guest-not-inspected"])
+    record = landed.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert held(landed) == converted(landed)
+
+
+def test_a_volume_that_was_attached_since_is_not_lost(landed):
+    before = landed.world.read()
+    (landed.world.root / "attached-since").touch()
+    landed.convert_later()
+    record = landed.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "has got volume other since it landed" in record.error
+    assert landed.world.read() == before
+
+
+@pytest.mark.parametrize("call, how", [("snapshot", "conflict"), ("open_disk", "quota")])
+def test_a_cloud_that_makes_no_snapshot_of_what_runs_is_no_reason_not_to_convert_it(landed, call, how):
+    landed.convert_later()
+    landed.world.plan_fault(call, 1, "before", how)
+    record = landed.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert any("It goes on without" in text for text in landed.told)
+    assert held(landed) == converted(landed)
+    assert landed.world.read()["snapshots"] == {}
+
+
+def test_a_key_that_is_given_for_a_later_conversion_opens_its_disks(landed):
+    landed.convert_later(guest_keys=["a cow jumps over the moon"])
+    assert landed.record.request["guest_keys"][0].startswith("(a key, kept encrypted: ")
+    assert landed.to_the_end(lives=1).status is Status.DONE
+    given = [(landed.world.root / f"keys-to-{work}").read_text() for work in ("look", "convert")]
+    assert given == ["a cow jumps over the moon"] * 2
+
+
+@pytest.mark.parametrize("call", [*LOOK, *LATER])
 def test_a_kill_in_a_later_conversion_is_taken_up_again(landed, call):
     landed.convert_later()
     landed.world.plan_fault(call, 1, "after", "kill")
@@ -160,7 +207,7 @@ def test_a_kill_in_a_later_conversion_is_taken_up_again(landed, call):
     record = landed.to_the_end()
     assert record.status is Status.DONE, record.error
     assert held(landed) == converted(landed)
-    assert landed.world.read()["vsnaps"] == {}
+    assert landed.world.read()["vsnaps"] == landed.world.read()["snapshots"] == {}
 
 
 @pytest.mark.parametrize("call", ["delete_server", "revert_volume", "create_server"])

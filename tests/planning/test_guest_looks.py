@@ -9,7 +9,7 @@ from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem, Machine, PowerState
 from longshore.model.platform import Platform
-from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
 from longshore.planning import concerns_of_guest
 from longshore.planning.guest_checks import guest_concerns
@@ -34,30 +34,38 @@ def test_nothing_is_said_of_guests_that_can_land():
     assert said(LINUX) == said(WINDOWS) == {}
 
 
-@pytest.mark.parametrize(
-    ("findings", "code", "words"),
-    [
-        (replace(WINDOWS, hibernated=True), "guest-hibernated", "shutdown /s /t 0"),
-        (replace(LINUX, suspended=("/dev/sda2",)), "guest-suspended", "/dev/sda2"),
-        (GuestFindings(luks=("/dev/sda3",), why_not="None."), "guest-encrypted", "/dev/sda3 of web is encrypted"),
-        (
-            GuestFindings(luks=("/dev/sda3",), network_bound=("/dev/sda3",)),
-            "guest-encrypted",
-            "/dev/sda3 of web is encrypted by LUKS, and Clevis opens /dev/sda3 by a server in the machine's network",
-        ),
-        (GuestFindings(bitlocker=("/dev/sda3",)), "guest-bitlocker", "manage-bde -off"),
-        (replace(LINUX, root_in_fstab=False), "guest-root-not-in-fstab", "doesn't say that /dev/sda1 is its root"),
-        (GuestFindings(systems=(DEBIAN, SERVER)), "guest-several-systems", "Debian 12.5 on /dev/sda1, Windows"),
-        (GuestFindings(why_not="No operating system was found."), "guest-not-inspected", "No operating system was"),
-        (replace(LINUX, file_systems=(FileSystem("/", 1 << 30, 60 << 20),)), "guest-no-room", "60 MiB left"),
-        (replace(WINDOWS, file_systems=(FileSystem("C:\\", 1 << 30, 0),)), "guest-no-room", "needs 100"),
-        (replace(LINUX, systems=(replace(DEBIAN, distribution="archlinux"),)), "guest-os-unsupported", "as-is"),
-    ],
-)
+BLOCKERS = [
+    (replace(WINDOWS, hibernated=True), "guest-hibernated", "shutdown /s /t 0"),
+    (replace(LINUX, suspended=("/dev/sda2",)), "guest-suspended", "/dev/sda2"),
+    (GuestFindings(luks=("/dev/sda3",), why_not="None."), "guest-encrypted", "/dev/sda3 of web is encrypted"),
+    (
+        GuestFindings(luks=("/dev/sda3",), network_bound=("/dev/sda3",)),
+        "guest-encrypted",
+        "/dev/sda3 of web is encrypted by LUKS, and Clevis opens /dev/sda3 by a server in the machine's network",
+    ),
+    (GuestFindings(bitlocker=("/dev/sda3",)), "guest-bitlocker", "manage-bde -off"),
+    (replace(LINUX, root_in_fstab=False), "guest-root-not-in-fstab", "doesn't say that /dev/sda1 is its root"),
+    (GuestFindings(systems=(DEBIAN, SERVER)), "guest-several-systems", "Debian 12.5 on /dev/sda1, Windows"),
+    (GuestFindings(why_not="No operating system was found."), "guest-not-inspected", "No operating system was"),
+    (replace(LINUX, file_systems=(FileSystem("/", 1 << 30, 60 << 20),)), "guest-no-room", "60 MiB left"),
+    (replace(WINDOWS, file_systems=(FileSystem("C:\\", 1 << 30, 0),)), "guest-no-room", "needs 100"),
+    (replace(LINUX, systems=(replace(DEBIAN, distribution="archlinux"),)), "guest-os-unsupported", "as-is"),
+]
+
+
+@pytest.mark.parametrize(("findings", "code", "words"), BLOCKERS)
 def test_what_cannot_be_converted_is_a_blocker_that_says_what_to_do(findings, code, words):
     [concern] = said(findings).values()
     assert (concern.code, concern.severity) == (code, Severity.BLOCKER)
     assert words in str(concern)
+
+
+@pytest.mark.parametrize("findings", [findings for findings, *_ in BLOCKERS])
+def test_what_has_landed_is_advised_no_other_landing(findings):
+    request = MigrationRequest(type=MigrationType.CONVERSION, landing=LandingMode.CONVERT)
+    [concern] = concerns_of_guest(MACHINE, findings, request, PARTS)
+    assert concern.severity is Severity.BLOCKER
+    assert "landing" not in concern.advice
 
 
 @pytest.mark.parametrize(

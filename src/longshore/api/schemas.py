@@ -84,6 +84,13 @@ class NewMigration(_Strict):
     request: MigrationRequest = MigrationRequest()
 
 
+class NewConversion(_Strict):
+    """What is given beside what the machine was moved with."""
+
+    accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
+    guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
+
+
 class NewInspection(_Strict):
     machine: str  # name, inventory path or reference
     source: str

@@ -1,6 +1,14 @@
-"""Words of the command line that are more than words."""
+"""Words of the command line that are more than words, and options that several commands take."""
+
+from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from argparse import _ArgumentGroup as ArgumentGroup
 
 
 def mapping(text: str) -> tuple[str, str]:
@@ -22,3 +30,24 @@ def rate(text: str) -> int:
     if count <= 0:
         raise ArgumentTypeError(f'"{text}" isn\'t a rate: give bytes per second such as 800K, 50M or 1G')
     return count
+
+
+def with_accept(group: ArgumentParser | ArgumentGroup) -> None:
+    group.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="go on in spite of this concern (may be repeated)",
+    )
+
+
+def with_guest_key(group: ArgumentParser | ArgumentGroup) -> None:
+    group.add_argument(
+        "--guest-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="holds a passphrase for disks that LUKS encrypts, to look into them and convert them (may be repeated)",
+    )

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from longshore.cli.arguments import mapping, rate
+from longshore.cli.arguments import mapping, rate, with_accept, with_guest_key
 from longshore.cli.command import ShowOne
+from longshore.cli.given_files import bytes_of, key_in, text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
 from longshore.model.request import (
@@ -64,11 +65,11 @@ class Migrate(ShowOne):
             subnets=dict(args.subnet),
             ports=dict(args.port),
             server_group=args.server_group,
-            user_data=encode(_bytes_of(args.user_data)) if args.user_data else None,
+            user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
             before=_playbook(args.before),
             after=_playbook(args.after),
-            first_boot=tuple(_text_of(path) for path in args.first_boot),
-            guest_keys=tuple(_key_in(path) for path in args.guest_key),
+            first_boot=tuple(text_of(path) for path in args.first_boot),
+            guest_keys=tuple(key_in(path) for path in args.guest_key),
             metadata=dict(args.metadata),
             tags=tuple(args.tag),
             carry=_carry(args.carry),
@@ -113,13 +114,7 @@ def _with_course(parser: ArgumentParser) -> None:
         "unchanged from OpenStack, convert from elsewhere)",
     )
     group.add_argument("--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere")
-    group.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        metavar="CODE",
-        help="go on in spite of this concern (may be repeated)",
-    )
+    with_accept(group)
 
 
 def _with_network(parser: ArgumentParser) -> None:
@@ -274,14 +269,7 @@ def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
         metavar="FILE",
         help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
     )
-    group.add_argument(
-        "--guest-key",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="holds a passphrase for disks that LUKS encrypts, to look into them and convert them (may be repeated)",
-    )
+    with_guest_key(group)
     parser.set_defaults(before=None, after=None)
     if not playbooks:
         return
@@ -376,27 +364,8 @@ def _playbook(path: Path | None) -> str | None:
     """Absolute: the engine that runs it works in another directory."""
     if path is None:
         return None
-    _text_of(path)
+    text_of(path)
     return str(path.absolute())
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return _bytes_of(path).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{path} can't be read: it isn't text.") from None
-
-
-def _key_in(path: Path) -> str:
-    """An editor ends its last line; that end is no part of a passphrase."""
-    return _text_of(path).removesuffix("\n").removesuffix("\r")
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
 
 
 def _moment(text: str) -> datetime:

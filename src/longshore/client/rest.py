@@ -1,6 +1,6 @@
 """The client of the REST API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -210,8 +210,9 @@ class Client:
     def cut_over(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cutover")
 
-    def convert(self, migration: str) -> Migration:
-        return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/convert")
+    def convert(self, migration: str, *, accept: Sequence[str] = (), guest_keys: Sequence[str] = ()) -> Migration:
+        body = {"accept": list(accept), "guest_keys": list(guest_keys)}
+        return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/convert", body)
 
     def cancel(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cancel")

@@ -1,11 +1,12 @@
 """What a look onto a machine's disks says against the way its guest is to land: told while the machine still runs."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from longshore.model.concern import Concern
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Machine, PowerState
-from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
 from longshore.planning import guest_checks
 from longshore.planning.guest_checks import MIB, room_needed
@@ -95,6 +96,13 @@ GUEST_NO_VIRTIO = blocker(
     acceptable=True,
 )
 
+# What a machine that has landed is advised, where others are advised another landing
+_STAY = "leave it as it has landed"
+_ONCE_LANDED = (
+    (_AS_IS, _STAY),
+    ("choose another landing", _STAY),
+    (guest_checks.OS_UNSUPPORTED.advice, f"{_STAY.capitalize()}."),
+)
 # What virt-v2v has a conversion for, as libguestfs calls distributions
 _CONVERTED = {
     *("fedora", "rhel", "centos", "circle", "scientificlinux", "redhat-based", "oraclelinux", "rocky", "almalinux"),
@@ -111,7 +119,16 @@ def concerns_of_guest(
     that the request accepts are warnings here.
     """
     found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts, len(request.guest_keys))))
+    if request.type is MigrationType.CONVERSION:
+        found = [_once_landed(concern) for concern in found]
     return accept_blockers(found, request.accept)
+
+
+def _once_landed(concern: Concern) -> Concern:
+    advice = concern.advice
+    for elsewhere, here in _ONCE_LANDED:
+        advice = advice.replace(elsewhere, here)
+    return replace(concern, advice=advice)
 
 
 def _concerns(

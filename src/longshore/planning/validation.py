@@ -91,6 +91,15 @@ def _refuse_proof_by_no_port(request: MigrationRequest) -> None:
         )
 
 
+def refuse_unfit(**options: Any) -> None:
+    """Options by themselves, where the others of their request were looked at before. Raises InvalidInput."""
+    try:
+        for name, value in options.items():
+            check_option(name, value)
+    except Fault as fault:
+        raise InvalidInput(fault.text) from None
+
+
 def refuse_unreadable(**words: str) -> None:
     """What names a thing that is there already. Raises InvalidInput."""
     try:

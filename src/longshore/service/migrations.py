@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from structlog.contextvars import bound_contextvars
 
 from longshore.api.reports import Report
-from longshore.api.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewMigration
+from longshore.api.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewConversion, NewMigration
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.engine.stranded import NOBODY, crew_of
@@ -26,7 +26,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.mappings import unused_of_machine
-from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
+from longshore.planning.validation import check_request, refuse_pointless, refuse_unfit, refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
@@ -202,7 +202,7 @@ def cutover(migration: str, store: TheStore) -> Migration:
 
 
 @router.post("/migrations/{migration}/convert", status_code=202)
-def convert(migration: str, store: TheStore) -> Migration:
+def convert(migration: str, store: TheStore, body: NewConversion | None = None) -> Migration:
     """Convert a machine that landed as it was, in a stop of its own. The answer is that stop's own migration."""
     earlier = store.migrations.get(migration)
     try:
@@ -213,12 +213,14 @@ def convert(migration: str, store: TheStore) -> Migration:
             advice="Ask who shared it.",
         ) from None
     landed(earlier)  # raises Conflict when there is nothing to convert
+    beside = body or NewConversion()
+    refuse_unfit(accept=beside.accept, guest_keys=beside.guest_keys)
     record = store.migrations.add(
         machine_name=earlier.machine_name,
         machine_ref=earlier.machine_ref,
         source_id=earlier.source_id,
         target_id=earlier.target_id,
-        request=REQUEST.dump_python(request_after(earlier), mode="json"),
+        request=REQUEST.dump_python(request_after(earlier, beside.accept, beside.guest_keys), mode="json"),
         places=earlier.places,
     )
     note_asked_for([record])

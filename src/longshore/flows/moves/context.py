@@ -10,6 +10,14 @@ from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a machine is that is read."""
+
+    provider_id: str
+    machine_ref: str
+
+
 @dataclass
 class MoveContext(JobContext):
     clouds: Clouds = field(kw_only=True)
@@ -20,6 +28,10 @@ class MoveContext(JobContext):
         if self._request is None:
             self._request = form(MigrationRequest).validate_python(self.record.request)
         return self._request
+
+    @property
+    def source(self) -> Place:
+        return Place(self.record.source_id, self.record.machine_ref)
 
     def text(self, mark: str) -> str:
         """What a mark stands for, in this migration or the one that it goes back to."""

@@ -1,26 +1,40 @@
 """A machine that landed as it was is converted, in a stop of its own.
 
-    look → stop the server → snapshot the volumes → remove the server → convert → boot → check → done
+    look at the server → snapshot, look into it, drop it → stop the server → snapshot the volumes → remove the server
+      → convert → boot → check → done
 
-Nova keeps the hardware of a server as it was when the server was made, so it is made anew: on the same volumes and
-ports, with the same name, and another id. Whatever fails before the guest is seen up, the volumes go back to their
-snapshots and the server is made again on the hardware that it had. A server that was off is off again in the end.
+What can't be converted is refused while the server runs, as in any other migration. Nova keeps the hardware of a server
+as it was when the server was made, so it is made anew: on the same volumes and ports, with the same name, and another
+id. Whatever fails before the guest is seen up, the volumes go back to their snapshots and the server is made again on
+the hardware that it had. A server that was off is off again in the end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError, NotFound
-from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.context import MoveContext, Place
 from longshore.flows.moves.conversion import converter, go_back
+from longshore.flows.moves.look import (
+    STEP,
+    Beheld,
+    Look,
+    if_possible,
+    judge,
+    landed_looker,
+    snapshot_of_landed,
+)
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.proving import check, find_answering
+from longshore.flows.moves.source_side import drop_snapshot
 from longshore.flows.moves.target_side import Prepared, boot, safeguard
 from longshore.flows.undo import undo
 from longshore.guests import ensure_confinement
 from longshore.model.forms import form
+from longshore.model.guest import GuestFindings
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
@@ -81,10 +95,16 @@ def _landing(machine: Machine, request: MigrationRequest, result: dict[str, Any]
     )
 
 
-def request_after(earlier: MigrationRecord) -> MigrationRequest:
-    """What is asked of the later conversion of what this migration has brought: the rest was done with it."""
+def request_after(
+    earlier: MigrationRecord, accept: Sequence[str] = (), guest_keys: Sequence[str] = ()
+) -> MigrationRequest:
+    """What is asked of the later conversion of what this migration has brought: the rest was done with it.
+
+    What is accepted and opens its disks is added to what was given then.
+    """
     asked = form(MigrationRequest).validate_python(earlier.request)
     asked = replace(asked, before=None, after=None, power=PowerAfter.AS_BEFORE)
+    asked = replace(asked, accept=(*asked.accept, *accept), guest_keys=(*asked.guest_keys, *guest_keys))
     return replace(asked, type=MigrationType.CONVERSION, of=earlier.id)
 
 
@@ -93,6 +113,7 @@ class LateConversion(Migration):
         job = self._job
         await step("start", type(None), self._start)
         now = await step("look", Landed, self._look)
+        await self._look_into(now)
         await step("stop", type(None), partial(self._stop, now))
         snapshots = await step("safeguard", list[str], partial(safeguard, job, now.volumes))
         await step("remove", type(None), partial(self._remove, now))
@@ -107,6 +128,26 @@ class LateConversion(Migration):
             "conversion": {**report, "landed": LandingMode.CONVERT.value, "hardware": None},
             "proof": proof,
         }
+
+    async def _look_into(self, now: Landed) -> None:
+        """Raises InvalidInput when it can't be converted, Conflict when it has other volumes than it landed with."""
+        job = self._job
+        server = Place(job.record.target_id, now.server_id)
+        beheld = await step("look-snapshot", Beheld, partial(snapshot_of_landed, job, server, now.volumes))
+        if beheld.snapshot is None:
+            return
+        looking = landed_looker(job, now.prepared.machine, now.ports, now.volumes, beheld.snapshot)
+        look = await step("look-into", Look, if_possible(job, looking, beside=True))
+        await step("look-drop-snapshot", type(None), partial(drop_snapshot, job, STEP, beheld.snapshot, server))
+        if look.findings is not None:
+            await step("judge", type(None), partial(self._judge_landed, now, look.findings))
+
+    def _judge_landed(self, now: Landed, findings: GuestFindings) -> None:
+        power = PowerState(self._job.store.migrations.get(self._job.id).source_power or PowerState.UNKNOWN)
+        asked = replace(self._job.request, landing=LandingMode.CONVERT)
+        prepared = now.prepared
+        landing = replace(prepared.landing, request=asked)
+        judge(self._job, Prepared(replace(prepared.machine, power=power), landing), findings)
 
     def _look(self) -> Landed:
         job = self._job

@@ -1,8 +1,8 @@
 """A look into a machine's disks while it still runs: what can't land is refused before anything is stopped.
 
 A warm migration and a dry run look into what they have copied first, a cold migration into a snapshot of the machine as
-it is. Nothing is written: what a running machine's file systems have left open is mended in a layer above the disks
-that is thrown away.
+it is, a later conversion into one of the server. Nothing is written: what a running machine's file systems have left
+open is mended in a layer above the disks that is thrown away.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from functools import partial
 
 from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
-from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError
-from longshore.flows.moves.context import MoveContext
+from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError, QuotaExceeded
+from longshore.flows.moves.context import MoveContext, Place
 from longshore.flows.moves.conversion import guest_keys, nic_names
-from longshore.flows.moves.opened import open_disk, open_volume, opened
+from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
 from longshore.guests import look_into, windows_parts
@@ -68,15 +68,41 @@ def snapshot_to_look_into(job: MoveContext, disks: tuple[Disk, ...]) -> Beheld:
 
     Raises Conflict when its disks aren't those that the migration began with.
     """
+    beheld = _snapshot(job, job.source)
+    if beheld.snapshot is not None:
+        refuse_other_disks(job, disks, beheld.snapshot)
+    return beheld
+
+
+def snapshot_of_landed(job: MoveContext, server: Place, volumes: list[Volume]) -> Beheld:
+    """Of a server that is to be converted, likewise.
+
+    Raises Conflict when its volumes aren't those with which it landed: it is made anew with them, and no others.
+    """
+    beheld = _snapshot(job, server)
+    if beheld.snapshot is not None:
+        has, landed = {disk.key for disk in beheld.snapshot.disks}, {volume.id for volume in volumes}
+        if gone := sorted(landed - has):
+            raise Conflict(
+                f"{job.record.machine_name} landed with volume {', '.join(gone)}, and has it no longer.",
+                advice="Attach it again; all its volumes are converted together.",
+            )
+        if new := sorted(has - landed):
+            raise Conflict(
+                f"{job.record.machine_name} has got volume {', '.join(new)} since it landed, and would lose it.",
+                advice="Detach it, convert the machine, and attach it again.",
+            )
+    return beheld
+
+
+def _snapshot(job: MoveContext, place: Place) -> Beheld:
     name = job.record.machine_name
     job.phase("inspecting", f"Taking a snapshot of {name}, to look into its disks before it is shut down.")
     try:
-        snapshot = make_snapshot(job, STEP, quiesce=False)
+        return Beheld(make_snapshot(job, STEP, quiesce=False, of=place))
     except (Conflict, ProviderError) as refusal:
         job.say(f"{name} can't be looked into beforehand: {refusal} {_LATER}", "warning")
         return Beheld(None)
-    refuse_other_disks(job, disks, snapshot)
-    return Beheld(snapshot)
 
 
 def source_looker(
@@ -90,18 +116,33 @@ def source_looker(
     return partial(_look, job, machine, ports, open_all)
 
 
-def if_possible(job: MoveContext, look: Callable[[], Awaitable[GuestFindings]]) -> Callable[[], Awaitable[Look]]:
+def landed_looker(
+    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshot: Snapshot
+) -> Callable[[], Awaitable[GuestFindings]]:
+    """The work of the step that looks into a server's disks on the target, as the snapshot holds them."""
+
+    def open_all(exports: ExitStack) -> list[Export]:
+        return [open_landed_disk(job, exports, snapshot, volume) for volume in volumes]
+
+    return partial(_look, job, machine, ports, open_all)
+
+
+def if_possible(
+    job: MoveContext, look: Callable[[], Awaitable[GuestFindings]], *, beside: bool = False
+) -> Callable[[], Awaitable[Look]]:
     """The same work where the migration may go on without: its disks are read too slowly, are too much to look at, or
     can't be read before the machine is off.
 
-    What else fails would fail when the machine is off as well.
+    What else fails would fail when the machine is off as well. `beside`: but for what the quota has no room for, since
+    afterwards nothing is made to read them.
     """
+    allowed = (*_LATER_ONLY, *((QuotaExceeded.code,) if beside else ()))
 
     async def work() -> Look:
         try:
             return Look(await look())
         except LongshoreError as error:
-            if error.code not in _LATER_ONLY:
+            if error.code not in allowed:
                 raise
             await asyncio.to_thread(job.say, f"{error} {_LATER}", "warning")
             return Look(None)

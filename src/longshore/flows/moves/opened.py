@@ -26,8 +26,17 @@ async def opened() -> AsyncIterator[ExitStack]:
 
 def open_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, disk: Disk) -> Export:
     """A disk of the source, for reading."""
-    cloud = exports.enter_context(job.clouds.source(job.record.source_id))
-    return exports.enter_context(cloud.open_disk(snapshot, disk.key))
+    return _open_for_reading(job, exports, job.record.source_id, snapshot, disk.key)
+
+
+def open_landed_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, volume: Volume) -> Export:
+    """A disk of a server on the target as a snapshot holds it, for reading: the server may run."""
+    return _open_for_reading(job, exports, job.record.target_id, snapshot, volume.id)
+
+
+def _open_for_reading(job: MoveContext, exports: ExitStack, provider_id: str, snapshot: Snapshot, key: str) -> Export:
+    cloud = exports.enter_context(job.clouds.source(provider_id))
+    return exports.enter_context(cloud.open_disk(snapshot, key))
 
 
 def open_volume(job: MoveContext, exports: ExitStack, volume: Volume) -> Export:

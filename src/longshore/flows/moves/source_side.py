@@ -6,7 +6,7 @@ from typing import Any
 
 from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
-from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.context import MoveContext, Place
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.target import Owner
 from longshore.providers.contract import Tags
@@ -88,15 +88,16 @@ def take_snapshot(
     return snapshot
 
 
-def make_snapshot(job: MoveContext, step: str, *, quiesce: bool) -> Snapshot:
-    """Of all disks that the machine has now."""
-    with job.clouds.source(job.record.source_id) as source:
+def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: Place | None = None) -> Snapshot:
+    """Of all disks that the machine has now: the migration's source, or another one."""
+    place = of or job.source
+    with job.clouds.source(place.provider_id) as source:
         return job.make(
             ThingKind.SOURCE_SNAPSHOT,
             step,
-            lambda owner: source.snapshot(job.record.machine_ref, f"longshore-{job.id[:8]}", owner, quiesce=quiesce),
-            provider_id=job.record.source_id,
-            parent=job.record.machine_ref,
+            lambda owner: source.snapshot(place.machine_ref, f"longshore-{job.id[:8]}", owner, quiesce=quiesce),
+            provider_id=place.provider_id,
+            parent=place.machine_ref,
             ref=lambda s: s.ref,
         )
 
@@ -154,19 +155,19 @@ def source_running(name: str) -> SourceRunning:
     )
 
 
-async def drop_snapshot(job: MoveContext, step: str, snapshot: Snapshot) -> None:
+async def drop_snapshot(job: MoveContext, step: str, snapshot: Snapshot, of: Place | None = None) -> None:
     """Tried again if need be: whoever reads the machine's disks (a backup, say) may lock them for a moment."""
 
     def again(error: LongshoreError) -> None:
         job.raise_if_cancelled()
         job.say(f"{error} It is tried again.", "warning")
 
-    await retry(lambda: asyncio.to_thread(_drop, job, step, snapshot), before_again=again)
+    await retry(lambda: asyncio.to_thread(_drop, job, step, snapshot, of or job.source), before_again=again)
 
 
-def _drop(job: MoveContext, step: str, snapshot: Snapshot) -> None:
-    with job.clouds.source(job.record.source_id) as source:
-        source.remove_snapshot(job.record.machine_ref, snapshot.ref)
+def _drop(job: MoveContext, step: str, snapshot: Snapshot, of: Place) -> None:
+    with job.clouds.source(of.provider_id) as source:
+        source.remove_snapshot(of.machine_ref, snapshot.ref)
     for entry in job.store.ledger.entries(job.id):
         if entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step == step:
             job.store.ledger.settle(entry.id, EntryState.REMOVED)
@@ -178,7 +179,7 @@ def drop_last_snapshot(job: MoveContext, step: str, snapshot: Snapshot) -> None:
     It stays in the ledger, and goes when the migration is handed over or taken back.
     """
     try:
-        _drop(job, step, snapshot)
+        _drop(job, step, snapshot, job.source)
     except LongshoreError as error:
         if error.code == "cancelled":
             raise
