@@ -190,9 +190,7 @@ def test_work_goes_on_when_postgresql_was_away_and_when_a_worker_is_asked_to_lea
     assert leaving.wait(10) == 0
     crew.wait(lambda: had <= crew.of(staying))
     with capsys.disabled():
-        print(
-            f"\nhanded over after {time.monotonic() - at:.1f} s, of which 0.3 s were given to end"
-        )
+        print(f"\nhanded over after {time.monotonic() - at:.1f} s, of which 0.3 s were given to end")
     # Handed over, not waited for: the lease it had would last for a minute
     assert time.monotonic() - at < 40, leaving.said + staying.said
     crew.wait(lambda: all(r.status.ended for r in crew.records))

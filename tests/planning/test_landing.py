@@ -112,7 +112,16 @@ def test_a_virtual_tpm_stays_behind_and_a_flavor_may_give_an_empty_one():
     assert "flavor trusted gives the server a new, empty one" in concern.text
     landing, (concern,) = land(with_tpm, replace(REQUEST, flavor="plain"), facts)
     assert "with flavor plain the server has none" in concern.text
+    assert landing.tpm == {}  # whether compute nodes have one isn't known
     assert land(MACHINE, REQUEST, replace(FACTS, flavors=flavors))[0].flavor_name == "plain"
+
+
+def test_a_tpm_is_asked_for_by_the_image_where_compute_nodes_are_known_to_have_it():
+    facts = replace(FACTS, emulates_tpm=True)
+    landing, (concern,) = land(replace(MACHINE, devices=Devices(vtpm=True)), REQUEST, facts)
+    assert landing.tpm == {"hw_tpm_version": "2.0"}
+    assert "the image property hw_tpm_version=2.0 gives the server a new, empty one" in concern.text
+    assert land(MACHINE, REQUEST, facts)[0].tpm == {}
 
 
 def test_landing_as_is_is_judged_by_the_present_hardware():

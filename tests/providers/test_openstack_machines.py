@@ -3,7 +3,10 @@
 import base64
 import gzip
 import json
+from unittest.mock import MagicMock
 
+import pytest
+from keystoneauth1.exceptions import EndpointNotFound
 from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
 from openstack.network.v2.port import Port
@@ -11,6 +14,7 @@ from openstack.network.v2.port import Port
 from longshore.model.machine import AllowedAddress, Firmware, PowerState, ServerDetails
 from longshore.model.target import Owner, ServerRequest
 from longshore.providers.openstack.machines import ROOT, Around, machine_of, readable_user_data
+from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.servers import _attributes
 
 GIB = 1 << 30
@@ -134,6 +138,28 @@ def test_what_stands_against_moving_it_is_noted():
     assert found.server == ServerDetails(
         flavor="m1", status="SHELVED_OFFLOADED", unseen_volumes=1, port_security_off=True, relay=True
     )
+
+
+@pytest.mark.parametrize(
+    ("properties", "specs", "has"),
+    [({}, {}, False), ({"hw_tpm_version": "2.0"}, {}, True), ({}, {"hw:tpm_version": "2.0"}, True)],
+)
+def test_a_tpm_is_given_by_its_image_or_its_flavor(properties, specs, has):
+    volumes = {"r": volume("r", "/dev/vda", volume_image_metadata=properties)}
+    found = machine_of(server(flavor={**FLAVOR, "extra_specs": specs}), around(volumes=volumes))
+    assert found.devices.vtpm is has
+
+
+@pytest.mark.parametrize(
+    ("status", "providers", "told"), [(200, [{"uuid": "c"}], True), (200, [], False), (403, None, None)]
+)
+def test_who_is_no_administrator_is_not_told_of_tpms(status, providers, told):
+    answer = MagicMock(ok=status == 200, json=lambda: {"resource_providers": providers})
+    connection = MagicMock()
+    connection.placement.get.return_value = answer
+    assert Placement(connection).emulates_tpm() is told
+    connection.placement.get.side_effect = EndpointNotFound()
+    assert Placement(connection).emulates_tpm() is None
 
 
 def test_only_a_guest_that_must_be_frozen_is_one_that_freezes():

@@ -9,7 +9,7 @@ from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, SourceRoom
 from longshore.model.windows import WindowsParts
-from longshore.planning import TargetFacts, VolumeFacts, find_network, wants_choices
+from longshore.planning import TargetFacts, VolumeFacts, find_network, has_tpm, wants_choices
 from longshore.providers.contract import Offers, Ports, Target
 
 
@@ -60,6 +60,7 @@ def gather_for_plan(
         floating=tuple(target.floating_addresses()) if floating else (),
         external_networks=tuple(target.external_networks()) if floating else (),
         source=source,
+        emulates_tpm=target.emulates_tpm() if any(has_tpm(machine) for machine, _ in machines) else None,
         windows=_windows([machine for machine, _ in machines]) if converts_here else None,
     )
 

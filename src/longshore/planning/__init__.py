@@ -12,6 +12,7 @@ from longshore.planning.landing import Landing, blocked, land
 from longshore.planning.nics import NicLanding
 from longshore.planning.placement import wants_choices
 from longshore.planning.preflight import check
+from longshore.planning.tpm import has_tpm, without_tpm
 from longshore.planning.volumes import VolumeFacts, VolumeLanding, land_volume
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "concerns_of_guest",
     "find_network",
     "firmware_properties",
+    "has_tpm",
     "land",
     "land_volume",
     "likely_drivers",
     "wants_choices",
+    "without_tpm",
 ]

@@ -24,6 +24,7 @@ from longshore.planning import (
     source_quota,
     ssh_checks,
     together,
+    tpm,
     volumes,
     windows_checks,
 )
@@ -35,7 +36,7 @@ _AREAS = {
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),
     "Its guest": (guest_checks, guest_looks, windows_checks, boot_proof),
-    "Its hardware on the target": (landing, disks, as_is),
+    "Its hardware on the target": (landing, disks, as_is, tpm),
     "Networks and addresses": (nics,),
     "What is mapped": (mappings,),
     "What it is given by name": (placement,),

@@ -32,6 +32,7 @@ class TargetFacts:
     floating: tuple[FloatingAddress, ...] = ()  # the project's
     external_networks: tuple[Named, ...] = ()
     source: SourceRoom | None = None  # at the source; None: nothing is counted there
+    emulates_tpm: bool | None = None  # on any flavor; None: it isn't known, or no machine has a TPM
     windows: WindowsParts | None = None  # of who converts guests; None: whether there are any isn't known here
 
 

@@ -28,15 +28,8 @@ from longshore.planning.quota import Needs, needs
 from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
 from longshore.planning.ssh_checks import ssh_concerns
+from longshore.planning.tpm import has_tpm, tpm_concerns, tpm_properties
 
-VTPM = warning(
-    "vtpm",
-    "The machine has a virtual TPM. Its content stays behind, with what the guest sealed in it: BitLocker's key, "
-    "sign-ins by Windows Hello, keys and certificates of applications. A server has a TPM, new and empty, only by its "
-    "flavor.",
-    "Suspend BitLocker or have its recovery key at hand before the machine is moved. If the guest wants a TPM, name a "
-    "flavor that gives one (hw:tpm_version).",
-)
 FIRMWARE_UEFI = warning(
     "firmware-uefi",
     "The machine boots by UEFI. The target's compute nodes need firmware for that (OVMF), and don't tell whether they "
@@ -69,6 +62,7 @@ class Landing:
     volume_zone: str | None = None  # None: the target's default one
     description: str = ""  # of the server
     cpu_topology: dict[str, str] = field(default_factory=dict)  # image properties of the volume that is booted from
+    tpm: dict[str, str] = field(default_factory=dict)  # likewise
     # What was asked for, and what of it was left open filled in with what the machine has at its source
     request: MigrationRequest = field(default_factory=MigrationRequest)
 
@@ -84,6 +78,7 @@ class Decision:
     disks: tuple[DiskLanding, ...]
     volume_zone: str | None
     cpu_topology: dict[str, str]
+    tpm: dict[str, str]
     concerns: tuple[Concern, ...]
 
     @property
@@ -110,6 +105,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
         decision.volume_zone,
         carry_along(machine, request)[0].description,
         decision.cpu_topology,
+        decision.tpm,
         decision.request,
     )
     return landing, concerns
@@ -129,7 +125,8 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     largest = facts.room.largest_volume
     disks = tuple(land_disk(machine, disk, request, facts.volume_types, largest, concerns) for disk in machine.disks)
     flavor = _choose_flavor(machine, request, facts, concerns)
-    concerns.extend(_tpm_concerns(machine, flavor))
+    tpm = tpm_properties(machine, flavor, facts)
+    concerns.extend(tpm_concerns(machine, flavor, tpm))
     topology, odd = cpu_topology(machine, flavor, request)
     concerns.extend(odd)
     concerns.extend(placement_concerns(request, facts.choices))
@@ -142,6 +139,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
         disks=disks,
         volume_zone=volume_zone(request, facts.choices),
         cpu_topology=topology,
+        tpm=tpm,
         # Two disks on one datastore needn't say the same twice
         concerns=tuple(dict.fromkeys(accept_blockers(concerns, request.accept))),
     )
@@ -168,18 +166,6 @@ def _firmware_concerns(machine: Machine) -> Iterator[Concern]:
             )
 
 
-def _tpm_concerns(machine: Machine, flavor: Flavor | None) -> Iterator[Concern]:
-    """Only a flavor is asked for a TPM: with image properties, a cloud that has none makes no server at all."""
-    if machine.devices.vtpm:
-        text = f"{machine.name} has a virtual TPM; what is in it stays behind"
-        if flavor is not None and flavor.tpm:
-            yield VTPM(machine.name, f"{text}, and flavor {flavor.name} gives the server a new, empty one.")
-        elif flavor is not None:
-            yield VTPM(machine.name, f"{text}, and with flavor {flavor.name} the server has none.")
-        else:
-            yield VTPM(machine.name, f"{text}.")
-
-
 def _choose_flavor(
     machine: Machine, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> Flavor | None:
@@ -200,5 +186,5 @@ def _choose_flavor(
         concerns.append(NO_FLAVOR_LARGE_ENOUGH(machine.name, text))
         return None
     # Of machines of that size, the one called like the machine's, else one with a TPM if the machine has one
-    own, tpm = machine.server.flavor, machine.devices.vtpm
+    own, tpm = machine.server.flavor, has_tpm(machine)
     return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.name != own, bool(f.tpm) != tpm, f.disk_gib, f.name))

@@ -91,6 +91,7 @@ def _landing(machine: Machine, request: MigrationRequest, result: dict[str, Any]
         (),
         description=along.description,
         cpu_topology=result.get("cpu_topology", {}),
+        tpm=result.get("tpm", {}),
         request=replace(request, tags=along.tags, metadata=along.metadata),
     )
 

@@ -347,6 +347,7 @@ def result_of(  # noqa: PLR0917
         "machine": form(Machine).dump_python(prepared.machine, mode="json"),
         "flavor": {"id": prepared.landing.flavor_id, "name": prepared.landing.flavor_name},
         "cpu_topology": prepared.landing.cpu_topology,
+        "tpm": prepared.landing.tpm,
         "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
         **figures_of(copies, last),
         "conversion": report,

@@ -19,7 +19,7 @@ from longshore.model.target import (
     Volume,
     VolumeRequest,
 )
-from longshore.planning import Landing, agent_properties
+from longshore.planning import Landing, agent_properties, without_tpm
 from longshore.planning.hardware import firmware_properties, likely_drivers, system_properties
 from longshore.providers.contract import FloatingAddresses
 from longshore.store import ThingKind
@@ -51,11 +51,12 @@ def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: H
 def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None) -> dict[str, str]:
     """Those that its volume has at the source stay, as long as the guest does."""
     asked = prepared.landing.request
-    ours = {**prepared.landing.cpu_topology, **agent_properties(asked)} if disk.position == 0 else {}
+    landing = prepared.landing
+    ours = {**landing.cpu_topology, **landing.tpm, **agent_properties(asked)} if disk.position == 0 else {}
     if hardware is not None:
         return {**hardware.image_properties, **ours}
     if asked.landing is LandingMode.UNCHANGED:
-        kept = disk.image_properties
+        kept = without_tpm(disk.image_properties)
     else:
         kept = system_properties(likely_drivers(prepared.machine).family)
     return {**kept, **firmware_properties(prepared.machine), **ours}

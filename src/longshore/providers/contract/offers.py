@@ -18,6 +18,10 @@ class Offers(Protocol):
     def flavors(self) -> list[Flavor]:
         """Smallest first."""
 
+    def emulates_tpm(self) -> bool | None:
+        """Whether servers can be given a virtual TPM 2.0 by properties of their volume, on any flavor. None: it isn't
+        told to us."""
+
     def quota_room(self) -> QuotaRoom:
         """What the project's quota still allows; GiB and MiB as its fields say."""
 

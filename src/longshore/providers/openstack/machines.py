@@ -8,6 +8,7 @@ from typing import Any
 from longshore.model import user_data
 from longshore.model.machine import (
     AllowedAddress,
+    Devices,
     Disk,
     Firmware,
     Machine,
@@ -77,6 +78,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         tags=tuple(server.tags or ()),
         platform=Platform.OPENSTACK,
         freezes=_freezes(disks),
+        devices=Devices(vtpm="hw_tpm_version" in properties or "hw:tpm_version" in (flavor.extra_specs or {})),
         server_settings=ServerSettings(
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),

@@ -1,11 +1,13 @@
 """What the cloud offers the project: networks, flavors, volume types, and what its quota still allows.
 
-Everything is asked as a plain member may ask it, through the services' own APIs.
+Everything is asked as a plain member may ask it, through the services' own APIs. What is told to administrators alone
+isn't known to others.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict
@@ -71,6 +73,15 @@ class Placement:
                 if not flavor.is_disabled
             ]
         return sorted(found, key=lambda flavor: (flavor.memory_mib, flavor.cpus, flavor.disk_gib, flavor.name))
+
+    def emulates_tpm(self) -> bool | None:
+        """Told by Placement, as a trait of compute nodes, and to administrators alone."""
+        asked = {"required": "COMPUTE_SECURITY_TPM_2_0"}
+        try:
+            answer = self._connection.placement.get("/resource_providers", params=asked, microversion="1.18")
+        except (auth.ClientException, sdk.SDKException):  # a cloud that tells no address of Placement
+            return None
+        return bool(answer.json()["resource_providers"]) if answer.ok else None
 
     def create_flavor(self, name: str, cpus: int, memory_mib: int, flavor_id: str) -> Flavor:
         """Without a disk of its own: machines have their volumes."""

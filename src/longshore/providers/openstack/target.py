@@ -89,6 +89,9 @@ class OpenstackTarget(Target):
     def quota_room(self) -> QuotaRoom:
         return self._placement.quota_room()
 
+    def emulates_tpm(self) -> bool | None:
+        return self._placement.emulates_tpm()
+
     def choices(self) -> Choices:
         return self._placement.choices()
 
