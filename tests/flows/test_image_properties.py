@@ -36,7 +36,8 @@ def test_windows_has_its_clock_in_local_time(landing, guest_id, properties):
 def test_a_tpm_that_another_cloud_gave_is_asked_for_only_where_this_one_has_it(given):
     disk = replace(DISK, image_properties={"hw_disk_bus": "sata", "hw_tpm_version": "2.0", "hw_tpm_model": "tpm-crb"})
     request = MigrationRequest(landing=LandingMode.UNCHANGED)
-    machine = Machine(
+    tpm = Devices(vtpm=True)
+    machine = Machine("s", "web", PowerState.ON, 1, 1024, (disk,), (), platform=Platform.VSPHERE, devices=tpm)
         "s", "web", PowerState.ON, 1, 1024, (disk,), (), platform=Platform.VSPHERE, devices=Devices(vtpm=True)
     )
     prepared = Prepared(machine, Landing("1", "small", (), (), tpm=given, request=request))
