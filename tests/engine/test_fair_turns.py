@@ -21,7 +21,6 @@ def asked(project, count, *, plan=None, **fields):
         QueueRecord(
             f"{project}{plan or ''}{n}",
             Status.QUEUED,
-            "queued",
             False,
             f"vc-{project}",
             f"vm-{n}",
@@ -230,7 +229,7 @@ def test_workers_read_a_few_of_a_long_queue_and_choose_as_if_they_had_read_it_al
     assert read[0] < 123
     had_more = max("ac", key=lambda project: turns[project])
     for id_ in [id_ for id_ in taken[0] if of[id_] == had_more][:1]:
-        store.migrations.update(id_, status="done")
+        store.migrations.end_job(store.jobs.get(id_).record_id, id_, status="done")
     assert len(store.queue.take(x, choose(x))) == 8, "what it had, and one more"
 
 

@@ -11,12 +11,12 @@ from longshore.model.plan import Limits
 from longshore.model.status import Status
 from longshore.store import QueueRecord, WorkerRecord
 
-NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "vm-1", "cloud", None, 0, "esx1", ("ds1",))
+NONE = QueueRecord("", Status.QUEUED, False, "vc", "vm-1", "cloud", None, 0, "esx1", ("ds1",))
 MANY = Limits(at_once=100)
 
 
 def queue(*records):
-    return [replace(NONE, id=f"m{n}", **fields) for n, fields in enumerate(records)]
+    return [replace(NONE, id=f"m{n}", record_id=f"m{n}", **fields) for n, fields in enumerate(records)]
 
 
 def in_plan(**fields):
@@ -25,12 +25,12 @@ def in_plan(**fields):
 
 def test_without_a_plan_four_run_at_once_in_the_order_they_were_asked_for():
     assert may_begin(queue(*[{}] * 6), {}) == ["m0", "m1", "m2", "m3"]
-    running = {"status": Status.RUNNING, "phase": "copying"}
+    running = {"status": Status.RUNNING}
     assert may_begin(queue({}, running, running, running, {}), {}) == ["m0"]
 
 
 def test_a_single_machine_does_not_wait_for_the_end_of_a_large_plan():
-    full = [in_plan(status=Status.RUNNING, phase="copying")] * 10
+    full = [in_plan(status=Status.RUNNING)] * 10
     assert may_begin(queue(*full, {}, in_plan()), {"p": Limits(at_once=10)}) == ["m10"]
 
 
@@ -50,7 +50,7 @@ def test_a_machine_with_disks_on_two_datastores_needs_room_on_both():
 
 
 def test_what_others_do_at_a_place_counts_too():
-    waiting = queue({"status": Status.RUNNING, "phase": "copying"}, in_plan())
+    waiting = queue({"status": Status.RUNNING}, in_plan())
     assert may_begin(waiting, {"p": Limits(per_source=1)}) == []
     assert may_begin(waiting, {"p": Limits(per_target=1)}) == []
     assert may_begin(waiting, {"p": Limits(per_target=2)}) == ["m1"]
@@ -59,8 +59,8 @@ def test_what_others_do_at_a_place_counts_too():
 def test_a_wave_begins_when_the_lower_ones_have_ended():
     first, second = in_plan(), in_plan(wave=2)
     assert may_begin(queue(second, first, second), {"p": MANY}) == ["m1"]
-    rolling_back = in_plan(status=Status.ROLLING_BACK, phase="rolling-back")
-    assert may_begin(queue(rolling_back, second), {"p": MANY}) == []
+    running = in_plan(status=Status.RUNNING)
+    assert may_begin(queue(running, second), {"p": MANY}) == []
     assert may_begin(queue(second, second), {"p": MANY}) == ["m0", "m1"]
 
 
@@ -68,14 +68,14 @@ def test_waves_of_one_plan_hold_up_no_other():
     assert may_begin(queue(in_plan(), in_plan(wave=2, plan_id="other"), {}), {"p": MANY}) == ["m0", "m1", "m2"]
 
 
-def test_one_that_waits_for_its_cutover_holds_no_place_but_its_wave_has_not_ended():
-    waits = in_plan(status=Status.RUNNING, phase="waiting")
-    assert may_begin(queue(waits, in_plan()), {"p": Limits(at_once=1)}) == ["m1"]
-    assert may_begin(queue(waits, in_plan(wave=2)), {"p": MANY}) == []
+def test_a_wave_of_which_some_wait_for_their_moment_has_not_ended():
+    """They aren't in the queue that is looked at."""
+    assert may_begin(queue(in_plan(wave=2)), {"p": MANY}, first_waves={"p": 1}) == []
+    assert may_begin(queue(in_plan()), {"p": Limits(at_once=1)}, first_waves={"p": 1}) == ["m0"]
 
 
 def test_a_cancelled_one_has_its_turn_at_once_to_end():
-    full = [in_plan(status=Status.RUNNING, phase="copying")] * 4
+    full = [in_plan(status=Status.RUNNING)] * 4
     assert may_begin(queue(*full, in_plan(wave=2, cancel_requested=True), in_plan()), {"p": Limits()}) == ["m4"]
 
 
@@ -87,8 +87,7 @@ records = st.lists(
     st.builds(
         QueueRecord,
         id=st.uuids().map(str),
-        status=st.sampled_from([Status.QUEUED, Status.RUNNING, Status.ROLLING_BACK]),
-        phase=st.sampled_from(["queued", "copying", "waiting"]),
+        status=st.sampled_from([Status.QUEUED, Status.PARKED, Status.RUNNING]),
         cancel_requested=st.booleans(),
         source_id=st.sampled_from(["vc1", "vc2"]),
         target_id=st.sampled_from(["c1", "c2"]),
@@ -106,7 +105,7 @@ records = st.lists(
 def test_what_begins_finds_room_beside_what_is_at_work(queue, p, q):
     limits = {"p": p, "q": q}
     begun = set(may_begin(queue, limits))
-    at_work = [r for r in queue if r.status is not Status.QUEUED and r.phase != "waiting"]
+    at_work = [r for r in queue if r.status is Status.RUNNING]
     for record in [r for r in queue if r.id in begun and not r.cancel_requested]:
         own = limits.get(record.plan_id, Limits())
         same_source = [r for r in at_work if r.source_id == record.source_id]
@@ -117,7 +116,7 @@ def test_what_begins_finds_room_beside_what_is_at_work(queue, p, q):
 
 @given(records, some_limits)
 def test_with_one_plan_no_place_ever_holds_more_than_its_limit(queue, limits):
-    queue = [replace(r, plan_id="p", cancel_requested=False, status=Status.QUEUED, phase="queued") for r in queue]
+    queue = [replace(r, plan_id="p", cancel_requested=False, status=Status.QUEUED) for r in queue]
     begun = [r for r in queue if r.id in may_begin(queue, {"p": limits})]
     assert len(begun) <= limits.at_once
     for place, most in (
@@ -133,7 +132,7 @@ def test_with_one_plan_no_place_ever_holds_more_than_its_limit(queue, limits):
 @given(records, some_limits, some_limits)
 def test_when_nothing_is_at_work_something_begins(queue, p, q):
     """Or an engine would end with work left, for ever."""
-    queue = [r for r in queue if r.status is Status.QUEUED]
+    queue = [r for r in queue if r.status is not Status.RUNNING]
     assert bool(may_begin(queue, {"p": p, "q": q})) == bool(queue)
 
 
@@ -175,7 +174,7 @@ def test_a_limit_holds_over_all_workers():
 
 
 def test_what_a_dead_worker_had_is_shared_among_the_living_even_if_they_are_full():
-    begun = in_plan(status=Status.RUNNING, phase="copying")
+    begun = in_plan(status=Status.RUNNING)
     full = [{**begun, "worker_id": "a"}] * 2 + [{**begun, "worker_id": "b"}] * 2
     found = taken(queue(*[{**begun, "worker_id": "dead"}] * 4, *full), [worker("a", 2), worker("b", 2)])
     assert sorted([*found["a"], *found["b"]]) == ["m0", "m1", "m2", "m3"]
@@ -183,13 +182,13 @@ def test_what_a_dead_worker_had_is_shared_among_the_living_even_if_they_are_full
 
 
 def test_what_was_begun_in_another_version_waits_for_a_worker_of_that_version():
-    begun = in_plan(status=Status.RUNNING, phase="copying", worker_id="dead", flow_version="1")
+    begun = in_plan(status=Status.RUNNING, worker_id="dead", flow_version="1")
     assert taken(queue(begun), [worker("new", version="2")]) == {"new": []}
     assert taken(queue(begun), [worker("new", version="2"), worker("old", version="1")]) == {"new": [], "old": ["m0"]}
 
 
 def test_a_cancelled_one_of_a_version_that_nobody_knows_is_taken_back_by_anybody():
-    begun = in_plan(status=Status.RUNNING, phase="copying", worker_id="dead", flow_version="1", cancel_requested=True)
+    begun = in_plan(status=Status.RUNNING, worker_id="dead", flow_version="1", cancel_requested=True)
     assert taken(queue(begun), [worker("new", version="2")]) == {"new": ["m0"]}
     both = [worker("new", version="2"), worker("old", capacity=0, version="1")]
     assert taken(queue(begun), both) == {"new": [], "old": []}, "it is the old one's as long as that one lives"
@@ -204,7 +203,7 @@ def why(record, *workers, labels=None):
 
 
 def test_it_is_known_why_nobody_can_take_a_migration():
-    begun = {"status": Status.RUNNING, "phase": "copying", "worker_id": "dead", "flow_version": "1"}
+    begun = {"status": Status.RUNNING, "worker_id": "dead", "flow_version": "1"}
     north = {"vc": frozenset({"north"})}
     assert why({}) is Lack.WORKER
     assert why({}, worker("a")) is None
@@ -241,8 +240,3 @@ def test_only_workers_with_a_providers_labels_take_its_migrations():
     found = taken(queue(in_plan(), in_plan(source_id="vc2", target_id="cloud2")), workers, labels=labels)
     assert found["both"] == ["m0"]
     assert found["none"] == ["m1"]
-
-
-def test_waiting_for_a_cutover_takes_no_room_of_a_worker():
-    waiting = in_plan(status=Status.RUNNING, phase="waiting", worker_id="a")
-    assert len(taken(queue(*[waiting] * 9, in_plan(), in_plan()), [worker("a", capacity=2)])["a"]) == 2

@@ -37,10 +37,9 @@ from longshore.engine.outages import Outages
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves import conversion, copying, late_conversion, look, migration
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.workflows import _KINDS
+from longshore.flows.workflows import KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent
-from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.store import Store
 from longshore.store.database import Database
@@ -151,13 +150,15 @@ class Round:
         self.check()
 
     async def live(self):
-        """As an engine does it: the same workflow from its beginning, with the steps that have been recorded."""
-        job = MoveContext(self.store, self.id, Cancels(self.store), clouds=Clouds(self.store))
-        job.clouds = Clouds(self.store, Outages(job.say, job.raise_if_cancelled))
-        await _KINDS[MigrationType(self.request.get("type", "cold"))](job).run()
+        """As an engine does it: each job's workflow from its beginning, with the steps that have been recorded."""
+        while (todo := self.record.job) is not None:
+            self.job_id = todo.id
+            job = MoveContext(self.store, self.id, todo.id, Cancels(self.store), clouds=Clouds(self.store))
+            job.clouds = Clouds(self.store, Outages(job.say, job.raise_if_cancelled))
+            await KINDS[todo.kind](job).run()
 
     async def run_step(self, options, work):
-        name = options["name"]
+        name = self.job_id, options["name"]
         if name not in self.steps:
             self.die_if_dead()
             outcome = json.loads(json.dumps(await work()))

@@ -19,6 +19,7 @@ import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 from longshore.blocks.exports import serve_nbdkit
@@ -218,6 +219,8 @@ class World:
             raise QuotaExceeded(f"The quota has no room to {call}.")
         if mine[0]["how"] == "away":
             raise Unreachable(f"The small cloud didn't answer to {call}.")
+        if mine[0]["how"] == "quota":
+            raise QuotaExceeded(f"The small cloud has no room to {call}.")
         if mine[0]["how"] == "fault":
             raise ProviderError(f"The small cloud didn't answer to {call}.", code=FAULT)
         raise ProviderError(f"The cloud had a moment of weakness in {call}.")
@@ -750,9 +753,10 @@ def small_connect(kind, settings, _secrets, side=None, _servers=None):
 
 def install(put=setattr):
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.engine import embedded, outages, retry, undoing, worker
+    from longshore.engine import embedded, outages, parking, retry, undoing, worker
     from longshore.flows import clouds
-    from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration, syncs
+    from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration
+    from longshore.store import jobs, migrations
 
     put(clouds, "connect", small_connect)
     put(conversion, "convert", small_convert)
@@ -767,7 +771,14 @@ def install(put=setattr):
     put(outages, "_PAUSES", (0.05, 0.2))
     put(outages, "_LOOK_EVERY", 0.05)
     put(outages, "LONGEST", 3.0)
-    put(syncs, "_LOOK_EVERY", 0.05)
+    put(outages, "BRIEFLY", 0.2)
+    root = Path(os.environ.get("SMALL_WORLD", "/nowhere"))
+    seconds = float((root / "pauses").read_text()) if (root / "pauses").exists() else 0.3
+    put(parking, "PAUSES", (timedelta(seconds=seconds),))
+    if (root / "keeps-little").exists():
+        put(jobs, "_KEPT", 5)
+        put(migrations, "_SYNCS_KEPT", 5)
+        put(migrations, "_SYNC_EVENTS_KEPT", 10)
     put(copying, "STALLED_AFTER", 12.0)
     put(worker, "_POLL", 0.05)
     put(embedded, "_LINGER", 0.01)

@@ -1,20 +1,24 @@
 """Migrations that were begun by a release whose order of steps was another one."""
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
+from sqlalchemy import update
 
 from longshore.engine import embedded
 from longshore.model.status import Status
 from longshore.service.migrations import shown
+from longshore.store.tables import JobRow
 
 pytestmark = pytest.mark.faults
 
 
 def begun_before_the_upgrade(run):
     """What the engine that was killed has left is of another version from here on."""
-    run.store.migrations.update(run.id, flow_version="1")
+    with run.store.database.session() as session:
+        session.execute(update(JobRow).where(JobRow.record_id == run.id).values(flow_version="1"))
     with closing(sqlite3.connect(run.store.state.engine_database)) as database:
         changed = database.execute("UPDATE workflow_status SET application_version = '1'").rowcount
         database.commit()
@@ -52,4 +56,31 @@ def test_a_machine_that_was_seen_up_is_not_taken_from_its_users(run):
     begun_before_the_upgrade(run)
     run.store.migrations.request_cancel(run.id)
     assert run.to_the_end(lives=1).status is Status.DONE
+    run.assert_moved()
+
+
+@pytest.mark.parametrize(("call", "number"), [("snapshot", 1), ("open_volume", 2), ("snapshot", 2), ("look", 1)])
+def test_a_sync_that_was_broken_off_begins_anew_under_any(begin, call, number):
+    run = begin(type="warm", cutover={"mode": "automatic", "downtime": 3600.0})
+    run.world.plan_fault(call, number, "after", "kill")
+    run.engine()
+    begun_before_the_upgrade(run)
+    assert shown(run.store, [run.record])[0].stranded is None
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+
+
+def test_one_that_waits_between_two_syncs_does_not_notice(begin):
+    run = begin(type="warm", cutover={"mode": "manual", "interval": 3600.0})
+    life = run.start_engine()
+    end = time.monotonic() + 30
+    while run.record.phase != "waiting" or run.record.job.worker_id or run.steps_kept():
+        assert life.poll() is None, life.said
+        assert time.monotonic() < end, "somebody works for it"
+        time.sleep(0.02)
+    life.kill()
+    assert run.record.flow_version is None, "anybody may take it"
+    run.store.migrations.request_cutover(run.id)
+    assert run.to_the_end(lives=1).status is Status.DONE, run.record.error
     run.assert_moved()

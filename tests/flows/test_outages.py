@@ -36,7 +36,8 @@ def test_each_call_may_have_no_answer_at_first(run, when, how):
 
 
 @pytest.mark.parametrize(("how", "code", "calls"), [("away", Unreachable.code, 10), ("fault", FAULT, 1 + FAULTS)])
-def test_a_cloud_that_never_answers_again_is_given_up(run, how, code, calls):
+def test_a_cloud_that_never_answers_again_is_given_up(begin, how, code, calls):
+    run = begin(when_stuck="take-back")
     for _ in range(1000):
         run.world.plan_fault("create_server", 1, "before", how)
     record = run.to_the_end(lives=1)

@@ -72,7 +72,8 @@ class Service:
 
     def with_it(self, migration):
         """Name of the worker that has this migration."""
-        having = f"SELECT pid FROM workers WHERE id = (SELECT worker_id FROM migrations WHERE id = '{migration}')"
+        has = f"SELECT worker_id FROM jobs WHERE record_id = '{migration}' AND ended_at IS NULL"
+        having = f"SELECT pid FROM workers WHERE id IN ({has})"
         found = self.cluster.query(self.database, having)
         pid = found[0][0] if found else None
         return next((name for name, process in self.processes.items() if process.pid == pid), None)

@@ -10,12 +10,14 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
 from tokens import access
 
 from longshore.model.machine import Disk
 from longshore.model.status import Status
 from longshore.service import create_app
 from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store.tables import JobRow
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 GIB = 1 << 30
@@ -38,11 +40,15 @@ def figures(request, tmp_path_factory):
     store.migrations.update(synced.id, status=Status.RUNNING, phase="waiting")
     for number, hours in ((0, 5), (1, 2)):
         at = datetime.now(UTC) - timedelta(hours=hours)
-        store.migrations.add_sync(synced.id, {"number": number, "at": at.isoformat(), "final": False})
+        store.migrations.add_sync(synced.id, {"number": number, "at": at.isoformat(), "final": False}, {})
     for each, factor in ((done, 1), (failed, 10)):
         sums = {"bytes_read": 3 << 40, "bytes_written": factor, "bytes_verified": 5}
         status = Status.DONE if each is done else Status.FAILED
-        store.migrations.update(each.id, status=status, error_code="boot-failed", result=sums)
+        store.migrations.end_job(each.id, each.job.id, status=status, error_code="boot-failed", result=sums)
+    with store.database.session() as session:
+        jobs = update(JobRow)
+        session.execute(jobs.where(JobRow.id == copying.job.id).values(status="running"))
+        session.execute(jobs.where(JobRow.id == synced.job.id).values(kind="sync", due_at=datetime(2100, 1, 1)))
 
     async def scrape():
         app = create_app(store, access=access(), metrics=True)

@@ -59,8 +59,9 @@ def cloud(store, request):
 @pytest.fixture
 def migration(store, cloud):
     new = NewMigration("web", "vm-1", cloud, cloud, {"type": "warm"})
-    yield store.migrations.add_together([new])[0]
-    store.migrations.update(new.id, status=Status.DONE)
+    added = store.migrations.add_together([new])[0]
+    yield added
+    store.migrations.end_job(new.id, added.job.id, status=Status.DONE)
 
 
 @pytest.mark.parametrize("patience", [0.0, 20.0])
@@ -86,7 +87,7 @@ def test_what_was_taken_is_started_once_though_its_worker_never_heard_of_it(
     monkeypatch.setattr(worker, "_follow", follow)
     monkeypatch.setattr(store.database, "patience", patience)
     asyncio.run(look())
-    assert started == [migration.id]
+    assert started == [migration.job.id]
 
 
 def test_a_migration_is_queued_once_and_that_is_said(store, cloud, lossy):
@@ -165,7 +166,7 @@ def test_a_wish_is_heard_though_the_migration_ends_before_that_can_be_said(store
 
 def test_a_migration_is_removed_once(store, cloud, lossy):
     record = store.migrations.add(machine_name="db", machine_ref="vm-3", source_id=cloud, target_id=cloud, request={})
-    store.migrations.update(record.id, status=Status.DONE)
+    store.migrations.end_job(record.id, record.job.id, status=Status.DONE)
     with lossy(store.database):
         store.migrations.remove(record.id[:30])
     with pytest.raises(NotFound):

@@ -120,6 +120,8 @@ class Migration(_Strict):
     status: Status
     interrupted: bool  # it isn't finished, and no engine is running it
     stranded: str | None = None  # why nobody that lives can take it, and what to do
+    parked: str | None = None  # why it can't go on for now; it keeps what it has
+    due_at: Moment | None = None  # when it goes on by itself, if it is parked or waits for its cutover
     phase: str
     error: str | None
     error_code: str | None

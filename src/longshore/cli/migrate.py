@@ -23,6 +23,7 @@ from longshore.model.request import (
     MigrationType,
     PowerAfter,
     Verify,
+    WhenStuck,
 )
 from longshore.model.user_data import encode
 
@@ -81,6 +82,7 @@ class Migrate(ShowOne):
             key_name=args.key_name,
             shutdown_timeout=args.shutdown_timeout,
             force_power_off=args.force_power_off,
+            when_stuck=WhenStuck(args.when_stuck),
             boot_timeout=args.boot_timeout,
             boot_mark=args.boot_mark,
             boot_port=tuple(args.boot_port),
@@ -224,6 +226,13 @@ def _with_power(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--force-power-off", action="store_true", help="cut the power of a guest that doesn't shut down in time"
+    )
+    group.add_argument(
+        "--when-stuck",
+        choices=[rule.value for rule in WhenStuck],
+        default=WhenStuck.PARK.value,
+        help="what becomes of it where a cloud stays away, storage stalls or a quota is short: it keeps what it has, "
+        "and goes on when that has passed; or all is taken back (default: %(default)s)",
     )
     group.add_argument(
         "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"

@@ -99,7 +99,7 @@ class WaitForMigration(ShowOne):
 
 
 class ResumeMigration(ShowOne):
-    """Go on with a migration that was broken off, from the last checkpoint of its copies."""
+    """Go on with a migration that is parked or was broken off, from the last checkpoint of its copies."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
@@ -235,6 +235,8 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "status": status_of(m),
         "phase": m.phase,
         "stranded": m.stranded,
+        "parked": m.parked,
+        "due_at": moment(m.due_at),
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
         "downtime_seconds": off,

@@ -29,7 +29,8 @@ _LINE_EVERY = 10.0  # seconds between plain lines about the same disk, at first
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 _REASONS = 2  # lines for why nobody takes some of them
 _FRAME = 6  # lines of the terminal that are not for machines
-_COLOURS = {Status.DONE: "green", Status.FAILED: "red", Status.CANCELLED: "yellow", Status.ROLLING_BACK: "yellow"}
+_COLOURS = {Status.DONE: "green", Status.FAILED: "red"}
+_COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED), "yellow")
 
 
 def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] | None = None) -> list[Migration]:
@@ -120,6 +121,8 @@ def _told(m: Migration) -> str:
         queued = "queued" if m.wave is None else f"queued, wave {m.wave}"
         return f"{queued}. {m.stranded}" if m.stranded else queued
     told = m.phase if not m.interrupted else f"interrupted in {m.phase}"
+    if m.status is Status.PARKED:
+        told = f"parked in {m.phase}: {m.parked}"
     return f"{told}. {m.stranded}" if m.stranded else told
 
 
@@ -159,7 +162,7 @@ class _Board:
 
 def _order(m: Migration) -> tuple[int, int]:
     """What moves first, then what waits by wave, then what failed, then the rest."""
-    if m.status in (Status.RUNNING, Status.ROLLING_BACK):
+    if m.status in (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED):
         return 0, m.wave or 0
     if m.status is Status.QUEUED:
         return 1, m.wave or 0
@@ -168,7 +171,7 @@ def _order(m: Migration) -> tuple[int, int]:
 
 def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
     off = m.downtime_seconds
-    phase = status_of(m) if m.status.ended or m.interrupted or m.stranded else m.phase
+    phase = status_of(m) if m.status.ended or m.status is Status.PARKED or m.interrupted or m.stranded else m.phase
     changed = m.syncs[-1]["bytes_changed"] if m.syncs else None
     yield (
         Text(m.machine_name),

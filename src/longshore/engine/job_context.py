@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from longshore.errors import Cancelled
+from longshore.engine.parking import PASSING
+from longshore.errors import Cancelled, LongshoreError
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, MigrationRecord, Store, ThingKind
 
@@ -39,11 +40,13 @@ class Cancels:
 @dataclass
 class JobContext:
     store: Store
-    id: str
+    id: str  # of the record, which is what everything made for it is marked with
+    job_id: str = ""  # none where something is only cleaned up
     cancels: Cancels | None = None  # shared with others, if there are any
     _record: MigrationRecord | None = None
     _stopped: bool = False
     _ignoring_cancel: bool = False
+    _only_ending: bool = False
 
     # Not cached_property: in Python 3.11 its lock is one for all of them, and would have them read one after another
 
@@ -57,8 +60,9 @@ class JobContext:
     def phase(self, phase: str, text: str) -> None:
         self.store.migrations.enter(self.id, phase, text)
 
-    def say(self, text: str, level: str = "information") -> None:
-        self.store.migrations.say(self.id, None, text, level)
+    def say(self, text: str, level: str = "information", *, phase: str | None = None) -> None:
+        """`phase`: None for the one that it is in."""
+        self.store.migrations.say(self.id, phase, text, level)
 
     def begin_together(self) -> None:
         """Several things are about to run side by side, of which one may `stop` the others."""
@@ -67,6 +71,14 @@ class JobContext:
     def ignore_cancel(self) -> None:
         """From here on everything is put back: that is done to its end, whatever was cancelled or has failed before."""
         self._ignoring_cancel = True
+
+    def only_end(self) -> None:
+        """From here on nothing is worth waiting for: what fails is told, and the rest is done."""
+        self._only_ending = True
+
+    def parks_for(self, error: LongshoreError) -> bool:
+        """Whether it waits, with all that it has, until what this error tells of has gone."""
+        return error.code in PASSING and not (self._ignoring_cancel or self._only_ending)
 
     def stop(self) -> None:
         """One of several things side by side has failed: what else runs in this migration needn't go on."""

@@ -14,6 +14,7 @@ from longshore.errors import FAULT, LongshoreError, Unreachable
 T = TypeVar("T")
 PASSING = (Unreachable.code, FAULT)  # errors that may go by themselves
 LONGEST = 1800.0  # seconds without any answer of a cloud after which it is given up
+BRIEFLY = 30.0  # seconds, of one that was away for longer than that already
 FAULTS = 3  # times that a cloud may fail without a reason: a lost message, or something that stays
 _PAUSES = (1.0, 15.0)  # seconds: the first between two tries, doubled each time, and the longest
 _LOOK_EVERY = 1.0  # seconds between looks whether the waiting is still wanted
@@ -24,17 +25,21 @@ Say = Callable[[str, str], None]  # a sentence, and its level
 class Outages:
     """Of the clouds that one migration uses; several things in it may wait side by side."""
 
-    def __init__(self, say: Say, raise_if_cancelled: Callable[[], None]) -> None:
-        """`raise_if_cancelled` raises when the waiting has no sense any more."""
+    def __init__(self, say: Say, raise_if_cancelled: Callable[[], None], *, tried_before: bool = False) -> None:
+        """`raise_if_cancelled` raises when the waiting has no sense any more.
+
+        `tried_before`: a cloud that is away now has been for long, and isn't waited for as long once more.
+        """
         self._say = say
         self._raise_if_cancelled = raise_if_cancelled
         self._lock = threading.Lock()
+        self._tried_before = tried_before
         self._since: dict[str, float] = {}
 
     def through(self, cloud: str, work: Callable[[], T]) -> T:
         """What `work` answers, once the cloud of this name does.
 
-        Raises Unreachable after LONGEST without an answer, and what else `work` raises; a FAULT, the last one.
+        Raises Unreachable after so long without an answer, and what else `work` raises; a FAULT, the last one.
         """
         pause, faults = _PAUSES[0], 0
         while True:
@@ -44,7 +49,7 @@ class Outages:
                 faults += error.code == FAULT
                 if error.code not in PASSING or faults > FAULTS:
                     raise
-                if time.monotonic() - self._away_since(cloud, error) >= LONGEST:
+                if time.monotonic() - self._away_since(cloud, error) >= self._longest:
                     raise
             else:
                 self._answers(cloud)
@@ -55,16 +60,23 @@ class Outages:
                 time.sleep(min(left, _LOOK_EVERY))
             pause = min(pause * 2, _PAUSES[1])
 
+    @property
+    def _longest(self) -> float:
+        return BRIEFLY if self._tried_before else LONGEST
+
     def _away_since(self, cloud: str, error: LongshoreError) -> float:
         with self._lock:
             if known := self._since.get(cloud):
                 return known
             self._since[cloud] = now = time.monotonic()
-        self._say(f"{error.message} Waiting for {cloud} to answer, for {LONGEST / 60:.0f} minutes at most.", "warning")
+        if not self._tried_before:
+            text = f"{error.message} Waiting for {cloud} to answer, for {LONGEST / 60:.0f} minutes at most."
+            self._say(text, "warning")
         return now
 
     def _answers(self, cloud: str) -> None:
         with self._lock:
             since = self._since.pop(cloud, None)
+            self._tried_before = False
         if since is not None:
             self._say(f"{cloud} answers again after {time.monotonic() - since:.0f} s: going on.", "information")

@@ -1,4 +1,4 @@
-"""Whose turn it is: which of the migrations that wait may begin now, and which of them a worker takes.
+"""Whose turn it is: which of the jobs that wait may begin now, and which of them a worker takes.
 
 Pure functions over the queue, the workers that live and the plans' limits. Limits are about what of a project is at
 work at a place at this moment, whichever of its plans asked for it and whichever worker does it: a plan that allows two
@@ -50,8 +50,9 @@ def may_begin(
     limits: Mapping[str, Limits],
     last_turns: Mapping[str, int] = _NO_TURNS,
     seat: Callable[[QueueRecord, bool], bool] = lambda _record, _first: True,
+    first_waves: Mapping[str, int] = _NO_TURNS,
 ) -> list[str]:
-    """Ids of queued migrations to begin now, in this order. `limits` are those of each plan, by its id.
+    """Ids of queued jobs to begin now, in this order. `limits` are those of each plan, by its id.
 
     - Projects take turns: the one with the fewest at work goes first, and of those that have as many the one whose last
       turn was longest ago. `last_turns` are numbers that grow, by project; who never had one has none.
@@ -59,12 +60,13 @@ def may_begin(
       lower ones have ended, whatever their end.
     - A migration begins where each of its places has room, counted with those of its project that are at work already,
       and where `seat` finds a worker for it; `seat` is told whether it is all that its project has at work.
+      `first_waves` are those of plans, where the queue doesn't hold all that hasn't ended.
     - Those without a plan wait only for each other: a large plan doesn't keep a single machine waiting to its end.
-    - One that merely waits for its cutover takes no room. One that is cancelled needs none: it has only to end.
+    - One that waits for its moment takes no room. One that is cancelled needs none: it has only to end.
     """
     at_work: Counter[tuple[str, str, str]] = Counter()
     held: Counter[str] = Counter()
-    first_wave: dict[str, int] = {}
+    first_wave = dict(first_waves)
     lines: dict[str, list[QueueRecord]] = {}
     for record in queue:
         if record.plan_id is not None:
@@ -142,6 +144,7 @@ def take_turns(
     *,
     labels: Mapping[str, frozenset[str]] = _NO_LABELS,
     last_turns: Mapping[str, int] = _NO_TURNS,
+    first_waves: Mapping[str, int] = _NO_TURNS,
 ) -> list[str]:
     """Ids of what this worker takes now. `workers` are those that live, it among them.
 
@@ -170,7 +173,7 @@ def take_turns(
 
     for record in [*(r for r in queue if r.begun and r.worker_id not in alive), *may_end(queue)]:
         deal(record, -math.inf)
-    may_begin(queue, limits, last_turns, lambda record, first: deal(record, 1 - SPARE if first else 1))
+    may_begin(queue, limits, last_turns, lambda record, first: deal(record, 1 - SPARE if first else 1), first_waves)
     return mine
 
 

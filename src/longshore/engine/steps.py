@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from dbos import DBOS
 
+from longshore.engine.parking import raise_if_parked_for
 from longshore.errors import LongshoreError
 from longshore.model.forms import form
 
@@ -20,7 +21,10 @@ _log = logging.getLogger("longshore.engine")
 
 
 async def step(name: str, result: type[T], work: Callable[[], T | Awaitable[T]]) -> T:
-    """Run `work` once for good, synchronous work in a thread. Raises LongshoreError, also for unforeseen errors."""
+    """Run `work` once for good, synchronous work in a thread.
+
+    Raises LongshoreError, also for unforeseen errors; Parked where the job is to go on with this step another time.
+    """
     adapter = form(result)
 
     async def recorded() -> dict[str, Any]:
@@ -28,6 +32,7 @@ async def step(name: str, result: type[T], work: Callable[[], T | Awaitable[T]])
             value = await work() if asyncio.iscoroutinefunction(work) else await asyncio.to_thread(work)
             return {"value": adapter.dump_python(value, mode="json")}  # type: ignore[arg-type]
         except LongshoreError as error:
+            raise_if_parked_for(error)
             return {"error": {"code": error.code, "message": error.message, "advice": error.advice}}
         except Exception as error:  # noqa: BLE001 a bug must end in a roll-back, not in a workflow nobody finishes
             _log.exception("step %s failed unexpectedly", name)

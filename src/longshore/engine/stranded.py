@@ -27,7 +27,7 @@ class Lack(StrEnum):
 
 class Waiting(Asking, Protocol):
     @property
-    def id(self) -> str: ...
+    def record_id(self) -> str: ...
     @property
     def status(self) -> Status: ...
     @property
@@ -73,7 +73,7 @@ class Crew:
             Lack.FLOW_VERSION,
             f"It was begun under flow version {record.flow_version}, and nobody alive knows another than {known}. "
             "Start a worker of the release that began it, or have taken back what it made: "
-            f"longshore migration cancel {record.id}.",
+            f"longshore migration cancel {record.record_id}.",
         )
 
 
@@ -114,7 +114,7 @@ class Herald:
         if crew.workers[0].id != self._me.id:  # all of a long queue is read by one of them
             self._since, self._told = {}, set()
             return
-        found = {(record.id, said.text) for record in queue() if (said := crew.stranded(record))}
+        found = {(record.record_id, said.text) for record in queue() if (said := crew.stranded(record))}
         self._since = {each: self._since.get(each, now) for each in found}
         self._told &= found
         for migration_id, text in sorted(found - self._told):

@@ -1,4 +1,4 @@
-"""What any process does that has migrations at work: it takes them from the queue and sees them to their end.
+"""What any process does that has jobs at work: it takes them from the queue and sees them to their end.
 
 One of a state directory with SQLite (longshore.engine.embedded), or any number of them with PostgreSQL, each with a
 lease. They know of each other through the database alone. What they run is given to them (`Flows`).
@@ -10,18 +10,22 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from longshore.engine import parking
 from longshore.engine.queue import ENDING, places_left, take_turns
 from longshore.engine.stranded import Crew, Herald, labels_that_count
 from longshore.engine.version import FLOW_VERSION
+from longshore.errors import LongshoreError
+from longshore.model.job import JobKind
+from longshore.model.machine import PowerState
 from longshore.model.plan import Limits
 from longshore.model.status import Status
-from longshore.store import Lineup, MigrationRecord, Store, WorkerRecord
+from longshore.store import JobRecord, Lineup, Store, WorkerRecord
 from longshore.store.database import CONNECTING
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
@@ -34,7 +38,7 @@ _LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the databa
 
 _log = logging.getLogger("longshore.engine")
 
-Workflow = Callable[[str], Coroutine[Any, Any, None]]  # of a migration's id; DBOS knows it by a name
+Workflow = Callable[[str], Coroutine[Any, Any, None]]  # of a job's id; DBOS knows it by a name
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class Flows:
     """What workers run, and what their processes keep for it."""
 
     use: Callable[[Store, str], None]  # before anything runs in this process, which others know by this id
-    of: Callable[[MigrationRecord], Workflow]
+    of: Callable[[JobKind], Workflow]
+    # What the steps of a job have answered that an earlier release has begun; says whether its record goes on with that
+    take_over: Callable[[Store, JobRecord, Mapping[str, Any]], bool]
     end_unknown: Workflow  # of a cancelled one whose order of steps isn't ours
     end_quiet: Callable[[], None]  # called every ten seconds or so: lets go of what nobody has used for a while
     end: Callable[[Store], None]  # lets go of all that this process keeps, when nothing is left at work
@@ -79,7 +85,7 @@ class Worker:
         idle_since = time.monotonic()
         while not stop.is_set():
             took = await self._take()
-            if self._running:
+            if self._running or (linger is not None and await asyncio.to_thread(self._has_more)):
                 idle_since = time.monotonic()
             elif linger is not None and time.monotonic() - idle_since >= linger:
                 break
@@ -122,10 +128,14 @@ class Worker:
         """Take up what it is our turn for, or is ours already. Seconds that the look at the queue took."""
         began = time.monotonic()
         self._reap()
-        for migration_id in await asyncio.to_thread(self._take_turns):
-            if migration_id not in self._running:
-                self._running[migration_id] = asyncio.create_task(self._follow(migration_id))
+        for job_id in await asyncio.to_thread(self._take_turns):
+            if job_id not in self._running:
+                self._running[job_id] = asyncio.create_task(self._follow(job_id))
         return time.monotonic() - began
+
+    def _has_more(self) -> bool:
+        """Whether something waits for its moment."""
+        return bool(self._store.queue.unfinished(FLOW_VERSION))
 
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database
@@ -139,7 +149,15 @@ class Worker:
             room = places_left(lineup.begun, lineup.workers)
             waiting = lineup.waiting(room) if room else []
             queue = [*lineup.begun, *lineup.cancelled(ENDING), *waiting]
-            return take_turns(self._me, queue, lineup.workers, limits, labels=labels, last_turns=lineup.last_turns)
+            return take_turns(
+                self._me,
+                queue,
+                lineup.workers,
+                limits,
+                labels=labels,
+                last_turns=lineup.last_turns,
+                first_waves=lineup.first_waves,
+            )
 
         taken = self._store.queue.take(self._me, choose)
         if living:  # not while the queue's lock is held
@@ -147,8 +165,8 @@ class Worker:
         return taken
 
     def _reap(self) -> None:
-        for migration_id in [id_ for id_, task in self._running.items() if task.done()]:
-            del self._running[migration_id]
+        for job_id in [id_ for id_, task in self._running.items() if task.done()]:
+            del self._running[job_id]
 
     async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
         """So long, or until one of ours has ended and makes room, or until we are asked to stop."""
@@ -156,47 +174,74 @@ class Worker:
         await asyncio.wait([stopping, *self._running.values()], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
-    async def _follow(self, migration_id: str) -> None:
-        """Start a migration's workflow, or go on with the one that a dead process has left, and see it to its end."""
+    async def _follow(self, job_id: str) -> None:
+        """Start a job's workflow, or go on with the one that a dead process or a parked job has left."""
         from dbos import DBOS
 
-        ids = [migration_id]
+        job = await asyncio.to_thread(self._store.jobs.get, job_id)
+        ids = [job_id]
         try:
-            known = await DBOS.get_workflow_status_async(migration_id)
-            if known is not None and known.app_version != FLOW_VERSION:
-                # Its steps are in an order that isn't ours: all that is left to do with it is what it was cancelled for
-                ids.append(f"{migration_id}/end")
-                workflow = self._flows.end_unknown
-                known = await DBOS.get_workflow_status_async(ids[-1])
+            known = await DBOS.get_workflow_status_async(job_id)
+            if job.kind is JobKind.WARM and not job.cancel_requested and known is not None:
+                if not await self._take_over(job):
+                    await asyncio.to_thread(self._store.jobs.leave_to_version, job_id, known.app_version or "")
+                    return
+                await DBOS.delete_workflows_async(ids)
+                return
+            if known is not None and (known.app_version != FLOW_VERSION or job.kind is JobKind.WARM):
+                if job.kind is JobKind.SYNC:  # begins anew: what it needs is in its record, what it made in the ledger
+                    await DBOS.delete_workflows_async(ids)
+                    workflow, known = self._flows.of(job.kind), None
+                else:  # steps in an order that isn't ours: all that is left to do is what it was cancelled for
+                    ids.append(f"{job_id}/end")
+                    workflow = self._flows.end_unknown
+                    known = await DBOS.get_workflow_status_async(ids[-1])
             else:
-                record = await asyncio.to_thread(self._store.migrations.get, migration_id)
-                workflow = self._flows.of(record)
-            await self._see_through(ids[-1], workflow, migration_id, known=known is not None)
+                workflow = self._flows.of(job.kind)
+            parked = await self._see_through(ids[-1], workflow, job_id, known=known is not None)
+            if parked is not None:
+                await asyncio.to_thread(_park, self._store, job, parked)
+                return
         except Exception as error:  # noqa: BLE001 whatever ends a workflow, its migration must not "run" for ever
-            _log.exception("the workflow of migration %s ended in an error", migration_id)
+            _log.exception("job %s of migration %s ended in an error", job_id, job.record_id)
             reason = f"{type(error).__name__}: {error}"
         else:
             reason = "the workflow ended without saying how"
-        if not (await asyncio.to_thread(self._store.migrations.get, migration_id)).status.ended:
-            await asyncio.to_thread(_give_up, self._store, migration_id, reason)
+        await asyncio.to_thread(_give_up_unended, self._store, job, reason)
         await DBOS.delete_workflows_async(ids)  # its steps were for going on with it
 
+    async def _take_over(self, job: JobRecord) -> bool:
+        from dbos import DBOS
+
+        steps = await DBOS.list_workflow_steps_async(job.id)
+        answers = {step["function_name"]: step["output"] for step in steps if isinstance(step["output"], dict)}
+        return await asyncio.to_thread(self._flows.take_over, self._store, job, answers)
+
     async def _see_through(
-        self,
-        workflow_id: str,
-        workflow: Workflow,
-        migration_id: str,
-        *,
-        known: bool,
-    ) -> None:
+        self, workflow_id: str, workflow: Workflow, job_id: str, *, known: bool
+    ) -> LongshoreError | None:
+        """To its end, or until it is parked: why, then."""
         from dbos import DBOS, SetWorkflowID
 
+        parked = parking.listen(job_id)
         if known:
             handle = await DBOS.resume_workflow_async(workflow_id, queue_name=self._me.id)
         else:
             with SetWorkflowID(workflow_id):
-                handle = await DBOS.start_workflow_async(workflow, migration_id)
-        await handle.get_result()
+                handle = await DBOS.start_workflow_async(workflow, job_id)
+        ended = asyncio.ensure_future(handle.get_result())
+        try:
+            await asyncio.wait({ended, parked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            parking.stop_listening(job_id)
+        if not parked.done():
+            ended.result()
+            return None
+        ended.cancel()
+        await asyncio.wait({ended})
+        if not ended.cancelled():
+            ended.exception()
+        return parked.result()
 
     async def _end_quiet(self) -> None:
         while True:
@@ -215,7 +260,7 @@ def _use_wal(path: str) -> None:
 
 
 async def forget_dead(store: Store) -> None:
-    """What dead workers have left: the steps of migrations that have ended, and the queues that nobody listens to."""
+    """What dead workers have left: the steps of jobs that have ended, and the queues that nobody listens to."""
     from dbos import DBOS
 
     ended = partial(DBOS.list_workflows_async, status=["SUCCESS", "ERROR", "CANCELLED"], load_input=False)
@@ -232,11 +277,30 @@ async def forget_dead(store: Store) -> None:
             await DBOS.delete_queue_async(queue.name)
 
 
-def _give_up(store: Store, migration_id: str, reason: str) -> None:
-    store.migrations.stamp(migration_id, "finished_at")
-    store.migrations.update(
-        migration_id,
+def _park(store: Store, job: JobRecord, error: LongshoreError) -> None:
+    parked = store.jobs.park(job.id, str(error), parking.PAUSES)
+    if parked.parked > 1 or parked.due_at is None:  # nothing new; or it is cancelled, and goes on at once
+        return
+    id_ = job.record_id
+    record = store.migrations.get(id_)
+    stopped = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
+    store.migrations.say(
+        id_,
+        "parked",
+        f"{error} It is parked, and keeps what it has{', with the machine stopped' if stopped else ''}. It is tried "
+        f"again from {parked.due_at:%H:%M} UTC on; sooner: longshore migration resume {id_}; to have it taken back: "
+        f"longshore migration cancel {id_}.",
+        "warning",
+    )
+
+
+def _give_up_unended(store: Store, job: JobRecord, reason: str) -> None:
+    if store.jobs.get(job.id).status.ended:
+        return
+    store.migrations.end_job(
+        job.record_id,
+        job.id,
         status=Status.FAILED,
-        error=f"The migration's workflow broke off ({reason}). Run: longshore migration cleanup {migration_id}.",
+        error=f"The migration's workflow broke off ({reason}). Run: longshore migration cleanup {job.record_id}.",
         error_code="internal",
     )

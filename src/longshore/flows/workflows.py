@@ -5,6 +5,7 @@ from dbos import DBOS
 
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
+from longshore.engine.parking import Parked, park_by, tell
 from longshore.engine.worker import Flows, Workflow
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.cold import ColdMigration
@@ -13,11 +14,12 @@ from longshore.flows.moves.dry_run import DryRun
 from longshore.flows.moves.inspection import Inspection
 from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.taking_over import take_over
 from longshore.flows.moves.volume_move import VolumeMove
-from longshore.flows.moves.warm import WarmMigration
+from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
-from longshore.model.request import MigrationType
-from longshore.store import MigrationRecord, Store
+from longshore.model.job import JobKind
+from longshore.store import Store
 
 _store: Store | None = None
 _cancels: Cancels | None = None
@@ -32,79 +34,98 @@ def _use(store: Store, process_id: str) -> None:
 
 
 @DBOS.workflow(name="cold-migration")
-async def cold_migration(migration_id: str) -> None:
-    await ColdMigration(_context(migration_id)).run()
+async def cold_migration(job_id: str) -> None:
+    await _run(ColdMigration, job_id)
 
 
-@DBOS.workflow(name="warm-migration")
-async def warm_migration(migration_id: str) -> None:
-    await WarmMigration(_context(migration_id)).run()
+@DBOS.workflow(name="warm-begin")
+async def warm_begin(job_id: str) -> None:
+    await _run(WarmBegin, job_id)
+
+
+@DBOS.workflow(name="warm-sync")
+async def warm_sync(job_id: str) -> None:
+    await _run(WarmSync, job_id)
 
 
 @DBOS.workflow(name="dry-run")
-async def dry_run(migration_id: str) -> None:
-    await DryRun(_context(migration_id)).run()
+async def dry_run(job_id: str) -> None:
+    await _run(DryRun, job_id)
 
 
 @DBOS.workflow(name="late-conversion")
-async def late_conversion(migration_id: str) -> None:
-    await LateConversion(_context(migration_id)).run()
+async def late_conversion(job_id: str) -> None:
+    await _run(LateConversion, job_id)
 
 
 @DBOS.workflow(name="volume-move")
-async def volume_move(migration_id: str) -> None:
-    await VolumeMove(_context(migration_id)).run()
+async def volume_move(job_id: str) -> None:
+    await _run(VolumeMove, job_id)
 
 
 @DBOS.workflow(name="inspection")
-async def inspection(migration_id: str) -> None:
-    await Inspection(_context(migration_id)).run()
+async def inspection(job_id: str) -> None:
+    await _run(Inspection, job_id)
 
 
 @DBOS.workflow(name="end-unknown")
-async def end_unknown(migration_id: str) -> None:
-    job = _context(migration_id)
-    await _KINDS[job.request.type](job).end_unknown()
+async def end_unknown(job_id: str) -> None:
+    job = _context(job_id)
+    await KINDS[job.kind](job).end_unknown()
 
 
-_KINDS: dict[MigrationType, type[Migration]] = {
-    MigrationType.COLD: ColdMigration,
-    MigrationType.WARM: WarmMigration,
-    MigrationType.DRY_RUN: DryRun,
-    MigrationType.CONVERSION: LateConversion,
-    MigrationType.VOLUME: VolumeMove,
-    MigrationType.INSPECTION: Inspection,
+KINDS: dict[JobKind, type[Migration]] = {
+    JobKind.COLD: ColdMigration,
+    JobKind.BEGIN: WarmBegin,
+    JobKind.SYNC: WarmSync,
+    JobKind.CUTOVER: WarmSync,
+    JobKind.WARM: WarmSync,
+    JobKind.DRY_RUN: DryRun,
+    JobKind.CONVERSION: LateConversion,
+    JobKind.VOLUME: VolumeMove,
+    JobKind.INSPECTION: Inspection,
 }
 
 
-_WORKFLOWS: dict[MigrationType, Workflow] = {
-    MigrationType.COLD: cold_migration,
-    MigrationType.WARM: warm_migration,
-    MigrationType.DRY_RUN: dry_run,
-    MigrationType.CONVERSION: late_conversion,
-    MigrationType.VOLUME: volume_move,
-    MigrationType.INSPECTION: inspection,
+_WORKFLOWS: dict[JobKind, Workflow] = {
+    JobKind.COLD: cold_migration,
+    JobKind.BEGIN: warm_begin,
+    JobKind.SYNC: warm_sync,
+    JobKind.CUTOVER: warm_sync,
+    JobKind.WARM: warm_sync,
+    JobKind.DRY_RUN: dry_run,
+    JobKind.CONVERSION: late_conversion,
+    JobKind.VOLUME: volume_move,
+    JobKind.INSPECTION: inspection,
 }
-
-
-def _workflow_of(record: MigrationRecord) -> Workflow:
-    return _WORKFLOWS[MigrationType(record.request.get("type", MigrationType.COLD))]
 
 
 FLOWS = Flows(
     use=_use,
-    of=_workflow_of,
+    of=_WORKFLOWS.__getitem__,
+    take_over=take_over,
     end_unknown=end_unknown,
     end_quiet=end_quiet_relays,
     end=end_relays,
 )
 
 
-def _context(migration_id: str) -> MoveContext:
-    structlog.contextvars.bind_contextvars(migration_id=migration_id)
+async def _run(flow: type[Migration], job_id: str) -> None:
+    job = _context(job_id)
+    park_by(job.parks_for)
+    try:
+        await flow(job).run()
+    except Parked as parked:
+        tell(job_id, parked.error)
+        raise
+
+
+def _context(job_id: str) -> MoveContext:
     if _store is None:
         raise RuntimeError("the engine hasn't given this process's workflows their store")
-    job = MoveContext(_store, migration_id, _cancels, clouds=Clouds(_store))
-    outages = Outages(job.say, job.raise_if_cancelled)
+    record = _store.jobs.get(job_id)
+    structlog.contextvars.bind_contextvars(migration_id=record.record_id)
+    job = MoveContext(_store, record.record_id, job_id, _cancels, clouds=Clouds(_store), kind=record.kind)
+    outages = Outages(job.say, job.raise_if_cancelled, tried_before=bool(record.parked))
     job.clouds = Clouds(_store, outages, project_id=job.record.project_id)
     return job

@@ -58,6 +58,13 @@ class CutoverMode(StrEnum):
     SCHEDULED = "scheduled"  # at a time, inside a window
 
 
+class WhenStuck(StrEnum):
+    """What becomes of a migration whose cloud stays away, whose storage stalls or whose quota is short."""
+
+    PARK = "park"  # it keeps what it has, and goes on when that has passed
+    TAKE_BACK = "take-back"  # what was made is removed, and the source runs again if it did
+
+
 @dataclass(frozen=True, slots=True)
 class Cutover:
     """When a warm migration stops its machine. Times in seconds, moments in UTC."""
@@ -126,6 +133,7 @@ class MigrationRequest:
     volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has
     of: str | None = None  # conversion: the migration that brought the machine
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
+    when_stuck: WhenStuck = WhenStuck.PARK
     shutdown_timeout: float = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
     boot_timeout: float = 900.0

@@ -1,4 +1,4 @@
-"""How a migration stands, as users are told it."""
+"""How a migration or a job stands, as users are told it."""
 
 from enum import StrEnum
 
@@ -6,6 +6,7 @@ from enum import StrEnum
 class Status(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
+    PARKED = "parked"  # it can't go on, keeps what it has, and is tried again by itself
     ROLLING_BACK = "rolling-back"
     DONE = "done"
     FAILED = "failed"  # rolled back; what could not be removed is in the ledger

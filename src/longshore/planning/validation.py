@@ -392,6 +392,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "volume": _volume,
     "of": check_name,
     "accept": _codes,
+    "when_stuck": _nothing,
     "shutdown_timeout": _seconds,
     "force_power_off": _nothing,
     "boot_timeout": _seconds,

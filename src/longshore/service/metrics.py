@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.engine.stranded import Lack, crew_of
 from longshore.model.status import Status
-from longshore.store import WAITING, Store
+from longshore.store import QueueRecord, Store
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -85,8 +85,8 @@ class _OfTheStore(Collector):
         queue = GaugeMetricFamily(
             "longshore_queue", "Migrations that have not ended, by what they do.", labels=["doing"]
         )
-        doing = Counter("waits" if not r.begun else "cutover" if r.phase == WAITING else "moves" for r in records)
-        for name in ("waits", "moves", "cutover"):
+        doing = Counter(_doing(record) for record in records)
+        for name in ("waits", "moves", "cutover", "parked"):
             queue.add_metric([name], doing[name])
         yield queue
         stranded = GaugeMetricFamily(
@@ -96,6 +96,14 @@ class _OfTheStore(Collector):
         for lack in Lack:
             stranded.add_metric([lack.value], lacks[lack])
         yield stranded
+
+
+def _doing(record: QueueRecord) -> str:
+    if record.begun:
+        return "moves"
+    if record.status is Status.PARKED:
+        return "parked"
+    return "waits" if record.due_at is None else "cutover"
 
 
 class Metrics:

@@ -182,13 +182,15 @@ def report(migration: str, store: TheStore) -> Report:
 
 @router.post("/migrations/{migration}/resume", status_code=202)
 def resume(migration: str, store: TheStore) -> Migration:
-    """Go on where a broken-off engine stopped. Nothing to do when one is running it."""
+    """Go on at once where it is parked, or where a broken-off engine stopped. Nothing to do while one is running it."""
     record = store.migrations.get(migration)
     if record.status.ended:
         raise Conflict(
             f"Migration {record.id} has ended already ({record.status}).",
             advice="Start a new one." if record.error else "",
         )
+    if record.status is Status.PARKED:
+        store.jobs.hasten(record.id)
     embedded.ensure_running(store.state)
     return _migration(store, record)
 
@@ -285,6 +287,8 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             status=record.status,
             interrupted=not record.status.ended and not crew.running,
             stranded=crew.why(record),
+            parked=record.job.reason if record.job and record.status is Status.PARKED else None,
+            due_at=record.job.due_at if record.job else None,
             phase=record.phase,
             error=record.error,
             error_code=record.error_code,

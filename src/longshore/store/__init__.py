@@ -3,6 +3,7 @@
 Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
 """
 
+from longshore.store.jobs import JobRecord, Jobs
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
@@ -10,7 +11,7 @@ from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.provider_ledger import Holding, Outside
 from longshore.store.providers import ProviderRecord, Providers
-from longshore.store.queue import WAITING, Lineup, Queue, QueueRecord
+from longshore.store.queue import Lineup, Queue, QueueRecord
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.state import StateDirectory
 from longshore.store.store import Store
@@ -18,13 +19,14 @@ from longshore.store.workers import Leases, WorkerRecord, Workers
 
 __all__ = [
     "EVERY_PROJECT",
-    "WAITING",
     "WHOLE",
     "DiskRecord",
     "Entry",
     "EntryState",
     "EventRecord",
     "Holding",
+    "JobRecord",
+    "Jobs",
     "Leases",
     "Ledger",
     "Lineup",

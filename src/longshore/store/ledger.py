@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from longshore.model.target import Owner
 from longshore.store.database import Database, in_portions, through_outages
@@ -119,6 +120,15 @@ class Ledger:
                 LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
             )
             return [_entry(row) for row in session.scalars(query.order_by(LedgerRow.id))]
+
+
+def forget_removed(session: Session, migration_id: str, kind: ThingKind, keep: int) -> None:
+    """What was removed is gone for good: of such entries of a kind the newest are enough."""
+    own = LedgerRow.migration_id == migration_id, LedgerRow.kind == kind.value
+    gone = select(LedgerRow.id).where(*own, LedgerRow.state == EntryState.REMOVED.value)
+    old = session.scalars(gone.order_by(LedgerRow.id.desc()).offset(keep)).all()
+    if old:
+        session.execute(delete(LedgerRow).where(LedgerRow.id.in_(old[:1000])))
 
 
 def _entry(row: LedgerRow) -> Entry:

@@ -11,15 +11,22 @@ from sqlalchemy import ColumnElement, delete, insert, literal, select, true, tup
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, persistent, through_outages
+from longshore.store.jobs import JobRecord, end_job, first_job, forget_jobs, hasten, new_job, unfinished_of
+from longshore.store.ledger import ThingKind, forget_removed
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
+
+_SYNCS_KEPT = 50
+_OF_SYNCS = ("syncing", "waiting", "removing")  # phases that come again and again
+_SYNC_EVENTS_KEPT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +71,23 @@ class MigrationRecord:
     wave: int
     places: dict[str, Any]  # {"path", "host", "datastores": […]} of the machine when it was asked for
     result: dict[str, Any] | None
-    worker_id: str | None  # who has it, or had it when it ended
-    flow_version: str | None  # of the order of steps it was begun with
+    state: dict[str, Any] | None  # what its next job needs to know
+    job: JobRecord | None  # that hasn't ended
     disks: tuple[DiskRecord, ...]
+
+    @property
+    def record_id(self) -> str:
+        return self.id
+
+    @property
+    def worker_id(self) -> str | None:
+        """Who has its job; it may be dead."""
+        return self.job.worker_id if self.job else None
+
+    @property
+    def flow_version(self) -> str | None:
+        """Of the order of steps that its job was begun with."""
+        return self.job.flow_version if self.job else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +173,7 @@ class Migrations:
                 row.request = in_options(new.request, self._texts.of(session, row.id, *of).kept)
             session.add_all(rows)
             session.flush()
+            session.add_all(first_job(row) for row in rows)
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(_disk_row(row.id, disk) for disk in new.disks)
             session.flush()
@@ -223,6 +245,7 @@ class Migrations:
             if Status(row.status).ended and not (row.cancel_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             row.cancel_requested = True
+            hasten(session, row.id, cancelled=True)
             session.flush()
             return _record(session, row)
 
@@ -235,6 +258,7 @@ class Migrations:
             if row.request.get("type") != MigrationType.WARM.value:
                 raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
             row.cutover_requested = True
+            hasten(session, row.id)
             session.flush()
             return _record(session, row)
 
@@ -243,12 +267,52 @@ class Migrations:
             query = select(MigrationRow.cutover_requested).where(MigrationRow.id == migration_id)
             return bool(session.scalar(query))
 
-    def add_sync(self, migration_id: str, sync: dict[str, Any]) -> None:
-        """Keep what a sync came to. The same number again replaces what an earlier run of the step kept."""
+    def add_sync(self, migration_id: str, sync: dict[str, Any], state: dict[str, Any]) -> None:
+        """Keep what a sync came to, and what the next one needs to know of it.
+
+        The same number again replaces what an earlier run of the step kept. Of many syncs the first and the last ones
+        are kept, and of what was said and made for those that are over, as much: they may go on for months.
+        """
         with self._database.session() as session:
             row = session.get_one(MigrationRow, migration_id)
             others = [kept for kept in row.syncs or () if kept["number"] != sync["number"]]
-            row.syncs = sorted([*others, sync], key=lambda kept: kept["number"])
+            ordered = sorted([*others, sync], key=lambda kept: kept["number"])
+            row.syncs = [*ordered[:1], *ordered[1:][-_SYNCS_KEPT:]]
+            row.state = state
+            forget_removed(session, migration_id, ThingKind.SOURCE_SNAPSHOT, _SYNCS_KEPT)
+            told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.phase.in_(_OF_SYNCS))
+            told = told.where(EventRow.level == "information").order_by(EventRow.id.desc())
+            old = session.scalars(told.offset(_SYNC_EVENTS_KEPT)).all()
+            for ids in in_portions([str(id_) for id_ in old]):
+                session.execute(delete(EventRow).where(EventRow.id.in_([int(id_) for id_ in ids])))
+
+    def end_job(
+        self,
+        migration_id: str,
+        job_id: str,
+        *,
+        next_kind: JobKind | None = None,
+        due_at: datetime | None = None,
+        **fields: Any,
+    ) -> None:
+        """A job of it has ended: at once the record is told so (`fields`), and the next one is queued, if any.
+
+        Without a next one the migration has ended: `fields` has its status. Called again, it does nothing.
+        """
+        next_id = str(uuid.uuid4())
+        status = Status.DONE if next_kind else Status(fields["status"])
+        with self._database.session() as session:
+            if not end_job(session, job_id, status):
+                return
+            own = update(MigrationRow).where(MigrationRow.id == migration_id)
+            session.execute(own.values({name: _kept(value) for name, value in fields.items()}))
+            row = session.get_one(MigrationRow, migration_id, populate_existing=True)
+            if next_kind is None:
+                row.finished_at = row.finished_at or utc_now()
+                row.state = None
+                return
+            asked = row.cancel_requested or row.cutover_requested  # perhaps since the moment was chosen
+            session.add(new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at))
 
     def cancels_requested(self) -> set[str]:
         """Ids of those that have not ended and are to be cancelled."""
@@ -288,6 +352,7 @@ class Migrations:
                     advice=f"Clean it up first: longshore migration cleanup {row.id}.",
                 )
             session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
+            forget_jobs(session, [row.id])
             self._texts.of(session, row.id).forget()
             session.delete(row)
 
@@ -434,14 +499,15 @@ def _records(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
     """
     listed = list(rows)
     disks: dict[str, list[Any]] = {row.id: [] for row in listed}
+    jobs = unfinished_of(session, [row.id for row in listed if not Status(row.status).ended])
     for ids in in_portions(list(disks)):
         query = select(DiskRow.__table__).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)
         for disk in session.execute(query):
             disks[disk.migration_id].append(disk)
-    return [_told(row, disks[row.id]) for row in listed]
+    return [_told(row, disks[row.id], jobs.get(row.id)) for row in listed]
 
 
-def _told(row: Any, disks: Sequence[Any]) -> MigrationRecord:
+def _told(row: Any, disks: Sequence[Any], job: JobRecord | None) -> MigrationRecord:
     return MigrationRecord(
         id=row.id,
         project_id=row.project_id,
@@ -471,8 +537,8 @@ def _told(row: Any, disks: Sequence[Any]) -> MigrationRecord:
         wave=row.wave,
         places=row.places or {},
         result=row.result,
-        worker_id=row.worker_id,
-        flow_version=row.flow_version,
+        state=row.state,
+        job=job,
         disks=tuple(
             DiskRecord(d.key, d.position, d.label, d.size, d.state, d.progress, d.volume_id, d.root_digest)
             for d in disks

@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, case, select, true
 
-from longshore.model.status import Status
+from longshore.model.job import JobKind
+from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
 from longshore.store.scope import WHOLE, Scope
-from longshore.store.tables import MigrationRow
+from longshore.store.tables import JobRow, MigrationRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Outline:
     worker_id: str | None
     flow_version: str | None
 
+    @property
+    def record_id(self) -> str:
+        return self.id
+
 
 @through_outages
 class Outlines:
@@ -45,23 +50,28 @@ class Outlines:
         """All migrations that were started from these plans, by the plan's id; oldest first."""
         found: dict[str, list[Outline]] = {plan_id: [] for plan_id in plan_ids}
         with self._database.session() as session:
-            query = select(
-                MigrationRow.id,
-                MigrationRow.plan_id,
-                MigrationRow.machine_name,
-                MigrationRow.machine_ref,
-                MigrationRow.places["path"].as_string().label("path"),
-                MigrationRow.source_id,
-                MigrationRow.target_id,
-                MigrationRow.request["type"].as_string().label("type"),
-                MigrationRow.wave,
-                MigrationRow.status,
-                MigrationRow.phase,
-                MigrationRow.error,
-                MigrationRow.cancel_requested,
-                MigrationRow.worker_id,
-                MigrationRow.flow_version,
-            ).where(MigrationRow.plan_id.in_(found), self._visible())
+            job = (JobRow.record_id == MigrationRow.id) & JobRow.status.in_(UNFINISHED)
+            query = (
+                select(
+                    MigrationRow.id,
+                    MigrationRow.plan_id,
+                    MigrationRow.machine_name,
+                    MigrationRow.machine_ref,
+                    MigrationRow.places["path"].as_string().label("path"),
+                    MigrationRow.source_id,
+                    MigrationRow.target_id,
+                    MigrationRow.request["type"].as_string().label("type"),
+                    MigrationRow.wave,
+                    MigrationRow.status,
+                    MigrationRow.phase,
+                    MigrationRow.error,
+                    MigrationRow.cancel_requested,
+                    JobRow.worker_id,
+                    case((JobRow.kind != JobKind.SYNC.value, JobRow.flow_version)),
+                )
+                .outerjoin(JobRow, job)
+                .where(MigrationRow.plan_id.in_(found), self._visible())
+            )
             for row in session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)):
                 id_, plan_id, name, ref, path, source, target, kind, wave, status, *rest = row
                 outline = Outline(

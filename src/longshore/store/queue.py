@@ -1,33 +1,31 @@
-"""The queue: the migrations that have not ended, and which worker has which of them."""
+"""The queue: the jobs that have not ended, and which worker has which of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, case, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from longshore.model.job import JobKind
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.tables import MigrationRow, PlanRow, TurnRow, WorkerRow
+from longshore.store.jobs import bound_to
+from longshore.store.tables import JobRow, MigrationRow, PlanRow, TurnRow, WorkerRow, utc_now
 from longshore.store.workers import OLDEST_FIRST, Observer, WorkerRecord, alive, worker_of
 
-WAITING = "waiting"  # the phase of a warm migration that has nothing to do until its cutover
-
-_BEGUN = or_(
-    MigrationRow.status.in_([status for status in UNFINISHED if status != Status.QUEUED]),
-    and_(MigrationRow.status == Status.QUEUED.value, MigrationRow.worker_id.is_not(None)),
-)
-_NOT_BEGUN = and_(MigrationRow.status == Status.QUEUED.value, MigrationRow.worker_id.is_(None))
+_UNFINISHED = JobRow.status.in_(UNFINISHED)
+_BEGUN = and_(_UNFINISHED, or_(JobRow.worker_id.is_not(None), JobRow.status == Status.RUNNING.value))
+_NOT_BEGUN = and_(_UNFINISHED, JobRow.worker_id.is_(None), JobRow.status != Status.RUNNING.value)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRecord:
-    """What decides when a migration that hasn't ended gets its turn."""
+    """What decides when a job that hasn't ended gets its turn."""
 
     id: str
     status: Status
-    phase: str
     cancel_requested: bool
     source_id: str
     machine_ref: str
@@ -39,17 +37,20 @@ class QueueRecord:
     worker_id: str | None = None  # who has it; it may be dead
     flow_version: str | None = None  # of the order of steps it was begun with
     project_id: str = ""
+    record_id: str = ""  # of the migration that it works for
+    kind: JobKind = JobKind.COLD
+    due_at: datetime | None = None  # not before
 
     @property
     def begun(self) -> bool:
-        """One that was taken a moment ago says "queued" until its first step."""
-        return self.worker_id is not None or self.status is not Status.QUEUED
+        """A worker has it, or had it when it died."""
+        return self.worker_id is not None or self.status is Status.RUNNING
 
     @property
     def at_work(self) -> bool:
         """It has a place at a worker. One that was cancelled before it was begun ends at once."""
         ends_at_once = self.cancel_requested and self.status is Status.QUEUED
-        return self.begun and self.phase != WAITING and not ends_at_once
+        return self.begun and not ends_at_once
 
 
 class Lineup:
@@ -61,24 +62,29 @@ class Lineup:
         self.begun = _records(session, _BEGUN)
         rows = session.execute(select(TurnRow.project_id, TurnRow.number))
         self.last_turns: Mapping[str, int] = {row.project_id: row.number for row in rows}
+        waves = select(JobRow.plan_id, func.min(JobRow.wave)).where(_UNFINISHED, JobRow.plan_id.is_not(None))
+        # Of those that wait for their moment, too
+        rows = session.execute(waves.group_by(JobRow.plan_id))
+        self.first_waves: Mapping[str, int] = {plan_id: wave for plan_id, wave in rows if plan_id is not None}
 
     def cancelled(self, of_each_project: int) -> list[QueueRecord]:
         """Queued ones that are to be cancelled, the oldest."""
-        only = and_(_NOT_BEGUN, MigrationRow.cancel_requested)
-        return self._first(of_each_project, only, (MigrationRow.project_id,))
+        only = and_(_NOT_BEGUN, JobRow.cancel_requested)
+        return self._first(of_each_project, only, (JobRow.project_id,))
 
     def waiting(self, of_a_kind: int) -> list[QueueRecord]:
-        """The other queued ones: of those that nothing but their age tells apart only the oldest."""
-        places = [MigrationRow.places[name].as_string() for name in ("host", "datastores")]
-        kind = (MigrationRow.project_id, MigrationRow.plan_id, MigrationRow.wave, MigrationRow.source_id)
-        kind = (*kind, MigrationRow.target_id, *places)
-        return self._first(of_a_kind, and_(_NOT_BEGUN, ~MigrationRow.cancel_requested), kind)
+        """The other queued ones whose moment has come: of those that only their age tells apart, the oldest."""
+        kind = (JobRow.project_id, JobRow.plan_id, JobRow.wave, JobRow.source_id, JobRow.target_id, JobRow.host)
+        due = or_(JobRow.due_at.is_(None), JobRow.due_at <= utc_now())
+        only = and_(_NOT_BEGUN, ~JobRow.cancel_requested, due)
+        # PostgreSQL can't compare JSON, only what it is written as
+        return self._first(of_a_kind, only, (*kind, cast(JobRow.datastores, Text)))
 
     def _first(self, count: int, only: ColumnElement[bool], of_each: Sequence[Any]) -> list[QueueRecord]:
-        age = MigrationRow.created_at, MigrationRow.id
+        age = JobRow.asked_at, JobRow.record_id
         nth = func.row_number().over(partition_by=of_each, order_by=age).label("nth")
-        ranked = select(MigrationRow.id, nth).where(only).subquery()
-        return _records(self._session, MigrationRow.id.in_(select(ranked.c.id).where(ranked.c.nth <= count)))
+        ranked = select(JobRow.id, nth).where(only).subquery()
+        return _records(self._session, JobRow.id.in_(select(ranked.c.id).where(ranked.c.nth <= count)))
 
 
 @through_outages
@@ -90,7 +96,7 @@ class Queue:
     def records(self) -> list[QueueRecord]:
         """Oldest first; of each only what others depend on, since it is asked often."""
         with self._database.session() as session:
-            return _records(session, MigrationRow.status.in_(UNFINISHED))
+            return _records(session, _UNFINISHED)
 
     def take(self, worker: WorkerRecord, choose: Callable[[Lineup], list[str]]) -> list[str]:
         """Those that `choose` picks from the queue are this worker's from now on, and their projects have had a turn.
@@ -109,12 +115,9 @@ class Queue:
             chosen = choose(lineup)
             _count_turns(session, lineup.last_turns, chosen)
             for ids in in_portions(chosen):
-                own = update(MigrationRow).where(MigrationRow.id.in_(ids))
-                session.execute(own.values(worker_id=worker.id, flow_version=worker.flow_version))
-            has = select(MigrationRow.id).where(
-                MigrationRow.worker_id == worker.id, MigrationRow.status.in_(UNFINISHED)
-            )
-            return list(session.scalars(has.order_by(MigrationRow.created_at, MigrationRow.id)))
+                _take(session, ids, worker)
+            has = select(JobRow.id).where(JobRow.worker_id == worker.id, _UNFINISHED)
+            return list(session.scalars(has.order_by(JobRow.asked_at, JobRow.record_id)))
 
     def _living(self, session: Session) -> list[WorkerRecord]:
         """Without those that are dead, which are removed. Who is late by the database's clock is left no share."""
@@ -130,28 +133,48 @@ class Queue:
     def limits(self) -> dict[str, dict[str, Any]]:
         """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""
         with self._database.session() as session:
-            at_work = select(MigrationRow.plan_id).where(MigrationRow.status.in_(UNFINISHED))
+            at_work = select(JobRow.plan_id).where(_UNFINISHED)
             rows = session.execute(select(PlanRow.id, PlanRow.content["limits"]).where(PlanRow.id.in_(at_work)))
             return {plan_id: limits or {} for plan_id, limits in rows}
 
     def unfinished(self, flow_version: str) -> list[str]:
-        """Ids of those that an engine of this version can do something for, oldest first.
+        """Ids of those that an engine of this version can do something for, now or later; oldest first.
 
         What was begun in another one it can take back, and no more.
         """
         with self._database.session() as session:
-            own = MigrationRow.flow_version.is_(None) | (MigrationRow.flow_version == flow_version)
-            own |= MigrationRow.cancel_requested
-            query = select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), own)
-            return list(session.scalars(query.order_by(MigrationRow.created_at)))
+            own = JobRow.flow_version.is_(None) | (JobRow.flow_version == flow_version) | JobRow.cancel_requested
+            own |= JobRow.kind == JobKind.SYNC.value  # which can begin anew
+            query = select(JobRow.id).where(_UNFINISHED, own)
+            return list(session.scalars(query.order_by(JobRow.asked_at, JobRow.record_id)))
+
+
+def _take(session: Session, ids: Sequence[str], worker: WorkerRecord) -> None:
+    """Whatever was parked goes on. What is cancelled before it was begun only ends, and says so by its status."""
+    own = JobRow.id.in_(ids)
+    parked = select(JobRow.record_id).where(own, JobRow.status == Status.PARKED.value)
+    goes_on = update(MigrationRow).where(MigrationRow.id.in_(parked), MigrationRow.status == Status.PARKED.value)
+    session.execute(goes_on.values(status=Status.RUNNING.value))
+    ends = and_(JobRow.cancel_requested, JobRow.status == Status.QUEUED.value)
+    session.execute(
+        update(JobRow)
+        .where(own)
+        .values(
+            worker_id=worker.id,
+            flow_version=worker.flow_version,
+            status=case((ends, JobRow.status), else_=Status.RUNNING.value),
+            taken_at=utc_now(),
+            due_at=None,
+        )
+    )
 
 
 def _count_turns(session: Session, last_turns: Mapping[str, int], chosen: Sequence[str]) -> None:
     """Before they are taken: what was begun already, or is only to end, is nobody's turn."""
     projects: dict[str, str] = {}
     for ids in in_portions(chosen):
-        new = and_(_NOT_BEGUN, ~MigrationRow.cancel_requested, MigrationRow.id.in_(ids))
-        rows = session.execute(select(MigrationRow.id, MigrationRow.project_id).where(new))
+        new = and_(_NOT_BEGUN, ~JobRow.cancel_requested, JobRow.id.in_(ids))
+        rows = session.execute(select(JobRow.id, JobRow.project_id).where(new))
         projects |= {row.id: row.project_id for row in rows}
     order = [projects[id_] for id_ in chosen if id_ in projects]
     numbers = dict(zip(order, range(max(last_turns.values(), default=0) + 1, 1 << 62), strict=False))
@@ -160,41 +183,25 @@ def _count_turns(session: Session, last_turns: Mapping[str, int], chosen: Sequen
 
 
 def _records(session: Session, only: ColumnElement[bool]) -> list[QueueRecord]:
-    rows = session.execute(
-        select(
-            MigrationRow.id,
-            MigrationRow.status,
-            MigrationRow.phase,
-            MigrationRow.cancel_requested,
-            MigrationRow.source_id,
-            MigrationRow.machine_ref,
-            MigrationRow.target_id,
-            MigrationRow.plan_id,
-            MigrationRow.wave,
-            MigrationRow.places,
-            MigrationRow.worker_id,
-            MigrationRow.flow_version,
-            MigrationRow.project_id,
-        )
-        .where(only)
-        .order_by(MigrationRow.created_at, MigrationRow.id)
-    )
+    rows = session.execute(select(JobRow.__table__).where(only).order_by(JobRow.asked_at, JobRow.record_id))
     return [
         QueueRecord(
             id=row.id,
             status=Status(row.status),
-            phase=row.phase,
             cancel_requested=row.cancel_requested,
             source_id=row.source_id,
             machine_ref=row.machine_ref,
             target_id=row.target_id,
             plan_id=row.plan_id,
             wave=row.wave,
-            host=(row.places or {}).get("host", ""),
-            datastores=tuple((row.places or {}).get("datastores", ())),
+            host=row.host,
+            datastores=tuple(row.datastores),
             worker_id=row.worker_id,
-            flow_version=row.flow_version,
+            flow_version=bound_to(row),
             project_id=row.project_id,
+            record_id=row.record_id,
+            kind=JobKind(row.kind),
+            due_at=row.due_at,
         )
         for row in rows
     ]

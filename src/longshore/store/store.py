@@ -8,6 +8,7 @@ from typing import Self
 from longshore.store.barbican import Barbican
 from longshore.store.database import Database
 from longshore.store.figures import Figures
+from longshore.store.jobs import Jobs
 from longshore.store.key_manager import KeyManager
 from longshore.store.ledger import Ledger
 from longshore.store.migrations import Migrations
@@ -46,6 +47,7 @@ class Store:
         self.plans = Plans(self.database, texts)
         self.plan_flavors = PlanFlavors(self.database)
         self.ledger = Ledger(self.database)
+        self.jobs = Jobs(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
         self.figures = Figures(self.database)

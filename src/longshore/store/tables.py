@@ -92,7 +92,7 @@ class PlanFlavorRow(Base):
 
 class MigrationRow(Base):
     __tablename__ = "migrations"
-    __table_args__ = (Index("ix_migrations_status", "status", "worker_id"),)
+    __table_args__ = (Index("ix_migrations_status", "status"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(default="", index=True)
@@ -122,6 +122,34 @@ class MigrationRow(Base):
     wave: Mapped[int] = mapped_column(default=0)  # those of a plan with a lower number go first
     places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"path", "host", "datastores"}
     result: Mapped[dict[str, Any] | None]
+    state: Mapped[dict[str, Any] | None]  # what the next job of a warm migration needs to know
+
+
+class JobRow(Base):
+    """One durable piece of work with an end: a place in the queue. What outlives it is in the record it works for."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("ix_jobs_queue", "status", "worker_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # its workflow's, too
+    record_id: Mapped[str] = mapped_column(index=True)  # of the migration that it works for
+    kind: Mapped[str]
+    project_id: Mapped[str] = mapped_column(default="")
+    source_id: Mapped[str]
+    target_id: Mapped[str]
+    machine_ref: Mapped[str]
+    plan_id: Mapped[str | None]
+    wave: Mapped[int] = mapped_column(default=0)
+    host: Mapped[str] = mapped_column(default="")  # where the machine was when it was asked for
+    datastores: Mapped[list[str]] = mapped_column(JSON)
+    asked_at: Mapped[datetime] = mapped_column(default=utc_now)  # the record was: its place in the queue
+    status: Mapped[str] = mapped_column(default="queued")  # queued, running, parked; then done, failed, cancelled
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    due_at: Mapped[datetime | None]  # not before; None: at once
+    taken_at: Mapped[datetime | None]  # last, by a worker
+    ended_at: Mapped[datetime | None]
+    parked: Mapped[int] = mapped_column(default=0)  # times, one soon after the other
+    reason: Mapped[str | None] = mapped_column(Text)  # why it is parked
     worker_id: Mapped[str | None]  # who has it, or had it when it ended
     flow_version: Mapped[str | None]  # of the order of steps it was begun with
 

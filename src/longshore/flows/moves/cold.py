@@ -16,7 +16,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.flows.moves.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
-from longshore.flows.moves.migration import Migration, result_of
+from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
     Still,
@@ -49,7 +49,7 @@ class ColdMigration(Migration):
         if choice is None:
             choice = await self._look_late(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
-        return result_of(prepared, server, ports, copies, copies, report, proof)
+        return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)
 
     async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
         """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from longshore.engine.job_context import JobContext
-from longshore.errors import InvalidInput
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
-from longshore.model.request import MigrationRequest
+from longshore.model.job import JobKind
+from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Place:
 @dataclass
 class MoveContext(JobContext):
     clouds: Clouds = field(kw_only=True)
+    kind: JobKind = JobKind.COLD
     _request: MigrationRequest | None = None
 
     @property
@@ -32,6 +34,12 @@ class MoveContext(JobContext):
     @property
     def source(self) -> Place:
         return Place(self.record.source_id, self.record.machine_ref)
+
+    def parks_for(self, error: LongshoreError) -> bool:
+        """As any job, unless the user would rather have it taken back. A mere look is asked for anew."""
+        asked = self.request
+        wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        return wanted and super().parks_for(error)
 
     def text(self, mark: str) -> str:
         """What a mark stands for, in this migration or the one that it goes back to."""

@@ -112,8 +112,12 @@ def copier(
             if nothing and not await asyncio.to_thread(work.is_dirty, base):
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
             return await retry(lambda: work.copy(base, told), before_again=work.again)
+        except LongshoreError as error:
+            if not job.parks_for(error):
+                job.stop()  # no sense in going on with the other disks
+            raise
         except BaseException:
-            job.stop()  # no sense in going on with the other disks
+            job.stop()
             raise
 
     return copy

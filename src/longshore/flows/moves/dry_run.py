@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.moves.migration import Migration, result_of
+from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.machine import Snapshot
@@ -30,7 +30,7 @@ class DryRun(Migration):
         await step("drop-snapshot", type(None), partial(drop_snapshot, job, "snapshot", snapshot))
         choice = await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
-        return result_of(prepared, server, ports, copies, copies, report, proof)
+        return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""

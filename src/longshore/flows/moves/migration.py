@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -55,7 +55,8 @@ class Migration(ABC):
         except LongshoreError as error:
             await step("roll-back", type(None), partial(self._roll_back, error))
         else:  # the target is up: whatever fails from here on, nothing of it is taken back
-            await step("hand-over", type(None), partial(self._hand_over, result))
+            if result is not None:
+                await step("hand-over", type(None), partial(self._hand_over, result))
 
     async def end_unknown(self) -> None:
         """End a cancelled one whose order of steps this version doesn't know, by its record and the ledger alone."""
@@ -73,8 +74,11 @@ class Migration(ABC):
         self._hand_over({"server_id": record.server_id, "ports": []})
 
     @abstractmethod
-    async def _forward(self) -> dict[str, Any]:
-        """Until the target is seen up. What came of it, for the record. Raises LongshoreError."""
+    async def _forward(self) -> dict[str, Any] | None:
+        """Until the target is seen up. What came of it, for the record; None where another job goes on.
+
+        Raises LongshoreError.
+        """
 
     # Before the source is touched
 
@@ -216,6 +220,7 @@ class Migration(ABC):
     def _hand_over(self, result: dict[str, Any]) -> None:
         """The server and what it is made of belong to the user now; what was made on the way there goes."""
         job = self._job
+        job.only_end()
         for kind in LASTING:
             job.settle(kind, EntryState.HANDED_OVER)
         job.phase("handing-over", "Removing the rollback points.")
@@ -240,10 +245,9 @@ class Migration(ABC):
 
     def _done(self, result: dict[str, Any]) -> None:
         job = self._job
-        job.store.migrations.stamp(job.id, "finished_at")
         found = job.store.migrations.get(job.id).result or {}  # in the guest
-        job.store.migrations.update(job.id, status=Status.DONE, phase="done", result={**found, **result})
-        job.say("Done.")
+        job.say("Done.", phase="done")
+        job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE, phase="done", result={**found, **result})
 
     def _roll_back(self, error: LongshoreError) -> None:
         job = self._job
@@ -257,9 +261,9 @@ class Migration(ABC):
         left = self._take_back()
         for sentence in left:
             job.say(sentence, "error")
-        job.store.migrations.stamp(job.id, "finished_at")
-        job.store.migrations.update(
+        job.store.migrations.end_job(
             job.id,
+            job.job_id,
             status=Status.CANCELLED if cancelled else Status.FAILED,
             phase="rolled-back",
             error=" ".join([str(error), *left]),
@@ -335,12 +339,11 @@ def result_of(  # noqa: PLR0917
     prepared: Prepared,
     server: Server,
     ports: list[Port],
-    copies: list[Copied],
-    last: list[Copied],
+    figures: dict[str, Any],
     report: dict[str, Any],
     proof: str,
 ) -> dict[str, Any]:
-    """`copies` and `last` as in `figures_of`."""
+    """`figures`: those of `figures_of`."""
     return {
         "server_id": server.id,
         # What a later stop has to know, when the source may be gone
@@ -349,29 +352,45 @@ def result_of(  # noqa: PLR0917
         "cpu_topology": prepared.landing.cpu_topology,
         "tpm": prepared.landing.tpm,
         "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in ports],
-        **figures_of(copies, last),
+        **figures,
         "conversion": report,
         "proof": proof,
     }
 
 
-def figures_of(copies: list[Copied], last: list[Copied]) -> dict[str, Any]:
-    """Bytes unless the name says otherwise. `copies` are those of all rounds, `last` those of the last one.
+@dataclass(frozen=True, slots=True)
+class CopyTotals:
+    """What all rounds of copying have come to so far. Bytes, seconds; the rate is that of the first round's disks."""
 
-    The rate is that of all disks of the first round together.
-    """
-    first = copies[: len(last)]
-    seconds = max((c.seconds for c in first), default=0.0)
+    read: int = 0
+    written: int = 0
+    zeroed: int = 0
+    verified: int = 0
+    seconds: float = 0.0  # of each round as long as its slowest disk took
+    rate: int | None = None
+
+    def plus(self, copies: Sequence[Copied]) -> "CopyTotals":
+        """With one round more, all disks of it."""
+        seconds = max((c.seconds for c in copies), default=0.0)
+        rate = round(sum(c.read for c in copies) / seconds) if seconds else None
+        return CopyTotals(
+            self.read + sum(c.read for c in copies),
+            self.written + sum(c.written for c in copies),
+            self.zeroed + sum(c.zeroed for c in copies),
+            self.verified + sum(c.verified for c in copies),
+            self.seconds + seconds,
+            rate if self == CopyTotals() else self.rate,
+        )
+
+
+def figures_of(totals: CopyTotals, last: Sequence[Copied]) -> dict[str, Any]:
+    """Bytes unless the name says otherwise. `last`: the copies of the last round."""
     return {
-        "bytes_read": sum(c.read for c in copies),
-        "bytes_written": sum(c.written for c in copies),
-        "bytes_zeroed": sum(c.zeroed for c in copies),
-        "bytes_verified": sum(c.verified for c in copies),
-        "copy_seconds": round(sum(max(c.seconds for c in group) for group in _rounds(copies, len(last))), 1),
-        "rate": round(sum(c.read for c in first) / seconds) if seconds else None,
+        "bytes_read": totals.read,
+        "bytes_written": totals.written,
+        "bytes_zeroed": totals.zeroed,
+        "bytes_verified": totals.verified,
+        "copy_seconds": round(totals.seconds, 1),
+        "rate": totals.rate,
         "digests": {c.disk_key: c.root_digest for c in last},
     }
-
-
-def _rounds(copies: list[Copied], disks: int) -> list[list[Copied]]:
-    return [copies[start : start + disks] for start in range(0, len(copies), disks)] if disks else []

@@ -4,9 +4,7 @@ A sync takes some seconds however little has changed, and longer the more has: w
 from the last one, by how long the machine has been writing since.
 """
 
-import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,13 +13,13 @@ from longshore.flows.moves.copying import Copied
 from longshore.model.request import Cutover, CutoverMode
 
 FRESH = timedelta(seconds=60)  # a sync older than that is followed by another before the machine is stopped
-_LOOK_EVERY = 1.0  # seconds
 _FIGURES = re.compile(r"\d+")
 
 
 class Turn(StrEnum):
     SYNC = "sync"
     CUT_OVER = "cut-over"
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +56,55 @@ class Sync:
         }
 
 
-def expected_seconds(syncs: list[Sync], now: datetime) -> float | None:
+@dataclass(frozen=True, slots=True)
+class History:
+    """Of all syncs of a machine, what the next turn depends on. Moments in UTC, times in seconds."""
+
+    count: int = 0
+    moment: datetime | None = None  # of the last one
+    ended: datetime | None = None
+    seconds: float = 0.0  # that it took
+    before: datetime | None = None  # the moment of the one before
+    least: float | None = None  # that any but the first has taken
+
+    def plus(self, sync: Sync) -> "History":
+        least = self.least
+        if self.count:
+            least = sync.seconds if least is None else min(least, sync.seconds)
+        return History(self.count + 1, sync.moment, sync.ended, sync.seconds, self.moment, least)
+
+
+def expected_seconds(history: History, now: datetime) -> float | None:
     """What the next sync would take if it began now; None before there were two to go by."""
-    if len(syncs) < 2:
+    if history.moment is None or history.before is None or history.least is None:
         return None
-    before, last = syncs[-2:]
-    least = min(sync.seconds for sync in syncs[1:])
-    wrote_for = max((last.moment - before.moment).total_seconds(), 0.1)
-    writes_for = (now - last.moment).total_seconds()
-    return least + (last.seconds - least) * writes_for / wrote_for
+    wrote_for = max((history.moment - history.before).total_seconds(), 0.1)
+    writes_for = (now - history.moment).total_seconds()
+    return history.least + (history.seconds - history.least) * writes_for / wrote_for
 
 
-def next_turn(cutover: Cutover, syncs: list[Sync], now: datetime, *, asked: bool) -> Turn | None:
-    """What to do now; None: wait. `asked`: the user wants the machine stopped."""
-    last = syncs[-1]
-    stop = Turn.CUT_OVER if now - last.ended <= FRESH else Turn.SYNC
+def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool) -> Turn:
+    """What to do now. `asked`: the user wants the machine stopped."""
+    if history.ended is None:
+        return Turn.SYNC
+    stop = Turn.CUT_OVER if now - history.ended <= FRESH else Turn.SYNC
     if asked:
         return stop
-    if cutover.mode is CutoverMode.AUTOMATIC and len(syncs) <= cutover.syncs:
-        expected = expected_seconds(syncs, now)
+    if cutover.mode is CutoverMode.AUTOMATIC and history.count <= cutover.syncs:
+        expected = expected_seconds(history, now)
         return Turn.CUT_OVER if expected is not None and expected <= cutover.downtime else Turn.SYNC
     if _inside_window(cutover, now):
         return stop
-    if now - last.ended >= timedelta(seconds=cutover.interval):
+    if now - history.ended >= timedelta(seconds=cutover.interval):
         return Turn.SYNC
-    return None
+    return Turn.WAIT
+
+
+def next_moment(cutover: Cutover, history: History, now: datetime) -> datetime:
+    """When there is something to do again by itself, while it waits."""
+    due = (history.ended or now) + timedelta(seconds=cutover.interval)
+    opens = utc(cutover.at) if cutover.mode is CutoverMode.SCHEDULED and cutover.at is not None else None
+    return min(due, opens) if opens is not None and opens > now else due
 
 
 def _inside_window(cutover: Cutover, now: datetime) -> bool:
@@ -91,16 +113,16 @@ def _inside_window(cutover: Cutover, now: datetime) -> bool:
     return cutover.until is None or now <= utc(cutover.until)
 
 
-def why_waiting(cutover: Cutover, syncs: list[Sync], now: datetime) -> str:
+def why_waiting(cutover: Cutover, history: History, now: datetime) -> str:
     """A sentence for the user, while the machine runs on and syncs go on."""
     how = "longshore migration cutover stops the machine and ends the migration"
     every = f"It is synchronised every {cutover.interval:.0f} s."
     if cutover.mode is CutoverMode.AUTOMATIC:
-        expected = expected_seconds(syncs, now)
+        expected = expected_seconds(history, now)
         takes = f"{expected:.0f} s" if expected is not None else "longer"
         return (
-            f"After {len(syncs) - 1} syncs the next would still take {takes}, and {cutover.downtime:.0f} s were asked "
-            f"for. {every} Waiting: {how} all the same."
+            f"After {history.count - 1} syncs the next would still take {takes}, and {cutover.downtime:.0f} s were "
+            f"asked for. {every} Waiting: {how} all the same."
         )
     if cutover.mode is CutoverMode.SCHEDULED and cutover.at is not None:
         if cutover.until is not None and now > utc(cutover.until):
@@ -114,27 +136,6 @@ def utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-async def wait_for_turn(
-    cutover: Cutover,
-    syncs: list[Sync],
-    *,
-    asked: Callable[[], bool],
-    raise_if_cancelled: Callable[[], None],
-    say: Callable[[str], None],
-) -> Turn:
-    """Wait until there is something to do, however long that is. `raise_if_cancelled` may raise to end it.
-
-    Hundreds may wait like this for days: no thread is held meanwhile.
-    """
-    said = ""
-    while True:
-        await asyncio.to_thread(raise_if_cancelled)
-        now = datetime.now(UTC)
-        turn = next_turn(cutover, syncs, now, asked=await asyncio.to_thread(asked))
-        if turn is not None:
-            return turn
-        why = why_waiting(cutover, syncs, now)
-        if (words := _FIGURES.sub("", why)) != said:  # how long a sync would take changes all the time
-            said = words
-            await asyncio.to_thread(say, why)
-        await asyncio.sleep(_LOOK_EVERY)
+def same_reason(why: str, other: str) -> bool:
+    """Whether the two say the same but for figures: how long a sync would take changes all the time."""
+    return _FIGURES.sub("", why) == _FIGURES.sub("", other)

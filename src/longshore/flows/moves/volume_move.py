@@ -13,7 +13,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.flows.facts import gather_for_volume
-from longshore.flows.moves.migration import Migration, figures_of
+from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
@@ -42,7 +42,7 @@ class VolumeMove(Migration):
         copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume], verify=job.request.verify)
         await step("drop-snapshot", type(None), partial(drop_snapshot, job, "snapshot", snapshot))
         await step("finish", type(None), partial(self._finish, prepared, volume))
-        return {"volume_id": volume.id, "volume_name": volume.name, **figures_of(copies, copies)}
+        return {"volume_id": volume.id, "volume_name": volume.name, **figures_of(CopyTotals().plus(copies), copies)}
 
     def _look(self) -> PreparedVolume:
         job = self._job

@@ -1,0 +1,57 @@
+"""Jobs that can't go on keep what they have, and are tried again later: they are parked.
+
+A step whose error may go by itself, or is for somebody else to mend, isn't recorded as failed. Its job stops there, as
+if its process had died, lets go of its place, and says why. Whoever takes it again goes on with that step.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import ContextVar
+from datetime import timedelta
+
+from longshore.errors import LongshoreError, QuotaExceeded, Unreachable
+
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10))  # before a job is tried again
+# What passes by itself, or once somebody has made room
+PASSING = frozenset({Unreachable.code, QuotaExceeded.code, "copy-stalled", "target-full"})
+
+_rule: ContextVar[Callable[[LongshoreError], bool] | None] = ContextVar("parking-rule", default=None)
+_listening: dict[str, Future[LongshoreError]] = {}
+
+
+class Parked(BaseException):
+    """No Exception: the durable engine records those as what a step came to."""
+
+    def __init__(self, error: LongshoreError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def park_by(rule: Callable[[LongshoreError], bool]) -> None:
+    """From here on this job parks for the errors that the rule says."""
+    _rule.set(rule)
+
+
+def raise_if_parked_for(error: LongshoreError) -> None:
+    """Raises Parked where the job's rule says so."""
+    rule = _rule.get()
+    if rule is not None and rule(error):
+        raise Parked(error) from error
+
+
+def listen(job_id: str) -> "asyncio.Future[LongshoreError]":
+    """Done when the job, which runs in this process from now on, is parked: the durable engine tells of no such end."""
+    told: Future[LongshoreError] = Future()
+    _listening[job_id] = told
+    return asyncio.wrap_future(told)
+
+
+def stop_listening(job_id: str) -> None:
+    _listening.pop(job_id, None)
+
+
+def tell(job_id: str, error: LongshoreError) -> None:
+    """The job has let go of everything: it is parked for this error."""
+    if (told := _listening.get(job_id)) is not None and not told.done():
+        told.set_result(error)

@@ -1,0 +1,168 @@
+"""Jobs: each one durable piece of work with an end, done for a record that lasts (a migration).
+
+A record that hasn't ended has exactly one job that hasn't: it waits for its turn or for its moment, a worker has it, or
+it is parked. In the transaction in which it ends the record is told what came of it, and the next one is queued.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from longshore.model.job import JobKind
+from longshore.model.request import MigrationType
+from longshore.model.status import UNFINISHED, Status
+from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.tables import JobRow, MigrationRow, utc_now
+
+_KEPT = 20  # ended jobs of a record: a machine may be synchronised for months
+_SOON = timedelta(minutes=10)  # a job that is parked again within that has come no further
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    id: str
+    record_id: str
+    kind: JobKind
+    status: Status
+    cancel_requested: bool
+    due_at: datetime | None
+    parked: int  # times, one soon after the other
+    reason: str | None  # why it is parked
+    worker_id: str | None
+    flow_version: str | None
+
+
+@through_outages
+class Jobs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, job_id: str) -> JobRecord:
+        with self._database.session() as session:
+            return _record(session.get_one(JobRow, job_id))
+
+    def of(self, record_id: str) -> list[JobRecord]:
+        """All that are kept of a record's, oldest first."""
+        with self._database.session() as session:
+            query = select(JobRow).where(JobRow.record_id == record_id)
+            return [_record(row) for row in session.scalars(query.order_by(JobRow.taken_at, JobRow.id))]
+
+    def set_kind(self, job_id: str, kind: JobKind) -> None:
+        """What it has turned out to be."""
+        with self._database.session() as session:
+            session.execute(update(JobRow).where(JobRow.id == job_id).values(kind=kind.value))
+
+    def park(self, job_id: str, reason: str, pauses: Sequence[timedelta]) -> JobRecord:
+        """It goes on where it is when somebody takes it again: when that is due, or `hasten` is called.
+
+        The pauses are those after the first, second … time in a row that it came no further; the last one stays.
+        """
+        with self._database.session() as session:
+            row = session.get_one(JobRow, job_id)
+            if row.status == Status.PARKED.value:  # by an earlier try of this
+                return _record(row)
+            again = row.taken_at is not None and utc_now() - row.taken_at < _SOON
+            row.parked = row.parked + 1 if again else 1
+            row.status, row.reason, row.worker_id = Status.PARKED.value, reason, None
+            row.due_at = None
+            if not row.cancel_requested:
+                row.due_at = utc_now() + pauses[min(row.parked, len(pauses)) - 1]
+            own = update(MigrationRow).where(MigrationRow.id == row.record_id)
+            session.execute(own.values(status=Status.PARKED.value))
+            session.flush()
+            return _record(row)
+
+    def hasten(self, record_id: str) -> None:
+        """Whatever moment its job waits for is now."""
+        with self._database.session() as session:
+            hasten(session, record_id)
+
+    def leave_to_version(self, job_id: str, flow_version: str) -> None:
+        """Nobody but a worker of that version can go on with it."""
+        with self._database.session() as session:
+            own = update(JobRow).where(JobRow.id == job_id)
+            session.execute(own.values(worker_id=None, flow_version=flow_version, status=Status.RUNNING.value))
+
+
+def new_job(migration: MigrationRow, kind: JobKind, *, id_: str, due_at: datetime | None = None) -> JobRow:
+    places = migration.places or {}
+    return JobRow(
+        id=id_,
+        record_id=migration.id,
+        kind=kind.value,
+        project_id=migration.project_id,
+        source_id=migration.source_id,
+        target_id=migration.target_id,
+        machine_ref=migration.machine_ref,
+        plan_id=migration.plan_id,
+        wave=migration.wave,
+        host=places.get("host") or "",
+        datastores=places.get("datastores") or [],
+        asked_at=migration.created_at,
+        due_at=due_at,
+        cancel_requested=migration.cancel_requested,
+    )
+
+
+def first_job(migration: MigrationRow) -> JobRow:
+    """Of a migration that is just being added: its request is there already."""
+    asked = MigrationType(migration.request.get("type", MigrationType.COLD))
+    kind = JobKind.BEGIN if asked is MigrationType.WARM else JobKind(asked.value)
+    return new_job(migration, kind, id_=str(uuid.uuid4()))
+
+
+def end_job(session: Session, job_id: str, status: Status) -> bool:
+    """Whether it hadn't ended yet. Of a record's ended jobs the newest stay."""
+    own = update(JobRow).where(JobRow.id == job_id, JobRow.status.in_(UNFINISHED))
+    row = session.get_one(JobRow, job_id)
+    if not session.execute(own.values(status=status.value, ended_at=utc_now())).rowcount:  # type: ignore[attr-defined]
+        return False
+    ended = select(JobRow.id).where(JobRow.record_id == row.record_id, JobRow.ended_at.is_not(None))
+    old = session.scalars(ended.order_by(JobRow.ended_at.desc()).offset(_KEPT)).all()
+    session.execute(delete(JobRow).where(JobRow.id.in_(old)))
+    return True
+
+
+def hasten(session: Session, record_id: str, *, cancelled: bool = False) -> None:
+    own = update(JobRow).where(JobRow.record_id == record_id, JobRow.status.in_(UNFINISHED))
+    session.execute(own.where(JobRow.due_at.is_not(None)).values(due_at=None))
+    if cancelled:
+        session.execute(own.where(~JobRow.cancel_requested).values(cancel_requested=True))
+
+
+def bound_to(row: Any) -> str | None:
+    """The version of the flows that alone can go on with it. A sync can begin anew in any."""
+    return None if row.kind == JobKind.SYNC.value else row.flow_version
+
+
+def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobRecord]:
+    """By record."""
+    found: dict[str, JobRecord] = {}
+    for ids in in_portions(record_ids):
+        query = select(JobRow.__table__).where(JobRow.record_id.in_(ids), JobRow.status.in_(UNFINISHED))
+        found |= {row.record_id: _record(row) for row in session.execute(query)}
+    return found
+
+
+def forget_jobs(session: Session, record_ids: Iterable[str]) -> None:
+    session.execute(delete(JobRow).where(JobRow.record_id.in_(list(record_ids))))
+
+
+def _record(row: Any) -> JobRecord:
+    return JobRecord(
+        id=row.id,
+        record_id=row.record_id,
+        kind=JobKind(row.kind),
+        status=Status(row.status),
+        cancel_requested=row.cancel_requested,
+        due_at=row.due_at,
+        parked=row.parked,
+        reason=row.reason,
+        worker_id=row.worker_id,
+        flow_version=bound_to(row),
+    )

@@ -1,0 +1,41 @@
+"""A warm migration that waits for its cutover for long: what is kept of it doesn't grow with its syncs."""
+
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from longshore.model.status import Status
+
+pytestmark = pytest.mark.faults
+
+
+def rows(path):
+    with closing(sqlite3.connect(path)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+
+
+def test_rows_stay_bounded_however_long_it_syncs(begin):
+    run = begin(type="warm", cutover={"mode": "manual", "interval": 0.05})
+    (run.world.root / "keeps-little").touch()  # so that a few syncs show what hundreds would
+    life = run.start_engine()
+
+    def synced(number):
+        while not run.record.syncs or run.record.syncs[-1]["number"] < number:
+            assert life.poll() is None, life.said
+            time.sleep(0.05)
+        return {**rows(run.store.state.root / "longshore.db"), **rows(run.store.state.engine_database)}
+
+    first, later = synced(10), synced(18)
+    grown = {name: (first[name], count) for name, count in later.items() if count > first[name] + 5}
+    assert not grown, grown
+    assert [sync["number"] for sync in run.record.syncs][:2] != [0, 1], "of the middle ones nothing is kept"
+    run.store.migrations.request_cutover(run.id)
+    assert life.wait(timeout=60) == 0
+    record = run.record
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+    assert record.syncs[0]["number"] == 0
+    assert record.result["bytes_read"] > sum(sync["bytes_read"] for sync in record.syncs), "those that are gone count"

@@ -1,0 +1,125 @@
+"""Migrations that can't go on: they keep what they have, say why, and go on when the reason is gone or when told to."""
+
+import time
+
+import pytest
+from small_clouds import SIZES
+
+from longshore.errors import QuotaExceeded, Unreachable
+from longshore.model.status import Status
+
+pytestmark = pytest.mark.faults
+
+AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0}}
+
+
+def away(run, call, number=1, how="away"):
+    """From its `number`th call on, until `back`."""
+    for _ in range(1000):
+        run.world.plan_fault(call, number, "before", how)
+
+
+def back(run):
+    (run.world.root / "faults.json").unlink()
+
+
+def wait_for(condition, life, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert life.poll() is None, life.said
+        assert time.monotonic() < end, life.said
+        time.sleep(0.02)
+    return found
+
+
+def parked(run, life):
+    wait_for(lambda: run.record.status is Status.PARKED, life)
+    return run.record
+
+
+@pytest.mark.parametrize("call", ["machine", "create_volume", "snapshot", "open_volume", "create_server"])
+@pytest.mark.parametrize("request_", [{}, AUTOMATIC], ids=["cold", "warm"])
+def test_one_whose_cloud_stays_away_keeps_what_it_has_and_goes_on_by_itself(begin, request_, call):
+    run = begin(**request_)
+    away(run, call)
+    life = run.start_engine()
+    record = parked(run, life)
+    assert f"didn't answer to {call}" in record.job.reason
+    there = run.world.read()
+    time.sleep(1.0)  # several tries, each as much in vain
+    assert {kind: run.world.read()[kind] for kind in there} == there, "nothing is taken back, and nothing made twice"
+    assert sum("It is parked" in text for text in run.told) == 1, run.told
+    back(run)
+    assert life.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+
+
+def test_one_that_is_told_to_goes_on_at_once(begin, monkeypatch):
+    run = begin(**AUTOMATIC)
+    (run.world.root / "pauses").write_text("3600")
+    away(run, "open_volume")
+    life = run.start_engine()
+    assert (parked(run, life).job.due_at - run.record.created_at).total_seconds() > 3000
+    back(run)
+    run.store.jobs.hasten(run.id)
+    assert life.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+
+
+def test_one_that_is_cancelled_is_taken_back_at_once(begin):
+    run = begin(**AUTOMATIC)
+    (run.world.root / "pauses").write_text("3600")
+    away(run, "open_volume")
+    life = run.start_engine()
+    parked(run, life)
+    run.store.migrations.request_cancel(run.id)
+    assert life.wait(timeout=60) == 0
+    assert run.record.status is Status.CANCELLED
+    run.assert_as_before()
+
+
+def test_one_that_is_parked_outlives_its_engine(begin):
+    run = begin(**AUTOMATIC)
+    away(run, "open_volume")
+    life = run.start_engine()
+    parked(run, life)
+    life.kill()
+    back(run)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+
+
+def test_a_quota_that_is_short_is_waited_for(begin):
+    run = begin()
+    away(run, "create_volume", number=2, how="quota")
+    life = run.start_engine()
+    assert QuotaExceeded.code and "no room" in parked(run, life).job.reason
+    back(run)
+    assert life.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+
+
+def test_whose_user_wants_it_back_is_taken_back(begin):
+    run = begin(**AUTOMATIC, when_stuck="take-back")
+    away(run, "snapshot", number=2)
+    record = run.to_the_end(lives=1)
+    assert (record.status, record.error_code) == (Status.FAILED, Unreachable.code)
+    run.assert_as_before()
+
+
+def test_what_was_copied_before_is_not_copied_again(begin):
+    """The target's cloud goes away while the second disk is copied: the first one's copy counts."""
+    run = begin()
+    away(run, "open_volume", number=2)
+    life = run.start_engine()
+    parked(run, life)
+    back(run)
+    assert life.wait(timeout=60) == 0
+    record = run.record
+    assert record.status is Status.DONE, record.error
+    assert record.result["bytes_read"] == sum(SIZES.values())
+    run.assert_moved()
