@@ -38,8 +38,6 @@ def test_a_tpm_that_another_cloud_gave_is_asked_for_only_where_this_one_has_it(g
     request = MigrationRequest(landing=LandingMode.UNCHANGED)
     tpm = Devices(vtpm=True)
     machine = Machine("s", "web", PowerState.ON, 1, 1024, (disk,), (), platform=Platform.VSPHERE, devices=tpm)
-        "s", "web", PowerState.ON, 1, 1024, (disk,), (), platform=Platform.VSPHERE, devices=Devices(vtpm=True)
-    )
     prepared = Prepared(machine, Landing("1", "small", (), (), tpm=given, request=request))
     job = cast("MoveContext", SimpleNamespace(request=request))
     assert volume_request(job, prepared, disk).image_properties == {"hw_disk_bus": "sata", **given}
