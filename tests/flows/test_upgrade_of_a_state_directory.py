@@ -186,7 +186,6 @@ def test_what_waits_is_taken_back_if_it_is_cancelled(alive):
         assert not any(world[kind] for kind in ("snapshots", "volumes", "ports", "servers"))
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="warm migrations of flow version 3 aren't taken over yet")
 def test_what_waits_goes_on_from_its_last_sync_and_is_cut_over(alive):
     for name in WAITING:
         alive.fleet.world(name).guest_writes("2001", 12288, b"while it was upgraded")
