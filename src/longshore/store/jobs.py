@@ -103,7 +103,7 @@ def new_job(migration: MigrationRow, kind: JobKind, *, id_: str, due_at: datetim
         wave=migration.wave,
         host=places.get("host") or "",
         datastores=places.get("datastores") or [],
-        asked_at=migration.created_at,
+        asked_at=due_at or migration.created_at,
         due_at=due_at,
         cancel_requested=migration.cancel_requested,
     )
@@ -129,8 +129,10 @@ def end_job(session: Session, job_id: str, status: Status) -> bool:
 
 
 def hasten(session: Session, record_id: str, *, cancelled: bool = False) -> None:
+    """Its place in the queue is that of its record again."""
     own = update(JobRow).where(JobRow.record_id == record_id, JobRow.status.in_(UNFINISHED))
-    session.execute(own.where(JobRow.due_at.is_not(None)).values(due_at=None))
+    asked_at = select(MigrationRow.created_at).where(MigrationRow.id == record_id).scalar_subquery()
+    session.execute(own.where(JobRow.due_at.is_not(None)).values(due_at=None, asked_at=asked_at))
     if cancelled:
         session.execute(own.where(~JobRow.cancel_requested).values(cancel_requested=True))
 

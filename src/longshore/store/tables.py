@@ -142,7 +142,9 @@ class JobRow(Base):
     wave: Mapped[int] = mapped_column(default=0)
     host: Mapped[str] = mapped_column(default="")  # where the machine was when it was asked for
     datastores: Mapped[list[str]] = mapped_column(JSON)
-    asked_at: Mapped[datetime] = mapped_column(default=utc_now)  # the record was: its place in the queue
+    # Its place in the queue: when its record was asked for, or its own moment, so that those that come again and again
+    # take turns
+    asked_at: Mapped[datetime] = mapped_column(default=utc_now)
     status: Mapped[str] = mapped_column(default="queued")  # queued, running, parked; then done, failed, cancelled
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]  # not before; None: at once
