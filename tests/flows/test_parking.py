@@ -1,9 +1,13 @@
 """Migrations that can't go on: they keep what they have, say why, and go on when the reason is gone or when told to."""
 
+import os
+import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from small_clouds import SIZES
+from small_clouds import MIB, SIZES
 
 from longshore.errors import QuotaExceeded, Unreachable
 from longshore.model.status import Status
@@ -123,3 +127,38 @@ def test_what_was_copied_before_is_not_copied_again(begin):
     assert record.status is Status.DONE, record.error
     assert record.result["bytes_read"] == sum(SIZES.values())
     run.assert_moved()
+
+
+@pytest.mark.parametrize("request_", [{}, AUTOMATIC], ids=["cold", "warm"])
+def test_a_copy_that_is_parked_in_its_middle_goes_on_from_its_checkpoint(begin, request_):
+    rate = 200 << 10  # bytes per second and disk: some fifteen seconds, with a checkpoint every five
+    run = begin(rate_limit=rate, **request_)
+    life = run.start_engine()
+    directory = run.store.state.migration(run.id)
+    wait_for(lambda: len(list(directory.glob("*.checkpoint"))) == len(SIZES), life)
+    for call in ("open_disk", "open_volume"):
+        away(run, call)
+    done = {disk.key: disk.progress["done"] for disk in run.record.disks}
+    for pid in serving(run.world.root):
+        os.kill(pid, signal.SIGKILL)
+    parked(run, life)
+    back(run)
+    assert life.wait(timeout=120) == 0
+    record = run.record
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+    first = record.result["bytes_read"] if not record.syncs else record.syncs[0]["bytes_read"]
+    twice = first - (sum(SIZES.values()) - sum(done.values()))
+    assert twice <= len(SIZES) * (rate * 5.0 + MIB), "more than what was read since a checkpoint"
+    assert first < sum(SIZES.values()), "it began anew"
+
+
+def serving(root):
+    """Processes that hand out this world's disks."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if words.startswith(b"nbdkit") and str(root).encode() in words:
+                found.append(int(process.name))
+    return found
