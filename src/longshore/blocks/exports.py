@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -202,11 +202,15 @@ def serve_qemu_nbd(
     connections: int = 16,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
+    confined: Callable[[list[str], Path], list[str]] | None = None,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[LocalExport]:
     """Serve an image: QEMU's block options (`driver`, `file.driver`, …), or a file of the format named.
 
     The format of a file is never guessed: a guest could write a qcow2 header into its raw disk and so read its host's
-    files. `tcp_port` is short for `listen=Listen()`: any free port on the loopback address. Raises ExportError.
+    files. `tcp_port` is short for `listen=Listen()`: any free port on the loopback address. `confined` makes of the
+    server's command line one that keeps it from everything but the directory named, where its socket is; `descriptors`
+    are inherited by it. Raises ExportError.
     """
     if tcp_port and listen is None:
         listen = Listen()
@@ -237,8 +241,9 @@ def serve_qemu_nbd(
         yield stack.enter_context(
             _running(
                 f"qemu-nbd ({what})",
-                command,
+                command if confined is None else confined(command, directory),
                 place,
+                descriptors=descriptors,
                 # So that it closes its image: a killed RBD client keeps the image's lock for half a minute
                 death_signal="TERM",
                 environment=environment,

@@ -1,0 +1,200 @@
+"""A disk image as its format has it: looked at by QEMU in a sandbox, and served as the disk that is in it."""
+
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from longshore.blocks.exports import Export, serve_qemu_nbd
+from longshore.errors import ExportError, InvalidInput, Unreachable
+from longshore.model.machine import Firmware
+from longshore.providers.files.headers import (
+    BY_SUFFIX,
+    FLAT,
+    SPARSE_MAGICS,
+    Format,
+    create_type,
+    encrypted,
+    extents_of,
+    format_of,
+    needs_another,
+    refuse_of_descriptor,
+    refuse_references,
+    vmdk_descriptor,
+)
+from longshore.providers.files.sandbox import ask_qemu_img, confine, socket_of, unreadable
+from longshore.providers.files.served import Served, unpacked_in_place
+from longshore.providers.files.spool import spool
+from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored
+
+PACKED = ("gz", "xz")
+_CHECKABLE = (Format.QCOW2, Format.VMDK, Format.VHDX)
+# Partitions of the firmware's own, as GPT has them
+_ESP = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
+_BIOS_BOOT = bytes.fromhex("4861682149646f6e744e656564454649")
+_GPT_ENTRIES, _GPT_ENTRY = 128, 128  # how many, and bytes of each
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """(stem, suffix of the format, suffix of the packing), in lower case; empty where there is none such."""
+    stem, _, last = name.rpartition(".")
+    packing = last.lower() if last.lower() in PACKED and stem else ""
+    rest = stem if packing else name
+    stem, _, suffix = rest.rpartition(".")
+    return (stem, suffix.lower(), packing) if stem else (rest, "", packing)
+
+
+def is_image(name: str) -> bool:
+    return split_name(name)[1] in BY_SUFFIX
+
+
+@contextmanager
+def looked_at(bundle: Bundle, name: str, expected: Format | None, packing: str) -> Iterator["OpenImage"]:
+    """What the image is. Raises InvalidInput for one that can't be read, or is better not."""
+    with ExitStack() as stack:
+        stored = bundle.open(name)
+        if packing:
+            stored = stack.enter_context(_unpacked(stored, packing))
+        kind = format_of(stored, expected)
+        refuse_references(stored, kind)
+        yield OpenImage(stack, bundle, stored, kind)
+
+
+class OpenImage:
+    """One that was looked at, as long as its context is open."""
+
+    def __init__(self, stack: ExitStack, bundle: Bundle, stored: Stored, kind: Format) -> None:
+        self.kind = kind
+        self.name = stored.name
+        self.identity = stored.identity
+        self._stored = stored
+        self._descriptors: list[int] = []
+        self._sockets: list[Export] = []
+        self._options: dict[str, str] = {}
+        if kind is Format.RAW:
+            self.size = -(-stored.size // SECTOR) * SECTOR
+            return
+        if kind is Format.VMDK and stored.read(0, 4) not in SPARSE_MAGICS:
+            self._open_pieces(stack, bundle, vmdk_descriptor(stored))
+        else:
+            source = stack.enter_context(stored.serve())
+            self._sockets = [source]
+            path = str(socket_of(source))
+            self._options = {"driver": kind, "file.driver": "nbd", "file.server.type": "unix", "file.server.path": path}
+        told = self._ask("info")
+        if told.get("encrypted"):
+            raise encrypted(self.name)
+        specific = (told.get("format-specific") or {}).get("data") or {}
+        if told.get("backing-filename") or specific.get("data-file"):
+            raise needs_another(self.name)
+        self.size = int(told["virtual-size"])
+
+    def _open_pieces(self, stack: ExitStack, bundle: Bundle, descriptor: str) -> None:
+        """A VMDK of several files. QEMU is given a descriptor of our own: the stranger's could name anything."""
+        lines = []
+        for extent in extents_of(self.name, descriptor):
+            piece = bundle.open(extent.name)
+            if not isinstance(piece, LocalFile):
+                raise InvalidInput(
+                    f"{self.name} is a VMDK of several files, which can be read from a directory only.",
+                    advice="Export the machine as stream-optimised VMDKs, or unpack it into a directory.",
+                )
+            own = vmdk_descriptor(piece) if piece.read(0, 4) in SPARSE_MAGICS else ""
+            refuse_of_descriptor(extent.name, own)
+            if extent.kind in FLAT and piece.size < (extent.offset + extent.sectors) * SECTOR:
+                raise InvalidInput(f"{extent.name} is cut off.", advice="Copy it again.", code="truncated")
+            self.identity += f",{piece.identity}"
+            self._descriptors.append(piece.descriptor)
+            offset = f" {extent.offset}" if extent.kind in FLAT else ""
+            lines.append(f'RW {extent.sectors} {extent.kind} "/proc/self/fd/{piece.descriptor}"{offset}')
+        text = "\n".join(
+            (
+                *("# Disk DescriptorFile", "version=1", "CID=fffffffe", "parentCID=ffffffff"),
+                f'createType="{create_type(self.name, descriptor)}"',
+                *lines,
+                "",
+            )
+        )
+        own_file = os.memfd_create("longshore-vmdk")
+        stack.callback(os.close, own_file)
+        os.write(own_file, text.encode())
+        self._descriptors.append(own_file)
+        self._options = {"driver": "vmdk", "file.driver": "file", "file.filename": f"/proc/self/fd/{own_file}"}
+
+    def check(self) -> None:
+        """That it is whole, as far as its tables tell. Raises InvalidInput."""
+        if self.kind not in _CHECKABLE:
+            return
+        told = self._ask("check")
+        wrong = int(told.get("corruptions") or 0) + int(told.get("check-errors") or 0)
+        if wrong:
+            raise InvalidInput(
+                f"{self.name} is damaged or cut off: {wrong} of its entries lead nowhere.",
+                advice="Copy or export it again.",
+                code="truncated",
+            )
+
+    @contextmanager
+    def serve(self) -> Iterator[Export]:
+        """The disk in it, read-only. Raises InvalidInput, ExportError."""
+        if self.kind is Format.RAW:
+            with self._stored.serve() as export:
+                yield export
+            return
+        paths = [socket_of(export) for export in self._sockets]
+        with ExitStack() as stack:
+            try:
+                export = stack.enter_context(
+                    serve_qemu_nbd(
+                        self._options,
+                        read_only=True,
+                        confined=lambda command, directory: confine(command, directory, paths),
+                        descriptors=self._descriptors,
+                    )
+                )
+                size = export.probe().size
+            except ExportError as error:
+                raise unreadable(self.name, error.message, self._options) from error
+            if size != self.size:
+                raise ExportError(f"{self.name} has {size} bytes as it is opened, and had {self.size} before.")
+            yield export
+
+    def _ask(self, verb: str) -> dict[str, Any]:
+        return ask_qemu_img(verb, self._options, [socket_of(e) for e in self._sockets], self._descriptors, self.name)
+
+    def firmware(self) -> Firmware:
+        """What its partitions tell: a disk with an EFI system partition and nothing for a BIOS boots by UEFI."""
+        with self.serve() as export:
+            disk = Served(self.name, export, self.identity)
+            try:
+                header = disk.read(SECTOR, SECTOR)
+                if header[:8] != b"EFI PART":
+                    return Firmware.BIOS
+                first, count, length = struct.unpack_from("<Q", header, 72)[0], *struct.unpack_from("<II", header, 80)
+                if not (length == _GPT_ENTRY and count <= _GPT_ENTRIES and first < 1 << 20):
+                    return Firmware.BIOS
+                table = disk.read(first * SECTOR, count * length)
+            finally:
+                disk.close()
+        kinds = {table[at : at + 16] for at in range(0, len(table), _GPT_ENTRY)}
+        return Firmware.UEFI if _ESP in kinds and _BIOS_BOOT not in kinds else Firmware.BIOS
+
+
+@contextmanager
+def _unpacked(packed: Stored, how: str) -> Iterator[Stored]:
+    """In place where its blocks allow that; else once into the scratch directory (TMPDIR)."""
+    with ExitStack() as stack:
+        if how == "xz":
+            try:
+                served = stack.enter_context(unpacked_in_place(packed))
+            except (ExportError, Unreachable):
+                pass  # one block for all of it; or it is damaged, which shows when it is unpacked
+            else:
+                yield served
+                return
+        file = spool(packed, how, Path(tempfile.gettempdir()))
+        stack.callback(os.close, file.descriptor)
+        yield file

@@ -1,0 +1,134 @@
+"""Files of this machine: a directory with all that is below it, or one file of it and what lies beside."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import PurePosixPath
+
+from longshore.errors import AccessDenied, InvalidInput, NotFound
+from longshore.providers.files.stored import Bundle, LocalFile, Stored, refuse_path
+
+DEEPEST = 8  # directories below the one that is named
+MOST_FILES = 20_000
+
+
+class LocalPlace:
+    """`beneath`: a directory that nothing leads out of. Below it no symbolic link is followed."""
+
+    def __init__(self, path: PurePosixPath, beneath: PurePosixPath | None) -> None:
+        if beneath is not None and not path.is_relative_to(beneath):
+            raise outside(str(path))
+        self._path = path
+        self._beneath = beneath
+
+    def files(self) -> list[str]:
+        """All of them, by their paths below the directory; of a single file its name. Raises NotFound, InvalidInput."""
+        if self._is_file():
+            return [self._path.name]
+        with self._opened(self._path, os.O_DIRECTORY) as directory:
+            return sorted(self._below(directory, PurePosixPath(), 0))
+
+    @contextmanager
+    def bundle(self, path: str) -> Iterator[Bundle]:
+        """The files beside the one at this path, and it itself."""
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\0" in path:
+            raise NotFound(f"There is no {path} in {self._path}.")
+        root = self._path.parent if self._is_file() else self._path
+        with self._opened(root / parts.parent, os.O_DIRECTORY) as directory, ExitStack() as stack:
+            yield _Beside(directory, stack, follow=self._beneath is None)
+
+    def _is_file(self) -> bool:
+        with self._opened(self._path, os.O_PATH) as found:
+            return not stat.S_ISDIR(os.fstat(found).st_mode)
+
+    def _below(self, directory: int, path: PurePosixPath, depth: int) -> Iterator[str]:
+        count = 0
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                count += 1
+                if count > MOST_FILES:
+                    raise InvalidInput(f"There are more than {MOST_FILES} files in {self._path / path}.")
+                follow = self._beneath is None
+                if entry.name.startswith(".") or not entry.name.isprintable():
+                    continue
+                if entry.is_file(follow_symlinks=follow):
+                    yield str(path / entry.name)
+                elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
+                    try:
+                        below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                    except PermissionError:
+                        continue
+                    try:
+                        yield from self._below(below, path / entry.name, depth + 1)
+                    finally:
+                        os.close(below)
+
+    @contextmanager
+    def _opened(self, path: PurePosixPath, flags: int) -> Iterator[int]:
+        """Step by step where links aren't followed."""
+        flags |= os.O_RDONLY | os.O_CLOEXEC
+        descriptor = -1
+        try:
+            if self._beneath is None:
+                descriptor = os.open(path, flags)
+            else:
+                descriptor = os.open(self._beneath, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                steps = path.relative_to(self._beneath).parts
+                for number, step in enumerate(steps):
+                    last = number == len(steps) - 1
+                    kind = flags if last else os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                    above, descriptor = descriptor, os.open(step, kind | os.O_NOFOLLOW, dir_fd=descriptor)
+                    os.close(above)
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise _explained(error, str(path)) from None
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+class _Beside(Bundle):
+    def __init__(self, directory: int, stack: ExitStack, *, follow: bool) -> None:
+        self._directory = directory
+        self._stack = stack
+        self._follow = follow
+
+    def names(self) -> list[str]:
+        with os.scandir(self._directory) as entries:
+            return [entry.name for entry in entries]
+
+    def open(self, name: str) -> Stored:
+        refuse_path(name, "A machine's description")
+        # A pipe or a device would be waited for
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self._follow else os.O_NOFOLLOW)
+        try:
+            descriptor = os.open(name, flags, dir_fd=self._directory)
+        except OSError as error:
+            raise _explained(error, name) from None
+        self._stack.callback(os.close, descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidInput(f"{name} isn't a file.")
+        return LocalFile(name, descriptor)
+
+
+def outside(path: str) -> AccessDenied:
+    return AccessDenied(
+        f"This server reads no files at {path} for its callers.",
+        advice="Name a directory below one of those that its operator allows (files_directories).",
+        code="path-refused",
+    )
+
+
+def _explained(error: OSError, name: str) -> AccessDenied | InvalidInput | NotFound:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NotFound(f"There is no {name}.", advice="Check its name, and that this machine has it mounted.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return AccessDenied(f"{name} may not be read by this user.", advice="Allow it, or run as another user.")
+    if error.errno == errno.ELOOP:
+        return AccessDenied(f"{name} is a symbolic link, which a server doesn't follow.", code="path-refused")
+    return InvalidInput(f"{name} can't be read: {error.strerror}.")

@@ -1,0 +1,268 @@
+"""Machines as files describe them: one or more in an OVF, or one of a loose image."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from longshore.blocks.exports import Export
+from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
+from longshore.providers.files import xml
+from longshore.providers.files.archive import Archive
+from longshore.providers.files.headers import BY_SUFFIX, Format
+from longshore.providers.files.images import is_image, looked_at, split_name
+from longshore.providers.files.manifest import check_manifest, read_manifest
+from longshore.providers.files.ovf import OvfDisk, OvfNic, OvfSystem, read_ovf
+from longshore.providers.files.settings import FilesSettings
+from longshore.providers.files.stored import Bundle, Stored, refuse_path
+
+STORAGE = "files"  # what the disks are on, for --storage
+DESCRIBED = (".ova", ".ovf")
+_SYSTEM = "#"  # in a reference, before the id of one of an OVF's several machines
+_MOST_REMEMBERED = 10_000
+
+
+class Place(Protocol):
+    def files(self) -> list[str]:
+        """Paths of all that is there. Raises NotFound, AccessDenied, InvalidInput."""
+
+    def bundle(self, path: str) -> AbstractContextManager[Bundle]:
+        """The file at this path and those beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFile:
+    """Where a disk is, and what was said of it."""
+
+    name: str
+    packing: str
+    expected: Format | None  # None: what it is by its content
+    said: OvfDisk | None  # None: a loose image, of which nothing is said
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    size: int  # bytes
+    firmware: Firmware | None  # of a loose image
+
+
+# What was found in images, by what they were then: looking into one costs some 0.1 s, unpacking one minutes
+_remembered: dict[tuple[str, str, bool], _Facts] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The files of one machine. Usable as long as the context that gave it."""
+
+    ref: str
+    bundle: Bundle
+    system: OvfSystem | None  # None: a loose image
+    ovf: str  # name of the file that describes it; empty for a loose image
+    disks: tuple[DiskFile, ...]
+
+    @property
+    def state(self) -> str:
+        """Another one when any of its files has been changed."""
+        names = [*([self.ovf] if self.ovf else []), *(disk.name for disk in self.disks)]
+        identities = "\n".join(self.bundle.open(name).identity for name in names)
+        return hashlib.sha256(identities.encode()).hexdigest()[:32]
+
+    def machine(self, settings: FilesSettings) -> Machine:
+        """Raises InvalidInput for images that can't be read, or aren't what was said of them."""
+        facts = [self._facts(disk) for disk in self.disks]
+        path = PurePosixPath(self.ref.partition(_SYSTEM)[0])
+        folder = "" if str(path.parent) == "." else str(path.parent)
+        said = self.system
+        disks = tuple(_disk(n, disk, fact.size) for n, (disk, fact) in enumerate(zip(self.disks, facts, strict=True)))
+        if said is None:
+            return Machine(
+                ref=self.ref,
+                name=split_name(path.name)[0],
+                power=PowerState.OFF,
+                cpus=settings.cpus,
+                memory_mib=settings.memory_mib,
+                disks=disks,
+                nics=_adapter(self.ref, settings.network),
+                firmware=settings.firmware or facts[0].firmware or Firmware.BIOS,
+                folder=folder,
+            )
+        return Machine(
+            ref=self.ref,
+            name=said.name or path.stem,
+            power=PowerState.OFF,
+            cpus=said.cpus,
+            cores_per_socket=said.cores_per_socket,
+            memory_mib=said.memory_mib,
+            disks=disks,
+            nics=tuple(_nic(n, nic) for n, nic in enumerate(said.nics)),
+            firmware=said.firmware,
+            secure_boot=said.secure_boot,
+            guest_id=said.guest_id,
+            guest_name=said.guest_name,
+            annotation=said.annotation,
+            folder=folder,
+        )
+
+    def _facts(self, disk: DiskFile) -> _Facts:
+        stored = self.bundle.open(disk.name)
+        said = disk.said
+        if said is not None and said.file_size not in (None, stored.size):
+            raise InvalidInput(
+                f"{disk.name} has {stored.size} bytes, and {self.ovf} says {said.file_size}: it is cut off or another.",
+                advice="Copy or export it again.",
+                code="truncated",
+            )
+        key = (stored.identity, f"{disk.expected}.{disk.packing}", said is None)
+        if key not in _remembered:
+            with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
+                found = _Facts(image.size, image.firmware() if said is None else None)
+            if len(_remembered) >= _MOST_REMEMBERED:
+                _remembered.clear()
+            _remembered[key] = found
+        facts = _remembered[key]
+        # A capacity in GiB is rounded up to whole ones
+        if said is not None and not 0 <= said.capacity - facts.size < said.unit:
+            raise InvalidInput(
+                f"The disk in {disk.name} has {facts.size} bytes, and {self.ovf} says {said.capacity}.",
+                advice="One of the two was changed: export the machine again.",
+                code="capacity-mismatch",
+            )
+        return facts
+
+    def check(self, on_progress: Callable[[int, int], None]) -> None:
+        """That all is as it was exported, as far as anything tells: read whole where there is a manifest.
+
+        Raises InvalidInput.
+        """
+        if manifest := self._manifest():
+            names = dict.fromkeys((self.ovf, *(disk.name for disk in self.disks)))
+            files = {name: self.bundle.open(name) for name in names}
+            check_manifest(manifest.name, read_manifest(manifest), files, on_progress)
+        for disk in self.disks:
+            with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
+                image.check()
+
+    def _manifest(self) -> Stored | None:
+        if not self.ovf:
+            return None
+        try:
+            return self.bundle.open(f"{PurePosixPath(self.ovf).stem}.mf")
+        except NotFound:
+            return None
+
+    @contextmanager
+    def serve(self, key: str, size: int) -> Iterator[Export]:
+        """A disk by its key. Raises NotFound, Conflict when it has another size by now, InvalidInput, ExportError."""
+        try:
+            disk = self.disks[int(key.removeprefix("disk"))]
+        except (ValueError, IndexError):
+            raise NotFound(f"{self.ref} has no disk {key}.") from None
+        with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
+            if image.size != size:
+                raise Conflict(f"{disk.name} had {size} bytes and has {image.size} now.", advice="Start again.")
+            with image.serve() as export:
+                yield export
+
+
+@contextmanager
+def described(place: Place, ref: str) -> Iterator[Description]:
+    """Raises NotFound, InvalidInput."""
+    with _descriptions(place, ref.partition(_SYSTEM)[0]) as found:
+        for description in found:
+            if description.ref == ref:
+                break
+        else:
+            raise NotFound(f"There is no machine {ref}.")
+        yield description
+
+
+@contextmanager
+def all_in(place: Place, path: str) -> Iterator[list[Description]]:
+    """The machines of the file at this path. Raises NotFound, InvalidInput."""
+    with _descriptions(place, path) as found:
+        yield found
+
+
+@contextmanager
+def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
+    name = PurePosixPath(path).name
+    with place.bundle(path) as beside:
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix == ".ova":
+            archive = Archive(beside.open(name))
+            yield _of_ovf(path, archive, _ovf_in(archive, name))
+        elif suffix == ".ovf":
+            yield _of_ovf(path, beside, name)
+        elif is_image(name):
+            beside.open(name)
+            _, kind, packing = split_name(name)
+            yield [Description(path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),))]
+        else:
+            raise NotFound(f"{path} is neither an OVA nor an OVF nor a disk image by its name.")
+
+
+def _ovf_in(archive: Archive, name: str) -> str:
+    found = [member for member in archive.names() if member.lower().endswith(".ovf")]
+    if len(found) != 1:
+        raise InvalidInput(f"{name} has {len(found)} OVF files; an OVA has one.", code="ovf-refused")
+    return found[0]
+
+
+def _of_ovf(path: str, bundle: Bundle, name: str) -> list[Description]:
+    file = bundle.open(name)
+    if file.size > xml.LARGEST:
+        raise InvalidInput(f"{name} is too large for an OVF.", code="ovf-refused")
+    systems = read_ovf(file.read(0, xml.LARGEST), name)
+    several = len(systems) > 1
+    return [
+        Description(
+            f"{path}{_SYSTEM}{system.id}" if several else path,
+            bundle,
+            system,
+            name,
+            tuple(_file(disk, name) for disk in system.disks),
+        )
+        for system in systems
+    ]
+
+
+def _file(disk: OvfDisk, ovf: str) -> DiskFile:
+    refuse_path(disk.href, ovf)
+    _, suffix, packing = split_name(disk.href)
+    packing = {"": packing, "gzip": "gz", "xz": "xz"}.get(disk.compression.lower(), "?")
+    if packing == "?":
+        raise InvalidInput(f"{disk.href} is packed in a way that isn't known ({disk.compression[:40]}).")
+    expected = Format.VMDK if "vmdk" in disk.kind.lower() else BY_SUFFIX.get(suffix)
+    return DiskFile(disk.href, packing, expected, disk)
+
+
+def _disk(number: int, disk: DiskFile, size: int) -> Disk:
+    said = disk.said
+    return Disk(
+        key=f"disk{number}",
+        label=f"Disk {number + 1} ({said.label})" if said else "Disk 1",
+        position=number,
+        size=size,
+        location=disk.name,
+        storage=STORAGE,
+        controller=said.controller if said else "",
+        bus=said.bus if said else 0,
+        unit=said.address if said else 0,
+        tracked=False,
+    )
+
+
+def _nic(number: int, nic: OvfNic) -> Nic:
+    return Nic(f"nic{number}", nic.label, nic.mac, nic.network, nic.model, nic.connected)
+
+
+def _adapter(ref: str, network: str | None) -> tuple[Nic, ...]:
+    """Of a loose image. Its MAC is the same each time, and nobody else's."""
+    if network is None:
+        return ()
+    digest = hashlib.sha256(ref.encode()).hexdigest()
+    mac = ":".join(("02", *(digest[n : n + 2] for n in range(0, 10, 2))))
+    return (Nic("nic0", "Network adapter 1", mac, network),)

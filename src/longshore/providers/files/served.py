@@ -1,0 +1,66 @@
+"""A file whose bytes come from an NBD server: one on the web, or one that is unpacked as it is read."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+
+import nbd
+
+from longshore.blocks.endpoints import connect
+from longshore.blocks.exports import Export, serve_nbdkit
+from longshore.errors import CopyError, Unreachable
+from longshore.providers.files.sandbox import socket_of
+from longshore.providers.files.stored import Stored
+
+_LARGEST_READ = 4 << 20  # bytes
+
+
+class Served(Stored):
+    """To be closed."""
+
+    def __init__(self, name: str, export: Export, identity: str, size: int | None = None) -> None:
+        """Raises Unreachable."""
+        self._export = export
+        try:
+            self._handle = connect(export.uri)
+        except CopyError as error:
+            raise Unreachable(f"{name} can't be read{export.said()}") from error
+        super().__init__(name, self._handle.get_size() if size is None else size, identity)
+
+    def close(self) -> None:
+        self._handle.shutdown()
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.size)
+        pieces = []
+        try:
+            while offset < end:
+                piece = self._handle.pread(min(_LARGEST_READ, end - offset), offset)
+                pieces.append(bytes(piece))
+                offset += len(piece)
+        except nbd.Error:
+            raise Unreachable(f"{self.name} can't be read at byte {offset}{self._export.said()}") from None
+        return b"".join(pieces)
+
+    def serve(self, offset: int = 0, size: int | None = None) -> AbstractContextManager[Export]:
+        if offset == 0 and size in (None, self.size):
+            return nullcontext(self._export)
+        bounds = {"offset": str(offset), "range": str(self.size - offset if size is None else size)}
+        return serve_nbdkit("nbd", {"socket": str(socket_of(self._export)), **bounds}, filters=("offset",), threads=8)
+
+
+@contextmanager
+def unpacked_in_place(packed: Stored) -> Iterator[Served]:
+    """A .xz whose blocks are small enough to be unpacked one by one as they are asked for.
+
+    Raises Unreachable when they aren't.
+    """
+    with ExitStack() as stack:
+        export = stack.enter_context(packed.serve())
+        bounds = {"socket": str(socket_of(export)), "xz-max-block": LARGEST_BLOCK, "xz-max-depth": "8"}
+        readable = stack.enter_context(serve_nbdkit("nbd", bounds, filters=("xz",), threads=4))
+        served = Served(packed.name, readable, f"{packed.identity}.xz")
+        stack.callback(served.close)
+        yield served
+
+
+LARGEST_BLOCK = "32M"  # of which a reader keeps eight in memory; xz -T0 makes blocks of 24 MiB

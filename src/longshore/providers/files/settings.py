@@ -1,0 +1,77 @@
+"""Where a provider's files are and what its loose images lack; no secrets in here."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from longshore.errors import InvalidInput
+from longshore.model.machine import Firmware
+from longshore.model.reach import Reach
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSettings:
+    """A file, or a directory with all that is below it, or one file behind HTTPS and what it names beside it.
+
+    What an OVF says of its machine is taken from there. A loose image says nothing of the kind: it is a machine of one
+    disk with the hardware named here.
+    """
+
+    url: str  # file:///DIRECTORY, file:///FILE or https://HOST/FILE
+    ca_file: str | None = None  # PEM file with the authorities to trust instead of the system's
+    cpus: int = 1  # of a loose image's machine, as the next ones
+    memory_mib: int = 1024
+    network: str | None = None  # that its one adapter is on; None: it has none
+    firmware: Firmware | None = None  # None: what its partitions tell
+    labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
+    beneath: str | None = None  # directory of a server that no link leads out of; None: the user's own rights count
+    reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
+
+    def __post_init__(self) -> None:
+        scheme = urlsplit(self.url).scheme
+        if scheme == "file":
+            path_of(self.url)
+        elif scheme == "https":
+            _refuse_unsafe_https(self.url)
+        else:
+            raise InvalidInput(
+                f"Machines can't be taken from {self.url}.",
+                advice="Name a directory or file (file:///DIRECTORY) or a file that is served encrypted (https://…).",
+            )
+        if self.cpus < 1 or self.memory_mib < 1:
+            raise InvalidInput("A machine has at least one CPU and 1 MiB of memory.")
+
+    @property
+    def is_local(self) -> bool:
+        return self.url.startswith("file:")
+
+
+def path_of(url: str) -> PurePosixPath:
+    """The absolute path that a file: URL names. Raises InvalidInput."""
+    parts = urlsplit(url)
+    path = PurePosixPath(unquote(parts.path))
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not path.is_absolute():
+        raise InvalidInput(f"{url} names no file of this machine.", advice="Write it as file:///DIRECTORY/FILE.")
+    if ".." in path.parts or "\0" in str(path):
+        raise InvalidInput(f'The path in {url} has a "..".', advice="Write the path that is meant.")
+    return path
+
+
+def _refuse_unsafe_https(url: str) -> None:
+    parts = urlsplit(url)
+    # Settings are kept and shown in clear, and nbdkit has the URL on its command line
+    if parts.username is not None or parts.query or parts.fragment:
+        raise InvalidInput(
+            "A URL with a password, a query or a fragment isn't taken: settings are kept and shown in clear.",
+            advice="Serve the file without, or download it and name the directory.",
+        )
+    try:
+        right = _HOST.fullmatch(parts.netloc.rpartition(":")[0] or parts.netloc) or _HOST.fullmatch(parts.netloc)
+        port = parts.port
+    except ValueError:
+        right, port = None, None
+    if not right or port == 0 or parts.path.endswith("/") or not parts.path or not url.isprintable() or " " in url:
+        raise InvalidInput(f"{url} isn't the URL of a file.", advice="Write it as https://HOST/DIRECTORY/FILE.")

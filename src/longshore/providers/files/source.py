@@ -1,0 +1,225 @@
+"""Files as a source of machines: what `longshore.providers.contract.Source` asks for.
+
+A machine in a file is always off. Nothing can be asked of it but its disks, and nothing is ever written.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from longshore.blocks.exports import Export
+from longshore.errors import Conflict, LongshoreError, NotFound
+from longshore.model.changes import Changes, Unknown
+from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
+from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.selection import EVERY, MachineFilter
+from longshore.model.target import Owner
+from longshore.providers.contract import Source
+from longshore.providers.files.headers import extents_of, vmdk_descriptor
+from longshore.providers.files.images import is_image
+from longshore.providers.files.local import LocalPlace
+from longshore.providers.files.machines import DESCRIBED, Description, Place, all_in, described
+from longshore.providers.files.settings import FilesSettings, path_of
+from longshore.providers.files.web import WebPlace
+
+_LARGEST_DESCRIPTOR = 64 << 10  # bytes of a file that might be the descriptor of a VMDK of several files
+
+
+class FilesSource(Source):
+    """Holds nothing open between calls. May be used from several threads."""
+
+    def __init__(self, settings: FilesSettings) -> None:
+        """Raises AccessDenied for a directory that a server doesn't read for its callers."""
+        self._settings = settings
+        self._place: Place
+        if settings.is_local:
+            beneath = PurePosixPath(settings.beneath) if settings.beneath is not None else None
+            self._place = LocalPlace(path_of(settings.url), beneath)
+        else:
+            self._place = WebPlace(settings.url, settings.ca_file, settings.reach)
+
+    def __repr__(self) -> str:
+        return f"FilesSource({self._settings.url})"
+
+    def check(self) -> dict[str, str]:
+        """What is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
+        paths = self._paths()
+        if not self._settings.is_local:
+            with self._place.bundle(paths[0]) as bundle:
+                bundle.open(paths[0])
+        return {"name": self._settings.url, "machines": str(len(paths))}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        """One that can't be read is among them, as that."""
+        if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
+            return
+        for path in self._paths():
+            if not wanted.has_folder("/".join(PurePosixPath(path).parts[:-1])):
+                continue
+            yield from (machine for machine in self._in(path) if wanted.has_name(machine.name))
+
+    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
+        return [machine.ref for machine in self.machines(wanted)]
+
+    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
+        for ref in refs:
+            try:
+                yield self._machine(ref)
+            except NotFound:
+                continue
+
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def inventory(self) -> Inventory:
+        names = {nic.network for machine in self.machines() for nic in machine.nics}
+        return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
+
+    def machine(self, name_or_ref: str) -> Machine:
+        """By its path below the provider's directory, else by its name. Raises NotFound, Conflict, InvalidInput."""
+        try:
+            return self._machine(name_or_ref)
+        except NotFound:
+            pass
+        found = [machine for machine in self.machines() if machine.name == name_or_ref]
+        if not found:
+            raise NotFound(
+                f"There is no machine {name_or_ref} in {self._settings.url}.",
+                advice="longshore machine list shows them.",
+            )
+        if len(found) > 1:
+            paths = ", ".join(machine.ref for machine in found)
+            raise Conflict(f"Several machines are called {name_or_ref}: {paths}.", advice="Name one by its path.")
+        return self._machine(found[0].ref)  # which says what is wrong with it
+
+    def volumes(self) -> list[Machine]:
+        return []
+
+    def volume(self, name_or_id: str) -> Machine:
+        raise NotFound(f"There is no volume {name_or_id}: each disk image is a machine.", advice="Move the machine.")
+
+    def room(self) -> None:
+        """Nothing is made there."""
+
+    def power_state(self, machine_ref: str) -> PowerState:
+        return PowerState.OFF
+
+    def last_start(self, machine_ref: str) -> str | None:
+        """It has never been on, as far as a file can tell."""
+        return ""
+
+    def shut_down(self, machine_ref: str) -> None:
+        """It is off."""
+
+    def power_off(self, machine_ref: str) -> None:
+        """It is off."""
+
+    def power_on(self, machine_ref: str) -> None:
+        raise Conflict(f"{machine_ref} is a file: it can't be powered on.")
+
+    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
+        return True
+
+    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
+        """A file that is off doesn't change: there is nothing to switch."""
+        return False
+
+    def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        """Nothing is made: the files are what they are, and the snapshot says which."""
+        with described(self._place, machine_ref) as description:
+            machine = description.machine(self._settings)
+            disks = tuple(SnapshotDisk(disk.key, disk.location, disk.size, None) for disk in machine.disks)
+            return Snapshot(description.state, machine_ref, name, disks)
+
+    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+        """There is none to be found: none is ever made."""
+        return None
+
+    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        """Nothing was made."""
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        return Unknown("Files keep no account of their changes.")
+
+    def make_ready(
+        self, owner: Owner, machine_ref: str = "", on_progress: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> None:
+        """Check the machine's files: against their manifest, if they have one, and that no image is cut off."""
+        if machine_ref:
+            with described(self._place, machine_ref) as description:
+                description.check(on_progress)
+
+    @contextmanager
+    def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+        with described(self._place, snapshot.machine_ref) as description:
+            if description.state != snapshot.ref:
+                raise Conflict(
+                    f"The files of {snapshot.machine_ref} have been changed since the migration began.",
+                    advice="Start a new migration.",
+                )
+            try:
+                size = snapshot.disk(disk_key).size
+            except KeyError:
+                raise NotFound(f"{snapshot.machine_ref} has no disk {disk_key}.") from None
+            with description.serve(disk_key, size) as export:
+                yield export
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        return self._open(snapshot, disk_key)
+
+    def _machine(self, ref: str) -> Machine:
+        with described(self._place, ref) as description:
+            return description.machine(self._settings)
+
+    def _in(self, path: str) -> Iterator[Machine]:
+        """The machines of one file; one that can't be read as a machine of which nothing is known but why."""
+        try:
+            with all_in(self._place, path) as found:
+                for description in found:
+                    yield self._shown(description)
+        except LongshoreError as error:
+            yield _unreadable(path, error)
+
+    def _shown(self, description: Description) -> Machine:
+        try:
+            return description.machine(self._settings)
+        except LongshoreError as error:
+            return _unreadable(description.ref, error)
+
+    def _paths(self) -> list[str]:
+        """Of files that are machines: those that an OVF or a VMDK's descriptor names are parts of one."""
+        files = self._place.files()
+        machines = [path for path in files if path.lower().endswith(DESCRIBED) or is_image(path)]
+        if not self._settings.is_local or len(files) < 2:
+            return machines
+        parts: set[str] = set()
+        for path in machines:
+            directory = PurePosixPath(path).parent
+            parts |= {str(directory / name) for name in self._named_by(path)}
+        return [path for path in machines if path not in parts]
+
+    def _named_by(self, path: str) -> list[str]:
+        """Raises nothing: what is wrong with a file is told with it."""
+        name = PurePosixPath(path).name
+        try:
+            if name.lower().endswith(".ovf"):
+                with all_in(self._place, path) as found:
+                    return [disk.name for description in found for disk in description.disks]
+            if name.lower().endswith(".vmdk"):
+                with self._place.bundle(path) as bundle:
+                    file = bundle.open(name)
+                    if file.size <= _LARGEST_DESCRIPTOR:
+                        return [extent.name for extent in extents_of(name, vmdk_descriptor(file))]
+        except LongshoreError:
+            pass
+        return []
+
+
+def _unreadable(ref: str, error: LongshoreError) -> Machine:
+    name = PurePosixPath(ref).stem
+    found = Machine(ref, name, PowerState.OFF, 0, 0, (), (), annotation=error.message)
+    return replace(found, extra={"unreadable": error.code})

@@ -1,0 +1,147 @@
+"""Compressed images, unpacked once into a scratch directory.
+
+Zeroes become holes. What doesn't fit is refused when it gets there: a few KiB can unpack to more than any disk holds.
+"""
+
+import lzma
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from longshore.errors import InvalidInput
+from longshore.providers.files.stored import LocalFile, Stored
+
+PIECE = 1 << 20  # bytes that are read or unpacked at once
+LEFT_FREE = 1 << 30  # bytes of the scratch directory's file system that are left to others
+LARGEST = 1 << 46  # bytes, unpacked: no cloud has such volumes, and zeroes take no room here
+_LZMA_MEMORY = 256 << 20  # bytes; xz -9 takes 65 MiB
+_HOLE = 64 << 10  # bytes: zeroes of this length and alignment become a hole
+
+
+class _Unpacker(Protocol):
+    """One member or stream of a compressed file; several may follow each other."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def more(self, data: bytes) -> bytes: ...
+    @property
+    def waiting(self) -> bool:
+        """Whether it has more to give without being given more."""
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._inner.unconsumed_tail)
+
+    def more(self, data: bytes) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, PIECE)
+
+
+class _Xz:
+    def __init__(self) -> None:
+        self._inner = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    @property
+    def waiting(self) -> bool:
+        return not self._inner.eof and not self._inner.needs_input
+
+    def more(self, data: bytes) -> bytes:
+        return self._inner.decompress(data, PIECE)
+
+
+UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": _Gzip, "xz": _Xz}
+
+
+def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
+    """All of it, in pieces of at most PIECE bytes. Raises InvalidInput when it is damaged or cut off."""
+    pieces = _pieces(packed)
+    left = next(pieces, b"")
+    try:
+        while left:
+            unpacker = UNPACKERS[how]()
+            while not unpacker.eof:
+                if not left and not unpacker.waiting:
+                    left = next(pieces, b"")
+                    if not left:
+                        raise _damaged(packed, "it is cut off")
+                given, left = (b"", left) if unpacker.waiting else (left, b"")
+                yield unpacker.more(given)
+            left = (unpacker.unused_data + left).lstrip(b"\0")  # padding, after which another member may follow
+            while not left and (piece := next(pieces, b"")):
+                left = piece.lstrip(b"\0")
+    except (zlib.error, lzma.LZMAError, EOFError) as error:
+        raise _damaged(packed, str(error)) from None
+
+
+def _pieces(packed: Stored) -> Iterator[bytes]:
+    for at in range(0, packed.size, PIECE):
+        yield packed.read(at, min(PIECE, packed.size - at))
+
+
+def spool(packed: Stored, how: str, directory: Path) -> LocalFile:
+    """Unpacked into a file without a name in the directory. Raises InvalidInput, also when there is no room."""
+    # Nobody can find it, and it goes with its descriptor, however this process ends
+    descriptor = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    try:
+        size = 0
+        for piece in unpacked(packed, how):
+            for start in range(0, len(piece), _HOLE):
+                part = piece[start : start + _HOLE]
+                if part.count(0) != len(part):
+                    _room(directory, packed)
+                    os.pwrite(descriptor, part, size + start)
+            size += len(piece)
+            if size > LARGEST:
+                break
+        os.ftruncate(descriptor, size)
+        file = LocalFile(packed.name, descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise InvalidInput(f"{packed.name} can't be unpacked in {directory}: {error.strerror}.") from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if size > LARGEST:
+        os.close(descriptor)
+        raise _damaged(packed, f"it has more than {LARGEST >> 40} TiB unpacked")
+    return file
+
+
+def _room(directory: Path, packed: Stored) -> None:
+    if shutil.disk_usage(directory).free < LEFT_FREE:
+        raise InvalidInput(
+            f"{packed.name} doesn't fit into {directory} when it is unpacked.",
+            advice="Unpack it yourself where there is room, or set TMPDIR to such a directory.",
+            code="no-scratch-space",
+        )
+
+
+def _damaged(packed: Stored, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"{packed.name} can't be unpacked: {why}.", advice="It is damaged: copy it again.", code="truncated"
+    )
