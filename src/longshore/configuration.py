@@ -161,6 +161,11 @@ class Server(_Section):
     vddk_libdir: Path | None = Field(
         default=None, description="Where VMware's disk library (VDDK) is unpacked, for the vCenters of callers."
     )
+    files_directories: list[Path] = Field(
+        default=[],
+        description="Directories below which callers may have machines read from files, each by whoever may add a "
+        "provider: what is there is everybody's. Without any, only files behind HTTPS are read for them.",
+    )
     reach_allowed: list[str] = Field(
         default=[],
         description="Networks (CIDR) to which it is connected for callers though they are loopback, link-local or "

@@ -15,11 +15,12 @@ from longshore.store import StateDirectory, Store
 class Run:
     """One migration between the small clouds, with a state directory of its own."""
 
-    def __init__(self, directory, machine=("web", "vm-1"), **request):
+    def __init__(self, directory, machine=("web", "vm-1"), files=None, **request):
         self.world = World.create(directory / "world")
         self.store = Store(StateDirectory(directory / "state"))
         settings = {"root": str(self.world.root)}
-        source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})
+        kind, own = ("vsphere", settings) if files is None else ("files", {"url": f"file://{files}"})
+        source = self.store.providers.add("small-source", kind, own, {"password": "x"})
         target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
         self.id = self.store.migrations.add(
             machine_name=machine[0],

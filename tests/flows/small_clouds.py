@@ -54,6 +54,7 @@ from longshore.model.target import (
     Volume,
     VolumeSnapshot,
 )
+from longshore.providers.files import FilesSettings, FilesSource
 
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
@@ -417,6 +418,9 @@ class SmallSource(Struck):
         found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
         return Changed(tuple(merge(found)))
 
+    def check_machine(self, _ref, _on_progress):
+        pass
+
     def make_ready(self, _owner, _ref):
         pass
 
@@ -745,6 +749,8 @@ def small_ensure_confinement():
 
 
 def small_connect(kind, settings, _secrets, side=None, _servers=None):
+    if kind == "files":  # which need no stand-in
+        return FilesSource(FilesSettings(**{name: value for name, value in settings.items() if name != "root"}))
     world = World(settings["root"])
     if kind == "vsphere":
         return SmallSource(world)

@@ -102,7 +102,7 @@ def make_ova(path, *, algorithm="SHA256", change=None, **said):
         image.unlink()
     files = {"web01.ovf": ovf(*entries, **said), **files}
     if algorithm:
-        files = {"web01.ovf": files.pop("web01.ovf"), "web01.mf": manifest(files | {"web01.ovf": ovf(*entries, **said)}, algorithm), **files}
+        files["web01.mf"] = manifest(files, algorithm)
     if change:
         change(files)
     pack(path, files)
@@ -125,6 +125,8 @@ def read_all(uri):
     handle = nbd.NBD()
     handle.connect_uri(uri)
     try:
-        return b"".join(bytes(handle.pread(min(MIB, handle.get_size() - at), at)) for at in range(0, handle.get_size(), MIB))
+        return b"".join(
+            bytes(handle.pread(min(MIB, handle.get_size() - at), at)) for at in range(0, handle.get_size(), MIB)
+        )
     finally:
         handle.shutdown()

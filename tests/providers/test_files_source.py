@@ -1,11 +1,19 @@
 """Machines in files: every format reads as what is in it, and what is wrong with a file is said in a sentence."""
 
-import pytest
-from files_made import SIZE, VMDKS, make_image, make_ova, packed, read_all
+import os
+import random
+import struct
+import uuid
 
+import pytest
+from files_made import MIB, SIZE, VMDKS, make_image, make_ova, ovf, packed, qemu_img, read_all
+
+from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.model.changes import Unknown
 from longshore.model.machine import Firmware, PowerState
+from longshore.model.selection import MachineFilter
 from longshore.model.target import Owner
-from longshore.providers.files import FilesSettings, FilesSource
+from longshore.providers.files import FilesSettings, FilesSource, directory_above
 
 OWNER = Owner("m-1", "snapshot")
 
@@ -47,7 +55,7 @@ def test_a_loose_image_is_read_as_what_is_in_it(tmp_path, suffix, kind, options)
     assert (machine.cpus, machine.memory_mib, machine.firmware) == (2, 512, Firmware.BIOS)
     assert [disk.size for disk in machine.disks] == [SIZE]
     assert [nic.network for nic in machine.nics] == ["lan"]
-    source.make_ready(OWNER, machine.ref)
+    source.check_machine(machine.ref, lambda _done, _total: None)
     assert disks_of(source, "db") == [data]
 
 
@@ -71,7 +79,260 @@ def test_an_ova_says_what_its_machine_is(tmp_path, algorithm):
     (nic,) = machine.nics
     assert (nic.mac, nic.network, nic.model) == ("00:50:56:ab:cd:ef", "VM Network", "vmxnet3")
     seen = []
-    source.make_ready(OWNER, machine.ref, lambda done, total: seen.append((done, total)))
+    source.check_machine(machine.ref, lambda done, total: seen.append((done, total)))
     assert bool(seen) == bool(algorithm)
     assert all(done == total for done, total in seen[-1:])
     assert disks_of(source, "web01") == contents
+
+
+def test_an_ovf_beside_its_disks_is_one_machine_and_a_single_file_can_be_named(tmp_path):
+    data = make_image(tmp_path / "a.qcow2", "qcow2")
+    (tmp_path / "a.ovf").write_bytes(
+        ovf(("a.qcow2", (tmp_path / "a.qcow2").stat().st_size, SIZE, 0)).replace(b"vmdk", b"q")
+    )
+    make_image(tmp_path / "other.raw", "raw")
+    assert sorted(machine.ref for machine in source_of(tmp_path).machines()) == ["a.ovf", "other.raw"]
+    assert source_of(tmp_path).machine("web01").ref == "a.ovf"
+    assert disks_of(source_of(tmp_path / "a.ovf"), "web01") == [data]
+    (tmp_path / "below").mkdir()
+    make_image(tmp_path / "below" / "deep.raw", "raw")
+    (machine,) = source_of(tmp_path).machines(MachineFilter(folder="below"))
+    assert (machine.ref, machine.folder) == ("below/deep.raw", "below")
+
+
+def test_a_machine_in_a_file_is_off_for_ever(tmp_path):
+    make_image(tmp_path / "a.raw", "raw")
+    source = source_of(tmp_path)
+    assert source.power_state("a.raw") is PowerState.OFF
+    assert source.wait_powered_off("a.raw", 0)
+    assert source.last_start("a.raw") == ""
+    assert source.set_change_tracking("a.raw", True) is False
+    snapshot = source.snapshot("a.raw", "s", OWNER, quiesce=False)
+    assert [disk.change_id for disk in snapshot.disks] == [None]
+    assert isinstance(source.changed(snapshot, "disk0", "x"), Unknown)
+    with pytest.raises(Conflict):
+        source.power_on("a.raw")
+    (tmp_path / "a.raw").write_bytes(b"something else".ljust(SIZE, b"."))
+    with pytest.raises(Conflict, match="changed since"), source.open_disk(snapshot, "disk0"):
+        pass
+
+
+def test_a_disk_with_an_efi_partition_boots_by_uefi(tmp_path):
+    (tmp_path / "u.raw").write_bytes(gpt("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"))
+    (tmp_path / "b.raw").write_bytes(
+        gpt("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "21686148-6449-6e6f-744e-656564454649")
+    )
+    found = {machine.name: machine.firmware for machine in source_of(tmp_path).machines()}
+    assert found == {"u": Firmware.UEFI, "b": Firmware.BIOS}
+    assert source_of(tmp_path, firmware=Firmware.BIOS).machine("u.raw").firmware is Firmware.BIOS
+
+
+def gpt(*kinds):
+    """A disk with a partition of each of these types."""
+    entries = b"".join(uuid.UUID(kind).bytes_le.ljust(128, b"\1") for kind in kinds).ljust(128 * 128, b"\0")
+    header = b"EFI PART".ljust(72, b"\0") + struct.pack("<QII", 2, 128, 128)
+    return (bytes(512) + header.ljust(512, b"\0") + entries).ljust(SIZE, b"\0")
+
+
+# What is wrong with a file
+
+
+def bad_backing(path):
+    make_image(path / "base.raw", "raw")
+    qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", path / "base.raw", path / "bad.qcow2")
+    (path / "base.raw").rename(path / "base")
+
+
+def bad_data_file(path):
+    qemu_img("create", "-f", "qcow2", "-o", f"data_file={path / 'secret'},data_file_raw=on", path / "bad.qcow2", "1M")
+
+
+def bad_luks(path):
+    secret = ("--object", "secret,id=s,data=x")
+    qemu_img(
+        "create", *secret, "-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s", path / "bad.qcow2", "1M"
+    )
+
+
+def bad_extent(where):
+    def make(path):
+        make_image(path / "bad.vmdk", "vmdk", "subformat=monolithicFlat")
+        text = (path / "bad.vmdk").read_text().replace("bad-flat.vmdk", where)
+        (path / "bad.vmdk").write_text(text)
+
+    return make
+
+
+def bad_parent(path):
+    make_image(path / "base.vmdk", "vmdk")
+    qemu_img("create", "-f", "vmdk", "-F", "vmdk", "-b", path / "base.vmdk", path / "bad.vmdk")
+    (path / "base.vmdk").rename(path / "base")
+
+
+def bad_encryption(path):
+    make_image(path / "bad.vmdk", "vmdk", "subformat=monolithicFlat")
+    with (path / "bad.vmdk").open("r+") as file:
+        text = file.read().rstrip("\0 ").replace("# Extent", 'encryption.keySafe = "vmware:key/list"\n# Extent')
+        file.seek(0)
+        file.write(text)
+
+
+def bad_cut(suffix, kind, *options, keep=0.6):
+    def make(path):
+        make_image(path / f"bad.{suffix}", kind, *options, data=random.Random(5).randbytes(SIZE))
+        os.truncate(path / f"bad.{suffix}", int((path / f"bad.{suffix}").stat().st_size * keep) & ~511)
+
+    return make
+
+
+def bad_packed(how):
+    def make(path):
+        (path / f"bad.raw.{how}").write_bytes(packed(random.Random(5).randbytes(MIB), how)[:-9000])
+
+    return make
+
+
+def bad_content(path):
+    (path / "bad.qcow2").write_bytes(b"no image".ljust(4096, b"\0"))
+
+
+def bad_size(path):
+    """A qcow2 that says it has 2^62 bytes, in tables that would take all memory."""
+    make_image(path / "bad.qcow2", "qcow2")
+    with (path / "bad.qcow2").open("r+b") as file:
+        file.seek(24)
+        file.write(struct.pack(">Q", 1 << 62))
+
+
+REFUSED = [
+    (bad_backing, "outside-reference", "names another file"),
+    (bad_data_file, "outside-reference", "names another file"),
+    (bad_luks, "encrypted", "is encrypted"),
+    (bad_extent("/etc/passwd"), "outside-reference", "outside its own directory"),
+    (bad_extent("../../etc/passwd"), "outside-reference", "outside its own directory"),
+    (bad_extent("nbd:127.0.0.1:1"), "not-found", "There is no"),
+    (bad_parent, "outside-reference", "names another file"),
+    (bad_encryption, "encrypted", "is encrypted"),
+    (bad_cut("qcow2", "qcow2"), "truncated", "cut off"),
+    (bad_cut("vmdk", "vmdk", "subformat=streamOptimized"), "truncated", "cut off"),
+    (bad_cut("vmdk", "vmdk"), "truncated", "cut off"),
+    (bad_cut("vhdx", "vhdx"), "image-refused", "no vhdx image that can be read"),
+    (bad_cut("vhd", "vpc", "force_size=on"), "image-refused", "isn't a VHD"),
+    (bad_packed("gz"), "truncated", "cut off"),
+    (bad_packed("xz"), "truncated", "cut off"),
+    (bad_content, "image-refused", "isn't a qcow2 image"),
+    (bad_size, "image-refused", "no qcow2 image that can be read"),
+]
+
+
+@pytest.mark.parametrize(("make", "code", "words"), REFUSED)
+def test_what_is_wrong_with_an_image_is_said_in_a_sentence(tmp_path, make, code, words):
+    make(tmp_path)
+    source = source_of(tmp_path)
+    ref = next(path.name for path in tmp_path.iterdir() if path.name.startswith("bad.") and "-" not in path.name)
+    with pytest.raises(LongshoreError) as refusal:
+        source.check_machine(source.machine(ref).ref, lambda _done, _total: None)
+    assert refusal.value.code == code, refusal.value
+    assert words in refusal.value.message
+    assert "\n" not in refusal.value.message
+    assert str(tmp_path) not in refusal.value.message
+    (shown,) = [machine for machine in source.machines() if machine.ref == ref]  # the list is none the worse for it
+    assert shown.power is PowerState.OFF
+
+
+def changed(name, old, new):
+    def change(files):
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+
+    return change
+
+
+def without(name):
+    return lambda files: files.pop(name)
+
+
+OVAS = [
+    (changed("web01-disk1.vmdk", b"KDMV", b"KDMV"), None),
+    (lambda files: files.update({"web01-disk2.vmdk": files["web01-disk1.vmdk"]}), "truncated|manifest-mismatch"),
+    (changed("web01.mf", b"web01-disk2.vmdk", b"web01-disk3.vmdk"), "manifest-mismatch"),
+    (changed("web01.mf", b"SHA256", b"MD5"), "manifest-refused"),
+    (changed("web01.ovf", b"The shop", b"A shop"), "manifest-mismatch"),
+    (changed("web01.ovf", b'ovf:capacity="3145728"', b'ovf:capacity="3145216"'), "capacity-mismatch"),
+    (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"../web01-disk2.vmdk"'), "outside-reference"),
+    (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"/etc/passwd"'), "outside-reference"),
+    (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"https://evil/disk.vmdk"'), "outside-reference"),
+    (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"web01-disk9.vmdk"'), "not-found"),
+    (
+        changed("web01.ovf", b"<Envelope", b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><Envelope'),
+        "ovf-refused",
+    ),
+    (changed("web01.ovf", b"</Envelope>", b"<EncryptedData/></Envelope>"), "encrypted"),
+    (changed("web01.ovf", b"</Envelope>", b""), "ovf-refused"),
+    (without("web01-disk2.vmdk"), "not-found"),
+    (without("web01.ovf"), "ovf-refused"),
+    (lambda files: files.update({"../evil": b"x"}), "invalid-input"),
+]
+
+
+@pytest.mark.parametrize(("change", "code"), OVAS)
+def test_an_ova_that_lies_is_refused(tmp_path, change, code):
+    make_ova(tmp_path / "bad.ova", change=change)
+    source = source_of(tmp_path)
+    if code is None:
+        source.check_machine(source.machine("bad.ova").ref, lambda _done, _total: None)
+        return
+    with pytest.raises(LongshoreError) as refusal:
+        source.check_machine(source.machine("bad.ova").ref, lambda _done, _total: None)
+    assert refusal.value.code in code.split("|"), refusal.value
+    assert "\n" not in refusal.value.message
+
+
+def test_an_ova_that_was_cut_off_says_so(tmp_path):
+    make_ova(tmp_path / "bad.ova")
+    os.truncate(tmp_path / "bad.ova", (tmp_path / "bad.ova").stat().st_size // 2)
+    with pytest.raises(InvalidInput, match="cut off"):
+        source_of(tmp_path).machine("bad.ova")
+
+
+# What a server's callers may name
+
+
+def test_on_a_server_no_link_leads_out_of_its_directory(tmp_path):
+    make_image(tmp_path / "secret.raw", "raw")
+    allowed = tmp_path / "allowed"
+    (allowed / "mine").mkdir(parents=True)
+    make_image(allowed / "mine" / "a.raw", "raw")
+    (allowed / "mine" / "link.raw").symlink_to(tmp_path / "secret.raw")
+    (allowed / "out").symlink_to(tmp_path)
+    mine = source_of(allowed / "mine", beneath=str(allowed))
+    assert [machine.name for machine in mine.machines()] == ["a"]
+    assert mine.machine("a.raw").disks[0].size == SIZE
+    for refused in (
+        lambda: mine.machine("link.raw"),
+        lambda: mine.machine("../../secret.raw"),
+        lambda: source_of(allowed / "out", beneath=str(allowed)).check(),
+        lambda: source_of(tmp_path, beneath=str(allowed)),
+    ):
+        with pytest.raises((AccessDenied, NotFound)):
+            refused()
+    assert "link" in {machine.name for machine in source_of(allowed / "mine").machines()}  # the user's own rights
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://host/a.ova", "https://u:p@host/a.ova", "https://host/a.ova?signature=x", "https://host/"),
+        *("file://host/dir", "file:///a/../b", "ftp://host/a.ova", "/srv/a.ova", "https://ho st/a", "file:relative"),
+    ],
+)
+def test_other_urls_are_refused(url):
+    with pytest.raises(InvalidInput):
+        FilesSettings(url)
+
+
+def test_a_server_takes_paths_below_its_directories_alone():
+    assert directory_above("file:///srv/images/mine", ["/srv/isos", "/srv/images"]) == "/srv/images"
+    for url in ("file:///srv/imagesother", "file:///etc", "file:///srv"):
+        with pytest.raises(AccessDenied):
+            directory_above(url, ["/srv/images"])

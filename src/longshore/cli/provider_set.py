@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from longshore.cli.command import ShowOne
+from longshore.cli.provider_add_files import with_hardware
 from longshore.cli.providers import PASSWORD_VARIABLE, password, shown, ssh_settings, with_ssh
 from longshore.errors import InvalidInput
 
 _PLAIN = {
     "vsphere": ("host", "port", "username", "fingerprint", "transports", "transport"),
+    "files": ("url", "cpus", "memory_mib", "network", "firmware"),
     "openstack": (
         *("ceph_user", "transport", "worker_network", "worker_floating_network", "worker_flavor", "worker_image"),
         *("worker_allow", "worker_quiet"),
     ),
 }
-_PATHS = {"vsphere": ("vddk_libdir",), "openstack": ("ceph_conf",)}
+_PATHS = {"vsphere": ("vddk_libdir",), "openstack": ("ceph_conf",), "files": ("ca_file",)}
 _OTHER = {
     "vsphere": ("password_file", "password_prompt", "ssh_host_key", "ssh_key_file", "ssh_user", "ssh_port"),
     "openstack": ("os_cloud",),
+    "files": (),
 }
 
 
@@ -55,6 +58,7 @@ class SetProvider(ShowOne):
         vsphere.add_argument("--vddk-libdir", metavar="DIR", help="where VMware's disk library (VDDK) is unpacked")
         vsphere.add_argument("--transports", help="VDDK transport modes")
         with_ssh(vsphere)
+        with_hardware(parser.add_argument_group("of files"), url="their new URL; needs no migration under way")
         openstack = parser.add_argument_group("of an OpenStack cloud")
         openstack.add_argument(
             "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml: log in as it says, with its password"
@@ -71,8 +75,8 @@ class SetProvider(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         kind = self.client.provider(args.name).kind
-        other = "openstack" if kind == "vsphere" else "vsphere"
-        for name in (*_PLAIN[other], *_PATHS[other], *_OTHER[other]):
+        others = [(*_PLAIN[other], *_PATHS[other], *_OTHER[other]) for other in _PLAIN if other != kind]
+        for name in (name for names in others for name in names):
             if getattr(args, name) and name not in _PLAIN[kind]:
                 raise InvalidInput(f"Provider {args.name} is {kind}: it has no --{name.replace('_', '-')}.")
         settings: dict[str, Any] = {}

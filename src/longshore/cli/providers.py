@@ -46,7 +46,7 @@ class AddVsphere(ShowOne):
             help="how disks are read: through VDDK, or as files of the ESXi hosts, over SSH (default: %(default)s)",
         )
         with_ssh(parser.add_argument_group("with --transport ssh"))
-        return _with_labels(parser)
+        return with_labels(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         ssh, ssh_secrets = ssh_settings(args)
@@ -134,7 +134,7 @@ class AddOpenstack(ShowOne):
             default=600.0,
             help="how long it stays when no volume needs it (default: %(default)s)",
         )
-        return _with_labels(parser)
+        return with_labels(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack import OpenstackSettings, settings_from_cloud
@@ -261,7 +261,7 @@ def with_all_projects(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def _with_labels(parser: ArgumentParser) -> ArgumentParser:
+def with_labels(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "--label",
         action="append",
@@ -288,7 +288,7 @@ def shown(check: ProviderCheck) -> tuple[Any, Any]:
 
 def _where(settings: dict[str, Any]) -> str:
     auth = settings.get("auth", {})
-    return str(settings.get("host") or auth.get("auth_url", ""))
+    return str(settings.get("host") or settings.get("url") or auth.get("auth_url", ""))
 
 
 def password(file: str | None, prompt: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
-ProviderKind = Literal["vsphere", "openstack"]
+ProviderKind = Literal["vsphere", "openstack", "files"]
 Side = Literal["source", "target"]
 
 
@@ -12,6 +12,7 @@ Side = Literal["source", "target"]
 class Traits:
     """Of the machines of a kind of cloud."""
 
+    runs: bool = True  # there is a cloud in which they run, and change while they are copied
     on_kvm: bool = False  # they run on KVM already: a guest lands unchanged, unless something is to be put into it
     asks_guest: bool = True  # stopping and knowing one takes something inside the guest that answers
     tags_apart: bool = False  # tags and attributes are the inventory's own: read apart, carried along by a rule
@@ -27,6 +28,7 @@ class Platform(StrEnum):
     traits: Traits
 
     VSPHERE = "vsphere", Traits(tags_apart=True)
+    FILES = "files", Traits(runs=False)
     OPENSTACK = "openstack", Traits(on_kvm=True, asks_guest=False, in_quota=True, as_server=True)
 
     def __new__(cls, value: str, traits: Traits) -> Self:

@@ -108,6 +108,12 @@ TRACKING_NEEDS_NO_SNAPSHOTS = warning(
     "Remove its snapshots, or move it cold.",
 )
 
+WARM_OF_FILES = blocker(
+    "warm-of-files",
+    "Warm: the machine is in files and never runs there, so nothing changes that could be copied later.",
+    "Move it cold.",
+)
+
 MACHINE_WITHOUT_DISKS = blocker("machine-without-disks", "The machine has no disk.", "There is nothing to move.")
 DISK_OF_ZERO_SIZE = blocker("disk-of-zero-size", "A disk has no size.", "Remove the disk.")
 DISK_RAW_DEVICE = blocker(
@@ -198,6 +204,9 @@ def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]
     if machine.consolidation_needed:
         yield CONSOLIDATION_NEEDED(name, f"Disks of {name} need consolidation.")
     if request.type is not MigrationType.WARM or machine.change_tracking:
+        return
+    if not machine.platform.traits.runs:
+        yield WARM_OF_FILES(name, f"{name} is in files and never runs there: it can be moved cold only.")
         return
     if not machine.can_track_changes:
         yield TRACKING_UNSUPPORTED(name, f"{name} can't track changed blocks: each sync reads all of its disks.")

@@ -124,6 +124,18 @@ def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger)
     return open_pool(settings, secrets, ledger)
 
 
+def _files_settings() -> type[Any]:
+    from longshore.providers.files import FilesSettings
+
+    return FilesSettings
+
+
+def _open_files(settings: Any, _secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None) -> Provider:
+    from longshore.providers.files import FilesSource
+
+    return FilesSource(settings)
+
+
 PROVIDERS: tuple[ProviderType, ...] = (
     ProviderType(
         "vsphere",
@@ -133,6 +145,14 @@ PROVIDERS: tuple[ProviderType, ...] = (
         sent_to=frozenset({"host", "port", "ca_file"}),
         tells_which=frozenset({"host", "port"}),
         refuse_missing_library=_refuse_missing_vddk,
+    ),
+    ProviderType(
+        "files",
+        frozenset({"source"}),
+        _files_settings,
+        _open_files,
+        sent_to=frozenset(),
+        tells_which=frozenset({"url"}),
     ),
     ProviderType(
         "openstack",

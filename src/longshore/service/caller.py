@@ -76,6 +76,7 @@ class Grounds:
 
     clouds: Mapping[str, CloudGround] = field(default_factory=dict)  # by auth_url: those whose storage is trusted
     vddk_libdir: str | None = None
+    files_directories: tuple[str, ...] = ()  # below which machines in files may be
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _SAFE = {
         *("host", "port", "username", "fingerprint", "transports", "transport"),
         *("ssh_host_keys", "ssh_user", "ssh_port", "labels"),
     },
+    "files": {"url", "cpus", "memory_mib", "network", "firmware", "labels"},
     "openstack": {
         *("auth", "auth_type", "region", "interface", "transport", "worker_image", "worker_network"),
         *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet", "labels"),
@@ -87,6 +88,15 @@ def _of_vsphere(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     return said | {"vddk_libdir": grounds.vddk_libdir}
 
 
+def _of_files(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
+    """Of this machine's own files those below a directory of the operator's alone."""
+    from longshore.providers.files import directory_above
+
+    if not str(said.get("url", "")).startswith("file:"):
+        return said
+    return said | {"beneath": directory_above(str(said["url"]), grounds.files_directories)}
+
+
 def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     auth = said.get("auth")
     url = auth.get("auth_url") if isinstance(auth, Mapping) else None
@@ -122,7 +132,7 @@ def _of_openstack(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
     return said | {name: value for name, value in own.items() if value is not None}
 
 
-_RULES = {"vsphere": _of_vsphere, "openstack": _of_openstack}
+_RULES = {"vsphere": _of_vsphere, "openstack": _of_openstack, "files": _of_files}
 
 
 def refuse_unsafe(options: Mapping[str, Any]) -> None:

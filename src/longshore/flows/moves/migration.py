@@ -17,7 +17,14 @@ from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.hooks import hook_facts, hook_runner
 from longshore.flows.moves.look import Choice, judge, volume_looker
 from longshore.flows.moves.proving import check, find_answering
-from longshore.flows.moves.source_side import KEPT_OFF, LEFT_OFF, Off, power_on_again, with_tags
+from longshore.flows.moves.source_side import (
+    KEPT_OFF,
+    LEFT_OFF,
+    Off,
+    power_on_again,
+    reading_beforehand,
+    with_tags,
+)
 from longshore.flows.moves.target_side import (
     Prepared,
     boot,
@@ -125,6 +132,7 @@ class Migration(ABC):
         job.store.migrations.set_disks(job.id, machine.disks)
         job.store.migrations.update(job.id, source_power=machine.power.value)
         with job.clouds.source(job.record.source_id) as source:
+            source.check_machine(machine.ref, reading_beforehand(job))
             source.make_ready(Owner(job.id, "read"), machine.ref)
         return Prepared(machine, landing)
 

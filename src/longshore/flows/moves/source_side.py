@@ -1,6 +1,8 @@
 """What a migration does to its source machine: little, and each thing can be taken back."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +15,8 @@ from longshore.providers.contract import Tags
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
+GIB = 1 << 30
+READING_TOLD_EVERY = 2.0  # seconds, at least
 LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
 # Notes of servers that may stay although their source runs again
 KEPT_OFF = "kept, as asked; it is off"
@@ -47,6 +51,24 @@ def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:
             raise
         job.say(f"The tags of {machine.name} can't be read, and don't go along: {error}", "warning")
         return machine
+
+
+def reading_beforehand(job: MoveContext) -> Callable[[int, int], None]:
+    """Tells how far a source is that reads a machine before anything is made. What it gives back raises Cancelled."""
+    looked, told = time.monotonic(), 0
+
+    def see(done: int, total: int) -> None:
+        nonlocal looked, told
+        if time.monotonic() - looked < READING_TOLD_EVERY:
+            return
+        looked = time.monotonic()
+        job.raise_if_cancelled()
+        tenth = done * 10 // total
+        if tenth > told or not told:
+            told = max(tenth, 1)
+            job.say(f"Checking {job.record.machine_name}: {done / GIB:.1f} of {total / GIB:.1f} GiB are read.")
+
+    return see
 
 
 def track_changes(job: MoveContext) -> None:

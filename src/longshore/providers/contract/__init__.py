@@ -22,7 +22,7 @@ What holds for every method:
 from typing import Protocol
 
 from longshore.providers.contract.disks import Disks
-from longshore.providers.contract.machines import LooseVolumes, Machines, SourceQuota, Tags
+from longshore.providers.contract.machines import LooseVolumes, Machines, SourceQuota, Tags, WholeDisks
 from longshore.providers.contract.networks import FloatingAddresses, IsolatedNetworks, Ports
 from longshore.providers.contract.offers import Flavors, Offers
 from longshore.providers.contract.power import Power
@@ -53,10 +53,13 @@ __all__ = [
     "SourceQuota",
     "Tags",
     "Target",
+    "WholeDisks",
 ]
 
 
-class Source(Machines, Snapshots, Power, ChangeTracking, Tags, LooseVolumes, SourceQuota, Provider, Protocol):
+class Source(
+    Machines, Snapshots, Power, ChangeTracking, Tags, LooseVolumes, WholeDisks, SourceQuota, Provider, Protocol
+):
     """What machines are moved from. Machines, Snapshots and Power are what every source has."""
 
 

@@ -1,6 +1,6 @@
 """Which machines a source has, and what they are like. Nothing here changes anything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from longshore.errors import NotFound
@@ -58,6 +58,18 @@ class LooseVolumes(Protocol):
         raise NotFound(
             f"There is no volume {name_or_id}: at this source disks belong to machines.", advice="Move the machine."
         )
+
+
+class WholeDisks(Protocol):
+    """Optional: where a machine's disks may be damaged, or not what they are said to be."""
+
+    def check_machine(self, machine_ref: str, on_progress: Callable[[int, int], None]) -> None:
+        """Read what tells whether the machine's disks are whole, before anything is made of them; it may take long.
+
+        `on_progress` gets how many bytes of how many have been read, and may raise. Raises InvalidInput for a machine
+        that mustn't be moved. A second call reads all of it again.
+        """
+        return
 
 
 class SourceQuota(Protocol):

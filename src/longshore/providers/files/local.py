@@ -3,11 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import PurePosixPath
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
+from longshore.providers.files.settings import path_of
 from longshore.providers.files.stored import Bundle, LocalFile, Stored, refuse_path
 
 DEEPEST = 8  # directories below the one that is named
@@ -42,7 +43,10 @@ class LocalPlace:
 
     def _is_file(self) -> bool:
         with self._opened(self._path, os.O_PATH) as found:
-            return not stat.S_ISDIR(os.fstat(found).st_mode)
+            mode = os.fstat(found).st_mode
+            if stat.S_ISLNK(mode):  # which is all that O_PATH refuses to follow
+                raise _explained(OSError(errno.ELOOP, ""), self._path.name)
+            return not stat.S_ISDIR(mode)
 
     def _below(self, directory: int, path: PurePosixPath, depth: int) -> Iterator[str]:
         count = 0
@@ -114,6 +118,15 @@ class _Beside(Bundle):
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidInput(f"{name} isn't a file.")
         return LocalFile(name, descriptor)
+
+
+def directory_above(url: str, directories: Sequence[str]) -> str:
+    """That of the directories that the URL's path is below. Raises AccessDenied, InvalidInput."""
+    path = path_of(url)
+    for directory in directories:
+        if path.is_relative_to(PurePosixPath(directory)):
+            return directory
+    raise outside(str(path))
 
 
 def outside(path: str) -> AccessDenied:

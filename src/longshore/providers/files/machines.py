@@ -9,7 +9,7 @@ from typing import Protocol
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
+from longshore.model.machine import Disk, Firmware, Machine, Nic, Platform, PowerState
 from longshore.providers.files import xml
 from longshore.providers.files.archive import Archive
 from longshore.providers.files.headers import BY_SUFFIX, Format
@@ -88,6 +88,7 @@ class Description:
                 nics=_adapter(self.ref, settings.network),
                 firmware=settings.firmware or facts[0].firmware or Firmware.BIOS,
                 folder=folder,
+                platform=Platform.FILES,
             )
         return Machine(
             ref=self.ref,
@@ -104,6 +105,7 @@ class Description:
             guest_name=said.guest_name,
             annotation=said.annotation,
             folder=folder,
+            platform=Platform.FILES,
         )
 
     def _facts(self, disk: DiskFile) -> _Facts:

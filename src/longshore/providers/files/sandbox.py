@@ -79,6 +79,8 @@ def ask_qemu_img(
         answer = None
     if isinstance(answer, dict) and (done.returncode == 0 or verb == "check"):
         return answer
+    if verb == "check":  # of some formats QEMU gives no account, only says that it is at an end
+        raise InvalidInput(f"{name} is damaged or cut off.", advice="Copy or export it again.", code="truncated")
     raise unreadable(name, done.stderr.decode(errors="replace"), options)
 
 

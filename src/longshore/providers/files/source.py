@@ -5,18 +5,17 @@ A machine in a file is always off. Nothing can be asked of it but its disks, and
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
-from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import Machine, Platform, PowerState, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.files.headers import extents_of, vmdk_descriptor
+from longshore.providers.files.headers import SPARSE_MAGICS, extents_of, vmdk_descriptor
 from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
 from longshore.providers.files.machines import DESCRIBED, Description, Place, all_in, described
@@ -65,7 +64,7 @@ class FilesSource(Source):
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
         return [machine.ref for machine in self.machines(wanted)]
 
-    def described(self, refs: Sequence[str]) -> Iterator[Machine]:
+    def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         for ref in refs:
             try:
                 yield self._machine(ref)
@@ -84,7 +83,8 @@ class FilesSource(Source):
         try:
             return self._machine(name_or_ref)
         except NotFound:
-            pass
+            if name_or_ref.partition("#")[0] in self._place.files():
+                raise  # it is there, and something that it consists of isn't
         found = [machine for machine in self.machines() if machine.name == name_or_ref]
         if not found:
             raise NotFound(
@@ -145,13 +145,13 @@ class FilesSource(Source):
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return Unknown("Files keep no account of their changes.")
 
-    def make_ready(
-        self, owner: Owner, machine_ref: str = "", on_progress: Callable[[int, int], None] = lambda _done, _all: None
-    ) -> None:
-        """Check the machine's files: against their manifest, if they have one, and that no image is cut off."""
-        if machine_ref:
-            with described(self._place, machine_ref) as description:
-                description.check(on_progress)
+    def make_ready(self, owner: Owner, machine_ref: str) -> None:
+        """Nothing has to be begun."""
+
+    def check_machine(self, machine_ref: str, on_progress: Callable[[int, int], None]) -> None:
+        """Its files against their manifest, if they have one, and that no image is cut off. Raises InvalidInput."""
+        with described(self._place, machine_ref) as description:
+            description.check(on_progress)
 
     @contextmanager
     def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
@@ -212,7 +212,7 @@ class FilesSource(Source):
             if name.lower().endswith(".vmdk"):
                 with self._place.bundle(path) as bundle:
                     file = bundle.open(name)
-                    if file.size <= _LARGEST_DESCRIPTOR:
+                    if file.size <= _LARGEST_DESCRIPTOR and file.read(0, 4) not in SPARSE_MAGICS:
                         return [extent.name for extent in extents_of(name, vmdk_descriptor(file))]
         except LongshoreError:
             pass
@@ -221,5 +221,7 @@ class FilesSource(Source):
 
 def _unreadable(ref: str, error: LongshoreError) -> Machine:
     name = PurePosixPath(ref).stem
-    found = Machine(ref, name, PowerState.OFF, 0, 0, (), (), annotation=error.message)
-    return replace(found, extra={"unreadable": error.code})
+    why = {"unreadable": error.code}
+    return Machine(
+        ref, name, PowerState.OFF, 0, 0, (), (), annotation=error.message, platform=Platform.FILES, extra=why
+    )

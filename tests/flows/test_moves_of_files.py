@@ -1,0 +1,51 @@
+"""A machine in an OVA moves into the small cloud; what is wrong with it is found before anything is made."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from longshore.model.status import Status
+
+sys.path.append(str(Path(__file__).parents[1] / "providers"))
+from files_made import make_ova, manifest
+
+pytestmark = pytest.mark.faults
+
+
+def small(files):
+    """As small as the small cloud's only flavor."""
+    text = files["web01.ovf"].replace(b"Quantity>2<", b"Quantity>1<").replace(b"Quantity>2048<", b"Quantity>256<")
+    files["web01.ovf"] = text
+    files["web01.mf"] = manifest({name: data for name, data in files.items() if not name.endswith(".mf")})
+
+
+def begin_from(begin, tmp_path, **request):
+    contents = make_ova(tmp_path / "web01.ova", change=small)
+    return begin(machine=("web01", "web01.ova"), files=tmp_path, landing="unchanged", **request), contents
+
+
+@pytest.mark.parametrize("kind", ["cold", "dry-run"])
+def test_an_ova_is_moved_whole(begin, tmp_path, kind):
+    run, contents = begin_from(begin, tmp_path, type=kind, keep=True)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    state = run.world.read()
+    (server,) = state["servers"].values()
+    assert [run.world.volume_file(volume).read_bytes() for volume in server["volume_ids"]] == contents
+    assert [port["mac"] for port in state["ports"].values()] == ["00:50:56:ab:cd:ef"]
+    assert state["power"] == "on"  # no other machine was touched
+
+
+@pytest.mark.parametrize(
+    ("old", "request_", "code"),
+    [(None, {"type": "warm"}, "warm-of-files"), (b"<Name>", {}, "manifest-mismatch")],
+)
+def test_what_cannot_be_moved_is_refused_before_anything_is_made(begin, tmp_path, old, request_, code):
+    run, _ = begin_from(begin, tmp_path, **request_)
+    if old:
+        data = (tmp_path / "web01.ova").read_bytes()
+        (tmp_path / "web01.ova").write_bytes(data.replace(b"The shop", b"An other"))
+    record = run.to_the_end(lives=1)
+    assert (record.status, record.error_code) == (Status.FAILED, code), record.error
+    assert not any(call.startswith("create_") for call in run.world.calls())
