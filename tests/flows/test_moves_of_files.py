@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_clouds import MARK
 
 from longshore.model.status import Status
 
@@ -22,7 +23,7 @@ def small(files):
 
 def begin_from(begin, tmp_path, **request):
     contents = make_ova(tmp_path / "web01.ova", change=small)
-    return begin(machine=("web01", "web01.ova"), files=tmp_path, landing="unchanged", **request), contents
+    return begin(machine=("web01", "web01.ova"), files=tmp_path, **request), contents
 
 
 @pytest.mark.parametrize("kind", ["cold", "dry-run"])
@@ -32,7 +33,8 @@ def test_an_ova_is_moved_whole(begin, tmp_path, kind):
     assert record.status is Status.DONE, record.error
     state = run.world.read()
     (server,) = state["servers"].values()
-    assert [run.world.volume_file(volume).read_bytes() for volume in server["volume_ids"]] == contents
+    root, data = (run.world.volume_file(volume).read_bytes() for volume in server["volume_ids"])
+    assert (root[: len(MARK)], root[len(MARK) :], data) == (MARK, contents[0][len(MARK) :], contents[1])
     assert [port["mac"] for port in state["ports"].values()] == ["00:50:56:ab:cd:ef"]
     assert state["power"] == "on"  # no other machine was touched
 

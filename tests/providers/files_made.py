@@ -1,12 +1,18 @@
 """Small disks, and files of all kinds that hold them."""
 
+import functools
 import gzip
 import hashlib
+import http.server
 import io
 import lzma
 import random
+import ssl
 import subprocess
 import tarfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
 
 import nbd
 
@@ -130,3 +136,55 @@ def read_all(uri):
         )
     finally:
         handle.shutdown()
+
+
+class Ranges(http.server.SimpleHTTPRequestHandler):
+    """As web servers do that give parts of a file, which the standard library's doesn't."""
+
+    protocol_version = "HTTP/1.1"
+
+    def end_headers(self):
+        self.send_header("Accept-Ranges", "bytes")
+        super().end_headers()
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        wanted = self.headers.get("Range")
+        if wanted is None or not path.is_file():
+            return super().do_GET()
+        first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+        with path.open("rb") as file:
+            file.seek(first)
+            data = file.read(last - first + 1)
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{first + len(data) - 1}/{path.stat().st_size}")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def https(directory, tmp_path):
+    """A web server that gives ranges, with a certificate of an authority that nobody else trusts."""
+    certificate, key = tmp_path / "https.crt", tmp_path / "https.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Ranges, directory=str(directory)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://localhost:{server.server_port}", certificate
+    finally:
+        server.shutdown()

@@ -6,11 +6,12 @@ import struct
 import uuid
 
 import pytest
-from files_made import MIB, SIZE, VMDKS, make_image, make_ova, ovf, packed, qemu_img, read_all
+from files_made import MIB, SIZE, VMDKS, https, make_image, make_ova, ovf, packed, qemu_img, read_all
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
 from longshore.model.changes import Unknown
 from longshore.model.machine import Firmware, PowerState
+from longshore.model.reach import Reach
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.files import FilesSettings, FilesSource, directory_above
@@ -336,3 +337,37 @@ def test_a_server_takes_paths_below_its_directories_alone():
     for url in ("file:///srv/imagesother", "file:///etc", "file:///srv"):
         with pytest.raises(AccessDenied):
             directory_above(url, ["/srv/images"])
+
+
+# Behind HTTPS
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("web")
+    served = directory / "served"
+    served.mkdir()
+    contents = make_ova(served / "web01.ova")
+    data = make_image(served / "db.qcow2", "qcow2")
+    with https(served, directory) as (url, certificate):
+        yield url, str(certificate), contents, data
+
+
+@pytest.mark.parametrize("reach", [None, Reach(allowed=("127.0.0.1", "::1"))])
+def test_files_on_the_web_are_read_where_they_are(web, reach):
+    url, certificate, contents, data = web
+    image = FilesSource(FilesSettings(f"{url}/db.qcow2", ca_file=certificate, reach=reach))
+    assert disks_of(image, "db") == [data]
+    archive = FilesSource(FilesSettings(f"{url}/web01.ova", ca_file=certificate, reach=reach))
+    archive.check_machine("web01.ova", lambda _done, _total: None)
+    assert disks_of(archive, "web01") == contents
+
+
+def test_who_answers_on_the_web_has_to_be_trusted_and_within_reach(web):
+    url, certificate, _, _ = web
+    with pytest.raises(AccessDenied, match="isn't trusted"):
+        FilesSource(FilesSettings(f"{url}/db.qcow2")).check()
+    with pytest.raises(AccessDenied, match="doesn't connect"):
+        FilesSource(FilesSettings(f"{url}/db.qcow2", ca_file=certificate, reach=Reach())).check()
+    with pytest.raises(NotFound):
+        FilesSource(FilesSettings(f"{url}/other.qcow2", ca_file=certificate)).check()
