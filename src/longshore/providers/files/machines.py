@@ -9,7 +9,8 @@ from typing import Protocol
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.model.machine import Disk, Firmware, Machine, Nic, Platform, PowerState
+from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
+from longshore.model.platform import Platform
 from longshore.providers.files import xml
 from longshore.providers.files.archive import Archive
 from longshore.providers.files.headers import BY_SUFFIX, Format

@@ -11,7 +11,8 @@ from longshore.blocks.exports import Export
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
-from longshore.model.machine import Machine, Platform, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.platform import Platform
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
