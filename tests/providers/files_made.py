@@ -142,6 +142,7 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
     """As web servers do that give parts of a file, which the standard library's doesn't."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # heads and bodies are written apart
 
     def end_headers(self):
         self.send_header("Accept-Ranges", "bytes")
@@ -153,6 +154,8 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
         if wanted is None or not path.is_file():
             return super().do_GET()
         first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+        if first >= path.stat().st_size:
+            return self.send_error(416)
         with path.open("rb") as file:
             file.seek(first)
             data = file.read(last - first + 1)
@@ -168,7 +171,7 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def https(directory, tmp_path):
+def https(directory, tmp_path, handler=Ranges):
     """A web server that gives ranges, with a certificate of an authority that nobody else trusts."""
     certificate, key = tmp_path / "https.crt", tmp_path / "https.key"
     subprocess.run(
@@ -179,7 +182,7 @@ def https(directory, tmp_path):
         check=True,
         capture_output=True,
     )
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Ranges, directory=str(directory)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(directory)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)

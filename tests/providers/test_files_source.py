@@ -60,8 +60,16 @@ def test_a_loose_image_is_read_as_what_is_in_it(tmp_path, suffix, kind, options)
     assert disks_of(source, "db") == [data]
 
 
-@pytest.mark.parametrize("how", ["gz", "xz"])
-@pytest.mark.parametrize(("suffix", "kind"), [("raw", "raw"), ("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vhd", "vpc")])
+@pytest.mark.parametrize(
+    ("suffix", "kind", "how"),
+    [
+        ("raw", "raw", "gz"),
+        ("vmdk", "vmdk", "gz"),
+        ("vhd", "vpc", "gz"),
+        ("raw", "raw", "xz"),
+        ("qcow2", "qcow2", "xz"),
+    ],
+)
 def test_a_packed_image_is_read_as_what_is_in_it(tmp_path, suffix, kind, how):
     data = make_image(tmp_path / f"db.{suffix}", kind, *(("force_size=on",) if kind == "vpc" else ()))
     (tmp_path / f"db.{suffix}.{how}").write_bytes(packed((tmp_path / f"db.{suffix}").read_bytes(), how))
@@ -151,7 +159,14 @@ def bad_data_file(path):
 def bad_luks(path):
     secret = ("--object", "secret,id=s,data=x")
     qemu_img(
-        "create", *secret, "-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s", path / "bad.qcow2", "1M"
+        "create",
+        *secret,
+        "-f",
+        "qcow2",
+        "-o",
+        "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
+        path / "bad.qcow2",
+        "1M",
     )
 
 
@@ -205,6 +220,24 @@ def bad_size(path):
         file.write(struct.pack(">Q", 1 << 62))
 
 
+def bad_embedded(path):
+    """A sparse VMDK of no size, whose descriptor names where the disk is."""
+    text = b'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
+    text += b'RW 4 FLAT "/etc/passwd" 0\n'
+    header = struct.pack("<4sIIQQQQ", b"KDMV", 1, 3, 0, 128, 1, 2)
+    (path / "bad.vmdk").write_bytes(header.ljust(512, b"\0") + text.ljust(4096, b"\0"))
+
+
+def bad_packed_descriptor(path):
+    make_image(path / "bad.vmdk", "vmdk", "subformat=monolithicFlat")
+    (path / "bad.vmdk.gz").write_bytes(packed((path / "bad.vmdk").read_bytes(), "gz"))
+    (path / "bad.vmdk").unlink()
+
+
+def bad_sparse(path):
+    qemu_img("create", "-f", "qcow2", "-o", "cluster_size=2M", path / "bad.qcow2", "100T")
+
+
 REFUSED = [
     (bad_backing, "outside-reference", "names another file"),
     (bad_data_file, "outside-reference", "names another file"),
@@ -223,6 +256,9 @@ REFUSED = [
     (bad_packed("xz"), "truncated", "cut off"),
     (bad_content, "image-refused", "isn't a qcow2 image"),
     (bad_size, "image-refused", "no qcow2 image that can be read"),
+    (bad_embedded, "outside-reference", "names another file"),
+    (bad_packed_descriptor, "outside-reference", "names another file"),
+    (bad_sparse, "image-refused", "none has more than 64 TiB"),
 ]
 
 
@@ -253,11 +289,31 @@ def without(name):
     return lambda files: files.pop(name)
 
 
+def renamed_manifest(files):
+    files["export.mf"] = files.pop("web01.mf")
+    data = bytearray(files["web01-disk1.vmdk"])
+    data[-1] ^= 1
+    files["web01-disk1.vmdk"] = bytes(data)
+
+
+def two_of_one_id(files):
+    start, end = (files["web01.ovf"].index(tag) for tag in (b" <VirtualSystem ", b"</Envelope>"))
+    files["web01.ovf"] = files["web01.ovf"][:end] + files["web01.ovf"][start:]
+
+
+def more_disks_than_any_machine(files):
+    item = files["web01.ovf"][files["web01.ovf"].index(b"<Item><rasd:AddressOnParent>0") :]
+    item = item[: item.index(b"</Item>") + 7]
+    files["web01.ovf"] = files["web01.ovf"].replace(item, item * 257)
+
+
 OVAS = [
     (changed("web01-disk1.vmdk", b"KDMV", b"KDMV"), None),
     (lambda files: files.update({"web01-disk2.vmdk": files["web01-disk1.vmdk"]}), "truncated|manifest-mismatch"),
     (changed("web01.mf", b"web01-disk2.vmdk", b"web01-disk3.vmdk"), "manifest-mismatch"),
     (changed("web01.mf", b"SHA256", b"MD5"), "manifest-refused"),
+    (renamed_manifest, "manifest-mismatch"),
+    (lambda files: files.update({"other.mf": files["web01.mf"]}), "manifest-refused"),
     (changed("web01.ovf", b"The shop", b"A shop"), "manifest-mismatch"),
     (changed("web01.ovf", b'ovf:capacity="3145728"', b'ovf:capacity="3145216"'), "capacity-mismatch"),
     (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"../web01-disk2.vmdk"'), "outside-reference"),
@@ -270,6 +326,10 @@ OVAS = [
     ),
     (changed("web01.ovf", b"</Envelope>", b"<EncryptedData/></Envelope>"), "encrypted"),
     (changed("web01.ovf", b"</Envelope>", b""), "ovf-refused"),
+    (two_of_one_id, "ovf-refused"),
+    (more_disks_than_any_machine, "ovf-refused"),
+    (changed("web01.ovf", b"Quantity>2048<", b"Quantity>0<"), "ovf-refused"),
+    (changed("web01.ovf", b"Quantity>2<", b"Quantity>9999999<"), "ovf-refused"),
     (without("web01-disk2.vmdk"), "not-found"),
     (without("web01.ovf"), "ovf-refused"),
     (lambda files: files.update({"../evil": b"x"}), "invalid-input"),
@@ -325,11 +385,15 @@ def test_on_a_server_no_link_leads_out_of_its_directory(tmp_path):
     [
         *("http://host/a.ova", "https://u:p@host/a.ova", "https://host/a.ova?signature=x", "https://host/"),
         *("file://host/dir", "file:///a/../b", "ftp://host/a.ova", "/srv/a.ova", "https://ho st/a", "file:relative"),
+        # What parsers of URLs see through, and rules that go by the first letters don't
+        *("FILE:///srv/a.ova", " file:///srv/a.ova", "fi\tle:///srv/a.ova", "HTTPS://host/a.ova", "file:///a%00b"),
+        *("https://[host/a.ova", "file://[/a.ova", "https://host:x/a.ova", "https://host/\u00e9.ova"),
     ],
 )
 def test_other_urls_are_refused(url):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as refusal:
         FilesSettings(url)
+    assert "u:p" not in str(refusal.value)
 
 
 def test_a_server_takes_paths_below_its_directories_alone():

@@ -40,6 +40,9 @@ START_TIMEOUT = 60.0  # seconds until a server must be listening; vddk and rbd m
 STOP_TIMEOUT = 5.0  # seconds a server gets to end by itself before it is killed; nbdkit waits for its clients
 LAST_WORDS = 2000  # bytes of a server's standard error that are worth repeating
 
+# Makes of a server's command line one that keeps it from everything but the directory named, where its socket is
+Confine = Callable[[list[str], Path], list[str]]
+
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="longshore-exports")
 
 
@@ -146,6 +149,7 @@ def serve_nbdkit(
     files: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
+    confined: Confine | None = None,
 ) -> Iterator[LocalExport]:
     """Serve what an nbdkit plugin (name or path of its .so) opens.
 
@@ -181,7 +185,7 @@ def serve_nbdkit(
         yield stack.enter_context(
             _running(
                 name,
-                command,
+                command if confined is None else confined(command, directory),
                 place,
                 # Nothing of a reader is lost with it, and a plugin stuck in a vendor's library can't delay the end
                 death_signal="KILL",
@@ -202,15 +206,14 @@ def serve_qemu_nbd(
     connections: int = 16,
     environment: Mapping[str, str] | None = None,
     listen: Listen | None = None,
-    confined: Callable[[list[str], Path], list[str]] | None = None,
+    confined: Confine | None = None,
     descriptors: Sequence[int] = (),
 ) -> Iterator[LocalExport]:
     """Serve an image: QEMU's block options (`driver`, `file.driver`, …), or a file of the format named.
 
     The format of a file is never guessed: a guest could write a qcow2 header into its raw disk and so read its host's
-    files. `tcp_port` is short for `listen=Listen()`: any free port on the loopback address. `confined` makes of the
-    server's command line one that keeps it from everything but the directory named, where its socket is; `descriptors`
-    are inherited by it. Raises ExportError.
+    files. `tcp_port` is short for `listen=Listen()`: any free port on the loopback address. `descriptors` are inherited
+    by the server. Raises ExportError.
     """
     if tcp_port and listen is None:
         listen = Listen()

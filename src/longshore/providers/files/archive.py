@@ -4,10 +4,10 @@ import io
 import tarfile
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.stored import Bundle, Part, Stored, is_plain
+from longshore.providers.files.stored import Bundle, Part, Stored, is_plain, printable
 
 MOST_MEMBERS = 1000
-LARGEST_HEADER = 1 << 20  # bytes that tarfile may want at once; it reads extended headers whole
+MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
 
 
 class Archive(Bundle):
@@ -22,8 +22,10 @@ class Archive(Bundle):
             with tarfile.open(fileobj=_File(whole), mode="r:") as archive:
                 for member in archive:
                     self._add(whole, member)
-        except tarfile.TarError as error:
-            raise InvalidInput(f"{whole.name} is no tar archive, or damaged: {error}.") from None
+        # tarfile trips over its own feet where headers lie: sizes below zero, numbers that are none, headers of headers
+        except (tarfile.TarError, ValueError, ArithmeticError, RecursionError) as error:
+            why = str(error) if isinstance(error, tarfile.TarError) else "one of its headers can't be right"
+            raise InvalidInput(f"{whole.name} is no tar archive, or damaged: {why}.") from None
 
     def _add(self, whole: Stored, member: tarfile.TarInfo) -> None:
         name = member.name.removeprefix("./")
@@ -31,9 +33,11 @@ class Archive(Bundle):
             return
         if not member.isreg() or member.issparse() or not is_plain(name) or name in self._members:
             raise InvalidInput(
-                f'{whole.name} has a member "{member.name[:200]}" that no OVA has.',
+                f'{whole.name} has a member "{printable(member.name)}" that no OVA has.',
                 advice="An OVA holds files alone, each once and none in a directory.",
             )
+        if member.size < 0 or member.offset_data < 0:
+            raise ValueError
         if member.offset_data + member.size > whole.size:
             raise InvalidInput(
                 f"{whole.name} is cut off: it ends within {name}.", advice="Copy it again.", code="truncated"
@@ -42,8 +46,9 @@ class Archive(Bundle):
             raise InvalidInput(f"{whole.name} has more than {MOST_MEMBERS} members.")
         self._members[name] = Part(whole, name, member.offset_data, member.size)
 
-    def names(self) -> list[str]:
-        return list(self._members)
+    def named(self, suffix: str) -> list[str]:
+        """Its members whose names end so, in whatever case."""
+        return [name for name in self._members if name.lower().endswith(suffix)]
 
     def open(self, name: str) -> Stored:
         try:
@@ -53,11 +58,12 @@ class Archive(Bundle):
 
 
 class _File(io.RawIOBase):
-    """As tarfile wants it. What it reads at once is bounded, whatever a header says of its own length."""
+    """As tarfile wants it. What it reads in all is bounded, however many headers there are and whatever their sizes."""
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
         self._at = 0
+        self._left = MOST_HEADERS
 
     def seekable(self) -> bool:
         return True
@@ -67,14 +73,17 @@ class _File(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self._at = offset + (0, self._at, self._stored.size)[whence]
+        if self._at < 0:
+            raise tarfile.ReadError("one of its headers leads before its beginning")
         return self._at
 
     def tell(self) -> int:
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= LARGEST_HEADER:
-            raise tarfile.ReadError("one of its headers is too large")
+        if not 0 <= size <= self._left:
+            raise tarfile.ReadError("its headers are too large")
         data = self._stored.read(self._at, size)
         self._at += len(data)
+        self._left -= len(data)
         return data

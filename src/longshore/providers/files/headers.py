@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from longshore.errors import InvalidInput
-from longshore.providers.files.stored import SECTOR, Stored, is_plain
+from longshore.providers.files.stored import SECTOR, Stored, is_plain, printable
 
-_LARGEST_DESCRIPTOR = 1 << 20  # bytes; QEMU reads no more either
+LARGEST_DESCRIPTOR = 1 << 20  # bytes; QEMU reads no more either
 _QCOW2 = struct.Struct(">4sIQIIQI")  # magic, version, backing file's offset and size, cluster bits, size, encryption
 _SPARSE = struct.Struct("<4sIIQQQQ")  # magic, version, flags, capacity, grain, descriptor's offset and size (sectors)
 _NO_PARENT = "ffffffff"
@@ -108,19 +108,28 @@ def _refuse_of_qcow2(image: Stored) -> None:
         raise encrypted(image.name)
 
 
+def is_descriptor(image: Stored, kind: Format) -> bool:
+    """Whether it is the text alone that says which files a VMDK consists of."""
+    return kind is Format.VMDK and image.read(0, 4) not in SPARSE_MAGICS
+
+
 def vmdk_descriptor(image: Stored) -> str:
     """The text that says what a VMDK consists of; empty for a piece of one, and for those that need none."""
     head = image.read(0, SECTOR)
     if head[:4] == b"COWD":
         return ""
     if head[:4] != b"KDMV":
-        if image.size > _LARGEST_DESCRIPTOR:
+        if image.size > LARGEST_DESCRIPTOR:
             raise InvalidInput(f"{image.name} is too large for a VMDK's descriptor.", code="image-refused")
-        return image.read(0, _LARGEST_DESCRIPTOR).decode("utf-8", errors="replace").partition("\0")[0]
-    _, _, _, _, _, offset, size = _SPARSE.unpack_from(head)
+        return image.read(0, LARGEST_DESCRIPTOR).decode("utf-8", errors="replace").partition("\0")[0]
+    if len(head) < _SPARSE.size:
+        raise InvalidInput(f"{image.name} is cut off: it ends within its header.", code="truncated")
+    _, _, _, capacity, _, offset, size = _SPARSE.unpack_from(head)
+    if not capacity:  # all of it is in files that its descriptor names, which no maker of sparse ones does
+        raise needs_another(image.name)
     if not size:
         return ""
-    if size * SECTOR > _LARGEST_DESCRIPTOR or offset * SECTOR > image.size:
+    if size * SECTOR > LARGEST_DESCRIPTOR or offset * SECTOR > image.size:
         raise InvalidInput(f"{image.name} has no descriptor where it should be.", code="image-refused")
     return image.read(offset * SECTOR, size * SECTOR).decode("utf-8", errors="replace").partition("\0")[0]
 
@@ -150,7 +159,7 @@ def create_type(name: str, descriptor: str) -> str:
         if said.lower() == known.lower():
             return known
     raise InvalidInput(
-        f'{name} is a VMDK of a kind that can\'t be read: "{said[:40]}".',
+        f'{name} is a VMDK of a kind that can\'t be read: "{printable(said, 40)}".',
         advice="Export the machine, or convert the disk.",
         code="image-refused",
     )
@@ -172,7 +181,7 @@ def extents_of(name: str, descriptor: str) -> list[VmdkExtent]:
             raise _odd(name, line)
         if not is_plain(file):
             raise InvalidInput(
-                f'{name} names a file outside its own directory ("{file[:200]}").',
+                f'{name} names a file outside its own directory ("{printable(file)}").',
                 advice="Such files aren't opened: put all files of the machine side by side.",
                 code="outside-reference",
             )
@@ -184,7 +193,7 @@ def extents_of(name: str, descriptor: str) -> list[VmdkExtent]:
 
 def _odd(name: str, line: str) -> InvalidInput:
     return InvalidInput(
-        f'{name} has a piece that can\'t be read: "{line.strip()[:80]}".',
+        f'{name} has a piece that can\'t be read: "{printable(line.strip(), 80)}".',
         advice="Raw devices and the like aren't files: export the machine.",
         code="image-refused",
     )

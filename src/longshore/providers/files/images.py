@@ -4,7 +4,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from longshore.model.machine import Firmware
 from longshore.providers.files.headers import (
     BY_SUFFIX,
     FLAT,
+    LARGEST_DESCRIPTOR,
     SPARSE_MAGICS,
     Format,
     create_type,
     encrypted,
     extents_of,
     format_of,
+    is_descriptor,
     needs_another,
     refuse_of_descriptor,
     refuse_references,
@@ -27,7 +29,7 @@ from longshore.providers.files.headers import (
 )
 from longshore.providers.files.sandbox import ask_qemu_img, confine, socket_of, unreadable
 from longshore.providers.files.served import Served, unpacked_in_place
-from longshore.providers.files.spool import spool
+from longshore.providers.files.spool import LARGEST, spool
 from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored
 
 PACKED = ("gz", "xz")
@@ -59,8 +61,20 @@ def looked_at(bundle: Bundle, name: str, expected: Format | None, packing: str) 
         if packing:
             stored = stack.enter_context(_unpacked(stored, packing))
         kind = format_of(stored, expected)
+        if packing and is_descriptor(stored, kind):
+            raise needs_another(name)
         refuse_references(stored, kind)
         yield OpenImage(stack, bundle, stored, kind)
+
+
+def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
+    """The files beside it that a VMDK of several files consists of; none of another image. Raises InvalidInput."""
+    stored = bundle.open(name)
+    if expected not in (Format.VMDK, None) or stored.size > LARGEST_DESCRIPTOR:
+        return []
+    if not is_descriptor(stored, format_of(stored, None)):
+        return []
+    return list(dict.fromkeys(extent.name for extent in extents_of(name, vmdk_descriptor(stored))))
 
 
 class OpenImage:
@@ -69,15 +83,14 @@ class OpenImage:
     def __init__(self, stack: ExitStack, bundle: Bundle, stored: Stored, kind: Format) -> None:
         self.kind = kind
         self.name = stored.name
-        self.identity = stored.identity
         self._stored = stored
         self._descriptors: list[int] = []
         self._sockets: list[Export] = []
         self._options: dict[str, str] = {}
         if kind is Format.RAW:
-            self.size = -(-stored.size // SECTOR) * SECTOR
+            self.size = _believable(self.name, -(-stored.size // SECTOR) * SECTOR)
             return
-        if kind is Format.VMDK and stored.read(0, 4) not in SPARSE_MAGICS:
+        if is_descriptor(stored, kind):
             self._open_pieces(stack, bundle, vmdk_descriptor(stored))
         else:
             source = stack.enter_context(stored.serve())
@@ -90,7 +103,7 @@ class OpenImage:
         specific = (told.get("format-specific") or {}).get("data") or {}
         if told.get("backing-filename") or specific.get("data-file"):
             raise needs_another(self.name)
-        self.size = int(told["virtual-size"])
+        self.size = _believable(self.name, int(told["virtual-size"]))
 
     def _open_pieces(self, stack: ExitStack, bundle: Bundle, descriptor: str) -> None:
         """A VMDK of several files. QEMU is given a descriptor of our own: the stranger's could name anything."""
@@ -106,7 +119,6 @@ class OpenImage:
             refuse_of_descriptor(extent.name, own)
             if extent.kind in FLAT and piece.size < (extent.offset + extent.sectors) * SECTOR:
                 raise InvalidInput(f"{extent.name} is cut off.", advice="Copy it again.", code="truncated")
-            self.identity += f",{piece.identity}"
             self._descriptors.append(piece.descriptor)
             offset = f" {extent.offset}" if extent.kind in FLAT else ""
             lines.append(f'RW {extent.sectors} {extent.kind} "/proc/self/fd/{piece.descriptor}"{offset}')
@@ -141,8 +153,8 @@ class OpenImage:
     def serve(self) -> Iterator[Export]:
         """The disk in it, read-only. Raises InvalidInput, ExportError."""
         if self.kind is Format.RAW:
-            with self._stored.serve() as export:
-                yield export
+            with self._stored.serve() as export, _of_whole_sectors(export, self.size) as disk:
+                yield disk
             return
         paths = [socket_of(export) for export in self._sockets]
         with ExitStack() as stack:
@@ -168,10 +180,10 @@ class OpenImage:
     def firmware(self) -> Firmware:
         """What its partitions tell: a disk with an EFI system partition and nothing for a BIOS boots by UEFI."""
         with self.serve() as export:
-            disk = Served(self.name, export, self.identity)
+            disk = Served(self.name, export, "")
             try:
                 header = disk.read(SECTOR, SECTOR)
-                if header[:8] != b"EFI PART":
+                if header[:8] != b"EFI PART" or len(header) < SECTOR:
                     return Firmware.BIOS
                 first, count, length = struct.unpack_from("<Q", header, 72)[0], *struct.unpack_from("<II", header, 80)
                 if not (length == _GPT_ENTRY and count <= _GPT_ENTRIES and first < 1 << 20):
@@ -181,6 +193,23 @@ class OpenImage:
                 disk.close()
         kinds = {table[at : at + 16] for at in range(0, len(table), _GPT_ENTRY)}
         return Firmware.UEFI if _ESP in kinds and _BIOS_BOOT not in kinds else Firmware.BIOS
+
+
+def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Export]:
+    """The same disk, which has this size: what is missing of its last sector is zeroes."""
+    if export.probe().size == size:
+        return nullcontext(export)
+    served = {"file.driver": "nbd", "file.server.type": "unix", "file.server.path": str(socket_of(export))}
+    return serve_qemu_nbd({"driver": "raw", **served}, read_only=True)
+
+
+def _believable(name: str, size: int) -> int:
+    """Raises InvalidInput for a size that is none."""
+    if 0 <= size <= LARGEST:
+        return size
+    raise InvalidInput(
+        f"{name} says that its disk has {size} bytes, and none has more than {LARGEST >> 40} TiB.", code="image-refused"
+    )
 
 
 @contextmanager

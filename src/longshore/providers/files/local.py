@@ -1,18 +1,19 @@
 """Files of this machine: a directory with all that is below it, or one file of it and what lies beside."""
 
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import PurePosixPath
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.providers.files.settings import path_of
-from longshore.providers.files.stored import Bundle, LocalFile, Stored, refuse_path
+from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
 
 DEEPEST = 8  # directories below the one that is named
-MOST_FILES = 20_000
+MOST_ENTRIES = 100_000
 
 
 class LocalPlace:
@@ -26,49 +27,50 @@ class LocalPlace:
 
     def files(self) -> list[str]:
         """All of them, by their paths below the directory; of a single file its name. Raises NotFound, InvalidInput."""
-        if self._is_file():
+        if self.is_one():
             return [self._path.name]
+        found: list[str] = []
         with self._opened(self._path, os.O_DIRECTORY) as directory:
-            return sorted(self._below(directory, PurePosixPath(), 0))
+            self._look(directory, PurePosixPath(), 0, found, itertools.count())
+        return sorted(found)
 
     @contextmanager
     def bundle(self, path: str) -> Iterator[Bundle]:
         """The files beside the one at this path, and it itself."""
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts or "\0" in path:
-            raise NotFound(f"There is no {path} in {self._path}.")
-        root = self._path.parent if self._is_file() else self._path
+        parts, one = PurePosixPath(path), self.is_one()
+        if parts.is_absolute() or ".." in parts.parts or not path.isprintable() or (one and path != self._path.name):
+            raise NotFound(f"There is no {printable(path)} in {self._path}.")
+        root = self._path.parent if one else self._path
         with self._opened(root / parts.parent, os.O_DIRECTORY) as directory, ExitStack() as stack:
             yield _Beside(directory, stack, follow=self._beneath is None)
 
-    def _is_file(self) -> bool:
+    def is_one(self) -> bool:
         with self._opened(self._path, os.O_PATH) as found:
             mode = os.fstat(found).st_mode
             if stat.S_ISLNK(mode):  # which is all that O_PATH refuses to follow
                 raise _explained(OSError(errno.ELOOP, ""), self._path.name)
             return not stat.S_ISDIR(mode)
 
-    def _below(self, directory: int, path: PurePosixPath, depth: int) -> Iterator[str]:
-        count = 0
-        with os.scandir(directory) as entries:
+    def _look(self, directory: int, path: PurePosixPath, depth: int, found: list[str], seen: Iterator[int]) -> None:
+        """Leaves out what can't be looked at: a link in a circle, a directory of others, what has just been removed."""
+        with suppress(OSError), os.scandir(directory) as entries:
             for entry in entries:
-                count += 1
-                if count > MOST_FILES:
-                    raise InvalidInput(f"There are more than {MOST_FILES} files in {self._path / path}.")
-                follow = self._beneath is None
+                if next(seen) == MOST_ENTRIES:
+                    raise InvalidInput(
+                        f"There are more than {MOST_ENTRIES} files below {self._path}.",
+                        advice="Name a directory with fewer.",
+                    )
                 if entry.name.startswith(".") or not entry.name.isprintable():
                     continue
-                if entry.is_file(follow_symlinks=follow):
-                    yield str(path / entry.name)
-                elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
-                    try:
+                with suppress(OSError):
+                    if entry.is_file(follow_symlinks=self._beneath is None):
+                        found.append(str(path / entry.name))
+                    elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
                         below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-                    except PermissionError:
-                        continue
-                    try:
-                        yield from self._below(below, path / entry.name, depth + 1)
-                    finally:
-                        os.close(below)
+                        try:
+                            self._look(below, path / entry.name, depth + 1, found, seen)
+                        finally:
+                            os.close(below)
 
     @contextmanager
     def _opened(self, path: PurePosixPath, flags: int) -> Iterator[int]:
@@ -101,12 +103,14 @@ class _Beside(Bundle):
         self._directory = directory
         self._stack = stack
         self._follow = follow
-
-    def names(self) -> list[str]:
-        with os.scandir(self._directory) as entries:
-            return [entry.name for entry in entries]
+        self._opened: dict[str, LocalFile] = {}
 
     def open(self, name: str) -> Stored:
+        if name not in self._opened:
+            self._opened[name] = self._open(name)
+        return self._opened[name]
+
+    def _open(self, name: str) -> LocalFile:
         refuse_path(name, "A machine's description")
         # A pipe or a device would be waited for
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self._follow else os.O_NOFOLLOW)

@@ -14,11 +14,11 @@ from longshore.model.platform import Platform
 from longshore.providers.files import xml
 from longshore.providers.files.archive import Archive
 from longshore.providers.files.headers import BY_SUFFIX, Format
-from longshore.providers.files.images import is_image, looked_at, split_name
+from longshore.providers.files.images import is_image, looked_at, pieces_of, split_name
 from longshore.providers.files.manifest import check_manifest, read_manifest
 from longshore.providers.files.ovf import OvfDisk, OvfNic, OvfSystem, read_ovf
 from longshore.providers.files.settings import FilesSettings
-from longshore.providers.files.stored import Bundle, Stored, refuse_path
+from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path
 
 STORAGE = "files"  # what the disks are on, for --storage
 DESCRIBED = (".ova", ".ovf")
@@ -27,6 +27,9 @@ _MOST_REMEMBERED = 10_000
 
 
 class Place(Protocol):
+    def is_one(self) -> bool:
+        """Whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
+
     def files(self) -> list[str]:
         """Paths of all that is there. Raises NotFound, AccessDenied, InvalidInput."""
 
@@ -66,10 +69,16 @@ class Description:
 
     @property
     def state(self) -> str:
-        """Another one when any of its files has been changed."""
-        names = [*([self.ovf] if self.ovf else []), *(disk.name for disk in self.disks)]
-        identities = "\n".join(self.bundle.open(name).identity for name in names)
+        """Another one when any of its files has been changed. Raises NotFound, InvalidInput, Unreachable."""
+        identities = "\n".join(file.identity for file in self._files().values())
         return hashlib.sha256(identities.encode()).hexdigest()[:32]
+
+    def _files(self) -> dict[str, Stored]:
+        """All that it consists of."""
+        names = [self.ovf] if self.ovf else []
+        for disk in self.disks:
+            names += [disk.name, *pieces_of(self.bundle, disk.name, None if disk.packing else disk.expected)]
+        return {name: self.bundle.open(name) for name in dict.fromkeys(names)}
 
     def machine(self, settings: FilesSettings) -> Machine:
         """Raises InvalidInput for images that can't be read, or aren't what was said of them."""
@@ -119,13 +128,13 @@ class Description:
                 code="truncated",
             )
         key = (stored.identity, f"{disk.expected}.{disk.packing}", said is None)
-        if key not in _remembered:
+        facts = _remembered.get(key)
+        if facts is None:
             with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
-                found = _Facts(image.size, image.firmware() if said is None else None)
+                facts = _Facts(image.size, image.firmware() if said is None else None)
             if len(_remembered) >= _MOST_REMEMBERED:
                 _remembered.clear()
-            _remembered[key] = found
-        facts = _remembered[key]
+            _remembered[key] = facts
         # A capacity in GiB is rounded up to whole ones
         if said is not None and not 0 <= said.capacity - facts.size < said.unit:
             raise InvalidInput(
@@ -141,9 +150,7 @@ class Description:
         Raises InvalidInput.
         """
         if manifest := self._manifest():
-            names = dict.fromkeys((self.ovf, *(disk.name for disk in self.disks)))
-            files = {name: self.bundle.open(name) for name in names}
-            check_manifest(manifest.name, read_manifest(manifest), files, on_progress)
+            check_manifest(manifest.name, read_manifest(manifest), self._files(), on_progress)
         for disk in self.disks:
             with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
                 image.check()
@@ -151,6 +158,11 @@ class Description:
     def _manifest(self) -> Stored | None:
         if not self.ovf:
             return None
+        if isinstance(self.bundle, Archive):
+            found = self.bundle.named(".mf")
+            if len(found) > 1:
+                raise InvalidInput(f"Several manifests are beside {self.ovf}.", code="manifest-refused")
+            return self.bundle.open(found[0]) if found else None
         try:
             return self.bundle.open(f"{PurePosixPath(self.ovf).stem}.mf")
         except NotFound:
@@ -208,7 +220,7 @@ def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
 
 
 def _ovf_in(archive: Archive, name: str) -> str:
-    found = [member for member in archive.names() if member.lower().endswith(".ovf")]
+    found = archive.named(".ovf")
     if len(found) != 1:
         raise InvalidInput(f"{name} has {len(found)} OVF files; an OVA has one.", code="ovf-refused")
     return found[0]
@@ -237,7 +249,7 @@ def _file(disk: OvfDisk, ovf: str) -> DiskFile:
     _, suffix, packing = split_name(disk.href)
     packing = {"": packing, "gzip": "gz", "xz": "xz"}.get(disk.compression.lower(), "?")
     if packing == "?":
-        raise InvalidInput(f"{disk.href} is packed in a way that isn't known ({disk.compression[:40]}).")
+        raise InvalidInput(f"{disk.href} is packed in a way that isn't known ({printable(disk.compression, 40)}).")
     expected = Format.VMDK if "vmdk" in disk.kind.lower() else BY_SUFFIX.get(suffix)
     return DiskFile(disk.href, packing, expected, disk)
 

@@ -8,9 +8,11 @@ from xml.etree.ElementTree import Element
 from longshore.errors import InvalidInput
 from longshore.model.machine import Firmware
 from longshore.providers.files import xml
+from longshore.providers.files.settings import MOST_CPUS, MOST_MEMORY_MIB
 
 # Of CIM's ResourceType
 _CPU, _MEMORY, _IDE, _SCSI, _ADAPTER, _DISK, _OTHER_STORAGE = "3", "4", "5", "6", "10", "17", "20"
+MOST_DEVICES = 256  # disks or adapters; as many disks as vSphere has at most
 _UNIT = re.compile(r"byte\s*\*\s*(?:2\s*\^\s*(\d{1,2})|10\s*\^\s*(\d{1,2})|(\d{1,19}))")
 _NAMED_UNITS = {"": 0, "byte": 0, "bytes": 0, "kilobytes": 10, "megabytes": 20, "gigabytes": 30, "terabytes": 40}
 _NAMED_UNITS |= {"kb": 10, "mb": 20, "gb": 30, "tb": 40}
@@ -82,6 +84,8 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
     systems = [e for e in envelope.iter() if xml.local(str(e.tag)) == "VirtualSystem"]
     if not systems:
         raise _refused(name, "it describes no machine")
+    if len({xml.attribute(system, "id") for system in systems}) != len(systems):
+        raise _refused(name, "two of its machines have the same id")
     return [_system(system, files, disks, name) for system in systems]
 
 
@@ -119,7 +123,10 @@ def _system(system: Element, files: dict[str, Element], disks: dict[str, Element
     memory = next(iter(by_kind.get(_MEMORY, ())), None)
     if cpu is None or memory is None:
         raise _refused(name, "it doesn't say how many CPUs and how much memory a machine has")
-    cpus = _number(xml.text(cpu, "VirtualQuantity"), name, "CPUs")
+    if len(by_kind.get(_DISK, ())) > MOST_DEVICES or len(by_kind.get(_ADAPTER, ())) > MOST_DEVICES:
+        raise _refused(name, f"a machine in it has more than {MOST_DEVICES} disks or adapters")
+    cpus = _number(xml.text(cpu, "VirtualQuantity"), name, "CPUs", MOST_CPUS)
+    cores = _number(xml.text(cpu, "CoresPerSocket") or "1", name, "cores")  # 0: as the host sees fit
     guest = xml.child(system, "OperatingSystemSection")
     configured = {xml.attribute(e, "key"): xml.attribute(e, "value") for e in xml.children(hardware, "Config")}
     extra = {xml.attribute(e, "key"): xml.attribute(e, "value") for e in xml.children(hardware, "ExtraConfig")}
@@ -128,7 +135,7 @@ def _system(system: Element, files: dict[str, Element], disks: dict[str, Element
         id=system_id,
         name=xml.text(system, "Name") or system_id,
         cpus=cpus,
-        cores_per_socket=max(1, _number(xml.text(cpu, "CoresPerSocket") or "1", name, "cores")),
+        cores_per_socket=max(1, min(cores, cpus)),
         memory_mib=_memory(memory, name),
         disks=tuple(_disks(by_kind, files, disks, name)),
         nics=tuple(_nic(item) for item in by_kind.get(_ADAPTER, ())),
@@ -136,7 +143,7 @@ def _system(system: Element, files: dict[str, Element], disks: dict[str, Element
         secure_boot=(configured.get("bootOptions.efiSecureBootEnabled") or "").lower() == "true",
         guest_id="" if guest is None else xml.attribute(guest, "osType"),
         guest_name="" if guest is None else xml.text(guest, "Description"),
-        annotation="" if notes is None else xml.text(notes, "Annotation"),
+        annotation="" if notes is None else xml.prose(notes, "Annotation"),
     )
 
 
@@ -153,7 +160,10 @@ def _memory(item: Element, name: str) -> int:
     """MiB, rounded up. Without a unit it is MiB already."""
     units = xml.text(item, "AllocationUnits")
     unit = _unit(units, name) if units else 1 << 20
-    return -(-_number(xml.text(item, "VirtualQuantity"), name, "memory") * unit // (1 << 20))
+    mib = -(-_number(xml.text(item, "VirtualQuantity"), name, "memory") * unit // (1 << 20))
+    if not 0 < mib <= MOST_MEMORY_MIB:
+        raise _refused(name, f"a machine in it has {mib} MiB of memory")
+    return mib
 
 
 def _nic(item: Element) -> OvfNic:
@@ -233,8 +243,9 @@ def _digits(told: str) -> str:
     return told if re.fullmatch(r"[0-9]{1,4}", told) else "0"
 
 
-def _number(told: str, name: str, of: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,19}", told):
+def _number(told: str, name: str, of: str, most: int | None = None) -> int:
+    """From 1 on, where there is a bound."""
+    if not re.fullmatch(r"[0-9]{1,19}", told) or (most is not None and not 0 < int(told) <= most):
         raise _refused(name, f'"{told[:40]}" is no number of {of}')
     return int(told)
 

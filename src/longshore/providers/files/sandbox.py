@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 from longshore.blocks.exports import Export
 from longshore.errors import ExportError, InvalidInput
 from longshore.processes.parent import die_with_parent
+from longshore.providers.files.stored import printable
 
 MEMORY = 2 << 30  # bytes of address space; QEMU's tables of an image of 60 TiB take a quarter of it
 ANSWERS_WITHIN = 120.0  # seconds that reading an image's tables may take
-_LARGEST_FILE = 1 << 20  # bytes; a pid file is all that is written
-_LARGEST_ANSWER = 4 << 20  # bytes
+_LARGEST_FILE = 4 << 20  # bytes; a pid file and an answer are all that is written
 _SAID = 300  # characters of QEMU's own words
 
 
@@ -58,30 +59,36 @@ def ask_qemu_img(
     """
     said = ",".join(f"{key}={value.replace(',', ',,')}" for key, value in options.items())
     command = ["qemu-img", verb, "--output=json", "--image-opts", said]
-    try:
-        done = subprocess.run(
-            die_with_parent(*confine(command, None, sockets)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=ANSWERS_WITHIN,
-            check=False,
-            pass_fds=list(descriptors),
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-        )
-    except subprocess.TimeoutExpired:
-        raise InvalidInput(
-            f"{name} is no disk image that can be read: its tables took more than {ANSWERS_WITHIN:.0f} s.",
-            code="image-refused",
-        ) from None
-    try:
-        answer = json.loads(done.stdout[:_LARGEST_ANSWER])
-    except ValueError:
-        answer = None
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as errors:  # files, whose sizes are limited
+        try:
+            done = subprocess.run(
+                die_with_parent(*confine(command, None, sockets)),
+                stdin=subprocess.DEVNULL,
+                stdout=told,
+                stderr=errors,
+                timeout=ANSWERS_WITHIN,
+                check=False,
+                pass_fds=list(descriptors),
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except subprocess.TimeoutExpired:
+            raise InvalidInput(
+                f"{name} is no disk image that can be read: its tables took more than {ANSWERS_WITHIN:.0f} s.",
+                code="image-refused",
+            ) from None
+        answer, words = _json(os.pread(told.fileno(), _LARGEST_FILE, 0)), os.pread(errors.fileno(), _LARGEST_FILE, 0)
     if isinstance(answer, dict) and (done.returncode == 0 or verb == "check"):
         return answer
     if verb == "check":  # of some formats QEMU gives no account, only says that it is at an end
         raise InvalidInput(f"{name} is damaged or cut off.", advice="Copy or export it again.", code="truncated")
-    raise unreadable(name, done.stderr.decode(errors="replace"), options)
+    raise unreadable(name, words.decode(errors="replace"), options)
+
+
+def _json(said: bytes) -> Any:
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return None
 
 
 def unreadable(name: str, words: str, options: Mapping[str, str]) -> InvalidInput:
@@ -89,9 +96,9 @@ def unreadable(name: str, words: str, options: Mapping[str, str]) -> InvalidInpu
     last = next((line.strip() for line in reversed(words.strip().splitlines()) if line.strip()), "")
     named = ",".join(f"{key}={value}" for key, value in options.items())
     said = last.replace(named, name).rpartition(f"{name}': ")[2].removeprefix("qemu-img: ").removeprefix("bwrap: ")
-    printable = "".join(letter if letter.isprintable() else " " for letter in said)[:_SAID].rstrip(".")
+    reason = printable(said, _SAID).rstrip(".") or "QEMU gives no reason"
     return InvalidInput(
-        f"{name} is no {options['driver']} image that can be read: {printable or 'QEMU gives no reason'}.",
+        f"{name} is no {options['driver']} image that can be read: {reason}.",
         advice="It may be damaged or cut off: copy or export it again.",
         code="image-refused",
     )

@@ -1,14 +1,14 @@
 """A file whose bytes come from an NBD server: one on the web, or one that is unpacked as it is read."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 
 import nbd
 
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import Export, serve_nbdkit
-from longshore.errors import CopyError, Unreachable
-from longshore.providers.files.sandbox import socket_of
+from longshore.errors import CopyError, InvalidInput, Unreachable
+from longshore.providers.files.sandbox import confine, socket_of
 from longshore.providers.files.stored import Stored
 
 _LARGEST_READ = 4 << 20  # bytes
@@ -27,7 +27,8 @@ class Served(Stored):
         super().__init__(name, self._handle.get_size() if size is None else size, identity)
 
     def close(self) -> None:
-        self._handle.shutdown()
+        with suppress(nbd.Error):  # its server may have ended
+            self._handle.shutdown()
 
     def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
@@ -48,6 +49,23 @@ class Served(Stored):
         return serve_nbdkit("nbd", {"socket": str(socket_of(self._export)), **bounds}, filters=("offset",), threads=8)
 
 
+class _Unpacked(Served):
+    def __init__(self, packed: Stored, export: Export) -> None:
+        super().__init__(packed.name, export, f"{packed.identity}.xz")
+        self._packed = packed
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            return super().read(offset, length)
+        except Unreachable:
+            self._packed.read(0, 1)  # which raises it as well when it isn't the packing that is broken
+            raise InvalidInput(
+                f"{self.name} can't be unpacked at byte {offset}.",
+                advice="It is damaged: copy it again.",
+                code="truncated",
+            ) from None
+
+
 @contextmanager
 def unpacked_in_place(packed: Stored) -> Iterator[Served]:
     """A .xz whose blocks are small enough to be unpacked one by one as they are asked for.
@@ -57,8 +75,17 @@ def unpacked_in_place(packed: Stored) -> Iterator[Served]:
     with ExitStack() as stack:
         export = stack.enter_context(packed.serve())
         bounds = {"socket": str(socket_of(export)), "xz-max-block": LARGEST_BLOCK, "xz-max-depth": "8"}
-        readable = stack.enter_context(serve_nbdkit("nbd", bounds, filters=("xz",), threads=4))
-        served = Served(packed.name, readable, f"{packed.identity}.xz")
+        readable = stack.enter_context(
+            serve_nbdkit(
+                "nbd",
+                bounds,
+                filters=("xz",),
+                threads=4,
+                # Tables and dictionaries are as large as the file says they are
+                confined=lambda command, directory: confine(command, directory, [socket_of(export)]),
+            )
+        )
+        served = _Unpacked(packed, readable)
         stack.callback(served.close)
         yield served
 

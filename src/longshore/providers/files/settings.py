@@ -9,6 +9,8 @@ from longshore.errors import InvalidInput
 from longshore.model.machine import Firmware
 from longshore.model.reach import Reach
 
+MOST_CPUS = 4096
+MOST_MEMORY_MIB = 1 << 26  # 64 TiB
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
 
 
@@ -31,18 +33,18 @@ class FilesSettings:
     reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
     def __post_init__(self) -> None:
-        scheme = urlsplit(self.url).scheme
-        if scheme == "file":
+        # By its first letters, as `is_local` and a server's rules have it: urlsplit would skip blanks and change cases
+        if self.is_local:
             path_of(self.url)
-        elif scheme == "https":
+        elif self.url.startswith("https:"):
             _refuse_unsafe_https(self.url)
         else:
             raise InvalidInput(
-                f"Machines can't be taken from {self.url}.",
+                "Machines in files can't be taken from there.",
                 advice="Name a directory or file (file:///DIRECTORY) or a file that is served encrypted (https://…).",
             )
-        if self.cpus < 1 or self.memory_mib < 1:
-            raise InvalidInput("A machine has at least one CPU and 1 MiB of memory.")
+        if not (0 < self.cpus <= MOST_CPUS and 0 < self.memory_mib <= MOST_MEMORY_MIB):
+            raise InvalidInput(f"A machine has 1 to {MOST_CPUS} CPUs and 1 to {MOST_MEMORY_MIB} MiB of memory.")
 
     @property
     def is_local(self) -> bool:
@@ -51,27 +53,39 @@ class FilesSettings:
 
 def path_of(url: str) -> PurePosixPath:
     """The absolute path that a file: URL names. Raises InvalidInput."""
-    parts = urlsplit(url)
+    wrong = InvalidInput(f"{url!a} names no file of this machine.", advice="Write it as file:///DIRECTORY/FILE.")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise wrong from None
     path = PurePosixPath(unquote(parts.path))
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not path.is_absolute():
-        raise InvalidInput(f"{url} names no file of this machine.", advice="Write it as file:///DIRECTORY/FILE.")
-    if ".." in path.parts or "\0" in str(path):
+        raise wrong
+    if not url.isprintable() or not str(path).isprintable():
+        raise wrong
+    if ".." in path.parts:
         raise InvalidInput(f'The path in {url} has a "..".', advice="Write the path that is meant.")
     return path
 
 
 def _refuse_unsafe_https(url: str) -> None:
-    parts = urlsplit(url)
+    wrong = InvalidInput(
+        "That isn't the URL of a file.",  # which isn't repeated: it may have a password
+        advice="Write it as https://HOST/DIRECTORY/FILE, other letters than ASCII's as percent signs and digits.",
+    )
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        right = _HOST.fullmatch(parts.netloc.rpartition(":")[0] or parts.netloc) or _HOST.fullmatch(parts.netloc)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
     # Settings are kept and shown in clear, and nbdkit has the URL on its command line
     if parts.username is not None or parts.query or parts.fragment:
         raise InvalidInput(
             "A URL with a password, a query or a fragment isn't taken: settings are kept and shown in clear.",
             advice="Serve the file without, or download it and name the directory.",
         )
-    try:
-        right = _HOST.fullmatch(parts.netloc.rpartition(":")[0] or parts.netloc) or _HOST.fullmatch(parts.netloc)
-        port = parts.port
-    except ValueError:
-        right, port = None, None
-    if not right or port == 0 or parts.path.endswith("/") or not parts.path or not url.isprintable() or " " in url:
-        raise InvalidInput(f"{url} isn't the URL of a file.", advice="Write it as https://HOST/DIRECTORY/FILE.")
+    if not right or port == 0 or parts.path.endswith("/") or not parts.path:
+        raise wrong

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import PurePosixPath
 
 from longshore.blocks.exports import Export
-from longshore.errors import Conflict, LongshoreError, NotFound
+from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
@@ -16,14 +16,12 @@ from longshore.model.platform import Platform
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.files.headers import SPARSE_MAGICS, extents_of, vmdk_descriptor
-from longshore.providers.files.images import is_image
+from longshore.providers.files.headers import Format
+from longshore.providers.files.images import is_image, pieces_of
 from longshore.providers.files.local import LocalPlace
 from longshore.providers.files.machines import DESCRIBED, Description, Place, all_in, described
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.web import WebPlace
-
-_LARGEST_DESCRIPTOR = 64 << 10  # bytes of a file that might be the descriptor of a VMDK of several files
 
 
 class FilesSource(Source):
@@ -45,6 +43,11 @@ class FilesSource(Source):
     def check(self) -> dict[str, str]:
         """What is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
         paths = self._paths()
+        if not paths and self._place.is_one():
+            raise InvalidInput(
+                f"{self._settings.url} is neither an OVA nor an OVF nor a disk image by its name.",
+                advice="Its name must end with .ova, .ovf, .vmdk, .vhd, .vhdx, .qcow2, .raw or .img (and .gz or .xz).",
+            )
         if not self._settings.is_local:
             with self._place.bundle(paths[0]) as bundle:
                 bundle.open(paths[0])
@@ -68,9 +71,12 @@ class FilesSource(Source):
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         for ref in refs:
             try:
-                yield self._machine(ref)
+                with all_in(self._place, ref.partition("#")[0]) as found:
+                    yield from (self._shown(description) for description in found if description.ref == ref)
             except NotFound:
                 continue
+            except InvalidInput as error:
+                yield _unreadable(ref, error)
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return {}
@@ -157,17 +163,15 @@ class FilesSource(Source):
     @contextmanager
     def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         with described(self._place, snapshot.machine_ref) as description:
-            if description.state != snapshot.ref:
-                raise Conflict(
-                    f"The files of {snapshot.machine_ref} have been changed since the migration began.",
-                    advice="Start a new migration.",
-                )
+            _refuse_changed(description, snapshot)
             try:
                 size = snapshot.disk(disk_key).size
             except KeyError:
                 raise NotFound(f"{snapshot.machine_ref} has no disk {disk_key}.") from None
             with description.serve(disk_key, size) as export:
                 yield export
+        with described(self._place, snapshot.machine_ref) as description:  # nor has it been while it was read
+            _refuse_changed(description, snapshot)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return self._open(snapshot, disk_key)
@@ -180,14 +184,17 @@ class FilesSource(Source):
         """The machines of one file; one that can't be read as a machine of which nothing is known but why."""
         try:
             with all_in(self._place, path) as found:
-                for description in found:
-                    yield self._shown(description)
+                yield from map(self._shown, found)
+        except Unreachable:
+            raise
         except LongshoreError as error:
             yield _unreadable(path, error)
 
     def _shown(self, description: Description) -> Machine:
         try:
             return description.machine(self._settings)
+        except Unreachable:
+            raise
         except LongshoreError as error:
             return _unreadable(description.ref, error)
 
@@ -212,12 +219,19 @@ class FilesSource(Source):
                     return [disk.name for description in found for disk in description.disks]
             if name.lower().endswith(".vmdk"):
                 with self._place.bundle(path) as bundle:
-                    file = bundle.open(name)
-                    if file.size <= _LARGEST_DESCRIPTOR and file.read(0, 4) not in SPARSE_MAGICS:
-                        return [extent.name for extent in extents_of(name, vmdk_descriptor(file))]
+                    return pieces_of(bundle, name, Format.VMDK)
         except LongshoreError:
             pass
         return []
+
+
+def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
+    """Raises Conflict."""
+    if description.state != snapshot.ref:
+        raise Conflict(
+            f"The files of {snapshot.machine_ref} have been changed since the migration began.",
+            advice="Start a new migration.",
+        )
 
 
 def _unreadable(ref: str, error: LongshoreError) -> Machine:

@@ -18,6 +18,7 @@ PIECE = 1 << 20  # bytes that are read or unpacked at once
 LEFT_FREE = 1 << 30  # bytes of the scratch directory's file system that are left to others
 LARGEST = 1 << 46  # bytes, unpacked: no cloud has such volumes, and zeroes take no room here
 _LZMA_MEMORY = 256 << 20  # bytes; xz -9 takes 65 MiB
+_FED = 64 << 10  # bytes that are given to an unpacker at once
 _HOLE = 64 << 10  # bytes: zeroes of this length and alignment become a hole
 
 
@@ -99,14 +100,19 @@ def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
 
 
 def _pieces(packed: Stored) -> Iterator[bytes]:
+    """Small ones of large reads: what is left of one after each member is copied, and there may be thousands in it."""
     for at in range(0, packed.size, PIECE):
-        yield packed.read(at, min(PIECE, packed.size - at))
+        read = packed.read(at, min(PIECE, packed.size - at))
+        yield from (read[start : start + _FED] for start in range(0, len(read), _FED))
 
 
 def spool(packed: Stored, how: str, directory: Path) -> LocalFile:
     """Unpacked into a file without a name in the directory. Raises InvalidInput, also when there is no room."""
-    # Nobody can find it, and it goes with its descriptor, however this process ends
-    descriptor = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    try:
+        # Nobody can find it, and it goes with its descriptor, however this process ends
+        descriptor = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(packed, directory, error) from None
     try:
         size = 0
         for piece in unpacked(packed, how):
@@ -122,7 +128,7 @@ def spool(packed: Stored, how: str, directory: Path) -> LocalFile:
         file = LocalFile(packed.name, descriptor)
     except OSError as error:
         os.close(descriptor)
-        raise InvalidInput(f"{packed.name} can't be unpacked in {directory}: {error.strerror}.") from None
+        raise _unwritable(packed, directory, error) from None
     except BaseException:
         os.close(descriptor)
         raise
@@ -139,6 +145,14 @@ def _room(directory: Path, packed: Stored) -> None:
             advice="Unpack it yourself where there is room, or set TMPDIR to such a directory.",
             code="no-scratch-space",
         )
+
+
+def _unwritable(packed: Stored, directory: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"{packed.name} can't be unpacked in {directory}: {error.strerror}.",
+        advice="Unpack it yourself, or set TMPDIR to another directory.",
+        code="no-scratch-space",
+    )
 
 
 def _damaged(packed: Stored, why: str) -> InvalidInput:

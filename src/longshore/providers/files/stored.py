@@ -35,10 +35,10 @@ class Bundle(Protocol):
     """Files that may name each other."""
 
     def open(self, name: str) -> Stored:
-        """By a plain name. It can be used as long as the bundle. Raises NotFound, InvalidInput."""
+        """By a plain name, the same file each time. It can be used as long as the bundle.
 
-    def names(self) -> list[str]:
-        """Those that are known to be there; a web server doesn't tell."""
+        Raises NotFound, AccessDenied, InvalidInput, Unreachable.
+        """
 
 
 class LocalFile(Stored):
@@ -59,9 +59,12 @@ class LocalFile(Stored):
         """By its descriptor, whatever its name leads to by now. A file that a running machine writes to is locked."""
         wanted = self.size - offset if size is None else size
         file = {"file.driver": "file", "file.filename": f"/proc/{os.getpid()}/fd/{self.descriptor}"}
-        rounded = -(-wanted // SECTOR) * SECTOR
-        # Beyond the end of a file there is nothing to round up to: QEMU does that itself
-        bounds = {"offset": str(offset), "size": str(rounded)} if offset + rounded <= self.size else {}
+        bounds: dict[str, str] = {}
+        if (offset, wanted) != (0, self.size):  # of a whole file QEMU rounds the size up itself
+            rounded = -(-wanted // SECTOR) * SECTOR
+            if offset + rounded > self.size:
+                raise InvalidInput(f"{self.name} is cut off.", advice="Copy it again.", code="truncated")
+            bounds = {"offset": str(offset), "size": str(rounded)}
         return serve_qemu_nbd({"driver": "raw", **bounds, **file}, read_only=True)
 
 
@@ -85,11 +88,16 @@ def is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and not set(name) & set("/\\\0") and name.isprintable()
 
 
+def printable(words: str, most: int = 200) -> str:
+    """What strangers have written, for people's screens: without what moves a terminal's cursor, and not endless."""
+    return "".join(letter if letter.isprintable() else " " for letter in words[:most])
+
+
 def refuse_path(name: str, named_by: str) -> None:
     """Raises InvalidInput for what leads elsewhere."""
     if not is_plain(name):
         raise InvalidInput(
-            f'{named_by} names a file outside its own directory ("{name[:200]}").',
+            f'{named_by} names a file outside its own directory ("{printable(name)}").',
             advice="Such files aren't opened: put all files of the machine side by side.",
             code="outside-reference",
         )

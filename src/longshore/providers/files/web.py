@@ -1,12 +1,13 @@
 """Files behind HTTPS, read by ranges where they are.
 
-A server is asked once how large a file is and whether it gives ranges; nbdkit's curl plugin reads it then. Where a
+A server is asked how large a file is and whether it gives ranges; nbdkit's curl plugin reads it then. Where a
 server of ours may not connect to everywhere, curl is given a socket of ours instead of the network, which leads to the
 address that was looked at: what its name means the next moment doesn't count.
 """
 
 import http.client
-import select
+import re
+import selectors
 import socket
 import ssl
 import threading
@@ -26,6 +27,8 @@ from longshore.providers.reaching import HttpsConnection, open_socket
 ANSWERS_WITHIN = 60.0  # seconds
 _THREADS = 8  # requests at once: each connection of the copy has one of curl's
 _PIECE = 1 << 18  # bytes
+_ASKED = 1  # which byte is asked for to see whether ranges are given: not the first, which comes in any case
+_RANGE = re.compile(rf"bytes {_ASKED}-{_ASKED}/([0-9]{{1,18}})")
 
 
 class WebPlace:
@@ -33,6 +36,9 @@ class WebPlace:
         self._url = url
         self._ca_file = ca_file
         self._reach = reach
+
+    def is_one(self) -> bool:
+        return True
 
     def files(self) -> list[str]:
         """The one that is named: web servers have no lists that could be relied upon."""
@@ -53,11 +59,15 @@ class _Beside(Bundle):
         self._ca_file = ca_file
         self._reach = reach
         self._stack = stack
-
-    def names(self) -> list[str]:
-        return []
+        self._opened: dict[str, Served] = {}
 
     def open(self, name: str) -> Stored:
+        """One server process of ours for each file, however many disks are said to be in it."""
+        if name not in self._opened:
+            self._opened[name] = self._open(name)
+        return self._opened[name]
+
+    def _open(self, name: str) -> Served:
         refuse_path(name, "A machine's description")
         url = f"{self._base}/{quote(name)}"
         size, version = self._ask(url)
@@ -92,7 +102,8 @@ class _Beside(Bundle):
             parts.hostname, parts.port or 443, reach=self._reach, timeout=ANSWERS_WITHIN, context=context
         )
         try:
-            connection.request("HEAD", parts.path)
+            # nbdkit believes what it gets: from a server that ignores ranges, the beginning of the file for any part
+            connection.request("GET", parts.path, headers={"Range": f"bytes={_ASKED}-{_ASKED}"})
             answer = connection.getresponse()
         except ssl.SSLCertVerificationError as error:
             raise AccessDenied(
@@ -100,7 +111,7 @@ class _Beside(Bundle):
                 advice="Name the file with its authority's certificate (--ca-file).",
                 code="certificate-refused",
             ) from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:  # UnicodeError: no name that DNS could have
             raise Unreachable(
                 f"{parts.netloc} can't be reached: {getattr(error, 'strerror', None) or error}."
             ) from None
@@ -120,15 +131,18 @@ def _size_of(url: str, answer: http.client.HTTPResponse) -> tuple[int, str]:
         raise AccessDenied(f"{url} may not be read: its server answers {answer.status}.")
     if 300 <= answer.status < 400:
         raise InvalidInput(f"{url} leads elsewhere.", advice="Name the URL where the file itself is.")
-    if answer.status != http.HTTPStatus.OK:
+    if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        raise InvalidInput(f"{url} is too small to be anything.", code="truncated")
+    if answer.status not in (http.HTTPStatus.OK, http.HTTPStatus.PARTIAL_CONTENT):
         raise Unreachable(f"The server of {url} answers {answer.status}.")
-    length = answer.getheader("Content-Length") or ""
-    if not length.isdecimal() or "bytes" not in (answer.getheader("Accept-Ranges") or ""):
+    told = _RANGE.fullmatch(answer.getheader("Content-Range") or "")
+    if answer.status == http.HTTPStatus.OK or told is None:
         raise InvalidInput(
             f"The server of {url} gives no ranges of a file, only all of it.",
             advice="Serve it by another program (nginx, Apache), or download it and name the directory.",
+            code="no-ranges",
         )
-    return int(length), answer.getheader("ETag") or answer.getheader("Last-Modified") or ""
+    return int(told[1]), answer.getheader("ETag") or answer.getheader("Last-Modified") or ""
 
 
 class _Way:
@@ -169,10 +183,13 @@ class _Way:
 
 def _join(one: socket.socket, other: socket.socket) -> None:
     """Until one of them ends."""
-    opposite = {one: other, other: one}
-    while True:
-        for ready in select.select((one, other), (), ())[0]:
-            data = ready.recv(_PIECE)
-            if not data:
-                return
-            opposite[ready].sendall(data)
+    with selectors.DefaultSelector() as selector:  # select(2) fails in a process that has a thousand files open
+        selector.register(one, selectors.EVENT_READ, (one, other))
+        selector.register(other, selectors.EVENT_READ, (other, one))
+        while True:
+            for key, _ in selector.select():
+                ready, opposite = key.data
+                data = ready.recv(_PIECE)
+                if not data:
+                    return
+                opposite.sendall(data)

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from longshore.errors import InvalidInput
+from longshore.providers.files.stored import printable
 
 LARGEST = 4 << 20  # bytes; OVFs of hundreds of disks have a tenth of that
+_LONGEST = 4096  # characters of anything that is said
+_FED = 16 << 10  # bytes that the parser gets at once
 
 
 class _Plain(TreeBuilder):
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Called before any entity is declared."""
+        """Called before any entity is declared. expat stops at the end of the piece that it was fed."""
         raise ParseError("it declares a document type")
 
 
@@ -18,7 +21,8 @@ def parse(text: bytes, name: str) -> Element:
     """Raises InvalidInput."""
     try:
         parser = XMLParser(target=_Plain())  # noqa: S314
-        parser.feed(text)
+        for at in range(0, len(text), _FED):
+            parser.feed(text[at : at + _FED])
         return parser.close()
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise InvalidInput(f"{name} is no OVF that can be read: {error}.", code="ovf-refused") from None
@@ -38,10 +42,21 @@ def child(element: Element, name: str) -> Element | None:
 
 
 def text(element: Element, name: str) -> str:
-    """Of a child; empty when there is none."""
+    """Of a child, on one line; empty when there is none."""
     found = child(element, name)
-    return "" if found is None else (found.text or "").strip()
+    return "" if found is None else _line(found.text or "")
+
+
+def prose(element: Element, name: str) -> str:
+    """The same with its lines."""
+    found = child(element, name)
+    lines = [] if found is None else (found.text or "").strip()[:_LONGEST].splitlines()
+    return "\n".join(printable(line, _LONGEST).rstrip() for line in lines)
 
 
 def attribute(element: Element, name: str) -> str:
-    return next((value.strip() for key, value in element.attrib.items() if local(key) == name), "")
+    return next((printable(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key) == name), "")
+
+
+def _line(said: str) -> str:
+    return " ".join(printable(said, _LONGEST).split())
