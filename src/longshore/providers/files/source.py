@@ -236,7 +236,6 @@ def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
 
 def _unreadable(ref: str, error: LongshoreError) -> Machine:
     name = PurePosixPath(ref).stem
-    why = {"unreadable": error.code}
     return Machine(
-        ref, name, PowerState.OFF, 0, 0, (), (), annotation=error.message, platform=Platform.FILES, extra=why
+        ref, name, PowerState.OFF, 0, 0, (), (), annotation=error.message, platform=Platform.FILES, unreadable=True
     )
