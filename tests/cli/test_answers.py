@@ -12,8 +12,11 @@ from terminal import Terminal
 
 from longshore.cli.app import main
 from longshore.cli.concerns import concern_table
+from longshore.cli.machines import ShowMachine
 from longshore.cli.shell import LongshoreApp
 from longshore.model.concern import Severity
+from longshore.model.machine import Devices, HostFeatures, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.planning.catalogue import catalogue
 from longshore.planning.landing import blocked
 from longshore.service import create_app
@@ -196,3 +199,16 @@ def test_what_libraries_have_to_say_is_for_those_who_look_for_faults(tmp_path, m
     assert "longshore: the database is away" in said
     assert ("Connection pool is full" in said) is debug
     assert ("Keystone catalog entry" in said) is debug
+
+
+def test_of_a_machine_people_are_told_only_what_there_is_to_say():
+    machine = Machine(
+        *("vm-1", "web", PowerState.ON, 1, 256, (), ()),
+        platform=Platform.VSPHERE,
+        devices=Devices(vtpm=True, passthrough=2),
+        host_features=HostFeatures(rules=("apart", "on esx1")),
+    )
+    command = SimpleNamespace(client=SimpleNamespace(machine=lambda *_: machine), for_people=True)
+    shown = dict(zip(*ShowMachine.take_action(command, SimpleNamespace(provider="vc", machine="web")), strict=True))
+    assert (shown["devices"], shown["server"]) == ("vtpm: yes\npassthrough: 2", "")
+    assert shown["host_features"] == "rules: apart, on esx1"
