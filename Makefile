@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test soak soak-rounds soak-lab bench
+.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test soak soak-rounds soak-lab guest-matrix bench
 
 install:
 	./install
@@ -50,6 +50,13 @@ soak-rounds: install
 
 soak-lab: lab-up
 	$(LAB_PYTEST) -m soak --durations=10
+
+# What docs/reference/guests.md says of each family of guests, run anew and written there
+GUEST_RUNS := docs/reference/guest_runs.json
+guest-matrix: lab-up
+	mkdir -p build && .venv/bin/python tests/guest_runs.py >build/guest-tests
+	-LONGSHORE_GUEST_RUNS=$(CURDIR)/$(GUEST_RUNS) $(LAB) run .venv/bin/pytest @build/guest-tests -o timeout=1800 -v
+	.venv/bin/python docs/reference/generate.py
 
 # Longshore's copies against others' on the same endpoints, in turn; with a Ceph volume too when the lab is up.
 RBD := pool=volumes,image=bench,conf=/etc/ceph/ceph.conf,user=cinder

@@ -1,5 +1,6 @@
 """What the tests of several rooms need."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,14 @@ settings.load_profile("shared-machine")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_configure(config):
+    from guest_runs import VARIABLE, Recorder
+
+    runs = os.environ.get(VARIABLE)
+    if runs and not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
+        config.pluginmanager.register(Recorder(Path(runs)))
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,7 @@ def pages() -> dict[str, str]:
         "kinds.md": _kinds_page(),
         "concerns.md": _concerns_page(),
         "plan.schema.json": schema,
+        "guests.md": _guests_page(),
         "configuration.md": _configuration_page(),
         "policy.yaml": sample() + "\n",
     }
@@ -351,6 +352,43 @@ def _settings(section: Any, prefix: str) -> list[str]:
         variable = f"`{prefix}{name.upper()}`" if prefix else ""
         rows.append(f"| `{name}` | {known} | {variable} | {_cell(setting.description)} |")
     return rows
+
+
+# Guests
+
+
+def _guests_page() -> str:
+    matrix = json.loads((HERE / "guests.json").read_text())
+    runs = json.loads((HERE / "guest_runs.json").read_text())
+    columns = matrix["columns"]
+    table = [f"| Guest | {' | '.join(columns)} |", "| --- |" + " --- |" * len(columns)]
+    named: list[str] = []
+    for guest in matrix["guests"]:
+        cells = [guest.get(column, [""]) for column in columns]
+        table.append(f"| {guest['guest']} | {' | '.join(_outcome(*cell, runs=runs) for cell in cells)} |")
+        named.extend(test for _, *tests in cells for test in tests)
+    rows = [f"| `{test}` | {_run(runs.get(test))} |" for test in dict.fromkeys(named)]
+    head = ["| Test | Outcome | Date | Commit | Seconds |", "| --- | --- | --- | --- | --- |"]
+    return (
+        (HERE / "guests.md.in")
+        .read_text()
+        .format(notice=NOTICE, table="\n".join(table), runs="\n".join([*head, *rows]))
+    )
+
+
+def _outcome(what: str, *tests: str, runs: dict[str, dict[str, Any]]) -> str:
+    """What the tests show, if all have; else what is amiss."""
+    outcomes = {runs[test]["outcome"] if test in runs else "not run" for test in tests}
+    if outcomes <= {"passed"}:
+        return what
+    amiss = "failed" if "failed" in outcomes else "not run" if outcomes == {"not run"} else "not all run"
+    return f"*{amiss}* ({what})"
+
+
+def _run(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "not run | | |"
+    return f"{run['outcome']} | {run['date']} | {run['commit']} | {run.get('seconds', 'noted by hand')}"
 
 
 def main() -> None:

@@ -16,7 +16,16 @@ def generated():
     return module.pages()
 
 
-PAGES = ["commands.md", "api.md", "kinds.md", "concerns.md", "plan.schema.json", "configuration.md", "policy.yaml"]
+PAGES = [
+    "commands.md",
+    "api.md",
+    "kinds.md",
+    "concerns.md",
+    "guests.md",
+    "plan.schema.json",
+    "configuration.md",
+    "policy.yaml",
+]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,0 +1,42 @@
+"""The page about guests says what a test has shown, and nothing more."""
+
+import json
+import re
+from types import SimpleNamespace
+
+from guest_runs import MATRIX, ROOT, Recorder, commit, named_in
+
+
+def test_each_test_that_the_page_goes_by_is_there():
+    runs = MATRIX.with_name("guest_runs.json")
+    assert json.loads(runs.read_text()).keys() <= set(named_in(MATRIX))
+    for test in named_in(MATRIX):
+        path, _, name = test.partition("[")[0].partition("::")
+        assert re.search(rf"(?m)^def {name}\(", (ROOT / path).read_text()), test
+
+
+def test_a_run_leaves_what_it_has_not_run(tmp_path):
+    matrix, runs = tmp_path / "guests.json", tmp_path / "runs.json"
+    cell = {"Boots": ["yes", "a", "b"]}
+    matrix.write_text(
+        json.dumps({"columns": ["Boots", "As it is"], "guests": [cell, {"Boots": ["yes", "b", "c", "d"]}]})
+    )
+    runs.write_text(json.dumps({"c": {"outcome": "passed"}, "d": {"outcome": "passed"}}))
+    recorder = Recorder(runs, matrix)
+    for test, outcomes in {
+        "a": ("passed", "passed", "passed"),
+        "b@group": ("passed", "failed", "passed"),
+        "d": ("skipped",),
+        "another": ("passed",),
+    }.items():
+        for outcome in outcomes:
+            recorder.pytest_runtest_logreport(SimpleNamespace(nodeid=test, outcome=outcome, duration=2.2))
+    recorder.pytest_sessionfinish()
+    known = json.loads(runs.read_text())
+    assert {test: run["outcome"] for test, run in known.items()} == {
+        "a": "passed",
+        "b": "failed",
+        "c": "passed",
+        "d": "passed",
+    }
+    assert (known["a"]["seconds"], known["a"]["commit"]) == (7, commit())
