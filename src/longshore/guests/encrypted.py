@@ -10,7 +10,7 @@ import guestfs
 
 from longshore.errors import ConversionError
 
-LUKS = "cryptoLUKS"  # as libblkid calls it
+LUKS = "crypto_LUKS"  # as libblkid calls it
 _OPENED = "/dev/mapper/luks-"  # and then the device's UUID: by this name a guest's own fstab may call it
 # LUKS 2 keeps its tokens as JSON behind the first header, 12 KiB of it as cryptsetup makes it
 _TOKENS_AT, _TOKENS_SIZE = 4096, 12288  # bytes
