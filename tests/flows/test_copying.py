@@ -30,6 +30,7 @@ def job(tmp_path):
         store=SimpleNamespace(state=state),
         raise_if_cancelled=lambda: None,
         stop=lambda: None,
+        parks_for=lambda _error: False,
         said=said,
         say=lambda text, level="information": said.append(text),
     )

@@ -104,7 +104,9 @@ def test_a_dry_run_leaves_worker_servers_to_those_who_use_them(store, migration,
     volume = intended(store, migration, ThingKind.VOLUME, "volume-2000")
     store.ledger.settle(volume.id, EntryState.MADE, ref="volume-1")
     clouds = Clouds()
-    DryRun(MoveContext(store, migration.id, clouds=clouds))._hand_over({"server_id": None, "ports": []})
+    DryRun(MoveContext(store, migration.id, migration.job.id, clouds=clouds))._hand_over(
+        {"server_id": None, "ports": []}
+    )
     assert clouds.removed("remove_relay") == []
     assert clouds.removed("delete_volume") == ([] if keep else ["volume-1"])
     assert states(store, migration)[0] is EntryState.MADE

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyVmomi import vim, vmodl
 
+from longshore.errors import NotFound
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Snapshot, SnapshotDisk
@@ -132,7 +133,7 @@ def test_a_page_that_leads_nowhere_is_unknown(length):
 
 
 def test_a_disk_the_snapshot_doesnt_hold():
-    with pytest.raises(KeyError):
+    with pytest.raises(NotFound):
         between(None, f"{LIFE}/1", snapshot(f"{LIFE}/2"), "2001")
 
 

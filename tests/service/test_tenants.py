@@ -233,7 +233,8 @@ def test_an_administrator_starts_another_projects_plan_with_what_that_project_ca
     api.did("admin", "POST", "/v1/providers", VSPHERE)
     api.did("admin", "POST", "/v1/providers", OPENSTACK)
     api.did("ann", "POST", f"/v1/migrations/{anns['migration']}/cancel")
-    api.store.migrations.update(anns["migration"], status="cancelled")
+    job = api.store.migrations.get(anns["migration"]).job
+    api.store.migrations.end_job(anns["migration"], job.id, status="cancelled")
     plan = PLAN | {"name": "later", "mappings": {"networks": {"VM Network": "private"}}}
     api.did("ann", "PUT", "/v1/plans/later", plan)
     assert api("admin", "POST", "/v1/plans/later/start", {}).status_code == 404

@@ -88,6 +88,7 @@ WRONG = {
     "of": ["", "3f0c"],
     "accept": [["no-such-concern"], "quota-cores"],
     "shutdown_timeout": SECONDS,
+    "when_stuck": ["wait"],
     "force_power_off": SWITCH,
     "boot_timeout": SECONDS,
     "boot_mark": ["(", "a(?=b)", r"(a)\1", "", "x" * 501, "(a{100}){100}", "*"],
