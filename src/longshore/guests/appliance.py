@@ -13,6 +13,8 @@ from longshore.guests.report import OperatingSystem
 
 # The appliance is run without libvirt: one daemon less, and no user of its own to whom disks would have to be readable
 BACKEND = {"LIBGUESTFS_BACKEND": "direct"}
+# MiB, where keys are to be tried: LUKS 2 takes 1 GiB for one, as cryptsetup sets it up on machines of 2 GiB and more
+_MEMORY_FOR_KEYS = 2560
 LARGEST_TEXT = 16 << 20  # bytes; the longest are a kernel's lists of modules, of 1 MiB
 
 
@@ -57,7 +59,7 @@ def opened(
     starting the appliance, and is done only where that isn't certain to be the same. `keys` are for what is encrypted.
     Raises ConversionError when the appliance doesn't start or the disks don't hold one operating system.
     """
-    with launched(ports, read_only=read_only) as handle:
+    with launched(ports, read_only=read_only, keys=keys) as handle:
         unlock(handle, keys)
         if system is None or not is_as_found(handle, system):
             system = inspect(handle)
@@ -65,16 +67,18 @@ def opened(
 
 
 @contextmanager
-def launched(ports: Sequence[int], *, read_only: bool) -> Iterator[guestfs.GuestFS]:
+def launched(ports: Sequence[int], *, read_only: bool, keys: Sequence[str] = ()) -> Iterator[guestfs.GuestFS]:
     """The appliance with the disks served over NBD on these loopback ports, nothing of them mounted.
 
-    Raises ConversionError when it doesn't start.
+    It has the memory that trying `keys` takes. Raises ConversionError when it doesn't start.
     """
     for name, value in BACKEND.items():
         os.environ.setdefault(name, value)
     handle = guestfs.GuestFS(python_return_dict=True)
     try:
         handle.set_network(False)
+        if keys:
+            handle.set_memsize(max(handle.get_memsize(), _MEMORY_FOR_KEYS))
         for port in ports:
             handle.add_drive_opts(
                 "",

@@ -101,7 +101,7 @@ def _key_files(ports: Sequence[int], keys: Sequence[str]) -> list[str]:
     """
     if not keys:
         return []
-    with launched(ports, read_only=True) as handle:
+    with launched(ports, read_only=True, keys=keys) as handle:
         opened_by = unlock(handle, keys)
     told = []
     for number, (device, key) in enumerate(opened_by.items()):
@@ -133,8 +133,9 @@ def _inspect(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _look(request: Mapping[str, Any]) -> dict[str, Any]:
-    with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True) as handle:
-        unlock(handle, request["keys"])
+    keys = request["keys"]
+    with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True, keys=keys) as handle:
+        unlock(handle, keys)
         return asdict(find(handle, _nics(request)))
 
 
