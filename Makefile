@@ -25,10 +25,10 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: install
-	.venv/bin/pytest -m "not lab and not faults" -q -n 2
+	.venv/bin/pytest -m "not lab and not faults" -q -n 3
 
 fault-test: install
-	.venv/bin/pytest -m faults -q -n 2
+	.venv/bin/pytest -m "faults and not soak" -q -n 3
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where two tests run side by side.
@@ -42,11 +42,14 @@ lab-test: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-lab
+soak: soak-rounds soak-flows soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
 	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
+
+soak-flows: install
+	.venv/bin/pytest -m "faults and soak" -v -s
 
 soak-lab: lab-up
 	$(LAB_PYTEST) -m soak --durations=10

@@ -39,3 +39,27 @@ def test_rows_stay_bounded_however_long_it_syncs(begin):
     run.assert_moved()
     assert record.syncs[0]["number"] == 0
     assert record.result["bytes_read"] > sum(sync["bytes_read"] for sync in record.syncs), "those that are gone count"
+
+
+@pytest.mark.soak
+def test_ten_minutes_of_a_sync_every_two_seconds(begin):
+    """The figures that docs/decisions/jobs-and-records.md has."""
+    run = begin(type="warm", cutover={"mode": "manual", "interval": 2.0})
+    life = run.start_engine()
+    root = run.store.state.root
+    began = time.monotonic()
+    figures = []
+    for minutes in (2, 5, 10):
+        while time.monotonic() - began < minutes * 60:
+            assert life.poll() is None, life.said
+            time.sleep(1.0)
+        count = {**rows(root / "longshore.db"), **rows(run.store.state.engine_database)}
+        size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+        figures.append((minutes, run.record.syncs[-1]["number"] + 1, sum(count.values()), size))
+        print(f"\n{minutes} min: {figures[-1][1]} syncs, {figures[-1][2]} rows, {size / 1024:.0f} KiB in all files")
+    run.store.migrations.request_cutover(run.id)
+    assert life.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+    assert figures[2][2] <= figures[1][2] * 1.2
+    assert figures[2][3] <= figures[1][3] * 1.2
