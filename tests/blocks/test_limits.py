@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from longshore.blocks.limits import Group
+from longshore.blocks import limits as copy_limits
+from longshore.blocks.limits import Group, Limits
 from longshore.errors import InvalidInput
 
 from .conftest import KIB, MIB, command, copy
@@ -62,11 +64,68 @@ def test_a_groups_limit_changes_while_its_copies_run(image, exports, group):
     assert json.loads(lines[-1])["seconds"] < 20
 
 
+@pytest.fixture
+def passing(monkeypatch):
+    """A clock that stands still but for what is called."""
+    now = [1000.0]
+    monkeypatch.setattr(copy_limits, "time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0]))
+    return lambda seconds: now.__setitem__(0, now[0] + seconds)
+
+
+def test_what_was_read_before_there_was_a_limit_is_not_owed_when_one_is_set(group, passing):
+    ours = Limits(None, (group(),))
+    for _ in range(1000):
+        assert ours.pause() == 0
+        ours.begin()
+        ours.spend(MIB)
+        ours.end()
+    group(bytes_per_second=MIB)
+    passing(1)
+    read = 0
+    for _ in range(100):
+        pause = ours.pause()
+        assert pause < 0.2, "a megabyte a second, and what went before is past"
+        if not pause:
+            ours.begin()
+            ours.spend(64 * KIB)
+            ours.end()
+            read += 64 * KIB
+        passing(0.05)
+    assert 4 * MIB < read < 6 * MIB
+    group()
+    passing(1)
+    assert ours.pause() == 0
+
+
+def test_of_several_groups_the_tightest_counts_whichever_that_is_now(tmp_path, passing):
+    paths = tuple(tmp_path / name for name in ("source.json", "host.json", "project.json"))
+
+    def write(path, text):
+        path.with_suffix(".new").write_text(text)
+        path.with_suffix(".new").rename(path)
+
+    for path in paths:
+        write(path, "{}")
+    ours = Limits(None, paths)
+    assert not list(tmp_path.glob("*.state")), "nothing is shared while there is no limit"
+    for tight in paths:
+        for path in paths:
+            write(path, json.dumps({"bytes_per_second": MIB if path == tight else 100 * MIB}))
+        passing(10)
+        read = 0
+        while not (pause := ours.pause()):
+            ours.spend(MIB)
+            read += 1
+            assert read < 6, "what was drawn at the earlier rate, and a portion that is overdrawn"
+        assert pause > 0.5
+
+
 def test_requests_in_flight_are_shared_and_a_killed_copys_are_freed(group):
     limits = group(requests=3)
     program = f"""
 from pathlib import Path
-from longshore.blocks.limits import Group
+from longshore.blocks import limits as copy_limits
+from longshore.blocks.limits import Group, Limits
 group = Group(Path({str(limits)!r}))
 for _ in range(2):
     assert group.pause() == 0

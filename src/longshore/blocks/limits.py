@@ -2,7 +2,8 @@
 
 Every disk is copied by a process of its own, so a group (a host, a datastore, a vCenter, a link) is a small JSON file
 that each of its copies is given: {"bytes_per_second": 104857600, "requests": 16}, either of which may be null or
-missing. Replacing the file changes the limits of running copies within RELOAD_EVERY seconds.
+missing. Replacing the file changes the limits of running copies within RELOAD_EVERY seconds; one that says {} is there
+for a limit that somebody may set later, and costs next to nothing until then.
 
 Beside it lies FILE.state, which the copies share: the tokens left, and byte locks, one for each request in flight. The
 kernel drops a process' locks with it, so a killed copy never keeps its share. docs/decisions/limits.md says why.
@@ -43,12 +44,6 @@ class Bucket:
     def spend(self, length: int) -> None:
         self._tokens -= length
 
-    def begin(self) -> None:
-        """Requests are not what this limits."""
-
-    def end(self) -> None:
-        """Requests are not what this limits."""
-
 
 class Group:
     """Limits shared with the copies in other processes that name the same file."""
@@ -56,22 +51,21 @@ class Group:
     def __init__(self, path: FilePath) -> None:
         self._path = path
         self._version: tuple[int, int] | None = None
-        self._looked = 0.0
+        self._state = -1  # the descriptor of FILE.state, once there is a limit to share
         self._rate: int | None = None
         self._requests: int | None = None
         self._drawn = 0.0  # bytes drawn from the group and not read yet
         self._reserved: int | None = None  # a slot for the next request
         self._slots: list[int] = []  # of requests in flight
-        self._load()
-        try:
-            self._state = os.open(f"{path}.state", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise InvalidInput(f"The limits in {path} can't be shared: {path}.state: {error.strerror}.") from error
+        self.look()
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is any limit now."""
+        return self._rate is not None or self._requests is not None
 
     def pause(self) -> float:
         """Seconds until the next read may begin; 0 for now."""
-        if time.monotonic() - self._looked > RELOAD_EVERY:
-            self._load()
         if self._rate is not None and self._drawn <= 0:
             wait = self._draw(self._rate)
             if wait > 0:
@@ -83,7 +77,8 @@ class Group:
         return 0.0
 
     def spend(self, length: int) -> None:
-        self._drawn -= length
+        if self._rate is not None:  # what was read without a limit isn't owed when there is one
+            self._drawn -= length
 
     def begin(self) -> None:
         """The read that pause() allowed has begun."""
@@ -96,18 +91,16 @@ class Group:
         if self._slots:
             fcntl.lockf(self._state, fcntl.LOCK_UN, 1, self._slots.pop())
 
-    def _load(self) -> None:
-        import json
-
-        self._looked = time.monotonic()
+    def look(self) -> None:
+        """Read the limits again if they were replaced. Raises InvalidInput."""
         try:
             found = os.stat(self._path)
             if (found.st_ino, found.st_mtime_ns) == self._version:
                 return
             self._version = (found.st_ino, found.st_mtime_ns)
             with open(self._path) as file:
-                limits = json.load(file)
-            self._rate = _limit(limits, "bytes_per_second")
+                limits = _parsed(file.read())
+            rate = _limit(limits, "bytes_per_second")
             self._requests = _limit(limits, "requests")
         except OSError as error:
             raise InvalidInput(f"The limits in {self._path} can't be read: {error.strerror}.") from error
@@ -116,6 +109,18 @@ class Group:
                 f"{self._path} doesn't hold limits.",
                 advice='It should be like {"bytes_per_second": 104857600, "requests": 16}.',
             ) from error
+        if rate is None:
+            self._drawn = 0.0
+        self._rate = rate
+        if self.limits and self._state < 0:
+            self._state = self._shared()
+
+    def _shared(self) -> int:
+        path = f"{self._path}.state"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise InvalidInput(f"The limits in {self._path} can't be shared: {path}: {error.strerror}.") from error
 
     def _draw(self, rate: int) -> float:
         """Take a portion for the next reads; seconds to wait when there is none."""
@@ -150,6 +155,15 @@ class Group:
         return None
 
 
+def _parsed(text: str) -> dict[str, object]:
+    if text.strip() == "{}":  # most are like that, and what reads JSON takes a while to import
+        return {}
+    import json
+
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
 def _limit(limits: dict[str, object], name: str) -> int | None:
     value = limits.get(name)
     if value is None:
@@ -163,21 +177,31 @@ class Limits:
     """All limits of one copy."""
 
     def __init__(self, rate: int | None, groups: tuple[FilePath, ...]) -> None:
-        self._limits: list[Bucket | Group] = [Bucket(rate)] if rate else []
-        self._limits += [Group(path) for path in groups]
+        self._own = [Bucket(rate)] if rate else []
+        self._groups = [Group(path) for path in groups]
+        self._looked = time.monotonic()
+        self._limiting = self._that_limit()
 
     def pause(self) -> float:
-        """Seconds until the next read may begin; 0 for now."""
-        return max((limit.pause() for limit in self._limits), default=0.0)
+        """Seconds until the next read may begin; 0 for now. Raises InvalidInput when a file doesn't hold limits."""
+        if self._groups and time.monotonic() - self._looked > RELOAD_EVERY:
+            self._looked = time.monotonic()
+            for group in self._groups:
+                group.look()
+            self._limiting = self._that_limit()
+        return max((limit.pause() for limit in self._limiting), default=0.0)
 
     def begin(self) -> None:
-        for limit in self._limits:
-            limit.begin()
+        for group in self._groups:
+            group.begin()
 
     def spend(self, length: int) -> None:
-        for limit in self._limits:
+        for limit in self._limiting:
             limit.spend(length)
 
     def end(self) -> None:
-        for limit in self._limits:
-            limit.end()
+        for group in self._groups:
+            group.end()
+
+    def _that_limit(self) -> list[Bucket | Group]:
+        return [*self._own, *(group for group in self._groups if group.limits)]
