@@ -119,6 +119,7 @@ class Quotas(_Section):
     migrations: int = Field(default=5000, ge=1, description="Migrations that haven't ended.")
     plans: int = Field(default=200, ge=1, description="Plans.")
     providers: int = Field(default=40, ge=1, description="Providers.")
+    limits: int = Field(default=100, ge=1, description="Limits that it sets for places.")
     plan_machines: int = Field(default=5000, ge=1, description="Machines and volumes of one plan.")
     plan_bytes: int = Field(default=4 << 20, ge=1024, description="Size of one plan as JSON, in bytes.")
 

@@ -5,6 +5,7 @@ Tables, their history and who may see which rows. It decides nothing about machi
 
 from longshore.store.jobs import JobRecord, Jobs
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
+from longshore.store.limits import LimitRecord
 from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
 from longshore.store.plan_flavors import PlanFlavor
@@ -29,6 +30,7 @@ __all__ = [
     "Jobs",
     "Leases",
     "Ledger",
+    "LimitRecord",
     "Lineup",
     "MigrationRecord",
     "Migrations",

@@ -261,11 +261,7 @@ class Providers:
     # Parts
 
     def _visible(self) -> ColumnElement[bool]:
-        if self._scope.everything:
-            return true()
-        mine = self._scope.project_id
-        shared = select(ShareRow.provider_id).where(ShareRow.project_id.in_((mine, EVERY_PROJECT)))
-        return (ProviderRow.project_id == mine) | ProviderRow.id.in_(shared)
+        return visible_providers(self._scope)
 
     def _unique(self, session: Session, name: str) -> str:
         unique = unique_name(self._scope, name)
@@ -298,6 +294,15 @@ class Providers:
                 advice="Ask who shares it.",
             )
         return row
+
+
+def visible_providers(scope: Scope) -> ColumnElement[bool]:
+    """Those of the scope's project, and those that are shared with it."""
+    if scope.everything:
+        return true()
+    mine = scope.project_id
+    shared = select(ShareRow.provider_id).where(ShareRow.project_id.in_((mine, EVERY_PROJECT)))
+    return (ProviderRow.project_id == mine) | ProviderRow.id.in_(shared)
 
 
 def _record(row: ProviderRow) -> ProviderRecord:

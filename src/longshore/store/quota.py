@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, InvalidInput
 from longshore.store.scope import Scope
-from longshore.store.tables import MigrationRow, PlanRow, ProviderRow
+from longshore.store.tables import LimitRow, MigrationRow, PlanRow, ProviderRow
 
 _OPERATOR = "The server's operator may allow more."
 
@@ -44,6 +44,12 @@ def refuse_more_providers(session: Session, scope: Scope) -> None:
         _refuse_more(session, scope, ProviderRow, "providers", scope.quotas.providers)
 
 
+def refuse_more_limits(session: Session, scope: Scope) -> None:
+    """Raises Conflict."""
+    if scope.quotas is not None:
+        _refuse_more(session, scope, LimitRow, "limits", scope.quotas.limits)
+
+
 def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
     """`content`: as its file has it. Raises InvalidInput."""
     if scope.quotas is None:
@@ -65,7 +71,7 @@ def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
 
 
 def _refuse_more(
-    session: Session, scope: Scope, rows: type[PlanRow] | type[ProviderRow], called: str, most: int
+    session: Session, scope: Scope, rows: type[PlanRow] | type[ProviderRow] | type[LimitRow], called: str, most: int
 ) -> None:
     there = session.scalar(select(func.count()).select_from(rows).where(rows.project_id == scope.project_id)) or 0
     if there >= most:

@@ -57,9 +57,13 @@ class StateDirectory:
     def key_file(self) -> Path:
         return self.root / "secrets.key"
 
-    def limits(self, plan_id: str) -> Path:
-        """What the copies of a plan share."""
-        return self.root / "limits" / f"{plan_id}.json"
+    @property
+    def limits_directory(self) -> Path:
+        return self.root / "limits"
+
+    def limits(self, id_: str) -> Path:
+        """What the copies of a plan share, or those that a limit counts."""
+        return self.limits_directory / f"{id_}.json"
 
     def migration(self, migration_id: str) -> Path:
         """Manifests, checkpoints and reports of one migration."""

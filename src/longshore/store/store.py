@@ -11,6 +11,7 @@ from longshore.store.figures import Figures
 from longshore.store.jobs import Jobs
 from longshore.store.key_manager import KeyManager
 from longshore.store.ledger import Ledger
+from longshore.store.limits import Limits
 from longshore.store.migrations import Migrations
 from longshore.store.outlines import Outlines
 from longshore.store.plan_flavors import PlanFlavors
@@ -48,6 +49,7 @@ class Store:
         self.plan_flavors = PlanFlavors(self.database)
         self.ledger = Ledger(self.database)
         self.jobs = Jobs(self.database)
+        self.limits = Limits(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
         self.figures = Figures(self.database)
@@ -60,6 +62,7 @@ class Store:
         view.migrations = self.migrations.scoped(scope)
         view.outlines = self.outlines.scoped(scope)
         view.plans = self.plans.scoped(scope)
+        view.limits = self.limits.scoped(scope)
         view.ledger = self.ledger.scoped(scope)
         return view
 

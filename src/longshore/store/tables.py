@@ -192,6 +192,21 @@ class TurnRow(Base):
     number: Mapped[int] = mapped_column(BigInteger)
 
 
+class LimitRow(Base):
+    """Of a place, whatever plans say. Its id is made of what it is of, see longshore.model.limit."""
+
+    __tablename__ = "limits"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]  # whose jobs it counts; "*": all projects'
+    of: Mapped[str]
+    provider_id: Mapped[str | None] = mapped_column(ForeignKey("providers.id", ondelete="CASCADE"))
+    plan_id: Mapped[str | None] = mapped_column(ForeignKey("plans.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(default="")  # of the host or datastore at the provider
+    at_once: Mapped[int | None] = mapped_column(BigInteger)  # jobs
+    bytes_per_second: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class InstallationRow(Base):
     """One row: the name that the shared state directory carries, too."""
 
