@@ -1,9 +1,11 @@
 """Whose turn it is: which of the jobs that wait may begin now, and which of them a worker takes.
 
-Pure functions over the queue, the workers that live and the plans' limits. Limits are about what of a project is at
-work at a place at this moment, whichever of its plans asked for it and whichever worker does it: a plan that allows two
-on a host doesn't begin a third there because the first two are another plan's. Between projects there are turns
-instead: nobody waits because of what others limit, and nobody has more places than others while those wait.
+Pure functions over the queue, the workers that live and the limits: those in plans, and those that are set for places
+whatever plans say. Limits are about what of a project is at work at a place at this moment, whichever of its plans
+asked for it and whichever worker does it: a plan that allows two on a host doesn't begin a third there because the
+first two are another plan's. Of several limits the tightest wins. Between projects there are turns instead: nobody
+waits because of what another project limits, and nobody has more places than others while those wait. What counts all
+projects' jobs is only what an administrator has set.
 """
 
 import math
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
+from longshore.model.limit import Limit, LimitOf, Place, counting, places_at_work
 from longshore.model.machine import Machine
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, WorkerRecord
@@ -22,8 +25,8 @@ SPARE = 1  # places of each worker, beyond its capacity, for projects that have 
 _NO_PLAN = Limits()
 _NO_LABELS: Mapping[str, frozenset[str]] = {}
 _NO_TURNS: Mapping[str, int] = {}
-_ANYWHERE = ("anywhere", "")
-_ALONE = ("alone", "")
+
+_Counted = tuple[Place, str | None]  # a place, and whose jobs count there; None: all projects'
 
 
 class Asking(Protocol):
@@ -51,8 +54,11 @@ def may_begin(
     last_turns: Mapping[str, int] = _NO_TURNS,
     seat: Callable[[QueueRecord, bool], bool] = lambda _record, _first: True,
     first_waves: Mapping[str, int] = _NO_TURNS,
+    of_places: Sequence[Limit] = (),
 ) -> list[str]:
-    """Ids of queued jobs to begin now, in this order. `limits` are those of each plan, by its id.
+    """Ids of queued jobs to begin now, in this order.
+
+    `limits` are those of each plan, by its id; `of_places` those that are set for places.
 
     - Projects take turns: the one with the fewest at work goes first, and of those that have as many the one whose last
       turn was longest ago. `last_turns` are numbers that grow, by project; who never had one has none.
@@ -64,7 +70,8 @@ def may_begin(
     - Those without a plan wait only for each other: a large plan doesn't keep a single machine waiting to its end.
     - One that waits for its moment takes no room. One that is cancelled needs none: it has only to end.
     """
-    at_work: Counter[tuple[str, str, str]] = Counter()
+    at_work: Counter[_Counted] = Counter()
+    set_rooms = {(limit.place, limit.project_id): limit.at_once for limit in of_places if limit.at_once is not None}
     held: Counter[str] = Counter()
     first_wave = dict(first_waves)
     lines: dict[str, list[QueueRecord]] = {}
@@ -74,7 +81,7 @@ def may_begin(
         if record.begun:
             if record.at_work:
                 held[record.project_id] += 1
-                at_work.update(place for place, _ in _places(record, _NO_PLAN))
+                at_work.update(place for place, _ in _places(record, _NO_PLAN, set_rooms))
         elif not record.cancel_requested:
             lines.setdefault(record.project_id, []).append(record)
 
@@ -88,7 +95,7 @@ def may_begin(
         for record in waiting[project]:  # whom there is no room for now, there is none for later in the same look
             if record.plan_id is not None and record.wave > first_wave[record.plan_id]:
                 continue
-            places = list(_places(record, limits.get(record.plan_id or "", _NO_PLAN)))
+            places = list(_places(record, limits.get(record.plan_id or "", _NO_PLAN), set_rooms))
             free = all(room is None or at_work[place] < room for place, room in places)
             if free and seat(record, held[project] == 0):
                 at_work.update(place for place, _ in places)
@@ -145,6 +152,7 @@ def take_turns(
     labels: Mapping[str, frozenset[str]] = _NO_LABELS,
     last_turns: Mapping[str, int] = _NO_TURNS,
     first_waves: Mapping[str, int] = _NO_TURNS,
+    of_places: Sequence[Limit] = (),
 ) -> list[str]:
     """Ids of what this worker takes now. `workers` are those that live, it among them.
 
@@ -173,7 +181,9 @@ def take_turns(
 
     for record in [*(r for r in queue if r.begun and r.worker_id not in alive), *may_end(queue)]:
         deal(record, -math.inf)
-    may_begin(queue, limits, last_turns, lambda record, first: deal(record, 1 - SPARE if first else 1), first_waves)
+    may_begin(
+        queue, limits, last_turns, lambda record, first: deal(record, 1 - SPARE if first else 1), first_waves, of_places
+    )
     return mine
 
 
@@ -183,16 +193,33 @@ def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> dict
     return {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
 
 
-def _places(record: QueueRecord, limits: Limits) -> Iterator[tuple[tuple[str, str, str], int | None]]:
-    """Where a migration is at work, and how many of its project may be there at once. Hosts and datastores of two
-    vCenters are two."""
+def _places(
+    record: QueueRecord, limits: Limits, set_rooms: Mapping[_Counted, int]
+) -> Iterator[tuple[_Counted, int | None]]:
+    """Where a migration is at work, and how many may be there at once, of those that count there.
+
+    `limits` are its plan's, which count its project's; `set_rooms` those that are set for places.
+    """
     project = record.project_id
-    yield (project, *_ANYWHERE), limits.at_once if record.plan_id is not None else None
-    if record.plan_id is None:
-        yield (project, *_ALONE), limits.at_once
-    yield (project, "source", record.source_id), limits.per_source
-    yield (project, "target", record.target_id), limits.per_target
-    if record.host:
-        yield (project, "host", f"{record.source_id}/{record.host}"), limits.per_host
-    for datastore in set(record.datastores):
-        yield (project, "datastore", f"{record.source_id}/{datastore}"), limits.per_datastore
+    if record.plan_id is None:  # these wait for each other as those of a plan wait for all of the project's
+        yield (Place(LimitOf.PROJECT, project, "without a plan"), project), limits.at_once
+    planned = {
+        LimitOf.PROJECT: None if record.plan_id is None else limits.at_once,
+        LimitOf.SOURCE: limits.per_source,
+        LimitOf.TARGET: limits.per_target,
+        LimitOf.HOST: limits.per_host,
+        LimitOf.DATASTORE: limits.per_datastore,
+    }
+    for place in places_at_work(
+        project_id=project,
+        source_id=record.source_id,
+        target_id=record.target_id,
+        plan_id=record.plan_id,
+        host=record.host,
+        datastores=record.datastores,
+    ):
+        for counted in counting(place, project):
+            own = counted[1] is not None
+            rooms = [room for room in (planned.get(place.of) if own else None, set_rooms.get(counted)) if room]
+            if own or rooms:
+                yield counted, min(rooms, default=None)

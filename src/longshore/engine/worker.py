@@ -140,6 +140,7 @@ class Worker:
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database
         limits = {plan: Limits(**given) for plan, given in self._store.queue.limits().items()}
+        of_places = self._store.limits.at_once()
         labels = labels_that_count(self._store)
 
         living: list[WorkerRecord] = []
@@ -157,6 +158,7 @@ class Worker:
                 labels=labels,
                 last_turns=lineup.last_turns,
                 first_waves=lineup.first_waves,
+                of_places=of_places,
             )
 
         taken = self._store.queue.take(self._me, choose)

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from longshore.engine.job_context import JobContext
+from longshore.engine.limits import share_limits
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.job import JobKind
+from longshore.model.limit import counting, id_of, places_at_work
+from longshore.model.machine import Disk
 from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
 
 
@@ -50,8 +53,18 @@ class MoveContext(JobContext):
                 raise
             return self.store.migrations.text(self.request.of, mark)
 
-    @property
-    def limit_groups(self) -> tuple[Path, ...]:
-        """What its copies share with the others of its plan."""
-        path = self.store.state.limits(self.record.plan_id) if self.record.plan_id else None
-        return (path,) if path and path.exists() else ()
+    def limit_groups(self, disk: Disk) -> tuple[Path, ...]:
+        """What this disk's copy shares with others: its plan's limit, and those of all places that it belongs to."""
+        record = self.record
+        path = self.store.state.limits(record.plan_id) if record.plan_id else None
+        places = places_at_work(
+            project_id=record.project_id,
+            source_id=record.source_id,
+            target_id=record.target_id,
+            plan_id=record.plan_id,
+            host=record.places.get("host", ""),
+            datastores=[disk.storage],
+        )
+        counted = [id_of(*one) for place in places for one in counting(place, record.project_id)]
+        shared = share_limits(self.store, counted)
+        return (path, *shared) if path and path.exists() else shared

@@ -159,7 +159,7 @@ class _Work:
         async with opened() as exports:
             source = await asyncio.to_thread(open_disk, self._job, exports, self._snapshot, self._disk)
             target = await asyncio.to_thread(open_volume, self._job, exports, self._volume)
-            request = self._request(source, target, base, changes)
+            request = await asyncio.to_thread(self._request, source, target, base, changes)
             result = await _run(self._job, self._disk, request, [source, target])
         return Copied(
             disk_key=self._disk.key,
@@ -227,7 +227,7 @@ class _Work:
             checkpoint=self._path(self._checkpoint),
             verify=self._verify,
             rate_limit=job.request.rate_limit,
-            limit_groups=job.limit_groups,
+            limit_groups=job.limit_groups(self._disk),
             maximum_read=source.maximum_read,
         )
 
