@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
+from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import ProviderKind
 from longshore.model.request import MigrationRequest
@@ -230,6 +231,29 @@ class PlanStart(_Strict):
     type: PlannedType | None = None  # None: as the plan says
     accept: list[str] = []  # codes of blockers, besides those that the plan accepts
     wave: int | None = None  # None: all
+
+
+class LimitChange(_Strict):
+    """A limit by what it is of. Of its figures, what isn't named stays as it was, and null lifts it."""
+
+    of: LimitOf
+    provider: str | None = None  # of a source, host, datastore or target
+    name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f]+$")
+    plan: str | None = None  # of a plan
+    at_once: int | None = Field(default=None, ge=1, le=MOST_AT_ONCE)  # jobs
+    bytes_per_second: int | None = Field(default=None, ge=SLOWEST, le=FASTEST)  # that their copies read together
+
+
+class Limit(_Strict):
+    id: str
+    of: LimitOf
+    provider: str | None  # of a source, host, datastore or target
+    provider_id: str | None
+    name: str | None  # of the host or datastore
+    plan: str | None
+    project_id: str | None  # whose jobs it counts (empty without a server); null: all projects'
+    at_once: int | None
+    bytes_per_second: int | None
 
 
 class Event(_Strict):

@@ -14,6 +14,8 @@ from longshore.api.schemas import (
     Fingerprint,
     FoundMachine,
     LedgerEntry,
+    Limit,
+    LimitChange,
     Migration,
     NewPlan,
     PlanAnswer,
@@ -223,6 +225,19 @@ class Client:
     def remove_migration(self, migration: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/migrations/{_part(migration)}")
 
+    # Limits
+
+    def limits(self, *, all_projects: bool = False) -> list[Limit]:
+        return self._all(Limit, "/v1/limits", lambda limit: limit.id, _of_all(all_projects))
+
+    def set_limit(self, change: LimitChange, *, all_projects: bool = False) -> Limit:
+        """Figures that weren't given to `change` stay as they were. `all_projects`: it counts the jobs of all."""
+        body = change.model_dump(mode="json", exclude_unset=True)
+        return self._ask(Limit, "PUT", f"/v1/limits{_asked(all_projects)}", body)
+
+    def remove_limit(self, limit: str, *, all_projects: bool = False) -> None:
+        self._ask(type(None), "DELETE", f"/v1/limits/{_part(limit)}{_asked(all_projects)}")
+
     # Resources as files
 
     def start_tenancy(self, what: str, body: Mapping[str, Any]) -> TenancyJob:
@@ -257,6 +272,10 @@ class Client:
 
 def _of_all(all_projects: bool) -> dict[str, str]:
     return {"all_projects": "true"} if all_projects else {}
+
+
+def _asked(all_projects: bool) -> str:
+    return "?all_projects=true" if all_projects else ""
 
 
 def _part(name: str) -> str:

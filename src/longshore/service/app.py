@@ -14,6 +14,7 @@ from longshore.service.document import describe
 from longshore.service.gate import Gate
 from longshore.service.health import router as health
 from longshore.service.inspections import router as inspections
+from longshore.service.limits import router as limits
 from longshore.service.migrations import router as migrations
 from longshore.service.parts import may
 from longshore.service.plans import router as plans
@@ -89,6 +90,7 @@ def create_app(
     app.include_router(provider_changes)
     app.include_router(plans)
     app.include_router(migrations)
+    app.include_router(limits)
     app.include_router(inspections)
     app.include_router(stream)
     app.include_router(tenancy)

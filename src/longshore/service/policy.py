@@ -160,6 +160,18 @@ RULES = (
         ("DELETE /v1/migrations/{migration}",),
     ),
     Rule(
+        "migration:limit:get",
+        READER,
+        "List limits: the project's own, and those of all projects at providers that it sees.",
+        ("GET /v1/limits",),
+    ),
+    Rule(
+        "migration:limit:set",
+        MEMBER,
+        "Set and delete limits that count the project's own jobs.",
+        ("PUT /v1/limits", "DELETE /v1/limits/{limit}"),
+    ),
+    Rule(
         "migration:tenancy",
         MEMBER,
         "Carry a project's resources as files. A server on the network refuses it: the files are its own.",
@@ -171,7 +183,12 @@ RULES = (
             "POST /v1/tenancy/jobs/{job}/stop",
         ),
     ),
-    Rule(ALL_PROJECTS, ADMIN, "See and act on the things of all projects.", ("any route with ?all_projects=true",)),
+    Rule(
+        ALL_PROJECTS,
+        ADMIN,
+        "See and act on the things of all projects, and set limits that count the jobs of all.",
+        ("any route with ?all_projects=true",),
+    ),
 )
 
 _OF_ROUTE = {route: rule.name for rule in RULES for route in rule.routes}
