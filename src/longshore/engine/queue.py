@@ -53,6 +53,7 @@ def may_begin(
     limits: Mapping[str, Limits],
     last_turns: Mapping[str, int] = _NO_TURNS,
     seat: Callable[[QueueRecord, bool], bool] = lambda _record, _first: True,
+    *,
     first_waves: Mapping[str, int] = _NO_TURNS,
     of_places: Sequence[Limit] = (),
 ) -> list[str]:
@@ -182,7 +183,12 @@ def take_turns(
     for record in [*(r for r in queue if r.begun and r.worker_id not in alive), *may_end(queue)]:
         deal(record, -math.inf)
     may_begin(
-        queue, limits, last_turns, lambda record, first: deal(record, 1 - SPARE if first else 1), first_waves, of_places
+        queue,
+        limits,
+        last_turns,
+        lambda record, first: deal(record, 1 - SPARE if first else 1),
+        first_waves=first_waves,
+        of_places=of_places,
     )
     return mine
 
