@@ -14,7 +14,7 @@ from longshore.model.plan import Limits
 from longshore.model.status import Status
 from longshore.store import NewMigration, QueueRecord, StateDirectory, Store, WorkerRecord
 
-NONE = QueueRecord("", Status.QUEUED, "queued", False, "vc", "vm", "cloud", None, 0, "esx1", ("ds1",), project_id="a")
+NONE = QueueRecord("", Status.QUEUED, False, "vc", "vm", "cloud", None, 0, "esx1", ("ds1",), project_id="a")
 MANY = Limits(at_once=100)
 HOST = Place(LimitOf.HOST, "vc", "esx1")
 
@@ -38,9 +38,8 @@ def test_a_limit_for_all_projects_counts_everybodys_jobs():
     waiting = queue(*[{"plan_id": "p"}] * 3, *[{"project_id": "b", "host": "esx2"}] * 3)
     assert begun(waiting, Limit(Place(LimitOf.SOURCE, "vc"), None, 2)) == ["m0", "m3"]
     assert begun(waiting, Limit(Place(LimitOf.TARGET, "cloud"), None, 1)) == ["m0"]
-    running = {"status": Status.RUNNING, "phase": "copying", "project_id": "c"}
+    running = {"status": Status.RUNNING, "project_id": "c"}
     assert begun(queue(running, {}), Limit(HOST, None, 1)) == []
-    assert begun(queue({**running, "phase": "waiting"}, {}), Limit(HOST, None, 1)) == ["m1"]
 
 
 def test_of_several_limits_the_tightest_wins_whoever_has_set_it():
@@ -81,7 +80,6 @@ records = st.lists(
         QueueRecord,
         id=st.uuids().map(str),
         status=st.just(Status.QUEUED),
-        phase=st.just("queued"),
         cancel_requested=st.just(False),
         source_id=st.sampled_from(["vc1", "vc2"]),
         machine_ref=st.just("vm"),
