@@ -60,8 +60,8 @@ def test_a_limit_of_a_plan_counts_what_is_that_plans():
 few = st.one_of(st.none(), st.integers(1, 3))
 plans = st.fixed_dictionaries({plan: st.builds(Limits, at_once=st.integers(1, 9), per_host=few) for plan in "pq"})
 places = st.one_of(
-    st.builds(Place, st.sampled_from([LimitOf.SOURCE]), st.sampled_from(["vc1", "vc2"])),
-    st.builds(Place, st.sampled_from([LimitOf.TARGET]), st.sampled_from(["c1", "c2"])),
+    st.builds(Place, st.just(LimitOf.SOURCE), st.sampled_from(["vc1", "vc2"]), st.just("")),
+    st.builds(Place, st.just(LimitOf.TARGET), st.sampled_from(["c1", "c2"]), st.just("")),
     st.builds(Place, st.just(LimitOf.HOST), st.sampled_from(["vc1", "vc2"]), st.sampled_from(["esx1", "esx2"])),
     st.builds(Place, st.just(LimitOf.DATASTORE), st.sampled_from(["vc1", "vc2"]), st.sampled_from(["ds1", "ds2"])),
 )
