@@ -8,14 +8,16 @@ from in_process import longshore
 from longshore.store import StateDirectory, Store
 
 
-@pytest.fixture
-def state(tmp_path):
-    store = Store(StateDirectory(tmp_path / "state"))
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    """Each test leaves it without limits."""
+    directory = tmp_path_factory.mktemp("state")
+    store = Store(StateDirectory(directory))
     store.providers.add("vc", "vsphere", {}, {})
     store.providers.add("cloud", "openstack", {}, {})
     store.plans.add("shop", {"name": "shop", "source": "vc", "target": "cloud", "machines": []})
     store.close()
-    return tmp_path / "state"
+    return directory
 
 
 def listed(state):
@@ -50,6 +52,9 @@ def test_limits_are_set_listed_and_deleted(state):
     for words in (["--source", "vc", "--host", "esx1"], ["--plan", "shop"], ["--project"], ["--target", "cloud"]):
         run("delete", *words)
     assert listed(state) == [("datastore", "vc/ds 1", None, 1 << 30), ("source", "vc", None, 50 << 20)]
+    run("delete", "--source", "vc", "--datastore", "ds 1")
+    run("delete", "--source", "vc")
+    assert listed(state) == []
 
 
 @pytest.mark.parametrize(

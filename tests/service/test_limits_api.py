@@ -12,18 +12,29 @@ LIMITS = "/v1/limits"
 SOURCE = {"of": "source", "provider": "vc"}
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def anns(tmp_path_factory):
     """Ann has two providers and a plan."""
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", Cloud)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    api.did("ann", "PUT", "/v1/plans/shop", PLAN)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("longshore.flows.clouds", "longshore.service.providers"):
+            patch.setattr(f"{module}.connect", Cloud)
+        store = Store(StateDirectory(tmp_path_factory.mktemp("state")))
+        api = Api(store)
+        for provider in (VSPHERE, OPENSTACK):
+            api.did("ann", "POST", "/v1/providers", provider)
+        api.did("ann", "PUT", "/v1/plans/shop", PLAN)
     yield api
     store.close()
+
+
+@pytest.fixture
+def here(anns):
+    """Without limits."""
+    yield anns
+    for record in anns.store.limits.all():
+        anns.store.limits.remove(record.limit.id)
+    for path in anns.store.state.limits_directory.glob("*.json"):
+        path.unlink()
 
 
 def rates(store):
