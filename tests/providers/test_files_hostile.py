@@ -12,6 +12,8 @@ from files_made import MIB, SIZE, Ranges, https, make_image, make_ova, ovf, pack
 from test_files_source import OWNER, disks_of, source_of
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.model.request import MigrationRequest
+from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.files import FilesSettings, FilesSource
 from longshore.providers.files import spool as spooling
 from longshore.providers.files.archive import Archive
@@ -57,6 +59,14 @@ def test_links_in_a_circle_and_unreadable_files_leave_the_rest_to_be_listed(tmp_
         ("a.raw", True),
         ("bad.ova", False),
     ]
+
+
+def test_a_plan_says_why_a_file_cannot_be_read(tmp_path):
+    (tmp_path / "bad.ova").write_bytes(b"no archive".ljust(1024))
+    (machine,) = source_of(tmp_path).describe(["bad.ova"])
+    (concern,) = machine_concerns(machine, MigrationRequest())
+    assert concern.code == "machine-unreadable"
+    assert "bad.ova is no tar archive" in concern.text
 
 
 def test_a_directory_of_more_files_than_anybody_means_is_refused(tmp_path, monkeypatch):

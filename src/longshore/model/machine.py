@@ -202,6 +202,7 @@ class Machine:
     host: str = ""
     connection: str = ""  # why its host can't be asked, in the source's word (disconnected, orphaned); empty: it can
     unreadable: bool = False  # the source can't say what it consists of
+    unreadable_because: str = ""  # a sentence, where the source says why
     encrypted: bool = False  # by the source: its disks arrive in clear, for an account that may decrypt them
     boots_first_from: str = ""  # what the firmware tries before any disk, in words; empty: a disk comes first
     uuid: str = ""

@@ -9,7 +9,8 @@ from longshore.planning.kinds import blocker, information, warning
 
 MACHINE_UNREADABLE = blocker(
     "machine-unreadable",
-    "The source can't say what the machine consists of: it is orphaned or inaccessible, or the account may not see it.",
+    "The source can't say what the machine consists of: it is orphaned or inaccessible, the account may not see it, or "
+    "its files are damaged or refused.",
     "Repair it at the source, or give the account the right to read it.",
 )
 HOST_DISCONNECTED = blocker(
@@ -154,7 +155,8 @@ def _state(machine: Machine) -> Iterator[Concern]:
     if machine.connection:
         yield HOST_DISCONNECTED(name, f"{name} is {machine.connection}: its host can't be asked about it.")
     if machine.unreadable:
-        yield MACHINE_UNREADABLE(name, f"The source can't say what {name} consists of.")
+        why = machine.unreadable_because.rstrip(".")
+        yield MACHINE_UNREADABLE(name, f"The source can't say what {name} consists of{why and ': '}{why}.")
     if machine.power is PowerState.SUSPENDED:
         yield MACHINE_SUSPENDED(name, f"{name} is suspended.")
     if machine.template:

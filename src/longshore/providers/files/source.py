@@ -236,6 +236,7 @@ def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
 
 def _unreadable(ref: str, error: LongshoreError) -> Machine:
     name = PurePosixPath(ref).stem
+    why = error.message
     return Machine(
-        ref, name, PowerState.OFF, 0, 0, (), (), annotation=error.message, platform=Platform.FILES, unreadable=True
+        ref, name, PowerState.OFF, 0, 0, (), (), platform=Platform.FILES, unreadable=True, unreadable_because=why
     )
