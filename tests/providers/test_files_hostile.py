@@ -18,6 +18,8 @@ from longshore.providers.files import FilesSettings, FilesSource
 from longshore.providers.files import spool as spooling
 from longshore.providers.files.archive import Archive
 from longshore.providers.files.stored import LocalFile
+from longshore.service.caller import Grounds
+from longshore.service.remote import provider_settings
 
 
 def test_a_piece_is_the_file_beside_it_whatever_else_its_name_may_mean(tmp_path):
@@ -234,3 +236,35 @@ def test_on_a_server_a_directory_that_was_replaced_by_a_link_is_not_followed(tmp
     for look in (source.check, lambda: source.machine("a.raw")):
         with pytest.raises((AccessDenied, NotFound)):
             look()
+
+
+# What callers of a server may set
+
+
+GROUNDS = Grounds(files_directories=("/srv/exports",))
+
+
+def test_a_server_keeps_its_callers_to_the_directories_of_its_operator():
+    said = {"url": "file:///srv/exports/web01.ova", "cpus": 2}
+    assert provider_settings("files", said, GROUNDS) == {**said, "beneath": "/srv/exports"}
+    assert provider_settings("files", {"url": "https://host/a.ova"}, GROUNDS) == {"url": "https://host/a.ova"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"url": "file:///etc"},
+        {"url": "file:///srv/exports/../../etc"},
+        {"url": "file:/srv/exports%2f..%2f..%2fetc/a.raw"},
+        {"url": "file:////srv/exports/a.raw"},
+        {"url": "file://localhost/etc"},
+        {"url": "https://host/a.ova", "ca_file": "/etc/shadow"},
+        {"url": "file:///etc", "beneath": "/"},
+        *({"url": url} for url in ("FILE:///etc", " file:///etc", "fi\tle:///etc", "\x00file:///etc")),
+    ],
+)
+def test_a_server_opens_nothing_else_for_them(settings):
+    with pytest.raises((AccessDenied, InvalidInput)):
+        FilesSource(FilesSettings(**provider_settings("files", settings, GROUNDS)))
+    with pytest.raises((AccessDenied, InvalidInput)):
+        FilesSource(FilesSettings(**provider_settings("files", settings, Grounds())))
