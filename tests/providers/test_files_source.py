@@ -94,6 +94,36 @@ def test_an_ova_says_what_its_machine_is(tmp_path, algorithm):
     assert disks_of(source, "web01") == contents
 
 
+def test_of_an_appliance_for_several_sizes_the_usual_one_is_taken(tmp_path):
+    def choices(files):
+        item = b"<Item%s><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType>"
+        item += b"<rasd:VirtualQuantity>%d</rasd:VirtualQuantity></Item>"
+        text = files["web01.ovf"].replace(
+            b"<VirtualSystem ",
+            b'<DeploymentOptionSection><Configuration ovf:id="small"/><Configuration ovf:id="large" ovf:default='
+            b'"true"/></DeploymentOptionSection><VirtualSystem ',
+        )
+        bound = item % (b' ovf:bound="min"', 1)
+        text = text.replace(b"<VirtualHardwareSection>", b"<VirtualHardwareSection>" + bound)
+        sizes = item % (b' ovf:configuration="small"', 4) + item % (b' ovf:configuration="large other"', 8)
+        files["web01.ovf"] = text.replace(b"</VirtualHardwareSection>", sizes + b"</VirtualHardwareSection>")
+
+    make_ova(tmp_path / "a.ova", algorithm="", change=choices)
+    machine = source_of(tmp_path).machine("web01")
+    assert (machine.cpus, len(machine.disks), len(machine.nics)) == (8, 2, 1)
+
+
+def test_names_of_files_may_be_escaped(tmp_path):
+    def spaces(files):
+        files["web 01%.vmdk"] = files.pop("web01-disk1.vmdk")
+        files["web 02.vmdk"] = files.pop("web01-disk2.vmdk")
+        text = files["web01.ovf"].replace(b"web01-disk1.vmdk", b"web%2001%25.vmdk")
+        files["web01.ovf"] = text.replace(b"web01-disk2.vmdk", b"web 02.vmdk")
+
+    make_ova(tmp_path / "a.ova", algorithm="", change=spaces)
+    assert [d.location for d in source_of(tmp_path).machine("web01").disks] == ["web 01%.vmdk", "web 02.vmdk"]
+
+
 def test_an_ovf_beside_its_disks_is_one_machine_and_a_single_file_can_be_named(tmp_path):
     data = make_image(tmp_path / "a.qcow2", "qcow2")
     (tmp_path / "a.ovf").write_bytes(
@@ -312,6 +342,7 @@ OVAS = [
     (changed("web01.ovf", b'ovf:capacity="3145728"', b'ovf:capacity="3145216"'), "capacity-mismatch"),
     (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"../web01-disk2.vmdk"'), "outside-reference"),
     (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"/etc/passwd"'), "outside-reference"),
+    (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"..%2fweb01-disk2.vmdk"'), "outside-reference"),
     (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"https://evil/disk.vmdk"'), "outside-reference"),
     (changed("web01.ovf", b'"web01-disk2.vmdk"', b'"web01-disk9.vmdk"'), "not-found"),
     (

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
+from urllib.parse import unquote
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, NotFound
@@ -238,20 +239,33 @@ def _of_ovf(path: str, bundle: Bundle, name: str) -> list[Description]:
             bundle,
             system,
             name,
-            tuple(_file(disk, name) for disk in system.disks),
+            tuple(_file(disk, name, bundle) for disk in system.disks),
         )
         for system in systems
     ]
 
 
-def _file(disk: OvfDisk, ovf: str) -> DiskFile:
-    refuse_path(disk.href, ovf)
-    _, suffix, packing = split_name(disk.href)
+def _name_of(href: str, ovf: str, bundle: Bundle) -> str:
+    """That of a file which is there, if it is: a reference is a URL, which some makers escape and others don't."""
+    refuse_path(href, ovf)
+    if "%" not in href:
+        return href
+    try:
+        return bundle.open(href).name
+    except NotFound:
+        name = unquote(href)
+        refuse_path(name, ovf)
+        return name
+
+
+def _file(disk: OvfDisk, ovf: str, bundle: Bundle) -> DiskFile:
+    name = _name_of(disk.href, ovf, bundle)
+    _, suffix, packing = split_name(name)
     packing = {"": packing, "gzip": "gz", "xz": "xz"}.get(disk.compression.lower(), "?")
     if packing == "?":
-        raise InvalidInput(f"{disk.href} is packed in a way that isn't known ({printable(disk.compression, 40)}).")
+        raise InvalidInput(f"{name} is packed in a way that isn't known ({printable(disk.compression, 40)}).")
     expected = Format.VMDK if "vmdk" in disk.kind.lower() else BY_SUFFIX.get(suffix)
-    return DiskFile(disk.href, packing, expected, disk)
+    return DiskFile(name, packing, expected, disk)
 
 
 def _disk(number: int, disk: DiskFile, size: int) -> Disk:

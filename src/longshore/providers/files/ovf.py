@@ -86,7 +86,8 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
         raise _refused(name, "it describes no machine")
     if len({xml.attribute(system, "id") for system in systems}) != len(systems):
         raise _refused(name, "two of its machines have the same id")
-    return [_system(system, files, disks, name) for system in systems]
+    chosen = _usual_configuration(envelope)
+    return [_system(system, files, disks, name, chosen) for system in systems]
 
 
 def _refused(name: str, why: str) -> InvalidInput:
@@ -108,15 +109,34 @@ def _files(envelope: Element, name: str) -> dict[str, Element]:
     return files
 
 
-def _system(system: Element, files: dict[str, Element], disks: dict[str, Element], name: str) -> OvfSystem:
+def _usual_configuration(envelope: Element) -> str:
+    """Of the sizes that an appliance can be deployed in, the one that is for whoever chooses none."""
+    known = list(_of_sections(envelope, "DeploymentOptionSection", "Configuration"))
+    usual = [e for e in known if xml.attribute(e, "default").lower() in ("true", "1")]
+    return next((xml.attribute(e, "id") for e in (*usual, *known)), "")
+
+
+def _items(hardware: Element, chosen: str) -> list[Element]:
+    """Without those that say within which bounds another may be changed, and those of other configurations."""
+    found: dict[str, Element] = {}
+    for number, item in enumerate(xml.children(hardware, "Item", "StorageItem", "EthernetPortItem")):
+        configurations = xml.attribute(item, "configuration").split()
+        if xml.attribute(item, "bound") or (configurations and chosen not in configurations):
+            continue
+        instance = xml.text(item, "InstanceID") or xml.text(item, "InstanceId")
+        # One of a configuration stands for the general one. Others of the same id are of careless makers
+        found[instance if configurations or instance not in found else f"{instance}#{number}"] = item
+    return list(found.values())
+
+
+def _system(system: Element, files: dict[str, Element], disks: dict[str, Element], name: str, chosen: str) -> OvfSystem:
     hardware = xml.child(system, "VirtualHardwareSection")
     if hardware is None:
         hardware = next((s for s in xml.children(system, "Section") if xml.child(s, "Item") is not None), None)
     if hardware is None:
         raise _refused(name, "a machine in it has no hardware")
-    items = list(xml.children(hardware, "Item", "StorageItem", "EthernetPortItem"))
     by_kind: dict[str, list[Element]] = {}
-    for item in items:
+    for item in _items(hardware, chosen):
         by_kind.setdefault(xml.text(item, "ResourceType"), []).append(item)
     system_id = xml.attribute(system, "id")
     cpu = next(iter(by_kind.get(_CPU, ())), None)
