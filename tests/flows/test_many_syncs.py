@@ -63,3 +63,15 @@ def test_ten_minutes_of_a_sync_every_two_seconds(begin):
     run.assert_moved()
     assert figures[2][2] <= figures[1][2] * 1.2
     assert figures[2][3] <= figures[1][3] * 1.2
+
+
+def test_what_a_dead_engine_has_left_of_a_job_that_had_ended_is_forgotten(begin):
+    """It died between the end of the job and the moment in which its steps would have gone."""
+    run = begin()
+    run.world.plan_fault("create_volume", 1, "after", "kill")
+    assert run.engine()[0] == -9
+    run.store.migrations.end_job(run.id, run.record.job.id, status=Status.FAILED)
+    assert run.steps_kept() == 1
+    run.again()
+    assert run.to_the_end(lives=1).status is Status.DONE, run.record.error
+    assert run.steps_kept() == 0

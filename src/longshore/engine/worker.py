@@ -272,8 +272,14 @@ async def forget_dead(store: Store) -> None:
         if not forgotten:
             break
         await DBOS.delete_workflows_async(forgotten)
+    left = await DBOS.list_workflows_async(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False)
+    records = await asyncio.to_thread(store.queue.records)  # after that: what begins meanwhile is among these alone
+    known = {record.id for record in records}
+    # Whoever had it died after its job had ended, and before that was noted
+    if stale := [w.workflow_id for w in left if w.workflow_id.removesuffix("/end") not in known]:
+        await DBOS.delete_workflows_async(stale)
     alive = {worker.id for worker in await asyncio.to_thread(store.workers.all)}
-    held = {record.worker_id for record in await asyncio.to_thread(store.queue.records)}
+    held = {record.worker_id for record in records}
     for queue in await DBOS.list_queues_async():
         if queue.name not in alive | held:
             await DBOS.delete_queue_async(queue.name)
@@ -297,7 +303,8 @@ def _park(store: Store, job: JobRecord, error: LongshoreError) -> None:
 
 
 def _give_up_unended(store: Store, job: JobRecord, reason: str) -> None:
-    if store.jobs.get(job.id).status.ended:
+    now = store.jobs.find(job.id)
+    if now is None or now.status.ended:
         return
     store.migrations.end_job(
         job.record_id,

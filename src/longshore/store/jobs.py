@@ -46,6 +46,12 @@ class Jobs:
         with self._database.session() as session:
             return _record(session.get_one(JobRow, job_id))
 
+    def find(self, job_id: str) -> JobRecord | None:
+        """None when it is gone, with its record."""
+        with self._database.session() as session:
+            row = session.get(JobRow, job_id)
+            return _record(row) if row is not None else None
+
     def of(self, record_id: str) -> list[JobRecord]:
         """All that are kept of a record's, oldest first."""
         with self._database.session() as session:
