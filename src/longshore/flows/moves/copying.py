@@ -75,7 +75,7 @@ class Movement:
                 if time.monotonic() - self._at > STALLED_AFTER:
                     raise CopyError(
                         f"The copy of {self._disk} hasn't moved for {STALLED_AFTER:.0f} s: a server hangs.",
-                        advice="Look at the storage of both sides and start again.",
+                        advice="Look at the storage of both sides.",
                         code="copy-stalled",
                     )
             return copy.result()
