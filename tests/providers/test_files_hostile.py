@@ -14,7 +14,7 @@ from test_files_source import OWNER, disks_of, source_of
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.request import MigrationRequest
 from longshore.planning.machine_checks import machine_concerns
-from longshore.providers.files import FilesSettings, FilesSource
+from longshore.providers.files import FilesSettings, FilesSource, directory_above
 from longshore.providers.files import spool as spooling
 from longshore.providers.files.archive import Archive
 from longshore.providers.files.stored import LocalFile
@@ -239,7 +239,51 @@ def test_on_a_server_a_directory_that_was_replaced_by_a_link_is_not_followed(tmp
             look()
 
 
-# What callers of a server may set
+# What callers of a server may name
+
+
+def test_on_a_server_no_link_leads_out_of_its_directory(tmp_path):
+    make_image(tmp_path / "secret.raw", "raw")
+    allowed = tmp_path / "allowed"
+    (allowed / "mine").mkdir(parents=True)
+    make_image(allowed / "mine" / "a.raw", "raw")
+    (allowed / "mine" / "link.raw").symlink_to(tmp_path / "secret.raw")
+    (allowed / "out").symlink_to(tmp_path)
+    mine = source_of(allowed / "mine", beneath=str(allowed))
+    assert [machine.name for machine in mine.machines()] == ["a"]
+    assert mine.machine("a.raw").disks[0].size == SIZE
+    for refused in (
+        lambda: mine.machine("link.raw"),
+        lambda: mine.machine("../../secret.raw"),
+        lambda: source_of(allowed / "out", beneath=str(allowed)).check(),
+        lambda: source_of(tmp_path, beneath=str(allowed)),
+    ):
+        with pytest.raises((AccessDenied, NotFound)):
+            refused()
+    assert "link" in {machine.name for machine in source_of(allowed / "mine").machines()}  # the user's own rights
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://host/a.ova", "https://u:p@host/a.ova", "https://host/a.ova?signature=x", "https://host/"),
+        *("file://host/dir", "file:///a/../b", "ftp://host/a.ova", "/srv/a.ova", "https://ho st/a", "file:relative"),
+        # What parsers of URLs see through, and rules that go by the first letters don't
+        *("FILE:///srv/a.ova", " file:///srv/a.ova", "fi\tle:///srv/a.ova", "HTTPS://host/a.ova", "file:///a%00b"),
+        *("https://[host/a.ova", "file://[/a.ova", "https://host:x/a.ova", "https://host/\u00e9.ova"),
+    ],
+)
+def test_other_urls_are_refused(url):
+    with pytest.raises(InvalidInput) as refusal:
+        FilesSettings(url)
+    assert "u:p" not in str(refusal.value)
+
+
+def test_a_server_takes_paths_below_its_directories_alone():
+    assert directory_above("file:///srv/images/mine", ["/srv/isos", "/srv/images"]) == "/srv/images"
+    for url in ("file:///srv/imagesother", "file:///etc", "file:///srv"):
+        with pytest.raises(AccessDenied):
+            directory_above(url, ["/srv/images"])
 
 
 GROUNDS = Grounds(files_directories=("/srv/exports",))
