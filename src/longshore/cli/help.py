@@ -16,7 +16,7 @@ USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
 _SUBJECTS = {
     "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
     "Machines, one at a time": ("machine", "migrate", "migration"),
-    "Many machines: plans": ("plan",),
+    "Many machines: plans and limits": ("plan", "limit"),
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),
     "A service for many: servers and workers": ("server", "worker", "worker-image", "secrets"),
