@@ -43,7 +43,7 @@ def test_the_commands_of_most_days_come_first_and_every_one_has_a_subject():
     assert found["Most days"] == ["machine list", "migrate", "migration list", "plan start", "plan watch"]
     assert "More" not in titles
     assert "migration cutover" in found["Machines, one at a time"]
-    assert "plan check" in found["Many machines: plans"]
+    assert "plan check" in found["Many machines: plans and limits"]
     shown = {command for title in titles[1:] for command in found[title]}
     assert set(COMMANDS) <= shown
     assert longshore(None, "help").stdout == said.stdout
