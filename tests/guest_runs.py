@@ -29,6 +29,7 @@ class Recorder:
         self._path = path
         self._asked = set(named_in(matrix))
         self._reports = {}
+        self._commit = commit()  # while it runs, others may be made
 
     def pytest_runtest_logreport(self, report):
         test = report.nodeid.split("@")[0]  # what xdist adds to it is the group that it runs in
@@ -39,11 +40,12 @@ class Recorder:
         known = json.loads(self._path.read_text()) if self._path.exists() else {}
         for test, reports in self._reports.items():
             outcomes = {report.outcome for report in reports}
-            if "skipped" not in outcomes:
+            ended = any(report.when == "call" for report in reports) or "failed" in outcomes
+            if ended and "skipped" not in outcomes:
                 known[test] = {
                     "outcome": "failed" if "failed" in outcomes else "passed",
                     "date": datetime.now(UTC).date().isoformat(),
-                    "commit": commit(),
+                    "commit": self._commit,
                     "seconds": round(sum(report.duration for report in reports)),
                 }
         self._path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")

@@ -26,11 +26,13 @@ def test_a_run_leaves_what_it_has_not_run(tmp_path):
     for test, outcomes in {
         "a": ("passed", "passed", "passed"),
         "b@group": ("passed", "failed", "passed"),
+        "c": ("passed",),  # interrupted after its setup
         "d": ("skipped",),
         "another": ("passed",),
     }.items():
-        for outcome in outcomes:
-            recorder.pytest_runtest_logreport(SimpleNamespace(nodeid=test, outcome=outcome, duration=2.2))
+        for when, outcome in zip(("setup", "call", "teardown"), outcomes, strict=False):
+            report = SimpleNamespace(nodeid=test, when=when, outcome=outcome, duration=2.2)
+            recorder.pytest_runtest_logreport(report)
     recorder.pytest_sessionfinish()
     known = json.loads(runs.read_text())
     assert {test: run["outcome"] for test, run in known.items()} == {
@@ -39,4 +41,5 @@ def test_a_run_leaves_what_it_has_not_run(tmp_path):
         "c": "passed",
         "d": "passed",
     }
+    assert "seconds" not in known["c"]
     assert (known["a"]["seconds"], known["a"]["commit"]) == (7, commit())
