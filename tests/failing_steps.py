@@ -34,10 +34,10 @@ def main(state, record, *only):
     failed = set()  # machine and step
     run_step, provider = steps.DBOS.run_step_async, Clouds.provider
 
-    def fails(migration, name):
+    def fails(job, name):
         if name in ENDS or not _asked.get():
             return False
-        machine = store.migrations.get(migration).machine_name
+        machine = store.migrations.get(store.jobs.get(job).record_id).machine_name
         meant = f"{machine} {name}".startswith(only or "")
         turn = meant and (machine, name) not in failed  # once one has failed, none begins but to roll back
         failed.add((machine, name))
@@ -46,12 +46,12 @@ def main(state, record, *only):
         return turn
 
     async def run(options, work):
-        migration = steps.DBOS.workflow_id
+        job = steps.DBOS.workflow_id
 
         async def worked():
             _asked.set([])
             outcome = await work()
-            if "error" not in outcome and fails(migration, options["name"]):
+            if "error" not in outcome and fails(job, options["name"]):
                 return {"error": {"code": "struck", "message": f"{options['name']} was made to fail.", "advice": ""}}
             return outcome
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.faults
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
 LOOKING = ["machine", "tags", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
+LOOKING += ["check_machine"]
 MAKING = ["create_volume", "make_ready", "create_port", "look", "power_state", "shut_down", "wait_powered_off"]
 MAKING += ["last_start", "snapshot"]
 MAKING += ["open_disk", "open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume"]
@@ -66,7 +67,7 @@ def test_an_error_after_the_target_is_up_is_reported_but_takes_nothing_back(run)
 
 
 def test_a_source_that_hangs_without_a_word_does_not_hang_the_migration(begin):
-    run = begin(landing="unchanged")  # a look has limits of its own
+    run = begin(landing="unchanged", when_stuck="take-back")  # a look has limits of its own
     (run.world.root / "hang").touch()
     record = run.to_the_end(lives=1)
     assert record.status is Status.FAILED

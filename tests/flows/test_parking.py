@@ -107,6 +107,18 @@ def test_a_quota_that_is_short_is_waited_for(begin):
     run.assert_moved()
 
 
+def test_a_copy_that_stalls_is_tried_again(begin):
+    run = begin()
+    life = run.start_engine()
+    wait_for(lambda: "look" in run.world.calls(), life)  # which has limits of its own
+    (run.world.root / "hang").touch()
+    assert "hasn't moved" in parked(run, life).job.reason
+    (run.world.root / "hang").unlink()
+    assert life.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+
+
 def test_whose_user_wants_it_back_is_taken_back(begin):
     run = begin(**AUTOMATIC, when_stuck="take-back")
     away(run, "snapshot", number=2)

@@ -22,6 +22,7 @@ MANUAL = {"type": "warm", "cutover": {"mode": "manual", "interval": 1.0}}
 # what it did is done and not yet written down.
 CALLS = {
     "machine": 2,
+    "check_machine": 1,
     "tags": 1,
     "networks": 1,
     "volume_types": 1,
