@@ -41,8 +41,16 @@ def parked(run, life):
     return run.record
 
 
-@pytest.mark.parametrize("call", ["machine", "create_volume", "snapshot", "open_volume", "create_server"])
-@pytest.mark.parametrize("request_", [{}, AUTOMATIC], ids=["cold", "warm"])
+@pytest.mark.parametrize(
+    ("request_", "call"),
+    [
+        pytest.param({}, "machine", id="cold-machine"),
+        pytest.param(AUTOMATIC, "create_volume", id="warm-create_volume"),
+        pytest.param({}, "snapshot", id="cold-snapshot"),
+        pytest.param(AUTOMATIC, "open_volume", id="warm-open_volume"),
+        pytest.param(AUTOMATIC, "create_server", id="warm-create_server"),
+    ],
+)
 def test_one_whose_cloud_stays_away_keeps_what_it_has_and_goes_on_by_itself(begin, request_, call):
     run = begin(**request_)
     away(run, call)

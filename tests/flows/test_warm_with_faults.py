@@ -53,7 +53,11 @@ CALLS = {
     "delete_volume_snapshot": 2,
     "find_volume_snapshot": 2,
 }
-KILLED_AFTER = [(call, number) for call, times in CALLS.items() for number in {1, times // 2 + 1, times}]
+# What only looks is done in one step: the first and the last of that are enough
+LOOKING = {"tags", "networks", "volume_types", "flavors", "taken", "present", "quota_room", "room"}
+KILLED_AFTER = [
+    (call, number) for call, times in CALLS.items() if call not in LOOKING for number in {1, times // 2 + 1, times}
+]
 # A copy that fails is tried again; of the others one error ends it
 FAILING = [("machine", 1), ("create_volume", 2), ("create_port", 1), ("set_change_tracking", 1), ("snapshot", 1)]
 FAILING += [("snapshot", 2), ("shut_down", 1), ("snapshot", 3)]
