@@ -27,7 +27,7 @@ def back(run):
     (run.world.root / "faults.json").unlink()
 
 
-def wait_for(condition, life, seconds=60.0):
+def wait_for(condition, life, seconds=180.0):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert life.poll() is None, life.said
@@ -155,7 +155,7 @@ def test_a_copy_that_is_parked_in_its_middle_goes_on_from_its_checkpoint(begin, 
     run = begin(rate_limit=rate, **request_)
     life = run.start_engine()
     directory = run.store.state.migration(run.id)
-    wait_for(lambda: len(list(directory.glob("*.checkpoint"))) == len(SIZES), life)
+    wait_for(lambda: any(directory.glob("*.checkpoint")), life)
     for call in ("open_disk", "open_volume"):
         away(run, call)
     done = {disk.key: disk.progress["done"] for disk in run.record.disks}
