@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from small_clouds import MIB, SIZES
 
+from longshore.engine import outages
+from longshore.engine.outages import Outages
 from longshore.errors import QuotaExceeded, Unreachable
 from longshore.model.status import Status
 
@@ -182,3 +184,22 @@ def serving(root):
             if words.startswith(b"nbdkit") and str(root).encode() in words:
                 found.append(int(process.name))
     return found
+
+
+def test_one_cloud_that_answers_is_no_reason_to_wait_long_for_the_other(monkeypatch):
+    """Tried again it asks the source first, each time, and the target is still away."""
+    monkeypatch.setattr(outages, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(outages, "BRIEFLY", 0.05)
+    monkeypatch.setattr(outages, "LONGEST", 30.0)
+    said = []
+    again = Outages(lambda text, _level: said.append(text), lambda: None, tried_before=True)
+
+    def nobody():
+        raise Unreachable("The target didn't answer.")
+
+    assert again.through("source", lambda: "there") == "there"
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        again.through("target", nobody)
+    assert time.monotonic() - began < 20, "it was waited for as if it had only just gone"
+    assert said == []

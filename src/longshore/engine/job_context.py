@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from longshore.engine.parking import PASSING
+from longshore.engine.parking import PARKS_FOR
 from longshore.errors import Cancelled, LongshoreError
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, MigrationRecord, Store, ThingKind
@@ -78,7 +78,7 @@ class JobContext:
 
     def parks_for(self, error: LongshoreError) -> bool:
         """Whether it waits, with all that it has, until what this error tells of has gone."""
-        return error.code in PASSING and not (self._ignoring_cancel or self._only_ending)
+        return error.code in PARKS_FOR and not (self._ignoring_cancel or self._only_ending)
 
     def stop(self) -> None:
         """One of several things side by side has failed: what else runs in this migration needn't go on."""

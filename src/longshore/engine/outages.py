@@ -28,12 +28,14 @@ class Outages:
     def __init__(self, say: Say, raise_if_cancelled: Callable[[], None], *, tried_before: bool = False) -> None:
         """`raise_if_cancelled` raises when the waiting has no sense any more.
 
-        `tried_before`: a cloud that is away now has been for long, and isn't waited for as long once more.
+        `tried_before`: a cloud that is away now has been for long, and isn't waited for as long once more, until it has
+        answered.
         """
         self._say = say
         self._raise_if_cancelled = raise_if_cancelled
         self._lock = threading.Lock()
         self._tried_before = tried_before
+        self._answered: set[str] = set()
         self._since: dict[str, float] = {}
 
     def through(self, cloud: str, work: Callable[[], T]) -> T:
@@ -49,7 +51,7 @@ class Outages:
                 faults += error.code == FAULT
                 if error.code not in PASSING or faults > FAULTS:
                     raise
-                if time.monotonic() - self._away_since(cloud, error) >= self._longest:
+                if time.monotonic() - self._away_since(cloud, error) >= self._longest(cloud):
                     raise
             else:
                 self._answers(cloud)
@@ -60,16 +62,15 @@ class Outages:
                 time.sleep(min(left, _LOOK_EVERY))
             pause = min(pause * 2, _PAUSES[1])
 
-    @property
-    def _longest(self) -> float:
-        return BRIEFLY if self._tried_before else LONGEST
+    def _longest(self, cloud: str) -> float:
+        return BRIEFLY if self._tried_before and cloud not in self._answered else LONGEST
 
     def _away_since(self, cloud: str, error: LongshoreError) -> float:
         with self._lock:
             if known := self._since.get(cloud):
                 return known
             self._since[cloud] = now = time.monotonic()
-        if not self._tried_before:
+        if self._longest(cloud) == LONGEST:
             text = f"{error.message} Waiting for {cloud} to answer, for {LONGEST / 60:.0f} minutes at most."
             self._say(text, "warning")
         return now
@@ -77,6 +78,6 @@ class Outages:
     def _answers(self, cloud: str) -> None:
         with self._lock:
             since = self._since.pop(cloud, None)
-            self._tried_before = False
+            self._answered.add(cloud)
         if since is not None:
             self._say(f"{cloud} answers again after {time.monotonic() - since:.0f} s: going on.", "information")

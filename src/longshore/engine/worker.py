@@ -287,7 +287,7 @@ async def forget_dead(store: Store) -> None:
 
 def _park(store: Store, job: JobRecord, error: LongshoreError) -> None:
     parked = store.jobs.park(job.id, str(error), parking.PAUSES)
-    if parked.parked > 1 or parked.due_at is None:  # nothing new; or it is cancelled, and goes on at once
+    if parked.times_parked > 1 or parked.due_at is None:  # nothing new; or it is cancelled, and goes on at once
         return
     id_ = job.record_id
     record = store.migrations.get(id_)

@@ -126,6 +126,6 @@ def _context(job_id: str) -> MoveContext:
     record = _store.jobs.get(job_id)
     structlog.contextvars.bind_contextvars(migration_id=record.record_id)
     job = MoveContext(_store, record.record_id, job_id, _cancels, clouds=Clouds(_store), kind=record.kind)
-    outages = Outages(job.say, job.raise_if_cancelled, tried_before=bool(record.parked))
+    outages = Outages(job.say, job.raise_if_cancelled, tried_before=bool(record.times_parked))
     job.clouds = Clouds(_store, outages, project_id=job.record.project_id)
     return job

@@ -3,7 +3,7 @@
 Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
 """
 
-from longshore.store.jobs import JobRecord, Jobs
+from longshore.store.jobs import JobRecord
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.limits import LimitRecord
 from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
@@ -27,7 +27,6 @@ __all__ = [
     "EventRecord",
     "Holding",
     "JobRecord",
-    "Jobs",
     "Leases",
     "Ledger",
     "LimitRecord",

@@ -5,7 +5,7 @@ it is parked. In the transaction in which it ends the record is told what came o
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ class JobRecord:
     status: Status
     cancel_requested: bool
     due_at: datetime | None
-    parked: int  # times, one soon after the other
+    times_parked: int  # one soon after the other
     reason: str | None  # why it is parked
     worker_id: str | None
     flow_version: str | None
@@ -51,12 +51,6 @@ class Jobs:
         with self._database.session() as session:
             row = session.get(JobRow, job_id)
             return _record(row) if row is not None else None
-
-    def of(self, record_id: str) -> list[JobRecord]:
-        """All that are kept of a record's, oldest first."""
-        with self._database.session() as session:
-            query = select(JobRow).where(JobRow.record_id == record_id)
-            return [_record(row) for row in session.scalars(query.order_by(JobRow.taken_at, JobRow.id))]
 
     def set_kind(self, job_id: str, kind: JobKind) -> None:
         """What it has turned out to be."""
@@ -157,8 +151,8 @@ def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobR
     return found
 
 
-def forget_jobs(session: Session, record_ids: Iterable[str]) -> None:
-    session.execute(delete(JobRow).where(JobRow.record_id.in_(list(record_ids))))
+def forget_jobs(session: Session, record_id: str) -> None:
+    session.execute(delete(JobRow).where(JobRow.record_id == record_id))
 
 
 def _record(row: Any) -> JobRecord:
@@ -169,7 +163,7 @@ def _record(row: Any) -> JobRecord:
         status=Status(row.status),
         cancel_requested=row.cancel_requested,
         due_at=row.due_at,
-        parked=row.parked,
+        times_parked=row.parked,
         reason=row.reason,
         worker_id=row.worker_id,
         flow_version=bound_to(row),

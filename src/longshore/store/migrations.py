@@ -352,7 +352,7 @@ class Migrations:
                     advice=f"Clean it up first: longshore migration cleanup {row.id}.",
                 )
             session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
-            forget_jobs(session, [row.id])
+            forget_jobs(session, row.id)
             self._texts.of(session, row.id).forget()
             session.delete(row)
 

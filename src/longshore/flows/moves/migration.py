@@ -63,6 +63,7 @@ class Migration(ABC):
             await step("roll-back", type(None), partial(self._roll_back, error))
         else:  # the target is up: whatever fails from here on, nothing of it is taken back
             if result is not None:
+                self._job.only_end()
                 await step("hand-over", type(None), partial(self._hand_over, result))
 
     async def end_unknown(self) -> None:
@@ -228,7 +229,6 @@ class Migration(ABC):
     def _hand_over(self, result: dict[str, Any]) -> None:
         """The server and what it is made of belong to the user now; what was made on the way there goes."""
         job = self._job
-        job.only_end()
         for kind in LASTING:
             job.settle(kind, EntryState.HANDED_OVER)
         job.phase("handing-over", "Removing the rollback points.")
