@@ -27,8 +27,9 @@ check: install
 quick-test: install
 	.venv/bin/pytest -m "not lab and not faults" -q -n 3
 
+# They wait more than they compute: for engines that are killed and come again
 fault-test: install
-	.venv/bin/pytest -m "faults and not soak" -q -n 3
+	.venv/bin/pytest -m "faults and not soak" -q -n 4
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where two tests run side by side.

@@ -11,7 +11,7 @@ from pathlib import Path
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 _ENGINES = multiprocessing.get_context("forkserver")
 _NEEDED = ["lives", "dbos", "small_fleet", "longshore.engine.worker_process", "longshore.flows.workflows"]
-_NEEDED += ["longshore.guests"]
+_NEEDED += ["longshore.guests", "preloaded"]
 _ENGINES.set_forkserver_preload(_NEEDED)
 
 

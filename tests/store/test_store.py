@@ -183,6 +183,17 @@ def test_times_are_stamped_once(store):
     assert store.migrations.get(record.id).source_off_at == first
 
 
+def test_the_newest_revision_is_the_last_of_their_row():
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    import longshore.store.database as database
+
+    config = Config()
+    config.set_main_option("script_location", str(database._SCHEMA))
+    assert database.newest_revision() == ScriptDirectory.from_config(config).get_current_head()
+
+
 def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):
     import sqlite3
 
