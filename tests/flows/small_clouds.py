@@ -135,11 +135,24 @@ class World:
         called = path.read_text().split() if path.exists() else []
         return [int(caller) for caller, _ in itertools.groupby(called)]
 
-    def plan_fault(self, call, number, when, how):
-        fault = {"call": call, "number": number, "when": when, "how": how}
+    def plan_fault(self, call, number, when, how, *, stays=False):
+        """`stays`: it strikes each call from the `number`th on, until faults are lifted."""
+        with self._faults() as faults:
+            faults.append({"call": call, "number": number, "when": when, "how": how, "stays": stays})
+
+    def lift_faults(self):
+        with self._faults() as faults:
+            faults.clear()
+
+    @contextmanager
+    def _faults(self):
+        """Those that are still to strike. What is changed of them is kept."""
         path = self.root / "faults.json"
-        faults = json.loads(path.read_text()) if path.exists() else []
-        path.write_text(json.dumps([*faults, fault]))
+        with (self.root / "calls.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            faults = json.loads(path.read_text()) if path.exists() else []
+            yield faults
+            path.write_text(json.dumps(faults))
 
     def hand(self, do, text=b""):
         """An operator's: the machine is powered on, and its guest writes, or it is powered off."""
@@ -195,8 +208,7 @@ class World:
 
     def strike(self, call, when):
         """Count the call (before), and let a fault strike if it is this one's turn."""
-        with (self.root / "calls.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._faults() as faults:
             if when == "before":
                 with (self.root / "calls").open("a") as log:
                     log.write(call + "\n")
@@ -204,14 +216,12 @@ class World:
                     with (self.root / "callers").open("a") as log:
                         log.write(f"{os.getpid()}\n")
             self._strike_hands(call, when)
-            path = self.root / "faults.json"
-            faults = json.loads(path.read_text()) if path.exists() else []
             count = self.calls().count(call)
             mine = [f for f in faults if f["call"] == call and f["when"] == when and count >= f["number"]]
             if not mine:
                 return
-            faults.remove(mine[0])
-            path.write_text(json.dumps(faults))
+            if not mine[0]["stays"]:
+                faults.remove(mine[0])
         if mine[0]["how"] == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if mine[0]["how"] == "conflict":
@@ -220,8 +230,6 @@ class World:
             raise QuotaExceeded(f"The quota has no room to {call}.")
         if mine[0]["how"] == "away":
             raise Unreachable(f"The small cloud didn't answer to {call}.")
-        if mine[0]["how"] == "quota":
-            raise QuotaExceeded(f"The small cloud has no room to {call}.")
         if mine[0]["how"] == "fault":
             raise ProviderError(f"The small cloud didn't answer to {call}.", code=FAULT)
         raise ProviderError(f"The cloud had a moment of weakness in {call}.")

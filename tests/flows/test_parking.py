@@ -21,12 +21,11 @@ AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0
 
 def away(run, call, number=1, how="away"):
     """From its `number`th call on, until `back`."""
-    for _ in range(1000):
-        run.world.plan_fault(call, number, "before", how)
+    run.world.plan_fault(call, number, "before", how, stays=True)
 
 
 def back(run):
-    (run.world.root / "faults.json").unlink()
+    run.world.lift_faults()
 
 
 def wait_for(condition, life, seconds=180.0):
