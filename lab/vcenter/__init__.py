@@ -1,7 +1,7 @@
 """The lab's vCenter: a SOAP server on pyVmomi's own types whose machines really run, in QEMU.
 
 For tests and demos. `lab/vcenter/start` starts it, `lab/vcenter/stop` stops it; machines that are switched on stay on
-and are taken up again by the next start.
+and are taken up again by the next start. `lab/vcenter/second` starts and stops another one beside it.
 
     __main__         starts everything in order
     context          what all parts share: settings, objects, sessions, faults, the disk table

@@ -20,8 +20,6 @@ from .service import build_service
 from .sessions import Sessions
 from .sidedoor import SideDoorServer
 
-NAME = "vcenter.lab"
-ADDRESS = "127.0.0.2"
 USER = "administrator@vsphere.local"
 
 
@@ -37,10 +35,12 @@ def main() -> None:
     lab = Path(os.environ["LONGSHORE_LAB"])
     etc = lab / "etc"
     certificate, key = etc / "vcenter.crt", etc / "vcenter.key"
-    ensure_certificate(certificate, key, NAME, ADDRESS)
+    name = os.environ.get("LONGSHORE_VCENTER_NAME", "vcenter.lab")
+    address = os.environ.get("LONGSHORE_VCENTER_ADDRESS", "127.0.0.2")
+    ensure_certificate(certificate, key, name, address)
     port = int(os.environ.get("LONGSHORE_VCENTER_PORT", "443"))
     password = _password(etc / "vcenter.password")
-    settings = Settings(lab, ADDRESS, port, USER, password, thumbprint(certificate))
+    settings = Settings(lab, address, port, USER, password, thumbprint(certificate))
     settings.datastores.mkdir(parents=True, exist_ok=True)
 
     context = Context(settings)
@@ -58,7 +58,7 @@ def main() -> None:
     side_door = SideDoorServer(context, lab / "run" / "vcenter-side.sock")
     for server in (api, side_door):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    logging.info("serving https://%s:%d for %s", ADDRESS, port, USER)
+    logging.info("serving https://%s:%d for %s", address, port, USER)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 

@@ -1,8 +1,6 @@
 """The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab.
 
-Two of them may run side by side (`-n 2`): what uses the vCenter or the lab's own project is one group, run one after
-another; a module that works in projects of its own is a group by itself (`OWN_PROJECTS`). A test that takes away what
-all need is marked `alone`.
+Two of them may run side by side (`-n 2`), as lanes.py says. A test that takes away what all need is marked `alone`.
 """
 
 import fcntl
@@ -18,9 +16,9 @@ from pathlib import Path
 
 import openstack
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+import yaml
+from lanes import PROJECT, SECOND_HOST, SECOND_VCENTER, InGroups, second_vcenter
 
-PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT / "lab" / "vcenter"))
 sys.path.insert(0, str(PROJECT / "lab" / "guests"))
 
@@ -30,7 +28,24 @@ USER = "administrator@vsphere.local"
 
 @dataclass(frozen=True)
 class Lab:
+    """What a module's tests see of the lab: by its lane, the first vCenter and `demo` or the second and its project."""
+
     root: Path
+    vcenter: str = "vcenter.lab"
+
+    @property
+    def clouds_file(self):
+        """With this lane's project as `lab`."""
+        return self.root / "etc" / "clouds.yaml"
+
+    @property
+    def cloud(self):
+        """The entry `lab`: where the project is and how its plain member logs in."""
+        return yaml.safe_load(self.clouds_file.read_text())["clouds"]["lab"]
+
+    @property
+    def vcenter_certificate(self):
+        return self.root / "etc" / "vcenter.crt"
 
     @property
     def vcenter_password_file(self):
@@ -42,10 +57,7 @@ class Lab:
 
     @property
     def tenant_password(self):
-        import yaml
-
-        clouds = yaml.safe_load((self.root / "etc" / "clouds.yaml").read_text())
-        return clouds["clouds"]["lab"]["auth"]["password"]
+        return self.cloud["auth"]["password"]
 
     @property
     def vddk(self):
@@ -59,7 +71,7 @@ class Lab:
     def fingerprint(self):
         """As a careful user would get it: from the server's own certificate, not over the network."""
         shown = subprocess.run(
-            ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", self.root / "etc" / "vcenter.crt"],
+            ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", self.vcenter_certificate],
             check=True,
             capture_output=True,
             text=True,
@@ -68,31 +80,23 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab():
+def the_lab():
+    """The lab's own directory, whichever lane a test is in."""
     root = os.environ.get("LONGSHORE_LAB")
     if root is None or not Path(root, "run").is_dir():
         pytest.fail("these tests run inside the lab: lab/lab run .venv/bin/pytest -m lab")
-    return Lab(Path(root))
+    return Path(root)
 
 
-# Modules that touch neither the vCenter nor the project `demo`
-OWN_PROJECTS = {
-    "test_guest_conversion",
-    "test_loose_volumes_in_plans",
-    "test_octavia",
-    "test_openstack_source",
-    "test_tenancy",
-    "test_two_clouds",
-}
+@pytest.fixture(scope="session")
+def second_lane(the_lab, the_lab_to_ourselves, admin_cloud):
+    with second_vcenter(the_lab, admin_cloud) as root:
+        yield Lab(root, SECOND_HOST)
 
 
-class InGroups(LoadScopeScheduling):
-    """The modules that share something run one after another, whichever process has taken the first of them."""
-
-    def _split_scope(self, nodeid):
-        path = PROJECT / nodeid.partition("::")[0]
-        alone = path.parent != Path(__file__).parent or path.stem in OWN_PROJECTS
-        return path.stem if alone else "the vCenter and demo"
+@pytest.fixture(scope="module")
+def lab(request, the_lab):
+    return request.getfixturevalue("second_lane") if request.path.stem in SECOND_VCENTER else Lab(the_lab)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -100,10 +104,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def the_lab_to_ourselves(lab):
+def the_lab_to_ourselves(the_lab):
     """Tests order faults and compare inventories: two runs in one lab would disturb each other, so one waits."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    path = lab.root / "run" / "tests.lock"
+    path = the_lab / "run" / "tests.lock"
     with path.open("a+") as lock:
         told = False
         while not _is_ours(lock, run):
@@ -146,23 +150,22 @@ def pytest_runtest_logreport(report):
                 print(f"\n{text}", file=sys.__stdout__, flush=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sidedoor(lab):
     from sidedoor_client import SideDoor
 
-    return SideDoor()
+    return SideDoor(lab.root / "run" / "vcenter-side.sock")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(lab):
     """The target as its plain member sees it."""
-    connection = openstack.connect(cloud="lab")
-    yield connection
-    connection.close()
+    with openstack.connect(load_yaml_config=False, load_envvars=False, **lab.cloud) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="session")
-def admin_cloud(lab):
+def admin_cloud(the_lab):
     connection = openstack.connect(cloud="lab-admin")
     yield connection
     connection.close()
@@ -237,17 +240,17 @@ def refused(done, *words):
 def with_both_clouds(state, lab, reading=None):
     """`reading`: how the vCenter's disks are read; None: by the disk library."""
     cli = Cli(state)
-    add_vcenter = ["provider", "add", "vsphere", "vc", "--host", "vcenter.lab", "--username", USER]
+    add_vcenter = ["provider", "add", "vsphere", "vc", "--host", lab.vcenter, "--username", USER]
     add_vcenter += ["--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()]
     for done in (
         cli(*add_vcenter, *(reading or ("--vddk-libdir", lab.vddk))),
-        cli("provider", "add", "openstack", "cloud", "--os-cloud", "lab"),
+        cli("provider", "add", "openstack", "cloud", "--os-cloud", "lab", OS_CLIENT_CONFIG_FILE=str(lab.clouds_file)),
     ):
         assert done.returncode == 0, done.stderr
     return cli
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_cli(tmp_path_factory, lab):
     """With both lab clouds added; for tests that only ask, or whose migrations are their own."""
     cli = with_both_clouds(tmp_path_factory.mktemp("shared") / "state", lab)
@@ -307,8 +310,8 @@ def power_on(lab, name):
     from pyVim.connect import Disconnect, SmartConnect
     from pyVim.task import WaitForTask
 
-    context = ssl.create_default_context(cafile=lab.root / "etc" / "vcenter.crt")
-    si = SmartConnect(host="vcenter.lab", user=USER, pwd=lab.vcenter_password, sslContext=context)
+    context = ssl.create_default_context(cafile=lab.vcenter_certificate)
+    si = SmartConnect(host=lab.vcenter, user=USER, pwd=lab.vcenter_password, sslContext=context)
     try:
         content = si.RetrieveContent()
         from pyVmomi import vim

@@ -1,0 +1,108 @@
+"""Which of the lab's tests run side by side: `pytest -n 2` runs three lanes.
+
+What uses the vCenter or the project `demo` is one group, whose tests run one after another. What `SECOND_VCENTER` names
+is another: it gets a second vCenter and a project of its own for both. What `OWN_PROJECTS` names, and what needs none
+of the lab's clouds (tests/guests), are as many groups as there are modules.
+"""
+
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import openstack
+import yaml
+from xdist.scheduler import LoadScopeScheduling
+
+PROJECT = Path(__file__).parents[2]
+sys.path.append(str(PROJECT / "lab" / "openstack"))
+
+# Modules that touch neither the vCenter nor the project `demo`
+OWN_PROJECTS = {
+    "test_guest_conversion",
+    "test_loose_volumes_in_plans",
+    "test_octavia",
+    "test_openstack_source",
+    "test_tenancy",
+    "test_two_clouds",
+}
+# Modules whose machines come from the second vCenter. They know both sides by fixtures only, and need no way from the
+# lab to a guest's address, no ESXi host's SSH server and no vCenter that is started again: those are the first's.
+SECOND_VCENTER = {
+    "test_cold_migration",
+    "test_debian_moves",
+    "test_snapper_moves",
+    "test_uefi_moves",
+}
+
+FIRST_LANE, SECOND_LANE = "the vCenter and demo", "the second vCenter"
+# By the minutes that they take: what takes long and begins late keeps one process waiting at the end
+LONGEST = (
+    FIRST_LANE,
+    SECOND_LANE,
+    "test_openstack_source",
+    "test_tenancy",
+    "test_windows_conversion",
+    "test_families",
+    "test_of_a_running_machine",
+    "test_octavia",
+)
+
+SECOND_HOST = "vcenter2.lab"
+SECOND_PROJECT = "second-lane"
+
+
+class InGroups(LoadScopeScheduling):
+    """The tests of a group run one after another, whichever process has taken the first of them."""
+
+    def _split_scope(self, nodeid):
+        path = PROJECT / nodeid.partition("::")[0]
+        if path.parent != Path(__file__).parent or path.stem in OWN_PROJECTS:
+            return path.stem
+        return SECOND_LANE if path.stem in SECOND_VCENTER else FIRST_LANE
+
+    def _assign_work_unit(self, node):
+        self.workqueue.move_to_end(min(self.workqueue, key=_place), last=False)
+        super()._assign_work_unit(node)
+
+
+def _place(group):
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+
+
+@contextmanager
+def second_vcenter(lab, admin):
+    """A directory like the lab's, whose vCenter and whose cloud `lab` are the second lane's."""
+    second = PROJECT / "lab" / "vcenter" / "second"
+    try:
+        subprocess.run([second, "start"], check=True)
+        root = lab / "second-vcenter"
+        clouds = yaml.safe_load((lab / "etc" / "clouds.yaml").read_text())
+        clouds["clouds"]["lab"] = _project(admin, clouds["clouds"]["lab"])
+        (root / "etc" / "clouds.yaml").write_text(yaml.safe_dump(clouds))  # in a directory that only root looks into
+        yield root
+    finally:
+        subprocess.run([second, "stop"], check=True)
+
+
+def _project(admin, entry):
+    """The entry of clouds.yaml for a project that has what `demo` has but for the way from outside.
+
+    It stays for the lab's life. Servers that an interrupted run has left there go.
+    """
+    import seed
+    from moves import remove_server
+
+    if member := admin.identity.find_user(SECOND_PROJECT):
+        admin.identity.delete_user(member)  # nobody knows its password any more
+    password = uuid.uuid4().hex
+    project = seed.project_and_member(admin, SECOND_PROJECT, password)
+    seed.quotas(admin, project)
+    auth = {**entry["auth"], "username": SECOND_PROJECT, "project_name": SECOND_PROJECT, "password": password}
+    entry = {**entry, "auth": auth}
+    with openstack.connect(load_yaml_config=False, load_envvars=False, **entry) as cloud:
+        seed.private_network(cloud)
+        for server in cloud.compute.servers():
+            remove_server(cloud, server.id)
+    return entry
