@@ -47,6 +47,7 @@ def test_rows_stay_bounded_however_long_it_syncs(begin):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_ten_minutes_of_a_sync_every_two_seconds(begin):
     """The figures that docs/decisions/jobs-and-records.md has."""
     run = begin(type="warm", cutover={"mode": "manual", "interval": 2.0})
