@@ -37,7 +37,7 @@ LONGSHORE_LAB ?= /var/lib/longshore-lab
 LAB_PYTEST := $(LAB) run .venv/bin/pytest tests/lab tests/guests -o timeout=1800 -v
 lab-test: lab-up
 	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
-	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 2 --durations=40
+	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 3 --durations=40
 	$(LAB_PYTEST) -m "lab and not soak and alone"
 
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database

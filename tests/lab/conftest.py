@@ -1,6 +1,6 @@
 """The running lab as tests see it. These tests run inside it: lab/lab run .venv/bin/pytest -m lab.
 
-Two of them may run side by side (`-n 2`), as lanes.py says. A test that takes away what all need is marked `alone`.
+Three of them may run side by side (`-n 3`), as lanes.py says. A test that takes away what all need is marked `alone`.
 """
 
 import fcntl

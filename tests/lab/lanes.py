@@ -1,4 +1,4 @@
-"""Which of the lab's tests run side by side: `pytest -n 2` runs three lanes.
+"""Which of the lab's tests run side by side: `pytest -n 3` runs three lanes.
 
 What uses the vCenter or the project `demo` is one group, whose tests run one after another. What `SECOND_VCENTER` names
 is another: it gets a second vCenter and a project of its own for both. What `OWN_PROJECTS` names, and what needs none
@@ -37,7 +37,7 @@ SECOND_VCENTER = {
 }
 
 FIRST_LANE, SECOND_LANE = "the vCenter and demo", "the second vCenter"
-# By the minutes that they take: what takes long and begins late keeps one process waiting at the end
+# By the minutes that they take: what takes long and begins late keeps the others waiting at the end
 LONGEST = (
     FIRST_LANE,
     SECOND_LANE,
