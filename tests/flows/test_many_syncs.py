@@ -47,15 +47,15 @@ def test_rows_stay_bounded_however_long_it_syncs(begin):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
-def test_ten_minutes_of_a_sync_every_two_seconds(begin):
+@pytest.mark.timeout(1000)
+def test_twelve_minutes_of_a_sync_every_two_seconds(begin):
     """The figures that docs/decisions/jobs-and-records.md has."""
     run = begin(type="warm", cutover={"mode": "manual", "interval": 2.0})
     life = run.start_engine()
     root = run.store.state.root
     began = time.monotonic()
     figures = []
-    for minutes in (2, 5, 10):
+    for minutes in (2, 5, 10, 12):
         while time.monotonic() - began < minutes * 60:
             assert life.poll() is None, life.said
             time.sleep(1.0)
@@ -67,8 +67,9 @@ def test_ten_minutes_of_a_sync_every_two_seconds(begin):
     assert life.wait(timeout=60) == 0
     assert run.record.status is Status.DONE, run.record.error
     run.assert_moved()
-    assert figures[2][2] <= figures[1][2] * 1.2
-    assert figures[2][3] <= figures[1][3] * 1.2
+    *_, (_, _, rows_then, bytes_then), (_, _, rows_at_last, bytes_at_last) = figures
+    assert rows_at_last <= rows_then * 1.05  # all that is kept of syncs is there after some hundred and fifty of them
+    assert bytes_at_last <= bytes_then * 1.05
 
 
 def test_what_a_dead_engine_has_left_of_a_job_that_had_ended_is_forgotten(begin):
