@@ -97,7 +97,7 @@ def move(root, url, ids, stop):
     while not stop.wait(0.02):
         done += 1 << 20
         progress = {"done": done, "total": 1 << 34, "rate": 1e8, "eta": 60.0, "verified": 0, "to_verify": 1 << 34}
-        store.migrations.update_disk(random.choice(ids), "2000", state="copying", progress=progress)
+        store.disks.update(random.choice(ids), "2000", state="copying", progress=progress)
     store.close()
 
 

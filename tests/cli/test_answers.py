@@ -36,7 +36,7 @@ def kept(tmp_path_factory):
     new = [NewMigration(f"web{n}", f"vm-{n}", vc, cloud, {"type": "cold"}, plan if n else None) for n in range(3)]
     records = store.migrations.add_together(new)
     store.migrations.update(records[2].id, status="done")
-    store.migrations.say(records[0].id, "last-sync", LONG, "warning")
+    store.events.say(records[0].id, "last-sync", LONG, "warning")
     store.close()
     return SimpleNamespace(state=directory, migrations=records)
 

@@ -52,7 +52,7 @@ def test_one_worker_says_it_once_among_the_events_when_it_lasts(store, north, mo
     def look():
         for herald in (eldest, younger):
             herald.tell(store.queue.records, crew_of(store))
-        return [event.text for event in store.migrations.events(north)]
+        return [event.text for event in store.events.of(north)]
 
     assert look() == [], "a worker may be on its way"
     assert len(look()) == 1

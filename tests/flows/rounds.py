@@ -184,7 +184,7 @@ class Round:
 
     def told(self):
         """All that is to be known of it."""
-        events = [f"{e.phase}: {e.text}" for e in self.store.migrations.events(self.id)] if hasattr(self, "id") else []
+        events = [f"{e.phase}: {e.text}" for e in self.store.events.of(self.id)] if hasattr(self, "id") else []
         parts = [f"round {self.seed}, {self.request}: {self.plan}", *self.history, *events]
         return "\n".join(parts)
 

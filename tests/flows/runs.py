@@ -49,7 +49,7 @@ class Run:
 
     @property
     def told(self):
-        return [event.text for event in self.store.migrations.events(self.id)]
+        return [event.text for event in self.store.events.of(self.id)]
 
     def to_the_end(self, lives=3):
         for _ in range(lives):

@@ -57,7 +57,7 @@ def test_a_guest_that_knows_no_hardware_of_ours_is_converted(begin):
     assert record.result["conversion"]["landed"] == "convert"
     assert held(run) == converted(run)
     assert any("can't land as it is" in text for text in run.told)
-    (warned,) = [e for e in run.store.migrations.events(run.id) if e.text == "The serial console couldn't be set up."]
+    (warned,) = [e for e in run.store.events.of(run.id) if e.text == "The serial console couldn't be set up."]
     assert warned.level == "warning"
 
 

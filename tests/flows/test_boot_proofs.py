@@ -81,7 +81,7 @@ def migrate(monkeypatch, network, store):
 
 
 def told(one):
-    return [(event.level, event.text) for event in one.store.migrations.events(one.id)]
+    return [(event.level, event.text) for event in one.store.events.of(one.id)]
 
 
 def assert_moved(one, proof):

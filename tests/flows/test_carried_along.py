@@ -15,5 +15,5 @@ def test_tags_that_may_not_be_read_are_left_behind_and_that_is_said(begin):
     (server,) = run.world.read()["servers"].values()
     assert (server["description"], server["tags"]) == ("The shop's web server", [])
     assert server["metadata"] == {"longshore:source": "vm-1"}
-    (warned,) = [e for e in run.store.migrations.events(run.id) if "The tags of web can't be read" in e.text]
+    (warned,) = [e for e in run.store.events.of(run.id) if "The tags of web can't be read" in e.text]
     assert warned.level == "warning"

@@ -61,7 +61,7 @@ def test_an_error_after_the_target_is_up_is_reported_but_takes_nothing_back(run)
         run.world.plan_fault("delete_volume_snapshot", 1, "before", "error")
     record = run.to_the_end(lives=1)
     assert record.status is Status.DONE
-    assert any("could not be removed" in e.text for e in run.store.migrations.events(run.id))
+    assert any("could not be removed" in e.text for e in run.store.events.of(run.id))
     (left,) = [e for e in run.store.ledger.entries(run.id) if e.state.value == "left"]
     assert left.ref in run.world.read()["vsnaps"]
 
@@ -100,7 +100,7 @@ def test_a_kill_right_after_a_call_loses_nothing_and_the_next_engine_ends_it(run
     record = run.to_the_end()
     assert record.status is Status.DONE, record.error
     run.assert_moved()
-    told = [e.text for e in run.store.migrations.events(run.id)]
+    told = [e.text for e in run.store.events.of(run.id)]
     assert told.count("Copying 2 disk(s) at once.") == 1  # what was done already isn't told again
 
 

@@ -40,7 +40,7 @@ def perform(job, path, when="before", **more):
 
 
 def told(job):
-    return [e.text for e in job.store.migrations.events(job.id)]
+    return [e.text for e in job.store.events.of(job.id)]
 
 
 def test_a_playbook_finds_its_machine_in_a_variable_and_its_tasks_are_told(job, tmp_path):

@@ -57,7 +57,7 @@ def move(monkeypatch):
 
 
 def said(one, level):
-    return [e.text for e in one.store.migrations.events(one.id) if e.level == level]
+    return [e.text for e in one.store.events.of(one.id) if e.level == level]
 
 
 @pytest.mark.parametrize("request_", [{}, WARM, {"type": "dry-run"}], ids=["cold", "warm", "dry run"])

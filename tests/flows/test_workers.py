@@ -77,7 +77,7 @@ class Crew:
     def assert_moved(self):
         """Whoever did it: each thing was made once, and every disk is as it should be."""
         assert {r.machine_name: str(r.status) for r in self.records} == dict.fromkeys(self.names, "done"), [
-            (r.machine_name, r.error, [e.text for e in self.store.migrations.events(r.id)]) for r in self.records
+            (r.machine_name, r.error, [e.text for e in self.store.events.of(r.id)]) for r in self.records
         ]
         for record in self.records:
             world = self.fleet.world(record.machine_name)

@@ -172,8 +172,8 @@ def test_a_running_migration_can_be_cancelled_once_and_not_deleted(ask):
 @pytest.mark.usefixtures("both")
 def test_what_is_deleted_leaves_no_files_and_its_report_was_all_that_is_to_be_kept(ask):
     id_ = ask("POST", "/v1/migrations", migration(networks={"VM Network": "private"})).json()["id"]
-    ask.store.migrations.set_disks(id_, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] web", "ds"),))
-    ask.store.migrations.update_disk(id_, "2000", state="done", root_digest="5e3d")
+    ask.store.disks.keep(id_, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] web", "ds"),))
+    ask.store.disks.update(id_, "2000", state="done", root_digest="5e3d")
     ask.store.migrations.update(id_, status="done")
     files = ask.store.state.migration(id_)
     files.mkdir(parents=True)

@@ -103,14 +103,14 @@ def test_times_have_their_zone(get):
 def test_events_come_as_they_happen(served, get):
     _, store = served
     migration = store.migrations.all()[0].id
-    store.migrations.say(migration, "preparing", "Looking.")
+    store.events.say(migration, "preparing", "Looking.")
     got = []
     with get(f"/v1/migrations/{migration}/events/stream", stream=True) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
             got.append(line)
             if "Looking." in line:  # it is heard while the migration goes on
-                store.migrations.say(migration, "done", "Done.")
+                store.events.say(migration, "done", "Done.")
                 store.migrations.update(migration, status=Status.DONE)
     text = "\n".join(got)
     assert [e for e in re.findall(r"^event: (\w+)", text, re.M)] == ["migration", "migration", "ended"]
@@ -131,12 +131,12 @@ def test_a_stream_ends_soon_after_its_token(served, monkeypatch):
     monkeypatch.setattr(stream, "_JUDGE", 0.2)
     monkeypatch.setitem(CALLERS, "short-lived", CALLERS["ann"])
     migration = served[1].migrations.all()[1].id
-    served[1].migrations.say(migration, "preparing", "Looking.")
+    served[1].events.say(migration, "preparing", "Looking.")
     with follow(served, "short-lived") as answer:
         lines = answer.iter_lines(chunk_size=1, decode_unicode=True)
         assert any("Looking." in line for line in lines)
         monkeypatch.delitem(CALLERS, "short-lived")
-        served[1].migrations.say(migration, "preparing", "Nothing more.")
+        served[1].events.say(migration, "preparing", "Nothing more.")
         began = time.monotonic()
         rest_of_it = list(lines)
     assert time.monotonic() - began < 10
@@ -152,7 +152,7 @@ def test_a_project_follows_so_many_migrations_at_once_and_others_follow_theirs(s
     assert follow(served, "bob").status_code == 404  # not busy: he has no such migration
     first.close()
     while (again := follow(served, "ann")).status_code == 429:  # it is noticed with the next word to that reader
-        served[1].migrations.say(served[1].migrations.all()[1].id, "preparing", "Still there.")
+        served[1].events.say(served[1].migrations.all()[1].id, "preparing", "Still there.")
         time.sleep(0.05)
     for one in (second, again):
         one.close()

@@ -36,7 +36,7 @@ def figures(request, tmp_path_factory):
     )
     moving = {"rate": 100.0, "done": GIB, "total": 4 * GIB}
     store.migrations.update(copying.id, status=Status.RUNNING, phase="copying")
-    store.migrations.update_disk(copying.id, disk.key, state="copying", progress=moving)
+    store.disks.update(copying.id, disk.key, state="copying", progress=moving)
     store.migrations.update(synced.id, status=Status.RUNNING, phase="waiting")
     for number, hours in ((0, 5), (1, 2)):
         at = datetime.now(UTC) - timedelta(hours=hours)

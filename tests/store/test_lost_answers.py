@@ -137,10 +137,10 @@ def test_the_secret_of_a_provider_stays_in_the_key_manager(store, lossy, monkeyp
 
 def test_an_event_is_told_once(store, migration, lossy):
     with lossy(store.database):
-        store.migrations.enter(migration.id, "copying", "It is copied.")
+        store.events.enter(migration.id, "copying", "It is copied.")
         for _ in range(2):  # what is said twice is told twice
-            store.migrations.say(migration.id, None, "Still copying.")
-    told = [(event.phase, event.text) for event in store.migrations.events(migration.id)]
+            store.events.say(migration.id, None, "Still copying.")
+    told = [(event.phase, event.text) for event in store.events.of(migration.id)]
     assert told == [("copying", "It is copied."), ("copying", "Still copying."), ("copying", "Still copying.")]
 
 

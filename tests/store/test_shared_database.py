@@ -87,8 +87,8 @@ def test_what_a_guest_prints_is_told_even_if_it_is_no_text(postgresql, tmp_path)
     store = Store(StateDirectory(tmp_path, postgresql.database()))
     cloud = store.providers.add("cloud", "openstack", {}, {}).id
     record = store.migrations.add(machine_name="web", machine_ref="vm-1", source_id=cloud, target_id=cloud, request={})
-    store.migrations.say(record.id, "checking", "login\0:")
-    assert store.migrations.events(record.id)[0].text == "login�:"
+    store.events.say(record.id, "checking", "login\0:")
+    assert store.events.of(record.id)[0].text == "login�:"
     store.close()
 
 

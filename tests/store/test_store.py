@@ -223,12 +223,13 @@ def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):
         )
     opened = database.Database(f"sqlite:///{path}")
     try:
+        from longshore.store.events import Events
         from longshore.store.migrations import Migrations
         from longshore.store.texts import Texts
 
         migrations = Migrations(opened, Texts(SecretBox(tmp_path / "secrets.key")))
         assert migrations.get("m").request == {"landing": "unchanged"}
         assert migrations.get("m").cutover_requested is False
-        assert [event.text for event in migrations.events("m")] == ["Hm."]
+        assert [event.text for event in Events(opened).of("m")] == ["Hm."]
     finally:
         opened.close()

@@ -58,11 +58,11 @@ class JobContext:
         return self._record
 
     def phase(self, phase: str, text: str) -> None:
-        self.store.migrations.enter(self.id, phase, text)
+        self.store.events.enter(self.id, phase, text)
 
     def say(self, text: str, level: str = "information", *, phase: str | None = None) -> None:
         """`phase`: None for the one that it is in."""
-        self.store.migrations.say(self.id, phase, text, level)
+        self.store.events.say(self.id, phase, text, level)
 
     def begin_together(self) -> None:
         """Several things are about to run side by side, of which one may `stop` the others."""

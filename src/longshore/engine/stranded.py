@@ -119,5 +119,5 @@ class Herald:
         self._told &= found
         for migration_id, text in sorted(found - self._told):
             if now - self._since[migration_id, text] >= _PATIENCE:
-                self._store.migrations.say(migration_id, "stranded", text, "warning")
+                self._store.events.say(migration_id, "stranded", text, "warning")
                 self._told.add((migration_id, text))

@@ -48,7 +48,7 @@ class _Undoing:
         if not (found or last) and self._may_appear(entry):
             return False
         self._store.ledger.settle(entry.id, EntryState.REMOVED)
-        self._store.migrations.say(entry.migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
+        self._store.events.say(entry.migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
         return True
 
     def _persist(self, entry: Entry) -> bool:

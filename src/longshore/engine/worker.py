@@ -292,7 +292,7 @@ def _park(store: Store, job: JobRecord, error: LongshoreError) -> None:
     id_ = job.record_id
     record = store.migrations.get(id_)
     stopped = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
-    store.migrations.say(
+    store.events.say(
         id_,
         "parked",
         f"{error} It is parked, and keeps what it has{', with the machine stopped' if stopped else ''}. It is tried "

@@ -90,7 +90,7 @@ class _Written:
 
     def say(self, owner: Owner, text: str, level: str) -> None:
         phase = self._store.migrations.get(owner.workflow).phase
-        self._store.migrations.say(owner.workflow, phase, text, level)
+        self._store.events.say(owner.workflow, phase, text, level)
 
     def _settle(self, owner: Owner, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
         entry = self._store.ledger.intend(owner, self._provider_id, ThingKind.RELAY)  # answers the one that is there

@@ -93,8 +93,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     )
     note_asked_for([record])
     for concern in unused:
-        store.migrations.say(record.id, None, str(concern), "warning")
-    store.migrations.set_disks(record.id, machine.disks)
+        store.events.say(record.id, None, str(concern), "warning")
+    store.disks.keep(record.id, machine.disks)
     embedded.ensure_running(store.state)
     return _migration(store, store.migrations.get(record.id))
 
@@ -161,7 +161,7 @@ def events(
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
 ) -> list[Event]:
     """What happened in it, oldest first; `after` is the last event id already known."""
-    return [Event(**asdict(event)) for event in store.migrations.events(migration, after, limit)]
+    return [Event(**asdict(event)) for event in store.events.of(migration, after, limit)]
 
 
 @router.get("/migrations/{migration}/ledger")

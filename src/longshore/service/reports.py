@@ -22,7 +22,7 @@ def names_of(store: Store) -> dict[str, str]:
 def reports_of(store: Store, records: Sequence[MigrationRecord]) -> list[Report]:
     """From their records alone. They are asked for together: a plan may have thousands."""
     names = names_of(store)
-    events = store.migrations.events_of([record.id for record in records])
+    events = store.events.of_each([record.id for record in records])
     entries = store.ledger.entries_of([record.id for record in records if record.status.ended])
     return [_report(record, names, events[record.id], entries.get(record.id, [])) for record in records]
 

@@ -97,7 +97,7 @@ async def _told(
             record = await asyncio.to_thread(store.migrations.get, migration_id)
         except NotFound:
             return
-        events = await asyncio.to_thread(store.migrations.events, migration_id, after)
+        events = await asyncio.to_thread(store.events.of, migration_id, after)
         for event in events:
             after = event.id
             yield _event(event)

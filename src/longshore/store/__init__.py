@@ -3,10 +3,13 @@
 Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
 """
 
+from longshore.store.disks import DiskRecord, Disks
+from longshore.store.events import EventRecord, Events
 from longshore.store.jobs import JobRecord
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.limits import LimitRecord
-from longshore.store.migrations import DiskRecord, EventRecord, MigrationRecord, Migrations, NewMigration
+from longshore.store.migration_records import MigrationRecord
+from longshore.store.migrations import Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
 from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans
@@ -22,9 +25,11 @@ __all__ = [
     "EVERY_PROJECT",
     "WHOLE",
     "DiskRecord",
+    "Disks",
     "Entry",
     "EntryState",
     "EventRecord",
+    "Events",
     "Holding",
     "JobRecord",
     "Leases",

@@ -131,7 +131,7 @@ class Database:
         self.engine.dispose()
 
 
-def in_portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def in_portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many at a time as a query may name."""
     return (ids[start : start + _NAMED] for start in range(0, len(ids), _NAMED))
 

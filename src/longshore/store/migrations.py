@@ -1,93 +1,34 @@
-"""Migrations as users see them: what was asked, how far it is, what happened."""
+"""Migrations as users see them: what was asked, what they are told to do, and how far they are."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, literal, select, true, tuple_, update
+from sqlalchemy import delete, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import Conflict
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, persistent, through_outages
-from longshore.store.jobs import JobRecord, end_job, first_job, forget_jobs, hasten, new_job, unfinished_of
+from longshore.store.disks import new_disk
+from longshore.store.events import forget_said
+from longshore.store.jobs import end_job, first_job, forget_jobs, hasten, new_job
 from longshore.store.ledger import ThingKind, forget_removed
+from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
-from longshore.store.tables import DiskRow, EventRow, LedgerRow, MigrationRow, utc_now
+from longshore.store.tables import LedgerRow, MigrationRow, in_column, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
 
 _SYNCS_KEPT = 50
 _OF_SYNCS = ("syncing", "waiting", "removing")  # phases that come again and again
 _SYNC_EVENTS_KEPT = 300
-
-
-@dataclass(frozen=True, slots=True)
-class DiskRecord:
-    key: str
-    position: int
-    label: str
-    size: int
-    state: str
-    progress: dict[str, Any] | None
-    volume_id: str | None
-    root_digest: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationRecord:
-    id: str
-    project_id: str
-    machine_name: str
-    machine_ref: str
-    source_id: str
-    target_id: str
-    request: dict[str, Any]
-    status: Status
-    phase: str
-    error: str | None
-    error_code: str | None
-    cancel_requested: bool
-    conversion_attempts: int
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    source_power: str | None
-    shutdown_requested_at: datetime | None
-    source_off_at: datetime | None
-    target_up_at: datetime | None
-    source_on_at: datetime | None
-    server_id: str | None
-    cutover_requested: bool
-    syncs: tuple[dict[str, Any], ...]
-    plan_id: str | None
-    wave: int
-    places: dict[str, Any]  # {"path", "host", "datastores": […]} of the machine when it was asked for
-    result: dict[str, Any] | None
-    state: dict[str, Any] | None  # what its next job needs to know
-    job: JobRecord | None  # that hasn't ended
-    disks: tuple[DiskRecord, ...]
-
-    @property
-    def record_id(self) -> str:
-        return self.id
-
-    @property
-    def worker_id(self) -> str | None:
-        """Who has its job; it may be dead."""
-        return self.job.worker_id if self.job else None
-
-    @property
-    def flow_version(self) -> str | None:
-        """Of the order of steps that its job was begun with."""
-        return self.job.flow_version if self.job else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +43,6 @@ class NewMigration:
     places: dict[str, Any] | None = None
     disks: tuple[Disk, ...] = ()
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    id: int
-    at: datetime
-    level: str
-    phase: str
-    text: str
 
 
 @through_outages
@@ -175,14 +107,14 @@ class Migrations:
             session.flush()
             session.add_all(first_job(row) for row in rows)
             for row, new in zip(rows, wanted, strict=True):
-                session.add_all(_disk_row(row.id, disk) for disk in new.disks)
+                session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()
-            return _records(session, rows)
+            return records_of(session, rows)
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:
-            every = select(MigrationRow.__table__).where(self._visible())
-            return _records(session, session.execute(every.order_by(MigrationRow.created_at, MigrationRow.id)))
+            every = select(MigrationRow.__table__).where(visible_migrations(self._scope))
+            return records_of(session, session.execute(every.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def page(
         self,
@@ -199,9 +131,9 @@ class Migrations:
         `machine`: a name or reference. `provider_id`: on either side.
         """
         with self._database.session() as session:
-            query = select(MigrationRow.__table__).where(self._visible())
+            query = select(MigrationRow.__table__).where(visible_migrations(self._scope))
             if after is not None:
-                last = self._find(session, after)
+                last = find_migration(session, self._scope, after)
                 key = tuple_(MigrationRow.created_at, MigrationRow.id)
                 query = query.where(key > tuple_(literal(last.created_at), literal(last.id)))
             if status is not None:
@@ -214,12 +146,12 @@ class Migrations:
                 sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
                 query = query.where(sides)
             ordered = query.order_by(MigrationRow.created_at, MigrationRow.id).limit(limit)
-            return _records(session, session.execute(ordered))
+            return records_of(session, session.execute(ordered))
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
         with self._database.session() as session:
-            return _record(session, self._find(session, migration_id))
+            return record_of(session, find_migration(session, self._scope, migration_id))
 
     def several(self, ids: Sequence[str]) -> list[MigrationRecord]:
         """Those of these ids, in their order. One that is not there (any more) is left out."""
@@ -229,7 +161,7 @@ class Migrations:
     def update(self, migration_id: str, **fields: Any) -> None:
         with self._database.session() as session:
             own = update(MigrationRow).where(MigrationRow.id == migration_id)
-            session.execute(own.values({name: _kept(value) for name, value in fields.items()}))
+            session.execute(own.values({name: in_column(value) for name, value in fields.items()}))
 
     def stamp(self, migration_id: str, field: str) -> None:
         """Set a time field to now, unless an earlier run of the same step has set it."""
@@ -241,18 +173,18 @@ class Migrations:
     def request_cancel(self, migration_id: str) -> MigrationRecord:
         """Raises NotFound, or Conflict when it has ended."""
         with self._database.session() as session:
-            row = self._find(session, migration_id)
+            row = find_migration(session, self._scope, migration_id)
             if Status(row.status).ended and not (row.cancel_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             row.cancel_requested = True
             hasten(session, row.id, cancelled=True)
             session.flush()
-            return _record(session, row)
+            return record_of(session, row)
 
     def request_cutover(self, migration_id: str) -> MigrationRecord:
         """Raises NotFound, or Conflict when it has ended or isn't of a kind that waits for one."""
         with self._database.session() as session:
-            row = self._find(session, migration_id)
+            row = find_migration(session, self._scope, migration_id)
             if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             if row.request.get("type") != MigrationType.WARM.value:
@@ -260,7 +192,7 @@ class Migrations:
             row.cutover_requested = True
             hasten(session, row.id)
             session.flush()
-            return _record(session, row)
+            return record_of(session, row)
 
     def cutover_requested(self, migration_id: str) -> bool:
         with self._database.session() as session:
@@ -280,11 +212,7 @@ class Migrations:
             row.syncs = [*ordered[:1], *ordered[1:][-_SYNCS_KEPT:]]
             row.state = state
             forget_removed(session, migration_id, ThingKind.SOURCE_SNAPSHOT, _SYNCS_KEPT)
-            told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.phase.in_(_OF_SYNCS))
-            told = told.where(EventRow.level == "information").order_by(EventRow.id.desc())
-            old = session.scalars(told.offset(_SYNC_EVENTS_KEPT)).all()
-            for ids in in_portions([str(id_) for id_ in old]):
-                session.execute(delete(EventRow).where(EventRow.id.in_([int(id_) for id_ in ids])))
+            forget_said(session, migration_id, _OF_SYNCS, _SYNC_EVENTS_KEPT)
 
     def end_job(
         self,
@@ -305,7 +233,7 @@ class Migrations:
             if not end_job(session, job_id, status):
                 return
             own = update(MigrationRow).where(MigrationRow.id == migration_id)
-            session.execute(own.values({name: _kept(value) for name, value in fields.items()}))
+            session.execute(own.values({name: in_column(value) for name, value in fields.items()}))
             row = session.get_one(MigrationRow, migration_id, populate_existing=True)
             if next_kind is None:
                 row.finished_at = row.finished_at or utc_now()
@@ -374,86 +302,14 @@ class Migrations:
         with self._database.session() as session:
             return self._texts.of(session, migration_id).opened(mark)
 
-    # Disks
-
-    def set_disks(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
-        with self._database.session() as session:
-            for disk in disks:
-                if session.get(DiskRow, (migration_id, disk.key)) is None:
-                    session.add(_disk_row(migration_id, disk))
-
-    def update_disk(self, migration_id: str, key: str, **fields: Any) -> None:
-        with self._database.session() as session:
-            own = update(DiskRow).where(DiskRow.migration_id == migration_id, DiskRow.key == key)
-            session.execute(own.values(fields))
-
-    # Events
-
-    def say(self, migration_id: str, phase: str | None, text: str, level: str = "information") -> None:
-        """`phase`: None for the one that it is in."""
-        self._tell(migration_id, phase, text, level, utc_now())
-
-    def enter(self, migration_id: str, phase: str, text: str) -> None:
-        """It is in this phase now, and says so."""
-        self._tell(migration_id, phase, text, "information", utc_now(), enters=True)
-
-    @persistent
-    def _tell(
-        self, migration_id: str, phase: str | None, text: str, level: str, at: datetime, *, enters: bool = False
-    ) -> None:
-        with self._database.session() as session:
-            told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.at == at)
-            if self._database.may_be_done and session.scalar(told.where(EventRow.text == _kept(text)).limit(1)):
-                return
-            own = update(MigrationRow).where(MigrationRow.id == migration_id)
-            if enters:
-                session.execute(own.values(phase=phase))
-            current = select(MigrationRow.phase).where(MigrationRow.id == migration_id).scalar_subquery()
-            new = {"migration_id": migration_id, "at": at, "level": level, "text": _kept(text)}
-            session.execute(insert(EventRow).values({**new, "phase": phase or current}))
-
-    def events(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
-        with self._database.session() as session:
-            row = self._find(session, migration_id)
-            query = (
-                select(EventRow)
-                .where(EventRow.migration_id == row.id, EventRow.id > after)
-                .order_by(EventRow.id)
-                .limit(limit)
-            )
-            return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
-
-    def events_of(self, migration_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
-        """All events of each of these migrations, which are known to be the caller's."""
-        found: dict[str, list[EventRecord]] = {migration_id: [] for migration_id in migration_ids}
-        with self._database.session() as session:
-            for ids in in_portions(migration_ids):
-                query = select(EventRow.__table__).where(EventRow.migration_id.in_(ids)).order_by(EventRow.id)
-                for e in session.execute(query):
-                    found[e.migration_id].append(EventRecord(e.id, e.at, e.level, e.phase, e.text))
-        return found
-
     # Parts
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id
 
     def _of_ids(self, session: Session, ids: Sequence[str]) -> list[MigrationRecord]:
         found: dict[str, MigrationRecord] = {}
         for some in in_portions(ids):
-            query = select(MigrationRow.__table__).where(MigrationRow.id.in_(some), self._visible())
-            found |= {record.id: record for record in _records(session, session.execute(query))}
+            query = select(MigrationRow.__table__).where(MigrationRow.id.in_(some), visible_migrations(self._scope))
+            found |= {record.id: record for record in records_of(session, session.execute(query))}
         return [found[id_] for id_ in ids if id_ in found]
-
-    def _find(self, session: Session, migration_id: str) -> MigrationRow:
-        beginning = MigrationRow.id.startswith(migration_id, autoescape=True)
-        for wanted in (MigrationRow.id == migration_id, beginning):
-            rows = session.scalars(select(MigrationRow).where(wanted, self._visible()).limit(2)).all()
-            if migration_id and len(rows) > 1:
-                raise Conflict(f"Several migrations begin with {migration_id}.", advice="Give more of its id.")
-            if migration_id and rows:
-                return rows[0]
-        raise NotFound(f"There is no migration {migration_id}.", advice="See: longshore migration list.")
 
     def _refuse_second(self, session: Session, wanted: Sequence[NewMigration]) -> None:
         """A machine of a shared provider may be another project's migration: that is said, and no more."""
@@ -475,72 +331,3 @@ class Migrations:
                 f"{new.machine_name} is being migrated already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",
             )
-
-
-def _kept(value: Any) -> Any:
-    """As it goes into a column. PostgreSQL keeps no NUL in a text, and a guest may well print one."""
-    if isinstance(value, StrEnum):
-        return value.value
-    return value.replace("\0", "�") if isinstance(value, str) else value
-
-
-def _disk_row(migration_id: str, disk: Disk) -> DiskRow:
-    return DiskRow(migration_id=migration_id, key=disk.key, position=disk.position, label=disk.label, size=disk.size)
-
-
-def _record(session: Session, row: MigrationRow) -> MigrationRecord:
-    return _records(session, [row])[0]
-
-
-def _records(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
-    """With their disks, which are asked for many migrations at a time.
-
-    `rows` are what the table has, or what the ORM makes of that, which takes twice as long where there are many.
-    """
-    listed = list(rows)
-    disks: dict[str, list[Any]] = {row.id: [] for row in listed}
-    jobs = unfinished_of(session, [row.id for row in listed if not Status(row.status).ended])
-    for ids in in_portions(list(disks)):
-        query = select(DiskRow.__table__).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)
-        for disk in session.execute(query):
-            disks[disk.migration_id].append(disk)
-    return [_told(row, disks[row.id], jobs.get(row.id)) for row in listed]
-
-
-def _told(row: Any, disks: Sequence[Any], job: JobRecord | None) -> MigrationRecord:
-    return MigrationRecord(
-        id=row.id,
-        project_id=row.project_id,
-        machine_name=row.machine_name,
-        machine_ref=row.machine_ref,
-        source_id=row.source_id,
-        target_id=row.target_id,
-        request=row.request,
-        status=Status(row.status),
-        phase=row.phase,
-        error=row.error,
-        error_code=row.error_code,
-        cancel_requested=row.cancel_requested,
-        conversion_attempts=row.conversion_attempts,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        source_power=row.source_power,
-        shutdown_requested_at=row.shutdown_requested_at,
-        source_off_at=row.source_off_at,
-        target_up_at=row.target_up_at,
-        source_on_at=row.source_on_at,
-        server_id=row.server_id,
-        cutover_requested=row.cutover_requested,
-        syncs=tuple(row.syncs or ()),
-        plan_id=row.plan_id,
-        wave=row.wave,
-        places=row.places or {},
-        result=row.result,
-        state=row.state,
-        job=job,
-        disks=tuple(
-            DiskRecord(d.key, d.position, d.label, d.size, d.state, d.progress, d.volume_id, d.root_digest)
-            for d in disks
-        ),
-    )

@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, case, select, true
+from sqlalchemy import case, select
 
 from longshore.model.job import JobKind
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
+from longshore.store.migration_records import visible_migrations
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import JobRow, MigrationRow
 
@@ -70,7 +71,7 @@ class Outlines:
                     case((JobRow.kind != JobKind.SYNC.value, JobRow.flow_version)),
                 )
                 .outerjoin(JobRow, job)
-                .where(MigrationRow.plan_id.in_(found), self._visible())
+                .where(MigrationRow.plan_id.in_(found), visible_migrations(self._scope))
             )
             for row in session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)):
                 id_, plan_id, name, ref, path, source, target, kind, wave, status, *rest = row
@@ -84,8 +85,7 @@ class Outlines:
         """Ids of the plans from which a machine of this name or reference was ever started."""
         with self._database.session() as session:
             named = (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
-            query = select(MigrationRow.plan_id).where(MigrationRow.plan_id.is_not(None), named, self._visible())
+            query = select(MigrationRow.plan_id).where(
+                MigrationRow.plan_id.is_not(None), named, visible_migrations(self._scope)
+            )
             return {plan_id for plan_id in session.scalars(query.distinct()) if plan_id}
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id

@@ -7,6 +7,8 @@ from typing import Self
 
 from longshore.store.barbican import Barbican
 from longshore.store.database import Database
+from longshore.store.disks import Disks
+from longshore.store.events import Events
 from longshore.store.figures import Figures
 from longshore.store.jobs import Jobs
 from longshore.store.key_manager import KeyManager
@@ -44,6 +46,8 @@ class Store:
         texts = Texts(box)
         self.providers = Providers(self.database, box, self.key_manager, texts)
         self.migrations = Migrations(self.database, texts)
+        self.disks = Disks(self.database)
+        self.events = Events(self.database)
         self.outlines = Outlines(self.database)
         self.plans = Plans(self.database, texts)
         self.plan_flavors = PlanFlavors(self.database)
@@ -60,6 +64,7 @@ class Store:
         view.scope = scope
         view.providers = self.providers.scoped(scope)
         view.migrations = self.migrations.scoped(scope)
+        view.events = self.events.scoped(scope)
         view.outlines = self.outlines.scoped(scope)
         view.plans = self.plans.scoped(scope)
         view.limits = self.limits.scoped(scope)

@@ -1,6 +1,7 @@
 """The tables. Times are UTC without a zone, as SQLite keeps them; sizes are bytes."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
@@ -9,6 +10,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def in_column(value: Any) -> Any:
+    """As it goes into a column. PostgreSQL keeps no NUL in a text, and a guest may well print one."""
+    if isinstance(value, StrEnum):
+        return value.value
+    return value.replace("\0", "�") if isinstance(value, str) else value
 
 
 class Base(DeclarativeBase):

@@ -296,4 +296,4 @@ class _Kept:
                 await asyncio.wait_for(self.ended.wait(), _KEEP_EVERY)
 
     async def keep(self, **fields: Any) -> None:
-        await asyncio.to_thread(self._job.store.migrations.update_disk, self._job.id, self._key, **fields)
+        await asyncio.to_thread(self._job.store.disks.update, self._job.id, self._key, **fields)

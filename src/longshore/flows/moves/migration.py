@@ -130,7 +130,7 @@ class Migration(ABC):
             raise blocked(concerns)
         if landing.request.landing is not LandingMode.UNCHANGED:
             ensure_confinement()  # while nothing is made yet, and the machine runs
-        job.store.migrations.set_disks(job.id, machine.disks)
+        job.store.disks.keep(job.id, machine.disks)
         job.store.migrations.update(job.id, source_power=machine.power.value)
         with job.clouds.source(job.record.source_id) as source:
             source.check_machine(machine.ref, reading_beforehand(job))

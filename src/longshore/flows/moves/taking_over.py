@@ -40,7 +40,7 @@ def take_over(store: Store, job: JobRecord, answers: Mapping[str, Any]) -> bool:
     cutover = form(MigrationRequest).validate_python(record.request).cutover
     due = next_moment(cutover, state.history, datetime.now(UTC)).replace(tzinfo=None)
     store.migrations.end_job(record.id, job.id, next_kind=JobKind.SYNC, due_at=due, state=state.kept())
-    store.migrations.say(record.id, None, "It was begun by an earlier release, and goes on in this one.")
+    store.events.say(record.id, None, "It was begun by an earlier release, and goes on in this one.")
     return True
 
 

@@ -74,7 +74,7 @@ def make_volume(job: MoveContext, prepared: Prepared, disk: Disk) -> Volume:
             ref=lambda v: v.id,
         )
         target.make_ready(Owner(job.id, f"open-{volume.id}"))
-    job.store.migrations.update_disk(job.id, disk.key, volume_id=volume.id)
+    job.store.disks.update(job.id, disk.key, volume_id=volume.id)
     return volume
 
 

@@ -58,7 +58,7 @@ class VolumeMove(Migration):
                 job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
         if landing is None:
             raise blocked(concerns)
-        job.store.migrations.set_disks(job.id, volume.disks)
+        job.store.disks.keep(job.id, volume.disks)
         with job.clouds.source(job.record.source_id) as source:
             source.make_ready(Owner(job.id, "read"), volume.ref)
         return PreparedVolume(volume, landing)
@@ -76,7 +76,7 @@ class VolumeMove(Migration):
                 ref=lambda v: v.id,
             )
             target.make_ready(Owner(job.id, f"open-{volume.id}"))
-        job.store.migrations.update_disk(job.id, disk.key, volume_id=volume.id)
+        job.store.disks.update(job.id, disk.key, volume_id=volume.id)
         return volume
 
     def _wanted(self, prepared: PreparedVolume) -> VolumeRequest:

@@ -1,0 +1,86 @@
+"""What happened to migrations, as it is told to users."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from longshore.store.database import Database, in_portions, persistent, through_outages
+from longshore.store.migration_records import find_migration
+from longshore.store.scope import WHOLE, Scope
+from longshore.store.tables import EventRow, MigrationRow, in_column, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    id: int
+    at: datetime
+    level: str
+    phase: str
+    text: str
+
+
+@through_outages
+class Events:
+    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
+        self._database = database
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "Events":
+        return Events(self._database, scope)
+
+    def say(self, migration_id: str, phase: str | None, text: str, level: str = "information") -> None:
+        """`phase`: None for the one that it is in."""
+        self._tell(migration_id, phase, text, level, utc_now())
+
+    def enter(self, migration_id: str, phase: str, text: str) -> None:
+        """It is in this phase now, and says so."""
+        self._tell(migration_id, phase, text, "information", utc_now(), enters=True)
+
+    @persistent
+    def _tell(
+        self, migration_id: str, phase: str | None, text: str, level: str, at: datetime, *, enters: bool = False
+    ) -> None:
+        with self._database.session() as session:
+            told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.at == at)
+            if self._database.may_be_done and session.scalar(told.where(EventRow.text == in_column(text)).limit(1)):
+                return
+            own = update(MigrationRow).where(MigrationRow.id == migration_id)
+            if enters:
+                session.execute(own.values(phase=phase))
+            current = select(MigrationRow.phase).where(MigrationRow.id == migration_id).scalar_subquery()
+            new = {"migration_id": migration_id, "at": at, "level": level, "text": in_column(text)}
+            session.execute(insert(EventRow).values({**new, "phase": phase or current}))
+
+    def of(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+        """Those after the one with this number, oldest first. Raises NotFound, or Conflict as for the migration."""
+        with self._database.session() as session:
+            row = find_migration(session, self._scope, migration_id)
+            query = (
+                select(EventRow)
+                .where(EventRow.migration_id == row.id, EventRow.id > after)
+                .order_by(EventRow.id)
+                .limit(limit)
+            )
+            return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
+
+    def of_each(self, migration_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
+        """All events of each of these migrations, which are known to be the caller's."""
+        found: dict[str, list[EventRecord]] = {migration_id: [] for migration_id in migration_ids}
+        with self._database.session() as session:
+            for ids in in_portions(migration_ids):
+                query = select(EventRow.__table__).where(EventRow.migration_id.in_(ids)).order_by(EventRow.id)
+                for e in session.execute(query):
+                    found[e.migration_id].append(EventRecord(e.id, e.at, e.level, e.phase, e.text))
+        return found
+
+
+def forget_said(session: Session, migration_id: str, phases: Sequence[str], keep: int) -> None:
+    """Of what was said in these phases the newest is enough, but for warnings and errors."""
+    told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.phase.in_(phases))
+    told = told.where(EventRow.level == "information").order_by(EventRow.id.desc())
+    old = session.scalars(told.offset(keep)).all()
+    for ids in in_portions(old):
+        session.execute(delete(EventRow).where(EventRow.id.in_(ids)))

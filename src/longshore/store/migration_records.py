@@ -1,0 +1,132 @@
+"""What migrations' rows say, read for many of them at a time; and finding one, among those that somebody may see."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.orm import Session
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.status import Status
+from longshore.store.disks import DiskRecord, disks_of
+from longshore.store.jobs import JobRecord, unfinished_of
+from longshore.store.scope import Scope
+from longshore.store.tables import MigrationRow
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRecord:
+    id: str
+    project_id: str
+    machine_name: str
+    machine_ref: str
+    source_id: str
+    target_id: str
+    request: dict[str, Any]
+    status: Status
+    phase: str
+    error: str | None
+    error_code: str | None
+    cancel_requested: bool
+    conversion_attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    source_power: str | None
+    shutdown_requested_at: datetime | None
+    source_off_at: datetime | None
+    target_up_at: datetime | None
+    source_on_at: datetime | None
+    server_id: str | None
+    cutover_requested: bool
+    syncs: tuple[dict[str, Any], ...]
+    plan_id: str | None
+    wave: int
+    places: dict[str, Any]  # {"path", "host", "datastores": […]} of the machine when it was asked for
+    result: dict[str, Any] | None
+    state: dict[str, Any] | None  # what its next job needs to know
+    job: JobRecord | None  # that hasn't ended
+    disks: tuple[DiskRecord, ...]
+
+    @property
+    def record_id(self) -> str:
+        return self.id
+
+    @property
+    def worker_id(self) -> str | None:
+        """Who has its job; it may be dead."""
+        return self.job.worker_id if self.job else None
+
+    @property
+    def flow_version(self) -> str | None:
+        """Of the order of steps that its job was begun with."""
+        return self.job.flow_version if self.job else None
+
+
+def visible_migrations(scope: Scope) -> ColumnElement[bool]:
+    return true() if scope.everything else MigrationRow.project_id == scope.project_id
+
+
+def find_migration(session: Session, scope: Scope, migration_id: str) -> MigrationRow:
+    """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
+    beginning = MigrationRow.id.startswith(migration_id, autoescape=True)
+    for wanted in (MigrationRow.id == migration_id, beginning):
+        rows = session.scalars(select(MigrationRow).where(wanted, visible_migrations(scope)).limit(2)).all()
+        if migration_id and len(rows) > 1:
+            raise Conflict(f"Several migrations begin with {migration_id}.", advice="Give more of its id.")
+        if migration_id and rows:
+            return rows[0]
+    raise NotFound(f"There is no migration {migration_id}.", advice="See: longshore migration list.")
+
+
+def record_of(session: Session, row: MigrationRow) -> MigrationRecord:
+    return records_of(session, [row])[0]
+
+
+def records_of(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
+    """With their disks, which are asked for many migrations at a time.
+
+    `rows` are what the table has, or what the ORM makes of that, which takes twice as long where there are many.
+    """
+    listed = list(rows)
+    disks = disks_of(session, [row.id for row in listed])
+    jobs = unfinished_of(session, [row.id for row in listed if not Status(row.status).ended])
+    return [_told(row, disks[row.id], jobs.get(row.id)) for row in listed]
+
+
+def _told(row: Any, disks: Sequence[DiskRecord], job: JobRecord | None) -> MigrationRecord:
+    return MigrationRecord(
+        id=row.id,
+        project_id=row.project_id,
+        machine_name=row.machine_name,
+        machine_ref=row.machine_ref,
+        source_id=row.source_id,
+        target_id=row.target_id,
+        request=row.request,
+        status=Status(row.status),
+        phase=row.phase,
+        error=row.error,
+        error_code=row.error_code,
+        cancel_requested=row.cancel_requested,
+        conversion_attempts=row.conversion_attempts,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        source_power=row.source_power,
+        shutdown_requested_at=row.shutdown_requested_at,
+        source_off_at=row.source_off_at,
+        target_up_at=row.target_up_at,
+        source_on_at=row.source_on_at,
+        server_id=row.server_id,
+        cutover_requested=row.cutover_requested,
+        syncs=tuple(row.syncs or ()),
+        plan_id=row.plan_id,
+        wave=row.wave,
+        places=row.places or {},
+        result=row.result,
+        state=row.state,
+        job=job,
+        disks=tuple(disks),
+    )
