@@ -35,6 +35,7 @@ _POLL = 0.5  # seconds between looks at the queue
 _QUIET_POLL = 10.0  # seconds between looks for what nobody uses any more
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
 _LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the database says nothing of the queue
+_ENDING = "/end"  # after a job's id
 
 _log = logging.getLogger("longshore.engine")
 
@@ -52,6 +53,16 @@ class Flows:
     end_unknown: Workflow  # of a cancelled one whose order of steps isn't ours
     end_quiet: Callable[[], None]  # called every ten seconds or so: lets go of what nobody has used for a while
     end: Callable[[Store], None]  # lets go of all that this process keeps, when nothing is left at work
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Of a workflow."""
+
+    id: str  # as DBOS knows it
+    job_id: str
+    workflow: Workflow
+    begun: bool
 
 
 def identity(capacity: int, labels: Sequence[str] = ()) -> WorkerRecord:
@@ -178,29 +189,12 @@ class Worker:
 
     async def _follow(self, job_id: str) -> None:
         """Start a job's workflow, or go on with the one that a dead process or a parked job has left."""
-        from dbos import DBOS
-
         job = await asyncio.to_thread(self._store.jobs.get, job_id)
-        ids = [job_id]
         try:
-            known = await DBOS.get_workflow_status_async(job_id)
-            if job.kind is JobKind.WARM and not job.cancel_requested and known is not None:
-                if not await self._take_over(job):
-                    await asyncio.to_thread(self._store.jobs.leave_to_version, job_id, known.app_version or "")
-                    return
-                await DBOS.delete_workflows_async(ids)
+            run = await self._run_of(job)
+            if run is None:
                 return
-            if known is not None and (known.app_version != FLOW_VERSION or job.kind is JobKind.WARM):
-                if job.kind is JobKind.SYNC:  # begins anew: what it needs is in its record, what it made in the ledger
-                    await DBOS.delete_workflows_async(ids)
-                    workflow, known = self._flows.of(job.kind), None
-                else:  # steps in an order that isn't ours: all that is left to do is what it was cancelled for
-                    ids.append(f"{job_id}/end")
-                    workflow = self._flows.end_unknown
-                    known = await DBOS.get_workflow_status_async(ids[-1])
-            else:
-                workflow = self._flows.of(job.kind)
-            parked = await self._see_through(ids[-1], workflow, job_id, known=known is not None)
+            parked = await self._see_through(run)
             if parked is not None:
                 await asyncio.to_thread(_park, self._store, job, parked)
                 return
@@ -210,7 +204,43 @@ class Worker:
         else:
             reason = "the workflow ended without saying how"
         await asyncio.to_thread(_give_up_unended, self._store, job, reason)
-        await DBOS.delete_workflows_async(ids)  # its steps were for going on with it
+        await _forget_steps(job_id, _ending(job_id))  # they were for going on with it
+
+    async def _run_of(self, job: JobRecord) -> _Run | None:
+        """What there is to run for a job, by what was begun of it. None when it isn't ours any more."""
+        from dbos import DBOS
+
+        begun = await DBOS.get_workflow_status_async(job.id)
+        if begun is None:
+            return _Run(job.id, job.id, self._flows.of(job.kind), begun=False)
+        if job.kind is JobKind.WARM:  # only a release before syncs were jobs has begun such a one
+            if job.cancel_requested:
+                return await self._only_end(job)
+            await self._hand_over(job, begun.app_version or "")
+            return None
+        if begun.app_version == FLOW_VERSION:
+            return _Run(job.id, job.id, self._flows.of(job.kind), begun=True)
+        return await (self._begin_anew(job) if job.kind is JobKind.SYNC else self._only_end(job))
+
+    async def _hand_over(self, job: JobRecord, flow_version: str) -> None:
+        """A warm migration that an earlier release has begun: its next job goes on with it, or else that release."""
+        if await self._take_over(job):
+            await _forget_steps(job.id)
+        else:
+            await asyncio.to_thread(self._store.jobs.leave_to_version, job.id, flow_version)
+
+    async def _begin_anew(self, job: JobRecord) -> _Run:
+        """A sync of another version: what it needs is in its record, and what it has made is in the ledger."""
+        await _forget_steps(job.id)
+        return _Run(job.id, job.id, self._flows.of(job.kind), begun=False)
+
+    async def _only_end(self, job: JobRecord) -> _Run:
+        """Steps in an order that isn't ours: all that is left to do is what it was cancelled for."""
+        from dbos import DBOS
+
+        id_ = _ending(job.id)
+        begun = await DBOS.get_workflow_status_async(id_)
+        return _Run(id_, job.id, self._flows.end_unknown, begun=begun is not None)
 
     async def _take_over(self, job: JobRecord) -> bool:
         from dbos import DBOS
@@ -219,23 +249,21 @@ class Worker:
         answers = {step["function_name"]: step["output"] for step in steps if isinstance(step["output"], dict)}
         return await asyncio.to_thread(self._flows.take_over, self._store, job, answers)
 
-    async def _see_through(
-        self, workflow_id: str, workflow: Workflow, job_id: str, *, known: bool
-    ) -> LongshoreError | None:
+    async def _see_through(self, run: _Run) -> LongshoreError | None:
         """To its end, or until it is parked: why, then."""
         from dbos import DBOS, SetWorkflowID
 
-        parked = parking.listen(job_id)
-        if known:
-            handle = await DBOS.resume_workflow_async(workflow_id, queue_name=self._me.id)
+        parked = parking.listen(run.job_id)
+        if run.begun:
+            handle = await DBOS.resume_workflow_async(run.id, queue_name=self._me.id)
         else:
-            with SetWorkflowID(workflow_id):
-                handle = await DBOS.start_workflow_async(workflow, job_id)
+            with SetWorkflowID(run.id):
+                handle = await DBOS.start_workflow_async(run.workflow, run.job_id)
         ended = asyncio.ensure_future(handle.get_result())
         try:
             await asyncio.wait({ended, parked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            parking.stop_listening(job_id)
+            parking.stop_listening(run.job_id)
         if not parked.done():
             ended.result()
             return None
@@ -249,6 +277,17 @@ class Worker:
         while True:
             await asyncio.sleep(_QUIET_POLL)
             await asyncio.to_thread(self._flows.end_quiet)
+
+
+def _ending(job_id: str) -> str:
+    """The id of the workflow that only takes back what the job has made."""
+    return f"{job_id}{_ENDING}"
+
+
+async def _forget_steps(*workflow_ids: str) -> None:
+    from dbos import DBOS
+
+    await DBOS.delete_workflows_async(list(workflow_ids))
 
 
 def _use_wal(path: str) -> None:
@@ -276,7 +315,7 @@ async def forget_dead(store: Store) -> None:
     records = await asyncio.to_thread(store.queue.records)  # after that: what begins meanwhile is among these alone
     known = {record.id for record in records}
     # Whoever had it died after its job had ended, and before that was noted
-    if stale := [w.workflow_id for w in left if w.workflow_id.removesuffix("/end") not in known]:
+    if stale := [w.workflow_id for w in left if w.workflow_id.removesuffix(_ENDING) not in known]:
         await DBOS.delete_workflows_async(stale)
     alive = {worker.id for worker in await asyncio.to_thread(store.workers.all)}
     held = {record.worker_id for record in records}
