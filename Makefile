@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test soak soak-rounds soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test soak soak-rounds soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
