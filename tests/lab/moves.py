@@ -5,12 +5,28 @@ import signal
 from pathlib import Path
 
 from conftest import last_acknowledged, wait_for
+from longshore.client import Client, Embedded
+from longshore.configuration import read_configuration
 
 READY = "LONGSHORE-WRITER ready"
 
 
 def state_of(cli, migration):
     return cli.json("migration", "show", migration)
+
+
+def wait_until(cli, migration, condition, seconds, what):
+    """Until `condition(migration, events)` holds, as the commands would show them.
+
+    Asked in this process: each command that starts takes a second of processor, which the guests need.
+    """
+    with Client(Embedded(read_configuration(state=str(cli.state)))) as client:
+
+        def holds():
+            told = "\n".join(event.text for event in client.events(migration))
+            return condition(client.migration(migration), told)
+
+        wait_for(holds, seconds, what)
 
 
 def only_migration(cli):

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from look_around import ADDRESSES, FOUND, plant
-from moves import READY, assert_moved, events, kill_engine, only_migration, state_of
+from moves import READY, assert_moved, events, kill_engine, only_migration, state_of, wait_until
 from secrecy import watch_processes
 
 from conftest import Guest, last_acknowledged, power_on, running_tiny, wait_for
@@ -57,7 +57,7 @@ def test_cancelled_in_the_copy_everything_is_taken_back(cli, machine, sidedoor, 
     try:
         assert cli("migrate", machine.name, *TO_TINY).returncode == 0
         migration = only_migration(cli)
-        wait_for(lambda: state_of(cli, migration)["phase"] == "copying", 180, "the copy to begin")
+        wait_until(cli, migration, lambda shown, _: shown.phase == "copying", 180, "the copy to begin")
         done = cli("migration", "cancel", migration, "--wait", "--plain")
     finally:
         sidedoor.clear_trouble()
@@ -74,11 +74,10 @@ def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machi
         wait_for(lambda: cli.json("migration", "list"), 60, "the migration to be there")
         migration = only_migration(cli)
 
-        def copied():
-            disks = {d["key"]: d for d in state_of(cli, migration)["disks"]}
-            return "2001" in disks and ((disks["2001"]["progress"] or {}).get("copied", 0)) > 24 << 20
+        def copied(shown, _):
+            return any((disk.progress or {}).get("copied", 0) > 24 << 20 for disk in shown.disks if disk.key == "2001")
 
-        wait_for(copied, 180, "the copy to be well on its way")
+        wait_until(cli, migration, copied, 180, "the copy to be well on its way")
         time.sleep(6)  # a checkpoint is written every five seconds
         kill_engine(cli)
     finally:
@@ -117,8 +116,8 @@ def test_hostile_debian_killed_in_its_conversion_arrives_whole(hostile, cli, sid
     done = cli("migrate", hostile.name, *to, "--storage", "datastore1=ceph")
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
-    wait_for(lambda: state_of(cli, migration)["phase"] == "converting", 900, "the conversion to begin")
-    wait_for(lambda: "Converting" in events(cli, migration), 600, "virt-v2v to write to the guest")
+    wait_until(cli, migration, lambda shown, _: shown.phase == "converting", 900, "the conversion to begin")
+    wait_until(cli, migration, lambda _, told: "Converting" in told, 600, "virt-v2v to write to the guest")
     kill_engine(cli)
     assert state_of(cli, migration)["status"] == "interrupted"
     done = cli("migration", "resume", migration, "--wait", "--plain", timeout=1500)

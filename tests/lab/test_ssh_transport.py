@@ -3,13 +3,13 @@
 import ssl
 
 import pytest
-from moves import READY, assert_moved, kill_engine, only_migration, state_of
+from moves import READY, assert_moved, kill_engine, only_migration, state_of, wait_until
 from pyVim.connect import Disconnect, SmartConnect
 from pyVim.task import WaitForTask
 from pyVmomi import vim
 from secrecy import files, watch_processes, where_found
 
-from conftest import USER, end_engine, refused, wait_for, with_both_clouds
+from conftest import USER, end_engine, refused, with_both_clouds
 
 pytestmark = pytest.mark.lab
 
@@ -63,10 +63,11 @@ def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, clou
         directory = cli.state / "migrations" / migration
         return sum(path.stat().st_size > 0 for path in directory.glob("copy-*.checkpoint"))
 
-    def read():
-        return min(((disk["progress"] or {}).get("done", 0)) for disk in state_of(cli, migration)["disks"])
+    def well_on_its_way(shown, _):
+        read = min((disk.progress or {}).get("done", 0) for disk in shown.disks)
+        return read > 48 << 20 and checkpoints() == 2
 
-    wait_for(lambda: read() > 48 << 20 and checkpoints() == 2, 180, "both disks to be well on their way")
+    wait_until(cli, migration, well_on_its_way, 180, "both disks to be well on their way")
     kill_engine(cli)
     assert state_of(cli, migration)["status"] == "interrupted"
     done = cli("migration", "resume", migration, "--wait", "--plain")
@@ -90,9 +91,9 @@ def test_a_copy_whose_snapshot_somebody_removes_counts_for_nothing(cli, tiny, la
     """The file can be read on, but the machine writes to it again."""
     assert cli("migrate", tiny.name, *TO_TINY, "--type", "dry-run", "--isolated", "--limit", "4M").returncode == 0
     migration = only_migration(cli)
-    wait_for(lambda: state_of(cli, migration)["phase"] == "copying", 180, "the copy to begin")
+    wait_until(cli, migration, lambda shown, _: shown.phase == "copying", 180, "the copy to begin")
     remove_snapshots(lab, tiny.name)
-    wait_for(lambda: state_of(cli, migration)["status"] == "failed", 180, "the migration to fail")
+    wait_until(cli, migration, lambda shown, _: shown.status == "failed", 180, "the migration to fail")
     assert "is gone" in state_of(cli, migration)["error"]
 
 

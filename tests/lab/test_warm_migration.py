@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from moves import READY, assert_moved, events, kill_engine, only_migration, seen_on, state_of
+from moves import READY, assert_moved, events, kill_engine, only_migration, seen_on, state_of, wait_until
 
-from conftest import last_acknowledged, target_inventory, wait_for
+from conftest import last_acknowledged, target_inventory
 
 pytestmark = pytest.mark.lab
 
@@ -20,13 +20,13 @@ def test_a_machine_that_writes_all_the_time_waits_for_its_cutover_through_a_kill
     done = cli("migrate", tiny.name, *TO_TINY, "--type", "warm", "--sync-every", "5")
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
-    wait_for(lambda: state_of(cli, migration)["phase"] == "waiting", 180, "it to wait")
-    wait_for(lambda: len(state_of(cli, migration)["syncs"]) >= 2, 120, "a sync")
+    wait_until(cli, migration, lambda shown, _: shown.phase == "waiting", 180, "it to wait")
+    wait_until(cli, migration, lambda shown, _: len(shown.syncs) >= 2, 120, "a sync")
     kill_engine(cli)
     assert state_of(cli, migration)["status"] == "interrupted"
     known = len(state_of(cli, migration)["syncs"])
     assert cli("migration", "resume", migration).returncode == 0
-    wait_for(lambda: len(state_of(cli, migration)["syncs"]) > known, 120, "it to sync on")
+    wait_until(cli, migration, lambda shown, _: len(shown.syncs) > known, 120, "it to sync on")
     assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
     done = cli("migration", "cutover", migration, "--wait", "--plain")
     assert done.returncode == 0, done.stderr
@@ -47,7 +47,7 @@ def test_tracking_that_is_reset_and_a_session_that_expires_lose_nothing(cli, tin
     done = cli("migrate", tiny.name, *TO_TINY, "--type", "warm", "--sync-every", "600")
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
-    wait_for(lambda: state_of(cli, migration)["phase"] == "waiting", 180, "it to wait")
+    wait_until(cli, migration, lambda shown, _: shown.phase == "waiting", 180, "it to wait")
     sidedoor.reset_change_tracking(tiny.name)
     sidedoor.expire_sessions()
     done = cli("migration", "cutover", migration, "--wait", "--plain")

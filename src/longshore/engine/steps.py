@@ -10,8 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from dbos import DBOS
-
 from longshore.engine.parking import raise_if_parked_for
 from longshore.errors import LongshoreError
 from longshore.model.forms import form
@@ -25,6 +23,8 @@ async def step(name: str, result: type[T], work: Callable[[], T | Awaitable[T]])
 
     Raises LongshoreError, also for unforeseen errors; Parked where the job is to go on with this step another time.
     """
+    from dbos import DBOS  # here, since to load it takes a third of a second that commands without work needn't wait
+
     adapter = form(result)
 
     async def recorded() -> dict[str, Any]:
