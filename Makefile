@@ -32,7 +32,7 @@ fault-test: install
 	.venv/bin/pytest -m "faults and not soak" -q -n 4
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
-# one, where two tests run side by side.
+# one, where several tests run side by side.
 LONGSHORE_LAB ?= /var/lib/longshore-lab
 LAB_PYTEST := $(LAB) run .venv/bin/pytest tests/lab tests/guests -o timeout=1800 -v
 lab-test: lab-up

@@ -64,6 +64,7 @@ def finished(guest: Guest, nic: NicName = NIC):
     return done
 
 
+@pytest.mark.soak
 def test_debian_in_a_subvolume(files):
     phony.debian_subvolume(files)
     guest = found(files)

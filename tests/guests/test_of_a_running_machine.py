@@ -68,6 +68,7 @@ def digests(disks):
     return [hashlib.blake2b(disk.read_bytes()).hexdigest() for disk in disks]
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(1500)
 def test_open_file_systems_are_no_fault_and_are_not_written_to(tmp_path):
     disks = [tmp_path / "root", tmp_path / "var"]

@@ -172,6 +172,7 @@ def run(*command, **options):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, **options).stdout
 
 
+@pytest.mark.soak
 def test_a_uefi_machine_boots_without_the_variables_that_name_its_loader(target, copied, uefi_root, lab, tmp_path):
     volumes = copied(uefi_root, lab.root / "cache/guests/tiny/data.raw")
     # The tiny guest is no system that an inspection would know

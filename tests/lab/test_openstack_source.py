@@ -291,6 +291,7 @@ def test_a_server_is_described_as_it_is(cli, servers):
     refused(cli("migrate", "web", *back), "in use")
 
 
+@pytest.mark.soak
 def test_a_move_that_fails_at_its_end_leaves_the_source_as_it_was(cli, sides, servers):
     here, there, _ = sides
     web, _ = servers["web"]
@@ -308,6 +309,7 @@ def test_a_move_that_fails_at_its_end_leaves_the_source_as_it_was(cli, sides, se
     wait_for(lambda: last_acknowledged(here.console(web)) > 0, 120, "the source to write on")
 
 
+@pytest.mark.soak
 def test_what_has_to_be_frozen_and_cannot_be_is_not_copied(cli, sides, servers):
     here, there, _ = sides
     before = target_inventory(there.cloud)

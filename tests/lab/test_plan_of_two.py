@@ -31,6 +31,7 @@ def well(cli, *words):
     return done
 
 
+@pytest.mark.soak
 def test_two_machines_of_a_plan_arrive_whole_in_their_waves(cli, pair, sidedoor, cloud, tidy, tmp_path):
     first, second = pair
     file = tmp_path / "pair.yaml"

@@ -61,6 +61,7 @@ def moved(cli, cloud, sidedoor, name, last):
     return shown
 
 
+@pytest.mark.soak
 def test_by_a_port_of_its_guest(cli, silent, sidedoor, cloud, open_group, tidy):
     last = acknowledged(sidedoor, silent.name)
     wanted = ["--boot-port", str(PORT), "--boot-port", "3389", "--security-group", open_group, "--wait", "-f", "json"]
