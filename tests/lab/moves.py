@@ -2,13 +2,25 @@
 
 import os
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import last_acknowledged, wait_for
+from conftest import booted_afresh, last_acknowledged, wait_for
 from longshore.client import Client, Embedded
 from longshore.configuration import read_configuration
 
 READY = "LONGSHORE-WRITER ready"
+# Of a machine that tells on its console that it is up and writing
+TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
+
+
+@contextmanager
+def writing(guest, sidedoor, lab, cloud):
+    """The guest running and writing. Its server on the target goes at the end, whoever has made it."""
+    with booted_afresh(guest, sidedoor, lab, cloud) as running:
+        wait_for(lambda: last_acknowledged(sidedoor.console(guest.name)) > 20, 600, f"{guest.name} to boot and write")
+        yield running
+        remove_servers(cloud, guest)
 
 
 def state_of(cli, migration):
@@ -32,6 +44,11 @@ def wait_until(cli, migration, condition, seconds, what):
 def only_migration(cli):
     (migration,) = cli.json("migration", "list")
     return migration["ID"]
+
+
+def latest(cli, guest):
+    """The migration of that guest that was asked for last."""
+    return cli.json("migration", "list", "--machine", guest.name)[-1]["ID"]
 
 
 def kill_engine(cli):
@@ -82,6 +99,11 @@ def assert_moved(sidedoor, cloud, guest, shown, *, nics=frozenset({"virtio_net"}
     assert source["power"] == "poweredOff"
     assert source["snapshots"] == []
     return seen
+
+
+def remove_servers(cloud, guest):
+    for server in cloud.compute.servers(name=f"^{guest.name}$"):
+        remove_server(cloud, server.id)
 
 
 def remove_server(cloud, server_id):

@@ -6,7 +6,7 @@ is (test_uefi_moves), and this one cold with its conversion (test_cold_migration
 """
 
 import pytest
-from moves import READY, assert_moved, events, remove_server, state_of
+from moves import TO, assert_moved, events, latest, remove_server, state_of
 
 from conftest import Guest, last_acknowledged, power_on, target_inventory, wait_for
 
@@ -16,7 +16,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]  # minutes each, without hardware virtualisation
 
-TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
 WARM = ["--type", "warm", "--cutover", "automatic"]
 WEB01 = Guest("web01", "00:50:56:ab:cd:01")
 downtimes = {}
@@ -32,11 +31,7 @@ def before(cloud, web01, sidedoor):
 def migrated(cli, *words):
     done = cli("migrate", "web01", *TO, *words, timeout=1500)
     assert done.returncode == 0, done.stderr
-    return state_of(cli, latest(cli))
-
-
-def latest(cli):
-    return cli.json("migration", "list", "--machine", "web01")[-1]["ID"]
+    return state_of(cli, latest(cli, WEB01))
 
 
 def test_its_dry_run_boots_a_converted_copy_while_it_writes_on(before, cli, sidedoor, cloud, nothing_left):
@@ -66,7 +61,7 @@ def test_it_is_moved_warm_as_it_is(brought, sidedoor, cloud):
 
 
 def test_it_is_converted_afterwards(brought, sidedoor, cloud):
-    landed = latest(brought)
+    landed = latest(brought, WEB01)
     done = brought("migration", "convert", landed, "--wait", "--plain", timeout=1500)
     assert done.returncode == 0, done.stderr
     shown = state_of(brought, landed)

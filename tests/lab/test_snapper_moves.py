@@ -5,31 +5,17 @@ of it takes a minute or two here.
 """
 
 import pytest
-from moves import READY, assert_moved, only_migration, remove_server, state_of
+from moves import TO, assert_moved, latest, only_migration, remove_servers, state_of, writing
 
-from conftest import Guest, booted_afresh, last_acknowledged, wait_for
+from conftest import Guest
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]  # minutes each, without virtualisation
-
-TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
 
 
 @pytest.fixture(scope="module")
 def snapper01(sidedoor, lab, cloud):
-    """Running and writing. Its server on the target goes at the end, whoever has made it."""
-    with booted_afresh(Guest("snapper01", "00:50:56:ab:cd:03"), sidedoor, lab, cloud) as guest:
-        wait_for(lambda: last_acknowledged(sidedoor.console(guest.name)) > 20, 600, "snapper01 to boot and write")
+    with writing(Guest("snapper01", "00:50:56:ab:cd:03"), sidedoor, lab, cloud) as guest:
         yield guest
-        remove_servers(cloud, guest)
-
-
-def remove_servers(cloud, guest):
-    for server in cloud.compute.servers(name=f"^{guest.name}$"):
-        remove_server(cloud, server.id)
-
-
-def latest(cli):
-    return cli.json("migration", "list", "--machine", "snapper01")[-1]["ID"]
 
 
 def assert_at_home(seen):
@@ -43,7 +29,7 @@ def test_it_is_moved_warm_as_it_is(snapper01, shared_cli, sidedoor, cloud):
         "migrate", "snapper01", *TO, "--type", "warm", "--cutover", "automatic", "--landing", "as-is", timeout=1500
     )
     assert done.returncode == 0, done.stderr
-    shown = state_of(shared_cli, latest(shared_cli))
+    shown = state_of(shared_cli, latest(shared_cli, snapper01))
     seen = assert_moved(sidedoor, cloud, snapper01, shown, nics={"vmxnet3"}, disks={"ahci"})
     assert_at_home(seen)
     (system,) = shown["result"]["guest"]["systems"]  # the snapshots are none
@@ -51,7 +37,7 @@ def test_it_is_moved_warm_as_it_is(snapper01, shared_cli, sidedoor, cloud):
 
 
 def test_it_is_converted_afterwards(snapper01, shared_cli, sidedoor, cloud):
-    migration = latest(shared_cli)
+    migration = latest(shared_cli, snapper01)
     done = shared_cli("migration", "convert", migration, "--wait", "--plain", timeout=1500)
     assert done.returncode == 0, done.stderr
     assert_at_home(assert_moved(sidedoor, cloud, snapper01, state_of(shared_cli, migration)))

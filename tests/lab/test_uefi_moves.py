@@ -5,32 +5,19 @@ the variables of its firmware name it; those stay behind.
 """
 
 import pytest
-from moves import READY, assert_moved, events, only_migration, remove_server, state_of
+from moves import TO, assert_moved, events, latest, only_migration, remove_servers, state_of, writing
 
-from conftest import Guest, booted_afresh, last_acknowledged, wait_for
+from conftest import Guest
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # minutes each, without hardware virtualisation
 
-TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--wait", "--plain"]
 SECURE = {"hw_firmware_type": "uefi", "hw_machine_type": "q35", "os_secure_boot": "required"}
 
 
 @pytest.fixture(scope="module")
 def uefi01(sidedoor, lab, cloud):
-    """Running and writing. Its server on the target goes at the end, whoever has made it."""
-    with booted_afresh(Guest("uefi01", "00:50:56:ab:cd:02"), sidedoor, lab, cloud) as guest:
-        wait_for(lambda: last_acknowledged(sidedoor.console(guest.name)) > 20, 600, "uefi01 to boot and write")
+    with writing(Guest("uefi01", "00:50:56:ab:cd:02"), sidedoor, lab, cloud) as guest:
         yield guest
-        remove_servers(cloud, guest)
-
-
-def remove_servers(cloud, guest):
-    for server in cloud.compute.servers(name=f"^{guest.name}$"):
-        remove_server(cloud, server.id)
-
-
-def latest(cli):
-    return cli.json("migration", "list", "--machine", "uefi01")[-1]["ID"]
 
 
 def assert_secure_and_at_home(cloud, server_id, seen):
@@ -55,7 +42,7 @@ def test_it_is_moved_warm_as_it_is_and_secure_boot_is_kept(uefi01, shared_cli, s
         "migrate", "uefi01", *TO, "--type", "warm", "--cutover", "automatic", "--landing", "as-is", timeout=1500
     )
     assert done.returncode == 0, done.stderr
-    shown = state_of(shared_cli, latest(shared_cli))
+    shown = state_of(shared_cli, latest(shared_cli, uefi01))
     seen = assert_moved(sidedoor, cloud, uefi01, shown, nics={"vmxnet3"}, disks={"ahci"})
     assert_secure_and_at_home(cloud, shown["server_id"], seen)
     assert "uefi01 boots with secure boot" in events(shared_cli, shown["id"])  # before anything was made
@@ -64,7 +51,7 @@ def test_it_is_moved_warm_as_it_is_and_secure_boot_is_kept(uefi01, shared_cli, s
 
 @pytest.mark.soak
 def test_it_is_converted_afterwards(uefi01, shared_cli, sidedoor, cloud):
-    migration = latest(shared_cli)
+    migration = latest(shared_cli, uefi01)
     done = shared_cli("migration", "convert", migration, "--wait", "--plain", timeout=1500)
     assert done.returncode == 0, done.stderr
     shown = state_of(shared_cli, migration)
