@@ -9,6 +9,7 @@ import pytest
 from in_process import longshore as command
 
 from longshore.cli.arguments import rate
+from longshore.cli.given_files import key_in
 from longshore.cli.words import duration, size
 
 
@@ -71,6 +72,13 @@ def test_what_cannot_be_done_is_one_sentence_and_exits_with_1(tmp_path, words, s
 def test_a_rate_is_written_as_a_size_is():
     said = [rate(text) for text in ("500", "800K", "50m", "1.5G", "2MiB")]
     assert said == [500, 800 << 10, 50 << 20, 3 << 29, 2 << 20]
+
+
+@pytest.mark.parametrize("content", ["open sesame", "open sesame\n", "open sesame\r\n"])
+def test_the_end_of_a_line_is_no_part_of_a_key(tmp_path, content):
+    file = tmp_path / "key"
+    file.write_bytes(content.encode())
+    assert key_in(file) == "open sesame"
 
 
 def test_a_process_of_its_own_ends_with_the_same_codes(tmp_path):

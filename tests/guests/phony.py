@@ -1,4 +1,4 @@
-"""Guests in the shapes that users have, as far as looking at them and finishing them needs: no programs, no packages.
+"""Guests in the shapes that users have, as far as looking at them and finishing them needs: as a rule no programs.
 
 Each is built on the disks of a running appliance, which `wipe` makes empty again for the next: one start is enough for
 many. Kernels are lists of modules and an initramfs with the names of some.
@@ -46,8 +46,6 @@ def start(directory: Path, environment: dict[str, str]) -> guestfs.GuestFS:
 def wipe(files: guestfs.GuestFS) -> None:
     files.umount_all()
     files.lvm_remove_all()
-    for opened in files.list_dm_devices():
-        files.cryptsetup_close(opened)
     for array in files.list_md_devices():
         files.md_stop(array)
     for disk in files.list_devices():
@@ -83,12 +81,27 @@ def add_kernel(files: guestfs.GuestFS, initramfs: str, held: Sequence[str] = HEL
     files.write(initramfs, gzip.compress(cpio(f"lib/modules/{version}/{name}.ko" for name in held)))
 
 
-def add_shell(files: guestfs.GuestFS, *names: str) -> None:
-    files.mkdir_p("/bin")
+def add_debian_programs(files: guestfs.GuestFS, version: str = KERNEL) -> None:
+    """What virt-v2v asks of a Debian: a package of a kernel with virtio, dpkg to list it, a new initramfs, a menu."""
     files.upload(str(SHELL), "/bin/busybox")
-    files.chmod(0o755, "/bin/busybox")
-    for name in ("sh", *names):
-        files.ln_sf("busybox", f"/bin/{name}")
+    for name in ("sh", "ls", "cp", "touch"):
+        files.ln_s("busybox", f"/bin/{name}")
+    modules = f"/lib/modules/{version}"
+    for name in ("virtio_blk", "virtio_net"):
+        files.ln_s("/bin/busybox", f"{modules}/{name}.ko")  # an ELF file: it tells the kernel's architecture
+    package = f"linux-image-{version}"
+    listed = "".join(f"echo {path}\n" for path in (f"/boot/vmlinuz-{version}", modules))
+    tree = {
+        "/var/lib/dpkg/status": f"Package: {package}\nStatus: install ok installed\nArchitecture: amd64\n"
+        "Version: 1.0-1\nDescription: a kernel\n\n",
+        "/usr/bin/dpkg": f"#!/bin/sh\n{listed}",
+        "/usr/sbin/update-initramfs": f"#!/bin/sh\necho made anew >/boot/initrd.img-{version}\n",
+        "/usr/sbin/update-grub": "#!/bin/sh\n",
+        "/usr/sbin/grub-mkconfig": "#!/bin/sh\n",
+    }
+    write(files, tree)
+    for program in ("/bin/busybox", *(path for path in tree if "/bin/" in path or "/sbin/" in path)):
+        files.chmod(0o755, program)
 
 
 def add_system(files: guestfs.GuestFS, tree: Tree, *, systemd: bool = True) -> None:
@@ -353,9 +366,14 @@ def debian_lvm_on_luks(files: guestfs.GuestFS, key: str) -> None:
         "/etc/fstab": f"/dev/mapper/safe-root / ext4 defaults 0 1\nUUID={boot} /boot ext4 defaults 0 2\n",
         "/etc/crypttab": f"sda2_crypt UUID={files.vfs_uuid('/dev/sda2')} none luks,discard\n",
         "/etc/network/interfaces": "iface ens192 inet dhcp\n",
+        "/etc/default/grub": 'GRUB_CMDLINE_LINUX="quiet"\n',
+        "/boot/grub/grub.cfg": grub_menu(
+            boot, "root=/dev/mapper/safe-root ro quiet", kernel=f"/vmlinuz-{KERNEL}", initramfs=f"/initrd.img-{KERNEL}"
+        ),
     }
     add_system(files, tree)
     add_kernel(files, f"/boot/initrd.img-{KERNEL}")
+    add_debian_programs(files)
     files.umount_all()
     files.vg_activate_all(False)
     files.cryptsetup_close("/dev/mapper/sda2_crypt")

@@ -119,7 +119,7 @@ def test_its_words_say_what_happened_to_the_guest(virt_v2v, tmp_path):
         (
             "echo virt-v2v-in-place: could not read key from user >&2; exit 1",
             "^The guest.s disks are encrypted",
-            "as-is",
+            "--guest-key FILE",
         ),
         ("kill -9 $$", "status -9 and gave no reason", ""),
     ],

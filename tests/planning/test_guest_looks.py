@@ -93,6 +93,7 @@ def test_what_a_key_opens_is_converted_and_what_none_opens_is_named():
     locked = replace(opened, luks=("/dev/sda2", "/dev/sda3"))
     concern = concerns_of_guest(MACHINE, locked, request, PARTS)[0]
     assert concern.text == "/dev/sda3 of web is encrypted by LUKS, and none of the keys that were given opens it."
+    assert "--guest-key" in concern.advice
 
 
 def test_other_landings_need_no_key_but_the_guest_may_ask_for_it():

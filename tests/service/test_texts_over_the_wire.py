@@ -30,10 +30,11 @@ def api(tmp_path, monkeypatch):
 
 
 def test_nobody_is_shown_them(api, monkeypatch):
-    asked = {**MIGRATION["request"], "user_data": TEXT, "first_boot": [TEXT]}
+    asked = {**MIGRATION["request"], "user_data": TEXT, "first_boot": [TEXT], "guest_keys": [TEXT]}
     shown = [api("ann", "POST", "/v1/migrations", MIGRATION | {"request": asked})]
     id_ = shown[0].json()["id"]
     assert shown[0].json()["request"]["user_data"].startswith(f"({len(TEXT)} characters, kept encrypted: ")
+    assert shown[0].json()["request"]["guest_keys"][0].startswith("(a key, kept encrypted: ")
     shown.append(api("ann", "PUT", "/v1/plans/shop", PLAN | {"defaults": {"user_data": TEXT}}))
     has = replace(MACHINE, server_settings=ServerSettings(user_data=TEXT))
     monkeypatch.setattr("cloud_stand_in.MACHINE", has)

@@ -76,7 +76,7 @@ WRONG = {
     "allowed_addresses": [["300.1.1.1"], ["10.0.0.0/40"], [""], ["fe80::1%eth0"], ["web.example.org"]],
     "floating": ["maybe"],
     "first_boot": [[""], ["a\0b"], "echo"],
-    "guest_keys": [["open sesame"], "echo"],
+    "guest_keys": [[""], ["a\0b"], "echo"],
     "before": ["", "a\nb", "/" + "x" * 5000],
     "after": ["", "a\nb", "/" + "x" * 5000],
     "volume": [

@@ -89,6 +89,7 @@ class NewConversion(_Strict):
     """What is given beside what the machine was moved with."""
 
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
+    guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
 
 
 class NewInspection(_Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,4 +39,15 @@ def with_accept(group: ArgumentParser | ArgumentGroup) -> None:
         default=[],
         metavar="CODE",
         help="go on in spite of this concern (may be repeated)",
+    )
+
+
+def with_guest_key(group: ArgumentParser | ArgumentGroup) -> None:
+    group.add_argument(
+        "--guest-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="holds a passphrase for disks that LUKS encrypts, to look into them and convert them (may be repeated)",
     )

@@ -13,6 +13,11 @@ def text_of(path: Path) -> str:
         raise InvalidInput(f"{path} can't be read: it isn't text.") from None
 
 
+def key_in(path: Path) -> str:
+    """An editor ends its last line; that end is no part of a passphrase. Raises InvalidInput."""
+    return text_of(path).removesuffix("\n").removesuffix("\r")
+
+
 def bytes_of(path: Path) -> bytes:
     """Raises InvalidInput."""
     try:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from longshore.cli.arguments import mapping, rate, with_accept
+from longshore.cli.arguments import mapping, rate, with_accept, with_guest_key
 from longshore.cli.command import ShowOne
-from longshore.cli.given_files import bytes_of, text_of
+from longshore.cli.given_files import bytes_of, key_in, text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
 from longshore.model.request import (
@@ -70,6 +70,7 @@ class Migrate(ShowOne):
             before=_playbook(args.before),
             after=_playbook(args.after),
             first_boot=tuple(text_of(path) for path in args.first_boot),
+            guest_keys=tuple(key_in(path) for path in args.guest_key),
             metadata=dict(args.metadata),
             tags=tuple(args.tag),
             carry=_carry(args.carry),
@@ -277,6 +278,7 @@ def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
         metavar="FILE",
         help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
     )
+    with_guest_key(group)
     parser.set_defaults(before=None, after=None)
     if not playbooks:
         return

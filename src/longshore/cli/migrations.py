@@ -6,8 +6,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import with_accept
+from longshore.cli.arguments import with_accept, with_guest_key
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.given_files import key_in
 from longshore.cli.guest import guest_rows
 from longshore.cli.progress import moves, reworded, sentence, status_of, watch, with_level
 from longshore.cli.providers import with_all_projects
@@ -130,11 +131,13 @@ class ConvertMigration(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
         with_accept(parser)
+        with_guest_key(parser)
         with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.convert(args.migration, accept=args.accept), args)
+        keys = [key_in(path) for path in args.guest_key]
+        return follow(self, self.client.convert(args.migration, accept=args.accept, guest_keys=keys), args)
 
 
 class CancelMigration(ShowOne):

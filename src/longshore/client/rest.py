@@ -212,8 +212,8 @@ class Client:
     def cut_over(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cutover")
 
-    def convert(self, migration: str, *, accept: Sequence[str] = ()) -> Migration:
-        body = {"accept": list(accept)}
+    def convert(self, migration: str, *, accept: Sequence[str] = (), guest_keys: Sequence[str] = ()) -> Migration:
+        body = {"accept": list(accept), "guest_keys": list(guest_keys)}
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/convert", body)
 
     def cancel(self, migration: str) -> Migration:

@@ -61,7 +61,7 @@ _FAILURES = (
     (
         _NO_KEY,
         "The guest's disks are encrypted, and there is no key for them.",
-        "Decrypt them in the guest, or let it land as it is (--landing as-is).",
+        "Give the passphrase of each (--guest-key FILE), or let it land as it is (--landing as-is).",
     ),
     (
         "No root device found",

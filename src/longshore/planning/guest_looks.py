@@ -46,7 +46,7 @@ GUEST_SUSPENDED = blocker(
 GUEST_ENCRYPTED = blocker(
     "guest-encrypted",
     "A guest is to be converted, and parts of its disks are encrypted by LUKS: virt-v2v needs the key of each.",
-    f"Decrypt them in the guest, or {_AS_IS}.",
+    f"Give the passphrase of each (--guest-key FILE, or guest_keys in a plan), or {_AS_IS}.",
     acceptable=True,
 )
 GUEST_BITLOCKER = blocker(

@@ -310,10 +310,10 @@ def _script(path: Path, text: str) -> None:
     check_text(path, text, _LONGEST_TEXT)
 
 
-def _withheld(path: Path, keys: Any) -> None:
-    """Until a guest has been seen opened with one."""
-    if keys:
-        raise Fault(path, f"{_quote_path(path)}: keys for LUKS aren't taken yet. Let the guest land as it is.")
+def _guest_key(path: Path, text: str) -> None:
+    if not text:
+        raise Fault(path, f"{_quote_path(path)}: a key is empty.")
+    check_text(path, text, LONGEST_PATH)
 
 
 def _playbook(path: Path, file: str) -> None:
@@ -386,7 +386,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "allowed_addresses": _each(_address, 100),
     "floating": _nothing,
     "first_boot": _each(_script, 100),
-    "guest_keys": _withheld,
+    "guest_keys": _each(_guest_key, 100),
     "before": _playbook,
     "after": _playbook,
     "volume": _volume,

@@ -216,13 +216,13 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
         ) from None
     landed(earlier)  # raises Conflict when there is nothing to convert
     beside = body or NewConversion()
-    refuse_unfit(accept=beside.accept)
+    refuse_unfit(accept=beside.accept, guest_keys=beside.guest_keys)
     record = store.migrations.add(
         machine_name=earlier.machine_name,
         machine_ref=earlier.machine_ref,
         source_id=earlier.source_id,
         target_id=earlier.target_id,
-        request=REQUEST.dump_python(request_after(earlier, beside.accept), mode="json"),
+        request=REQUEST.dump_python(request_after(earlier, beside.accept, beside.guest_keys), mode="json"),
         places=earlier.places,
     )
     note_asked_for([record])
