@@ -138,6 +138,14 @@ def test_windows_without_its_drivers_is_told_before_anything_is_made(guest_id, p
     assert not list(guest_concerns(machine, MigrationRequest(landing=LandingMode.AS_IS, force_power_off=True), parts))
 
 
+@pytest.mark.parametrize("guest_id", ["amazonlinux2_64Guest", "vmwarePhoton64Guest", "freebsd13_64Guest"])
+def test_a_system_that_is_never_converted_is_told_before_anything_is_made(guest_id):
+    machine = replace(MACHINE, guest_id=guest_id, host_name="web")
+    [concern] = guest_concerns(machine, MigrationRequest(landing=LandingMode.CONVERT, force_power_off=True), PARTS)
+    assert (concern.code, concern.severity) == ("guest-os-unsupported", Severity.BLOCKER)
+    assert "--landing as-is" in concern.advice
+
+
 @pytest.mark.parametrize("guest_id", ["windows2019srvNext_64Guest", "windows9Guest", "debian12_64Guest", ""])
 def test_nothing_is_said_where_its_drivers_are_there(guest_id):
     request = MigrationRequest(landing=LandingMode.CONVERT, force_power_off=True)

@@ -59,7 +59,7 @@ _HOST_NAME = re.compile(r"^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$")
 # As vSphere calls them (guestId) in lower case, without the numbers behind. Everything else is Linux or Windows
 _UNSUPPORTED = re.compile(
     r"^(freebsd|solaris|sunos|netware|os2|darwin|dos|vmkernel|ecomstation|unixware|openserver|win31|win95|win98|winme"
-    r"|winnt|win2000|asianux|turbolinux|mandrake|mandriva|vmwarephoton|coreos|crxpod|crxsys)"
+    r"|winnt|win2000|asianux|turbolinux|mandrake|mandriva|amazonlinux|vmwarephoton|coreos|crxpod|crxsys)"
 )
 _UNKNOWN = re.compile(r"^other")
 # What virt-v2v asks for (its manual, "Free space in the guest"), by mount point
