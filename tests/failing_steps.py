@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from dbos import DBOS
+
 from longshore.configuration import read_configuration
-from longshore.engine import steps, worker_process
+from longshore.engine import worker_process
 from longshore.flows.clouds import Clouds
 from longshore.flows.workflows import FLOWS
 from longshore.store import StateDirectory, Store
@@ -32,7 +34,7 @@ _asked: ContextVar[list[str]] = ContextVar("asked")  # the providers that the st
 def main(state, record, *only):
     store = Store(StateDirectory(state))
     failed = set()  # machine and step
-    run_step, provider = steps.DBOS.run_step_async, Clouds.provider
+    run_step, provider = DBOS.run_step_async, Clouds.provider
 
     def fails(job, name):
         if name in ENDS or not _asked.get():
@@ -46,7 +48,7 @@ def main(state, record, *only):
         return turn
 
     async def run(options, work):
-        job = steps.DBOS.workflow_id
+        job = DBOS.workflow_id
 
         async def worked():
             _asked.set([])
@@ -63,7 +65,7 @@ def main(state, record, *only):
         with provider(clouds, name_or_id, side) as cloud:
             yield cloud
 
-    steps.DBOS.run_step_async, Clouds.provider = run, noted
+    DBOS.run_step_async, Clouds.provider = run, noted
     worker_process.serve(read_configuration(state=str(state)), FLOWS)
 
 

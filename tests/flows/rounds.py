@@ -26,12 +26,13 @@ from pathlib import Path
 
 import psycopg
 import small_clouds
+from dbos import DBOS
 from small_clouds import MARK, MIB, SIZES, World, expected
 from sqlalchemy.exc import OperationalError
 
 from longshore.blocks import CopyResult
 from longshore.blocks.exports import Export
-from longshore.engine import steps, undoing
+from longshore.engine import undoing
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
 from longshore.flows.clouds import Clouds
@@ -169,14 +170,14 @@ class Round:
     @contextmanager
     def at_work(self):
         """All that a worker does in here is this round's."""
-        real, strike, run_step = Database.session, World.strike, steps.DBOS.run_step_async
+        real, strike, run_step = Database.session, World.strike, DBOS.run_step_async
         Database.session = lambda database: self.transaction(real, database)
         World.strike = lambda _world, call, when: self.strike(call, when)
-        steps.DBOS.run_step_async = self.run_step
+        DBOS.run_step_async = self.run_step
         try:
             yield
         finally:
-            Database.session, World.strike, steps.DBOS.run_step_async = real, strike, run_step
+            Database.session, World.strike, DBOS.run_step_async = real, strike, run_step
 
     @property
     def record(self):
