@@ -49,7 +49,7 @@ def test_without_a_fingerprint_it_is_shown_and_has_to_be_confirmed(cli, lab):
 
 
 def test_a_vcenter_that_is_not_there(cli, lab):
-    refused(add_vcenter(cli, lab, host="127.0.0.3"), "127.0.0.3:443 refuses connections")
+    refused(add_vcenter(cli, lab, host="127.0.0.99"), "127.0.0.99:443 refuses connections")
     assert_not_added(cli)
 
 
