@@ -32,7 +32,6 @@ OWN_PROJECTS = {
 SECOND_VCENTER = {
     "test_cold_migration",
     "test_debian_moves",
-    "test_snapper_moves",
     "test_uefi_moves",
 }
 
