@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test soak soak-rounds soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test check quick-test fault-test lab-test lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -35,9 +35,13 @@ fault-test: install
 # one, where several tests run side by side.
 LONGSHORE_LAB ?= /var/lib/longshore-lab
 LAB_PYTEST := $(LAB) run .venv/bin/pytest tests/lab tests/guests -o timeout=1800 -v
-lab-test: lab-up
+lab-test: lab-lanes lab-alone
+
+lab-lanes: lab-up
 	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
 	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 3 --durations=40
+
+lab-alone: lab-up
 	$(LAB_PYTEST) -m "lab and not soak and alone"
 
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
