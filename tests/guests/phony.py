@@ -100,6 +100,7 @@ def add_debian_programs(files: guestfs.GuestFS, version: str = KERNEL) -> None:
         "/usr/sbin/grub-mkconfig": "#!/bin/sh\n",
     }
     write(files, tree)
+    files.mkdir_p("/etc/modprobe.d")  # where it tells the guest of its new drivers
     for program in ("/bin/busybox", *(path for path in tree if "/bin/" in path or "/sbin/" in path)):
         files.chmod(0o755, program)
 
