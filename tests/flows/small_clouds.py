@@ -150,9 +150,13 @@ class World:
         path = self.root / "faults.json"
         with (self.root / "calls.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            faults = json.loads(path.read_text()) if path.exists() else []
+            before = path.read_text() if path.exists() else "[]"
+            faults = json.loads(before)
             yield faults
-            path.write_text(json.dumps(faults))
+            if (after := json.dumps(faults)) != before:  # whole or not at all: who writes may be killed
+                new = self.root / "faults.new"
+                new.write_text(after)
+                new.replace(path)
 
     def hand(self, do, text=b""):
         """An operator's: the machine is powered on, and its guest writes, or it is powered off."""
