@@ -46,6 +46,8 @@ def start(directory: Path, environment: dict[str, str]) -> guestfs.GuestFS:
 def wipe(files: guestfs.GuestFS) -> None:
     files.umount_all()
     files.lvm_remove_all()
+    for opened in files.list_dm_devices():
+        files.cryptsetup_close(opened)
     for array in files.list_md_devices():
         files.md_stop(array)
     for disk in files.list_devices():

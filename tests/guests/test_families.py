@@ -13,6 +13,7 @@ from longshore.blocks.exports import serve_qemu_nbd
 from longshore.guests import NicName, finish_as_is, look_into
 from longshore.guests.appliance import Guest
 from longshore.guests.drivers import find_drivers
+from longshore.guests.encrypted import unlock
 from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.inspection import inspect, is_as_found
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many
 MAC = "00:50:56:00:00:01"
 NIC = NicName(MAC, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
 MOVED = NicName("fa:16:3e:00:00:01", "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
+KEY = "open sesame"
 CONSOLE = "console=tty0 console=ttyS0,115200n8"
 LINK = "/etc/systemd/network/10-longshore-ens192.link"
 
@@ -172,6 +174,22 @@ def test_a_volume_group_on_a_mirror_needs_both_disks(files):
     drivers = find_drivers(guest, [])
     assert drivers.root_disks == (0, 1)
     assert drivers.uuids == guest.system.uuids
+
+
+@pytest.mark.soak
+def test_what_luks_encrypts_is_looked_into_and_finished_with_its_key(files):
+    phony.debian_lvm_on_luks(files, KEY)
+    locked = find(files, [NIC])
+    assert (locked.inspected, locked.unlocked) == (False, ())
+    assert locked.luks == locked.network_bound == ("/dev/sda2",)
+    assert list(unlock(files, ["another machine's", KEY]).values()) == [KEY]
+    looked = find(files, [NIC])
+    assert (looked.inspected, looked.luks, looked.unlocked) == (True, ("/dev/sda2",), ("/dev/sda2",))
+    assert looked.network_bound == ()
+    assert (looked.drivers.root_disks, looked.drivers.interface_names) == ((0,), ("ens192",))
+    assert [room.path for room in looked.file_systems] == ["/", "/boot"]
+    guest = found(files)
+    assert [change for change in finished(guest).changes if "keeps its name ens192" in change]
 
 
 @pytest.mark.soak
