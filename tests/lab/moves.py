@@ -41,6 +41,15 @@ def wait_until(cli, migration, condition, seconds, what):
         wait_for(holds, seconds, what)
 
 
+def has_copied(key, size):
+    """A condition for `wait_until`: more than so many bytes of this disk have been copied."""
+
+    def holds(shown, _):
+        return any((disk.progress or {}).get("copied", 0) > size for disk in shown.disks if disk.key == key)
+
+    return holds
+
+
 def only_migration(cli):
     (migration,) = cli.json("migration", "list")
     return migration["ID"]

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from look_around import ADDRESSES, FOUND, plant
-from moves import READY, assert_moved, events, kill_engine, only_migration, state_of, wait_until
+from moves import READY, assert_moved, events, has_copied, kill_engine, only_migration, state_of, wait_until
 from secrecy import watch_processes
 
 from conftest import Guest, last_acknowledged, power_on, running_tiny, wait_for
@@ -73,11 +73,7 @@ def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machi
         waiting = cli.start("migrate", machine.name, *TO_TINY, "--wait", "-f", "json")
         wait_for(lambda: cli.json("migration", "list"), 60, "the migration to be there")
         migration = only_migration(cli)
-
-        def copied(shown, _):
-            return any((disk.progress or {}).get("copied", 0) > 24 << 20 for disk in shown.disks if disk.key == "2001")
-
-        wait_until(cli, migration, copied, 180, "the copy to be well on its way")
+        wait_until(cli, migration, has_copied("2001", 24 << 20), 180, "the copy to be well on its way")
         time.sleep(6)  # a checkpoint is written every five seconds
         kill_engine(cli)
     finally:

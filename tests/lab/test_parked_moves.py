@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import pytest
-from moves import READY, assert_moved, events, only_migration, state_of, wait_until
+from moves import READY, assert_moved, events, has_copied, only_migration, state_of, wait_until
 from test_vcenter_honest import SERVER
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.alone]  # the vCenter is taken away from all
@@ -25,18 +25,13 @@ def test_it_is_parked_and_goes_on_from_its_checkpoint(cli, tiny, sidedoor, cloud
     done = cli("migrate", tiny.name, *to, "--boot-mark", READY)
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
-
-    def copied():
-        disks = {disk["key"]: disk["progress"] or {} for disk in state_of(cli, migration)["disks"]}
-        return disks.get("2001", {}).get("copied", 0)
-
-    wait_until(cli, migration, lambda *_: copied() > 24 << 20, 180, "the copy to be well on its way")
+    wait_until(cli, migration, has_copied("2001", 24 << 20), 180, "the copy to be well on its way")
     time.sleep(CHECKPOINT + 1)
     sidedoor.plan_read_error(tiny.name, 2001, 200 << 20, times=0)  # copies under way end, too
     subprocess.run([SERVER / "stop"], check=True)
     try:
         wait_until(cli, migration, lambda shown, _: shown.status == "parked", 180, "it to be parked")
-        kept = copied()
+        (kept,) = (disk["progress"]["copied"] for disk in state_of(cli, migration)["disks"] if disk["key"] == "2001")
         assert "vc" in events(cli, migration)
     finally:
         subprocess.run([SERVER / "start"], check=True)
