@@ -27,7 +27,7 @@ check: install
 quick-test: install
 	.venv/bin/pytest -m "not lab and not faults" -q -n 3
 
-# They wait more than they compute: for engines that are killed and come again
+# More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
 	.venv/bin/pytest -m "faults and not soak" -q -n 4
 

@@ -23,7 +23,7 @@ async def step(name: str, result: type[T], work: Callable[[], T | Awaitable[T]])
 
     Raises LongshoreError, also for unforeseen errors; Parked where the job is to go on with this step another time.
     """
-    from dbos import DBOS  # here, since to load it takes a third of a second that commands without work needn't wait
+    from dbos import DBOS  # here: to load it takes tenths of a second, which commands that run no steps needn't wait
 
     adapter = form(result)
 

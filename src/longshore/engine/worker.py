@@ -57,7 +57,7 @@ class Flows:
 
 @dataclass(frozen=True)
 class _Run:
-    """Of a workflow."""
+    """A workflow that a job is to be run by."""
 
     id: str  # as DBOS knows it
     job_id: str

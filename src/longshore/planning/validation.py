@@ -31,6 +31,7 @@ from longshore.planning.server_settings import LARGEST_USER_DATA
 
 LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
 LONGEST_PATH = 4096
+_LONGEST_KEY = 4096
 _LONGEST_TEXT = 1 << 20  # characters of a script
 _LONGEST_WAIT = timedelta(days=7)
 _FARTHEST = timedelta(days=366)  # that a cutover may be away
@@ -313,7 +314,7 @@ def _script(path: Path, text: str) -> None:
 def _guest_key(path: Path, text: str) -> None:
     if not text:
         raise Fault(path, f"{_quote_path(path)}: a key is empty.")
-    check_text(path, text, LONGEST_PATH)
+    check_text(path, text, _LONGEST_KEY)
 
 
 def _playbook(path: Path, file: str) -> None:

@@ -3,8 +3,8 @@
 Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
 """
 
-from longshore.store.disks import DiskRecord, Disks
-from longshore.store.events import EventRecord, Events
+from longshore.store.disks import DiskRecord
+from longshore.store.events import EventRecord
 from longshore.store.jobs import JobRecord
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.limits import LimitRecord
@@ -25,11 +25,9 @@ __all__ = [
     "EVERY_PROJECT",
     "WHOLE",
     "DiskRecord",
-    "Disks",
     "Entry",
     "EntryState",
     "EventRecord",
-    "Events",
     "Holding",
     "JobRecord",
     "Leases",

@@ -219,7 +219,7 @@ def _connect(url: URL, **pool: Any) -> Engine:
 
 
 def _upgrade(engine: Engine) -> None:
-    if _is_current(engine):  # nearly always, and to load Alembic takes a third of a second
+    if _is_current(engine):  # nearly always, and to load Alembic takes tenths of a second
         return
     from alembic import command
     from alembic.config import Config
