@@ -26,12 +26,15 @@ from longshore.model.machine import PowerState
 from longshore.model.plan import Limits
 from longshore.model.status import Status
 from longshore.store import JobRecord, Lineup, Store, WorkerRecord
+from longshore.store.changes import Wait, changes
 from longshore.store.database import CONNECTING
+from longshore.store.tables import utc_now
 
 # What clouds are asked blocks a thread, some of it for minutes (a shutdown, a first boot). Python's own default, six on
 # two processors, would let a few such waits stand in the way of all other migrations.
 THREADS = 256
-_POLL = 0.5  # seconds between looks at the queue
+_POLL = 0.5  # seconds between two looks at the queue at least, but for a place that one of ours makes free
+_LOOK = 5.0  # seconds between two looks at most: not everything is heard
 _QUIET_POLL = 10.0  # seconds between looks for what nobody uses any more
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
 _LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the database says nothing of the queue
@@ -93,14 +96,7 @@ class Worker:
         await self._launch()
         forgetting = asyncio.create_task(forget_dead(self._store))
         quiet = asyncio.create_task(self._end_quiet())
-        idle_since = time.monotonic()
-        while not stop.is_set():
-            took = await self._take()
-            if self._running or (linger is not None and await asyncio.to_thread(self._has_more)):
-                idle_since = time.monotonic()
-            elif linger is not None and time.monotonic() - idle_since >= linger:
-                break
-            await self._wait(stop, max(_POLL, min(took / _POLLING_AT_MOST, _LONGEST_PAUSE)))
+        await self._serve(stop, linger)
         if self._running:
             await asyncio.to_thread(self._store.workers.close_to_new, self._me.id)
             await asyncio.wait(self._running.values(), timeout=drain_for)
@@ -112,6 +108,24 @@ class Worker:
         await asyncio.to_thread(self._flows.end, self._store)  # before DBOS takes the threads away
         DBOS.destroy()
         return True
+
+    async def _serve(self, stop: asyncio.Event, linger: float | None) -> None:
+        """Take turns until `stop`, or until there was nothing to do for `linger` seconds."""
+        idle_since: float | None = None
+        async with changes(self._store.database, _POLL) as changed:
+            while not stop.is_set():
+                since = utc_now()
+                took = await self._take()
+                longest = min(_LOOK, await asyncio.to_thread(self._store.queue.quiet_for, since))
+                if self._running or linger is None or await asyncio.to_thread(self._has_more):
+                    idle_since = None
+                else:
+                    idle_since = idle_since or time.monotonic()
+                    if time.monotonic() - idle_since >= linger:
+                        return
+                    longest = min(longest, linger)
+                shortest = max(_POLL, min(took / _POLLING_AT_MOST, _LONGEST_PAUSE))
+                await self._rest(stop, changed, shortest, max(shortest, longest))
 
     async def _launch(self) -> None:
         from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
@@ -181,11 +195,15 @@ class Worker:
         for job_id in [id_ for id_, task in self._running.items() if task.done()]:
             del self._running[job_id]
 
-    async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
-        """So long, or until one of ours has ended and makes room, or until we are asked to stop."""
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopping, *self._running.values()], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+    async def _rest(self, stop: asyncio.Event, changed: Wait, shortest: float, longest: float) -> None:
+        """Until the queue has changed, for so many seconds at least and at most.
+
+        Less when one of ours has ended and makes room, or when we are asked to stop.
+        """
+        others = [asyncio.create_task(stop.wait()), asyncio.create_task(_wait_long(changed, shortest))]
+        await asyncio.wait([*others, *self._running.values()], timeout=longest, return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            other.cancel()
 
     async def _follow(self, job_id: str) -> None:
         """Start a job's workflow, or go on with the one that a dead process or a parked job has left."""
@@ -277,6 +295,11 @@ class Worker:
         while True:
             await asyncio.sleep(_QUIET_POLL)
             await asyncio.to_thread(self._flows.end_quiet)
+
+
+async def _wait_long(changed: Wait, shortest: float) -> None:
+    await asyncio.sleep(shortest)
+    await changed()
 
 
 def _ending(job_id: str) -> str:

@@ -5,7 +5,7 @@ it is parked. In the transaction in which it ends the record is told what came o
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
+from longshore.store.changes import tell_workers
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.tables import JobRow, MigrationRow, utc_now
 
@@ -75,6 +76,7 @@ class Jobs:
             own = update(MigrationRow).where(MigrationRow.id == row.record_id)
             session.execute(own.values(status=Status.PARKED.value))
             session.flush()
+            tell_workers(session)  # its place is free
             return _record(row)
 
     def hasten(self, record_id: str) -> None:
@@ -87,6 +89,7 @@ class Jobs:
         with self._database.session() as session:
             own = update(JobRow).where(JobRow.id == job_id)
             session.execute(own.values(worker_id=None, flow_version=flow_version, status=Status.RUNNING.value))
+            tell_workers(session)
 
 
 def new_job(migration: MigrationRow, kind: JobKind, *, id_: str, due_at: datetime | None = None) -> JobRow:
@@ -116,6 +119,11 @@ def first_job(migration: MigrationRow) -> JobRow:
     return new_job(migration, kind, id_=str(uuid.uuid4()))
 
 
+def enqueue(session: Session, jobs: Iterable[JobRow]) -> None:
+    session.add_all(jobs)
+    tell_workers(session)
+
+
 def end_job(session: Session, job_id: str, status: Status) -> bool:
     """Whether it hadn't ended yet. Of a record's ended jobs the newest stay."""
     own = update(JobRow).where(JobRow.id == job_id, JobRow.status.in_(UNFINISHED))
@@ -125,6 +133,7 @@ def end_job(session: Session, job_id: str, status: Status) -> bool:
     ended = select(JobRow.id).where(JobRow.record_id == row.record_id, JobRow.ended_at.is_not(None))
     old = session.scalars(ended.order_by(JobRow.ended_at.desc()).offset(_KEPT)).all()
     session.execute(delete(JobRow).where(JobRow.id.in_(old)))
+    tell_workers(session)  # its place is free
     return True
 
 
@@ -135,6 +144,7 @@ def hasten(session: Session, record_id: str, *, cancelled: bool = False) -> None
     session.execute(own.where(JobRow.due_at.is_not(None)).values(due_at=None, asked_at=asked_at))
     if cancelled:
         session.execute(own.where(~JobRow.cancel_requested).values(cancel_requested=True))
+    tell_workers(session)
 
 
 def bound_to(row: Any) -> str | None:

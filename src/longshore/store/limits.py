@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.model.limit import Limit, LimitOf, Place, id_of
+from longshore.store.changes import tell_workers
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.providers import visible_providers
 from longshore.store.quota import refuse_more_limits
@@ -66,6 +67,7 @@ class Limits:
                 )
             session.add(row)
             session.flush()
+            tell_workers(session)
             [record] = _records(session, LimitRow.id == id_)
             return record
 
@@ -80,6 +82,7 @@ class Limits:
             if not self._scope.everything and row.project_id != self._scope.project_id:
                 raise _refused()
             session.delete(row)
+            tell_workers(session)
 
     # For the engine: whoever's they are
 

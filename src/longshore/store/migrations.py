@@ -17,7 +17,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.disks import new_disk
 from longshore.store.events import forget_said
-from longshore.store.jobs import end_job, first_job, forget_jobs, hasten, new_job
+from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job
 from longshore.store.ledger import ThingKind, forget_removed
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.quota import refuse_more_migrations
@@ -105,7 +105,7 @@ class Migrations:
                 row.request = in_options(new.request, self._texts.of(session, row.id, *of).kept)
             session.add_all(rows)
             session.flush()
-            session.add_all(first_job(row) for row in rows)
+            enqueue(session, [first_job(row) for row in rows])
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()
@@ -240,7 +240,7 @@ class Migrations:
                 row.state = None
                 return
             asked = row.cancel_requested or row.cutover_requested  # perhaps since the moment was chosen
-            session.add(new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at))
+            enqueue(session, [new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at)])
 
     def cancels_requested(self) -> set[str]:
         """Ids of those that have not ended and are to be cancelled."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
 from longshore.model.status import Status
+from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_large_plan, refuse_more_plans
@@ -79,6 +80,7 @@ class Plans:
                 row.changed_at = utc_now()
                 session.flush()
                 self._texts.of(session, row.id).forget(but=content)
+                tell_workers(session)  # of its limits
             return _record(row)
 
     def all(self) -> list[PlanRecord]:

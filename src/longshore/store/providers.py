@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, Unreachable
 from longshore.model.status import Status
+from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.key_manager import KeyManager
 from longshore.store.named import find_named, unique_name
@@ -119,6 +120,7 @@ class Providers:
                 session.execute(delete(SecretRow).where(SecretRow.provider_id == row.id))
                 self._seal(session, row.id, secrets)
             session.flush()
+            tell_workers(session)  # of the labels that it asks for
             return _record(row)
 
     def refuse_at_work(self, provider_id: str) -> None:

@@ -1,5 +1,6 @@
 """The queue: the jobs that have not ended, and which worker has which of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -118,6 +119,16 @@ class Queue:
                 _take(session, ids, worker)
             has = select(JobRow.id).where(JobRow.worker_id == worker.id, _UNFINISHED)
             return list(session.scalars(has.order_by(JobRow.asked_at, JobRow.record_id)))
+
+    def quiet_for(self, since: datetime) -> float:
+        """Seconds until something happens that nobody tells: a job's moment comes after `since`, a worker is dead.
+
+        Inf when nothing will. Other than `take` it waits for nobody who takes.
+        """
+        with self._database.session() as session:
+            due_at = session.scalar(select(func.min(JobRow.due_at)).where(_NOT_BEGUN, JobRow.due_at > since))
+        due = math.inf if due_at is None else max(0.0, (due_at - utc_now()).total_seconds())
+        return min(due, self._observer.quiet_for())
 
     def _living(self, session: Session) -> list[WorkerRecord]:
         """Without those that are dead, which are removed. Who is late by the database's clock is left no share."""

@@ -6,6 +6,7 @@ lasts, by a clock that only measures (`Observer`). The database's clock, which i
 live: those are shown, and share new work.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Engine, Float, delete, insert, select, text, 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ColumnElement, literal_column
 
+from longshore.store.changes import tell_workers
 from longshore.store.database import Database, through_outages
 from longshore.store.tables import WorkerRow, utc_now
 
@@ -25,6 +27,7 @@ _CLOCKS = {
 }
 
 
+_LATE = 0.25  # of a lease: the most by which its end is noticed later than it comes
 OLDEST_FIRST = (WorkerRow.started_at, WorkerRow.id)
 
 
@@ -61,11 +64,13 @@ class Workers:
         """It is about to end: the others needn't leave it a share."""
         with self._database.session() as session:
             session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(capacity=0))
+            tell_workers(session)
 
     def end(self, worker_id: str) -> None:
         """What it had may be taken by others at once: it must have let go of everything."""
         with self._database.session() as session:
             session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
+            tell_workers(session)
 
 
 class Observer:
@@ -73,6 +78,7 @@ class Observer:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[float, float]] = {}  # by worker: what its last sign was, and when it was new to us
+        self._lasting: dict[str, float] = {}  # seconds
 
     def dead(self, leases: Sequence[tuple[str, float, float]]) -> list[str]:
         """Of all leases there are (worker, last sign of life, how many seconds it counts) those that have run out."""
@@ -82,7 +88,18 @@ class Observer:
             worker_id: known[worker_id] if worker_id in known and known[worker_id][0] == sign else (sign, now)
             for worker_id, sign, _ in leases
         }
+        self._lasting = {worker_id: lasts for worker_id, _, lasts in leases}
         return [worker_id for worker_id, _, lasts in leases if now - self._seen[worker_id][1] > lasts]
+
+    def quiet_for(self) -> float:
+        """Seconds until their signs are worth a look, inf when there are no leases.
+
+        One may be dead then. And what is seen late of one that lives is missed late when it has died.
+        """
+        now = time.monotonic()
+        ends = (seen + self._lasting[worker_id] - now for worker_id, (_, seen) in self._seen.items())
+        signs = (lasts * _LATE for lasts in self._lasting.values())
+        return max(0.0, min([*ends, *signs], default=math.inf))
 
 
 class Leases:
@@ -125,6 +142,8 @@ class Leases:
         with self._begin() as connection:
             own = update(WorkerRow).where(WorkerRow.id == self._worker.id)
             until = clock(connection.engine) + seconds
+            if seconds < self._ttl:
+                tell_workers(connection)  # who sees that it ends so soon looks again right then
             return connection.execute(own.values(lease_until=until, lease_seconds=seconds)).rowcount == 1
 
     @contextmanager
