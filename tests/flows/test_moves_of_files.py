@@ -44,7 +44,7 @@ def test_an_ova_is_moved_whole(begin, tmp_path, kind):
 
 @pytest.mark.parametrize(
     ("old", "request_", "code"),
-    [(None, {"type": "warm"}, "warm-of-files"), (b"<Name>", {}, "manifest-mismatch")],
+    [(None, {"type": "warm"}, "warm-of-what-never-runs"), (b"<Name>", {}, "manifest-mismatch")],
 )
 def test_what_cannot_be_moved_is_refused_before_anything_is_made(begin, tmp_path, old, request_, code):
     run, _ = begin_from(begin, tmp_path, **request_)

@@ -109,9 +109,9 @@ TRACKING_NEEDS_NO_SNAPSHOTS = warning(
     "Remove its snapshots, or move it cold.",
 )
 
-WARM_OF_FILES = blocker(
-    "warm-of-files",
-    "Warm: the machine is in files and never runs there, so nothing changes that could be copied later.",
+WARM_OF_WHAT_NEVER_RUNS = blocker(
+    "warm-of-what-never-runs",
+    "Warm: the machine never runs where it is, so nothing changes that could be copied later.",
     "Move it cold.",
 )
 
@@ -208,7 +208,7 @@ def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]
     if request.type is not MigrationType.WARM or machine.change_tracking:
         return
     if not machine.platform.traits.runs:
-        yield WARM_OF_FILES(name, f"{name} is in files and never runs there: it can be moved cold only.")
+        yield WARM_OF_WHAT_NEVER_RUNS(name, f"{name} never runs where it is: it can be moved cold only.")
         return
     if not machine.can_track_changes:
         yield TRACKING_UNSUPPORTED(name, f"{name} can't track changed blocks: each sync reads all of its disks.")
