@@ -62,7 +62,7 @@ def stand_in():
             disk = Disk("2000", "Hard disk 1", 0, 1 << 30, f"[ds] {ref}", "ds")
             mac = f"00:50:56:00:{number >> 8:02x}:{number & 255:02x}"
             nic = Nic("4000", "Network adapter 1", mac, "VM Network", addresses=(), pci_slot=192)
-            return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), platform=Platform.VSPHERE)
+            return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), platform=Platform("vsphere"))
 
         def power_state(self, _ref):
             return PowerState.ON

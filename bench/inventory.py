@@ -30,7 +30,8 @@ def read(host, port, fingerprint, planned):
     from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
     from longshore.planning import TargetFacts, check
     from longshore.planning.proposal import Offer, propose
-    from longshore.providers.vsphere import VsphereSettings, VsphereSource
+    from longshore.providers.vsphere.settings import VsphereSettings
+    from longshore.providers.vsphere.source import VsphereSource
 
     source = VsphereSource(VsphereSettings(host, USER, port, fingerprint), os.environ["BENCH_PASSWORD"])
     base = memory()
@@ -106,7 +107,7 @@ def memory():
 def main(count=10000, planned=1000):
     from vcenter.paper import paper_vcenter
 
-    from longshore.providers.vsphere import fetch_fingerprint
+    from longshore.providers.vsphere.certificate import fetch_fingerprint
 
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)

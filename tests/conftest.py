@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import longshore.providers.registry  # noqa: F401 planning asks for the traits that are declared there
+
 # How long one example takes is the machine's business, which others may be using
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")

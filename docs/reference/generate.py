@@ -3,7 +3,6 @@
 import json
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +11,7 @@ from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
+from longshore.cli.commands import Point, all_commands
 from longshore.cli.shell import LongshoreApp
 from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
 from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server
@@ -113,7 +113,7 @@ def pages() -> dict[str, str]:
 
 def _commands_page() -> str:
     app = LongshoreApp()
-    commands = {_words(point): _command(point, app) for point in entry_points(group="longshore.cli")}
+    commands = {words: _command(point, words, app) for words, point in all_commands().items()}
     parsers = {words: command.get_parser(f"longshore {words}") for words, command in commands.items()}
     head = _COMMANDS.format(
         notice=NOTICE,
@@ -124,12 +124,8 @@ def _commands_page() -> str:
     return "\n".join([head, *(_command_section(w, commands[w], parsers[w]) for w in sorted(commands))])
 
 
-def _words(point: EntryPoint) -> str:
-    return point.name.replace("_", " ")
-
-
-def _command(point: EntryPoint, app: LongshoreApp) -> Command:
-    command: Command = point.load()(app, None, cmd_name=_words(point))
+def _command(point: Point, words: str, app: LongshoreApp) -> Command:
+    command: Command = point.load()(app, None, cmd_name=words)
     return command
 
 

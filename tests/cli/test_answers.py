@@ -204,7 +204,7 @@ def test_what_libraries_have_to_say_is_for_those_who_look_for_faults(tmp_path, m
 def test_of_a_machine_people_are_told_only_what_there_is_to_say():
     machine = Machine(
         *("vm-1", "web", PowerState.ON, 1, 256, (), ()),
-        platform=Platform.VSPHERE,
+        platform=Platform("vsphere"),
         devices=Devices(vtpm=True, passthrough=2),
         host_features=HostFeatures(rules=("apart", "on esx1")),
     )

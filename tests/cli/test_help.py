@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import pytest
 from in_process import longshore
 
+from longshore.cli.commands import all_commands
 from longshore.cli.migrate import Migrate
 from longshore.cli.usage import is_of_output
 
-COMMANDS = {point.name.replace("_", " "): point for point in entry_points(group="longshore.cli")}
+COMMANDS = all_commands()
 PLUGINS = {point.name.replace("_", " "): point for point in entry_points(group="openstack.migration.v1")}
 
 

@@ -32,7 +32,7 @@ HIBERNATED = blocker("guest-hibernated", "It sleeps.", "Shut it down for good.")
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """The command, with an engine that finds this at once."""
-    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (), platform=Platform.VSPHERE)
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (), platform=Platform("vsphere"))
     source = SimpleNamespace(machine=lambda _name: machine, close=lambda: None)
     monkeypatch.setattr("longshore.flows.clouds.connect", lambda *_: source)
     guest = {**form(GuestFindings).dump_python(FOUND, mode="json"), "looked_at": "2026-11-22T00:00:00Z"}

@@ -9,7 +9,7 @@ import sys
 import pytest
 from in_process import longshore as command
 
-from longshore.providers.vsphere import fetch_fingerprint
+from longshore.providers.vsphere.certificate import fetch_fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import re2  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
 
 import longshore.blocks.command
-import longshore.providers.files  # noqa: F401
+import longshore.providers.files.source  # noqa: F401
 from longshore.flows.moves.copying import Copied
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.source_side import Off, Still

@@ -54,7 +54,8 @@ from longshore.model.target import (
     Volume,
     VolumeSnapshot,
 )
-from longshore.providers.files import FilesSettings, FilesSource
+from longshore.providers.files.settings import FilesSettings
+from longshore.providers.files.source import FilesSource
 
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
@@ -291,7 +292,7 @@ class SmallSource(Struck):
             change_tracking=state["tracking"],
             annotation="The shop's web server",
             attributes={"owner": "shop"},
-            platform=Platform.VSPHERE,
+            platform=Platform("vsphere"),
             server_settings=ServerSettings(user_data=told.read_text() if told.exists() else None),
         )
 
@@ -314,7 +315,7 @@ class SmallSource(Struck):
             0,
             (disk,),
             (),
-            platform=Platform.OPENSTACK,
+            platform=Platform("openstack"),
             annotation="kept for years",
             server_settings=ServerSettings(availability_zone="nova", metadata={"team": "web"}),
             loose_volume=LooseVolume("available", bootable=True),

@@ -21,7 +21,7 @@ from longshore.model.platform import Platform
 from longshore.model.target import Port, Server
 
 NIC = Nic("4000", "a", MAC, "LAN", addresses=("10.0.0.5",))
-MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (NIC,), platform=Platform.VSPHERE)
+MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (NIC,), platform=Platform("vsphere"))
 
 
 @pytest.fixture

@@ -26,7 +26,9 @@ DISK = Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] a/0.vmdk", "ds", image_prop
 )
 def test_windows_has_its_clock_in_local_time(landing, guest_id, properties):
     request = MigrationRequest(landing=landing)
-    machine = Machine("vm-1", "web", PowerState.ON, 1, 1024, (DISK,), (), platform=Platform.VSPHERE, guest_id=guest_id)
+    machine = Machine(
+        "vm-1", "web", PowerState.ON, 1, 1024, (DISK,), (), platform=Platform("vsphere"), guest_id=guest_id
+    )
     prepared = Prepared(machine, Landing("1", "small", (), (), request=request))
     job = cast("MoveContext", SimpleNamespace(request=request))
     assert volume_request(job, prepared, DISK).image_properties == properties
@@ -37,7 +39,7 @@ def test_a_tpm_that_another_cloud_gave_is_asked_for_only_where_this_one_has_it(g
     disk = replace(DISK, image_properties={"hw_disk_bus": "sata", "hw_tpm_version": "2.0", "hw_tpm_model": "tpm-crb"})
     request = MigrationRequest(landing=LandingMode.UNCHANGED)
     tpm = Devices(vtpm=True)
-    machine = Machine("s", "web", PowerState.ON, 1, 1024, (disk,), (), platform=Platform.VSPHERE, devices=tpm)
+    machine = Machine("s", "web", PowerState.ON, 1, 1024, (disk,), (), platform=Platform("vsphere"), devices=tpm)
     prepared = Prepared(machine, Landing("1", "small", (), (), tpm=given, request=request))
     job = cast("MoveContext", SimpleNamespace(request=request))
     assert volume_request(job, prepared, disk).image_properties == {"hw_disk_bus": "sata", **given}

@@ -26,7 +26,7 @@ MACHINE = Machine(
         Nic("p-1", "port p-1", "fa:16:3e:00:00:01", "front", addresses=("10.0.0.5",), security_groups=("web",)),
         Nic("p-2", "port p-2", "fa:16:3e:00:00:02", "back", addresses=("10.1.0.5",), security_groups=("web",)),
     ),
-    platform=Platform.OPENSTACK,
+    platform=Platform("openstack"),
     server_settings=ServerSettings("ops", None, "nova", "#cloud-config", {"team": "web"}, ("blue",)),
     server=ServerDetails(flavor="m1"),
 )

@@ -18,7 +18,8 @@ from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.model.target import Owner, PortRequest, ServerRequest, VolumeRequest
 from longshore.planning import choose_hardware
-from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
+from longshore.providers.openstack.connection import settings_from_cloud
+from longshore.providers.openstack.target import OpenstackTarget
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
 
@@ -39,7 +40,7 @@ MACHINE = Machine(
         Disk("2001", "Hard disk 2", 1, GIB, "[datastore2] data", "datastore2", controller="pvscsi", unit=1),
     ),
     (Nic("4000", "Network adapter 1", MAC, "VM Network", model="vmxnet3", pci_slot=192),),
-    platform=Platform.VSPHERE,
+    platform=Platform("vsphere"),
 )
 NICS = [NicName(MAC, "ens192")]
 

@@ -17,7 +17,8 @@ import pytest
 
 from longshore.errors import AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
 from longshore.model.target import Owner, PortRequest, ServerRequest, Taken, VolumeRequest
-from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
+from longshore.providers.openstack.connection import settings_from_cloud
+from longshore.providers.openstack.target import OpenstackTarget
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
 
@@ -242,7 +243,8 @@ def test_a_volume_made_twice_is_one_written_snapshotted_reverted_and_gone(target
 HOLDER = """
 import sys, time
 from longshore.model.target import Owner
-from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
+from longshore.providers.openstack.connection import settings_from_cloud
+from longshore.providers.openstack.target import OpenstackTarget
 workflow, volume = sys.argv[1:]
 with OpenstackTarget(*settings_from_cloud("lab")).open_volume(volume, Owner(workflow, "volume")) as export:
     print(export.uri, export.pid, flush=True)

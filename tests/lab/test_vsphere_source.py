@@ -21,9 +21,10 @@ from longshore.errors import (
 from longshore.model.changes import Changed, Unknown
 from longshore.model.machine import PowerState, Snapshot, ToolsState
 from longshore.model.target import Owner
-from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
 from longshore.providers.vsphere import snapshots as snapshots_module
-from longshore.providers.vsphere.certificate import ServerCertificate
+from longshore.providers.vsphere.certificate import ServerCertificate, fetch_fingerprint
+from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.source import VsphereSource
 
 pytestmark = pytest.mark.lab
 

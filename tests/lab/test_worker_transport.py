@@ -12,7 +12,9 @@ from conftest import LONGSHORE, wait_for, with_both_clouds
 from longshore.blocks.endpoints import connect
 from longshore.model.changes import Unknown
 from longshore.model.target import Owner
-from longshore.providers.openstack import OpenstackSource, open_pool, settings_from_cloud
+from longshore.providers.openstack.connection import settings_from_cloud
+from longshore.providers.openstack.relay_pool import open_pool
+from longshore.providers.openstack.source import OpenstackSource
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 

@@ -62,7 +62,7 @@ def test_what_is_too_much_is_shortened_after_what_the_user_asks_for_and_said():
 
 def test_a_server_from_openstack_keeps_its_description_and_what_it_has_anyway():
     has = ServerSettings(metadata={"team": "web"}, tags=("blue",))
-    server = replace(TOLD, platform=Platform.OPENSTACK, tags=("blue",), attributes={}, server_settings=has)
+    server = replace(TOLD, platform=Platform("openstack"), tags=("blue",), attributes={}, server_settings=has)
     landing, _ = landed(server, carry=Carry(tags=False, attributes=False))
     assert (landing.description, landing.request.tags) == ("The shop's web server", ("blue",))
     assert landing.request.metadata == {"team": "web"}

@@ -16,7 +16,14 @@ from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.windows_checks import by_guest_id, by_system
 
 MACHINE = Machine(
-    ref="vm-1", name="web", power=PowerState.ON, cpus=1, memory_mib=1024, disks=(), nics=(), platform=Platform.VSPHERE
+    ref="vm-1",
+    name="web",
+    power=PowerState.ON,
+    cpus=1,
+    memory_mib=1024,
+    disks=(),
+    nics=(),
+    platform=Platform("vsphere"),
 )
 DEBIAN = FoundSystem("/dev/sda1", "linux", "debian", "12.5", "Debian 12.5", "x86_64")
 SERVER = FoundSystem("/dev/sda2", "windows", "windows", "10.0", "Windows Server 2022", "x86_64", "Server", "20348")

@@ -20,7 +20,7 @@ def machine(*controllers, nics=(NIC,), firmware=Firmware.BIOS, secure_boot=False
     )
     return Machine(
         *("vm-1", "web01", PowerState.ON, 1, 512, disks, nics, firmware, secure_boot, guest_id, "Debian GNU/Linux 12"),
-        platform=Platform.VSPHERE,
+        platform=Platform("vsphere"),
     )
 
 

@@ -21,7 +21,7 @@ MACHINE = Machine(
     guest_id="debian12_64Guest",
     host_name="web01",
     tools=ToolsState.RUNNING,
-    platform=Platform.VSPHERE,
+    platform=Platform("vsphere"),
 )
 PRIVATE = Network("net-1", "private", shared=False, owned=True, subnets=(Subnet("s", "10.20.30.0/24", True),))
 SHARED = replace(PRIVATE, id="net-2", name="shared", shared=True, owned=False)

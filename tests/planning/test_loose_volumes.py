@@ -17,7 +17,7 @@ VOLUME = Machine(
     0,
     (Disk("v", "volume archive", 0, 3 << 30, "v", "slow", name="archive"),),
     (),
-    platform=Platform.OPENSTACK,
+    platform=Platform("openstack"),
     server_settings=ServerSettings(availability_zone="az1"),
     loose_volume=LooseVolume("available"),
 )

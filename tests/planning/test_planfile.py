@@ -44,7 +44,7 @@ machines:
 
 def machine(name="web01", **fields):
     return Machine(
-        "vm-1", name, PowerState.ON, fields.pop("cpus", 1), 1024, (), (), platform=Platform.VSPHERE, **fields
+        "vm-1", name, PowerState.ON, fields.pop("cpus", 1), 1024, (), (), platform=Platform("vsphere"), **fields
     )
 
 
@@ -180,7 +180,7 @@ def test_of_what_goes_along_a_machine_may_choose_otherwise_in_part():
         "name: shop\nsource: vc\ntarget: cloud\ndefaults:\n  carry: {annotation: false, tags: [stage]}\nmachines:\n"
     )
     plan = read(with_rule + "- machine: web\n  carry: {tags: false}\n  boot_port: 22\n", "shop.yaml")
-    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (), platform=Platform.VSPHERE)
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (), platform=Platform("vsphere"))
     asked = request_of(plan.options_for(plan.machines[0], machine))
     assert asked.carry == Carry(annotation=False, tags=False, attributes=True)
     assert asked.boot_ports == (22,)

@@ -38,7 +38,7 @@ CLEAN = Machine(
     guest_id="debian12_64Guest",
     host_name="web01",
     tools=ToolsState.RUNNING,
-    platform=Platform.VSPHERE,
+    platform=Platform("vsphere"),
 )
 FRONT = Subnet("sub-1", "10.0.0.0/24", True, "front")
 BACK = Subnet("sub-2", "10.0.1.0/24", True, "back")
@@ -346,7 +346,7 @@ def test_accepting_never_adds_a_concern_and_never_hides_one(described, code):
 WINDOWS = replace(CLEAN, guest_id="windows2019srv_64Guest")
 ODD = replace(CLEAN, guest_id="otherGuest")
 AGENT = replace(DISK, image_properties={"os_type": "windows"})
-FROM_CLOUD = replace(CLEAN, platform=Platform.OPENSTACK, guest_id="", disks=(AGENT,))
+FROM_CLOUD = replace(CLEAN, platform=Platform("openstack"), guest_id="", disks=(AGENT,))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def machine(name, *, network="LAN", addresses=(), store="ds1", cpus=1, memory=10
     disk = Disk("2000", "Hard disk 1", 0, GIB, f"[{store}] x", store)
     nic = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", network, addresses=addresses)
     return Machine(
-        f"ref-{name}", name, PowerState.ON, cpus, memory, (disk,), (nic,), platform=Platform.VSPHERE, **fields
+        f"ref-{name}", name, PowerState.ON, cpus, memory, (disk,), (nic,), platform=Platform("vsphere"), **fields
     )
 
 

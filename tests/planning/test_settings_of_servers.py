@@ -27,7 +27,7 @@ SERVER = Machine(
     DISKS,
     (NIC,),
     change_tracking=True,
-    platform=Platform.OPENSTACK,
+    platform=Platform("openstack"),
     server_settings=ServerSettings("ops", "apart", "az1", "#cloud-config", {"team": "web"}, ("blue",)),
     server=ServerDetails(flavor="own"),
 )

@@ -16,7 +16,7 @@ UNLIMITED = QuotaRoom(None, None, None, None, None, None, None)
 NONE_LEFT = replace(UNLIMITED, volumes=0, gigabytes=0, snapshots=0)
 ROOT = Disk("root", "root disk", 0, 4 * GIB, "base:i", "local", tracked=False)
 DISKS = (Disk("v-1", "volume system", 0, 2 * GIB, "v-1", "fast"), Disk("v-2", "volume data", 1, 3 * GIB, "v-2", "slow"))
-SERVER = Machine("s-1", "web", PowerState.ON, 1, 256, DISKS, (), platform=Platform.OPENSTACK)
+SERVER = Machine("s-1", "web", PowerState.ON, 1, 256, DISKS, (), platform=Platform("openstack"))
 VOLUME = replace(SERVER, ref="volume:v-1", name="archive", disks=DISKS[:1], loose_volume=LooseVolume("available"))
 FACTS = TargetFacts((), ("fast", "slow"), (Flavor("f", "small", 1, 256, 0),), UNLIMITED)
 OF_VOLUMES = VolumeFacts(("fast",), UNLIMITED, ("nova",), ())
@@ -90,7 +90,7 @@ def test_a_volume_type_may_be_called_after_what_is_counted():
 
 
 def test_a_machine_from_elsewhere_takes_nothing_of_it():
-    assert said(of(replace(SERVER, platform=Platform.VSPHERE))) == {}
+    assert said(of(replace(SERVER, platform=Platform("vsphere")))) == {}
     assert said(land(SERVER, request("cold"), FACTS)[1]) == {}
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
+from longshore.providers.vsphere.certificate import fetch_fingerprint
+from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.source import VsphereSource
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,13 @@ from test_files_source import OWNER, disks_of, source_of
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.request import MigrationRequest
 from longshore.planning.machine_checks import machine_concerns
-from longshore.providers.files import FilesSettings, FilesSource, directory_above
 from longshore.providers.files import spool as spooling
 from longshore.providers.files.archive import Archive
+from longshore.providers.files.local import directory_above
+from longshore.providers.files.settings import FilesSettings
+from longshore.providers.files.source import FilesSource
 from longshore.providers.files.stored import LocalFile
-from longshore.service.caller import Grounds
+from longshore.providers.grounds import Grounds
 from longshore.service.remote import provider_settings
 
 

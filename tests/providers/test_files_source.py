@@ -14,7 +14,8 @@ from longshore.model.machine import Firmware, PowerState
 from longshore.model.reach import Reach
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Owner
-from longshore.providers.files import FilesSettings, FilesSource
+from longshore.providers.files.settings import FilesSettings
+from longshore.providers.files.source import FilesSource
 
 OWNER = Owner("m-1", "snapshot")
 

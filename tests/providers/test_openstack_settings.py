@@ -6,8 +6,8 @@ from dataclasses import asdict
 import pytest
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.openstack import OpenstackTarget, settings_from_cloud
-from longshore.providers.openstack.connection import OpenstackSettings, connect
+from longshore.providers.openstack.connection import OpenstackSettings, connect, settings_from_cloud
+from longshore.providers.openstack.target import OpenstackTarget
 
 CLOUDS = """
 clouds:

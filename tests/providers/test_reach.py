@@ -13,8 +13,12 @@ import pytest
 from longshore.errors import AccessDenied, LongshoreError, ProviderError, QuotaExceeded, Unreachable
 from longshore.model.reach import Reach
 from longshore.providers import reaching
-from longshore.providers.openstack import OpenstackSettings, OpenstackSource, http
-from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
+from longshore.providers.openstack import http
+from longshore.providers.openstack.connection import OpenstackSettings
+from longshore.providers.openstack.source import OpenstackSource
+from longshore.providers.vsphere.certificate import fetch_fingerprint
+from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.source import VsphereSource
 
 HERE = Reach(allowed=("127.0.0.1/32",))
 ENDS = {"issued_at": "2026-01-01T00:00:00Z", "expires_at": "2099-01-01T00:00:00Z"}

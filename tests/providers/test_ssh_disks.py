@@ -24,8 +24,9 @@ from longshore.errors import (
 )
 from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.reach import Reach
-from longshore.providers.vsphere import VsphereSettings, flat_files, ssh_disks, ssh_login
+from longshore.providers.vsphere import flat_files, ssh_disks, ssh_login
 from longshore.providers.vsphere.flat_files import FlatFile
+from longshore.providers.vsphere.settings import VsphereSettings
 
 SIZE = 1 << 20
 SNAPSHOT = Snapshot("snapshot-2", "vm-1", "s", (SnapshotDisk("2000", "[ds] a/a.vmdk", SIZE, None),))

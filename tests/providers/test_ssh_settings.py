@@ -10,8 +10,9 @@ from pyVmomi import vim
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import OverSsh, Unreadable
-from longshore.providers.vsphere import VsphereSettings, flat_files, host_keys
+from longshore.providers.vsphere import flat_files, host_keys
 from longshore.providers.vsphere.places import Places
+from longshore.providers.vsphere.settings import VsphereSettings
 
 
 def key(kind="ssh-ed25519", fill=b"k"):

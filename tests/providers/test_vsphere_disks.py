@@ -15,8 +15,9 @@ from longshore.errors import (
     Unreachable,
 )
 from longshore.model.machine import Snapshot, SnapshotDisk
-from longshore.providers.vsphere import VsphereSettings, disks
+from longshore.providers.vsphere import disks
 from longshore.providers.vsphere.certificate import ServerCertificate
+from longshore.providers.vsphere.settings import VsphereSettings
 
 SNAPSHOT = Snapshot("snapshot-2", "vm-1", "s", (SnapshotDisk("2000", "[ds] a/a.vmdk", 1 << 20, None),))
 CERTIFICATE = ServerCertificate(b"the one we know")

@@ -8,7 +8,8 @@ from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import NetworkKind
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
-from longshore.providers.vsphere import VsphereSource, machine_list, tags
+from longshore.providers.vsphere import machine_list, tags
+from longshore.providers.vsphere.source import VsphereSource
 
 PLACES = {"datacenter": "DC0", "folder": "web", "cluster": "cluster1"}
 PAPER = {"disks": [{"datastore": "datastore2", "capacity": 1 << 30}], "guest_id": "debian12_64Guest"}

@@ -12,7 +12,9 @@ from vsphere_server import ADDRESS, PASSWORD, USER, Vcenter, fault, vcenter
 from longshore.errors import AccessDenied, FingerprintMismatch, InvalidInput, LongshoreError, ProviderError, Unreachable
 from longshore.model.reach import Reach
 from longshore.providers import reaching
-from longshore.providers.vsphere import VsphereSettings, VsphereSource, fetch_fingerprint
+from longshore.providers.vsphere.certificate import fetch_fingerprint
+from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.source import VsphereSource
 
 POWER = (
     '<RetrievePropertiesExResponse xmlns="urn:vim25"><returnval><objects><obj type="VirtualMachine">vm-1</obj>'

@@ -9,7 +9,7 @@ from longshore.model.target import Choices, Flavor, Network, QuotaRoom, Subnet, 
 NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network")
 MACHINE = Machine(
     *("vm-1", "web", PowerState.ON, 1, 256, (Disk("2000", "Hard disk 1", 0, 1 << 20, "[ds] a", "ds"),), (NIC,)),
-    platform=Platform.VSPHERE,
+    platform=Platform("vsphere"),
 )
 ROOM = QuotaRoom(None, None, None, None, None, None, None)
 
@@ -18,7 +18,7 @@ def loose_volume(name):
     disk = Disk(f"id-{name}", f"volume {name}", 0, 1 << 30, f"id-{name}", "ceph", name=name)
     loose = LooseVolume("error" if name == "broken" else "available")
     return Machine(
-        f"volume:id-{name}", name, PowerState.OFF, 0, 0, (disk,), (), platform=Platform.OPENSTACK, loose_volume=loose
+        f"volume:id-{name}", name, PowerState.OFF, 0, 0, (disk,), (), platform=Platform("openstack"), loose_volume=loose
     )
 
 

@@ -1,7 +1,8 @@
 """A stand-in for Keystone's judgement of tokens, so that a test can be many callers."""
 
 from longshore.configuration import Quotas
-from longshore.service.caller import Access, Caller, CloudGround, Forbidden, Grounds, Unauthenticated
+from longshore.providers.grounds import CloudGround, Grounds
+from longshore.service.caller import Access, Caller, Forbidden, Unauthenticated
 from longshore.service.policy import OsloPolicy
 
 MEMBER = ("member", "reader")

@@ -26,7 +26,7 @@ VOLUME = Machine(
         ),
     ),
     (),
-    platform=Platform.OPENSTACK,
+    platform=Platform("openstack"),
     annotation="kept for years",
     server_settings=ServerSettings(availability_zone="nova"),
 )

@@ -9,7 +9,7 @@ from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
 from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
-from longshore.model.platform import ProviderKind
+from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 
@@ -38,7 +38,7 @@ class ErrorBody(_Strict):
 
 class NewProvider(_Strict):
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    kind: ProviderKind
+    kind: Platform
     settings: dict[str, Any]
     secrets: dict[str, SecretStr]
 

@@ -14,9 +14,9 @@ import threading
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from importlib.metadata import EntryPoint, distribution
 from types import SimpleNamespace
 
+from longshore.cli.commands import Point, all_commands, written_down
 from longshore.cli.known_names import Names, known_names
 from longshore.cli.usage import placeholder
 
@@ -87,7 +87,8 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
                 return
             options[option] = value if given else before.pop(0)
     options = {name: value for name, value in options.items() if name != "--log-file"}
-    points = {p.name.replace("_", " "): p for p in distribution("longshore").entry_points.select(group="longshore.cli")}
+    # What kinds of provider there are takes a moment to find out, and most who press TAB type something else
+    points = all_commands() if "provider" in before[:2] else written_down()
     if not before and current.startswith("-"):
         yield from _fitting(((name, "") for name in _GLOBAL), current)
         return
@@ -108,7 +109,7 @@ def _next_words(names: Sequence[str], before: Sequence[str], current: str) -> It
 
 
 def _of_command(
-    point: EntryPoint, before: Sequence[str], current: str, options: dict[str, str]
+    point: Point, before: Sequence[str], current: str, options: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
     app = SimpleNamespace(NAME="longshore")
     parser: ArgumentParser = point.load()(app, None).get_parser(point.name)

@@ -1,4 +1,4 @@
-"""The commands' frame: they are found by their entry points (pyproject.toml, group longshore.cli)."""
+"""The commands' frame."""
 
 import logging
 from argparse import ArgumentParser
@@ -11,6 +11,7 @@ from cliff.app import App
 from cliff.commandmanager import CommandManager
 from cliff.help import HelpExit
 
+from longshore.cli.commands import GROUP, all_commands
 from longshore.cli.complete import Complete
 from longshore.cli.help import USAGE, Help, of_group, overview, unknown
 from longshore.cli.usage import refusal
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 
 
 class Commands(CommandManager):  # type: ignore[misc]
-    """Imports a command when it is used: with all of them, each would begin a second later."""
+    """Those of Longshore's own group."""
 
     def load_commands(self, namespace: str) -> None:
         self.group_list.append(namespace)
-        for point in distribution("longshore").entry_points.select(group=namespace):
-            self.commands[point.name.replace("_", " ")] = point
+        self.commands.update(all_commands())
 
 
 class LongshoreApp(App):  # type: ignore[misc]
@@ -37,7 +37,7 @@ class LongshoreApp(App):  # type: ignore[misc]
         super().__init__(
             description="Moves virtual machines into OpenStack: verified, bootable, as fast as the wire.",
             version=distribution("longshore").version,
-            command_manager=Commands("longshore.cli"),
+            command_manager=Commands(GROUP),
             deferred_help=True,
         )
         self.command_manager.add_command("help", Help)

@@ -49,8 +49,7 @@ class UploadWorkerImage(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.providers.openstack import settings_from_cloud
-        from longshore.providers.openstack.connection import connect
+        from longshore.providers.openstack.connection import connect, settings_from_cloud
         from longshore.providers.openstack.relay_image.build import built_image
         from longshore.providers.openstack.relay_image.glance import upload
 

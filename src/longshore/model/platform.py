@@ -1,10 +1,8 @@
 """The kinds of cloud, and what each declares of its machines: planning and the flows ask that, never for a name."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-ProviderKind = Literal["vsphere", "openstack", "files"]
 Side = Literal["source", "target"]
 
 
@@ -22,17 +20,36 @@ class Traits:
     )
 
 
-class Platform(StrEnum):
-    """What kind of cloud a machine comes from."""
+class Platform(str):
+    """What kind of cloud a provider is, and a machine comes from.
 
-    traits: Traits
+    Whoever only reads what another process wrote needn't know the kind: a client may be older than its server. Its
+    traits are known where the kinds are declared: to whoever has imported `longshore.providers.registry`.
+    """
 
-    VSPHERE = "vsphere", Traits(tags_apart=True)
-    FILES = "files", Traits(runs=False)
-    OPENSTACK = "openstack", Traits(on_kvm=True, asks_guest=False, in_quota=True, as_server=True)
+    __slots__ = ()
+    _declared: ClassVar[dict[str, Traits]] = {}
 
-    def __new__(cls, value: str, traits: Traits) -> Self:
-        self = str.__new__(cls, value)
-        self._value_ = value
-        self.traits = traits
-        return self
+    @classmethod
+    def declare(cls, name: str, traits: Traits) -> Self:
+        """For the declaration of a kind, once a process."""
+        cls._declared[name] = traits
+        return cls(name)
+
+    @property
+    def traits(self) -> Traits:
+        """Raises KeyError for a kind that this process hasn't declared."""
+        return self._declared[self]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _kind: Any, _handler: Any) -> Any:
+        from pydantic_core import core_schema  # not for whoever only declares
+
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+        """Names those that there are when somebody asks."""
+        return {"type": "string", "enum": [*cls._declared]}

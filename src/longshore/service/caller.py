@@ -6,6 +6,7 @@ from typing import Protocol
 
 from longshore.configuration import Quotas
 from longshore.errors import LongshoreError
+from longshore.providers.grounds import Grounds
 from longshore.store import Scope
 
 
@@ -58,25 +59,6 @@ class Tokens(Protocol):
 
 class Policy(Protocol):
     def allows(self, rule: str, caller: Caller) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CloudGround:
-    """What the server uses on its own machine for one OpenStack."""
-
-    ceph_conf: str | None = None
-    ceph_user: str | None = None
-    cacert: str | None = None
-    labels: tuple[str, ...] = ()  # what a worker needs to reach it
-
-
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """What of the server's own machine is used for those who ask from elsewhere; they can't name any of it."""
-
-    clouds: Mapping[str, CloudGround] = field(default_factory=dict)  # by auth_url: those whose storage is trusted
-    vddk_libdir: str | None = None
-    files_directories: tuple[str, ...] = ()  # below which machines in files may be
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 from longshore.configuration import Keystone
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError
 from longshore.model.reach import same_keystone
+from longshore.providers.grounds import Grounds
 from longshore.providers.registry import provider_type
-from longshore.service.caller import Caller, Grounds
+from longshore.service.caller import Caller
 from longshore.store import EVERY_PROJECT, Holding, Outside, Store
 
 _log = logging.getLogger("longshore.server")

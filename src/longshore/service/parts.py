@@ -11,7 +11,8 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
 from longshore.flows.clouds import Clouds
-from longshore.service.caller import EMBEDDED, Access, Caller, Forbidden, Grounds
+from longshore.providers.grounds import Grounds
+from longshore.service.caller import EMBEDDED, Access, Caller, Forbidden
 from longshore.service.gate import OPEN
 from longshore.service.policy import ALL_PROJECTS, rule_of
 from longshore.service.turns import Turns

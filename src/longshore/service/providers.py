@@ -14,9 +14,9 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.clouds import within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
-from longshore.model.platform import ProviderKind
+from longshore.model.platform import Platform
 from longshore.model.selection import MachineFilter
-from longshore.providers.registry import connect, refuse_missing_library
+from longshore.providers.registry import connect, provider_type, refuse_missing_library
 from longshore.service.delegation import (
     asks_for_delegation,
     delegate,
@@ -104,7 +104,7 @@ def log_in(
 @router.post("/fingerprint", dependencies=[Turn])
 def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
     """The certificate a server shows now, for a person to compare before it is pinned."""
-    from longshore.providers.vsphere import fetch_fingerprint
+    from longshore.providers.vsphere.certificate import fetch_fingerprint
 
     return Fingerprint(
         sha256=fetch_fingerprint(body.host, body.port, store.state.reach.limits(store.scope.project_id, {}))
@@ -112,8 +112,10 @@ def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
 
 
 @router.get("/providers")
-def providers(store: TheStore, page: ThePage, kind: ProviderKind | None = None) -> list[Provider]:
+def providers(store: TheStore, page: ThePage, kind: Platform | None = None) -> list[Provider]:
     """All of them, by name, or those of a kind."""
+    if kind is not None:
+        provider_type(kind)  # which says so if it is none
     fitting = [record for record in store.providers.all() if kind in (None, record.kind)]
     return [shown_provider(store, record) for record in page.of(fitting, lambda record: record.id)]
 

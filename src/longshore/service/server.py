@@ -14,8 +14,9 @@ from longshore.configuration import Cloud, Configuration, Server
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
+from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
-from longshore.service.caller import Access, CloudGround, Grounds
+from longshore.service.caller import Access
 from longshore.service.policy import OsloPolicy
 from longshore.store import StateDirectory, Store
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
-from longshore.model.platform import Platform
 from longshore.providers.files import xml
 from longshore.providers.files.archive import Archive
+from longshore.providers.files.declaration import FILES
 from longshore.providers.files.headers import BY_SUFFIX, Format
 from longshore.providers.files.images import is_image, looked_at, pieces_of, split_name
 from longshore.providers.files.manifest import check_manifest, read_manifest
@@ -99,7 +99,7 @@ class Description:
                 nics=_adapter(self.ref, settings.network),
                 firmware=settings.firmware or facts[0].firmware or Firmware.BIOS,
                 folder=folder,
-                platform=Platform.FILES,
+                platform=FILES.kind,
             )
         return Machine(
             ref=self.ref,
@@ -116,7 +116,7 @@ class Description:
             guest_name=said.guest_name,
             annotation=said.annotation,
             folder=folder,
-            platform=Platform.FILES,
+            platform=FILES.kind,
         )
 
     def _facts(self, disk: DiskFile) -> _Facts:

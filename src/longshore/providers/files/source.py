@@ -12,10 +12,10 @@ from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, U
 from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
-from longshore.model.platform import Platform
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
+from longshore.providers.files.declaration import FILES
 from longshore.providers.files.headers import Format
 from longshore.providers.files.images import is_image, pieces_of
 from longshore.providers.files.local import LocalPlace
@@ -238,5 +238,5 @@ def _unreadable(ref: str, error: LongshoreError) -> Machine:
     name = PurePosixPath(ref).stem
     why = error.message
     return Machine(
-        ref, name, PowerState.OFF, 0, 0, (), (), platform=Platform.FILES, unreadable=True, unreadable_because=why
+        ref, name, PowerState.OFF, 0, 0, (), (), platform=FILES.kind, unreadable=True, unreadable_because=why
     )

@@ -6,8 +6,8 @@ from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import VOLUME, Disk, LooseVolume, Machine, PowerState, ServerSettings
-from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
+from longshore.providers.openstack.declaration import OPENSTACK
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.volumes import GIB
 
@@ -81,7 +81,7 @@ def machine_of_volume(volume: Any) -> Machine:
         memory_mib=0,
         disks=(disk,),
         nics=(),
-        platform=Platform.OPENSTACK,
+        platform=OPENSTACK.kind,
         annotation=volume.description or "",
         server_settings=ServerSettings(
             availability_zone=volume.availability_zone or None,

@@ -18,8 +18,8 @@ from longshore.model.machine import (
     ServerSettings,
     ToolsState,
 )
-from longshore.model.platform import Platform
 from longshore.providers.openstack import ownership
+from longshore.providers.openstack.declaration import OPENSTACK
 
 GIB = 1 << 30
 ROOT = "root"  # key of a root disk that is no volume
@@ -76,7 +76,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         uuid=server.id,
         annotation=server.description or "",
         tags=tuple(server.tags or ()),
-        platform=Platform.OPENSTACK,
+        platform=OPENSTACK.kind,
         freezes=_freezes(disks),
         devices=Devices(vtpm="hw_tpm_version" in properties or "hw:tpm_version" in (flavor.extra_specs or {})),
         server_settings=ServerSettings(

@@ -1,0 +1,154 @@
+"""An OpenStack cloud: what a provider of its servers and volumes is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from longshore.model.platform import Platform, Side, Traits
+from longshore.providers.declared import Option, OptionKind, ProviderType
+
+if TYPE_CHECKING:
+    from longshore.providers.contract import Provider, RelayLedger, Relays
+    from longshore.providers.grounds import Grounds
+
+_BY_WORKER = "with --transport worker"
+_OPTIONS = (
+    Option(
+        "os_cloud",
+        "entry of clouds.yaml (default: $OS_CLOUD or OS_* variables); a server is given its password",
+        OptionKind.LOGIN,
+        to_change="entry of clouds.yaml: log in as it says, with its password",
+        metavar="CLOUD",
+    ),
+    Option(
+        "ceph_conf",
+        "how this machine reaches the cloud's Ceph",
+        OptionKind.PATH,
+        metavar="FILE",
+        default="/etc/ceph/ceph.conf",
+    ),
+    Option("ceph_user", "Ceph user (default: the one that Cinder names)", to_change="", metavar="NAME"),
+    Option(
+        "transport",
+        "how volumes are reached: by this machine itself, or through a small server in the project "
+        "(default: %(default)s)",
+        to_change="volumes reached (of a cloud: brick or worker)",
+        choices=("brick", "worker"),
+        default="brick",
+    ),
+    Option(
+        "worker_network",
+        "which it is on (default: the project's only one)",
+        to_change="",
+        metavar="NETWORK",
+        group=_BY_WORKER,
+    ),
+    Option(
+        "worker_floating_network",
+        "where its floating address is from (default: it has none, and is reached at its own address)",
+        to_change="",
+        metavar="NETWORK",
+        group=_BY_WORKER,
+    ),
+    Option(
+        "worker_flavor",
+        "default: the smallest with 512 MiB of memory",
+        to_change="",
+        metavar="FLAVOR",
+        group=_BY_WORKER,
+    ),
+    Option(
+        "worker_image",
+        "name or id (default: %(default)s)",
+        to_change="",
+        metavar="IMAGE",
+        default="longshore-worker",
+        group=_BY_WORKER,
+    ),
+    Option(
+        "worker_allow",
+        "whose connections it takes (default: this machine's own address; name it if a router changes that)",
+        to_change="",
+        metavar="CIDR",
+        group=_BY_WORKER,
+    ),
+    Option(
+        "worker_quiet",
+        "how long it stays when no volume needs it (default: %(default)s)",
+        OptionKind.DECIMAL,
+        to_change="",
+        metavar="SECONDS",
+        default=600.0,
+        group=_BY_WORKER,
+    ),
+)
+
+
+def _read_login(cloud: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+    from longshore.providers.openstack.connection import settings_from_cloud
+
+    settings, secrets = settings_from_cloud(cloud)
+    plain = asdict(settings)
+    return {name: plain[name] for name in ("auth", "auth_type", "region", "interface", "verify", "cacert")}, secrets
+
+
+def _on_server(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
+    from longshore.providers.openstack.on_server import for_callers
+
+    return for_callers(said, grounds)
+
+
+def _settings() -> type[Any]:
+    from longshore.providers.openstack.connection import OpenstackSettings
+
+    return OpenstackSettings
+
+
+def _open(settings: Any, secrets: Mapping[str, str], side: Side | None, relays: Relays | None) -> Provider:
+    from longshore.providers.openstack.relay_pool import RelayPool
+    from longshore.providers.openstack.source import OpenstackSource
+    from longshore.providers.openstack.target import OpenstackTarget
+
+    assert relays is None or isinstance(relays, RelayPool)  # as `open_relays` gives them
+    client = OpenstackSource if side == "source" else OpenstackTarget
+    return client(settings, dict(secrets), relays)
+
+
+def _asks_relays(settings: Mapping[str, Any]) -> bool:
+    return settings.get("transport") == "worker"
+
+
+def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:
+    from longshore.providers.openstack.relay_pool import open_pool
+
+    return open_pool(settings, secrets, ledger)
+
+
+OPENSTACK = ProviderType(
+    Platform.declare("openstack", Traits(on_kvm=True, asks_guest=False, in_quota=True, as_server=True)),
+    frozenset({"source", "target"}),
+    about="""Add an OpenStack cloud from clouds.yaml or the OS_* variables. Its secrets are kept encrypted.
+
+A server that is asked with a password isn't given it: it makes an application credential from your token, for your
+project and with your roles, and deletes it when the provider is removed.""",
+    heading="of an OpenStack cloud",
+    options=_OPTIONS,
+    safe=frozenset(
+        {
+            *("auth", "auth_type", "region", "interface", "transport", "worker_image", "worker_network"),
+            *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet"),
+        }
+    ),
+    on_server=_on_server,
+    where=lambda settings: settings.get("auth", {}).get("auth_url"),
+    settings=_settings,
+    open=_open,
+    sent_to=frozenset({"auth_type", "verify", "cacert"}),
+    tells_which=frozenset({"region"}),
+    keystone=True,
+    read_login=_read_login,
+    asks_relays=_asks_relays,
+    open_relays=_open_relays,
+)

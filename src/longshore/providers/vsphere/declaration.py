@@ -1,0 +1,135 @@
+"""A vCenter or an ESXi host: what a provider of its machines is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from longshore.errors import InvalidInput
+from longshore.model.platform import Platform, Side, Traits
+from longshore.providers.declared import Option, OptionKind, ProviderType
+
+if TYPE_CHECKING:
+    from longshore.providers.contract import Provider, Relays
+    from longshore.providers.grounds import Grounds
+
+_TRANSPORTS = {"nbdssl", "nbd"}  # "san" and "hotadd" open devices of the server itself
+_OVER_SSH = "with --transport ssh"
+_OPTIONS = (
+    Option(
+        "host",
+        "name or address of the vCenter",
+        to_change="its name or address; needs its password, and no migration under way",
+        required=True,
+    ),
+    Option("port", "default: %(default)s", OptionKind.NUMBER, to_change="", default=443),
+    Option("username", required=True),
+    Option("password", kind=OptionKind.SECRET),
+    Option(
+        "fingerprint",
+        "the certificate's SHA-256 fingerprint; shown and asked for without",
+        OptionKind.CERTIFICATE,
+        to_change="of its new certificate",
+        metavar="SHA256",
+    ),
+    Option("vddk_libdir", "where VMware's disk library (VDDK) is unpacked", OptionKind.PATH, metavar="DIR"),
+    Option(
+        "transports",
+        "VDDK transport modes (default: %(default)s)",
+        to_change="VDDK transport modes",
+        default="nbdssl:nbd",
+    ),
+    Option(
+        "transport",
+        "how disks are read: through VDDK, or as files of the ESXi hosts, over SSH (default: vddk)",
+        to_change="how disks are read (of a vCenter: vddk or ssh)",
+        choices=("vddk", "ssh"),
+        only_if_said=True,
+    ),
+    Option(
+        "ssh_host_keys",
+        "file with the SSH keys of the ESXi hosts, as ssh-keyscan prints them, and you have compared them: no other "
+        "host is connected to (may be repeated)",
+        OptionKind.LINES,
+        flag="--ssh-host-key",
+        metavar="FILE",
+        group=_OVER_SSH,
+        only_if_said=True,
+        called="host keys",
+        line="SSH host key",
+    ),
+    Option(
+        "ssh_key",
+        "file with the private key to log in with, without a passphrase",
+        OptionKind.SECRET_FILE,
+        flag="--ssh-key-file",
+        metavar="FILE",
+        group=_OVER_SSH,
+        called="SSH key",
+    ),
+    Option("ssh_user", "whom to log in as (default: root)", metavar="NAME", group=_OVER_SSH, only_if_said=True),
+    Option("ssh_port", "default: 22", OptionKind.NUMBER, metavar="PORT", group=_OVER_SSH, only_if_said=True),
+)
+
+
+def _refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    if settings.get("transport") != "ssh":
+        return
+    from longshore.providers.vsphere.host_keys import none_given
+    from longshore.providers.vsphere.ssh_disks import usable_key
+
+    if "ssh_host_keys" not in settings:
+        raise none_given()
+    usable_key(secrets.get("ssh_key", ""))
+
+
+def _on_server(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
+    unknown = set(str(said.get("transports", "nbdssl")).split(":")) - _TRANSPORTS
+    if unknown:
+        raise InvalidInput(
+            f"A server doesn't read disks by {', '.join(sorted(unknown))}.",
+            advice="Use nbdssl, nbd or both: nbdssl:nbd.",
+        )
+    return said | {"vddk_libdir": grounds.vddk_libdir}
+
+
+def _settings() -> type[Any]:
+    from longshore.providers.vsphere.settings import VsphereSettings
+
+    return VsphereSettings
+
+
+def _open(settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None) -> Provider:
+    from longshore.providers.vsphere.source import VsphereSource
+
+    return VsphereSource(settings, secrets["password"], secrets.get("ssh_key", ""))
+
+
+def _refuse_missing_vddk(settings: Mapping[str, Any]) -> None:
+    if settings.get("vddk_libdir") and settings.get("transport", "vddk") == "vddk":
+        from longshore.providers.vsphere.disks import library
+
+        library(settings["vddk_libdir"])
+
+
+VSPHERE = ProviderType(
+    Platform.declare("vsphere", Traits(tags_apart=True)),
+    frozenset({"source"}),
+    about="Add a vCenter or an ESXi host. Its certificate is shown once and pinned, the password is kept encrypted.",
+    heading="of a vCenter or ESXi host",
+    options=_OPTIONS,
+    safe=frozenset(
+        {
+            *("host", "port", "username", "fingerprint", "transports", "transport"),
+            *("ssh_host_keys", "ssh_user", "ssh_port"),
+        }
+    ),
+    on_server=_on_server,
+    where=lambda settings: settings.get("host"),
+    settings=_settings,
+    open=_open,
+    sent_to=frozenset({"host", "port", "ca_file"}),
+    tells_which=frozenset({"host", "port"}),
+    refuse_incomplete=_refuse_incomplete,
+    refuse_missing_library=_refuse_missing_vddk,
+)
