@@ -86,7 +86,7 @@ def test_it_has_help_and_the_shell_completes_it(state):
     assert "of what is made up" in longshore(state, "provider", "set", "--help").stdout
     for line, found in (
         ("provider add m", ["made-up"]),
-        ("provider add made-up --co", ["--colour"]),
+        ("provider add made-up --colo", ["--colour"]),
         ("provider add made-up shed --colour ", ["red", "blue"]),
         ("provider add made-up shed --tool-dir ", [":directories"]),
         ("help provider add f", ["files"]),

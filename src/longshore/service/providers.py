@@ -53,6 +53,7 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
     An OpenStack without `auth` and secrets is the cloud that the caller's token is from, in the token's project and
     with its roles: by an application credential that the server makes from the token.
     """
+    provider_type(body.kind)  # which says so if it is none
     secrets = {name: value.get_secret_value() for name, value in body.secrets.items()}
     delegated = caller.remote and asks_for_delegation(body.kind, body.settings, secrets)
     asked = {**body.settings, "auth": {"auth_url": home_url(store, grounds)}} if delegated else body.settings
