@@ -27,7 +27,7 @@ def app(tmp_path_factory):
         for module in ("longshore.flows.clouds", "longshore.service.providers"):
             patch.setattr(f"{module}.connect", Cloud)
         patch.setattr(embedded, "ensure_running", lambda _state: None)
-        patch.setattr("longshore.providers.vsphere.fetch_fingerprint", lambda _host, _port: "AB:CD")
+        patch.setattr("longshore.providers.vsphere.certificate.fetch_fingerprint", lambda _host, _port: "AB:CD")
         store = Store(StateDirectory(tmp_path_factory.mktemp("api") / "state"))
         store.providers.add("0", "vsphere", VSPHERE, {"password": "x"})
         yield create_app(store, access=access())
