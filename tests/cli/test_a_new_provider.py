@@ -13,6 +13,7 @@ from made_up.declaration import MADE_UP
 
 from longshore.cli.completion import candidates, split
 from longshore.cli.provider_add import AddProvider
+from longshore.model.platform import Platform
 from longshore.providers import registry
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
@@ -20,12 +21,14 @@ from longshore.store import StateDirectory, Store
 sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
 from tokens import access
 
+TRAITS = Platform._declared.pop(MADE_UP.kind)  # other tests see the kinds that there are
 ADD = ("provider", "add", "made-up", "shed", "--address", "there")
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     """As one more line in the registry would have it."""
+    monkeypatch.setitem(Platform._declared, MADE_UP.kind, TRAITS)
     monkeypatch.setattr(registry, "PROVIDERS", (*registry.PROVIDERS, MADE_UP))
     monkeypatch.setenv("LONGSHORE_TOKEN", "sesame")
 
