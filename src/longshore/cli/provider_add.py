@@ -81,9 +81,9 @@ def adding(known: ProviderType) -> type[AddOfKind]:
 
 
 class AddProvider(ShowOne):
-    """Add a provider. `longshore provider add KIND --help` says what one of that kind needs.
+    """Add a provider. Its kind comes first; the options of all kinds stand here, each below the kind that has it.
 
-    Here all options stand together, each under the kinds that have it.
+    What a kind can't do without is said when it is missing.
     """
 
     # For `openstack`, whose commands are those that are written down when it is installed: the kind is a word apart
