@@ -1,6 +1,7 @@
-"""Deciding where machines land, and saying what stands against it: pure functions over the model.
+"""Deciding where machines land, and saying what stands against it; which points stay, and when the next is due.
 
-Nothing in here asks a cloud or a database: facts come in as values, decisions and concerns go out.
+Pure functions over the model: nothing in here asks a cloud or a database. Facts come in as values, decisions and
+concerns go out.
 """
 
 from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports
