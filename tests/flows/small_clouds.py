@@ -211,6 +211,9 @@ class World:
         path = self.root / "violations"
         return path.read_text().splitlines() if path.exists() else []
 
+    def kill(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
     def strike(self, call, when):
         """Count the call (before), and let a fault strike if it is this one's turn."""
         with self._faults() as faults:
@@ -228,7 +231,7 @@ class World:
             if not mine[0]["stays"]:
                 faults.remove(mine[0])
         if mine[0]["how"] == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.kill()
         if mine[0]["how"] == "conflict":
             raise Conflict(f"The cloud can't {call} now.")
         if mine[0]["how"] == "quota":
@@ -501,7 +504,12 @@ class SmallTarget(Struck):
 
     def create_volume(self, request, owner):
         thing = {"name": request.name, "type": request.volume_type, "description": request.description}
+        thing["snapshot"] = request.snapshot_id
         id_ = self._make("volumes", owner, {"size": request.size, "reserved": None, "bootable": False, **thing})
+        if request.snapshot_id and not self._world.volume_file(id_).exists():
+            copy = self._world.root / f"clone-{id_}"
+            shutil.copyfile(self._world.root / f"vsnap-{request.snapshot_id}", copy)
+            copy.rename(self._world.volume_file(id_))
         with self._world.volume_file(id_).open("ab") as file:  # again, whenever a process died in here
             file.truncate(request.size)
         return Volume(id_, request.name, request.size)
@@ -538,8 +546,8 @@ class SmallTarget(Struck):
             volume["bootable"] = request.bootable
             volume["image_properties"], volume["metadata"] = request.image_properties, request.metadata
 
-    def snapshot_volume(self, volume_id, owner):
-        id_ = self._make("vsnaps", owner, {"volume": volume_id})
+    def snapshot_volume(self, volume_id, owner, notes=None):
+        id_ = self._make("vsnaps", owner, {"volume": volume_id, "notes": dict(notes or {})})
         copy = self._world.root / f"vsnap-{id_}"
         if not copy.exists():
             shutil.copyfile(self._world.volume_file(volume_id), copy)
@@ -557,6 +565,8 @@ class SmallTarget(Struck):
         shutil.copyfile(self._world.root / f"vsnap-{snapshot_id}", self._world.volume_file(volume_id))
 
     def delete_volume_snapshot(self, snapshot_id):
+        if any(volume.get("snapshot") == snapshot_id for volume in self._world.read()["volumes"].values()):
+            raise Conflict(f"Snapshot {snapshot_id} can't be deleted: a volume made from it depends on it.")
         self._delete("vsnaps", snapshot_id)
 
     def delete_volume(self, volume_id):
@@ -761,6 +771,7 @@ def small_ensure_confinement():
 
 
 def small_connect(kind, settings, _secrets, side=None, _servers=None):
+    assert kind != "vsphere" or not (Path(settings["root"]) / "source-is-gone").exists()
     if kind == "files":  # which need no stand-in
         return FilesSource(FilesSettings(**{name: value for name, value in settings.items() if name != "root"}))
     world = World(settings["root"])
@@ -774,7 +785,7 @@ def install(put=setattr):
     from longshore.engine import embedded, outages, parking, retry, undoing, worker
     from longshore.flows import clouds
     from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration
-    from longshore.store import jobs, migrations
+    from longshore.store import jobs, syncs
 
     put(clouds, "connect", small_connect)
     put(conversion, "convert", small_convert)
@@ -795,8 +806,8 @@ def install(put=setattr):
     put(parking, "PAUSES", (timedelta(seconds=seconds),))
     if (root / "keeps-little").exists():
         put(jobs, "_KEPT", 5)
-        put(migrations, "_SYNCS_KEPT", 5)
-        put(migrations, "_SYNC_EVENTS_KEPT", 10)
+        put(syncs, "_KEPT", 5)
+        put(syncs, "_EVENTS_KEPT", 10)
     put(copying, "STALLED_AFTER", 12.0)
     put(worker, "_POLL", 0.05)
     put(embedded, "_LINGER", 0.01)

@@ -77,7 +77,14 @@ def anns(api):
     api.did("ann", "POST", "/v1/providers", OPENSTACK)
     api.did("ann", "PUT", "/v1/plans/shop", PLAN)
     migration = api.did("ann", "POST", "/v1/migrations", MIGRATION)
-    return {"provider": "vc", "name": "shop", "migration": migration["id"], "machine": "web", "project": "project-b"}
+    return {
+        "provider": "vc",
+        "name": "shop",
+        "migration": migration["id"],
+        "machine": "web",
+        "project": "project-b",
+        "number": "1",
+    }
 
 
 def routes(api):

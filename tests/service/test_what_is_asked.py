@@ -86,6 +86,7 @@ WRONG = {
         {"image_properties": {"a": LONG}},
     ],
     "of": ["", "3f0c"],
+    "point": [0, -1, "one"],
     "accept": [["no-such-concern"], "quota-cores"],
     "shutdown_timeout": SECONDS,
     "when_stuck": ["wait"],

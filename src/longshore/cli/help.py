@@ -16,6 +16,7 @@ USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
 _SUBJECTS = {
     "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
     "Machines, one at a time": ("machine", "migrate", "migration"),
+    "Machines that are protected by replicas": ("replica",),
     "Many machines: plans and limits": ("plan", "limit"),
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),

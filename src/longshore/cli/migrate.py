@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import mapping, rate, with_accept, with_guest_key
 from longshore.cli.command import ShowOne
@@ -27,6 +28,9 @@ from longshore.model.request import (
 )
 from longshore.model.user_data import encode
 
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup as ArgumentGroup
+
 
 class Migrate(ShowOne):
     """Move one machine: copied, verified, made ready for its new hardware, booted on the target, seen on its console.
@@ -39,7 +43,7 @@ class Migrate(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
-        _with_course(parser)
+        _with_type(_with_course(parser))
         _with_network(parser)
         _with_server(parser)
         _with_copy(parser)
@@ -50,44 +54,14 @@ class Migrate(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        request = MigrationRequest(
-            networks=dict(args.network),
-            storage=dict(args.storage),
-            floating=FloatingMode(args.floating),
-            flavor=args.flavor,
+        request = replace(
+            asked_of(args),
             type=MigrationType(args.type),
-            landing=LandingMode(args.landing),
             cutover=_cutover(args),
-            power=PowerAfter(args.power),
-            quiesce=args.quiesce,
             isolated=args.isolated,
             keep=args.keep,
-            accept=tuple(args.accept),
-            subnets=dict(args.subnet),
-            ports=dict(args.port),
-            server_group=args.server_group,
-            user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
             before=_playbook(args.before),
             after=_playbook(args.after),
-            first_boot=tuple(text_of(path) for path in args.first_boot),
-            guest_keys=tuple(key_in(path) for path in args.guest_key),
-            metadata=dict(args.metadata),
-            tags=tuple(args.tag),
-            carry=_carry(args.carry),
-            allowed_addresses=tuple(args.allowed_address),
-            verify=Verify(args.verify),
-            server_name=args.server_name,
-            security_groups=tuple(args.security_group) if args.security_group else None,
-            availability_zone=args.availability_zone,
-            key_name=args.key_name,
-            shutdown_timeout=args.shutdown_timeout,
-            force_power_off=args.force_power_off,
-            when_stuck=WhenStuck(args.when_stuck),
-            boot_timeout=args.boot_timeout,
-            boot_mark=args.boot_mark,
-            boot_port=tuple(args.boot_port),
-            boot_proof=BootProof(args.boot_proof),
-            rate_limit=args.limit,
         )
         migration = self.client.create_migration(args.machine, args.source, args.target, request)
         if not args.wait:  # who waits is shown all that happens
@@ -97,16 +71,57 @@ class Migrate(ShowOne):
         return follow(self, migration, args)
 
 
-def _with_course(parser: ArgumentParser) -> None:
+def with_request(parser: ArgumentParser) -> None:
+    """What a machine is to become, whatever brings it there: see `asked_of`."""
+    _with_course(parser)
+    _with_network(parser)
+    _with_server(parser)
+    _with_copy(parser)
+    _with_power(parser)
+    _with_guest(parser, playbooks=False)
+
+
+def asked_of(args: Namespace) -> MigrationRequest:
+    """What was said by those options."""
+    return MigrationRequest(
+        networks=dict(args.network),
+        storage=dict(args.storage),
+        floating=FloatingMode(args.floating),
+        flavor=args.flavor,
+        landing=LandingMode(args.landing),
+        power=PowerAfter(args.power),
+        quiesce=args.quiesce,
+        accept=tuple(args.accept),
+        subnets=dict(args.subnet),
+        ports=dict(args.port),
+        server_group=args.server_group,
+        user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
+        first_boot=tuple(text_of(path) for path in args.first_boot),
+        guest_keys=tuple(key_in(path) for path in args.guest_key),
+        metadata=dict(args.metadata),
+        tags=tuple(args.tag),
+        carry=_carry(args.carry),
+        allowed_addresses=tuple(args.allowed_address),
+        verify=Verify(args.verify),
+        server_name=args.server_name,
+        security_groups=tuple(args.security_group) if args.security_group else None,
+        availability_zone=args.availability_zone,
+        key_name=args.key_name,
+        shutdown_timeout=args.shutdown_timeout,
+        force_power_off=args.force_power_off,
+        when_stuck=WhenStuck(args.when_stuck),
+        boot_timeout=args.boot_timeout,
+        boot_mark=args.boot_mark,
+        boot_port=tuple(args.boot_port),
+        boot_proof=BootProof(args.boot_proof),
+        rate_limit=args.limit,
+    )
+
+
+def _with_course(parser: ArgumentParser) -> ArgumentGroup:
     group = parser.add_argument_group("from where to where, and how")
     group.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
     group.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
-    group.add_argument(
-        "--type",
-        choices=[MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value],
-        default=MigrationType.COLD.value,
-        help="cold: shut down, then copied; warm: copied while it runs; dry-run: only tried (default: %(default)s)",
-    )
     group.add_argument(
         "--landing",
         choices=[mode.value for mode in LandingMode],
@@ -115,8 +130,18 @@ def _with_course(parser: ArgumentParser) -> None:
         "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: auto, which is "
         "unchanged from OpenStack, convert from elsewhere)",
     )
-    group.add_argument("--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere")
     with_accept(group)
+    return group
+
+
+def _with_type(group: ArgumentGroup) -> None:
+    group.add_argument(
+        "--type",
+        choices=[MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value],
+        default=MigrationType.COLD.value,
+        help="cold: shut down, then copied; warm: copied while it runs; dry-run: only tried (default: %(default)s)",
+    )
+    group.add_argument("--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere")
 
 
 def _with_network(parser: ArgumentParser) -> None:
@@ -313,12 +338,12 @@ def _with_cutover(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--cutover-at",
-        type=_moment,
+        type=time_of,
         metavar="TIME",
         help="at this time, 2026-11-21T22:00 (UTC unless it says so)",
     )
     group.add_argument(
-        "--cutover-until", type=_moment, metavar="TIME", help="and not begun later than that: it then waits for you"
+        "--cutover-until", type=time_of, metavar="TIME", help="and not begun later than that: it then waits for you"
     )
     group.add_argument(
         "--downtime",
@@ -377,7 +402,7 @@ def _playbook(path: Path | None) -> str | None:
     return str(path.absolute())
 
 
-def _moment(text: str) -> datetime:
+def time_of(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from longshore.api.replicas import NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
 from longshore.api.reports import PlanReport, Report
 from longshore.api.schemas import (
     Cleanup,
@@ -224,6 +225,48 @@ class Client:
 
     def remove_migration(self, migration: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/migrations/{_part(migration)}")
+
+    # Replicas: by their id, the beginning of that, or the name of their machine
+
+    def create_replica(self, wanted: NewReplica) -> Replica:
+        return self._ask(Replica, "POST", "/v1/replicas", wanted.model_dump(mode="json"))
+
+    def replicas(self, *, all_projects: bool = False) -> list[Replica]:
+        return self._ask(list[Replica], "GET", f"/v1/replicas{_asked(all_projects)}")
+
+    def replica(self, replica: str) -> Replica:
+        return self._ask(Replica, "GET", f"/v1/replicas/{_part(replica)}")
+
+    def change_replica(self, replica: str, change: ReplicaChange) -> Replica:
+        return self._ask(Replica, "PATCH", f"/v1/replicas/{_part(replica)}", change.model_dump(mode="json"))
+
+    def tell_replica(self, replica: str, what: str, body: BaseModel | None = None) -> Replica:
+        """`what`: sync, pause, resume, failover, undo or commit."""
+        said = body.model_dump(mode="json") if body is not None else None
+        return self._ask(Replica, "POST", f"/v1/replicas/{_part(replica)}/{what}", said)
+
+    def delete_replica(self, replica: str) -> Replica:
+        return self._ask(Replica, "DELETE", f"/v1/replicas/{_part(replica)}")
+
+    def test_replica(self, replica: str, wanted: NewTest) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/replicas/{_part(replica)}/test", wanted.model_dump(mode="json"))
+
+    def points(self, replica: str) -> list[Point]:
+        return self._ask(list[Point], "GET", f"/v1/replicas/{_part(replica)}/points")
+
+    def point(self, replica: str, number: int) -> Point:
+        return self._ask(Point, "GET", f"/v1/replicas/{_part(replica)}/points/{number}")
+
+    def hold_point(self, replica: str, number: int, hold: NewHold) -> Point:
+        path = f"/v1/replicas/{_part(replica)}/points/{number}/hold"
+        return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
+
+    def release_point(self, replica: str, number: int, hold: NewHold) -> Point:
+        path = f"/v1/replicas/{_part(replica)}/points/{number}/release"
+        return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
+
+    def delete_point(self, replica: str, number: int) -> None:
+        self._ask(type(None), "DELETE", f"/v1/replicas/{_part(replica)}/points/{number}")
 
     # Limits
 

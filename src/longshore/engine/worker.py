@@ -238,7 +238,7 @@ class Worker:
             return None
         if begun.app_version == FLOW_VERSION:
             return _Run(job.id, job.id, self._flows.of(job.kind), begun=True)
-        return await (self._begin_anew(job) if job.kind is JobKind.SYNC else self._only_end(job))
+        return await (self._begin_anew(job) if job.kind.begins_anew else self._only_end(job))
 
     async def _hand_over(self, job: JobRecord, flow_version: str) -> None:
         """A warm migration that an earlier release has begun: its next job goes on with it, or else that release."""

@@ -9,6 +9,7 @@ from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
 
+_NEVER_THEIRS = (MigrationType.DRY_RUN.value, MigrationType.TEST.value, MigrationType.FAILOVER.value)
 LASTING = (
     ThingKind.VOLUME,
     ThingKind.PORT,
@@ -24,7 +25,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
-    of them. Those of a dry run never are.
+    of them. Those of a dry run or a test never are, those of a failover only once it is committed.
 
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
@@ -32,7 +33,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
     entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
     record = store.migrations.get(migration_id)
-    if record.target_up_at is not None and record.request.get("type") != MigrationType.DRY_RUN.value:
+    if record.target_up_at is not None and record.request.get("type") not in _NEVER_THEIRS:
         entries = [e for e in entries if e.kind not in LASTING]
     return remove_all(store, entries, lambda entry: _remove(clouds, entry), _may_appear)
 

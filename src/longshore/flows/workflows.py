@@ -18,6 +18,8 @@ from longshore.flows.moves.taking_over import take_over
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
+from longshore.flows.replicas.landing import PointLanding
+from longshore.flows.replicas.replicating import Replicating
 from longshore.model.job import JobKind
 from longshore.store import Store
 
@@ -68,6 +70,16 @@ async def inspection(job_id: str) -> None:
     await _run(Inspection, job_id)
 
 
+@DBOS.workflow(name="replica")
+async def replica(job_id: str) -> None:
+    await _run(Replicating, job_id)
+
+
+@DBOS.workflow(name="landing")
+async def landing(job_id: str) -> None:
+    await _run(PointLanding, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -84,6 +96,8 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.CONVERSION: LateConversion,
     JobKind.VOLUME: VolumeMove,
     JobKind.INSPECTION: Inspection,
+    JobKind.REPLICA: Replicating,
+    JobKind.LANDING: PointLanding,
 }
 
 
@@ -97,6 +111,8 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.CONVERSION: late_conversion,
     JobKind.VOLUME: volume_move,
     JobKind.INSPECTION: inspection,
+    JobKind.REPLICA: replica,
+    JobKind.LANDING: landing,
 }
 
 

@@ -9,7 +9,17 @@ class JobKind(StrEnum):
     CONVERSION = "conversion"
     VOLUME = "volume"
     INSPECTION = "inspection"
+    REPLICA = "replica"  # one sync of a replica, or what else is wanted of it
+    LANDING = "landing"  # a machine made of a replica's point
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over
     WARM = "warm"  # a whole warm migration in one job, as releases did it that knew no others
+
+    @property
+    def begins_anew(self) -> bool:
+        """In any release: what it needs is in its record, what it made in the ledger."""
+        return self.value in BEGIN_ANEW
+
+
+BEGIN_ANEW = (JobKind.SYNC.value, JobKind.REPLICA.value)  # as the database has them

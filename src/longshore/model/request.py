@@ -14,6 +14,19 @@ class MigrationType(StrEnum):
     CONVERSION = "conversion"  # a machine that landed as it was is converted, in a stop of its own
     VOLUME = "volume"  # a volume that no machine has is copied; nothing boots
     INSPECTION = "inspection"  # the machine's disks are looked into where it is; nothing is moved
+    REPLICA = "replica"  # copied while it runs, for ever, each time to a point that it can be made of again
+    TEST = "test-failover"  # a machine made of a replica's point is booted and checked, and goes again
+    FAILOVER = "failover"  # a machine made of a replica's point takes the place of the machine
+
+    @property
+    def of_point(self) -> bool:
+        """Made of a replica's point, whatever its machine does meanwhile."""
+        return self in (MigrationType.TEST, MigrationType.FAILOVER)
+
+    @property
+    def rehearses(self) -> bool:
+        """What boots is one more of a machine that goes on."""
+        return self in (MigrationType.DRY_RUN, MigrationType.TEST)
 
 
 class LandingMode(StrEnum):
@@ -131,7 +144,8 @@ class MigrationRequest:
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done
     volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has
-    of: str | None = None  # conversion: the migration that brought the machine
+    of: str | None = None  # conversion: the migration that brought the machine; of a point: its replica
+    point: int | None = None  # of the replica: what a test or failover is made of
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     when_stuck: WhenStuck = WhenStuck.PARK
     shutdown_timeout: float = 600.0

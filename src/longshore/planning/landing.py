@@ -25,6 +25,7 @@ from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
+from longshore.planning.replicas import as_migration
 from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
 from longshore.planning.ssh_checks import ssh_concerns
@@ -113,6 +114,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
     """What can be said of one machine without the others that move with it."""
+    machine, request = as_migration(machine, request)
     request, concerns = complete_request(machine, request, facts.choices)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
     concerns.extend(ssh_concerns(machine, request))

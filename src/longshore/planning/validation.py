@@ -85,7 +85,7 @@ def _refuse_proof_by_no_port(request: MigrationRequest) -> None:
         raise InvalidInput(
             "A port is to show that the guest is up, and none is named.", advice="Name it (boot_port, --boot-port)."
         )
-    if request.isolated and request.type is MigrationType.DRY_RUN:
+    if request.isolated and request.type.rehearses:
         raise InvalidInput(
             "Nobody reaches a port of an isolated dry run's server: its networks lead nowhere.",
             advice="Choose another boot_proof, or don't isolate it.",
@@ -115,7 +115,7 @@ def refuse_pointless(request: MigrationRequest) -> None:
 
     Raises InvalidInput.
     """
-    if request.isolated and request.type is not MigrationType.DRY_RUN:
+    if request.isolated and not request.type.rehearses:
         raise InvalidInput("Only a dry run can be isolated.", advice="Ask for the type dry-run.")
     cutover = request.cutover
     if request.type is not MigrationType.WARM and (cutover.mode is not CutoverMode.MANUAL or cutover.at):
@@ -392,6 +392,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "after": _playbook,
     "volume": _volume,
     "of": check_name,
+    "point": check_whole,
     "accept": _codes,
     "when_stuck": _nothing,
     "shutdown_timeout": _seconds,

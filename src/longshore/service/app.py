@@ -20,6 +20,7 @@ from longshore.service.parts import may
 from longshore.service.plans import router as plans
 from longshore.service.provider_changes import router as provider_changes
 from longshore.service.providers import router as providers
+from longshore.service.replicas import router as replicas
 from longshore.service.shared_reads import SharedReads
 from longshore.service.stream import Streams
 from longshore.service.stream import router as stream
@@ -90,6 +91,7 @@ def create_app(
     app.include_router(provider_changes)
     app.include_router(plans)
     app.include_router(migrations)
+    app.include_router(replicas)
     app.include_router(limits)
     app.include_router(inspections)
     app.include_router(stream)

@@ -16,7 +16,6 @@ from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.engine.stranded import NOBODY, crew_of
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.flows.facts import gather, gather_for_volume
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
@@ -24,13 +23,10 @@ from longshore.flows.relays import held_by_another
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
-from longshore.planning.mappings import unused_of_machine
-from longshore.planning.validation import check_request, refuse_pointless, refuse_unfit, refuse_unreadable
-from longshore.providers.registry import refuse_missing_library
+from longshore.planning.validation import refuse_unfit
+from longshore.service.beforehand import look_beforehand
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
-from longshore.service.remote import refuse_unsafe
 from longshore.service.reports import reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import DiskRecord, MigrationRecord, Store
@@ -56,45 +52,21 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
             "A later conversion is asked of the migration that brought the machine.",
             advice="Use: longshore migration convert ID.",
         )
-    if caller.remote:
-        refuse_unsafe(asdict(body.request))
-    refuse_unreadable(machine=body.machine, source=body.source, target=body.target)
-    check_request(body.request)
-    refuse_pointless(body.request)
-    source = store.providers.get(body.source)
-    here = not caller.remote and not store.state.shared_database  # else another machine reads the disks
-    if here:
-        refuse_missing_library(source.kind, source.settings)
-    source_id = source.id
-    target_id = store.providers.get(body.target).id
-    alone = body.request.type is MigrationType.VOLUME
-    with clouds.source(source_id) as cloud:
-        machine = cloud.volume(body.machine) if alone else cloud.machine(body.machine)
-        # Before the target is looked at: what is in its way there would be that migration's own
-        store.migrations.refuse_busy(source_id, machine.ref, machine.name)
-        room = cloud.room()
-    with clouds.target(target_id) as target:
-        landing: Landing | VolumeLanding | None
-        if alone:
-            landing, concerns = land_volume(machine, body.request, gather_for_volume(target, room))
-        else:
-            facts = gather(target, machine, body.request, room, converts_here=here)
-            landing, concerns = land(machine, body.request, facts)
-    unused = list(unused_of_machine(machine, body.request))
-    if landing is None:
-        raise blocked([*concerns, *unused])
+    if body.request.type.of_point or body.request.type is MigrationType.REPLICA or body.request.point is not None:
+        raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
+    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
     record = store.migrations.add(
-        machine_name=machine.name,
-        machine_ref=machine.ref,
-        source_id=source_id,
-        target_id=target_id,
+        machine_name=found.machine.name,
+        machine_ref=found.machine.ref,
+        source_id=found.source_id,
+        target_id=found.target_id,
         request=REQUEST.dump_python(body.request, mode="json"),
-        places=places_of(machine),
+        places=places_of(found.machine),
     )
     note_asked_for([record])
-    for concern in unused:
+    for concern in found.unused:
         store.events.say(record.id, None, str(concern), "warning")
-    store.disks.keep(record.id, machine.disks)
+    store.disks.keep(record.id, found.machine.disks)
     embedded.ensure_running(store.state)
     return _migration(store, store.migrations.get(record.id))
 
@@ -232,7 +204,9 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)
 def cancel(migration: str, store: TheStore) -> Migration:
-    """Stop and take back everything made so far; the engine does it."""
+    """Stop and take back everything made so far; the engine does it. Raises Conflict for a replica's record."""
+    if store.migrations.get(migration).request.get("type") == MigrationType.REPLICA.value:
+        raise Conflict("This is a replica.", advice=f"To have all of it removed: longshore replica delete {migration}.")
     record = store.migrations.request_cancel(migration)
     embedded.ensure_running(store.state)
     return _migration(store, record)
@@ -248,6 +222,11 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
         return Cleanup(
             left=make_again(MoveContext(store, record.id, clouds=clouds))
         )  # its machine comes before what is left of it
+    if _is_uncommitted(record):
+        raise Conflict(
+            f"Its server runs in the place of {record.machine_name}.",
+            advice=f"Use: longshore replica undo {record.request['of']}, or commit.",
+        )
     # A relay that was booted for it may serve others by now; the process that has it removes it in the end
     return Cleanup(left=undo(store, clouds, record.id, lambda entry: not held_by_another(store, entry)))
 
@@ -258,6 +237,10 @@ def remove(migration: str, store: TheStore) -> None:
     record = store.migrations.get(migration)
     store.migrations.remove(record.id)
     shutil.rmtree(store.state.migration(record.id), ignore_errors=True)
+
+
+def _is_uncommitted(record: MigrationRecord) -> bool:
+    return record.request.get("type") == MigrationType.FAILOVER.value and record.status is Status.DONE
 
 
 def note_asked_for(records: Sequence[MigrationRecord]) -> None:

@@ -160,6 +160,53 @@ RULES = (
         ("DELETE /v1/migrations/{migration}",),
     ),
     Rule(
+        "migration:replica:get",
+        READER,
+        "List and show replicas and their points.",
+        (
+            "GET /v1/replicas",
+            "GET /v1/replicas/{replica}",
+            "GET /v1/replicas/{replica}/points",
+            "GET /v1/replicas/{replica}/points/{number}",
+        ),
+    ),
+    Rule("migration:replica:create", MEMBER, "Make a replica of a machine.", ("POST /v1/replicas",)),
+    Rule(
+        "migration:replica:update",
+        MEMBER,
+        "Change, pause, resume and synchronise a replica; hold and release its points.",
+        (
+            "PATCH /v1/replicas/{replica}",
+            "POST /v1/replicas/{replica}/sync",
+            "POST /v1/replicas/{replica}/pause",
+            "POST /v1/replicas/{replica}/resume",
+            "POST /v1/replicas/{replica}/points/{number}/hold",
+            "POST /v1/replicas/{replica}/points/{number}/release",
+        ),
+    ),
+    Rule(
+        "migration:replica:test",
+        MEMBER,
+        "Make a machine of a point beside the one that it is of, to try it.",
+        ("POST /v1/replicas/{replica}/test",),
+    ),
+    Rule(
+        "migration:replica:failover",
+        MEMBER,
+        "Fail over to a replica, undo that, or commit it.",
+        (
+            "POST /v1/replicas/{replica}/failover",
+            "POST /v1/replicas/{replica}/undo",
+            "POST /v1/replicas/{replica}/commit",
+        ),
+    ),
+    Rule(
+        "migration:replica:delete",
+        MEMBER,
+        "Delete points, or a replica with all that was made for it.",
+        ("DELETE /v1/replicas/{replica}", "DELETE /v1/replicas/{replica}/points/{number}"),
+    ),
+    Rule(
         "migration:limit:get",
         READER,
         "List limits: the project's own, and those of all projects at providers that it sees.",

@@ -13,9 +13,11 @@ from longshore.store.migrations import Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
 from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans
+from longshore.store.points import PointRecord, Points
 from longshore.store.provider_ledger import Holding, Outside
 from longshore.store.providers import ProviderRecord, Providers
 from longshore.store.queue import Lineup, Queue, QueueRecord
+from longshore.store.replicas import ReplicaRecord, Replicas
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.state import StateDirectory
 from longshore.store.store import Store
@@ -43,10 +45,14 @@ __all__ = [
     "PlanFlavor",
     "PlanRecord",
     "Plans",
+    "PointRecord",
+    "Points",
     "ProviderRecord",
     "Providers",
     "Queue",
     "QueueRecord",
+    "ReplicaRecord",
+    "Replicas",
     "Scope",
     "StateDirectory",
     "Store",

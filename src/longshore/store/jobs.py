@@ -21,6 +21,7 @@ from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.tables import JobRow, MigrationRow, utc_now
 
 _KEPT = 20  # ended jobs of a record: a machine may be synchronised for months
+NEVER = datetime(9999, 1, 1)  # a moment of a job that waits until somebody wants something of it
 _SOON = timedelta(minutes=10)  # a job that is parked again within that has come no further
 
 
@@ -115,7 +116,12 @@ def new_job(migration: MigrationRow, kind: JobKind, *, id_: str, due_at: datetim
 def first_job(migration: MigrationRow) -> JobRow:
     """Of a migration that is just being added: its request is there already."""
     asked = MigrationType(migration.request.get("type", MigrationType.COLD))
-    kind = JobKind.BEGIN if asked is MigrationType.WARM else JobKind(asked.value)
+    kinds = {
+        MigrationType.WARM: JobKind.BEGIN,
+        MigrationType.TEST: JobKind.LANDING,
+        MigrationType.FAILOVER: JobKind.LANDING,
+    }
+    kind = kinds.get(asked) or JobKind(asked.value)
     return new_job(migration, kind, id_=str(uuid.uuid4()))
 
 
@@ -149,7 +155,7 @@ def hasten(session: Session, record_id: str, *, cancelled: bool = False) -> None
 
 def bound_to(row: Any) -> str | None:
     """The version of the flows that alone can go on with it. A sync can begin anew in any."""
-    return None if row.kind == JobKind.SYNC.value else row.flow_version
+    return None if JobKind(row.kind).begins_anew else row.flow_version
 
 
 def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobRecord]:

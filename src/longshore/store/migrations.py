@@ -12,23 +12,23 @@ from sqlalchemy.orm import Session
 from longshore.errors import Conflict
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk
+from longshore.model.replica import Protection
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.disks import new_disk
-from longshore.store.events import forget_said
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job
-from longshore.store.ledger import ThingKind, forget_removed
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
+from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.quota import refuse_more_migrations
+from longshore.store.replicas import has_wish, new_replica
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
+from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, in_column, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
 
-_SYNCS_KEPT = 50
-_OF_SYNCS = ("syncing", "waiting", "removing")  # phases that come again and again
-_SYNC_EVENTS_KEPT = 300
+_OF_POINTS = frozenset(kind.value for kind in MigrationType if kind.of_point)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class NewMigration:
     wave: int = 0
     places: dict[str, Any] | None = None
     disks: tuple[Disk, ...] = ()
+    protection: Protection | None = None  # of a replica
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -75,9 +76,9 @@ class Migrations:
             self._refuse_second(session, [NewMigration(machine_name, machine_ref, source_id, "", {})])
 
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
-        """All of them or none. Raises Conflict when one of the machines is being migrated already, or the project would
-        have more than it may; InvalidInput for the mark of a text that is neither its plan's nor that of the migration
-        it goes back to.
+        """All of them or none. Raises Conflict when one of the machines is being migrated already, the point that one
+        is to be made of isn't usable any more, or the project would have more than it may; InvalidInput for the mark of
+        a text that is neither its plan's nor that of the migration it goes back to.
         """
         with self._database.alone() as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
@@ -105,6 +106,11 @@ class Migrations:
                 row.request = in_options(new.request, self._texts.of(session, row.id, *of).kept)
             session.add_all(rows)
             session.flush()
+            for row, new in zip(rows, wanted, strict=True):
+                if new.protection is not None:
+                    session.add(new_replica(row.id, new.protection))
+                if MigrationType(row.request.get("type", MigrationType.COLD)).of_point:
+                    occupy_point(session, row)
             enqueue(session, [first_job(row) for row in rows])
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
@@ -158,6 +164,13 @@ class Migrations:
         with self._database.session() as session:
             return self._of_ids(session, ids)
 
+    def made_of(self, replica_id: str) -> list[MigrationRecord]:
+        """Tests and failovers of a replica, oldest first."""
+        with self._database.session() as session:
+            kind, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
+            query = select(MigrationRow.__table__).where(kind.in_(_OF_POINTS), of == replica_id)
+            return records_of(session, session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)))
+
     def update(self, migration_id: str, **fields: Any) -> None:
         with self._database.session() as session:
             own = update(MigrationRow).where(MigrationRow.id == migration_id)
@@ -206,13 +219,7 @@ class Migrations:
         are kept, and of what was said and made for those that are over, as much: they may go on for months.
         """
         with self._database.session() as session:
-            row = session.get_one(MigrationRow, migration_id)
-            others = [kept for kept in row.syncs or () if kept["number"] != sync["number"]]
-            ordered = sorted([*others, sync], key=lambda kept: kept["number"])
-            row.syncs = [*ordered[:1], *ordered[1:][-_SYNCS_KEPT:]]
-            row.state = state
-            forget_removed(session, migration_id, ThingKind.SOURCE_SNAPSHOT, _SYNCS_KEPT)
-            forget_said(session, migration_id, _OF_SYNCS, _SYNC_EVENTS_KEPT)
+            keep_sync(session, migration_id, sync, state)
 
     def end_job(
         self,
@@ -239,7 +246,8 @@ class Migrations:
                 row.finished_at = row.finished_at or utc_now()
                 row.state = None
                 return
-            asked = row.cancel_requested or row.cutover_requested  # perhaps since the moment was chosen
+            # Perhaps since the moment was chosen
+            asked = row.cancel_requested or row.cutover_requested or has_wish(session, row.id)
             enqueue(session, [new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at)])
 
     def cancels_requested(self) -> set[str]:
@@ -254,7 +262,8 @@ class Migrations:
             return bool(session.scalar(query))
 
     def remove(self, migration_id: str) -> None:
-        """Forget an ended migration. Raises NotFound, or Conflict when it runs or has left something behind."""
+        """Forget an ended migration. Raises NotFound, or Conflict when it runs or has left something behind, or what it
+        has made stands on a replica's point."""
         self._remove(self.get(migration_id).id)
 
     @persistent
@@ -279,6 +288,7 @@ class Migrations:
                     f"Migration {row.id} has left something behind: {names}.",
                     advice=f"Clean it up first: longshore migration cleanup {row.id}.",
                 )
+            refuse_to_forget_users(session, row)
             session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
             forget_jobs(session, row.id)
             self._texts.of(session, row.id).forget()
@@ -313,12 +323,17 @@ class Migrations:
 
     def _refuse_second(self, session: Session, wanted: Sequence[NewMigration]) -> None:
         """A machine of a shared provider may be another project's migration: that is said, and no more."""
+        kind = MigrationRow.request["type"].as_string().label("type")
         unfinished = select(
-            MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref
+            MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref, kind
         ).where(MigrationRow.status.in_(UNFINISHED))
-        busy = {(row.source_id, row.machine_ref): row for row in session.execute(unfinished)}
+        # What is made of a point leaves the machine alone
+        found = [row for row in session.execute(unfinished) if row.type not in _OF_POINTS]
+        busy = {(row.source_id, row.machine_ref): row for row in found}
         asked: set[tuple[str, str]] = set()
         for new in wanted:
+            if new.request.get("type") in _OF_POINTS:
+                continue
             machine = (new.source_id, new.machine_ref)
             if machine in asked:
                 raise Conflict(f"{new.machine_name} is asked for twice.")
@@ -327,6 +342,11 @@ class Migrations:
                 continue
             if not self._scope.everything and other.project_id != self._scope.project_id:
                 raise Conflict(f"{new.machine_name} is being migrated already, by another project.")
+            if other.type == MigrationType.REPLICA.value:
+                raise Conflict(
+                    f"{new.machine_name} has a replica ({other.id}), whose changes are tracked for that.",
+                    advice=f"Fail over to it, or delete it first: longshore replica delete {other.id}.",
+                )
             raise Conflict(
                 f"{new.machine_name} is being migrated already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",

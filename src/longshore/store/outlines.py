@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import case, select
 
-from longshore.model.job import JobKind
+from longshore.model.job import BEGIN_ANEW
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
 from longshore.store.migration_records import visible_migrations
@@ -68,7 +68,7 @@ class Outlines:
                     MigrationRow.error,
                     MigrationRow.cancel_requested,
                     JobRow.worker_id,
-                    case((JobRow.kind != JobKind.SYNC.value, JobRow.flow_version)),
+                    case((JobRow.kind.not_in(BEGIN_ANEW), JobRow.flow_version)),
                 )
                 .outerjoin(JobRow, job)
                 .where(MigrationRow.plan_id.in_(found), visible_migrations(self._scope))

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, and_, case, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from longshore.model.job import JobKind
+from longshore.model.job import BEGIN_ANEW, JobKind
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.jobs import bound_to
+from longshore.store.jobs import NEVER, bound_to
 from longshore.store.tables import JobRow, MigrationRow, PlanRow, TurnRow, WorkerRow, utc_now
 from longshore.store.workers import OLDEST_FIRST, Observer, WorkerRecord, alive, worker_of
 
@@ -155,8 +155,9 @@ class Queue:
         """
         with self._database.session() as session:
             own = JobRow.flow_version.is_(None) | (JobRow.flow_version == flow_version) | JobRow.cancel_requested
-            own |= JobRow.kind == JobKind.SYNC.value  # which can begin anew
-            query = select(JobRow.id).where(_UNFINISHED, own)
+            own |= JobRow.kind.in_(BEGIN_ANEW)
+            awaited = JobRow.due_at.is_(None) | (JobRow.due_at < NEVER)
+            query = select(JobRow.id).where(_UNFINISHED, own, awaited)
             return list(session.scalars(query.order_by(JobRow.asked_at, JobRow.record_id)))
 
 

@@ -18,9 +18,11 @@ from longshore.store.migrations import Migrations
 from longshore.store.outlines import Outlines
 from longshore.store.plan_flavors import PlanFlavors
 from longshore.store.plans import Plans
+from longshore.store.points import Points
 from longshore.store.provider_ledger import ProviderLedger
 from longshore.store.providers import Providers
 from longshore.store.queue import Queue
+from longshore.store.replicas import Replicas
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
@@ -49,6 +51,8 @@ class Store:
         self.disks = Disks(self.database)
         self.events = Events(self.database)
         self.outlines = Outlines(self.database)
+        self.replicas = Replicas(self.database)
+        self.points = Points(self.database)
         self.plans = Plans(self.database, texts)
         self.plan_flavors = PlanFlavors(self.database)
         self.ledger = Ledger(self.database)
@@ -66,6 +70,7 @@ class Store:
         view.migrations = self.migrations.scoped(scope)
         view.events = self.events.scoped(scope)
         view.outlines = self.outlines.scoped(scope)
+        view.replicas = self.replicas.scoped(scope)
         view.plans = self.plans.scoped(scope)
         view.limits = self.limits.scoped(scope)
         view.ledger = self.ledger.scoped(scope)

@@ -164,6 +164,49 @@ class JobRow(Base):
     flow_version: Mapped[str | None]  # of the order of steps it was begun with
 
 
+class ReplicaRow(Base):
+    """What a replica has beside the migration that is its record."""
+
+    __tablename__ = "replicas"
+
+    id: Mapped[str] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"), primary_key=True)
+    schedule: Mapped[str]
+    retention: Mapped[str]
+    rpo: Mapped[int | None] = mapped_column(BigInteger)  # seconds
+    stage: Mapped[str] = mapped_column(default="seeding")
+    wish: Mapped[str | None]
+    wished: Mapped[dict[str, Any] | None]  # with a planned failover: what its server is to be, as a request
+    paused: Mapped[bool] = mapped_column(default=False)
+    paused_until: Mapped[datetime | None]  # None: until it is resumed
+    due_at: Mapped[datetime | None]  # of the next sync, by the schedule
+    missed: Mapped[int] = mapped_column(default=0)  # times of the schedule
+    failures: Mapped[int] = mapped_column(default=0)  # syncs in a row
+    error: Mapped[str | None] = mapped_column(Text)  # of the last sync
+    error_code: Mapped[str | None]
+    failover_id: Mapped[str | None]  # the migration that lands, or has landed, in the machine's place
+
+
+class PointRow(Base):
+    """One moment of a replica."""
+
+    __tablename__ = "points"
+
+    replica_id: Mapped[str] = mapped_column(ForeignKey("replicas.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(default="making")
+    moment: Mapped[datetime]  # when the source's snapshot was asked for
+    usable_at: Mapped[datetime | None]
+    consistency: Mapped[str | None]
+    changed: Mapped[int | None] = mapped_column(BigInteger)  # bytes; None: the source couldn't say
+    written: Mapped[int | None] = mapped_column(BigInteger)  # bytes
+    disks: Mapped[list[dict[str, Any]] | None]
+    machine: Mapped[dict[str, Any] | None]  # as it was then
+    holds: Mapped[list[dict[str, Any]] | None]
+    proved_at: Mapped[datetime | None]
+    proof: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)  # why it couldn't be removed yet
+
+
 class TextRow(Base):
     """An encrypted text of a plan or a migration, which goes with it."""
 

@@ -39,9 +39,12 @@ class MoveContext(JobContext):
         return Place(self.record.source_id, self.record.machine_ref)
 
     def parks_for(self, error: LongshoreError) -> bool:
-        """As any job, unless the user would rather have it taken back. A mere look is asked for anew."""
+        """As any job, unless the user would rather have it taken back. A mere look is asked for anew, as is a sync of a
+        replica once there is a point."""
         asked = self.request
         wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        if asked.type is MigrationType.REPLICA and self.record.syncs:
+            return False  # a later sync does as well, and the source's snapshot doesn't grow meanwhile
         return wanted and super().parks_for(error)
 
     def text(self, mark: str) -> str:

@@ -36,14 +36,14 @@ from longshore.flows.moves.target_side import (
 from longshore.flows.moves.told_changes import Told, asker, read_changes
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
-from longshore.model.concern import Severity
+from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import LandingMode, PowerAfter, Verify
 from longshore.model.status import Status
 from longshore.model.target import Owner, Port, Server, Volume
-from longshore.planning import blocked, land
+from longshore.planning import Landing, blocked, land
 from longshore.store import Entry, EntryState, ThingKind
 
 T = TypeVar("T")
@@ -92,6 +92,14 @@ class Migration(ABC):
 
     async def _begin(self) -> tuple[Prepared, list[Volume], list[Port]]:
         """What can fail without touching the source comes first."""
+        prepared, volumes = await self._begin_volumes()
+        isolated: dict[str, str] = {}
+        if self._job.request.isolated:
+            isolated = await step("networks", dict[str, str], partial(make_isolated_networks, self._job, prepared))
+        ports = await step("ports", list[Port], partial(make_ports, self._job, prepared, isolated))
+        return prepared, volumes, ports
+
+    async def _begin_volumes(self) -> tuple[Prepared, list[Volume]]:
         await step("start", type(None), self._start)
         prepared = await step("prepare", Prepared, self._prepare)
         if self._job.request.before is not None:
@@ -99,15 +107,14 @@ class Migration(ABC):
             await step("hook-before", type(None), hook_runner(self._job, self._job.request.before, facts))
         volumes = await self._side_by_side(
             [
-                step(f"volume-{disk.key}", Volume, partial(make_volume, self._job, prepared, disk))
+                step(f"volume-{disk.key}", Volume, partial(self._make_volume, prepared, disk))
                 for disk in prepared.machine.disks
             ]
         )
-        isolated: dict[str, str] = {}
-        if self._job.request.isolated:
-            isolated = await step("networks", dict[str, str], partial(make_isolated_networks, self._job, prepared))
-        ports = await step("ports", list[Port], partial(make_ports, self._job, prepared, isolated))
-        return prepared, volumes, ports
+        return prepared, volumes
+
+    def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
+        return make_volume(self._job, prepared, disk)
 
     def _start(self) -> None:
         self._job.store.migrations.update(self._job.id, status=Status.RUNNING)
@@ -122,7 +129,15 @@ class Migration(ABC):
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)
-            landing, concerns = land(machine, job.request, facts)
+        prepared = self._prepared(machine, *land(machine, job.request, facts))
+        with job.clouds.source(job.record.source_id) as source:
+            source.check_machine(machine.ref, reading_beforehand(job))
+            source.make_ready(Owner(job.id, "read"), machine.ref)
+        return prepared
+
+    def _prepared(self, machine: Machine, landing: Landing | None, concerns: list[Concern]) -> Prepared:
+        """Raises InvalidInput when it can't land."""
+        job = self._job
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
                 job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
@@ -132,9 +147,6 @@ class Migration(ABC):
             ensure_confinement()  # while nothing is made yet, and the machine runs
         job.store.disks.keep(job.id, machine.disks)
         job.store.migrations.update(job.id, source_power=machine.power.value)
-        with job.clouds.source(job.record.source_id) as source:
-            source.check_machine(machine.ref, reading_beforehand(job))
-            source.make_ready(Owner(job.id, "read"), machine.ref)
         return Prepared(machine, landing)
 
     def _without_texts(self, machine: Machine) -> Machine:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from longshore.blocks.exports import Export
 from longshore.flows.moves.context import MoveContext
 from longshore.model.machine import Disk, Snapshot
+from longshore.model.request import MigrationType
 from longshore.model.target import Owner, Volume
 
 
@@ -42,5 +43,6 @@ def _open_for_reading(job: MoveContext, exports: ExitStack, provider_id: str, sn
 def open_volume(job: MoveContext, exports: ExitStack, volume: Volume) -> Export:
     """A volume of the target, for writing: by the migration that has made it, and for nobody else."""
     cloud = exports.enter_context(job.clouds.target(job.record.target_id))
-    maker = job.request.of or job.id
+    earlier = job.request.of if job.request.type is MigrationType.CONVERSION else None
+    maker = earlier or job.id
     return exports.enter_context(cloud.open_volume(volume.id, Owner(maker, f"open-{volume.id}")))

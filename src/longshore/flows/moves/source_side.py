@@ -10,6 +10,7 @@ from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.moves.context import MoveContext, Place
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
+from longshore.model.request import MigrationType
 from longshore.model.target import Owner
 from longshore.providers.contract import Tags
 from longshore.store import EntryState, ThingKind
@@ -125,21 +126,24 @@ def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: Place | Non
 
 
 def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], snapshot: Snapshot) -> None:
-    """Raises Conflict when the disks of the snapshot aren't those that the migration began with."""
+    """Raises Conflict when the disks of the snapshot aren't those that it began with."""
     sizes = {disk.key: disk.size for disk in snapshot.disks}
+    name = job.record.machine_name
     for disk in disks:
         if disk.key not in sizes:
-            raise Conflict(f"{disk.label} of {job.record.machine_name} is gone.", advice="Start a new migration.")
+            raise _drifted(job, f"{disk.label} of {name} is gone.")
         if sizes[disk.key] != disk.size:
-            raise Conflict(
-                f"{disk.label} of {job.record.machine_name} had {disk.size} bytes and has {sizes[disk.key]} now.",
-                advice="Start a new migration.",
-            )
+            raise _drifted(job, f"{disk.label} of {name} had {disk.size} bytes and has {sizes[disk.key]} now.")
     if new := sizes.keys() - {disk.key for disk in disks}:
-        raise Conflict(
-            f"{job.record.machine_name} has got {len(new)} more disk(s) since the migration began.",
-            advice="Start a new migration.",
-        )
+        raise _drifted(job, f"{name} has got {len(new)} more disk(s) since its copying began.")
+
+
+def _drifted(job: MoveContext, said: str) -> Conflict:
+    if job.request.type is MigrationType.REPLICA:
+        advice = "Its points stay, and can be failed over to. For new ones, delete this replica and make another one."
+    else:
+        advice = "Start a new migration."
+    return Conflict(said, advice=advice, code="drifted")
 
 
 def take_still(job: MoveContext, step: str, disks: tuple[Disk, ...], off: Off) -> Still:

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from longshore.flows.moves.copying import Copied
 from longshore.flows.moves.look import Choice
+from longshore.flows.moves.syncing import State, after
 from longshore.flows.moves.syncs import Sync, next_moment
 from longshore.flows.moves.target_side import Prepared
-from longshore.flows.moves.warm import State, after
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.machine import Snapshot

@@ -1,6 +1,6 @@
 """What a migration makes on its target: volumes, ports, rollback points, the server."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
@@ -33,7 +33,7 @@ class Prepared:
 
 def server_name(job: MoveContext, prepared: Prepared) -> str:
     name = job.request.server_name or prepared.machine.name
-    return f"{name}-dry-run" if job.request.type is MigrationType.DRY_RUN else name
+    return name + {MigrationType.DRY_RUN: "-dry-run", MigrationType.TEST: "-test"}.get(job.request.type, "")
 
 
 def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:
@@ -62,14 +62,16 @@ def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None)
     return {**kept, **firmware_properties(prepared.machine), **ours}
 
 
-def make_volume(job: MoveContext, prepared: Prepared, disk: Disk) -> Volume:
+def make_volume(job: MoveContext, prepared: Prepared, disk: Disk, snapshot_id: str | None = None) -> Volume:
+    """`snapshot_id`: what it holds; None: zeroes."""
     if disk.position == 0:
         job.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
+    request = replace(volume_request(job, prepared, disk), snapshot_id=snapshot_id)
     with job.clouds.target(job.record.target_id) as target:
         volume = job.make(
             ThingKind.VOLUME,
             f"volume-{disk.key}",
-            lambda owner: target.create_volume(volume_request(job, prepared, disk), owner),
+            lambda owner: target.create_volume(request, owner),
             provider_id=job.record.target_id,
             ref=lambda v: v.id,
         )
@@ -104,7 +106,7 @@ def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -
     """`isolated` has the networks to take instead of those the machine is mapped to."""
     ports = []
     # Beside the machine that goes on running, on its own network, a copy can't have the same MACs and addresses
-    changed = job.request.type is MigrationType.DRY_RUN and not isolated
+    changed = job.request.type.rehearses and not isolated
     with job.clouds.target(job.record.target_id) as target:
         for number, nic in enumerate(prepared.landing.nics):
             if nic.port_id is not None:  # somebody else's: not in the ledger, so that nothing of ours removes it
@@ -163,6 +165,7 @@ def boot(  # noqa: PLR0917
     """
     job.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     asked = prepared.landing.request
+    source = {SOURCE: job.record.machine_ref}
     request = ServerRequest(
         name=server_name(job, prepared),
         flavor_id=prepared.landing.flavor_id,
@@ -175,7 +178,8 @@ def boot(  # noqa: PLR0917
         tags=asked.tags,
         description=prepared.landing.description,
         disk_buses=hardware.disk_buses if hardware else (),
-        metadata={**asked.metadata, SOURCE: job.record.machine_ref},
+        # A test is nobody's machine, and in no failover's way
+        metadata=asked.metadata if job.request.type is MigrationType.TEST else {**asked.metadata, **source},
     )
     with job.clouds.target(job.record.target_id) as target:
         for disk, volume in zip(prepared.machine.disks, volumes, strict=True):

@@ -11,64 +11,32 @@ where that is it: between the two nobody else may take its place.
 The first copy is looked into, if it is to be changed or the guest's hardware is to be chosen: what can't land ends the
 migration there, and the machine has run all the time.
 
-Every copy is of one moment: one snapshot of all disks, from which the change ids are read. They become the base of the
-next sync only when every disk of this one has been copied, flushed and verified; until then the earlier base counts, so
-nothing is ever skipped. A source may need the base's snapshot to tell what changed since (`Snapshot.is_base`): there it
-stays until the next sync is copied. The last sync begins when the machine has been seen off, whatever its system, and
-is the last one only if the machine has been off until all of it was copied. If somebody has powered it on, that was a
-sync like the others, and the machine is shut down once more.
+Every copy is of one moment (flows/moves/syncing.py). The last sync begins when the machine has been seen off, whatever
+its system, and is the last one only if the machine has been off until all of it was copied. If somebody has powered it
+on, that was a sync like the others, and the machine is shut down once more.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.moves.copying import DiskBase
-from longshore.flows.moves.look import Choice
-from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
+from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
-    Still,
     drop_last_snapshot,
     drop_snapshot,
-    is_still_off,
     shut_down,
     source_running,
-    take_snapshot,
-    take_still,
     track_changes,
 )
-from longshore.flows.moves.syncs import History, Sync, Turn, next_moment, next_turn, same_reason, why_waiting
-from longshore.flows.moves.target_side import Prepared
+from longshore.flows.moves.syncing import State, Syncing, after
+from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
 from longshore.model.forms import form
 from longshore.model.job import JobKind
-from longshore.model.machine import Snapshot
-from longshore.model.request import Verify
-from longshore.model.target import Port, Volume
 
 CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a job of a warm migration leaves to the next one."""
-
-    prepared: Prepared
-    volumes: list[Volume]
-    ports: list[Port]
-    number: int = 0  # of the next sync
-    bases: dict[str, DiskBase] | None = None  # by disk
-    base: Snapshot | None = None  # of the sync before, where the source needs it to tell what has changed since
-    choice: Choice | None = None  # how the guest lands, once its copy was looked into
-    history: History = field(default_factory=History)
-    totals: CopyTotals = field(default_factory=CopyTotals)
-    why: str = ""  # it waited, as it was said last
-
-    def kept(self) -> dict[str, Any]:
-        """As it goes into the record."""
-        return form(State).dump_python(self, mode="json")  # type: ignore[no-any-return]
 
 
 class WarmBegin(Migration):
@@ -81,7 +49,7 @@ class WarmBegin(Migration):
         self._job.store.migrations.end_job(self._job.id, self._job.job_id, next_kind=JobKind.SYNC, state=state.kept())
 
 
-class WarmSync(Migration):
+class WarmSync(Syncing):
     async def _forward(self) -> dict[str, Any] | None:
         state = await step("state", State, self._load)
         turn = await step("turn", Turn, partial(self._choose, state))
@@ -144,36 +112,16 @@ class WarmSync(Migration):
     async def _sync(self, state: State, off: Off | None = None) -> tuple[Sync, State]:
         """One copy of one moment of all disks, and what it is to the next one.
 
-        The base's snapshot goes when this sync is copied, and this one's stays in its place where the source needs it.
         `off`: the machine was seen off, so that this may be the last one.
         """
-        job = self._job
-        number, bases, base = state.number, state.bases, state.base
+        number = state.number
         name = f"sync-{number}"
         what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
-        began = await step(f"{name}-moment", datetime, partial(self._begin_sync, what, off is not None))
-        disks = state.prepared.machine.disks
-        if off is None:
-            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, quiesce=job.request.quiesce)
-            snapshot, final = await step(f"{name}-snapshot", Snapshot, partial(taking, first=not number)), False
-        else:
-            still = await step(f"{name}-snapshot", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
-            snapshot, final = still.snapshot, still.off
-        # All of the first copy is read back; after that, what each further one writes
-        verify = Verify.WRITTEN if bases and job.request.verify is Verify.FULL else job.request.verify
-        copies = await self._copy(name, disks, snapshot, state.volumes, bases=bases, verify=verify)
-        if off is not None and final:
-            final = await step(f"{name}-still-off", bool, partial(is_still_off, job, off))
-        drop = drop_last_snapshot if final else drop_snapshot
-        if base is not None:
-            await step(f"{name}-drop-base", type(None), partial(drop, job, f"snapshot-{number - 1}", base))
-        stays = snapshot.is_base and not final
-        if not stays:
-            dropping = partial(drop, job, f"snapshot-{number}", snapshot)
-            await step(f"{name}-drop-snapshot", type(None), dropping)
+        copied = await self._copy_moment(state, partial(self._begin_sync, what, off is not None), off)
+        await self._drop_snapshots(state, copied, drop_last_snapshot if copied.final else drop_snapshot)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
-        sync = Sync(number, began, ended, tuple(copies), final)
-        state = after(state, sync, snapshot)
+        sync = Sync(number, copied.moment, ended, tuple(copied.copies), copied.final)
+        state = after(state, sync, copied.snapshot)
         await step(f"{name}-record", type(None), partial(self._record, sync, state))
         return sync, state
 
@@ -183,26 +131,6 @@ class WarmSync(Migration):
 
     def _record(self, sync: Sync, state: State) -> None:
         self._job.store.migrations.add_sync(self._job.id, sync.as_record(), state.kept())
-        # Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays
-        needed = {copy.manifest for copy in sync.copies}
-        for path in self._job.store.state.migration(self._job.id).glob("sync-*"):
-            if path.name not in needed:
-                path.unlink()
+        self._forget_files(sync)
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         self._job.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
-
-
-def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
-    """What the next sync goes by once this one, which was of this snapshot, is copied and verified."""
-    bases = {
-        copy.disk_key: DiskBase(snapshot.disk(copy.disk_key).change_id, copy.manifest, copy.root_digest)
-        for copy in sync.copies
-    }
-    return replace(
-        state,
-        number=sync.number + 1,
-        bases=bases,
-        base=snapshot if snapshot.is_base and not sync.final else None,
-        history=state.history.plus(sync),
-        totals=state.totals.plus(sync.copies),
-    )

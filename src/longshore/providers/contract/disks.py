@@ -1,5 +1,6 @@
 """Volumes that machines' disks are copied to: made, opened for writing, snapshotted, taken back."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -31,8 +32,9 @@ class Disks(Protocol):
         """Set what a server made from it needs (bootable flag, image properties) and what else is to be said of it. A
         second call sets the same again. Raises NotFound."""
 
-    def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
-        """Returns once it is available. One that carries this owner already is answered instead.
+    def snapshot_volume(self, volume_id: str, owner: Owner, notes: Mapping[str, str] | None = None) -> VolumeSnapshot:
+        """Returns once it is available. One that carries this owner already is answered instead. `notes` go with it:
+        keys and values of at most 255 characters.
 
         Raises NotFound, QuotaExceeded.
         """

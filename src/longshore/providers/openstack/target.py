@@ -130,8 +130,8 @@ class OpenstackTarget(Target):
     def finish_volume(self, volume_id: str, request: VolumeRequest) -> None:
         self._volumes.finish(volume_id, request)
 
-    def snapshot_volume(self, volume_id: str, owner: Owner) -> VolumeSnapshot:
-        return self._volumes.snapshot(volume_id, owner)
+    def snapshot_volume(self, volume_id: str, owner: Owner, notes: Mapping[str, str] | None = None) -> VolumeSnapshot:
+        return self._volumes.snapshot(volume_id, owner, notes)
 
     def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
         return self._volumes.find_snapshot(owner)

@@ -1,0 +1,112 @@
+"""longshore replica point …: the moments that a machine can be made of again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.migrate import time_of
+from longshore.cli.replicas import with_replica
+from longshore.cli.words import moment, size
+
+if TYPE_CHECKING:
+    from longshore.api.replicas import Point
+
+
+class ListPoints(Lister):
+    """List a replica's points, oldest first, and why each of them stays."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        columns = ("Number", "Moment", "State", "Consistency", "Changed", "Proved", "Kept because")
+        return columns, [self._row(point) for point in self.client.points(args.replica)]
+
+    def _row(self, point: Point) -> tuple[Any, ...]:
+        changed = point.bytes_changed
+        return (
+            point.number,
+            moment(point.moment),
+            point.state,
+            point.consistency,
+            size(changed) if self.for_people and changed is not None else changed,
+            moment(point.proved_at),
+            "; ".join(point.kept),
+        )
+
+
+class ShowPoint(ShowOne):
+    """Show a point, with its machine as it was then."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_point(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self, self.client.point(args.replica, args.point))
+
+
+class HoldPoint(ShowOne):
+    """Keep a point, whatever the retention says."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_name(_with_point(super().get_parser(prog_name)))
+        parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewHold
+
+        hold = NewHold(name=args.name, until=args.until)
+        return _fields(self, self.client.hold_point(args.replica, args.point, hold))
+
+
+class ReleasePoint(ShowOne):
+    """Leave a point to the retention again."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_name(_with_point(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewHold
+
+        return _fields(self, self.client.release_point(args.replica, args.point, NewHold(name=args.name)))
+
+
+class DeletePoint(Command):
+    """Delete a point. The newest usable one stays, as do those that are held or in use."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_point(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.delete_point(args.replica, args.point)
+
+
+def _with_point(parser: ArgumentParser) -> ArgumentParser:
+    with_replica(parser)
+    parser.add_argument("point", type=int, help="its number")
+    return parser
+
+
+def _with_name(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("--name", default="held", help="of the wish: several may hold a point (default: %(default)s)")
+    return parser
+
+
+def _fields(command: ShowOne, point: Point) -> tuple[Any, Any]:
+    fields: dict[str, Any] = point.model_dump(mode="json")
+    if command.for_people:
+        fields["machine"] = f"{point.machine['name']} ({point.machine['ref']})" if point.machine else None
+        fields["kept"] = "\n".join(point.kept)
+        fields["users"] = "\n".join(point.users)
+        fields["holds"] = "\n".join(
+            f"{hold.name} until {moment(hold.until)}" if hold.until else hold.name for hold in point.holds
+        )
+        fields["disks"] = "\n".join(
+            f"{disk['label']}: snapshot {disk['snapshot_id']}, digest {disk['root_digest'][:16]}…"
+            for disk in point.disks
+        )
+        fields = {name: value for name, value in fields.items() if value not in (None, "")}
+    return tuple(fields), tuple(fields.values())

@@ -1,0 +1,198 @@
+"""longshore replica …: machines that are copied again and again, to points that they can be made of."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.command import Lister, ShowOne
+from longshore.cli.migrate import asked_of, time_of, with_request
+from longshore.cli.migrations import sync_line
+from longshore.cli.providers import with_all_projects
+from longshore.cli.words import duration, moment
+
+if TYPE_CHECKING:
+    from longshore.api.replicas import Replica
+
+
+class CreateReplica(ShowOne):
+    """Protect a machine by a replica: it is copied while it runs, again and again, to points on the target.
+
+    Each point is one moment of all its disks, verified, and a machine can be made of it at any time, also when the
+    source is gone: longshore replica test, longshore replica failover.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        group = parser.add_argument_group("when, and for how long")
+        when = group.add_mutually_exclusive_group()
+        when.add_argument("--every", metavar="TIME", help="a sync after each of these times: 15m, 1h (default: 15m)")
+        when.add_argument(
+            "--schedule",
+            metavar="SCHEDULE",
+            help='"daily 02:00 Europe/Berlin", "cron 0 2 * * 1-5 UTC", "continuous" (with --rpo), …',
+        )
+        _with_policy(group)
+        with_request(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewReplica
+
+        wanted = NewReplica(
+            machine=args.machine,
+            source=args.source,
+            target=args.target,
+            schedule=_schedule(args) or "every 15m",
+            retention=_retention(args) or "last 24",
+            rpo=args.rpo,
+            request=asked_of(args),
+        )
+        replica = self.client.create_replica(wanted)
+        self.say(f"Its first sync copies all of it. See: longshore replica show {replica.id}")
+        return shown(self, replica)
+
+
+class ListReplicas(Lister):
+    """List replicas, oldest first."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_all_projects(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        columns = ("ID", "Machine", "From", "To", "Stage", "Points", "RPO now", "RPO", "Next sync", "Conditions")
+        return columns, [self._row(replica) for replica in self.client.replicas(all_projects=args.all_projects)]
+
+    def _row(self, replica: Replica) -> tuple[Any, ...]:
+        ages: list[Any] = [replica.rpo_now, replica.rpo]
+        if self.for_people:
+            ages = [duration(one) if one is not None else None for one in ages]
+        return (
+            replica.id,
+            replica.machine_name,
+            replica.source,
+            replica.target,
+            replica.stage.value,
+            replica.points,
+            *ages,
+            moment(replica.due_at),
+            ", ".join(condition.code for condition in replica.conditions),
+        )
+
+
+class ShowReplica(ShowOne):
+    """Show a replica: how old its newest point is, and was, and what is to be said of it."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return shown(self, self.client.replica(args.replica))
+
+
+class UpdateReplica(ShowOne):
+    """Give a replica another schedule, retention or RPO."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_replica(super().get_parser(prog_name))
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument("--every", metavar="TIME", help="a sync after each of these times")
+        when.add_argument("--schedule", metavar="SCHEDULE", help="as for longshore replica create")
+        _with_policy(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import ReplicaChange
+
+        change = ReplicaChange(schedule=_schedule(args), retention=_retention(args), rpo=args.rpo)
+        return shown(self, self.client.change_replica(args.replica, change))
+
+
+class DeleteReplica(ShowOne):
+    """Delete a replica, with its points and all else that was made for it. The machine stays as it is."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return shown(self, self.client.delete_replica(args.replica))
+
+
+class SyncReplica(ShowOne):
+    """Make another point now, also while the replica is paused."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return shown(self, self.client.tell_replica(args.replica, "sync"))
+
+
+class PauseReplica(ShowOne):
+    """Begin no more syncs, until the replica is resumed or a time has come. Its points stay, and get older."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_replica(super().get_parser(prog_name))
+        parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import Pause
+
+        return shown(self, self.client.tell_replica(args.replica, "pause", Pause(until=args.until)))
+
+
+class ResumeReplica(ShowOne):
+    """Go on with a paused replica's syncs: with one at once, if any was missed."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return shown(self, self.client.tell_replica(args.replica, "resume"))
+
+
+def with_replica(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("replica", help="its id, the beginning of it, or the name of its machine")
+    return parser
+
+
+def _with_policy(parser: Any) -> None:
+    parser.add_argument(
+        "--keep",
+        metavar="RULES",
+        help="which points stay: last=24,daily=14,zone=Europe/Berlin (default of a new one: last=24)",
+    )
+    parser.add_argument("--rpo", metavar="TIME", help="how old the newest usable point may become: 15m, 1h")
+
+
+def _schedule(args: Namespace) -> str | None:
+    return f"every {args.every}" if args.every else args.schedule
+
+
+def _retention(args: Namespace) -> str | None:
+    return args.keep.replace("=", " ") if args.keep else None
+
+
+def shown(command: ShowOne, replica: Replica) -> tuple[Any, Any]:
+    fields: dict[str, Any] = replica.model_dump(mode="json", exclude={"request", "syncs"})
+    fields["syncs"] = replica.syncs
+    if command.for_people:
+        fields |= {
+            name: duration(fields[name]) for name in ("rpo", "rpo_now", "next_takes") if fields[name] is not None
+        }
+        fields["figures"] = "\n".join(_span(one) for one in fields["figures"])
+        fields["conditions"] = "\n".join(f"{one.code}: {one.text}" for one in replica.conditions)
+        fields["tests"] = ", ".join(f"{name} {duration(took)}" for name, took in (replica.tests or {}).items())
+        fields["syncs"] = "\n".join(sync_line(sync) for sync in replica.syncs[-5:])
+        fields = {name: value for name, value in fields.items() if value not in (None, "", [], False)}
+    return tuple(fields), tuple(fields.values())
+
+
+def _span(figures: dict[str, Any]) -> str:
+    days, hours = divmod(figures["hours"], 24)
+    window = f"{days} d" if not hours and days > 1 else f"{figures['hours']} h"
+    worst = duration(figures["worst"]) if figures["worst"] is not None else "no point"
+    share = f", kept {figures['kept']:.1%} of the time" if figures["kept"] is not None else ""
+    return f"{window}: worst {worst}{share}"

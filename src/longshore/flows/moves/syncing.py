@@ -1,0 +1,120 @@
+"""One copy of one moment of all disks of a machine, and what the next one has to know of it.
+
+Every copy is of one snapshot of all disks, from which the change ids are read. They become the base of the next one
+only when every disk of this one has been copied, flushed and verified; until then the earlier base counts, so nothing
+is ever skipped. A source may need the base's snapshot to tell what changed since (`Snapshot.is_base`): there it stays
+until the next sync is copied.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from longshore.engine.steps import step
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.copying import Copied, DiskBase
+from longshore.flows.moves.look import Choice
+from longshore.flows.moves.migration import CopyTotals, Migration
+from longshore.flows.moves.source_side import (
+    Off,
+    Still,
+    is_still_off,
+    take_snapshot,
+    take_still,
+)
+from longshore.flows.moves.syncs import History, Sync
+from longshore.flows.moves.target_side import Prepared
+from longshore.model.forms import form
+from longshore.model.machine import Snapshot
+from longshore.model.request import Verify
+from longshore.model.target import Port, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a job leaves to the next one."""
+
+    prepared: Prepared
+    volumes: list[Volume]
+    ports: list[Port]
+    number: int = 0  # of the next sync
+    bases: dict[str, DiskBase] | None = None  # by disk
+    base: Snapshot | None = None  # of the sync before, where the source needs it to tell what has changed since
+    choice: Choice | None = None  # how the guest lands, once its copy was looked into
+    history: History = field(default_factory=History)
+    totals: CopyTotals = field(default_factory=CopyTotals)
+    why: str = ""  # it waited, as it was said last
+
+    def kept(self) -> dict[str, Any]:
+        """As it goes into the record."""
+        return form(State).dump_python(self, mode="json")  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What was copied and verified."""
+
+    moment: datetime  # not after the snapshot was taken
+    snapshot: Snapshot
+    copies: list[Copied]
+    final: bool  # the machine was off all the time
+
+
+Dropping = Callable[[MoveContext, str, Snapshot], Awaitable[None] | None]
+
+
+class Syncing(Migration):
+    async def _copy_moment(self, state: State, begin: Callable[[], datetime], off: Off | None) -> Round:
+        """`begin` says that it begins, and when. `off`: the machine was seen off, and may have been left off."""
+        job = self._job
+        number, bases = state.number, state.bases
+        name = f"sync-{number}"
+        began = await step(f"{name}-moment", datetime, begin)
+        disks = state.prepared.machine.disks
+        if off is None:
+            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, quiesce=job.request.quiesce)
+            snapshot, final = await step(f"{name}-snapshot", Snapshot, partial(taking, first=not number)), False
+        else:
+            still = await step(f"{name}-snapshot", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
+            snapshot, final = still.snapshot, still.off
+        # All of the first copy is read back; after that, what each further one writes
+        verify = Verify.WRITTEN if bases and job.request.verify is Verify.FULL else job.request.verify
+        copies = await self._copy(name, disks, snapshot, state.volumes, bases=bases, verify=verify)
+        if off is not None and final:
+            final = await step(f"{name}-still-off", bool, partial(is_still_off, job, off))
+        return Round(began, snapshot, copies, final)
+
+    async def _drop_snapshots(self, state: State, copied: Round, drop: Dropping) -> None:
+        """The base's goes when its successor is copied, and that stays in its place where the source needs it."""
+        job, number, base = self._job, state.number, state.base
+        if base is not None:
+            await step(f"sync-{number}-drop-base", type(None), partial(drop, job, f"snapshot-{number - 1}", base))
+        stays = copied.snapshot.is_base and not copied.final
+        if not stays:
+            dropping = partial(drop, job, f"snapshot-{number}", copied.snapshot)
+            await step(f"sync-{number}-drop-snapshot", type(None), dropping)
+
+    def _forget_files(self, sync: Sync) -> None:
+        """Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays."""
+        needed = {copy.manifest for copy in sync.copies}
+        for path in self._job.store.state.migration(self._job.id).glob("sync-*"):
+            if path.name not in needed:
+                path.unlink()
+
+
+def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
+    """What the next sync goes by once this one, which was of this snapshot, is copied and verified."""
+    bases = {
+        copy.disk_key: DiskBase(snapshot.disk(copy.disk_key).change_id, copy.manifest, copy.root_digest)
+        for copy in sync.copies
+    }
+    return replace(
+        state,
+        number=sync.number + 1,
+        bases=bases,
+        base=snapshot if snapshot.is_base and not sync.final else None,
+        history=state.history.plus(sync),
+        totals=state.totals.plus(sync.copies),
+    )

@@ -1,0 +1,1 @@
+"""What is done for replicas: syncs, points, retention, and machines made of points."""

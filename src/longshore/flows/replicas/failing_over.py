@@ -1,0 +1,54 @@
+"""After a failover: back to the machine, or for good to its server."""
+
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.source_side import power_on_again
+from longshore.flows.undo import LASTING, undo
+from longshore.model.machine import PowerState
+from longshore.model.replica import Stage
+from longshore.store import EntryState, ThingKind
+
+_THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
+
+
+def undo_failover(job: MoveContext) -> None:
+    """Its server goes with all that belongs to it; the machine runs again, if it was shut down for it.
+
+    What can't be removed is said. While that is the server, the machine stays off, and the replica failed over.
+    """
+    store = job.store
+    failover = store.replicas.get(job.id).failover_id
+    job.phase("undoing", "Undoing the failover.")
+    left = undo(store, job.clouds, failover) if failover else []
+    entries = store.ledger.entries(failover) if failover else []
+    if any(entry.kind is ThingKind.SERVER and entry.state in _THERE for entry in entries):
+        said = " ".join(left)
+        store.replicas.update(job.id, stage=Stage.FAILED_OVER.value, error=said, error_code="undo-failed")
+        job.say(f"The failover isn't undone: {said}", "error")
+        return
+    for sentence in [*left, *run_source_again(job)]:
+        job.say(sentence, "error")
+    store.replicas.update(job.id, stage=Stage.PROTECTED.value, failover_id=None, error=None, error_code=None)
+    job.say("The failover is undone, and syncs go on.")
+
+
+def commit_failover(job: MoveContext) -> None:
+    """Its server, and what that is made of, are the user's from now on."""
+    store = job.store
+    failover = store.replicas.get(job.id).failover_id
+    if failover is not None:
+        for kind in LASTING:
+            store.ledger.settle_kind(failover, kind, EntryState.HANDED_OVER)
+    store.replicas.update(job.id, stage=Stage.COMMITTED.value)
+    job.say(
+        "The failover is committed: the server is yours. Its volumes stand on the point's snapshots, which stay as "
+        "long as they do."
+    )
+
+
+def run_source_again(job: MoveContext) -> list[str]:
+    """The machine, if it was shut down for a failover that came to nothing. A sentence where that didn't work."""
+    record = job.store.migrations.get(job.id)
+    asked = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
+    said = power_on_again(job) if asked else []
+    job.store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
+    return said

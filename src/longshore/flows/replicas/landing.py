@@ -1,0 +1,104 @@
+"""A machine made of a replica's point: to try that (a test), or in the place of the machine (a failover).
+
+    the point, and what the target has → a volume of each of its snapshots → network, ports
+      → look into them → snapshot the volumes → convert → boot → check → clean up, or stay
+
+The source is asked nothing, so it may be gone; and the replica's own volumes are never touched, so its syncs go on
+beside. The point stays as long as volumes are there that were made of it.
+
+What a failover has made isn't handed over when it is up: it can be undone, until its replica is told to commit it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.flows.facts import gather
+from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
+from longshore.flows.moves.target_side import Prepared, make_volume
+from longshore.flows.undo import undo
+from longshore.model.forms import form
+from longshore.model.machine import Disk
+from longshore.model.request import MigrationType
+from longshore.model.target import Volume
+from longshore.planning import land
+from longshore.store import EventRecord, PointRecord, ThingKind
+
+# What each phase is called among the parts of the time that it took
+_PARTS = {
+    "preparing": "prepare",
+    "making-volumes": "clone",
+    "looking": "convert",
+    "safeguarding": "convert",
+    "converting": "convert",
+    "booting": "boot",
+    "checking": "check",
+}
+
+
+class PointLanding(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        prepared, volumes, ports = await self._begin()
+        choice = await self._look_into_copies(prepared, volumes, ports)
+        server, report, proof = await self._land(prepared, volumes, ports, choice)
+        return result_of(prepared, server, ports, figures_of(CopyTotals(), ()), report, proof)
+
+    @property
+    def _point(self) -> PointRecord:
+        request = self._job.request
+        assert request.of is not None
+        assert request.point is not None
+        return self._job.store.points.get(request.of, request.point)
+
+    def _prepare(self) -> Prepared:
+        job, point = self._job, self._point
+        job.raise_if_cancelled()
+        moment = f"{point.moment:%Y-%m-%d %H:%M:%S}"
+        job.phase("preparing", f"Looking at point {point.number}, of {moment} UTC, and at what the target has.")
+        machine = form(Prepared).validate_python(point.machine).machine
+        with job.clouds.target(job.record.target_id) as target:
+            facts = gather(target, machine, job.request, None, converts_here=True)
+        return self._prepared(machine, *land(machine, job.request, facts))
+
+    def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
+        snapshots = {one.key: one.snapshot_id for one in self._point.disks}
+        return make_volume(self._job, prepared, disk, snapshots[disk.key])
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        job, request = self._job, self._job.request
+        assert request.of is not None
+        assert request.point is not None
+        job.store.points.prove(request.of, request.point, datetime.now(UTC), result.get("proof") or "")
+        gone = {ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}
+        parts = parts_of(job.store.events.of(job.id, limit=10_000), datetime.now(UTC).replace(tzinfo=None))
+        if request.type is MigrationType.FAILOVER:
+            job.store.replicas.landed(request.of, job.id)
+            again = f"longshore replica undo {request.of}"
+            job.say(f"It runs in the machine's place. For good: longshore replica commit {request.of}; back: {again}.")
+        elif request.keep:
+            job.say(f"The server stays until you clean it up: longshore migration cleanup {job.id}.")
+        else:
+            gone = set(ThingKind) - {ThingKind.RELAY}
+        job.phase("cleaning-up", "Removing what was made on the way.")
+        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
+            job.say(sentence, "warning")
+        self._done({**result, "point": request.point, "seconds": parts})
+
+    def _take_back(self) -> list[str]:
+        left = super()._take_back()
+        request = self._job.request
+        if request.type is MigrationType.FAILOVER and request.of is not None:
+            self._job.store.replicas.came_to_nothing(request.of, self._job.id)
+        return left
+
+
+def parts_of(events: Sequence[EventRecord], now: datetime) -> dict[str, float]:
+    """Seconds that each part has taken, and all of them, by what was said when. `now`: in UTC without a zone."""
+    begun = [(event.phase, event.at) for event in events if event.phase in _PARTS]
+    edges = [(phase, at) for n, (phase, at) in enumerate(begun) if not n or begun[n - 1][0] != phase]
+    parts: dict[str, float] = {}
+    for number, (phase, at) in enumerate(edges):
+        end = edges[number + 1][1] if number + 1 < len(edges) else now
+        parts[_PARTS[phase]] = parts.get(_PARTS[phase], 0.0) + (end - at).total_seconds()
+    parts["all"] = (now - edges[0][1]).total_seconds() if edges else 0.0
+    return {name: round(seconds, 1) for name, seconds in parts.items()}

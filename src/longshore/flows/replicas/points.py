@@ -1,0 +1,83 @@
+"""Points of a replica: one snapshot for each volume, while nobody writes to them; all of them, or none.
+
+Each is in the ledger before it exists, by the point's number. A point counts from the moment on in which the store says
+so; until then what there is of it goes with the next sync, and nobody is told of it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from longshore.flows.clouds import Clouds
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.replicas.marks import of_snapshot
+from longshore.flows.undo import undo
+from longshore.model.machine import Disk, Machine
+from longshore.model.point import Consistency
+from longshore.model.replica import PointState
+from longshore.model.target import Volume, VolumeSnapshot
+from longshore.planning.retention import decide, parse_retention
+from longshore.store import Entry, PointRecord, Store, ThingKind
+
+
+def snapshot_disk(  # noqa: PLR0917
+    job: MoveContext,
+    number: int,
+    moment: datetime,
+    consistency: Consistency,
+    machine: Machine,
+    disk: Disk,
+    volume: Volume,
+    root: str,
+) -> VolumeSnapshot:
+    """Of one disk of a point; `root`: the digest of what the volume holds."""
+    said = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    notes = of_snapshot(job.id, number, said, consistency, machine, disk, root)
+    with job.clouds.target(job.record.target_id) as target:
+        return job.make(
+            ThingKind.VOLUME_SNAPSHOT,
+            f"{_beginning(number)}{disk.key}",
+            lambda owner: target.snapshot_volume(volume.id, owner, notes),
+            provider_id=job.record.target_id,
+            ref=lambda s: s.id,
+        )
+
+
+def is_of_point(entry: Entry, number: int) -> bool:
+    return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_beginning(number))
+
+
+def is_of_any_point(entry: Entry) -> bool:
+    return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith("point-")
+
+
+def _beginning(number: int) -> str:
+    return f"point-{number}-"
+
+
+def thin(store: Store, clouds: Clouds, replica_id: str, retention: str) -> list[str]:
+    """Remove the points that the policy doesn't keep, and those whose removal was broken off.
+
+    A sentence for each that can't be removed now: it is tried again after the next sync.
+    """
+    points = store.points.all(replica_id)
+    usable = [point.point for point in points if point.state is PointState.USABLE]
+    going = {int(point.id) for point in decide(usable, parse_retention(retention), datetime.now(UTC)).going}
+    left = [point.number for point in points if point.state is PointState.REMOVING]
+    return remove_points(store, clouds, replica_id, [*left, *going])
+
+
+def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequence[int]) -> list[str]:
+    """But for those that somebody has begun to use. Answers as `thin`; what was said before isn't said again."""
+    said = []
+    for number in store.points.claim(replica_id, numbers):
+        sentences = undo(store, clouds, replica_id, lambda entry, number=number: is_of_point(entry, number))  # type: ignore[misc]
+        if not sentences:
+            store.points.removed(replica_id, number)
+        elif not store.points.stays(replica_id, number, " ".join(sentences)):
+            said.append(f"Point {number} stays for now. {' '.join(sentences)}")
+    return said
+
+
+def newest(points: Sequence[PointRecord]) -> PointRecord | None:
+    """Of usable ones."""
+    return max(points, key=lambda point: (point.moment, point.number), default=None)

@@ -1,0 +1,77 @@
+"""What is to be said of a replica beside its stage: any number of conditions, each with a sentence."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from longshore.model.point import Consistency
+from longshore.model.replica import Stage
+from longshore.planning.durations import write_duration
+
+_DRIFTED = "drifted"
+_QUOTA = "quota-exceeded"
+_AWAY = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What they are judged by. Moments in UTC."""
+
+    stage: Stage
+    paused: bool
+    paused_until: datetime | None
+    rpo: timedelta | None
+    rpo_now: timedelta | None
+    expected: timedelta | None  # what a sync would take that began now
+    failures: int  # syncs in a row
+    error: str | None
+    error_code: str | None
+    consistency: Consistency | None  # of the newest usable point
+    proved: bool  # any of the usable points
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    code: str
+    text: str
+
+
+def conditions(now: Standing) -> list[Condition]:
+    """In the order of their weight."""
+    return list(_conditions(now))
+
+
+def _conditions(now: Standing) -> Iterator[Condition]:
+    yield from _age(now)
+    if now.failures:
+        times = "The last sync" if now.failures == 1 else f"The last {now.failures} syncs"
+        code = {_DRIFTED: "drifted", _QUOTA: "quota-short", _AWAY: "away"}.get(now.error_code or "", "sync-fails")
+        yield Condition(code, f"{times} failed: {now.error}")
+    elif now.error:
+        yield Condition("error", now.error)
+    if now.paused:
+        until = f"until {now.paused_until:%Y-%m-%d %H:%M} UTC" if now.paused_until else "until it is resumed"
+        yield Condition("paused", f"It is paused {until}. Its points get older meanwhile.")
+    if now.consistency is Consistency.OFF and now.stage is Stage.PROTECTED:
+        yield Condition("machine-off", "The machine was off at the newest point: that gets older, its content doesn't.")
+    if now.stage is Stage.PROTECTED and not now.proved:
+        yield Condition("unproven", "No machine was ever made of one of its points: a test shows whether it boots.")
+
+
+def _age(now: Standing) -> Iterator[Condition]:
+    if now.rpo_now is None:
+        if now.stage is Stage.SEEDING:
+            yield Condition("no-point", "There is no point yet: nothing is protected.")
+        return
+    if now.rpo is None or now.stage not in (Stage.SEEDING, Stage.PROTECTED):
+        return
+    age, objective = write_duration(now.rpo_now), write_duration(now.rpo)
+    if now.rpo_now > now.rpo:
+        yield Condition("rpo-breached", f"The newest usable point is {age} old, and {objective} were asked for.")
+    elif now.expected is not None and now.rpo_now + now.expected > now.rpo:
+        takes = write_duration(max(now.expected, timedelta(seconds=1)))
+        yield Condition(
+            "rpo-warning",
+            f"The newest usable point is {age} old, and a sync takes {takes}: the next point will come after the "
+            f"{objective} that were asked for.",
+        )

@@ -1,0 +1,60 @@
+"""What can be known of a machine before anything is queued for it: what doesn't fit is refused here."""
+
+from dataclasses import asdict, dataclass
+
+from longshore.flows.clouds import Clouds
+from longshore.flows.facts import gather, gather_for_volume
+from longshore.model.concern import Concern
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
+from longshore.planning.mappings import unused_of_machine
+from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
+from longshore.providers.registry import refuse_missing_library
+from longshore.service.caller import Caller
+from longshore.service.remote import refuse_unsafe
+from longshore.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Beforehand:
+    machine: Machine
+    source_id: str
+    target_id: str
+    unused: list[Concern]  # mappings that nothing of it needs
+
+
+def look_beforehand(  # noqa: PLR0917
+    store: Store, clouds: Clouds, caller: Caller, name: str, source: str, target: str, request: MigrationRequest
+) -> Beforehand:
+    """`name`: of the machine, or of a volume that no machine has, as the request's type says.
+
+    Raises LongshoreError for all that stands against it.
+    """
+    if caller.remote:
+        refuse_unsafe(asdict(request))
+    refuse_unreadable(machine=name, source=source, target=target)
+    check_request(request)
+    refuse_pointless(request)
+    provider = store.providers.get(source)
+    here = not caller.remote and not store.state.shared_database  # else another machine reads the disks
+    if here:
+        refuse_missing_library(provider.kind, provider.settings)
+    target_id = store.providers.get(target).id
+    alone = request.type is MigrationType.VOLUME
+    with clouds.source(provider.id) as cloud:
+        machine = cloud.volume(name) if alone else cloud.machine(name)
+        # Before the target is looked at: what is in its way there would be that migration's own
+        store.migrations.refuse_busy(provider.id, machine.ref, machine.name)
+        room = cloud.room()
+    with clouds.target(target_id) as there:
+        landing: Landing | VolumeLanding | None
+        if alone:
+            landing, concerns = land_volume(machine, request, gather_for_volume(there, room))
+        else:
+            facts = gather(there, machine, request, room, converts_here=here)
+            landing, concerns = land(machine, request, facts)
+    unused = list(unused_of_machine(machine, request))
+    if landing is None:
+        raise blocked([*concerns, *unused])
+    return Beforehand(machine, provider.id, target_id, unused)

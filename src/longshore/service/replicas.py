@@ -1,0 +1,316 @@
+"""Replicas: made, shown, changed, synchronised, tried, failed over to, deleted."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from longshore.api.replicas import (
+    LAST_POINT,
+    NewFailover,
+    NewHold,
+    NewLanding,
+    NewReplica,
+    NewTest,
+    Pause,
+    Point,
+    Replica,
+)
+from longshore.api.replicas import ReplicaChange as Change
+from longshore.api.schemas import Migration
+from longshore.engine import embedded
+from longshore.engine.queue import places_of
+from longshore.errors import Conflict, InvalidInput
+from longshore.flows.replicas.moments import plain
+from longshore.flows.replicas.points import newest, remove_points
+from longshore.model.point import Hold
+from longshore.model.replica import Protection, Stage, Wish
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.schedule import Continuous
+from longshore.planning.durations import parse_duration
+from longshore.planning.retention import parse_retention, write_retention
+from longshore.planning.schedules import next_time, parse_schedule
+from longshore.planning.validation import check_request, refuse_pointless
+from longshore.service.beforehand import look_beforehand
+from longshore.service.migrations import REQUEST, note_asked_for, shown
+from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.replicas_shown import point_shown, points_shown, replica_shown
+from longshore.store import MigrationRecord, NewMigration, PointRecord, ReplicaRecord, Store
+
+router = APIRouter(prefix="/v1")
+Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
+
+
+@router.post("/replicas", status_code=202)
+def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
+    """A machine is copied from now on, again and again, to points on the target. What can be known beforehand is
+    checked now; the first sync copies all of it."""
+    if body.request.before is not None or body.request.after is not None:
+        raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
+    protection = _protection(body.schedule, body.retention, body.rpo)
+    request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
+    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request)
+    new = NewMigration(
+        machine_name=found.machine.name,
+        machine_ref=found.machine.ref,
+        source_id=found.source_id,
+        target_id=found.target_id,
+        request=REQUEST.dump_python(request, mode="json"),
+        places=places_of(found.machine),
+        disks=found.machine.disks,
+        protection=protection,
+    )
+    (record,) = store.migrations.add_together([new])
+    note_asked_for([record])
+    for concern in found.unused:
+        store.events.say(record.id, None, str(concern), "warning")
+    return _begun(store, store.replicas.get(record.id))
+
+
+@router.get("/replicas")
+def replicas(store: TheStore) -> list[Replica]:
+    """Those that are there, and those of which something is left; oldest first."""
+    listed = store.replicas.all()
+    records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
+    return [replica_shown(store, one, records[one.id]) for one in listed if _is_there(store, records.get(one.id))]
+
+
+@router.get("/replicas/{replica}")
+def replica(replica: str, store: TheStore) -> Replica:
+    """One, by its id, the beginning of that, or the name of its machine."""
+    return _shown(store, store.replicas.get(replica))
+
+
+@router.patch("/replicas/{replica}")
+def change(replica: str, body: Change, store: TheStore) -> Replica:
+    """Another schedule, retention or RPO, from now on. What isn't named stays. An RPO can't be taken away."""
+    was = store.replicas.get(replica)
+    rpo = body.rpo or (f"{was.rpo}s" if was.rpo else None)
+    new = _protection(body.schedule or was.schedule, body.retention or was.retention, rpo)
+    due = was.due_at if body.schedule is None else _next(new, was)
+    fields = {"schedule": new.schedule, "retention": new.retention, "rpo": new.rpo, "due_at": due}
+    return _begun(store, store.replicas.change(was.id, **fields))
+
+
+@router.post("/replicas/{replica}/sync", status_code=202)
+def sync(replica: str, store: TheStore) -> Replica:
+    """Another sync at once, also while it is paused; when one is under way, right after it."""
+    found = store.replicas.get(replica)
+    return _begun(store, store.replicas.wish(found.id, Wish.SYNC))
+
+
+@router.post("/replicas/{replica}/pause")
+def pause(replica: str, store: TheStore, body: Pause | None = None) -> Replica:
+    """No sync begins by itself until then, or until it is resumed. One that is under way comes to its end."""
+    found = store.replicas.get(replica)
+    until = body.until if body else None
+    return _begun(store, store.replicas.change(found.id, paused=True, paused_until=until))
+
+
+@router.post("/replicas/{replica}/resume")
+def resume(replica: str, store: TheStore) -> Replica:
+    """Syncs go on by the schedule. What was missed meanwhile is made up for by one, at once."""
+    found = store.replicas.get(replica)
+    return _begun(store, store.replicas.change(found.id, paused=False, paused_until=None))
+
+
+@router.delete("/replicas/{replica}", status_code=202)
+def delete(replica: str, store: TheStore) -> Replica:
+    """Remove its points and volumes and all else that was made for it; the machine stays as it is.
+
+    Raises Conflict while something was made of its points that is still there.
+    """
+    found = store.replicas.get(replica)
+    if found.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER):
+        raise Conflict(
+            f"The replica of {found.machine_name} is {found.stage}.",
+            advice=f"Undo that or commit it first: longshore replica undo {found.id}.",
+        )
+    users = [user for point in store.points.all(found.id) for user in point.users]
+    if users:
+        raise Conflict(
+            f"The replica of {found.machine_name} has points that {', '.join(users)} stand(s) on: their volumes hold "
+            "only what differs from the points' snapshots.",
+            advice="Remove those first, with their volumes.",
+        )
+    store.migrations.request_cancel(found.id)
+    return _begun(store, store.replicas.get(found.id))
+
+
+# Points
+
+
+@router.get("/replicas/{replica}/points")
+def points(replica: str, store: TheStore) -> list[Point]:
+    """Those that are there, oldest first, each with all the reasons why it stays."""
+    found = store.replicas.get(replica)
+    return points_shown(store, found)
+
+
+@router.get("/replicas/{replica}/points/{number}")
+def point(replica: str, number: Number, store: TheStore) -> Point:
+    """One, with its machine as it was then, and its disks."""
+    found = store.replicas.get(replica)
+    return point_shown(store, found, number)
+
+
+@router.post("/replicas/{replica}/points/{number}/hold")
+def hold(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
+    """It stays until then, or until it is released."""
+    found = store.replicas.get(replica)
+    until = body.until.replace(tzinfo=UTC) if body.until else None
+    store.points.hold(found.id, number, Hold(body.name, until))
+    return point_shown(store, found, number)
+
+
+@router.post("/replicas/{replica}/points/{number}/release")
+def release(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
+    """What the name held it for is over; whether it stays is for the retention to say again."""
+    found = store.replicas.get(replica)
+    store.points.release(found.id, number, body.name)
+    return point_shown(store, found, number)
+
+
+@router.delete("/replicas/{replica}/points/{number}", status_code=204)
+def delete_point(replica: str, number: Number, store: TheStore, clouds: TheClouds) -> None:
+    """Remove one. Raises Conflict for the newest usable one, one that is held and one that is in use."""
+    found = store.replicas.get(replica)
+    wanted = store.points.get(found.id, number)
+    usable = store.points.usable(found.id)
+    last = newest(usable)
+    now = datetime.now(UTC)
+    held = [one.name for one in wanted.holds if one.counts(now)]
+    if last is not None and last.number == number:
+        raise Conflict(f"Point {number} is the newest usable one.", advice="Make another one first.")
+    if held:
+        raise Conflict(f"Point {number} is held ({', '.join(held)}).", advice="Release it first.")
+    if wanted.users:
+        raise Conflict(f"Point {number} is in use by {', '.join(wanted.users)}.", advice="Remove that first.")
+    if said := remove_points(store, clouds, found.id, [number]):
+        raise Conflict(" ".join(said))
+
+
+# Machines made of points
+
+
+@router.post("/replicas/{replica}/test", status_code=202)
+def test(replica: str, body: NewTest, store: TheStore, clouds: TheClouds) -> Migration:
+    """A machine is made of a point, booted and checked beside whatever else goes on, and removed again or kept."""
+    found = store.replicas.get(replica)
+    wanted = _usable(store, found, body)
+    request = _landing(store, found, body, MigrationType.TEST, wanted.number)
+    return _landed(store, found, request)
+
+
+@router.post("/replicas/{replica}/failover", status_code=202)
+def failover(replica: str, body: NewFailover, store: TheStore, clouds: TheClouds) -> Replica:
+    """A machine made of a point takes the place of the machine, whose syncs stop. The source isn't asked, unless the
+    failover is planned: then the machine is shut down, and what it has written last is in the point."""
+    found = store.replicas.get(replica)
+    if body.planned:
+        if body.point is not None:
+            raise InvalidInput("A planned failover makes its own point.", advice="Leave the point out, or --planned.")
+        if not store.points.usable(found.id):
+            raise Conflict("There is no point yet.", advice="Wait for the first sync.")
+        request = _landing(store, found, body, MigrationType.FAILOVER, None)
+        wished = REQUEST.dump_python(request, mode="json")
+        return _begun(store, store.replicas.wish(found.id, Wish.FAILOVER, wished))
+    wanted = _usable(store, found, body)
+    _landed(store, found, _landing(store, found, body, MigrationType.FAILOVER, wanted.number))
+    return _begun(store, store.replicas.get(found.id))
+
+
+@router.post("/replicas/{replica}/undo", status_code=202)
+def undo(replica: str, store: TheStore) -> Replica:
+    """Remove the failover's server; the machine runs again if it was shut down for it, and syncs go on.
+
+    What the server has written since is lost.
+    """
+    found = store.replicas.get(replica)
+    if found.stage is Stage.FAILING_OVER and found.failover_id is not None:
+        store.migrations.request_cancel(found.failover_id)
+        return _begun(store, found)
+    return _begun(store, store.replicas.wish(found.id, Wish.UNDO))
+
+
+@router.post("/replicas/{replica}/commit", status_code=202)
+def commit(replica: str, store: TheStore) -> Replica:
+    """The failover's server is yours for good; it can't be undone any more. Points stay until they are deleted."""
+    found = store.replicas.get(replica)
+    return _begun(store, store.replicas.wish(found.id, Wish.COMMIT))
+
+
+# Parts
+
+
+def _protection(schedule: str, retention: str, rpo: str | None) -> Protection:
+    """Raises InvalidInput."""
+    objective = parse_duration(rpo) if rpo else None
+    parse_schedule(schedule, objective)
+    kept = write_retention(parse_retention(retention))
+    seconds = int(objective.total_seconds()) if objective else None
+    return Protection(schedule, kept, seconds, plain(datetime.now(UTC)))
+
+
+def _next(protection: Protection, was: ReplicaRecord) -> datetime:
+    now = datetime.now(UTC)
+    schedule = parse_schedule(protection.schedule, timedelta(seconds=protection.rpo) if protection.rpo else None)
+    return plain(now) if isinstance(schedule, Continuous) else plain(next_time(schedule, now, was.id))
+
+
+def _usable(store: Store, found: ReplicaRecord, body: NewLanding) -> PointRecord:
+    """Raises NotFound, Conflict."""
+    if body.point is not None:
+        return store.points.get(found.id, body.point)
+    last = newest(store.points.usable(found.id))
+    if last is None:
+        raise Conflict(f"The replica of {found.machine_name} has no usable point yet.", advice="Wait for a sync.")
+    return last
+
+
+def _landing(
+    store: Store, found: ReplicaRecord, body: NewLanding, kind: MigrationType, number: int | None
+) -> MigrationRequest:
+    """Raises InvalidInput."""
+    asked = REQUEST.validate_python(store.migrations.get(found.id).request)
+    networks = {**asked.networks, **body.networks}
+    request = replace(asked, type=kind, of=found.id, point=number, networks=networks)
+    if isinstance(body, NewTest):
+        request = replace(request, isolated=body.isolated, keep=body.keep)
+    without_marks = replace(request, user_data=None, first_boot=(), guest_keys=(), landing=LandingMode.AUTO)
+    check_request(without_marks)
+    refuse_pointless(request)
+    return request
+
+
+def _landed(store: Store, found: ReplicaRecord, request: MigrationRequest) -> Migration:
+    record = store.migrations.get(found.id)
+    new = NewMigration(
+        machine_name=record.machine_name,
+        machine_ref=record.machine_ref,
+        source_id=record.source_id,
+        target_id=record.target_id,
+        request=REQUEST.dump_python(request, mode="json"),
+        places=record.places,
+    )
+    (made,) = store.migrations.add_together([new])
+    note_asked_for([made])
+    embedded.ensure_running(store.state)
+    return shown(store, [made])[0]
+
+
+def _begun(store: Store, found: ReplicaRecord) -> Replica:
+    embedded.ensure_running(store.state)
+    return _shown(store, found)
+
+
+def _shown(store: Store, found: ReplicaRecord) -> Replica:
+    return replica_shown(store, found, store.migrations.get(found.id))
+
+
+def _is_there(store: Store, record: MigrationRecord | None) -> bool:
+    if record is None or not record.status.ended:
+        return record is not None
+    gone: set[Any] = {"removed", "handed-over"}
+    return any(entry.state.value not in gone for entry in store.ledger.entries(record.id))

@@ -1,0 +1,136 @@
+"""Replicas and points as they go over the wire: with figures and conditions, which are worked out when asked for."""
+
+from datetime import UTC, datetime, timedelta
+
+from longshore.api.replicas import Condition, Figures, Hold, Point, Replica
+from longshore.flows.replicas.moments import expected
+from longshore.flows.replicas.points import newest
+from longshore.model.forms import form
+from longshore.model.point import Arrival
+from longshore.model.replica import PointDisk, PointState
+from longshore.model.request import MigrationRequest
+from longshore.planning.conditions import Standing, conditions
+from longshore.planning.protection_figures import WINDOWS, look_back_over_windows, rpo_now
+from longshore.planning.retention import Kept, decide, parse_retention
+from longshore.store import MigrationRecord, PointRecord, ReplicaRecord, Store
+
+_NO_OBJECTIVE = timedelta(days=36525)
+
+
+def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord) -> Replica:
+    now = datetime.now(UTC)
+    usable = store.points.usable(found.id)
+    arrivals = store.points.arrivals(found.id, now - max(WINDOWS))
+    last = newest(usable)
+    providers = {provider.id: provider.name for provider in store.providers.all()}
+    rpo = timedelta(seconds=found.rpo) if found.rpo else None
+    age = rpo_now([point.point.arrival for point in usable], now)
+    takes = expected(arrivals, now)
+    standing = Standing(
+        stage=found.stage,
+        paused=found.rests(now.replace(tzinfo=None)),
+        paused_until=found.paused_until,
+        rpo=rpo,
+        rpo_now=age,
+        expected=takes,
+        failures=found.failures,
+        error=found.error,
+        error_code=found.error_code,
+        consistency=last.consistency if last else None,
+        proved=any(point.proved_at for point in usable),
+    )
+    return Replica(
+        id=found.id,
+        project_id=record.project_id,
+        machine_name=record.machine_name,
+        machine_ref=record.machine_ref,
+        source=providers.get(record.source_id, record.source_id),
+        target=providers.get(record.target_id, record.target_id),
+        request=form(MigrationRequest).validate_python(record.request),
+        status=record.status,
+        phase=record.phase,
+        stage=found.stage,
+        schedule=found.schedule,
+        retention=found.retention,
+        rpo=found.rpo,
+        paused=standing.paused,
+        paused_until=found.paused_until,
+        due_at=found.due_at,
+        missed=found.missed,
+        failures=found.failures,
+        error=found.error or record.error,
+        error_code=found.error_code or record.error_code,
+        wish=found.wish,
+        failover=found.failover_id,
+        rpo_now=_seconds(age),
+        next_takes=_seconds(takes),
+        points=len(usable),
+        newest=last.moment if last else None,
+        figures=_figures(arrivals, rpo, record, now),
+        conditions=[Condition(code=one.code, text=one.text) for one in conditions(standing)],
+        tests=_last_parts(store, record),
+        syncs=list(record.syncs),
+        created_at=record.created_at,
+        finished_at=record.finished_at,
+    )
+
+
+def points_shown(store: Store, found: ReplicaRecord) -> list[Point]:
+    points = store.points.all(found.id)
+    usable = [point.point for point in points if point.state is PointState.USABLE]
+    kept = {one.point.id: one for one in decide(usable, parse_retention(found.retention), datetime.now(UTC)).kept}
+    return [_point(point, kept.get(str(point.number))) for point in points]
+
+
+def point_shown(store: Store, found: ReplicaRecord, number: int) -> Point:
+    """Raises NotFound."""
+    point = store.points.get(found.id, number)
+    listed = next((one for one in points_shown(store, found) if one.number == number), None)
+    shown = listed or _point(point, None)
+    return shown.model_copy(update={"machine": point.machine.get("machine")})
+
+
+def _point(point: PointRecord, kept: Kept | None) -> Point:
+    return Point(
+        number=point.number,
+        state=point.state.value,
+        moment=point.moment,
+        usable_at=point.usable_at,
+        consistency=point.consistency.value if point.consistency else None,
+        bytes_changed=point.changed,
+        bytes_written=point.written,
+        kept=list(kept.reasons) if kept else [],
+        holds=[Hold(name=hold.name, until=hold.until) for hold in point.holds],
+        users=list(point.users),
+        proved_at=point.proved_at,
+        proof=point.proof,
+        note=point.note,
+        disks=form(list[PointDisk]).dump_python(list(point.disks), mode="json"),
+        machine=None,
+    )
+
+
+def _figures(arrivals: list[Arrival], rpo: timedelta | None, record: MigrationRecord, now: datetime) -> list[Figures]:
+    since = record.created_at.replace(tzinfo=UTC)
+    spans = look_back_over_windows(arrivals, rpo or _NO_OBJECTIVE, since, now)
+    return [
+        Figures(
+            hours=round(window.total_seconds() / 3600),
+            length=span.length.total_seconds(),
+            worst=_seconds(span.worst),
+            without=span.without.total_seconds(),
+            kept=span.share if rpo else None,
+        )
+        for window, span in spans.items()
+    ]
+
+
+def _last_parts(store: Store, record: MigrationRecord) -> dict[str, float] | None:
+    """Of the last machine that was made of one of its points."""
+    made = store.migrations.made_of(record.id)
+    done = [one for one in made if one.result and "seconds" in one.result]
+    return done[-1].result["seconds"] if done and done[-1].result else None
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else round(length.total_seconds(), 1)

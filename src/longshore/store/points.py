@@ -1,0 +1,313 @@
+"""Points of replicas: which there are, what they are made of, and who stands on them.
+
+A point's row is written before its source's snapshot is asked for. It is usable from the transaction on in which the
+record hears of the sync that made it; nobody makes a machine of one that isn't, or removes one of which a machine is
+being made, or was and is still there.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from longshore.errors import Conflict, NotFound
+from longshore.model.forms import form
+from longshore.model.point import Arrival, Consistency, Hold, Point
+from longshore.model.replica import PointDisk, PointState, Stage, Wish
+from longshore.model.request import MigrationType
+from longshore.model.status import UNFINISHED, Status
+from longshore.store.database import Database, through_outages
+from longshore.store.ledger import EntryState, ThingKind, forget_removed
+from longshore.store.syncs import keep_sync
+from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow
+
+_OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
+_ENTRIES_KEPT = 50  # of snapshots that are gone
+
+
+@dataclass(frozen=True, slots=True)
+class PointRecord:
+    """Moments are in UTC, and say so. Sizes in bytes."""
+
+    replica_id: str
+    number: int
+    state: PointState
+    moment: datetime
+    usable_at: datetime | None
+    consistency: Consistency | None
+    changed: int | None  # None: the source couldn't say
+    written: int | None
+    disks: tuple[PointDisk, ...]
+    machine: dict[str, Any]  # as it was then; empty for one that is gone
+    holds: tuple[Hold, ...]
+    users: tuple[str, ...]  # as people call them
+    proved_at: datetime | None
+    proof: str | None
+    note: str | None  # why it couldn't be removed yet
+
+    @property
+    def point(self) -> Point:
+        """Of one that is usable, or was."""
+        return Point(
+            str(self.number),
+            Arrival(self.moment, self.usable_at or self.moment),
+            self.consistency or Consistency.CRASH,
+            proved=self.proved_at is not None,
+            holds=self.holds,
+            users=self.users,
+        )
+
+
+@through_outages
+class Points:
+    """Whoever asks has found the replica among those that they may see."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self, replica_id: str) -> list[PointRecord]:
+        """Those that are there, or were begun; newest last."""
+        with self._database.session() as session:
+            query = select(PointRow).where(PointRow.replica_id == replica_id, PointRow.state != PointState.GONE.value)
+            rows = session.scalars(query.order_by(PointRow.number)).all()
+            users = _users(session, replica_id)
+            return [_record(row, users.get(row.number, ())) for row in rows]
+
+    def usable(self, replica_id: str) -> list[PointRecord]:
+        """Newest last."""
+        return [point for point in self.all(replica_id) if point.state is PointState.USABLE]
+
+    def get(self, replica_id: str, number: int) -> PointRecord:
+        """Raises NotFound."""
+        with self._database.session() as session:
+            row = session.get(PointRow, (replica_id, number))
+            if row is None or row.state == PointState.GONE.value:
+                raise NotFound(
+                    f"The replica has no point {number}.", advice=f"See: longshore replica point list {replica_id}."
+                )
+            return _record(row, _users(session, replica_id).get(number, ()))
+
+    def arrivals(self, replica_id: str, since: datetime) -> list[Arrival]:
+        """Of all that have come since, whether they are still there or not, and of the last one before; oldest first.
+
+        `since` is in UTC, and says so.
+        """
+        with self._database.session() as session:
+            own = PointRow.replica_id == replica_id, PointRow.usable_at.is_not(None)
+            before = select(func.max(PointRow.usable_at)).where(*own, PointRow.usable_at < _plain(since))
+            first = session.scalar(before) or _plain(since)
+            query = select(PointRow.moment, PointRow.usable_at).where(*own, PointRow.usable_at >= first)
+            rows = session.execute(query.order_by(PointRow.number))
+            return [Arrival(_utc(moment), _utc(usable_at)) for moment, usable_at in rows if usable_at]
+
+    # Making one
+
+    def begin(self, replica_id: str, number: int, moment: datetime, *, goes_on: bool) -> datetime:
+        """One is to be of this moment. `goes_on`: what an earlier run has asked for is there, and its moment counts."""
+        with self._database.session() as session:
+            row = session.get(PointRow, (replica_id, number))
+            if row is None:
+                row = PointRow(replica_id=replica_id, number=number, moment=_plain(moment))
+                session.add(row)
+            elif not goes_on:
+                row.moment = _plain(moment)
+            return _utc(row.moment)
+
+    def complete(
+        self,
+        replica_id: str,
+        number: int,
+        *,
+        usable_at: datetime,
+        consistency: Consistency,
+        disks: Sequence[PointDisk],
+        machine: dict[str, Any],
+        sync: dict[str, Any],
+        state: dict[str, Any],
+    ) -> None:
+        """It is usable, and what the next sync goes by is kept with that. Called again, it changes nothing more."""
+        with self._database.session() as session:
+            row = session.get_one(PointRow, (replica_id, number))
+            if row.state == PointState.MAKING.value:
+                row.state, row.usable_at = PointState.USABLE.value, _plain(usable_at)
+                row.consistency = consistency.value
+                row.changed, row.written = sync["bytes_changed"], sync["bytes_written"]
+                row.disks = form(list[PointDisk]).dump_python(list(disks), mode="json")
+                row.machine = machine
+            keep_sync(session, replica_id, sync, state)
+            own = update(ReplicaRow).where(ReplicaRow.id == replica_id)
+            session.execute(own.values(failures=0, error=None, error_code=None))
+            seeded = own.where(ReplicaRow.stage == Stage.SEEDING.value)
+            session.execute(seeded.values(stage=Stage.PROTECTED.value))
+
+    def discard(self, replica_id: str, number: int) -> None:
+        """It came to nothing."""
+        with self._database.session() as session:
+            own = PointRow.replica_id == replica_id, PointRow.number == number
+            session.execute(delete(PointRow).where(*own, PointRow.state == PointState.MAKING.value))
+
+    # Removing
+
+    def claim(self, replica_id: str, numbers: Collection[int]) -> list[int]:
+        """Of these, those that nobody uses or holds: no machine is made of them from now on."""
+        with self._database.alone() as session:
+            used = _users(session, replica_id)
+            free = [number for number in numbers if number not in used]
+            own = PointRow.replica_id == replica_id, PointRow.number.in_(free)
+            usable = update(PointRow).where(*own, PointRow.state == PointState.USABLE.value)
+            session.execute(usable.values(state=PointState.REMOVING.value))
+            claimed = select(PointRow.number).where(*own, PointRow.state == PointState.REMOVING.value)
+            return list(session.scalars(claimed.order_by(PointRow.number)))
+
+    def removed(self, replica_id: str, number: int) -> None:
+        """Of it stays when it came: past figures go by that."""
+        gone = {"disks": None, "machine": None, "holds": None, "note": None, "proof": None}
+        with self._database.session() as session:
+            own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
+            session.execute(own.values(state=PointState.GONE.value, **gone))
+            forget_removed(session, replica_id, ThingKind.VOLUME_SNAPSHOT, _ENTRIES_KEPT)
+
+    def all_removed(self, replica_id: str) -> None:
+        """With their replica."""
+        with self._database.session() as session:
+            own = update(PointRow).where(PointRow.replica_id == replica_id)
+            session.execute(own.values(state=PointState.GONE.value))
+
+    def stays(self, replica_id: str, number: int, note: str) -> bool:
+        """It couldn't be removed; says whether that was said before."""
+        with self._database.session() as session:
+            row = session.get_one(PointRow, (replica_id, number))
+            known, row.note = row.note == note, note
+            return known
+
+    def forget(self, replica_id: str, before: datetime) -> None:
+        """Those that went, and came before this moment (UTC), but for the last of them."""
+        with self._database.session() as session:
+            old = PointRow.replica_id == replica_id, PointRow.usable_at < _plain(before)
+            last = session.scalar(select(func.max(PointRow.number)).where(*old))
+            gone = delete(PointRow).where(*old, PointRow.state == PointState.GONE.value)
+            session.execute(gone.where(PointRow.number < (last or 0)))
+
+    # What is said of one
+
+    def hold(self, replica_id: str, number: int, hold: Hold) -> PointRecord:
+        """One of the same name is replaced. Raises NotFound, Conflict for one that isn't usable."""
+        return self._change_holds(replica_id, number, hold.name, hold)
+
+    def release(self, replica_id: str, number: int, name: str) -> PointRecord:
+        """Raises NotFound."""
+        return self._change_holds(replica_id, number, name, None)
+
+    def _change_holds(self, replica_id: str, number: int, name: str, new: Hold | None) -> PointRecord:
+        with self._database.alone() as session:
+            row = session.get(PointRow, (replica_id, number))
+            if row is None or row.state == PointState.GONE.value:
+                raise NotFound(f"The replica has no point {number}.")
+            if row.state != PointState.USABLE.value:
+                raise _unusable(number, row.state)
+            holds = _holds(row)
+            others = [hold for hold in holds if hold.name != name]
+            if new is None and len(others) == len(holds) and not self._database.may_be_done:
+                raise NotFound(f"Nothing called {name} holds point {number}.")
+            held = [*others, *([new] if new else [])]
+            row.holds = form(list[Hold]).dump_python(held, mode="json")
+            return _record(row, _users(session, replica_id).get(number, ()))
+
+    def prove(self, replica_id: str, number: int, at: datetime, proof: str) -> None:
+        """A machine made of it was seen up."""
+        with self._database.session() as session:
+            own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
+            session.execute(own.values(proved_at=_plain(at), proof=proof))
+
+
+def occupy_point(session: Session, migration: MigrationRow) -> None:
+    """A machine is to be made of the point that its request names; no other transaction of that kind runs beside.
+
+    Raises Conflict when that can't be.
+    """
+    request = migration.request
+    replica = session.get_one(ReplicaRow, request["of"])
+    row = session.get(PointRow, (request["of"], request["point"]))
+    if row is None or row.state != PointState.USABLE.value:
+        raise _unusable(request["point"], row.state if row else PointState.GONE.value)
+    if request["type"] == MigrationType.FAILOVER.value:
+        if replica.stage != Stage.PROTECTED.value:
+            raise Conflict(f"The replica is {replica.stage}: it can't fail over now.")
+        if replica.wish == Wish.FAILOVER.value:
+            raise Conflict("A failover of this replica is under way.", advice="Wait for its end.")
+        replica.stage, replica.failover_id = Stage.FAILING_OVER.value, migration.id
+
+
+def refuse_to_forget_users(session: Session, migration: MigrationRow) -> None:
+    """Raises Conflict when what it has made of a point is there, and the point is, too."""
+    request = migration.request
+    if request.get("type") not in _OF_POINTS:
+        return
+    number, users = request["point"], _users(session, request["of"])
+    if any(migration.id in user for user in users.get(number, ())):
+        raise Conflict(
+            f"What migration {migration.id} has made stands on point {number} of replica {request['of']}.",
+            advice="It is forgotten with the replica.",
+        )
+
+
+def _unusable(number: int, state: str) -> Conflict:
+    return Conflict(f"Point {number} isn't usable: it is {state}.", advice="Choose another one.")
+
+
+def _users(session: Session, replica_id: str) -> dict[int, list[str]]:
+    """What stands on each point: what is being made of it, and what was and still has its volumes."""
+    volumes = exists().where(
+        LedgerRow.migration_id == MigrationRow.id,
+        LedgerRow.kind == ThingKind.VOLUME.value,
+        LedgerRow.state != EntryState.REMOVED.value,
+    )
+    query = select(MigrationRow).where(
+        MigrationRow.request["type"].as_string().in_(_OF_POINTS),
+        MigrationRow.request["of"].as_string() == replica_id,
+        MigrationRow.status.in_(UNFINISHED) | volumes,
+    )
+    found: dict[int, list[str]] = {}
+    for row in session.scalars(query):
+        kind = "test" if row.request["type"] == MigrationType.TEST.value else "failover"
+        ended = Status(row.status).ended and row.server_id is not None
+        found.setdefault(row.request["point"], []).append(
+            f"server {row.server_id} of {kind} {row.id}" if ended else f"{kind} {row.id}"
+        )
+    return found
+
+
+def _holds(row: PointRow) -> list[Hold]:
+    return form(list[Hold]).validate_python(row.holds or [])
+
+
+def _record(row: PointRow, users: Sequence[str]) -> PointRecord:
+    return PointRecord(
+        replica_id=row.replica_id,
+        number=row.number,
+        state=PointState(row.state),
+        moment=_utc(row.moment),
+        usable_at=_utc(row.usable_at) if row.usable_at else None,
+        consistency=Consistency(row.consistency) if row.consistency else None,
+        changed=row.changed,
+        written=row.written,
+        disks=tuple(form(list[PointDisk]).validate_python(row.disks or [])),
+        machine=row.machine or {},
+        holds=tuple(_holds(row)),
+        users=tuple(users),
+        proved_at=_utc(row.proved_at) if row.proved_at else None,
+        proof=row.proof,
+        note=row.note,
+    )
+
+
+def _plain(moment: datetime) -> datetime:
+    """As tables have it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)

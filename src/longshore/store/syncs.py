@@ -1,0 +1,28 @@
+"""What stays of the syncs of a machine that is copied again and again."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from longshore.store.events import forget_said
+from longshore.store.ledger import ThingKind, forget_removed
+from longshore.store.tables import MigrationRow
+
+_KEPT = 50
+_OF_SYNCS = ("syncing", "waiting", "removing")  # phases that come again and again
+_EVENTS_KEPT = 300
+
+
+def keep_sync(session: Session, migration_id: str, sync: dict[str, Any], state: dict[str, Any]) -> None:
+    """What a sync came to, and what the next one needs to know of it.
+
+    The same number again replaces what an earlier run kept. Of many syncs the first and the last ones are kept, and of
+    what was said and made for those that are over, as much: they may go on for months.
+    """
+    row = session.get_one(MigrationRow, migration_id)
+    others = [kept for kept in row.syncs or () if kept["number"] != sync["number"]]
+    ordered = sorted([*others, sync], key=lambda kept: kept["number"])
+    row.syncs = [*ordered[:1], *ordered[1:][-_KEPT:]]
+    row.state = state
+    forget_removed(session, migration_id, ThingKind.SOURCE_SNAPSHOT, _KEPT)
+    forget_said(session, migration_id, _OF_SYNCS, _EVENTS_KEPT)

@@ -1,0 +1,252 @@
+"""Machines made of a replica's points, to try them or in the place of the machine, with a fault at each step.
+
+Whatever fails or dies: the points stay as they are, syncs go on beside, and what was made is either up and known to the
+record, or gone.
+"""
+
+import pytest
+from small_clouds import MAC, MARK, MIB, SIZES
+
+from longshore.errors import Conflict
+from longshore.model.replica import Stage, Wish
+from longshore.model.status import Status
+
+CALLS = {
+    "networks": 2,
+    "create_volume": 2,
+    "create_isolated_network": 1,
+    "create_port": 1,
+    "look": 1,
+    "snapshot_volume": 2,
+    "convert": 1,
+    "finish_volume": 2,
+    "create_server": 1,
+    "console": 1,
+    "delete_volume_snapshot": 2,
+    "delete_server": 1,
+    "delete_port": 1,
+    "delete_isolated_network": 1,
+    "delete_volume": 2,
+}
+AFTER_UP = {"delete_volume_snapshot", "delete_server", "delete_port", "delete_isolated_network", "delete_volume"}
+KILLED = [
+    (call, number, when) for call, n in CALLS.items() for number in sorted({1, n}) for when in ("before", "after")
+]
+
+
+@pytest.fixture
+def replica(protect):
+    """With two points."""
+    replica = protect()
+    replica.sync(2)
+    (replica.world.root / "one-moment").touch()
+    return replica
+
+
+def count(world, call):
+    return world.calls().count(call)
+
+
+def only_the_replica(replica):
+    state = replica.world.read()
+    assert not any(state[kind] for kind in ("servers", "ports", "networks"))
+    assert len(state["volumes"]) == len(SIZES)
+    replica.assert_whole()
+
+
+def test_a_test_boots_what_the_point_holds_and_leaves_nothing(replica):
+    landed = replica.land("test-failover", point=1, isolated=True, keep=True)
+    assert landed.status is Status.DONE, landed.error
+    state = replica.world.read()
+    (server,) = state["servers"].values()
+    assert [port["mac"] for port in state["ports"].values()] == [MAC], "the network leads nowhere: it has its own MAC"
+    assert server["name"] == "web-test"
+    for volume, disk in zip(server["volume_ids"], replica.points[0].disks, strict=True):
+        held = (replica.world.root / f"vsnap-{disk.snapshot_id}").read_bytes()
+        booted = held[:MIB] + MARK + held[MIB + len(MARK) :] if disk.key == "2000" else held
+        assert replica.world.volume_file(volume).read_bytes() == booted
+        assert state["volumes"][volume]["snapshot"] == disk.snapshot_id, "it is a clone"
+    first, second = replica.points
+    assert (first.proof, second.proof) == ("console: login prompt", None)
+    assert first.users == (f"server {landed.server_id} of test {landed.id}",)
+    parts = landed.result["seconds"]
+    assert {"clone", "convert", "boot", "check", "all"} <= parts.keys()
+    assert parts["all"] == pytest.approx(sum(took for part, took in parts.items() if part != "all"), abs=0.5)
+    assert landed.result["point"] == 1
+    replica.clean_up(landed.id)
+    only_the_replica(replica)
+    assert replica.points[0].users == ()
+
+
+def test_syncs_go_on_beside_a_test_and_its_point_stays(replica):
+    replica.store.replicas.change(replica.id, retention="last 1, zone UTC")
+    landed = replica.land("test-failover", point=1, isolated=True, keep=True)
+    assert landed.status is Status.DONE, landed.error
+    replica.sync(3)
+    assert [point.number for point in replica.points] == [1, 5]
+    replica.clean_up(landed.id)
+    replica.sync()
+    assert [point.number for point in replica.points] == [1, 6], "the newest that was proved stays"
+    only_the_replica(replica)
+
+
+def test_beside_the_machine_it_has_another_mac(replica):
+    replica.land("test-failover", keep=True)
+    assert [port["mac"] for port in replica.world.read()["ports"].values()] != [MAC]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("call", "number", "when"), KILLED)
+def test_a_kill_in_a_test_leaves_nothing(replica, call, number, when):
+    replica.world.plan_fault(call, count(replica.world, call) + number, when, "kill")
+    assert replica.begin_landing("test-failover", point=1, isolated=True) == -9
+    assert replica.engine()[0] == 0
+    assert replica.landing.status is Status.DONE, replica.landing.error
+    only_the_replica(replica)
+    assert replica.points[0].proof
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("call", [call for call in CALLS if call not in AFTER_UP])
+def test_an_error_in_a_test_leaves_nothing(replica, call):
+    replica.world.plan_fault(call, count(replica.world, call) + 1, "before", "error")
+    landed = replica.land("test-failover", point=1, isolated=True)
+    assert landed.status is Status.FAILED
+    assert f"weakness in {call}" in landed.error or call in ("look", "convert")
+    only_the_replica(replica)
+    assert replica.replica.stage is Stage.PROTECTED
+    assert replica.points[0].proof is None
+
+
+def test_nothing_is_made_of_a_point_that_goes(replica):
+    assert replica.store.points.claim(replica.id, [1]) == [1]
+    with pytest.raises(Conflict, match="Point 1 isn't usable: it is removing"):
+        replica.begin_landing("test-failover", point=1)
+    with pytest.raises(Conflict, match="Point 7 isn't usable: it is gone"):
+        replica.begin_landing("test-failover", point=7)
+
+
+# Failover
+
+
+def test_a_failover_needs_no_source_and_can_be_undone(replica):
+    (replica.world.root / "source-is-gone").touch()
+    landed = replica.land("failover", point=2)
+    assert landed.status is Status.DONE, landed.error
+    assert replica.replica.stage is Stage.FAILED_OVER
+    state = replica.world.read()
+    assert [port["mac"] for port in state["ports"].values()] == [MAC]
+    assert [server["name"] for server in state["servers"].values()] == ["web"]
+    assert replica.engine()[0] == 0
+    assert len(replica.points) == 2, "nothing is copied any more"
+    (replica.world.root / "source-is-gone").unlink()
+    replica.ask(Wish.UNDO)
+    only_the_replica(replica)
+    assert (replica.replica.stage, replica.replica.failover_id) == (Stage.PROTECTED, None)
+    assert replica.world.violations == []
+    replica.sync()
+    assert len(replica.points) == 3
+    replica.assert_whole()
+
+
+def test_a_committed_failover_is_the_users(replica):
+    landed = replica.land("failover", point=2)
+    assert landed.status is Status.DONE, landed.error
+    replica.ask(Wish.COMMIT)
+    assert replica.replica.stage is Stage.COMMITTED
+    assert {entry.state.value for entry in replica.store.ledger.entries(landed.id)} <= {"handed-over", "removed"}
+    replica.clean_up(landed.id)
+    assert len(replica.world.read()["servers"]) == 1
+    assert replica.points[-1].users == (f"server {landed.server_id} of failover {landed.id}",)
+    with pytest.raises(Conflict, match="stands on point 2"):
+        replica.store.migrations.remove(landed.id)
+    with pytest.raises(Conflict, match="committed"):
+        replica.store.replicas.wish(replica.id, Wish.UNDO)
+
+
+@pytest.mark.parametrize("call", ["create_volume", "console"])
+def test_a_failover_that_fails_leaves_the_replica_as_it_was(replica, call):
+    replica.world.plan_fault(call, count(replica.world, call) + 1, "before", "error")
+    assert replica.land("failover", point=2).status is Status.FAILED
+    assert replica.replica.stage is Stage.PROTECTED
+    only_the_replica(replica)
+    replica.sync()
+    assert len(replica.points) == 3
+
+
+def test_a_planned_failover_loses_nothing(replica):
+    replica.ask_for_failover()
+    assert replica.replica.stage is Stage.FAILED_OVER, replica.told
+    state = replica.world.read()
+    assert state["power"] == "off"
+    (server,) = state["servers"].values()
+    last = replica.points[-1]
+    assert (last.number, last.consistency.value) == (3, "off")
+    for volume, key in zip(server["volume_ids"], SIZES, strict=True):
+        assert f"last words {key}".encode() in replica.world.volume_file(volume).read_bytes()
+    replica.ask(Wish.UNDO)
+    only_the_replica(replica)
+    assert replica.world.read()["power"] == "on"
+    assert replica.world.violations == []
+    replica.sync()
+    replica.assert_whole()
+
+
+@pytest.mark.parametrize("call", ["snapshot_volume", "create_server"])
+def test_a_planned_failover_that_fails_lets_the_machine_run_again(replica, call):
+    replica.world.plan_fault(call, count(replica.world, call) + 1, "before", "error")
+    replica.ask_for_failover()
+    assert replica.replica.stage is Stage.PROTECTED, replica.told
+    assert replica.replica.wish is None
+    assert replica.world.read()["power"] == "on"
+    assert replica.world.violations == []
+    only_the_replica(replica)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("call", "number", "when"),
+    [
+        (call, number, when)
+        for call in ("shut_down", "snapshot", "snapshot_volume", "create_server", "console")
+        for number in (1, 2)
+        for when in ("before", "after")
+        if number == 1 or call == "snapshot_volume"
+    ],
+)
+def test_a_kill_in_a_planned_failover_costs_nothing(replica, call, number, when):
+    replica.world.plan_fault(call, count(replica.world, call) + number, when, "kill")
+    assert replica.ask_for_failover() == -9
+    assert replica.engine()[0] == 0
+    assert replica.replica.stage is Stage.FAILED_OVER, replica.told
+    assert len(replica.world.read()["servers"]) == 1
+    assert replica.points[-1].consistency.value == "off"
+    replica.ask(Wish.UNDO)
+    only_the_replica(replica)
+    assert replica.world.read()["power"] == "on"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("call", ["delete_server", "delete_port", "delete_volume", "power_on"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_undoing_may_be_broken_off_anywhere(replica, call, when):
+    replica.ask_for_failover()
+    replica.world.plan_fault(call, count(replica.world, call) + 1, when, "kill")
+    assert replica.ask(Wish.UNDO) == -9
+    assert replica.engine()[0] == 0
+    only_the_replica(replica)
+    assert replica.world.read()["power"] == "on"
+    assert replica.world.violations == []
+
+
+def test_the_machine_stays_off_while_the_server_cant_be_removed(replica):
+    replica.ask_for_failover()
+    for number in range(1, 5):
+        replica.world.plan_fault("delete_server", count(replica.world, "delete_server") + number, "before", "error")
+    replica.ask(Wish.UNDO)
+    assert replica.replica.stage is Stage.FAILED_OVER
+    assert "weakness in delete_server" in replica.replica.error
+    assert replica.world.read()["power"] == "off"
+    replica.ask(Wish.UNDO)
+    only_the_replica(replica)
+    assert replica.world.read()["power"] == "on"

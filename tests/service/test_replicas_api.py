@@ -1,0 +1,238 @@
+"""Replicas over REST: made, listed, changed, held, refused in a sentence. The work itself is the flows'."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cloud_stand_in import Cloud
+from test_tenants import OPENSTACK, VSPHERE, Api
+
+from longshore.engine import embedded
+from longshore.model.forms import form
+from longshore.model.point import Consistency
+from longshore.model.replica import PointDisk, PointState, Stage
+from longshore.model.request import MigrationRequest
+from longshore.store import StateDirectory, Store
+
+REPLICAS = "/v1/replicas"
+NEW = {
+    "machine": "web",
+    "source": "vc",
+    "target": "cloud",
+    "schedule": "every 15m",
+    "retention": "last 2, daily 3",
+    "rpo": "30m",
+    "request": {"networks": {"VM Network": "private"}},
+}
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    """Ann has two providers."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
+    store = Store(StateDirectory(tmp_path / "state"))
+    api = Api(store)
+    for provider in (VSPHERE, OPENSTACK):
+        api.did("ann", "POST", "/v1/providers", provider)
+    yield api
+    store.close()
+
+
+def with_point(store, replica_id, number, age, consistency=Consistency.CRASH):
+    """As a sync leaves it that took a minute."""
+    moment = datetime.now(UTC) - age
+    store.points.begin(replica_id, number, moment, goes_on=False)
+    sync = {"number": number - 1, "bytes_changed": 10, "bytes_written": 20}
+    store.points.complete(
+        replica_id,
+        number,
+        usable_at=moment + timedelta(minutes=1),
+        consistency=consistency,
+        disks=[PointDisk("2000", "Hard disk 1", 1 << 20, "v", f"s-{number}", "ab" * 32)],
+        machine={"machine": {"name": "web", "ref": "vm-1"}},
+        sync={"at": moment.isoformat(), "seconds": 60, "bytes_read": 1, "bytes_verified": 1, "final": False, **sync},
+        state={},
+    )
+
+
+@pytest.fixture
+def made(api):
+    """A replica with points of three hours, one hour and ten minutes ago."""
+    replica = api.did("ann", "POST", REPLICAS, NEW)
+    for number, minutes in enumerate((180, 60, 10), start=1):
+        with_point(api.store, replica["id"], number, timedelta(minutes=minutes))
+    return replica
+
+
+def said(replica):
+    return {condition["code"]: condition["text"] for condition in replica["conditions"]}
+
+
+def test_what_is_asked_is_kept_and_its_first_sync_waits_for_its_turn(api):
+    replica = api.did("ann", "POST", REPLICAS, NEW)
+    assert (replica["stage"], replica["status"], replica["points"]) == ("seeding", "queued", 0)
+    assert (replica["schedule"], replica["retention"]) == ("every 15m", "last 2, daily 3, zone UTC")
+    assert (replica["rpo"], replica["rpo_now"]) == (1800, None)
+    assert said(replica) == {"no-point": "There is no point yet: nothing is protected."}
+    assert replica["request"]["type"] == "replica"
+    (waiting,) = api.store.queue.records()
+    assert (waiting.kind, waiting.record_id, waiting.due_at) == ("replica", replica["id"], None)
+    assert [one["id"] for one in api.did("ann-reader", "GET", REPLICAS)] == [replica["id"]]
+    assert api.did("ann-reader", "GET", f"{REPLICAS}/web")["id"] == replica["id"], "by its machine's name, too"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"schedule": "every 5s"}, "from one minute to 366 days"),
+        ({"schedule": "continuous", "rpo": None}, "needs an RPO"),
+        ({"schedule": "sometimes"}, "is no schedule"),
+        ({"retention": "last 0"}, "keeps nothing"),
+        ({"retention": "the best"}, "knows no"),
+        ({"rpo": "soon"}, "isn't a length of time"),
+        ({"request": {}}, "VM Network"),
+        ({"request": NEW["request"] | {"before": "/x.yml"}}, "playbooks"),
+        ({"source": "nowhere"}, "There is no provider"),
+    ],
+)
+def test_what_cant_be_is_refused_and_changes_nothing(api, change, sentence):
+    answer = api("ann", "POST", REPLICAS, NEW | change)
+    assert 400 <= answer.status_code < 500
+    assert sentence in answer.json()["message"]
+    assert api.did("ann", "GET", REPLICAS) == []
+    assert api.store.queue.records() == []
+
+
+def test_a_machine_has_one_replica_and_no_migration_beside_it(api, made):
+    for path, body in (
+        (REPLICAS, NEW),
+        ("/v1/migrations", {name: NEW[name] for name in ("machine", "source", "target", "request")}),
+    ):
+        answer = api("ann", "POST", path, body)
+        assert (answer.status_code, "has a replica" in answer.json()["message"]) == (409, True)
+
+
+def test_how_old_it_is_and_was_is_said_with_every_reason_why_points_stay(api, made):
+    shown = api.did("ann-reader", "GET", f"{REPLICAS}/{made['id']}")
+    assert (shown["stage"], shown["points"], shown["tests"]) == ("protected", 3, None)
+    assert shown["rpo_now"] == pytest.approx(600, abs=30)
+    assert shown["next_takes"] == pytest.approx(60, abs=5)
+    assert [figures["hours"] for figures in shown["figures"]] == [24, 168, 720]
+    assert set(said(shown)) == {"unproven"}
+    points = api.did("ann-reader", "GET", f"{REPLICAS}/web/points")
+    assert [point["number"] for point in points] == [1, 2, 3]
+    assert "newest usable point" in points[2]["kept"]
+    assert {"state", "moment", "bytes_changed", "disks"} <= points[0].keys()
+    one = api.did("ann-reader", "GET", f"{REPLICAS}/web/points/2")
+    assert (one["machine"]["name"], one["disks"][0]["snapshot_id"]) == ("web", "s-2")
+    assert api("ann-reader", "GET", f"{REPLICAS}/web/points/9").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"rpo": 300}, "rpo-breached", "and 5m were asked for"),
+        ({"rpo": 630}, "rpo-warning", "a sync takes"),
+        ({"paused": True}, "paused", "until it is resumed"),
+        ({"failures": 3, "error": "No.", "error_code": "x"}, "sync-fails", "The last 3 syncs failed: No."),
+        ({"failures": 1, "error": "Hm.", "error_code": "drifted"}, "drifted", "The last sync failed: Hm."),
+        ({"failures": 1, "error": "Hm.", "error_code": "unreachable"}, "away", "The last sync failed: Hm."),
+        ({"failures": 1, "error": "Hm.", "error_code": "quota-exceeded"}, "quota-short", "The last sync failed: Hm."),
+    ],
+)
+def test_what_is_wrong_is_a_condition_with_a_sentence(api, made, fields, code, words):
+    api.store.replicas.update(made["id"], **fields)
+    assert words in said(api.did("ann", "GET", f"{REPLICAS}/{made['id']}"))[code]
+
+
+def test_it_is_changed_paused_resumed_and_synchronised(api, made):
+    path = f"{REPLICAS}/{made['id']}"
+    changed = api.did("ann", "PATCH", path, {"retention": "last 5"})
+    assert (changed["retention"], changed["schedule"], changed["rpo"]) == ("last 5, zone UTC", "every 15m", 1800)
+    assert api("ann", "PATCH", path, {"schedule": "never"}).status_code == 400
+    assert api.did("ann", "POST", f"{path}/pause", {"until": "2100-01-01T00:00:00Z"})["paused"] is True
+    assert api.did("ann", "POST", f"{path}/resume")["paused"] is False
+    assert api.did("ann", "POST", f"{path}/sync")["wish"] == "sync"
+    assert api("ann-reader", "POST", f"{path}/sync").status_code == 403
+    assert api("bob", "POST", f"{path}/sync").status_code == 404
+
+
+def test_a_point_that_is_held_stays(api, made):
+    path = f"{REPLICAS}/{made['id']}/points"
+    held = api.did("ann", "POST", f"{path}/1/hold", {"name": "upgrade", "until": "2100-01-01T00:00:00Z"})
+    assert held["holds"] == [{"name": "upgrade", "until": "2100-01-01T00:00:00Z"}]
+    assert any("upgrade" in reason for reason in held["kept"])
+    for number, why in ((1, "is held (upgrade)"), (3, "is the newest usable one")):
+        answer = api("ann", "DELETE", f"{path}/{number}")
+        assert (answer.status_code, why in answer.json()["message"]) == (409, True)
+    assert api("ann", "POST", f"{path}/1/release", {"name": "other"}).status_code == 404
+    assert api.did("ann", "POST", f"{path}/1/release", {"name": "upgrade"})["holds"] == []
+    api.did("ann", "DELETE", f"{path}/1")
+    assert [point["number"] for point in api.did("ann", "GET", path)] == [2, 3]
+
+
+def test_tests_and_failovers_are_of_usable_points(api, made):
+    path = f"{REPLICAS}/{made['id']}"
+    test = api.did("ann", "POST", f"{path}/test", {"point": 2})
+    asked = form(MigrationRequest).validate_python(test["request"])
+    assert (asked.type.value, asked.of, asked.point, asked.isolated) == ("test-failover", made["id"], 2, True)
+    assert api.did("ann", "GET", f"{path}/points/2")["users"] == [f"test {test['id']}"]
+    assert "in use by" in api("ann", "DELETE", f"{path}/points/2").json()["message"]
+    answer = api("ann", "DELETE", path)
+    assert (answer.status_code, "stand(s) on" in answer.json()["message"]) == (409, True)
+    assert api("ann", "POST", f"{path}/test", {"point": 7}).status_code == 404
+    failed_over = api.did("ann", "POST", f"{path}/failover", {})
+    assert failed_over["stage"] == "failing-over"
+    assert api.did("ann", "GET", f"/v1/migrations/{failed_over['failover']}")["request"]["point"] == 3
+    for what, body in (("failover", {}), ("failover", {"planned": True}), ("commit", None), ("sync", None)):
+        assert api("ann", "POST", f"{path}/{what}", body).status_code == 409, what
+    assert "Undo that or commit it first" in api("ann", "DELETE", path).json()["message"]
+    api.did("ann", "POST", f"{path}/undo")
+    assert api.did("ann", "GET", f"/v1/migrations/{failed_over['failover']}")["cancel_requested"] is True
+
+
+def test_a_planned_failover_is_a_wish(api, made):
+    path = f"{REPLICAS}/{made['id']}"
+    assert api("ann", "POST", f"{path}/failover", {"planned": True, "point": 1}).status_code == 400
+    wished = api.did("ann", "POST", f"{path}/failover", {"planned": True, "networks": {"VM Network": "other"}})
+    assert (wished["wish"], wished["stage"]) == ("failover", "protected")
+    kept = api.store.replicas.get(made["id"]).wished
+    assert (kept["type"], kept["of"], kept["networks"]) == ("failover", made["id"], {"VM Network": "other"})
+    assert api("ann", "POST", f"{path}/failover", {}).status_code == 409
+
+
+def test_its_record_is_no_migration_to_be_cancelled_or_cleaned_up(api, made):
+    for what in ("cancel", "cleanup"):
+        assert api("ann", "POST", f"/v1/migrations/{made['id']}/{what}").status_code == 409
+    asked = {name: NEW[name] for name in ("machine", "source", "target")}
+    for request in ({"type": "replica"}, {"type": "failover", "of": made["id"], "point": 1}):
+        assert api("ann", "POST", "/v1/migrations", asked | {"request": request}).status_code == 400
+
+
+def test_deleting_is_asked_once_and_then_nothing_else(api, made):
+    path = f"{REPLICAS}/{made['id']}"
+    api.did("ann", "DELETE", path)
+    assert api.store.migrations.cancel_requested(made["id"])
+    answer = api("ann", "POST", f"{path}/sync")
+    assert (answer.status_code, "is being deleted" in answer.json()["message"]) == (409, True)
+
+
+def test_another_projects_replicas_are_not_there(api, made):
+    assert api.did("bob", "GET", REPLICAS) == []
+    assert [one["id"] for one in api.did("admin", "GET", f"{REPLICAS}?all_projects=true")] == [made["id"]]
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/points"), ("DELETE", "/points/1"), ("POST", "/undo")):
+        assert api("bob", method, f"{REPLICAS}/{made['id']}{path}").status_code == 404
+
+
+def test_points_that_are_gone_count_for_figures(api, made):
+    store = api.store
+    assert store.points.claim(made["id"], [1, 2]) == [1, 2]
+    assert [one.state for one in store.points.all(made["id"])][:2] == [PointState.REMOVING] * 2
+    for number in (1, 2):
+        store.points.removed(made["id"], number)
+    arrivals = store.points.arrivals(made["id"], datetime.now(UTC) - timedelta(minutes=90))
+    assert len(arrivals) == 3, "the one before the window, too: it was the newest then"
+    store.points.forget(made["id"], datetime.now(UTC) - timedelta(minutes=30))
+    assert len(store.points.arrivals(made["id"], datetime.now(UTC) - timedelta(days=1))) == 2
+    assert store.replicas.get(made["id"]).stage is Stage.PROTECTED
