@@ -550,7 +550,9 @@ class SmallTarget(Struck):
         id_ = self._make("vsnaps", owner, {"volume": volume_id, "notes": dict(notes or {})})
         copy = self._world.root / f"vsnap-{id_}"
         if not copy.exists():
-            shutil.copyfile(self._world.volume_file(volume_id), copy)
+            whole = copy.with_name(f"{copy.name}-begun")  # a process may die in the middle
+            shutil.copyfile(self._world.volume_file(volume_id), whole)
+            whole.rename(copy)
         return VolumeSnapshot(id_, volume_id)
 
     def find_volume_snapshot(self, owner):
