@@ -18,10 +18,10 @@ from longshore.model.job import JobKind
 from longshore.model.replica import Protection, Stage, Wish
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
-from longshore.store.jobs import NEVER, end_job, first_job, hasten, new_job
+from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
 from longshore.store.points import occupy_point
 from longshore.store.scope import WHOLE, Scope
-from longshore.store.tables import DiskRow, JobRow, MigrationRow, ReplicaRow
+from longshore.store.tables import MigrationRow, ReplicaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +175,9 @@ class Replicas:
             if done is not None and row.wish == done.value:
                 row.wish = row.wished = None
             if lands is not None:
-                session.add_all(_landing(session, migration, landing_id, lands))
+                _land(session, migration, landing_id, lands)
             asked = migration.cancel_requested or row.wish is not None
-            session.add(new_job(migration, JobKind.REPLICA, id_=next_id, due_at=None if asked else due_at))
+            enqueue(session, [new_job(migration, JobKind.REPLICA, id_=next_id, due_at=None if asked else due_at)])
 
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id
@@ -212,9 +212,7 @@ def has_wish(session: Session, record_id: str) -> bool:
     return session.scalar(select(ReplicaRow.wish).where(ReplicaRow.id == record_id)) is not None
 
 
-def _landing(
-    session: Session, replica: MigrationRow, id_: str, request: dict[str, Any]
-) -> list[MigrationRow | JobRow | DiskRow]:
+def _land(session: Session, replica: MigrationRow, id_: str, request: dict[str, Any]) -> None:
     row = MigrationRow(
         id=id_,
         project_id=replica.project_id,
@@ -228,7 +226,7 @@ def _landing(
     session.add(row)
     session.flush()
     occupy_point(session, row)
-    return [first_job(row)]
+    enqueue(session, [first_job(row)])
 
 
 def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
