@@ -183,6 +183,18 @@ def test_in_a_log_lines_get_rarer_the_longer_it_takes(capsys, clock, monkeypatch
     assert 100 < shown.count("\n") < 200  # of two disks, 720 looks at each
 
 
+@pytest.mark.parametrize("down", [None, 1.0])
+def test_in_a_log_it_is_asked_less_often_while_nothing_is_new(clock, down):
+    [same] = copying(1)
+    quiet = [same.model_copy(update={"downtime_seconds": down and down + n}) for n in range(100)]
+    began = clock.now
+    watch(Client([*quiet, *copying(20), STORY[-1]]), "m", plain=True)
+    assert 200 < clock.now - began < 300  # rarely at last, and as at first when something moves: 10 of those seconds
+    began = clock.now
+    watch(Client([*copying(20), STORY[-1]]), "m", plain=True)
+    assert clock.now - began == pytest.approx(10.0)
+
+
 def test_a_warm_migration_shows_what_had_changed_and_then_how_long_it_is_down(terminal, clock):
     sync = {"number": 1, "at": "2026-11-20T08:00:00", "seconds": 12.0, "bytes_changed": 3 * MIB, "final": False}
     waiting = migration("running", disk("done")).model_copy(update={"phase": "waiting", "syncs": [sync]})

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Event, Migration
     from longshore.client import Client
 
-_POLL = 0.5  # seconds
+_POLL = 0.5  # seconds between looks
+_POLL_AT_MOST = 3.0  # seconds, for a log: each look costs what a machine that boots beside could use
+_POLLS_RARER = 20  # part of the time since there was anything new
 _LINE_EVERY = 5.0  # seconds between plain lines about the same disk, at first
 _LINES_RARER = 20  # part of the time that it has taken so far: the longer something takes, the rarer its lines
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
@@ -38,12 +40,18 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
     """
     seen = 0
     missing_since: float | None = None
-    view: _View = _Bars() if draws(plain=plain) else _Lines()
+    drawn = draws(plain=plain)
+    view: _View = _Bars() if drawn else _Lines()
     stranded: set[str] = set()  # what was told of it
     away = partial(view.warn, "no-answer")
+    known: Migration | None = None
+    news = time.monotonic()
     with view:
         while True:
             migration = retry_while_away(partial(client.migration, migration_id), away)
+            timeless = migration.model_copy(update={"downtime_seconds": None})
+            if drawn or timeless != known:
+                known, news = timeless, time.monotonic()
             for event in retry_while_away(partial(client.events, migration_id, seen), away):
                 seen = event.id
                 if event.text not in stranded:
@@ -62,7 +70,7 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
                 missing_since = time.monotonic()
             elif time.monotonic() - missing_since > _ENGINE_START:
                 return migration
-            time.sleep(_POLL)
+            time.sleep(max(_POLL, min((time.monotonic() - news) / _POLLS_RARER, _POLL_AT_MOST)))
 
 
 class _View(AbstractContextManager["_View"], Protocol):
