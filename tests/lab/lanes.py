@@ -32,6 +32,7 @@ OWN_PROJECTS = {
 SECOND_VCENTER = {
     "test_cold_migration",
     "test_debian_moves",
+    "test_replicas",
     "test_uefi_moves",
 }
 
