@@ -45,6 +45,6 @@ def test_it_is_converted_afterwards(snapper01, shared_cli, sidedoor, cloud):
 
 def test_it_is_moved_cold_and_converted_on_the_way(snapper01, cli, sidedoor, cloud):
     remove_servers(cloud, snapper01)  # the source is off since it was moved
-    done = cli("migrate", "snapper01", *TO, timeout=1500)
+    done = cli("migrate", "snapper01", *TO, "--power", "on", timeout=1500)
     assert done.returncode == 0, done.stderr
     assert_at_home(assert_moved(sidedoor, cloud, snapper01, state_of(cli, only_migration(cli))))

@@ -62,7 +62,7 @@ def test_it_is_converted_afterwards(uefi01, shared_cli, sidedoor, cloud):
 @pytest.mark.soak
 def test_it_is_moved_cold_and_converted_on_the_way(uefi01, cli, sidedoor, cloud):
     remove_servers(cloud, uefi01)  # the source is off since it was moved
-    done = cli("migrate", "uefi01", *TO, timeout=1500)
+    done = cli("migrate", "uefi01", *TO, "--power", "on", timeout=1500)
     assert done.returncode == 0, done.stderr
     shown = state_of(cli, only_migration(cli))
     seen = assert_moved(sidedoor, cloud, uefi01, shown)
