@@ -518,6 +518,9 @@ class SmallTarget(Struck):
         id_ = self._find("volumes", owner)
         return Volume(id_, "", 0) if id_ else None
 
+    def has_volume(self, volume_id):
+        return volume_id in self._world.read()["volumes"]
+
     @contextmanager
     def _opened(self, volume_id, owner):
         with self._world.change() as state:

@@ -8,6 +8,8 @@ import pytest
 from small_clouds import MAC, MARK, MIB, SIZES
 
 from longshore.errors import Conflict
+from longshore.flows.clouds import Clouds
+from longshore.flows.replicas.failing_over import note_gone
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
@@ -162,6 +164,20 @@ def test_a_committed_failover_is_the_users(replica):
         replica.store.migrations.remove(landed.id)
     with pytest.raises(Conflict, match="committed"):
         replica.store.replicas.wish(replica.id, Wish.UNDO)
+
+
+def test_a_point_is_free_again_when_the_owner_has_deleted_the_server_and_its_volumes(replica):
+    landed = replica.land("failover", point=2)
+    replica.ask(Wish.COMMIT)
+    with replica.world.change() as state:
+        first, second = state["servers"].popitem()[1]["volume_ids"]
+        del state["volumes"][first]
+    note_gone(replica.store, Clouds(replica.store), landed.id)
+    assert replica.points[-1].users != ()
+    with replica.world.change() as state:
+        del state["volumes"][second]
+    note_gone(replica.store, Clouds(replica.store), landed.id)
+    assert replica.points[-1].users == ()
 
 
 @pytest.mark.parametrize("call", ["create_volume", "console"])

@@ -22,6 +22,7 @@ from longshore.api.schemas import Migration
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
+from longshore.flows.replicas.failing_over import note_gone
 from longshore.flows.replicas.moments import plain
 from longshore.flows.replicas.points import newest, remove_points
 from longshore.model.point import Hold
@@ -116,7 +117,7 @@ def resume(replica: str, store: TheStore) -> Replica:
 
 
 @router.delete("/replicas/{replica}", status_code=202)
-def delete(replica: str, store: TheStore) -> Replica:
+def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
     """Remove its points and volumes and all else that was made for it; the machine stays as it is.
 
     Raises Conflict while something was made of its points that is still there.
@@ -127,6 +128,8 @@ def delete(replica: str, store: TheStore) -> Replica:
             f"The replica of {found.machine_name} is {found.stage}.",
             advice=f"Undo that or commit it first: longshore replica undo {found.id}.",
         )
+    if found.failover_id is not None:
+        note_gone(store, clouds, found.failover_id)
     users = [user for point in store.points.all(found.id) for user in point.users]
     if users:
         raise Conflict(

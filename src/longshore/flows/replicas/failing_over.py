@@ -1,11 +1,12 @@
 """After a failover: back to the machine, or for good to its server."""
 
+from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.source_side import power_on_again
 from longshore.flows.undo import LASTING, undo
 from longshore.model.machine import PowerState
 from longshore.model.replica import Stage
-from longshore.store import EntryState, ThingKind
+from longshore.store import EntryState, Store, ThingKind
 
 _THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
 
@@ -43,6 +44,16 @@ def commit_failover(job: MoveContext) -> None:
         "The failover is committed: the server is yours. Its volumes stand on the point's snapshots, which stay as "
         "long as they do."
     )
+
+
+def note_gone(store: Store, clouds: Clouds, failover_id: str) -> None:
+    """The owner of what a committed failover has handed over may have deleted volumes: no point is needed for those."""
+    for entry in store.ledger.entries(failover_id):
+        if entry.kind is ThingKind.VOLUME and entry.state is EntryState.HANDED_OVER and entry.ref is not None:
+            with clouds.target(entry.provider_id) as target:
+                there = target.has_volume(entry.ref)
+            if not there:
+                store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
 def run_source_again(job: MoveContext) -> list[str]:

@@ -20,6 +20,9 @@ class Disks(Protocol):
     def find_volume(self, owner: Owner) -> Volume | None:
         """The one that carries this owner, in whatever state it is."""
 
+    def has_volume(self, volume_id: str) -> bool:
+        """Whether it is there, whoever's it is by now and whatever state it is in."""
+
     def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
         """The volume served over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end.
 

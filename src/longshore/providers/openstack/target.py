@@ -124,6 +124,9 @@ class OpenstackTarget(Target):
     def find_volume(self, owner: Owner) -> Volume | None:
         return self._volumes.find(owner)
 
+    def has_volume(self, volume_id: str) -> bool:
+        return self._volumes.is_there(volume_id)
+
     def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
         return self._attachments.open(volume_id, owner)
 

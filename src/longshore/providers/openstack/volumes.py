@@ -67,6 +67,13 @@ class Volumes:
             listed = self._connection.block_storage.volumes(properties=str(ownership.metadata(owner)))
             return next((found for found in listed if ownership.belongs_to(found.metadata, owner)), None)
 
+    def is_there(self, volume_id: str) -> bool:
+        try:
+            self.get(volume_id)
+        except NotFound:
+            return False
+        return True
+
     def get(self, volume_id: str) -> Any:
         """The volume as openstacksdk has it. Raises NotFound."""
         with explained(f"look up volume {volume_id}"):
