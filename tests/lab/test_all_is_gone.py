@@ -1,0 +1,62 @@
+"""The vCenter and its machines are gone: a replica's newest point is all there is, and is enough."""
+
+import subprocess
+import time
+
+import pytest
+from moves import READY, remove_servers, seen_on
+from test_replicas import TO, replica_until, sync
+from test_vcenter_honest import SERVER
+
+from conftest import Guest, booted_afresh, last_acknowledged, running_tiny, wait_for
+
+# The vCenter is taken away from all; minutes each, without virtualisation
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.alone, pytest.mark.timeout(2400)]
+
+WEB01 = Guest("web01", "00:50:56:ab:cd:01")
+
+
+@pytest.fixture(params=["tiny unchanged", "Debian as-is", "Debian converted"])
+def protected(request, sidedoor, lab, cloud):
+    """A guest that runs and writes, and how it is to land."""
+    guest, landing = request.param.split()
+    if guest == "tiny":
+        with running_tiny(sidedoor, lab) as tiny:
+            yield tiny, landing
+    else:
+        with booted_afresh(WEB01, sidedoor, lab, cloud) as web01:
+            wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 600, "web01 to boot and write")
+            yield web01, landing
+
+
+def test_a_machine_is_made_of_the_newest_point(cli, protected, sidedoor, cloud, tidy, tell):
+    guest, landing = protected
+    to = [*TO[:-4], "--boot-mark", READY, *(["--landing", landing] if landing != "converted" else [])]
+    done = cli("replica", "create", guest.name, *to, "--every", "1h")
+    assert done.returncode == 0, done.stderr
+    replica_until(cli, guest.name, lambda shown: shown.points == 1, 900, "its first point")
+    acknowledged = last_acknowledged(sidedoor.console(guest.name))
+    sync(cli, guest.name)
+    sidedoor.cut_power(guest.name)
+    subprocess.run([SERVER / "stop"], check=True)
+    try:
+        began = time.monotonic()
+        done = cli("replica", "failover", guest.name)
+        assert done.returncode == 0, done.stderr
+        shown = replica_until(
+            cli, guest.name, lambda shown: shown.stage.value == "failed-over", 1200, "it to fail over"
+        )
+        tell(f"{guest.name}, {landing}: in the machine's place after {time.monotonic() - began:.1f} s {shown.tests}")
+        seen = seen_on(cloud, cli.json("migration", "show", shown.failover)["server_id"])
+        assert (seen.verified.bad, seen.verified.last >= acknowledged) == (0, True)
+        assert {nic.mac for nic in seen.nics.values()} == {guest.mac}
+    finally:
+        subprocess.run([SERVER / "start"], check=True)
+    done = cli("replica", "undo", guest.name)
+    assert done.returncode == 0, done.stderr
+    replica_until(cli, guest.name, lambda shown: shown.stage.value == "protected", 120, "the failover to be undone")
+    assert not list(cloud.compute.servers(name=f"^{guest.name}$"))
+    done = cli("replica", "delete", guest.name)
+    assert done.returncode == 0, done.stderr
+    remove_servers(cloud, guest)
+    wait_for(lambda: not cli.json("replica", "list"), 120, "the replica to be gone")
