@@ -32,7 +32,7 @@ OWN_PROJECTS = {
 SECOND_VCENTER = {
     "test_cold_migration",
     "test_debian_moves",
-    "test_replicas",
+    "test_protected_machines",
     "test_uefi_moves",
 }
 

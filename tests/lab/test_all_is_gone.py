@@ -5,7 +5,7 @@ import time
 
 import pytest
 from moves import READY, remove_servers, seen_on
-from test_replicas import TO, replica_until, sync
+from test_protected_machines import TO, replica_until, sync
 from test_vcenter_honest import SERVER
 
 from conftest import Guest, booted_afresh, last_acknowledged, running_tiny, wait_for
