@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from longshore.model.platform import Platform, Side, Traits
+from longshore.model.platform import Side
 from longshore.providers.declared import Option, OptionKind, ProviderType
+from longshore.providers.files.platform import PLATFORM
 
 if TYPE_CHECKING:
     from longshore.providers.contract import Provider, Relays
@@ -59,7 +60,7 @@ def _open(settings: Any, _secrets: Mapping[str, str], _side: Side | None, _relay
 
 
 FILES = ProviderType(
-    Platform.declare("files", Traits(runs=False)),
+    PLATFORM,
     frozenset({"source"}),
     about="""Add machines in files: OVA, OVF, VMDK, VHD, VHDX, qcow2 and raw, the images also as .gz and .xz.
 

@@ -13,11 +13,11 @@ from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
 from longshore.providers.files import xml
 from longshore.providers.files.archive import Archive
-from longshore.providers.files.declaration import FILES
 from longshore.providers.files.headers import BY_SUFFIX, Format
 from longshore.providers.files.images import is_image, looked_at, pieces_of, split_name
 from longshore.providers.files.manifest import check_manifest, read_manifest
 from longshore.providers.files.ovf import OvfDisk, OvfNic, OvfSystem, read_ovf
+from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path
 
@@ -99,7 +99,7 @@ class Description:
                 nics=_adapter(self.ref, settings.network),
                 firmware=settings.firmware or facts[0].firmware or Firmware.BIOS,
                 folder=folder,
-                platform=FILES.kind,
+                platform=PLATFORM,
             )
         return Machine(
             ref=self.ref,
@@ -116,7 +116,7 @@ class Description:
             guest_name=said.guest_name,
             annotation=said.annotation,
             folder=folder,
-            platform=FILES.kind,
+            platform=PLATFORM,
         )
 
     def _facts(self, disk: DiskFile) -> _Facts:

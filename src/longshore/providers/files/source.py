@@ -15,11 +15,11 @@ from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.files.declaration import FILES
 from longshore.providers.files.headers import Format
 from longshore.providers.files.images import is_image, pieces_of
 from longshore.providers.files.local import LocalPlace
 from longshore.providers.files.machines import DESCRIBED, Description, Place, all_in, described
+from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.web import WebPlace
 
@@ -237,6 +237,4 @@ def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
 def _unreadable(ref: str, error: LongshoreError) -> Machine:
     name = PurePosixPath(ref).stem
     why = error.message
-    return Machine(
-        ref, name, PowerState.OFF, 0, 0, (), (), platform=FILES.kind, unreadable=True, unreadable_because=why
-    )
+    return Machine(ref, name, PowerState.OFF, 0, 0, (), (), platform=PLATFORM, unreadable=True, unreadable_because=why)

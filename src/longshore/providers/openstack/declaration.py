@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from longshore.model.platform import Platform, Side, Traits
+from longshore.model.platform import Side
 from longshore.providers.declared import Option, OptionKind, ProviderType
+from longshore.providers.openstack.platform import PLATFORM
 
 if TYPE_CHECKING:
     from longshore.providers.contract import Provider, RelayLedger, Relays
@@ -127,7 +128,7 @@ def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger)
 
 
 OPENSTACK = ProviderType(
-    Platform.declare("openstack", Traits(on_kvm=True, asks_guest=False, in_quota=True, as_server=True)),
+    PLATFORM,
     frozenset({"source", "target"}),
     about="""Add an OpenStack cloud from clouds.yaml or the OS_* variables. Its secrets are kept encrypted.
 

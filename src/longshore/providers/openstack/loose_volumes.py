@@ -7,8 +7,8 @@ from openstack import exceptions as sdk
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import VOLUME, Disk, LooseVolume, Machine, PowerState, ServerSettings
 from longshore.providers.openstack import ownership
-from longshore.providers.openstack.declaration import OPENSTACK
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.platform import PLATFORM
 from longshore.providers.openstack.volumes import GIB
 
 # Cinder shows these two among a volume's metadata; they can't be set there
@@ -81,7 +81,7 @@ def machine_of_volume(volume: Any) -> Machine:
         memory_mib=0,
         disks=(disk,),
         nics=(),
-        platform=OPENSTACK.kind,
+        platform=PLATFORM,
         annotation=volume.description or "",
         server_settings=ServerSettings(
             availability_zone=volume.availability_zone or None,

@@ -19,7 +19,7 @@ from longshore.model.machine import (
     ToolsState,
 )
 from longshore.providers.openstack import ownership
-from longshore.providers.openstack.declaration import OPENSTACK
+from longshore.providers.openstack.platform import PLATFORM
 
 GIB = 1 << 30
 ROOT = "root"  # key of a root disk that is no volume
@@ -76,7 +76,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         uuid=server.id,
         annotation=server.description or "",
         tags=tuple(server.tags or ()),
-        platform=OPENSTACK.kind,
+        platform=PLATFORM,
         freezes=_freezes(disks),
         devices=Devices(vtpm="hw_tpm_version" in properties or "hw:tpm_version" in (flavor.extra_specs or {})),
         server_settings=ServerSettings(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from longshore.errors import InvalidInput
-from longshore.model.platform import Platform, Side, Traits
+from longshore.model.platform import Side
 from longshore.providers.declared import Option, OptionKind, ProviderType
+from longshore.providers.vsphere.platform import PLATFORM
 
 if TYPE_CHECKING:
     from longshore.providers.contract import Provider, Relays
@@ -113,7 +114,7 @@ def _refuse_missing_vddk(settings: Mapping[str, Any]) -> None:
 
 
 VSPHERE = ProviderType(
-    Platform.declare("vsphere", Traits(tags_apart=True)),
+    PLATFORM,
     frozenset({"source"}),
     about="Add a vCenter or an ESXi host. Its certificate is shown once and pinned, the password is kept encrypted.",
     heading="of a vCenter or ESXi host",

@@ -16,8 +16,8 @@ from longshore.model.machine import (
     PowerState,
     ToolsState,
 )
-from longshore.providers.vsphere.declaration import VSPHERE
 from longshore.providers.vsphere.places import Places, inventory_name
+from longshore.providers.vsphere.platform import PLATFORM
 from longshore.providers.vsphere.properties import Properties
 
 MACHINE_PATHS = (
@@ -130,7 +130,7 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         pool=places.pool(pool) if pool is not None else "",
         attributes=_attributes(properties["customValue"], places),
         filesystems=tuple(_filesystems(properties["guest.disk"])),
-        platform=VSPHERE.kind,
+        platform=PLATFORM,
         devices=_devices(devices),
         host_features=_host_features(properties, tuple(places.rules.get(ref._moId, ()))),
     )
