@@ -745,20 +745,28 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot, addr
 
 
 async def small_look_into(disks, _directory, _on_message, *, nics=(), keys=()):
-    """A guest that knows SATA, on disks that hold what the source's do, unless told otherwise."""
-    import nbd
+    """A guest that knows SATA, on disks that hold what the source's do, unless told otherwise.
 
+    It is read beside whatever else goes on, as by the process of its own that really does it: a disk may hang.
+    """
     world = World(os.environ["SMALL_WORLD"])
     world.strike("look", "before")
     (world.root / "keys-to-look").write_text("".join(keys))
     for uri in disks:
-        handle = nbd.NBD()
-        handle.connect_uri(uri)
-        assert any(handle.pread(512, 0))
-        handle.shutdown()
+        assert any(await asyncio.to_thread(_beginning_of, uri))
     found = found_by(world)
     world.strike("look", "after")
     return found
+
+
+def _beginning_of(uri):
+    import nbd
+
+    handle = nbd.NBD()
+    handle.connect_uri(uri)
+    held = handle.pread(512, 0)
+    handle.shutdown()
+    return held
 
 
 def found_by(world):

@@ -257,6 +257,10 @@ def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
     for name in ("app01", "app02"):
         (user.fleet.world(name).root / "hang").touch()
     user.well("plan", "start", "shop")
+    for _ in range(600):
+        if all("look" in user.fleet.world(name).calls() for name in ("app01", "app02")):  # which reads what hangs
+            break
+        time.sleep(0.05)
     user.well("plan", "cancel", "shop", "--wait", "--plain")
     assert user.states() == dict.fromkeys(NAMES, "cancelled")
     for name in NAMES:
