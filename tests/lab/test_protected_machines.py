@@ -64,7 +64,8 @@ def test_it_is_tried_beside_its_syncs_and_takes_the_place_of_a_machine_whose_pow
     assert (seen.verified.bad, seen.verified.last >= acknowledged) == (0, True)
     sync(cli, tiny.name)  # beside it
     assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
-    assert sidedoor.machine(tiny.name)["snapshots"] == source
+    # The point counts before that goes
+    wait_for(lambda: sidedoor.machine(tiny.name)["snapshots"] == source, 60, "the source's snapshot to go")
     done = cli("migration", "cleanup", tried["id"])
     assert done.returncode == 0, done.stderr
     assert not target_inventory(cloud)["servers"] - before["servers"]
