@@ -43,3 +43,22 @@ def postgresql():
     cluster = Cluster()
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def running_appliance(tmp_path_factory):
+    """One for all modules that build guests on its disks: each takes many seconds to start under emulation."""
+    import phony
+
+    handle = phony.start(tmp_path_factory.mktemp("disks"), os.environ)
+    yield handle
+    handle.close()
+
+
+@pytest.fixture(scope="module")
+def empty_appliance(running_appliance):
+    """What earlier modules have left on its disks is gone."""
+    import phony
+
+    phony.wipe(running_appliance)
+    return running_appliance

@@ -16,8 +16,10 @@
  *               <rw or ro>  <file>  [<file below> ...]
  * The last file of a disk is raw, those before it (newest first) are qcow2
  * overlays as QEMU makes them: no compression, encryption or extended L2.
- * A file stays locked (flock, shared) while a disk is open, so that the vCenter
- * does not merge it away.
+ * A file stays locked (flock) while a disk is open, so that the vCenter does not
+ * merge it away: shared, but the newest one of a disk that is open for writing,
+ * which nobody else may have.  Such a disk is written, and read, through a
+ * qemu-nbd of its own where it has overlays: the newest one takes the writes.
  *
  * trouble.tsv, looked at again at every read:
  *   largest-read  <bytes>
@@ -32,6 +34,8 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +46,8 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,7 +56,7 @@
 typedef uint64_t VixError;
 enum {
   OK = 0, E_FAIL = 1, E_OUT_OF_MEMORY = 2, E_INVALID_ARG = 3, E_FILE_NOT_FOUND = 4,
-  E_NOT_SUPPORTED = 6, E_FILE_ERROR = 7, E_FILE_ACCESS = 13,
+  E_NOT_SUPPORTED = 6, E_FILE_ERROR = 7, E_FILE_ACCESS = 13, E_LOCKED = 15,
   E_HOST_LOGIN = 3027, E_OUT_OF_RANGE = 16003, E_CANT_CONNECT = 18000,
   ASYNC = 25000,
 };
@@ -126,6 +132,10 @@ typedef struct {
   Layer layer[MAX_LAYERS];
   int layers;
   uint64_t sectors;
+  int nbd; /* to the qemu-nbd that writes the newest overlay; -1: the files are read, and a lone base written */
+  pid_t server;
+  pthread_mutex_t asking;
+  unsigned char *written; /* with that: a flag for each smallest chunk */
   double speed_free_at; /* when the connection's speed limit allows the next read */
   pthread_mutex_t lock;
   pthread_cond_t work, idle;
@@ -327,6 +337,7 @@ VixDiskLib_GetErrorText (VixError err, const char *locale)
   case E_INVALID_ARG: return strdup ("One of the parameters was invalid");
   case E_FILE_NOT_FOUND: return strdup ("A file was not found");
   case E_NOT_SUPPORTED: return strdup ("The operation is not supported");
+  case E_LOCKED: return strdup ("The file is already in use");
   case E_FILE_ACCESS: return strdup ("You do not have access rights to this file");
   case E_HOST_LOGIN: return strdup ("Incorrect user name or password");
   case E_OUT_OF_RANGE: return strdup ("Access beyond the end of the disk");
@@ -441,6 +452,121 @@ reach_server (const Connection *c, char address[static NI_MAXHOST])
   return reached;
 }
 
+/* ---- a disk with overlays, open for writing ------------------------------- */
+
+enum { NBD_READ, NBD_WRITE, NBD_DISC, NBD_FLUSH };
+
+/* All of a buffer, one way or the other. */
+static bool
+carry (int fd, void *buf, size_t n, bool out)
+{
+  unsigned char *p = buf;
+  while (n) {
+    ssize_t r = out ? send (fd, p, n, MSG_NOSIGNAL) : recv (fd, p, n, 0);
+    if (r == -1 && errno == EINTR)
+      continue;
+    if (r <= 0)
+      return false;
+    p += r;
+    n -= r;
+  }
+  return true;
+}
+
+static void
+put (unsigned char *p, uint64_t v, int bytes)
+{
+  for (int i = bytes - 1; i >= 0; i--, v >>= 8)
+    p[i] = v;
+}
+
+/* One request at a time: a lab's disk needs no more. */
+static bool
+nbd_ask (int fd, int command, uint64_t offset, uint32_t length, void *in, const void *out)
+{
+  unsigned char head[28] = { 0x25, 0x60, 0x95, 0x13, 0, 0, 0, command }, reply[16];
+
+  put (head + 16, offset, 8);
+  put (head + 24, length, 4);
+  if (!carry (fd, head, sizeof head, true) || (out && !carry (fd, (void *) out, length, true)))
+    return false;
+  if (command == NBD_DISC)
+    return true;
+  return carry (fd, reply, sizeof reply, false) && !(reply[4] | reply[5] | reply[6] | reply[7]) &&
+    (!in || carry (fd, in, length, false));
+}
+
+/* The handshake: no zeroes, the export without a name. */
+static bool
+nbd_begin (int fd)
+{
+  unsigned char hello[18], answer[20] = { 0, 0, 0, 3, 'I', 'H', 'A', 'V', 'E', 'O', 'P', 'T', 0, 0, 0, 1 }, told[10];
+  return carry (fd, hello, sizeof hello, false) && carry (fd, answer, sizeof answer, true) &&
+    carry (fd, told, sizeof told, false);
+}
+
+/* It ends by itself when we are gone. */
+static int
+try_writer (const char *file, pid_t *server)
+{
+  char dir[] = "/tmp/labvddk-XXXXXX", *path = NULL;
+  extern char **environ;
+  posix_spawnattr_t attributes;
+  sigset_t none;
+  int fd = -1;
+
+  if (!mkdtemp (dir))
+    return -1;
+  if (asprintf (&path, "%s/socket", dir) < 0)
+    path = NULL;
+  char *words[] = { "qemu-nbd", "-k", path, "-f", "qcow2", "--cache=writeback", (char *) file, NULL };
+  sigemptyset (&none);
+  posix_spawnattr_init (&attributes);
+  posix_spawnattr_setsigmask (&attributes, &none);
+  posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGMASK);
+  bool began = path && posix_spawnp (server, words[0], NULL, &attributes, words, environ) == 0;
+  posix_spawnattr_destroy (&attributes);
+  for (int i = 0; began && fd == -1 && i < 1000 && waitpid (*server, NULL, WNOHANG) == 0; i++) {
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    snprintf (a.sun_path, sizeof a.sun_path, "%s", path);
+    fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd != -1 && connect (fd, (struct sockaddr *) &a, sizeof a) == 0 && nbd_begin (fd))
+      break;
+    if (fd != -1)
+      close (fd);
+    fd = -1;
+    sleep_for (0.01);
+  }
+  if (path)
+    unlink (path);
+  rmdir (dir);
+  free (path);
+  return fd;
+}
+
+/* That of a client before us may still be at its end. */
+static int
+start_writer (const char *file, pid_t *server)
+{
+  int fd = -1;
+  for (int i = 0; fd == -1 && i < 20; i++) {
+    sleep_for (i ? 0.1 : 0);
+    fd = try_writer (file, server);
+  }
+  return fd;
+}
+
+static void
+end_writer (Disk *d)
+{
+  if (d->nbd == -1)
+    return;
+  nbd_ask (d->nbd, NBD_DISC, 0, 0, NULL, NULL);
+  close (d->nbd);
+  waitpid (d->server, NULL, 0);
+  pthread_mutex_destroy (&d->asking);
+}
+
 /* ---- layers -------------------------------------------------------------- */
 
 static uint64_t
@@ -513,15 +639,30 @@ open_qcow2 (Layer *l)
   return 0;
 }
 
+/* The vCenter tries a lock for a moment now and then; whoever has one for longer has the disk open. */
+static bool
+lock_file (int fd, bool alone)
+{
+  for (int i = 0; i < 50; i++) {
+    if (flock (fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+      return true;
+    sleep_for (0.01);
+  }
+  return false;
+}
+
 static int
-open_layer (Layer *l, const char *file, bool raw, bool read_only)
+open_layer (Layer *l, const char *file, bool raw, bool write)
 {
   struct stat st;
 
-  l->fd = open (file, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+  l->fd = open (file, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
   if (l->fd == -1)
     return -1;
-  flock (l->fd, LOCK_SH);
+  if (!lock_file (l->fd, write)) {
+    errno = EWOULDBLOCK;
+    return -1;
+  }
   if (!raw)
     return open_qcow2 (l);
   if (fstat (l->fd, &st) == -1)
@@ -558,8 +699,10 @@ find_cluster (const Layer *l, uint64_t offset)
 static void
 free_disk (Disk *d)
 {
+  end_writer (d);
   for (int i = 0; i < d->layers; i++)
     close_layer (&d->layer[i]);
+  free (d->written);
   free (d->name);
   free (d);
 }
@@ -589,17 +732,27 @@ VixDiskLib_Open (void *connection, const char *path, uint32_t flags, void **hand
   }
   Disk *d = calloc (1, sizeof *d);
   VixError err = d ? OK : E_OUT_OF_MEMORY;
+  if (d)
+    d->nbd = -1;
   bool read_only = (flags & FLAG_READ_ONLY) || c->read_only;
   if (err == OK && !read_only && !find.writable)
     err = E_FILE_ACCESS;
   for (int i = 0; i < find.files; i++) {
     if (err == OK) {
       say (log_fn, "labvddk: open %s -> %s\n", path, find.file[i]);
-      if (open_layer (&d->layer[d->layers++], find.file[i], i == find.files - 1, read_only) == -1)
-        err = errno == ENOENT ? E_FILE_NOT_FOUND : E_FILE_ACCESS;
+      if (open_layer (&d->layer[d->layers++], find.file[i], i == find.files - 1, !read_only && i == 0) == -1)
+        err = errno == ENOENT ? E_FILE_NOT_FOUND : errno == EWOULDBLOCK ? E_LOCKED : E_FILE_ACCESS;
     }
-    free (find.file[i]);
   }
+  if (err == OK && !read_only && find.files > 1) {
+    d->nbd = start_writer (find.file[0], &d->server);
+    d->written = calloc (d->layer[d->layers - 1].size / SECTOR / MIN_CHUNK + 1, 1);
+    pthread_mutex_init (&d->asking, NULL);
+    if (d->nbd == -1 || !d->written)
+      err = E_FILE_ERROR;
+  }
+  for (int i = 0; i < find.files; i++)
+    free (find.file[i]);
   if (err != OK) {
     free (find.name);
     if (d)
@@ -695,6 +848,19 @@ locate (const Disk *d, uint64_t offset, uint64_t *length, uint64_t *at)
   return NULL;
 }
 
+/* Through the qemu-nbd that writes the newest overlay, which knows what is where. */
+static VixError
+transfer_by_writer (Disk *d, uint64_t start, uint64_t count, unsigned char *in, const unsigned char *out)
+{
+  pthread_mutex_lock (&d->asking);
+  bool done = nbd_ask (d->nbd, in ? NBD_READ : NBD_WRITE, start * SECTOR, count * SECTOR, in, out);
+  if (out)
+    for (uint64_t chunk = start / MIN_CHUNK; chunk <= (start + count - 1) / MIN_CHUNK; chunk++)
+      d->written[chunk] = 1;
+  pthread_mutex_unlock (&d->asking);
+  return done ? OK : E_FILE_ERROR;
+}
+
 static VixError
 transfer (Disk *d, uint64_t start, uint64_t count, unsigned char *in, const unsigned char *out)
 {
@@ -709,6 +875,8 @@ transfer (Disk *d, uint64_t start, uint64_t count, unsigned char *in, const unsi
     if (err != OK)
       return err;
   }
+  if (d->nbd != -1)
+    return count ? transfer_by_writer (d, start, count, in, out) : OK;
   while (left) {
     uint64_t piece = left, at = 0;
     const Layer *l = locate (d, offset, &piece, &at);
@@ -826,6 +994,12 @@ API VixError
 VixDiskLib_Flush (void *handle)
 {
   Disk *d = handle;
+  if (d->nbd != -1) {
+    pthread_mutex_lock (&d->asking);
+    bool done = nbd_ask (d->nbd, NBD_FLUSH, 0, 0, NULL, NULL);
+    pthread_mutex_unlock (&d->asking);
+    return done ? OK : E_FILE_ERROR;
+  }
   return !d->read_only && fdatasync (d->layer[0].fd) ? E_FILE_ERROR : OK;
 }
 
@@ -856,10 +1030,13 @@ VixDiskLib_Create (void *connection, const char *path, const void *params, void 
 
 /* ---- which parts of a disk hold data -------------------------------------- */
 
-/* Whether one of the overlays has a cluster between two byte offsets. */
+/* Whether one of the overlays has a cluster between two byte offsets, or has got one since it was opened. */
 static bool
 in_overlays (const Disk *d, uint64_t from, uint64_t to)
 {
+  for (uint64_t chunk = from / SECTOR / MIN_CHUNK; d->written && chunk * MIN_CHUNK * SECTOR < to; chunk++)
+    if (d->written[chunk])
+      return true;
   for (int i = 0; i < d->layers - 1; i++)
     for (uint64_t o = from; o < to; o += 1ull << d->layer[i].bits)
       if (find_cluster (&d->layer[i], o))

@@ -226,7 +226,7 @@ class MachineView(ManagedObject):
                 if not powered_on:
                     layers = chain.readable_layers()
                     shown.append(layers)
-                    writable = "rw" if layers == [chain.base] else "ro"
+                    writable = "rw" if layers[0] == chain.base else "ro"  # not the image, which is others', too
                     rows.append(["disk", self.moid, "-", disk.current, name, writable, *layers[::-1]])
                 for snapshot in self.snapshots():
                     layers = machine.layers_at(snapshot.moid, disk.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -32,6 +33,10 @@ class PowerControl(MachineView):
         with machine.lock:
             if self.powered_on:
                 raise self._wrong_state("poweredOn")
+            if (written := machine.written_layer()) is not None:
+                raise ApiFault(
+                    vim.fault.FileLocked(file=os.path.basename(written)), "Unable to access file since it is locked"
+                )
             self._publish(powered_on=True)
             try:
                 machine.start()

@@ -115,6 +115,44 @@ class SnapshotControl(PowerControl):
 
         return self.context.tasks.start(self, call, work)
 
+    def revert_to(self, snapshot: Snapshot, call: Call) -> Any:
+        """A machine that runs goes off first: no snapshot keeps its memory. What its disks held since is gone.
+
+        Change ids from before mean nothing afterwards. A tree with branches isn't kept: only the newest can be
+        reverted to.
+        """
+
+        def work() -> None:
+            machine = self._really()
+            if any(other.number > snapshot.number for other in self.snapshots()):
+                raise ApiFault(vmodl.fault.NotSupported(), "This vCenter reverts to the newest snapshot alone.")
+            with machine.lock:
+                if self.powered_on:
+                    machine.quit()
+            self.wait_off()
+            with machine.lock:
+                try:
+                    machine.revert(snapshot.moid)
+                except Busy as error:
+                    raise _locked(error) from error
+                self.forget_changes()
+                self._settle_names(machine)
+                self._keep()
+                self._publish()
+
+        return self.context.tasks.start(self, call, work)
+
+    def forget_changes(self) -> None:
+        """From now on all earlier change ids mean nothing."""
+        machine = self._really()
+        with machine.lock:
+            machine.forget_changes()
+            for snapshot in self.snapshots():
+                snapshot.seqs = {}
+                snapshot.set(config__hardware__device=self._devices(snapshot.names, {}))
+            self._refresh_devices()
+            self._keep()
+
     @soap_method("RemoveAllSnapshots_Task")
     def remove_all_snapshots(self, call: Call) -> Any:
         def work() -> None:
@@ -153,9 +191,7 @@ class SnapshotControl(PowerControl):
         except Busy as error:
             self._keep()
             self._publish()
-            raise ApiFault(
-                vim.fault.FileLocked(file=os.path.basename(str(error))), "Unable to access file since it is locked"
-            ) from error
+            raise _locked(error) from error
         if not left and not self.powered_on:
             machine.flatten()
         self._settle_names(machine)
@@ -177,3 +213,7 @@ class SnapshotControl(PowerControl):
         with machine.lock:
             disks = {chain.key: machine.layers_at(snapshot.moid, chain.key) for chain in machine.chains}
         return Lease(snapshot, disks, sum(disk.capacity for disk in self.disks)).ref
+
+
+def _locked(error: Busy) -> ApiFault:
+    return ApiFault(vim.fault.FileLocked(file=os.path.basename(str(error))), "Unable to access file since it is locked")

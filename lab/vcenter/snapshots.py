@@ -75,6 +75,10 @@ class Snapshot(ManagedObject):
     def remove(self, call: Call) -> Any:
         return self.machine.remove_snapshot(self, call)
 
+    @soap_method("RevertToSnapshot_Task")
+    def revert(self, call: Call) -> Any:
+        return self.machine.revert_to(self, call)
+
     @soap_method("ExportSnapshot")
     def export(self, call: Call) -> Any:
         return self.machine.export_snapshot(self)

@@ -91,17 +91,6 @@ class VirtualMachine(SnapshotControl):
 
         return self.context.tasks.start(self, call, work)
 
-    def forget_changes(self) -> None:
-        """From now on all earlier change ids mean nothing."""
-        machine = self._really()
-        with machine.lock:
-            machine.forget_changes()
-            for snapshot in self.snapshots():
-                snapshot.seqs = {}
-                snapshot.set(config__hardware__device=self._devices(snapshot.names, {}))
-            self._refresh_devices()
-            self._keep()
-
     # -- change tracking
     @soap_method("QueryChangedDiskAreas")
     def query_changed_disk_areas(self, call: Call) -> Any:

@@ -245,6 +245,12 @@ class Configuration(BaseSettings):
         60.0, ge=0, description="What a worker that is asked to end gives its migrations to end by themselves."
     )
 
+    alert_command: list[str] = Field(
+        [],
+        description="A program and its arguments, run when a replica no longer keeps its RPO, has drifted or has "
+        "suspect points, and when that is over. It gets JSON on its standard input.",
+    )
+
     virtio_win: Path | None = Field(
         None,
         description="virtio-win, the drivers for Windows guests: its ISO, or a directory with what is in that. "

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from protected import InThisProcess, Protected
+from protected_group import ProtectedGroup
 from rounds import in_this_process
 from runs import Run
 
@@ -37,6 +38,13 @@ def protect(monkeypatch):
 
 
 @pytest.fixture
+def protect_group(monkeypatch):
+    """A group of three replicas, whose jobs run in this process."""
+    in_this_process(monkeypatch)
+    yield from _protecting(ProtectedGroup)
+
+
+@pytest.fixture
 def protect_really():
     """The same, by real engines that copy real bytes."""
     yield from _protecting(Protected)
@@ -53,3 +61,29 @@ def _protecting(kind):
         yield protect
         for replica in begun:
             replica.store.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the kills every day those after calls, and of a call for each of two disks the one at the first.
+
+    A kill before a call differs from one after the call before by what is in our own ledger alone: `make soak` has
+    them, and those at the second disk.
+    """
+    twins = {(item.nodeid.partition("[")[0], *_call(item)) for item in items if _call(item)}
+    for item in items:
+        if not (called := _call(item)):
+            continue
+        test, (call, number, when) = item.nodeid.partition("[")[0], called
+        before = when == "before" and (test, call, number, "after") in twins
+        second = number == 2 and (test, call, 1, when) in twins and (test, call, 3, when) not in twins
+        if before or second:
+            item.add_marker(pytest.mark.soak)
+
+
+def _call(item):
+    """Of a test of a kill: the call, which of its kind, and whether before or after; empty for any other test."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if "call" not in params or item.get_closest_marker("faults") is None:
+        return ()
+    return params["call"], params.get("number", 1), params.get("when", "after")

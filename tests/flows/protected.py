@@ -28,7 +28,7 @@ from longshore.store.tables import utc_now
 
 
 class Protected:
-    def __init__(self, directory, *, keep="last 10", schedule="daily", rpo=None, paused=True, **request):
+    def __init__(self, directory, *, keep="last 10", schedule="daily", rpo=None, paused=True, warm=False, **request):
         self.world = World.create(directory / "world")
         self.store = Store(StateDirectory(directory / "state"))
         settings = {"root": str(self.world.root)}
@@ -40,12 +40,12 @@ class Protected:
             machine_ref="vm-1",
             source_id=source.id,
             target_id=target.id,
-            request={**asked, "type": "replica"},
-            protection=Protection(schedule, keep, rpo, utc_now()),
+            request={**asked, "type": "warm" if warm else "replica"},
+            protection=None if warm else Protection(schedule, keep, rpo, utc_now()),
         )
         (record,) = self.store.migrations.add_together([new])
         self.id = record.id
-        if paused:
+        if paused and not warm:
             self.store.replicas.change(self.id, paused=True)
 
     def start_engine(self):
@@ -87,6 +87,28 @@ class Protected:
     def land(self, kind, point=None, **options):
         assert self.begin_landing(kind, point, **options) == 0
         return self.landing
+
+    def begin_failback(self, **options):
+        """To the machine, from what it failed over to."""
+        was, failover = self.record, self.store.migrations.get(self.replica.failover_id)
+        new = NewMigration(
+            machine_name=was.machine_name,
+            machine_ref=failover.server_id,
+            source_id=was.target_id,
+            target_id=was.source_id,
+            request={**was.request, "type": "failback", "of": self.id, **options},
+        )
+        (made,) = self.store.migrations.add_together([new])
+        self.failback_id = made.id
+
+    def fail_back(self, **options):
+        """The exit status of an engine that does it."""
+        self.begin_failback(**options)
+        return self.engine()[0]
+
+    @property
+    def failback(self):
+        return self.store.migrations.get(self.failback_id)
 
     @property
     def landing(self):

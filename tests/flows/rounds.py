@@ -18,6 +18,7 @@ import asyncio
 import json
 import random
 import shutil
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -31,7 +32,9 @@ from small_clouds import MARK, MIB, SIZES, World, expected
 from sqlalchemy.exc import OperationalError
 
 from longshore.blocks import CopyResult
+from longshore.blocks.dirty import Dirty
 from longshore.blocks.exports import Export
+from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_manifest
 from longshore.engine import undoing
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
@@ -40,8 +43,9 @@ from longshore.flows.moves import conversion, copying, late_conversion, look, mi
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.workflows import KINDS
 from longshore.guests import ConversionReport, OperatingSystem
-from longshore.model.extents import Extent
+from longshore.model.extents import Extent, align, merge, split
 from longshore.model.status import Status
+from longshore.model.verify import Verify
 from longshore.store import Store
 from longshore.store.database import Database
 
@@ -242,6 +246,7 @@ def in_this_process(monkeypatch):
     for module in (migration, late_conversion):
         monkeypatch.setattr(module, "ensure_confinement", lambda *_, **__: None)
     monkeypatch.setattr(small_clouds, "serve_nbdkit", serve_file)
+    monkeypatch.setattr(copying, "serve_nbdkit", serve_nowhere)
     monkeypatch.setattr(undoing, "_PAUSE", 0.0)
     monkeypatch.setattr(undoing, "_APPEARS_WITHIN", 0.0)
     monkeypatch.setattr("longshore.store.database._PAUSES", (0.001, 0.002))
@@ -259,11 +264,43 @@ def serve_file(_plugin, parameters, **_how):
     yield File("disk", parameters["file"])
 
 
+@contextmanager
+def serve_nowhere(_plugin, parameters, **_how):
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        file.truncate(int(parameters["size"]))
+        yield File("nowhere", file.name)
+
+
 async def copy_files(request, _tell, *, exports):
-    """What has changed, or all of it: a block at a time, so that a worker may die in between."""
+    """What has changed, or differs, or all of it: a block at a time, so that a worker may die in between."""
     source, target = Path(request.source_uri), Path(request.target_uri)
     data = source.read_bytes()
+    base, dirty = None, None
+    if request.base_manifest:
+        base, root = read_manifest(request.base_manifest)
+        dirty = Dirty(request.base_manifest, root, "another", same=False)
     extents = request.changes if request.changes is not None else [Extent(0, len(data))]
+    if dirty is not None and request.changes is not None:
+        extents = list(merge(sorted([*extents, *dirty.earlier])))
+    if base is not None and request.changes is None:
+        extents = [one for one in blocks_of(data) if digest_of(data[one.offset : one.end]) != base.get(number(one))]
+    digests = base.copy() if base is not None else Digests(len(data), MIB)
+    copied = write_blocks(source, target, data, extents, digests)
+    wrong = []
+    if request.verify is Verify.FULL:
+        held = target.read_bytes()
+        wrong = [one for one in blocks_of(data) if digest_of(held[one.offset : one.end]) != digests.get(number(one))]
+        write_blocks(source, target, data, wrong, digests)
+    root = None
+    if request.manifest is not None:
+        root = digests.root()
+        write_manifest(request.manifest, digests, source="here", root=root)
+    if dirty is not None:
+        dirty.settle(request.manifest, [])
+    return CopyResult(copied, copied, 0, 0, 0, copied, request.verify, tuple(wrong), 0.01, root)
+
+
+def write_blocks(source, target, data, extents, digests):
     for extent in extents:
         for offset in range(extent.offset, extent.end, MIB):
             World(source.parent).strike("copy", "before")
@@ -271,9 +308,19 @@ async def copy_files(request, _tell, *, exports):
             with target.open("r+b") as file:
                 file.seek(offset)
                 file.write(block)
-    Path(request.manifest).write_bytes(b"")
-    copied = sum(extent.length for extent in extents)
-    return CopyResult(copied, copied, 0, 0, 0, copied, request.verify, (), 0.01, "digest")
+    held = target.read_bytes()
+    for one in align(merge(extents), MIB, len(data)):
+        for block in split([one], MIB):
+            digests.set(number(block), digest_of(held[block.offset : block.end]))
+    return sum(extent.length for extent in extents)
+
+
+def blocks_of(data):
+    return list(split([Extent(0, len(data))], MIB))
+
+
+def number(block):
+    return block.offset // MIB
 
 
 async def look_into_files(disks, _directory, _on_message, *, nics, keys=()):

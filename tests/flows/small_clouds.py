@@ -28,6 +28,7 @@ from longshore.errors import (
     AccessDenied,
     Conflict,
     ConversionError,
+    InvalidInput,
     NotFound,
     ProviderError,
     QuotaExceeded,
@@ -37,12 +38,25 @@ from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
-from longshore.model.machine import Disk, LooseVolume, Machine, Nic, PowerState, ServerSettings, Snapshot, SnapshotDisk
+from longshore.model.machine import (
+    Disk,
+    LooseVolume,
+    Machine,
+    Nic,
+    PowerState,
+    ServerSettings,
+    Snapshot,
+    SnapshotDisk,
+    ToolsState,
+)
 from longshore.model.platform import Platform
 from longshore.model.target import (
     Choices,
     Flavor,
     FloatingAddress,
+    Marked,
+    MarkedSnapshot,
+    MarkedVolume,
     Network,
     Port,
     Present,
@@ -62,7 +76,7 @@ SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
 LOOSE = "3000"  # a volume that no machine has
 LOOSE_SIZE = 4 * MIB
 MAC = "00:50:56:00:00:01"
-CHANGES = re.compile("create_|delete_|remove_|open_|snapshot|finish_|revert_|set_|shut_down|power_o|st(op|art)_server")
+CHANGES = re.compile("create_|delete_|remove_|open_|snapshot|finish_|revert|set_|shut_down|power_o|st(op|art)_server")
 MARK = b"converted once".ljust(512, b"\0")
 
 
@@ -99,6 +113,12 @@ class World:
         with self.change() as state:
             assert state["power"] == "on", "a guest that is off can't write"
             self._write(state, key, offset, data)
+
+    def hide(self, key, offset, data):
+        """The guest writes, and the source keeps no account of it."""
+        with (self.root / f"source-{key}").open("r+b") as disk:
+            disk.seek(offset)
+            disk.write(data)
 
     def _write(self, state, key, offset, data):
         with (self.root / f"source-{key}").open("r+b") as disk:
@@ -182,6 +202,13 @@ class World:
 
     def dies_leaving(self, number):
         (self.root / "dies-leaving").write_text(str(number))
+
+    def server_writes(self, server_id, number, offset, data):
+        """As its guest does, to the disk of this number."""
+        volume = self.read()["servers"][server_id]["volume_ids"][number]
+        with self.volume_file(volume).open("r+b") as disk:
+            disk.seek(offset)
+            disk.write(data)
 
     def guest_wrote(self, text):
         """Its guest writes, if it runs."""
@@ -294,6 +321,7 @@ class SmallSource(Struck):
             (nic,),
             change_tracking=state["tracking"],
             annotation="The shop's web server",
+            tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},
             platform=Platform("vsphere"),
             server_settings=ServerSettings(user_data=told.read_text() if told.exists() else None),
@@ -440,6 +468,34 @@ class SmallSource(Struck):
     def make_ready(self, _owner, _ref):
         pass
 
+    def check_way_back(self, _ref):
+        if (self._world.root / "read-only").exists():
+            raise InvalidInput("Disks at the small source can't be written.")
+
+    @contextmanager
+    def _written(self, snapshot, disk_key, size):
+        """What is written here, the tracking misreports: from then on only new change ids mean anything."""
+        with self._world.change() as state:
+            assert any(s["ref"] == snapshot.ref for s in state["snapshots"].values()), "nothing keeps what it held"
+            if state["power"] == "on":
+                raise Conflict("The machine isn't off.")
+            state["life"] += 1
+        (self._world.root / f"source-{disk_key}").touch()
+        file = {"file": str(self._world.root / f"source-{disk_key}"), "truncate": str(size)}
+        with serve_nbdkit("file", file, filters=("truncate",), read_only=False) as export:
+            yield export
+
+    def open_disk_to_write(self, snapshot, disk_key, size):
+        return self._written(snapshot, disk_key, size)
+
+    def revert(self, _ref, snapshot_ref):
+        with self._world.change() as state:
+            assert any(s["ref"] == snapshot_ref for s in state["snapshots"].values())
+            state["power"] = "off"
+            state["life"] += 1
+            for key in SIZES:
+                shutil.copyfile(self._world.root / f"{snapshot_ref}-{key}", self._world.root / f"source-{key}")
+
     def open_disk(self, snapshot, disk_key):
         if not any(s["ref"] == snapshot.ref for s in self._world.read()["snapshots"].values()):
             raise NotFound(f"There is no snapshot {snapshot.ref}.")
@@ -562,6 +618,27 @@ class SmallTarget(Struck):
         id_ = self._find("vsnaps", owner)
         return VolumeSnapshot(id_, "") if id_ else None
 
+    def marked(self, key):
+        state = self._world.read()
+        volumes = [
+            MarkedVolume(id_, one["size"], {**one.get("metadata", {}), "longshore:owner": one["owner"]})
+            for id_, one in state["volumes"].items()
+        ]
+        snapshots = [
+            MarkedSnapshot(
+                id_,
+                one["volume"],
+                state["volumes"][one["volume"]]["size"],
+                True,
+                {**one["notes"], "longshore:owner": one["owner"]},
+            )
+            for id_, one in state["vsnaps"].items()
+        ]
+        return Marked(
+            tuple(one for one in volumes if key in one.metadata),
+            tuple(one for one in snapshots if key in one.metadata),
+        )
+
     def revert_volume(self, volume_id, snapshot_id):
         if any(volume_id in server["volume_ids"] for server in self._world.read()["servers"].values()):
             raise Conflict(f"Volume {volume_id} is attached to a server.")
@@ -676,14 +753,59 @@ class SmallTarget(Struck):
 
 
 class SmallServers(Struck):
-    """The target's servers, as what is read."""
+    """The target's servers, as what is read. What changed between two snapshots is seen by comparing them."""
+
+    def machine(self, ref):
+        state = self._world.read()
+        if ref not in state["servers"]:
+            raise NotFound(f"There is no server {ref}.")
+        server = state["servers"][ref]
+        volumes = [*server["volume_ids"], *self._others()]
+        disks = tuple(Disk(v, f"volume {n}", n, self._size(state, v), v, "ceph") for n, v in enumerate(volumes))
+        return Machine(ref, server["name"], self.power_state(ref), 1, 256, disks, (), platform=Platform("openstack"))
+
+    def _size(self, state, volume):
+        return state["volumes"][volume]["size"] if volume in state["volumes"] else 0
+
+    def power_state(self, ref):
+        off = self._world.read()["servers"][ref].get("status") == "SHUTOFF"
+        return PowerState.OFF if off else PowerState.ON
+
+    def last_start(self, ref):
+        return str(self._world.read()["servers"][ref].get("starts", 1))
+
+    def shut_down(self, ref):
+        if (self._world.root / "server-stays-on").exists():
+            return
+        if self.power_state(ref) is PowerState.ON:
+            self._world.server_writes(ref, 1, MIB + 65536, b"the server's last words")
+        with self._world.change() as state:
+            state["servers"][ref]["status"] = "SHUTOFF"
+
+    def wait_powered_off(self, ref, _timeout):
+        return self.power_state(ref) is PowerState.OFF
+
+    def power_on(self, ref):
+        with self._world.change() as state:
+            if state["power"] == "on":
+                with (self._world.root / "violations").open("a") as file:
+                    file.write("a server is started beside the source, which runs\n")
+            server = state["servers"][ref]
+            if server.get("status") == "SHUTOFF":
+                server["status"], server["starts"] = "ACTIVE", server.get("starts", 1) + 1
+
+    def make_ready(self, _owner, _ref):
+        pass
 
     def snapshot(self, ref, name, owner, *, quiesce):
-        volumes = [*self._world.read()["servers"][ref]["volume_ids"], *self._others()]
+        server = self._world.read()["servers"][ref]
+        volumes = [*server["volume_ids"], *self._others()]
         with self._world.change() as state:
-            for volume in volumes:
-                shutil.copyfile(self._world.volume_file(volume), self._world.root / f"{owner.step}-{volume}")
-            state["snapshots"][owner.tag] = {"ref": owner.tag, "ids": dict.fromkeys(volumes)}
+            if owner.tag not in state["snapshots"]:
+                for volume in volumes:
+                    shutil.copyfile(self._world.volume_file(volume), self._world.root / f"{owner.step}-{volume}")
+                ids = {volume: f"{owner.step}-{volume}" for volume in volumes}
+                state["snapshots"][owner.tag] = {"ref": owner.tag, "ids": ids}
         return self._found(ref, owner)
 
     def _others(self):
@@ -697,14 +819,29 @@ class SmallServers(Struck):
         return self._found(ref, owner)
 
     def _found(self, ref, owner):
-        found = self._world.read()["snapshots"].get(owner.tag)
-        disks = tuple(SnapshotDisk(volume, volume, 0, None) for volume in found["ids"]) if found else ()
-        return Snapshot(owner.tag, ref, owner.tag, disks) if found else None
+        state = self._world.read()
+        found = state["snapshots"].get(owner.tag)
+        ids = found["ids"] if found else {}
+        disks = tuple(SnapshotDisk(volume, volume, self._size(state, volume), id_) for volume, id_ in ids.items())
+        return Snapshot(owner.tag, ref, owner.tag, disks, is_base=True) if found else None
 
     def remove_snapshot(self, ref, snapshot_ref):
         with self._world.change() as state:
             assert ref in state["servers"]
             state["snapshots"].pop(snapshot_ref, None)
+
+    def changed(self, snapshot, disk_key, since):
+        state = self._world.read()
+        if (self._world.root / "server-forgets").exists():
+            return Unknown("The small cloud can't compare snapshots.")
+        there = {id_ for one in state["snapshots"].values() for id_ in one["ids"].values()}
+        if since not in there and since not in state["vsnaps"]:
+            return Unknown("The snapshot of the earlier moment is gone.")
+        earlier = self._world.root / (since if since in there else f"vsnap-{since}")
+        now = (self._world.root / snapshot.disk(disk_key).change_id).read_bytes()
+        before = earlier.read_bytes()
+        places = range(0, len(now), 512)
+        return Changed(tuple(merge(Extent(p, 512) for p in places if now[p : p + 512] != before[p : p + 512])))
 
     def open_disk(self, snapshot, disk_key):
         step = snapshot.ref.partition("/")[2]

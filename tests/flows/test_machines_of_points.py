@@ -4,15 +4,20 @@ Whatever fails or dies: the points stay as they are, syncs go on beside, and wha
 record, or gone.
 """
 
+from datetime import timedelta
+
 import pytest
 from small_clouds import MAC, MARK, MIB, SIZES
 
 from longshore.engine.retry import TRIES
 from longshore.errors import Conflict
 from longshore.flows.clouds import Clouds
+from longshore.flows.moves import proving
 from longshore.flows.replicas.failing_over import note_gone
+from longshore.model.job import JobKind
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
+from longshore.store.tables import utc_now
 
 CALLS = {
     "networks": 2,
@@ -120,6 +125,68 @@ def test_an_error_in_a_test_leaves_nothing(replica, call):
     only_the_replica(replica)
     assert replica.replica.stage is Stage.PROTECTED
     assert replica.points[0].proof is None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_test_stays_for_its_time_whoever_dies_meanwhile_and_is_removed_then(replica, when):
+    landed = replica.land("test-failover", point=1, isolated=True, clean_up_after=600.0)
+    assert (landed.status, landed.phase, landed.job.kind) == (Status.RUNNING, "up", JobKind.CLEAN_UP)
+    assert landed.job.due_at == landed.target_up_at + timedelta(seconds=600)
+    assert replica.points[0].proof, "it is proved as soon as it is up"
+    assert landed.result["seconds"]["all"] > 0
+    assert replica.points[0].users == (f"test {landed.id}",)
+    replica.sync()
+    assert len(replica.world.read()["servers"]) == 1, "it stays, and syncs go on beside"
+    replica.store.jobs.hasten(landed.id)  # as its moment does
+    replica.world.plan_fault("delete_server", count(replica.world, "delete_server") + 1, when, "kill")
+    assert replica.engine()[0] == -9
+    assert replica.engine()[0] == 0
+    assert replica.landing.status is Status.DONE
+    assert replica.landing.result["server_id"], "what came of it is still told"
+    only_the_replica(replica)
+
+
+def test_what_nothing_had_to_show_proves_no_point(replica, monkeypatch):
+    monkeypatch.setattr(proving, "WATCHED", 0.01)
+    (replica.world.root / "silent").touch()
+    landed = replica.land("test-failover", point=1, isolated=True, boot_proof="none")
+    assert landed.status is Status.DONE, landed.error
+    assert (replica.points[0].proved_at, replica.points[0].proof) == (None, None)
+
+
+def test_its_points_are_tried_by_a_clock(replica):
+    past, future = utc_now() - timedelta(minutes=1), utc_now() + timedelta(days=1)
+    snapshots = count(replica.world, "snapshot")
+    replica.store.replicas.change(replica.id, paused=False, due_at=future, prove="daily", prove_due_at=past)
+    assert replica.engine()[0] == 0
+    (test,) = replica.store.migrations.made_of(replica.id)
+    assert (test.status, test.request["type"], test.request["point"]) == (Status.DONE, "test-failover", 2)
+    assert test.request["isolated"] is True
+    assert [bool(point.proved_at) for point in replica.points] == [False, True]
+    assert count(replica.world, "snapshot") == snapshots, "it is no sync"
+    only_the_replica(replica)
+    due = replica.replica.prove_due_at
+    assert past + timedelta(minutes=1) < due <= past + timedelta(days=1, minutes=2)
+    assert replica.record.job.due_at == min(due, replica.replica.due_at)
+    # What is paused isn't tried
+    replica.store.replicas.change(replica.id, paused=True, prove_due_at=past)
+    assert replica.engine()[0] == 0
+    assert len(replica.store.migrations.made_of(replica.id)) == 1
+    assert replica.replica.prove_due_at > utc_now()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("call", "when"), [("create_volume", "after"), ("console", "before"), ("delete_volume", "after")]
+)
+def test_a_test_by_the_clock_is_one_test_whoever_dies(replica, call, when):
+    past, future = utc_now() - timedelta(minutes=1), utc_now() + timedelta(days=1)
+    replica.store.replicas.change(replica.id, paused=False, due_at=future, prove="daily", prove_due_at=past)
+    replica.world.plan_fault(call, count(replica.world, call) + 1, when, "kill")
+    assert replica.engine()[0] == -9
+    assert replica.engine()[0] == 0
+    assert [one.status for one in replica.store.migrations.made_of(replica.id)] == [Status.DONE]
+    only_the_replica(replica)
 
 
 def test_nothing_is_made_of_a_point_that_goes(replica):

@@ -5,13 +5,20 @@ stay as they were, and nothing is left over but what the record knows.
 """
 
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_clouds import SIZES
 
+from longshore.flows.replicas.moments import begin_by, expected
 from longshore.model.point import Consistency
 from longshore.model.replica import PointState, Stage
 from longshore.model.status import Status
+from longshore.planning.schedules import next_time, parse_schedule
+from longshore.store import NewMigration
+from longshore.store.jobs import NEVER
+from longshore.store.tables import utc_now, with_zone, without_zone
 
 # Every call of a first sync without faults, and of a second one, and how often each is made (checked below)
 FIRST = {
@@ -85,6 +92,37 @@ def test_real_bytes_are_what_points_hold_whenever_an_engine_dies(protect_really)
     replica.sync()
     assert len(replica.points) >= 3
     replica.assert_whole()
+
+
+def test_where_more_is_due_than_can_begin_the_one_is_first_whose_point_would_be_late(protect):
+    replica = protect()
+    replica.sync(2)
+    now = datetime.now(UTC)
+    due, newest = without_zone(now + timedelta(minutes=1)), replica.points[-1].moment
+    arrivals = replica.store.points.arrivals(replica.id, now - timedelta(days=1))
+
+    def place(**more):
+        return begin_by(replace(replica.replica, **more), arrivals, due, now)
+
+    takes = expected(arrivals, now)
+    assert place(rpo=1800) == without_zone(newest + timedelta(minutes=30) - takes)
+    again = next_time(parse_schedule("every 1h"), with_zone(due), replica.id)
+    assert place(rpo=None, schedule="every 1h") == without_zone(again - takes), "it has until it is due again"
+    assert begin_by(replica.replica, arrivals, NEVER, now) is None
+    # The queue goes by it
+    ids = [replica.store.migrations.add_together([later_one(replica, ref)])[0].id for ref in ("vm-2", "vm-3")]
+    (job,) = (one for one in replica.store.queue.records() if one.record_id == replica.id)
+    later = utc_now() + timedelta(hours=1)
+    replica.store.replicas.end_job(replica.id, job.id, due_at=utc_now(), begin_by=later)
+    assert [one.record_id for one in replica.store.queue.records()] == [*ids, replica.id]
+    (job,) = (one for one in replica.store.queue.records() if one.record_id == replica.id)
+    replica.store.replicas.end_job(replica.id, job.id, due_at=utc_now(), begin_by=utc_now() - timedelta(hours=1))
+    assert [one.record_id for one in replica.store.queue.records()] == [replica.id, *ids]
+
+
+def later_one(replica, ref):
+    record = replica.record
+    return NewMigration(ref, ref, record.source_id, record.target_id, {"type": "cold"})
 
 
 def test_a_machine_that_is_off_is_said_to_be(protect):

@@ -11,7 +11,7 @@ import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
 from longshore.guests import NicName, look_into
-from longshore.guests.appliance import BACKEND, Guest
+from longshore.guests.appliance import Guest
 from longshore.guests.drivers import find_drivers
 from longshore.guests.efi import has_fallback_loader, put_fallback_loader
 from longshore.guests.linux_boot import linux_drivers
@@ -25,23 +25,12 @@ SYSTEM = OperatingSystem(ROOT, "linux", "debian", "12.5", "Debian 12.5", "x86_64
 
 
 @pytest.fixture(scope="module")
-def appliance(tmp_path_factory) -> Iterator[guestfs.GuestFS]:
-    # Without KVM: it is there on some test machines, and guests hang on it
-    for name, value in {**BACKEND, "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}.items():
-        os.environ.setdefault(name, value)
-    handle = guestfs.GuestFS(python_return_dict=True)
-    for name, size in (("root", 192), ("second", 64)):
-        disk = tmp_path_factory.mktemp("disks") / name
-        with disk.open("wb") as file:
-            file.truncate(size << 20)
-        handle.add_drive_opts(str(disk), format="raw")
-    handle.launch()
-    handle.part_init("/dev/sda", "gpt")
-    handle.part_add("/dev/sda", "p", 2048, 131071)
-    handle.part_add("/dev/sda", "p", 131072, -64)
-    handle.part_set_gpt_type("/dev/sda", 1, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
-    yield handle
-    handle.close()
+def appliance(empty_appliance) -> guestfs.GuestFS:
+    empty_appliance.part_init("/dev/sda", "gpt")
+    empty_appliance.part_add("/dev/sda", "p", 2048, 131071)
+    empty_appliance.part_add("/dev/sda", "p", 131072, 393215)
+    empty_appliance.part_set_gpt_type("/dev/sda", 1, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
+    return empty_appliance
 
 
 @pytest.fixture

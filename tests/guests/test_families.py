@@ -30,18 +30,11 @@ CONSOLE = "console=tty0 console=ttyS0,115200n8"
 LINK = "/etc/systemd/network/10-longshore-ens192.link"
 
 
-@pytest.fixture(scope="module")
-def appliance(tmp_path_factory) -> Iterator[guestfs.GuestFS]:
-    handle = phony.start(tmp_path_factory.mktemp("disks"), os.environ)
-    yield handle
-    handle.close()
-
-
 @pytest.fixture
-def files(appliance) -> Iterator[guestfs.GuestFS]:
-    phony.wipe(appliance)
-    yield appliance
-    appliance.umount_all()
+def files(running_appliance) -> Iterator[guestfs.GuestFS]:
+    phony.wipe(running_appliance)
+    yield running_appliance
+    running_appliance.umount_all()
 
 
 def found(files: guestfs.GuestFS) -> Guest:

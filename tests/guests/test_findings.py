@@ -1,14 +1,11 @@
 """What a look onto disks tells of made-up guests, in the real appliance: one start of it for all of them."""
 
-import os
 import struct
-from collections.abc import Iterator
 
 import guestfs
 import pytest
 from phony_windows import Windows, number, texts, write
 
-from longshore.guests.appliance import BACKEND
 from longshore.guests.findings import find
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
@@ -21,22 +18,13 @@ PENDING = (r"Component Based Servicing\RebootPending", r"WindowsUpdate\Auto Upda
 
 
 @pytest.fixture(scope="module")
-def appliance(tmp_path_factory) -> Iterator[guestfs.GuestFS]:
-    """A disk of two partitions."""
-    # Without KVM: it is there on some test machines, and guests hang on it
-    for name, value in {**BACKEND, "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}.items():
-        os.environ.setdefault(name, value)
-    handle = guestfs.GuestFS(python_return_dict=True)
-    disk = tmp_path_factory.mktemp("disk") / "disk.raw"
-    with disk.open("wb") as file:
-        file.truncate(256 << 20)
-    handle.add_drive_opts(str(disk), format="raw")
-    handle.launch()
-    handle.part_init("/dev/sda", "mbr")
-    handle.part_add("/dev/sda", "p", 2048, 262143)
-    handle.part_add("/dev/sda", "p", 262144, -64)
-    yield handle
-    handle.close()
+def appliance(empty_appliance) -> guestfs.GuestFS:
+    """A disk of two partitions, and one of none: libguestfs can't look into a Windows beside a disk without a table."""
+    empty_appliance.part_init("/dev/sdb", "mbr")
+    empty_appliance.part_init("/dev/sda", "mbr")
+    empty_appliance.part_add("/dev/sda", "p", 2048, 262143)
+    empty_appliance.part_add("/dev/sda", "p", 262144, 524287)
+    return empty_appliance
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What is done to a Linux guest after virt-v2v, in the real appliance on small made-up systems."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from longshore.errors import ConversionError
 from longshore.guests import NicName
-from longshore.guests.appliance import BACKEND, Guest
+from longshore.guests.appliance import Guest
 from longshore.guests.finish import FIRST_BOOT_SCRIPTS, drop_online_first_boot, finish
 from longshore.guests.first_boot import UNIT, add_first_boot
 from longshore.guests.inspection import inspect
@@ -34,32 +33,25 @@ BEFORE = (
     b"\tset root='hd0,msdos1'\n\t  search --no-floppy --fs-uuid --set=root 1234\n"
     b"\tlinux\t/vmlinuz root=UUID=1234 quiet\n"
 )
-SYSTEM = OperatingSystem(
-    "/dev/sda", "linux", "debian", "12.5", "Debian 12.5", "x86_64", "deb", "made-up", {"/": "/dev/sda"}
-)
+ROOT = "/dev/sda2"
+SYSTEM = OperatingSystem(ROOT, "linux", "debian", "12.5", "Debian 12.5", "x86_64", "deb", "made-up", {"/": ROOT})
 NICS = [NicName("00:50:56:00:00:01", "ens192"), NicName("00:50:56:00:00:02", "ens224")]
 
 
 @pytest.fixture(scope="module")
-def appliance(tmp_path_factory) -> Iterator[guestfs.GuestFS]:
-    # Without KVM: it is there on some test machines, and guests hang on it
-    for name, value in {**BACKEND, "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}.items():
-        os.environ.setdefault(name, value)
-    disk = tmp_path_factory.mktemp("disk") / "disk.raw"
-    with disk.open("wb") as file:
-        file.truncate(64 << 20)
-    handle = guestfs.GuestFS(python_return_dict=True)
-    handle.add_drive_opts(str(disk), format="raw")
-    handle.launch()
-    yield handle
-    handle.close()
+def appliance(empty_appliance) -> guestfs.GuestFS:
+    """A disk with a small partition for the system: its file system is made anew for each test."""
+    empty_appliance.part_init("/dev/sda", "mbr")
+    empty_appliance.part_add("/dev/sda", "p", 2048, 4095)
+    empty_appliance.part_add("/dev/sda", "p", 4096, 135167)
+    return empty_appliance
 
 
 @pytest.fixture
 def guest(appliance) -> Iterator[Guest]:
     """An empty file system with systemd's directories; each test adds what it is about."""
-    appliance.mkfs("ext4", "/dev/sda")
-    appliance.mount("/dev/sda", "/")
+    appliance.mkfs("ext4", ROOT)
+    appliance.mount(ROOT, "/")
     for directory in ("/usr/lib/systemd/network", "/etc/network", "/dev", "/proc", "/sys", "/bin", "/usr/sbin", "/tmp"):
         appliance.mkdir_p(directory)
     yield Guest(appliance, SYSTEM)
@@ -191,7 +183,7 @@ def test_other_systems_are_left_alone(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
     windows = OperatingSystem("/dev/sda2", "windows", "windows", "10.0", "Windows", "x86_64", "unknown", "w", {})
     assert finish(Guest(guest.files, windows), NICS, []) == Finished()
-    guest.files.mount("/dev/sda", "/")
+    guest.files.mount(ROOT, "/")
     assert links(guest) == {}
 
 
@@ -208,12 +200,12 @@ def test_a_system_is_described(guest):
     files.write("/etc/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
     files.write("/etc/debian_version", b"12.5\n")
     files.write("/etc/hostname", b"made-up\n")
-    files.write("/etc/fstab", b"/dev/sda / ext4 defaults 0 1\n")
+    files.write("/etc/fstab", f"{ROOT} / ext4 defaults 0 1\n".encode())
     files.umount_all()
     system = inspect(files)
     assert (system.family, system.distribution, system.version) == ("linux", "debian", "12.5")
     assert (system.product, system.package_format, system.host_name) == ("Debian 12.5", "deb", "made-up")
-    assert system.mounts["/"] == "/dev/sda"
+    assert system.mounts["/"] == ROOT
 
 
 def test_scripts_for_the_first_boot_are_started_by_systemd(guest):

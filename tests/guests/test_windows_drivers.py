@@ -1,12 +1,9 @@
 """What Windows would boot from, read from a registry as Windows writes it, on NTFS in the real appliance."""
 
-import os
-
-import guestfs
 import pytest
 from phony_windows import Windows, write
 
-from longshore.guests.appliance import BACKEND, mounted
+from longshore.guests.appliance import mounted
 from longshore.guests.drivers import find_drivers
 from longshore.guests.inspection import inspect
 
@@ -14,7 +11,7 @@ pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many
 
 
 @pytest.fixture
-def guest(tmp_path):
+def guest(empty_appliance, tmp_path):
     never_needed = (0, 3)  # what Windows says of boot drivers without hardware here
     windows = Windows(
         services={
@@ -28,18 +25,12 @@ def guest(tmp_path):
             "E1G60": 4,
         }
     )
-    for name, value in {**BACKEND, "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}.items():
-        os.environ.setdefault(name, value)  # without KVM: it is there on some test machines, and guests hang on it
-    disk = tmp_path / "windows.raw"
-    with disk.open("wb") as file:
-        file.truncate(64 << 20)
-    handle = guestfs.GuestFS(python_return_dict=True)
-    handle.add_drive_opts(str(disk), format="raw")
-    handle.launch()
-    handle.part_disk("/dev/sda", "mbr")
-    write(handle, "/dev/sda1", windows, tmp_path)
-    yield mounted(handle, inspect(handle), read_only=True)
-    handle.close()
+    for disk in ("/dev/sda", "/dev/sdb"):  # libguestfs can't look into a Windows beside a disk without a table
+        empty_appliance.part_init(disk, "mbr")
+    empty_appliance.part_add("/dev/sda", "p", 2048, 131071)
+    write(empty_appliance, "/dev/sda1", windows, tmp_path)
+    yield mounted(empty_appliance, inspect(empty_appliance), read_only=True)
+    empty_appliance.umount_all()
 
 
 def test_drivers_started_at_boot_are_those_it_boots_from(guest):

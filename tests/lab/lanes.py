@@ -36,15 +36,18 @@ SECOND_VCENTER = {
     "test_uefi_moves",
 }
 
-FIRST_LANE, SECOND_LANE = "the vCenter and demo", "the second vCenter"
+# Modules that build guests on the disks of one appliance, which is started once
+ONE_APPLIANCE = {"test_drivers", "test_families", "test_findings", "test_finish", "test_windows_drivers"}
+
+FIRST_LANE, SECOND_LANE, APPLIANCE = "the vCenter and demo", "the second vCenter", "one appliance"
 # By the minutes that they take: what takes long and begins late keeps the others waiting at the end
 LONGEST = (
     FIRST_LANE,
     SECOND_LANE,
     "test_openstack_source",
-    "test_tenancy",
     "test_windows_conversion",
-    "test_families",
+    APPLIANCE,
+    "test_tenancy",
     "test_of_a_running_machine",
     "test_octavia",
 )
@@ -58,6 +61,8 @@ class InGroups(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         path = PROJECT / nodeid.partition("::")[0]
+        if path.stem in ONE_APPLIANCE:
+            return APPLIANCE
         if path.parent != Path(__file__).parent or path.stem in OWN_PROJECTS:
             return path.stem
         return SECOND_LANE if path.stem in SECOND_VCENTER else FIRST_LANE

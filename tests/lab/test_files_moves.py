@@ -67,6 +67,7 @@ def test_a_tiny_machine_boots_from_its_ova(cli, lab, cloud, tmp_path, tidy):
     moved(cli, cloud, name, "--landing=unchanged")
 
 
+@pytest.mark.soak  # small clouds show it every day
 def test_a_tiny_machine_boots_from_qcow2s_on_the_web(cli, lab, cloud, tmp_path, tidy):
     served = tmp_path / "served"
     served.mkdir()

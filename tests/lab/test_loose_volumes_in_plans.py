@@ -96,6 +96,7 @@ def test_volumes_of_a_file_become_what_it_says_when_there_is_room_for_their_snap
     assert {v["Result"] for v in cli.json(*route)} == {"there already"}
 
 
+@pytest.mark.soak  # volumes move every day: test_openstack_source; plans of them in small clouds
 def test_a_plan_of_volumes(cli, sides, loose, room):
     here, there, _ = sides
     done = cli("plan", "create", "stores", "--from", "here", "--to", "there", "--volume", "[as]*")

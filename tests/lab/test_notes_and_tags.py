@@ -33,6 +33,7 @@ def told(sidedoor, lab):
     sidedoor.remove_machines(name)
 
 
+@pytest.mark.soak  # small clouds show it every day
 def test_notes_tags_attributes_and_sockets(cli, told, cloud, tidy):
     chosen = ["--carry", "annotation", "--carry", "tags:stage", "--carry", "attributes", "--carry", "cpu-topology"]
     done = cli("migrate", told.name, *ROUTE, *chosen, "--tag", "moved", "--boot-mark", READY, "--wait", "-f", "json")

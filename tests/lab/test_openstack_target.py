@@ -347,6 +347,7 @@ def test_impossible_ports_are_refused(target, workflow):
 # Servers
 
 
+@pytest.mark.soak  # every move into the lab's cloud does
 def test_a_server_boots_from_written_volumes_and_leaves_them_when_deleted(target, cloud, workflow):
     own = network(target, "private").id
     ids = []

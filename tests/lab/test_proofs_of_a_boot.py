@@ -77,6 +77,7 @@ def test_by_a_port_of_its_guest(cli, silent, sidedoor, cloud, open_group, tidy):
     assert f"| Seen up by | port {PORT} on {ADDRESS} |" in report
 
 
+@pytest.mark.soak  # small clouds show it every day
 def test_by_the_agent_in_its_guest(cli, silent, sidedoor, cloud, tidy):
     before = target_inventory(cloud)["snapshots"], {image.id for image in cloud.image.images()}
     last = acknowledged(sidedoor, silent.name)

@@ -13,8 +13,8 @@ from longshore.configuration import read_configuration
 pytestmark = pytest.mark.lab
 
 SIZE = 512 << 20  # bytes of both of a tiny machine's disks
-TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--landing", "unchanged"]
-TO += ["--boot-mark", READY]
+SOMEHOW = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY]
+TO = [*SOMEHOW, "--landing", "unchanged"]
 
 
 def replica_until(cli, machine, condition, seconds, what):

@@ -43,6 +43,7 @@ def test_a_machine_that_writes_all_the_time_waits_for_its_cutover_through_a_kill
     assert "Change tracking of" in events(cli, migration)
 
 
+@pytest.mark.soak  # small clouds show it every day
 def test_tracking_that_is_reset_and_a_session_that_expires_lose_nothing(cli, tiny, sidedoor, cloud, tidy):
     done = cli("migrate", tiny.name, *TO_TINY, "--type", "warm", "--sync-every", "600")
     assert done.returncode == 0, done.stderr

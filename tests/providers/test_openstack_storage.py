@@ -122,3 +122,23 @@ def test_of_a_volume_without_a_server_only_what_a_killed_look_has_left_is_taken_
     ]
     attachments(connection).end_looks("v")
     connection.block_storage.delete_attachment.assert_called_once_with("look", ignore_missing=True)
+
+
+def test_all_that_is_marked_is_found_whoever_marked_it():
+    storage = (connection := MagicMock()).block_storage
+    marks = {"longshore:replica": "r", KEY: "r/volume-1"}
+    storage.volumes.return_value = [
+        SimpleNamespace(id="v", size=2, metadata=marks),
+        SimpleNamespace(id="other", size=1, metadata={"team": "web"}),
+        SimpleNamespace(id="none", size=1, metadata=None),
+    ]
+    storage.snapshots.return_value = [
+        SimpleNamespace(id=status, volume_id="v", size=2, status=status, metadata=marks)
+        for status in ("available", "error")
+    ]
+    marked = Volumes(connection).marked("longshore:replica")
+    assert [(one.id, one.size, one.metadata) for one in marked.volumes] == [("v", 2 << 30, marks)]
+    assert [(one.id, one.volume_id, one.usable) for one in marked.snapshots] == [
+        ("available", "v", True),
+        ("error", "v", False),
+    ]

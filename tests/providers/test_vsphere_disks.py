@@ -83,7 +83,7 @@ OPEN = (
     ],
 )
 def test_plain_words(printed, error, sentence):
-    explained = disks._explain(ExportError(printed), "The disk [ds] a/a.vmdk of vm-1", session("/x"), CERTIFICATE.sha1)
+    explained = disks._explain(ExportError(printed), "The disk [ds] a/a.vmdk of vm-1", session("/x"))
     assert type(explained) is error
     assert sentence in explained.message
     assert explained.advice
@@ -94,10 +94,10 @@ def test_unknown_error_is_looked_into(monkeypatch):
     error = ExportError(OPEN.format("Unknown error"))
     what = "The disk [ds] a/a.vmdk of vm-1"
     monkeypatch.setattr(disks, "fetch_certificate", lambda host, port, reach: ServerCertificate(b"another"))
-    swapped = disks._explain(error, what, session("/x"), CERTIFICATE.sha1)
+    swapped = disks._explain(error, what, session("/x"))
     assert type(swapped) is FingerprintMismatch
     assert CERTIFICATE.sha1 in swapped.message
     monkeypatch.setattr(disks, "fetch_certificate", lambda host, port, reach: CERTIFICATE)
-    other = disks._explain(error, what, session("/x"), CERTIFICATE.sha1)
+    other = disks._explain(error, what, session("/x"))
     assert type(other) is ExportError
     assert "VDDK says: [ds] a/a.vmdk: Unknown error" in other.message

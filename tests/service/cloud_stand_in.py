@@ -4,7 +4,7 @@ from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Disk, LooseVolume, Machine, Nic, PowerState
 from longshore.model.platform import Platform
-from longshore.model.target import Choices, Flavor, Network, QuotaRoom, Subnet, Taken
+from longshore.model.target import Choices, Flavor, Marked, Network, QuotaRoom, Subnet, Taken
 
 NIC = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network")
 MACHINE = Machine(
@@ -75,6 +75,9 @@ class Cloud:
 
     def present(self):
         return []
+
+    def marked(self, _key):
+        return Marked((), ())
 
     def networks(self):
         return [Network("net-1", "private", False, True, (Subnet("s", "10.0.0.0/24", True),))]

@@ -10,13 +10,16 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from tokens import access
 
 from longshore.model.machine import Disk
+from longshore.model.point import Consistency
+from longshore.model.replica import Protection
 from longshore.model.status import Status
 from longshore.service import create_app
 from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store.audits import Audited
 from longshore.store.tables import JobRow
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -50,6 +53,8 @@ def figures(request, tmp_path_factory):
         session.execute(jobs.where(JobRow.id == copying.job.id).values(status="running"))
         session.execute(jobs.where(JobRow.id == synced.job.id).values(kind="sync", due_at=datetime(2100, 1, 1)))
 
+    with_replicas(store, source, target)
+
     async def scrape():
         app = create_app(store, access=access(), metrics=True)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
@@ -62,6 +67,49 @@ def figures(request, tmp_path_factory):
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
     yield found
     store.close()
+
+
+def with_replicas(store, source, target):
+    """One that keeps its RPO of an hour, and was tried; and one that doesn't, and has a suspect point."""
+    for name, minutes in (("good", 30), ("late", 120)):
+        new = NewMigration(
+            name, name, source, target, {"type": "replica"}, protection=Protection("every 1h", "last 9", 3600)
+        )
+        (record,) = store.migrations.add_together([new])
+        for number, age in enumerate((minutes + 60, minutes), start=1):
+            moment = datetime.now(UTC) - timedelta(minutes=age)
+            store.points.begin(record.id, number, moment, goes_on=False)
+            sync = {"number": number, "bytes_changed": 1, "bytes_written": 1, "at": moment.isoformat(), "final": False}
+            audit = Audited(None, is_good=name == "good") if number == 2 else None
+            store.points.complete(
+                record.id,
+                number,
+                usable_at=moment + timedelta(seconds=8),
+                consistency=Consistency.CRASH,
+                disks=[],
+                machine={},
+                sync=sync,
+                state={},
+                audit=audit,
+            )
+        if name == "good":
+            asked = {"type": "test-failover", "of": record.id, "point": 2}
+            (test,) = store.migrations.add_together([NewMigration(name, name, source, target, asked)])
+            store.points.prove(record.id, 2, datetime.now(UTC), "console")
+            store.migrations.end_job(
+                test.id, test.job.id, status=Status.DONE, result={"seconds": {"clone": 1.5, "all": 42.5}}
+            )
+        with store.database.session() as session:  # the queue's figures are about others
+            session.execute(delete(JobRow).where(JobRow.record_id == record.id))
+
+
+def test_figures_of_replicas_are_those_of_what_stands(figures):
+    assert value(figures, "longshore_replicas", stage="protected") == 2
+    for condition, count in (("rpo-breached", 1), ("suspect", 1), ("unproven", 1), ("drifted", 0)):
+        assert value(figures, "longshore_replica_conditions", condition=condition) == count, condition
+    assert value(figures, "longshore_replica_rpo_ratio", of="worst") == pytest.approx(2, abs=0.05)
+    assert value(figures, "longshore_replica_sync_seconds", of="median") == pytest.approx(8, abs=0.1)
+    assert value(figures, "longshore_replica_rto_seconds", of="worst") == 42.5
 
 
 def test_methods_that_nobody_knows_are_one_series(tmp_path):
@@ -95,7 +143,7 @@ def test_figures_are_those_of_what_goes_on(figures):
     assert value(figures, "longshore_copies") == 1
     assert value(figures, "longshore_copy_rate_bytes") == 100
     assert value(figures, "longshore_copy_left_bytes") == 3 * GIB
-    assert value(figures, "longshore_synchronised") == 1
+    assert value(figures, "longshore_synchronised") == 3, "with both replicas"
     assert 7100 < value(figures, "longshore_rpo_seconds", of="worst") < 7400, "since the last sync, not the first"
 
 

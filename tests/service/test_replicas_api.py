@@ -4,14 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cloud_stand_in import Cloud
+from sqlalchemy import update
 from test_tenants import OPENSTACK, VSPHERE, Api
 
 from longshore.engine import embedded
+from longshore.errors import Conflict
 from longshore.model.forms import form
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, PointState, Stage
 from longshore.model.request import MigrationRequest
 from longshore.store import StateDirectory, Store
+from longshore.store.tables import PointRow
 
 REPLICAS = "/v1/replicas"
 NEW = {
@@ -94,6 +97,8 @@ def test_what_is_asked_is_kept_and_its_first_sync_waits_for_its_turn(api):
         ({"request": {}}, "VM Network"),
         ({"request": NEW["request"] | {"before": "/x.yml"}}, "playbooks"),
         ({"source": "nowhere"}, "There is no provider"),
+        ({"audit": "continuous"}, "can't be continuous"),
+        ({"audit": "at times"}, "is no schedule"),
     ],
 )
 def test_what_cant_be_is_refused_and_changes_nothing(api, change, sentence):
@@ -158,6 +163,28 @@ def test_it_is_changed_paused_resumed_and_synchronised(api, made):
     assert api("bob", "POST", f"{path}/sync").status_code == 404
 
 
+def test_an_audit_is_asked_for_or_comes_by_its_clock(api, made):
+    path = f"{REPLICAS}/{made['id']}"
+    assert api.did("ann", "POST", f"{path}/audit")["wish"] == "audit"
+    clocked = api.did("ann", "PATCH", path, {"audit": "weekly sunday 03:00 Europe/Berlin"})
+    assert (clocked["audit"], clocked["audit_due_at"] is not None) == ("weekly sunday 03:00 Europe/Berlin", True)
+    assert api.did("ann", "PATCH", path, {"rpo": "1h"})["audit_due_at"] == clocked["audit_due_at"]
+    never = api.did("ann", "PATCH", path, {"audit": "never"})
+    assert (never["audit"], never["audit_due_at"]) == (None, None)
+
+
+def test_suspect_points_count_for_nothing(api, made):
+    with api.store.database.session() as session:
+        session.execute(update(PointRow).where(PointRow.number > 1).values(suspect=True))
+    shown = api.did("ann", "GET", f"{REPLICAS}/{made['id']}")
+    assert shown["rpo_now"] == pytest.approx(180 * 60, abs=30)
+    assert "2 point(s) that are there may lack it" in said(shown)["suspect"]
+    points = api.did("ann", "GET", f"{REPLICAS}/{made['id']}/points")
+    assert [point["suspect"] for point in points] == [False, True, True]
+    failed_over = api.did("ann", "POST", f"{REPLICAS}/{made['id']}/failover", {})
+    assert api.did("ann", "GET", f"/v1/migrations/{failed_over['failover']}")["request"]["point"] == 1
+
+
 def test_a_point_that_is_held_stays(api, made):
     path = f"{REPLICAS}/{made['id']}/points"
     held = api.did("ann", "POST", f"{path}/1/hold", {"name": "upgrade", "until": "2100-01-01T00:00:00Z"})
@@ -192,6 +219,52 @@ def test_tests_and_failovers_are_of_usable_points(api, made):
     assert api.did("ann", "GET", f"/v1/migrations/{failed_over['failover']}")["cancel_requested"] is True
 
 
+def test_a_failback_goes_from_the_server_to_the_machine(api, made, monkeypatch):
+    path = f"{REPLICAS}/{made['id']}"
+    refused = api("ann", "POST", f"{path}/failback", {})
+    assert (refused.status_code, "no server to fail back from" in refused.json()["message"]) == (409, True)
+    failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
+    api.store.migrations.update(failover, server_id="server-1")
+    api.store.replicas.landed(made["id"], failover)
+    looked = []
+    monkeypatch.setattr("longshore.service.failbacks.find_way", lambda *_found, **_how: looked.append(_found[-1]))
+    begun = api.did("ann", "POST", f"{path}/failback", {"accept": ["guest-converted"]})
+    assert (begun["stage"], looked) == ("failing-back", [("guest-converted",)])
+    record = api.did("ann", "GET", f"/v1/migrations/{begun['failback']}")
+    assert (record["source"], record["target"]) == ("cloud", "vc")
+    assert (record["request"]["type"], record["request"]["of"]) == ("failback", made["id"])
+    assert api.store.migrations.get(begun["failback"]).machine_ref == "server-1"
+    for what, body in (("failback", {}), ("commit", None), ("failover", {})):
+        assert api("ann", "POST", f"{path}/{what}", body).status_code == 409, what
+    assert "Undo that or commit it first" in api("ann", "DELETE", path).json()["message"]
+    api.did("ann", "POST", f"{path}/undo")
+    assert api.store.migrations.cancel_requested(begun["failback"])
+    asked = {name: NEW[name] for name in ("machine", "source", "target")} | {"request": {"type": "failback"}}
+    assert api("ann", "POST", "/v1/migrations", asked).status_code == 400
+
+
+def test_protection_turns_round_only_for_a_committed_server(api, made, monkeypatch):
+    path = f"{REPLICAS}/{made['id']}"
+    refused = api("ann", "POST", f"{path}/reprotect", {})
+    assert (refused.status_code, "only a committed failover's server" in refused.json()["message"]) == (409, True)
+    failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
+    api.store.migrations.update(failover, server_id="server-1")
+    api.store.replicas.update(made["id"], stage=Stage.COMMITTED.value)
+    asked = []
+
+    def look(_store, _clouds, _caller, machine, source, target, request, _protection):
+        asked.append((machine, source, target, request.networks, request.type.value))
+        raise Conflict("far enough")
+
+    monkeypatch.setattr("longshore.service.replicas.look_beforehand", look)
+    api("ann", "POST", f"{path}/reprotect", {"networks": {"private": "Other"}})
+    api("ann", "POST", f"{path}/reprotect", {"target": "cloud"})
+    record = api.store.migrations.get(made["id"])
+    back, elsewhere = asked
+    assert back == ("server-1", record.target_id, record.source_id, {"private": "Other"}, "replica")
+    assert elsewhere == ("server-1", record.target_id, "cloud", {"private": "VM Network"}, "replica")
+
+
 def test_a_planned_failover_is_a_wish(api, made):
     path = f"{REPLICAS}/{made['id']}"
     assert api("ann", "POST", f"{path}/failover", {"planned": True, "point": 1}).status_code == 400
@@ -223,6 +296,15 @@ def test_another_projects_replicas_are_not_there(api, made):
     assert [one["id"] for one in api.did("admin", "GET", f"{REPLICAS}?all_projects=true")] == [made["id"]]
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/points"), ("DELETE", "/points/1"), ("POST", "/undo")):
         assert api("bob", method, f"{REPLICAS}/{made['id']}{path}").status_code == 404
+
+
+def test_one_that_is_held_is_not_claimed_for_removal_until_the_hold_is_over(api, made):
+    """Whoever thins the points may have decided before the hold was there."""
+    path = f"{REPLICAS}/{made['id']}/points/1"
+    api.did("ann", "POST", f"{path}/hold", {"name": "upgrade", "until": "2100-01-01T00:00:00Z"})
+    assert api.store.points.claim(made["id"], [1, 2]) == [2]
+    api.did("ann", "POST", f"{path}/hold", {"name": "upgrade", "until": "2026-01-01T00:00:00Z"})
+    assert api.store.points.claim(made["id"], [1, 2]) == [1, 2]
 
 
 def test_points_that_are_gone_count_for_figures(api, made):

@@ -56,6 +56,7 @@ WRONG = {
     "quiesce": SWITCH,
     "isolated": SWITCH,
     "keep": SWITCH,
+    "clean_up_after": [*SECONDS[:-3], 60.0],
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],

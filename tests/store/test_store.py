@@ -8,7 +8,7 @@ from longshore.model.status import Status
 from longshore.model.target import Owner
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
 from longshore.store.secrets import SecretBox, SecretsError
-from longshore.store.tables import Base, SecretRow
+from longshore.store.tables import Base, PlanRow, SecretRow
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -175,6 +175,16 @@ def test_the_ledger_answers_the_same_entry_to_a_second_run(store):
     assert (again.id, again.ref, again.state) == (first.id, "v-1", EntryState.MADE)
 
 
+def test_what_is_made_once_more_is_in_the_ledger_before_it_exists(store):
+    record = add_migration(store)
+    owner = Owner(record.id, "server")
+    first = store.ledger.intend(owner, record.target_id, ThingKind.SERVER)
+    store.ledger.settle(first.id, EntryState.MADE, ref="s-1")
+    store.ledger.settle(first.id, EntryState.REMOVED, note="taken back")
+    again = store.ledger.intend(owner, record.target_id, ThingKind.SERVER)
+    assert (again.id, again.ref, again.state, again.note) == (first.id, None, EntryState.INTENDED, None)
+
+
 def test_times_are_stamped_once(store):
     record = add_migration(store)
     store.migrations.stamp(record.id, "source_off_at")
@@ -192,6 +202,42 @@ def test_the_newest_revision_is_the_last_of_their_row():
     config = Config()
     config.set_main_option("script_location", str(database._SCHEMA))
     assert database.newest_revision() == ScriptDirectory.from_config(config).get_current_head()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_new_database_is_what_all_revisions_make(tmp_path, request, kind):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    import longshore.store.database as database
+
+    shared = request.getfixturevalue("postgresql") if kind == "postgresql" else None
+    step_by_step, new = (shared.database() if shared else f"sqlite:///{tmp_path}/{name}.db" for name in ("old", "new"))
+    database.Database(new).close()
+    for url in (step_by_step, new):
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            database._apply_revisions(connection)  # of a new one there is none to apply
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+            assert database._revision(connection) == database.newest_revision()
+        engine.dispose()
+
+
+def test_one_whose_making_was_broken_off_is_made_whole(tmp_path):
+    from sqlalchemy import create_engine
+
+    import longshore.store.database as database
+
+    url = f"sqlite:///{tmp_path}/half.db"
+    engine = create_engine(url)
+    Base.metadata.create_all(engine, tables=[Base.metadata.tables[name] for name in ("providers", "migrations")])
+    engine.dispose()
+    opened = database.Database(url)
+    with opened.session() as session:
+        assert database._revision(session.connection()) == database.newest_revision()
+        assert session.scalars(select(PlanRow)).all() == []
+    opened.close()
 
 
 def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -20,19 +19,12 @@ from typing import Any
 
 from .chain import Chain
 from .channel import GuestChannel
+from .locks import Busy, MachineError, is_written, refuse_if_open
 from .qemu import Hardware, Places, command_line
 from .qmp import QemuGone, Qmp, QmpError
 from .recovery import settle
 
 log = logging.getLogger(__name__)
-
-
-class MachineError(Exception):
-    """The machine could not do what was asked."""
-
-
-class Busy(MachineError):
-    """A layer that was to be merged is open in the disk library. `str()` is the layer's path."""
 
 
 @dataclass(frozen=True)
@@ -309,7 +301,7 @@ class Machine:
         """Make one layer, the lowest, of these."""
         lowest, highest, upper = group[0], group[-1], group[1:]
         for layer in group:
-            _refuse_if_open(layer)
+            refuse_if_open(layer)
         if self.qmp:
             self._merge_online(self.qmp, chain, group)
         else:
@@ -341,6 +333,26 @@ class Machine:
             with suppress(QmpError):  # only nodes of the command line outlive the job
                 qmp.command("blockdev-del", {"node-name": chain.node(layer)})
 
+    def revert(self, name: str) -> None:
+        """Back to a point, which stays: what was written since is gone. Only while switched off. Raises Busy."""
+        with self.lock:
+            if self.running:
+                raise MachineError(f"{self.hardware.name} is running.")
+            frozen = self.points[name]
+            newer = {c.key: c.layers[c.layers.index(frozen[c.key]) + 1 :] for c in self.chains}
+            pinned = {layer for layers in self.points.values() for layer in layers.values()}
+            if any(layer in pinned for layers in newer.values() for layer in layers):
+                raise MachineError(f"{self.hardware.name} has newer points: branches aren't kept.")
+            for layer in (layer for layers in newer.values() for layer in layers):
+                refuse_if_open(layer)
+            for chain in self.chains:
+                chain.layers = [layer for layer in chain.layers if layer not in newer[chain.key]]
+                chain.born = {layer: seq for layer, seq in chain.born.items() if layer in chain.layers}
+                self._push_offline(chain)
+            self.store()
+            for layer in (layer for layers in newer.values() for layer in layers):
+                Path(layer).unlink(missing_ok=True)
+
     # -- back to the beginning
     def erase(self) -> None:
         """Forget all that was ever written. Only while switched off."""
@@ -357,13 +369,17 @@ class Machine:
             self.places.console.unlink(missing_ok=True)
             self.chains = [Chain(disk.key, [disk.base], disk.image) for disk in self.disks]
 
+    def written_layer(self) -> str | None:
+        """A layer that somebody writes in the disk library."""
+        return next((chain.top for chain in self.chains if is_written(chain.top)), None)
+
     def open_layers(self) -> list[str]:
         """The layers (or images, while nothing was written) that readers have open in the disk library."""
         found = []
         with self.lock:
             for layer in {layer for chain in self.chains for layer in chain.readable_layers()}:
                 try:
-                    _refuse_if_open(layer)
+                    refuse_if_open(layer)
                 except Busy:
                     found.append(layer)
         return sorted(found)
@@ -381,12 +397,3 @@ def _alive(pid: int | None) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def _refuse_if_open(layer: str) -> None:
-    # The disk library locks what it reads, shared (flock); QEMU's own locks are of another kind.
-    with open(layer, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(layer) from None

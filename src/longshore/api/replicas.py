@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from longshore.api.schemas import Moment
-from longshore.model.replica import Stage
+from longshore.model.replica import LAST_POINT, Stage
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 
-LAST_POINT = (1 << 31) - 1  # as databases keep it
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 
@@ -25,7 +24,21 @@ class NewReplica(_Strict):
     schedule: Text = "every 15m"
     retention: Text = "last 24"
     rpo: Text | None = None  # as 15m: how old the newest usable point may become
+    prove: Text | None = None  # as a schedule: a test of the newest point then, on networks that lead nowhere
+    audit: Text | None = None  # as a schedule: the next sync from then on reads everything
+    webhook: SecretStr | None = None  # https://…, told when the RPO isn't kept, of drift and of suspect points
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type counts for nothing
+
+
+class KeptMigration(_Strict):
+    """How a warm migration is to be protected that becomes a replica."""
+
+    schedule: Text = "every 15m"
+    retention: Text = "last 24"
+    rpo: Text | None = None
+    prove: Text | None = None
+    audit: Text | None = None
+    webhook: SecretStr | None = None
 
 
 class ReplicaChange(_Strict):
@@ -34,6 +47,9 @@ class ReplicaChange(_Strict):
     schedule: Text | None = None
     retention: Text | None = None
     rpo: Text | None = None
+    prove: Text | None = None  # "never": no more
+    audit: Text | None = None  # or "never"
+    webhook: SecretStr | None = None  # empty: none any more
 
 
 class Pause(_Strict):
@@ -50,10 +66,20 @@ class NewLanding(_Strict):
 class NewTest(NewLanding):
     isolated: bool = True  # on networks of its own that lead nowhere
     keep: bool = False  # until it is cleaned up
+    clean_up_after: Text | None = None  # as 30m: its server stays so long once it is up
 
 
 class NewFailover(NewLanding):
     planned: bool = False  # the machine is shut down, and a last sync makes the point
+
+
+class NewFailback(_Strict):
+    accept: list[Text] = []  # codes of what stands against it that you take upon yourself
+
+
+class NewDirection(_Strict):
+    target: str | None = None  # null: where the machine came from
+    networks: dict[str, str] = {}  # the server's network: network there; of others the replica's mapping, turned round
 
 
 class NewHold(_Strict):
@@ -95,6 +121,7 @@ class Point(_Strict):
     proved_at: Moment | None
     proof: str | None
     note: str | None  # why it couldn't be removed yet
+    suspect: bool  # an audit has found that it may lack something
     disks: list[dict[str, Any]]
     machine: dict[str, Any] | None  # as it was then; in a list of points null
 
@@ -122,12 +149,21 @@ class Replica(_Strict):
     error_code: str | None
     wish: str | None  # what is wanted of it beside its schedule
     failover: str | None  # the migration that landed, or lands, in the machine's place
+    failback: str | None = None  # the migration that takes that back to the machine
     rpo_now: float | None  # the age of the newest usable point; null: there is none
     next_takes: float | None  # seconds that a sync would take that began now; null: not known yet
+    audit: str | None  # schedule of audits
+    audit_due_at: Moment | None  # the next sync from then on reads everything
+    audited_at: Moment | None  # the moment of the last sync that did, the first one included
+    audits: list[dict[str, Any]]  # what the last ones have found, oldest first
+    webhook: bool  # whether there is one
     points: int  # usable ones
     newest: Moment | None  # its moment
     figures: list[Figures]
     conditions: list[Condition]
+    prove: str | None  # when its points are tried by themselves
+    prove_due_at: Moment | None  # of the next such test
+    proved_at: Moment | None  # when a machine made of one of its usable points was last seen up
     tests: dict[str, float] | None  # seconds of the parts of the last machine that was made of a point
     syncs: list[dict[str, Any]]  # oldest first
     created_at: Moment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,15 @@ def mapping(text: str) -> tuple[str, str]:
     return source.strip(), target.strip()
 
 
+def time_of(text: str) -> datetime:
+    """In UTC, and says so."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f'"{text}" isn\'t a time such as 2026-11-21T22:00 or 2026-11-21T22:00+01:00') from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def rate(text: str) -> int:
     """50M, 800K: bytes per second."""
     from longshore.blocks.command import parse_size  # not at the start of every command
@@ -30,6 +40,11 @@ def rate(text: str) -> int:
     if count <= 0:
         raise ArgumentTypeError(f'"{text}" isn\'t a rate: give bytes per second such as 800K, 50M or 1G')
     return count
+
+
+def with_mapping(group: ArgumentParser | ArgumentGroup, option: str, metavar: str, said: str) -> None:
+    """`metavar`: SOURCE=TARGET."""
+    group.add_argument(option, action="append", default=[], type=mapping, metavar=metavar, help=said)
 
 
 def with_accept(group: ArgumentParser | ArgumentGroup) -> None:

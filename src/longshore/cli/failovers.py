@@ -1,11 +1,11 @@
-"""longshore replica test, failover, undo, commit: machines made of a replica's points."""
+"""longshore replica test, failover, failback, undo, commit: machines made of a replica's points, and the way back."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from longshore.cli.arguments import mapping
+from longshore.cli.arguments import with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.replicas import shown, with_replica
@@ -22,7 +22,9 @@ class TestReplica(ShowOne):
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_point(with_replica(super().get_parser(prog_name)))
-        parser.add_argument("--keep", action="store_true", help="until you clean it up: longshore migration cleanup ID")
+        stays = parser.add_mutually_exclusive_group()
+        stays.add_argument("--keep", action="store_true", help="until you clean it up: longshore migration cleanup ID")
+        stays.add_argument("--clean-up-after", metavar="TIME", help="let it stay for so long once it is up: 30m, 2h")
         with_wait(parser)
         return parser
 
@@ -30,7 +32,13 @@ class TestReplica(ShowOne):
         from longshore.api.replicas import NewTest
 
         networks = dict(args.network)
-        wanted = NewTest(point=args.point, networks=networks, isolated=not networks, keep=args.keep)
+        wanted = NewTest(
+            point=args.point,
+            networks=networks,
+            isolated=not networks,
+            keep=args.keep,
+            clean_up_after=args.clean_up_after,
+        )
         return follow(self, self.client.test_replica(args.replica, wanted), args)
 
 
@@ -56,10 +64,64 @@ class FailOver(ShowOne):
         return shown(self, replica)
 
 
-class UndoFailover(ShowOne):
-    """Remove a failover's server, and go on as before. A machine that was shut down for it runs again.
+class FailBack(ShowOne):
+    """Write what a failover's server has become back to the machine, and let that run again in its place.
 
-    What the server has written is lost.
+    Only what has changed since the failover is written, while the server runs; it is stopped for the last changes. The
+    machine has to be off where it came from. What it holds is kept in a snapshot until the failback is committed, and
+    an undo takes it back to that and starts the server again.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = with_replica(super().get_parser(prog_name))
+        parser.add_argument(
+            "--accept",
+            action="append",
+            default=[],
+            metavar="CODE",
+            help="go on although this stands against it: guest-converted (may be repeated)",
+        )
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewFailback
+
+        replica = self.client.tell_replica(args.replica, "failback", NewFailback(accept=args.accept))
+        if replica.failback:
+            self.say(f"Watch it: longshore migration wait {replica.failback}")
+        return shown(self, replica)
+
+
+class Reprotect(ShowOne):
+    """Protect a committed failover's server by a new replica in the other direction.
+
+    It goes to where the machine came from, or to --to, which has to be an OpenStack cloud, with the same schedule and
+    retention. Its first sync copies all of it. To go back then: a planned failover of the new replica.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = with_replica(super().get_parser(prog_name))
+        parser.add_argument("--to", metavar="PROVIDER", help="another cloud than the one that the machine came from")
+        with_mapping(
+            parser,
+            "--network",
+            "SOURCE=TARGET",
+            "the server's network, and the one that takes its place there (may be repeated)",
+        )
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewDirection
+
+        wanted = NewDirection(target=args.to, networks=dict(args.network))
+        return shown(self, self.client.tell_replica(args.replica, "reprotect", wanted))
+
+
+class UndoFailover(ShowOne):
+    """Undo a failover or failback, and go on as before.
+
+    A failover's server goes, and a machine that was shut down for it runs again. After a failback the machine is as it
+    was before, and the server runs again. What has been written since is lost.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -70,7 +132,7 @@ class UndoFailover(ShowOne):
 
 
 class CommitFailover(ShowOne):
-    """Take a failover's server for good. It can't be undone any more."""
+    """Take a failover's server for good, or after a failback the machine. It can't be undone any more."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
@@ -79,14 +141,25 @@ class CommitFailover(ShowOne):
         return shown(self, self.client.tell_replica(args.replica, "commit"))
 
 
+class MigrateReplica(ShowOne):
+    """Cut a replica over as a migration: the machine is shut down, its last changes are copied, its server booted.
+
+    The server gets the replica's own volumes. When it was seen up, all points go, and it is a replica no longer. Where
+    that fails, the machine runs again, and the replica is as it was.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        replica = self.client.tell_replica(args.replica, "migrate")
+        self.say(f"Watch it: longshore migration events {replica.id}")
+        return shown(self, replica)
+
+
 def _with_point(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument("--point", type=int, metavar="NUMBER", help="which one (default: the newest usable one)")
-    parser.add_argument(
-        "--network",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="SOURCE=TARGET",
-        help="another target network than the replica's mapping has (may be repeated)",
+    with_mapping(
+        parser, "--network", "SOURCE=TARGET", "another target network than the replica's mapping has (may be repeated)"
     )
     return parser

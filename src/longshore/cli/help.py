@@ -26,7 +26,7 @@ _SUBJECTS = {
 _OTHERS = "More"
 _DAILY = ("machine list", "migrate", "migration list", "plan start", "plan watch")
 _WIDEST = 100  # columns: longer lines are hard to read
-_NAMES = 24  # columns for the name of a command
+_NAMES = 27  # columns for the name of a command
 
 
 class Help(Command):

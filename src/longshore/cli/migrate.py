@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import mapping, rate, with_accept, with_guest_key
+from longshore.cli.arguments import rate, time_of, with_accept, with_guest_key, with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, text_of
 from longshore.cli.migrations import follow, with_wait
@@ -146,30 +145,19 @@ def _with_type(group: ArgumentGroup) -> None:
 
 def _with_network(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("network")
-    group.add_argument(
+    with_mapping(
+        group,
         "--network",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="SOURCE=TARGET",
-        help="source network and target network (name or id); once for each network of the machine",
+        "SOURCE=TARGET",
+        "source network and target network (name or id); once for each network of the machine",
     )
-    group.add_argument(
+    with_mapping(
+        group,
         "--subnet",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="SOURCE=SUBNET",
-        help="source network and the subnet (name, id or CIDR) of the target network for its addresses",
+        "SOURCE=SUBNET",
+        "source network and the subnet (name, id or CIDR) of the target network for its addresses",
     )
-    group.add_argument(
-        "--port",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="MAC=ID",
-        help="use a port that an administrator has made for the adapter with this MAC",
-    )
+    with_mapping(group, "--port", "MAC=ID", "use a port that an administrator has made for the adapter with this MAC")
     group.add_argument(
         "--allowed-address",
         action="append",
@@ -200,9 +188,7 @@ def _with_server(parser: ArgumentParser) -> None:
     group.add_argument("--server-group", metavar="GROUP", help="name or id")
     group.add_argument("--key-name", metavar="NAME", help="key pair of the server")
     group.add_argument("--user-data", type=Path, metavar="FILE", help="for cloud-init in the guest; any bytes")
-    group.add_argument(
-        "--metadata", action="append", default=[], type=mapping, metavar="KEY=VALUE", help="may be repeated"
-    )
+    with_mapping(group, "--metadata", "KEY=VALUE", "may be repeated")
     group.add_argument("--tag", action="append", default=[], metavar="TAG", help="may be repeated")
     group.add_argument(
         "--carry",
@@ -216,14 +202,7 @@ def _with_server(parser: ArgumentParser) -> None:
 
 def _with_copy(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("copying")
-    group.add_argument(
-        "--storage",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="DATASTORE=TYPE",
-        help="datastore and volume type; without, the target's default type",
-    )
+    with_mapping(group, "--storage", "DATASTORE=TYPE", "datastore and volume type; without, the target's default type")
     group.add_argument(
         "--verify",
         choices=[v.value for v in Verify],
@@ -400,14 +379,6 @@ def _playbook(path: Path | None) -> str | None:
         return None
     text_of(path)
     return str(path.absolute())
-
-
-def time_of(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f'"{text}" isn\'t a time such as 2026-11-21T22:00 or 2026-11-21T22:00+01:00') from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _seconds(text: str) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from longshore.cli.arguments import mapping
+from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
 from longshore.cli.words import moment, size
@@ -163,14 +163,7 @@ class ModifyPlan(ShowOne):
         parser.add_argument("--description", metavar="TEXT")
         parser.add_argument("--add", action="append", default=[], metavar="MACHINE", help="name, path or reference")
         parser.add_argument("--remove", action="append", default=[], metavar="MACHINE", help="as the plan calls it")
-        parser.add_argument(
-            "--wave",
-            action="append",
-            default=[],
-            type=mapping,
-            metavar="MACHINE=NUMBER",
-            help="put a machine into another wave",
-        )
+        with_mapping(parser, "--wave", "MACHINE=NUMBER", "put a machine into another wave")
         _with_settings(parser)
         return parser
 
@@ -265,22 +258,8 @@ def with_plan(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _with_settings(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--network",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="SOURCE=TARGET",
-        help="source network and target network (name or id)",
-    )
-    parser.add_argument(
-        "--storage",
-        action="append",
-        default=[],
-        type=mapping,
-        metavar="DATASTORE=TYPE",
-        help="datastore and volume type",
-    )
+    with_mapping(parser, "--network", "SOURCE=TARGET", "source network and target network (name or id)")
+    with_mapping(parser, "--storage", "DATASTORE=TYPE", "datastore and volume type")
     parser.add_argument(
         "--option",
         action="append",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.arguments import time_of
 from longshore.cli.command import Command, Lister, ShowOne
-from longshore.cli.migrate import time_of
 from longshore.cli.replicas import with_replica
 from longshore.cli.words import moment, size
 
@@ -29,7 +29,7 @@ class ListPoints(Lister):
         return (
             point.number,
             moment(point.moment),
-            point.state,
+            f"{point.state} (suspect)" if point.suspect and self.for_people else point.state,
             point.consistency,
             size(changed) if self.for_people and changed is not None else changed,
             moment(point.proved_at),

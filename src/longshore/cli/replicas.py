@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.arguments import time_of
 from longshore.cli.command import Lister, ShowOne
-from longshore.cli.migrate import asked_of, time_of, with_request
+from longshore.cli.given_files import text_of
+from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
-from longshore.cli.words import duration, moment
+from longshore.cli.words import duration, moment, size
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from longshore.api.replicas import Replica
 
 
@@ -25,15 +30,7 @@ class CreateReplica(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
-        group = parser.add_argument_group("when, and for how long")
-        when = group.add_mutually_exclusive_group()
-        when.add_argument("--every", metavar="TIME", help="a sync after each of these times: 15m, 1h (default: 15m)")
-        when.add_argument(
-            "--schedule",
-            metavar="SCHEDULE",
-            help='"daily 02:00 Europe/Berlin", "cron 0 2 * * 1-5 UTC", "continuous" (with --rpo), …',
-        )
-        _with_policy(group)
+        _with_protection(parser)
         with_request(parser)
         return parser
 
@@ -47,11 +44,40 @@ class CreateReplica(ShowOne):
             schedule=_schedule(args) or "every 15m",
             retention=_retention(args) or "last 24",
             rpo=args.rpo,
+            prove=args.prove,
+            audit=args.audit,
+            webhook=_webhook(args),
             request=asked_of(args),
         )
         replica = self.client.create_replica(wanted)
         self.say(f"Its first sync copies all of it. See: longshore replica show {replica.id}")
         return shown(self, replica)
+
+
+class KeepAsReplica(ShowOne):
+    """Make a replica of a warm migration that waits for its cutover: what it has copied isn't copied again.
+
+    Its next sync makes the first point. It is cut over no more: see longshore replica migrate.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("migration", help="its id, or the beginning of it")
+        _with_protection(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import KeptMigration
+
+        wanted = KeptMigration(
+            schedule=_schedule(args) or "every 15m",
+            retention=_retention(args) or "last 24",
+            rpo=args.rpo,
+            prove=args.prove,
+            audit=args.audit,
+            webhook=_webhook(args),
+        )
+        return shown(self, self.client.keep_as_replica(args.migration, wanted))
 
 
 class ListReplicas(Lister):
@@ -92,7 +118,7 @@ class ShowReplica(ShowOne):
 
 
 class UpdateReplica(ShowOne):
-    """Give a replica another schedule, retention or RPO."""
+    """Give a replica another schedule, retention or RPO, or other times of its tests and audits (never: none)."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_replica(super().get_parser(prog_name))
@@ -105,7 +131,14 @@ class UpdateReplica(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import ReplicaChange
 
-        change = ReplicaChange(schedule=_schedule(args), retention=_retention(args), rpo=args.rpo)
+        change = ReplicaChange(
+            schedule=_schedule(args),
+            retention=_retention(args),
+            rpo=args.rpo,
+            prove=args.prove,
+            audit=args.audit,
+            webhook=_webhook(args),
+        )
         return shown(self, self.client.change_replica(args.replica, change))
 
 
@@ -127,6 +160,20 @@ class SyncReplica(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.tell_replica(args.replica, "sync"))
+
+
+class AuditReplica(ShowOne):
+    """Make another point now, for which everything is read on both sides and compared.
+
+    It takes as long as the first sync. What had changed without the source telling is found and copied; the points that
+    were made since the last audit are called suspect then.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_replica(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return shown(self, self.client.tell_replica(args.replica, "audit"))
 
 
 class PauseReplica(ShowOne):
@@ -158,13 +205,49 @@ def with_replica(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
+def _with_protection(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("when, and for how long")
+    when = group.add_mutually_exclusive_group()
+    when.add_argument("--every", metavar="TIME", help="a sync after each of these times: 15m, 1h (default: 15m)")
+    when.add_argument(
+        "--schedule",
+        metavar="SCHEDULE",
+        help='"daily 02:00 Europe/Berlin", "cron 0 2 * * 1-5 UTC", "continuous" (with --rpo), …',
+    )
+    _with_policy(group)
+
+
 def _with_policy(parser: Any) -> None:
     parser.add_argument(
         "--keep",
         metavar="RULES",
         help="which points stay: last=24,daily=14,zone=Europe/Berlin (default of a new one: last=24)",
     )
+    parser.add_argument(
+        "--prove",
+        metavar="SCHEDULE",
+        help='when the newest point is tried by itself: "weekly sunday 02:00 Europe/Berlin"; never: no more',
+    )
     parser.add_argument("--rpo", metavar="TIME", help="how old the newest usable point may become: 15m, 1h")
+    parser.add_argument(
+        "--audit",
+        metavar="SCHEDULE",
+        help='when the next sync reads everything and compares it: "every 7d", "weekly sunday 03:00 Europe/Berlin" '
+        "(default of a new one: only when you ask for it)",
+    )
+    parser.add_argument(
+        "--webhook",
+        type=Path,
+        metavar="FILE",
+        help="holds an address, https://…, that is told when the RPO isn't kept any more, of drift and of "
+        "suspect points (an empty file: none)",
+    )
+
+
+def _webhook(args: Namespace) -> SecretStr | None:
+    from pydantic import SecretStr
+
+    return SecretStr(text_of(args.webhook).strip()) if args.webhook else None
 
 
 def _schedule(args: Namespace) -> str | None:
@@ -185,9 +268,16 @@ def shown(command: ShowOne, replica: Replica) -> tuple[Any, Any]:
         fields["figures"] = "\n".join(_span(one) for one in fields["figures"])
         fields["conditions"] = "\n".join(f"{one.code}: {one.text}" for one in replica.conditions)
         fields["tests"] = ", ".join(f"{name} {duration(took)}" for name, took in (replica.tests or {}).items())
+        fields["audits"] = "\n".join(_audit_line(audit) for audit in replica.audits[-5:])
         fields["syncs"] = "\n".join(sync_line(sync) for sync in replica.syncs[-5:])
         fields = {name: value for name, value in fields.items() if value not in (None, "", [], False)}
     return tuple(fields), tuple(fields.values())
+
+
+def _audit_line(audit: dict[str, Any]) -> str:
+    found = [f"{label}: {size(count)} hidden" for label, count in audit["hidden"].items()]
+    found += [f"{label}: {count} range(s) repaired" for label, count in audit["repaired"].items()]
+    return f"{audit['at'][:19]} point {audit['point']}, {duration(audit['seconds'])}: {', '.join(found) or 'good'}"
 
 
 def _span(figures: dict[str, Any]) -> str:

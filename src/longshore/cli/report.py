@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from longshore.cli.command import Command
 from longshore.cli.guest import guest_rows
+from longshore.cli.markdown import plain, table_lines
 from longshore.cli.words import duration, moment, size
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def of_plan(report: PlanReport) -> Iterator[str]:
     if report.description:
         yield f"{report.description}\n"
     states = ", ".join(f"{count} {status}" for status, count in report.states.items())
-    yield from _table(
+    yield from table_lines(
         ("", ""),
         [
             ("From, to", f"{report.source}, {report.target}"),
@@ -64,12 +65,12 @@ def of_plan(report: PlanReport) -> Iterator[str]:
         ],
     )
     yield "\n## Machines\n"
-    yield from _table(
+    yield from table_lines(
         ("Machine", "Wave", "Type", "Status", "Downtime", "Read", "Tries", "Migration"), map(_row, report.machines)
     )
     for machine in report.machines:
         for attempt in machine.earlier:
-            why = f". {_plain(attempt.error)}" if attempt.error else "."
+            why = f". {plain(attempt.error)}" if attempt.error else "."
             yield f"\n{machine.machine}, an earlier try ({attempt.id}): {attempt.status}{why}"
         if machine.report is not None:
             yield "\n---\n"
@@ -80,7 +81,7 @@ def of_migration(report: Report) -> Iterator[str]:
     """Lines of Markdown."""
     yield f"# {report.machine}: {report.type}, {report.status}\n"
     where = f"{report.plan}, wave {report.wave}" if report.plan else None
-    yield from _table(
+    yield from table_lines(
         ("", ""),
         [
             ("Migration", report.id),
@@ -104,13 +105,13 @@ def of_migration(report: Report) -> Iterator[str]:
     yield from _copies(report)
     if report.ports:
         yield "\n## Network\n"
-        yield from _table(("MAC", "Addresses"), [(p["mac"], " ".join(p["addresses"])) for p in report.ports])
+        yield from table_lines(("MAC", "Addresses"), [(p["mac"], " ".join(p["addresses"])) for p in report.ports])
     yield from _found(report.guest)
     yield from _conversion(report.conversion)
     yield from _list("Concerns", report.concerns)
     yield from _list("Left behind", [f"{e.kind} {e.ref or ''}: {e.note or ''}" for e in report.left])
     yield "\n## Events\n"
-    yield from _table(
+    yield from table_lines(
         ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in report.events]
     )
 
@@ -118,7 +119,7 @@ def of_migration(report: Report) -> Iterator[str]:
 def _copies(report: Report) -> Iterator[str]:
     yield "\n## Disks\n"
     disks = [(d.label, size(d.size), d.state, d.root_digest, d.volume_id) for d in report.disks]
-    yield from _table(("Disk", "Size", "Copy", "Root digest (BLAKE3)", "Volume"), disks)
+    yield from table_lines(("Disk", "Size", "Copy", "Root digest (BLAKE3)", "Volume"), disks)
     copied = report.copied
     if copied is not None:
         rate = f" ({size(copied.rate)}/s at first)" if copied.rate else ""
@@ -128,7 +129,7 @@ def _copies(report: Report) -> Iterator[str]:
         )
     if report.syncs:
         yield "\n## Copies of the running machine\n"
-        yield from _table(
+        yield from table_lines(
             ("Number", "At (UTC)", "Changed", "Written", "Verified", "Took", ""), [_sync(sync) for sync in report.syncs]
         )
 
@@ -150,7 +151,7 @@ def _found(guest: dict[str, Any] | None) -> Iterator[str]:
     """What its disks told before anything on them was changed."""
     if rows := list(guest_rows(guest)):
         yield "\n## Guest, as it was found\n"
-        yield from _table(("", ""), rows)
+        yield from table_lines(("", ""), rows)
 
 
 def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
@@ -164,12 +165,12 @@ def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
     ]
     if any(value for _, value in rows):
         yield "\n## Guest\n"
-        yield from _table(("", ""), rows)
+        yield from table_lines(("", ""), rows)
     said = [(what, sentence) for what in ("changes", "warnings", "messages") for sentence in found.get(what) or ()]
     if said:
         yield ""
     for what, sentence in said:
-        yield f"- {'' if what == 'changes' else what[:-1] + ': '}{_plain(sentence)}"
+        yield f"- {'' if what == 'changes' else what[:-1] + ': '}{plain(sentence)}"
 
 
 def _row(machine: ReportedMachine) -> tuple[Any, ...]:
@@ -185,21 +186,7 @@ def _row(machine: ReportedMachine) -> tuple[Any, ...]:
 def _list(title: str, sentences: list[str]) -> Iterator[str]:
     if sentences:
         yield f"\n## {title}\n"
-        yield from (f"- {_plain(sentence)}" for sentence in sentences)
-
-
-def _table(head: tuple[str, ...], rows: Any) -> Iterator[str]:
-    """Without rows of which nothing is known; in a table of two columns, without those whose value isn't."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|{' --- |' * len(head)}"
-    for row in rows:
-        if len(row) > 2 or row[1] not in (None, ""):
-            yield f"| {' | '.join(_plain(cell) for cell in row)} |"
-
-
-def _plain(cell: object) -> str:
-    """On one line, and no mark of a table's own."""
-    return "" if cell is None else " ".join(str(cell).split()).replace("|", "\\|")
+        yield from (f"- {plain(sentence)}" for sentence in sentences)
 
 
 def _duration(seconds: float | None) -> str | None:

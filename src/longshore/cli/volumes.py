@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import mapping, rate
+from longshore.cli.arguments import rate, with_mapping
 from longshore.cli.command import Lister
 from longshore.cli.migrations import with_wait
 from longshore.cli.plan_watch import watch_together
@@ -72,13 +72,11 @@ class MigrateVolumes(Lister):
         )
         parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
         parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
-        parser.add_argument(
+        with_mapping(
+            parser,
             "--storage",
-            action="append",
-            default=[],
-            type=mapping,
-            metavar="TYPE=TYPE",
-            help="volume type there and here; without, the one of the same name, else the target's default type",
+            "TYPE=TYPE",
+            "volume type there and here; without, the one of the same name, else the target's default type",
         )
         parser.add_argument("--availability-zone", metavar="ZONE", help="default: the one of the same name, if any")
         parser.add_argument(

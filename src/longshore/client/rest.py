@@ -7,7 +7,10 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from longshore.api.replicas import NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
+from longshore.api.adoption import FoundReplica, NewAdoption
+from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
+from longshore.api.replica_reports import ReplicaReport
+from longshore.api.replicas import KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
 from longshore.api.reports import PlanReport, Report
 from longshore.api.schemas import (
     Cleanup,
@@ -229,7 +232,11 @@ class Client:
     # Replicas: by their id, the beginning of that, or the name of their machine
 
     def create_replica(self, wanted: NewReplica) -> Replica:
-        return self._ask(Replica, "POST", "/v1/replicas", wanted.model_dump(mode="json"))
+        return self._ask(Replica, "POST", "/v1/replicas", _in_clear(wanted))
+
+    def keep_as_replica(self, migration: str, wanted: KeptMigration) -> Replica:
+        path = f"/v1/migrations/{_part(migration)}/keep-as-replica"
+        return self._ask(Replica, "POST", path, _in_clear(wanted))
 
     def replicas(self, *, all_projects: bool = False) -> list[Replica]:
         return self._ask(list[Replica], "GET", f"/v1/replicas{_asked(all_projects)}")
@@ -238,15 +245,24 @@ class Client:
         return self._ask(Replica, "GET", f"/v1/replicas/{_part(replica)}")
 
     def change_replica(self, replica: str, change: ReplicaChange) -> Replica:
-        return self._ask(Replica, "PATCH", f"/v1/replicas/{_part(replica)}", change.model_dump(mode="json"))
+        return self._ask(Replica, "PATCH", f"/v1/replicas/{_part(replica)}", _in_clear(change))
 
     def tell_replica(self, replica: str, what: str, body: BaseModel | None = None) -> Replica:
-        """`what`: sync, pause, resume, failover, undo or commit."""
+        """`what`: sync, pause, resume, failover, undo, commit or migrate."""
         said = body.model_dump(mode="json") if body is not None else None
         return self._ask(Replica, "POST", f"/v1/replicas/{_part(replica)}/{what}", said)
 
     def delete_replica(self, replica: str) -> Replica:
         return self._ask(Replica, "DELETE", f"/v1/replicas/{_part(replica)}")
+
+    def replica_report(self, replica: str) -> ReplicaReport:
+        return self._ask(ReplicaReport, "GET", f"/v1/replicas/{_part(replica)}/report")
+
+    def found_replicas(self, provider: str) -> list[FoundReplica]:
+        return self._ask(list[FoundReplica], "GET", f"/v1/providers/{_part(provider)}/replicas")
+
+    def adopt_replicas(self, wanted: NewAdoption) -> list[FoundReplica]:
+        return self._ask(list[FoundReplica], "POST", "/v1/replicas/adopt", wanted.model_dump(mode="json"))
 
     def test_replica(self, replica: str, wanted: NewTest) -> Migration:
         return self._ask(Migration, "POST", f"/v1/replicas/{_part(replica)}/test", wanted.model_dump(mode="json"))
@@ -267,6 +283,31 @@ class Client:
 
     def delete_point(self, replica: str, number: int) -> None:
         self._ask(type(None), "DELETE", f"/v1/replicas/{_part(replica)}/points/{number}")
+
+    # Groups of replicas
+
+    def create_group(self, wanted: NewGroup) -> Group:
+        return self._ask(Group, "POST", "/v1/replica-groups", wanted.model_dump(mode="json"))
+
+    def groups(self, *, all_projects: bool = False) -> list[Group]:
+        return self._ask(list[Group], "GET", f"/v1/replica-groups{_asked(all_projects)}")
+
+    def group(self, group: str) -> Group:
+        return self._ask(Group, "GET", f"/v1/replica-groups/{_part(group)}")
+
+    def change_group(self, group: str, change: GroupChange) -> Group:
+        return self._ask(Group, "PATCH", f"/v1/replica-groups/{_part(group)}", change.model_dump(mode="json"))
+
+    def delete_group(self, group: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/replica-groups/{_part(group)}")
+
+    def run_group(self, group: str, what: str, body: GroupLanding) -> Migration:
+        """`what`: test or failover."""
+        return self._ask(Migration, "POST", f"/v1/replica-groups/{_part(group)}/{what}", body.model_dump(mode="json"))
+
+    def tell_group(self, group: str, what: str) -> Group:
+        """`what`: undo or commit."""
+        return self._ask(Group, "POST", f"/v1/replica-groups/{_part(group)}/{what}")
 
     # Limits
 
@@ -311,6 +352,12 @@ class Client:
             return TypeAdapter(kind).validate_json(content or b"null")
         except ValidationError:
             raise fault_of(status, b"") from None
+
+
+def _in_clear(wanted: NewReplica | KeptMigration | ReplicaChange) -> dict[str, Any]:
+    """With its webhook: whoever is asked for has to be told."""
+    said = wanted.model_dump(mode="json")
+    return said | {"webhook": wanted.webhook.get_secret_value() if wanted.webhook is not None else None}
 
 
 def _of_all(all_projects: bool) -> dict[str, str]:

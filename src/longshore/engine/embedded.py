@@ -4,8 +4,9 @@
 
 N is the descriptor of the directory's lock, where whoever starts it has taken that: from the first moment on everybody
 sees that an engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened,
-and where clouds may be. It takes up what an earlier engine left unfinished, runs what is queued, and ends when nothing
-is left to do. Commands talk to it through the database alone, so it doesn't matter which of them started it.
+where clouds may be, and whom to tell of replicas that need somebody. It takes up what an earlier engine left
+unfinished, runs what is queued, and ends when nothing is left to do. Commands talk to it through the database alone, so
+it doesn't matter which of them started it.
 """
 
 import asyncio
@@ -63,8 +64,10 @@ def _start(state: StateDirectory, held: int) -> None:
     """With the lock that is held here, which is its own from then on."""
     command = [sys.executable, "-m", _PROGRAM, str(state.root), f"{_LOCK}{held}"]
     handed = None
-    if state.keystone:
-        handed = json.dumps({"keystone": state.keystone.handed(), "reach": asdict(state.reach)})
+    if state.keystone or state.alert_command:
+        keystone = state.keystone.handed() if state.keystone else None
+        said = {"keystone": keystone, "reach": asdict(state.reach), "alert_command": state.alert_command}
+        handed = json.dumps(said)
     log = os.open(state.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         engine = subprocess.Popen(
@@ -124,4 +127,6 @@ def main(flows: Flows) -> None:
         return
     said = json.load(sys.stdin)
     reach = form(Reach).validate_python(said["reach"])
-    run(StateDirectory(root, keystone=Keystone(**said["keystone"]), reach=reach), flows, handed)
+    keystone = Keystone(**said["keystone"]) if said["keystone"] else None
+    command = tuple(said["alert_command"])
+    run(StateDirectory(root, keystone=keystone, reach=reach, alert_command=command), flows, handed)

@@ -35,7 +35,7 @@ from longshore.store.tables import utc_now
 THREADS = 256
 _POLL = 0.5  # seconds between two looks at the queue at least, but for a place that one of ours makes free
 _LOOK = 5.0  # seconds between two looks at most: not everything is heard
-_QUIET_POLL = 10.0  # seconds between looks for what nobody uses any more
+_QUIET_POLL = 5.0  # seconds between looks for what nobody uses any more, and for what has to be told
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often
 _LONGEST_PAUSE = 3.0  # seconds, all the same: a look that waited for the database says nothing of the queue
 _ENDING = "/end"  # after a job's id
@@ -54,7 +54,9 @@ class Flows:
     # What the steps of a job have answered that an earlier release has begun; says whether its record goes on with that
     take_over: Callable[[Store, JobRecord, Mapping[str, Any]], bool]
     end_unknown: Workflow  # of a cancelled one whose order of steps isn't ours
-    end_quiet: Callable[[], None]  # called every ten seconds or so: lets go of what nobody has used for a while
+    # Each called every five seconds or so, whatever the others are doing: lets go of what nobody has used for a while,
+    # tells what can't wait
+    look_after: tuple[Callable[[], None], ...]
     end: Callable[[Store], None]  # lets go of all that this process keeps, when nothing is left at work
 
 
@@ -95,13 +97,14 @@ class Worker:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         await self._launch()
         forgetting = asyncio.create_task(forget_dead(self._store))
-        quiet = asyncio.create_task(self._end_quiet())
+        looking = [asyncio.create_task(_look_after(what)) for what in self._flows.look_after]
         await self._serve(stop, linger)
         if self._running:
             await asyncio.to_thread(self._store.workers.close_to_new, self._me.id)
             await asyncio.wait(self._running.values(), timeout=drain_for)
             self._reap()
-        quiet.cancel()
+        for look in looking:
+            look.cancel()
         if self._running:
             return False
         await forgetting
@@ -291,10 +294,14 @@ class Worker:
             ended.exception()
         return parked.result()
 
-    async def _end_quiet(self) -> None:
-        while True:
-            await asyncio.sleep(_QUIET_POLL)
-            await asyncio.to_thread(self._flows.end_quiet)
+
+async def _look_after(what: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(_QUIET_POLL)
+        try:
+            await asyncio.to_thread(what)
+        except Exception:  # noqa: BLE001 the next look may go well
+            _log.exception("looking after what nobody waits for failed")
 
 
 async def _wait_long(changed: Wait, shortest: float) -> None:

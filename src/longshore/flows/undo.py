@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from longshore.engine.undoing import remove_all
 from longshore.flows.clouds import Clouds
-from longshore.model.request import MigrationType
+from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
 
-_NEVER_THEIRS = (MigrationType.DRY_RUN.value, MigrationType.TEST.value, MigrationType.FAILOVER.value)
+_NEVER_THEIRS = (MigrationType.DRY_RUN.value, *OF_POINTS)
 LASTING = (
     ThingKind.VOLUME,
     ThingKind.PORT,
@@ -51,7 +51,7 @@ def _its_own(entry: Entry) -> bool:
 def _remove(clouds: Clouds, entry: Entry) -> bool:
     """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
     the cloud's first answer was lost."""
-    if entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING):
+    if entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.CHANGE_TRACKING):
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
     with clouds.target(entry.provider_id) as target:
@@ -64,6 +64,8 @@ def _remove_from_source(source: Source, entry: Entry) -> bool:
         return source.set_change_tracking(machine, False)
     gone: set[str] = set()
     while (found := source.find_snapshot(machine, entry.owner)) and found.ref not in gone:
+        if entry.kind is ThingKind.HOME_SNAPSHOT:
+            source.revert(machine, found.ref)
         source.remove_snapshot(machine, found.ref)
         gone.add(found.ref)
     return bool(gone)

@@ -18,6 +18,10 @@ from longshore.flows.moves.taking_over import take_over
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
+from longshore.flows.replicas.alerting import watch
+from longshore.flows.replicas.cleaning_up import CleaningUp
+from longshore.flows.replicas.conducting import Conducting
+from longshore.flows.replicas.failing_back import Failback
 from longshore.flows.replicas.landing import PointLanding
 from longshore.flows.replicas.replicating import Replicating
 from longshore.model.job import JobKind
@@ -80,6 +84,21 @@ async def landing(job_id: str) -> None:
     await _run(PointLanding, job_id)
 
 
+@DBOS.workflow(name="clean-up")
+async def clean_up(job_id: str) -> None:
+    await _run(CleaningUp, job_id)
+
+
+@DBOS.workflow(name="group")
+async def group(job_id: str) -> None:
+    await _run(Conducting, job_id)
+
+
+@DBOS.workflow(name="failback")
+async def failback(job_id: str) -> None:
+    await _run(Failback, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -98,6 +117,9 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.INSPECTION: Inspection,
     JobKind.REPLICA: Replicating,
     JobKind.LANDING: PointLanding,
+    JobKind.CLEAN_UP: CleaningUp,
+    JobKind.GROUP: Conducting,
+    JobKind.FAILBACK: Failback,
 }
 
 
@@ -113,7 +135,15 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.INSPECTION: inspection,
     JobKind.REPLICA: replica,
     JobKind.LANDING: landing,
+    JobKind.CLEAN_UP: clean_up,
+    JobKind.GROUP: group,
+    JobKind.FAILBACK: failback,
 }
+
+
+def _watch() -> None:
+    if _store is not None:
+        watch(_store)
 
 
 FLOWS = Flows(
@@ -121,7 +151,7 @@ FLOWS = Flows(
     of=_WORKFLOWS.__getitem__,
     take_over=take_over,
     end_unknown=end_unknown,
-    end_quiet=end_quiet_relays,
+    look_after=(end_quiet_relays, _watch),
     end=end_relays,
 )
 

@@ -11,6 +11,9 @@ class JobKind(StrEnum):
     INSPECTION = "inspection"
     REPLICA = "replica"  # one sync of a replica, or what else is wanted of it
     LANDING = "landing"  # a machine made of a replica's point
+    CLEAN_UP = "clean-up"  # of a test whose server was to stay for a while
+    GROUP = "group"  # one look at a group of replicas that fails over, or is tried
+    FAILBACK = "failback"  # the way back of one
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over
@@ -22,4 +25,6 @@ class JobKind(StrEnum):
         return self.value in BEGIN_ANEW
 
 
-BEGIN_ANEW = (JobKind.SYNC.value, JobKind.REPLICA.value)  # as the database has them
+BEGIN_ANEW = tuple(  # as the database has them
+    kind.value for kind in (JobKind.SYNC, JobKind.REPLICA, JobKind.CLEAN_UP, JobKind.GROUP)
+)

@@ -15,6 +15,7 @@ class Traits:
     asks_guest: bool = True  # stopping and knowing one takes something inside the guest that answers
     tags_apart: bool = False  # tags and attributes are the inventory's own: read apart, carried along by a rule
     in_quota: bool = False  # what is made to read their disks counts against a quota of the source
+    stuns: bool = False  # taking a snapshot of one that runs, and removing it, stops it for a moment
     as_server: bool = (
         False  # they are servers: their types, zones, key pairs, image properties may be the target's, too
     )

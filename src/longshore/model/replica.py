@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+LAST_POINT = (1 << 31) - 1  # as databases keep it
+
 
 class Stage(StrEnum):
     """Where a replica is in its life. What is wrong with it for the moment is a condition, and no stage."""
@@ -13,15 +15,24 @@ class Stage(StrEnum):
     FAILING_OVER = "failing-over"
     FAILED_OVER = "failed-over"  # its server runs in the machine's place: to be undone or committed
     COMMITTED = "committed"  # that server is the user's for good
+    MIGRATING = "migrating"  # its own volumes are to be a server's, in the machine's place: then it is no replica more
+    ADOPTED = "adopted"  # found at its target: it has points, and no source that more could come from
+    FAILING_BACK = "failing-back"
+    FAILED_BACK = "failed-back"  # the machine runs again, as the server was: to be undone or committed
 
 
 class Wish(StrEnum):
     """What a user wants of a replica beside its schedule."""
 
     SYNC = "sync"
+    AUDIT = "audit"  # a sync that reads everything
     FAILOVER = "failover"  # a planned one: the machine is shut down, and the last sync is what lands
     UNDO = "undo"
     COMMIT = "commit"
+    MIGRATE = "migration"  # its own volumes become a server's, as those of a warm migration do
+
+
+OF_RUN = "of_run"  # beside the request of a wished failover: its group's run, which says when its server is made
 
 
 class PointState(StrEnum):
@@ -39,6 +50,10 @@ class Protection:
     retention: str
     rpo: int | None = None  # seconds
     due_at: datetime | None = None  # of the first sync, in UTC without a zone; None: at once
+    prove: str | None = None  # the schedule of its tests
+    prove_due_at: datetime | None = None  # of the first one, in UTC without a zone
+    audit: str | None = None  # schedule; None: only when somebody asks for one
+    audit_due_at: datetime | None = None  # of the first one; None: the first sync is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +66,4 @@ class PointDisk:
     volume_id: str
     snapshot_id: str
     root_digest: str
+    change_id: str | None = None  # the source's own mark of that moment; None: it doesn't track, or it can't be trusted

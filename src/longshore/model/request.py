@@ -17,6 +17,9 @@ class MigrationType(StrEnum):
     REPLICA = "replica"  # copied while it runs, for ever, each time to a point that it can be made of again
     TEST = "test-failover"  # a machine made of a replica's point is booted and checked, and goes again
     FAILOVER = "failover"  # a machine made of a replica's point takes the place of the machine
+    GROUP_TEST = "group-test"  # tests of a group's replicas, tier after tier; each machine has a record of its own
+    GROUP_FAILOVER = "group-failover"
+    FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
 
     @property
     def of_point(self) -> bool:
@@ -24,9 +27,17 @@ class MigrationType(StrEnum):
         return self in (MigrationType.TEST, MigrationType.FAILOVER)
 
     @property
+    def of_group(self) -> bool:
+        return self in (MigrationType.GROUP_TEST, MigrationType.GROUP_FAILOVER)
+
+    @property
     def rehearses(self) -> bool:
         """What boots is one more of a machine that goes on."""
         return self in (MigrationType.DRY_RUN, MigrationType.TEST)
+
+
+# As the database has them
+OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
 
 
 class LandingMode(StrEnum):
@@ -127,6 +138,7 @@ class MigrationRequest:
     quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
     isolated: bool = False  # dry run: on a network made for it that leads nowhere, not on the mapped ones
     keep: bool = False  # until it is cleaned up: a dry run's server, or what a migration that failed has made
+    clean_up_after: float | None = None  # test of a point: how long its server stays once it is up
     verify: Verify = Verify.FULL
     server_name: str | None = None  # None: as the machine is called
     security_groups: tuple[str, ...] | None = None  # None: the project's default

@@ -53,6 +53,32 @@ class VolumeSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedVolume:
+    """A volume of the project, with what it says of itself."""
+
+    id: str
+    size: int  # bytes
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedSnapshot:
+    id: str
+    volume_id: str
+    size: int  # bytes, of its volume when it was taken
+    usable: bool
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What of a project's volumes and their snapshots carries some mark."""
+
+    volumes: tuple[MarkedVolume, ...]
+    snapshots: tuple[MarkedSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PortRequest:
     name: str
     network_id: str

@@ -20,6 +20,7 @@ from longshore.planning import (
     placement,
     plan_kinds,
     quota,
+    replica_checks,
     server_settings,
     source_quota,
     ssh_checks,
@@ -42,6 +43,7 @@ _AREAS = {
     "What it is given by name": (placement,),
     "What it has and keeps": (server_settings, carried, floating),
     "Quota": (quota, source_quota),
+    "Replicas": (replica_checks,),
     "Machines that move together": (together,),
     "Plans": (plan_kinds,),
 }

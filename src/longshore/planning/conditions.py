@@ -8,6 +8,21 @@ from longshore.model.point import Consistency
 from longshore.model.replica import Stage
 from longshore.planning.durations import write_duration
 
+CODES = (
+    "no-point",
+    "rpo-breached",
+    "rpo-warning",
+    "drifted",
+    "quota-short",
+    "away",
+    "sync-fails",
+    "error",
+    "suspect",
+    "paused",
+    "machine-off",
+    "adopted",
+    "unproven",
+)
 _DRIFTED = "drifted"
 _QUOTA = "quota-exceeded"
 _AWAY = "unreachable"
@@ -28,6 +43,8 @@ class Standing:
     error_code: str | None
     consistency: Consistency | None  # of the newest usable point
     proved: bool  # any of the usable points
+    test_error: str | None = None  # why the last test failed, if it did
+    suspect: int = 0  # points that are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +66,25 @@ def _conditions(now: Standing) -> Iterator[Condition]:
         yield Condition(code, f"{times} failed: {now.error}")
     elif now.error:
         yield Condition("error", now.error)
+    if now.suspect:
+        text = f"An audit has found what copies lacked: {now.suspect} point(s) that are there may lack it, too."
+        yield Condition("suspect", text)
     if now.paused:
         until = f"until {now.paused_until:%Y-%m-%d %H:%M} UTC" if now.paused_until else "until it is resumed"
         yield Condition("paused", f"It is paused {until}. Its points get older meanwhile.")
+    if now.stage is Stage.FAILED_BACK:
+        yield Condition(
+            "uncommitted",
+            "The machine's snapshot from before the failback grows, and nothing is copied, until that is committed or "
+            "undone.",
+        )
     if now.consistency is Consistency.OFF and now.stage is Stage.PROTECTED:
         yield Condition("machine-off", "The machine was off at the newest point: that gets older, its content doesn't.")
-    if now.stage is Stage.PROTECTED and not now.proved:
+    if now.stage is Stage.ADOPTED:
+        yield Condition("adopted", "It was found at its target, and nothing more is copied to it: its points only age.")
+    if now.test_error is not None:
+        yield Condition("test-failed", f"The last test failed: {now.test_error}")
+    if now.stage in (Stage.PROTECTED, Stage.ADOPTED) and not now.proved:
         yield Condition("unproven", "No machine was ever made of one of its points: a test shows whether it boots.")
 
 

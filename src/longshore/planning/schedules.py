@@ -36,6 +36,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # from which a calendar is asked whether it ever comes to anything
 
 
+def parse_calendar(text: str) -> Calendar:
+    """Of what is done now and then: a test, an audit. Raises InvalidInput."""
+    schedule = parse_schedule(text, timedelta(hours=1))
+    if isinstance(schedule, Continuous):
+        raise InvalidInput(
+            "Tests and audits can't be continuous.", advice='Say how often: "every 7d", "weekly sunday 03:00 UTC".'
+        )
+    return schedule
+
+
 def parse_schedule(text: str, rpo: timedelta | None = None) -> Schedule:
     """`rpo` is the record's, for `continuous`. Raises InvalidInput."""
     if len(text) > _LONGEST_TEXT:

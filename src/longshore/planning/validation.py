@@ -115,6 +115,8 @@ def refuse_pointless(request: MigrationRequest) -> None:
 
     Raises InvalidInput.
     """
+    if request.clean_up_after is not None and request.type is not MigrationType.TEST:
+        raise InvalidInput("Only a test of a replica is cleaned up after a time.", advice="Leave clean_up_after out.")
     if request.isolated and not request.type.rehearses:
         raise InvalidInput("Only a dry run can be isolated.", advice="Ask for the type dry-run.")
     cutover = request.cutover
@@ -374,6 +376,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "quiesce": _nothing,
     "isolated": _nothing,
     "keep": _nothing,
+    "clean_up_after": _seconds,
     "verify": _nothing,
     "server_name": _server_name,
     "security_groups": _each(check_name, 100),

@@ -9,9 +9,12 @@ from starlette.exceptions import HTTPException
 
 from longshore.configuration import Configuration
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.service.adoption import router as adoption
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
+from longshore.service.failbacks import router as failbacks
 from longshore.service.gate import Gate
+from longshore.service.groups import router as groups
 from longshore.service.health import router as health
 from longshore.service.inspections import router as inspections
 from longshore.service.limits import router as limits
@@ -20,6 +23,7 @@ from longshore.service.parts import may
 from longshore.service.plans import router as plans
 from longshore.service.provider_changes import router as provider_changes
 from longshore.service.providers import router as providers
+from longshore.service.replica_reports import router as replica_reports
 from longshore.service.replicas import router as replicas
 from longshore.service.shared_reads import SharedReads
 from longshore.service.stream import Streams
@@ -91,7 +95,11 @@ def create_app(
     app.include_router(provider_changes)
     app.include_router(plans)
     app.include_router(migrations)
+    app.include_router(adoption)
     app.include_router(replicas)
+    app.include_router(groups)
+    app.include_router(replica_reports)
+    app.include_router(failbacks)
     app.include_router(limits)
     app.include_router(inspections)
     app.include_router(stream)

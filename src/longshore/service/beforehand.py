@@ -4,11 +4,13 @@ from dataclasses import asdict, dataclass
 
 from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather, gather_for_volume
-from longshore.model.concern import Concern
+from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
+from longshore.planning.kinds import accept_blockers
 from longshore.planning.mappings import unused_of_machine
+from longshore.planning.replica_checks import Wanted, replica_concerns
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
 from longshore.service.caller import Caller
@@ -21,13 +23,21 @@ class Beforehand:
     machine: Machine
     source_id: str
     target_id: str
-    unused: list[Concern]  # mappings that nothing of it needs
+    unused: list[Concern]  # mappings that nothing of it needs; of a replica, what is to be said of that besides
 
 
 def look_beforehand(  # noqa: PLR0917
-    store: Store, clouds: Clouds, caller: Caller, name: str, source: str, target: str, request: MigrationRequest
+    store: Store,
+    clouds: Clouds,
+    caller: Caller,
+    name: str,
+    source: str,
+    target: str,
+    request: MigrationRequest,
+    protection: Wanted | None = None,
 ) -> Beforehand:
     """`name`: of the machine, or of a volume that no machine has, as the request's type says.
+    `protection`: of a replica.
 
     Raises LongshoreError for all that stands against it.
     """
@@ -54,7 +64,12 @@ def look_beforehand(  # noqa: PLR0917
         else:
             facts = gather(there, machine, request, room, converts_here=here)
             landing, concerns = land(machine, request, facts)
+            if protection is not None and landing is not None:
+                further = list(replica_concerns(machine, landing, protection, facts.room))
+                concerns = accept_blockers(further, request.accept)
+                landing = None if any(c.severity is Severity.BLOCKER for c in concerns) else landing
     unused = list(unused_of_machine(machine, request))
     if landing is None:
         raise blocked([*concerns, *unused])
-    return Beforehand(machine, provider.id, target_id, unused)
+    said = concerns if protection is not None else []
+    return Beforehand(machine, provider.id, target_id, [*unused, *said])

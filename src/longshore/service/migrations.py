@@ -21,6 +21,8 @@ from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
 from longshore.flows.relays import held_by_another
 from longshore.flows.undo import undo
+from longshore.model.job import JobKind
+from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.validation import refuse_unfit
@@ -52,7 +54,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
             "A later conversion is asked of the migration that brought the machine.",
             advice="Use: longshore migration convert ID.",
         )
-    if body.request.type.of_point or body.request.type is MigrationType.REPLICA or body.request.point is not None:
+    kind, own = body.request.type, (MigrationType.REPLICA, MigrationType.FAILBACK)
+    if kind.of_point or kind.of_group or kind in own or body.request.point is not None:
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
     record = store.migrations.add(
@@ -214,17 +217,21 @@ def cancel(migration: str, store: TheStore) -> Migration:
 
 @router.post("/migrations/{migration}/cleanup")
 def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
-    """Try once more to remove what an ended migration left behind."""
+    """Try once more to remove what an ended migration left behind. A test that stays for a while is removed soon."""
     record = store.migrations.get(migration)
+    if record.job is not None and record.job.kind is JobKind.CLEAN_UP:  # the engine does it
+        store.jobs.hasten(record.id)
+        embedded.ensure_running(store.state)
+        return Cleanup(left=[])
     if not record.status.ended:
         raise Conflict(f"Migration {record.id} is {record.status}.", advice="Cancel it first, or let it end.")
     if record.request.get("type") == MigrationType.CONVERSION.value and record.status is not Status.DONE:
         return Cleanup(
             left=make_again(MoveContext(store, record.id, clouds=clouds))
         )  # its machine comes before what is left of it
-    if _is_uncommitted(record):
+    if _is_uncommitted(store, record):
         raise Conflict(
-            f"Its server runs in the place of {record.machine_name}.",
+            f"What it has made runs in the place of {record.machine_name}.",
             advice=f"Use: longshore replica undo {record.request['of']}, or commit.",
         )
     # A relay that was booted for it may serve others by now; the process that has it removes it in the end
@@ -239,8 +246,16 @@ def remove(migration: str, store: TheStore) -> None:
     shutil.rmtree(store.state.migration(record.id), ignore_errors=True)
 
 
-def _is_uncommitted(record: MigrationRecord) -> bool:
-    return record.request.get("type") == MigrationType.FAILOVER.value and record.status is Status.DONE
+def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
+    """Whether it is the failover or failback at whose end its replica is, so that it is for that to take it back."""
+    of = record.request.get("of")
+    if record.request.get("type") not in (MigrationType.FAILOVER.value, MigrationType.FAILBACK.value) or not of:
+        return False
+    replica = store.replicas.get(of)
+    return record.status is Status.DONE and (
+        (record.id == replica.failback_id and replica.stage is Stage.FAILED_BACK)
+        or (record.id == replica.failover_id and replica.stage is not Stage.COMMITTED)
+    )
 
 
 def note_asked_for(records: Sequence[MigrationRecord]) -> None:

@@ -162,22 +162,40 @@ RULES = (
     Rule(
         "migration:replica:get",
         READER,
-        "List and show replicas and their points.",
+        "List and show replicas and their points, and what a target's marks tell of such.",
         (
+            "GET /v1/providers/{provider}/replicas",
             "GET /v1/replicas",
             "GET /v1/replicas/{replica}",
+            "GET /v1/replicas/{replica}/report",
             "GET /v1/replicas/{replica}/points",
             "GET /v1/replicas/{replica}/points/{number}",
         ),
     ),
-    Rule("migration:replica:create", MEMBER, "Make a replica of a machine.", ("POST /v1/replicas",)),
+    Rule(
+        "migration:replica:create",
+        MEMBER,
+        "Make a replica of a machine, of a warm migration, or of a failover's server.",
+        (
+            "POST /v1/replicas",
+            "POST /v1/migrations/{migration}/keep-as-replica",
+            "POST /v1/replicas/{replica}/reprotect",
+        ),
+    ),
+    Rule(
+        "migration:replica:adopt",
+        MEMBER,
+        "Make records of replicas that are found at a target by their marks.",
+        ("POST /v1/replicas/adopt",),
+    ),
     Rule(
         "migration:replica:update",
         MEMBER,
-        "Change, pause, resume and synchronise a replica; hold and release its points.",
+        "Change, pause, resume, synchronise and audit a replica; hold and release its points.",
         (
             "PATCH /v1/replicas/{replica}",
             "POST /v1/replicas/{replica}/sync",
+            "POST /v1/replicas/{replica}/audit",
             "POST /v1/replicas/{replica}/pause",
             "POST /v1/replicas/{replica}/resume",
             "POST /v1/replicas/{replica}/points/{number}/hold",
@@ -193,9 +211,11 @@ RULES = (
     Rule(
         "migration:replica:failover",
         MEMBER,
-        "Fail over to a replica, undo that, or commit it.",
+        "Fail over to a replica or back, undo that, or commit it; cut it over as a migration.",
         (
             "POST /v1/replicas/{replica}/failover",
+            "POST /v1/replicas/{replica}/failback",
+            "POST /v1/replicas/{replica}/migrate",
             "POST /v1/replicas/{replica}/undo",
             "POST /v1/replicas/{replica}/commit",
         ),
@@ -205,6 +225,38 @@ RULES = (
         MEMBER,
         "Delete points, or a replica with all that was made for it.",
         ("DELETE /v1/replicas/{replica}", "DELETE /v1/replicas/{replica}/points/{number}"),
+    ),
+    Rule(
+        "migration:replica_group:get",
+        READER,
+        "List and show groups of replicas.",
+        ("GET /v1/replica-groups", "GET /v1/replica-groups/{group}"),
+    ),
+    Rule(
+        "migration:replica_group:update",
+        MEMBER,
+        "Make, change and delete groups of replicas.",
+        (
+            "POST /v1/replica-groups",
+            "PATCH /v1/replica-groups/{group}",
+            "DELETE /v1/replica-groups/{group}",
+        ),
+    ),
+    Rule(
+        "migration:replica_group:test",
+        MEMBER,
+        "Try a group of replicas: machines of their points beside those that they are of.",
+        ("POST /v1/replica-groups/{group}/test",),
+    ),
+    Rule(
+        "migration:replica_group:failover",
+        MEMBER,
+        "Fail over a group of replicas, undo that, or commit it.",
+        (
+            "POST /v1/replica-groups/{group}/failover",
+            "POST /v1/replica-groups/{group}/undo",
+            "POST /v1/replica-groups/{group}/commit",
+        ),
     ),
     Rule(
         "migration:limit:get",

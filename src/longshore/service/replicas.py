@@ -1,5 +1,6 @@
 """Replicas: made, shown, changed, synchronised, tried, failed over to, deleted."""
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -7,10 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from longshore.api.replicas import (
-    LAST_POINT,
+    KeptMigration,
     NewFailover,
     NewHold,
-    NewLanding,
     NewReplica,
     NewTest,
     Pause,
@@ -22,24 +22,28 @@ from longshore.api.schemas import Migration
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
+from longshore.flows.replicas.alerting import check_webhook
 from longshore.flows.replicas.failing_over import note_gone
-from longshore.flows.replicas.moments import plain
+from longshore.flows.replicas.moments import next_audit, next_test
 from longshore.flows.replicas.points import newest, remove_points
 from longshore.model.point import Hold
-from longshore.model.replica import Protection, Stage, Wish
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.replica import LAST_POINT, Protection, Stage, Wish
+from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.schedule import Continuous
 from longshore.planning.durations import parse_duration
+from longshore.planning.replica_checks import Wanted
 from longshore.planning.retention import parse_retention, write_retention
-from longshore.planning.schedules import next_time, parse_schedule
-from longshore.planning.validation import check_request, refuse_pointless
+from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
 from longshore.service.beforehand import look_beforehand
+from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations import REQUEST, note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore
-from longshore.service.replicas_shown import point_shown, points_shown, replica_shown
-from longshore.store import MigrationRecord, NewMigration, PointRecord, ReplicaRecord, Store
+from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
+from longshore.store import MigrationRecord, NewMigration, ReplicaRecord, Store
+from longshore.store.tables import utc_now, with_zone, without_zone
 
 router = APIRouter(prefix="/v1")
+_NEVER = "never"
 Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
 
 
@@ -49,9 +53,14 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
     checked now; the first sync copies all of it."""
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
-    protection = _protection(body.schedule, body.retention, body.rpo)
+    protection = _protection(body.schedule, body.retention, body.rpo, body.audit)
+    replica_id = str(uuid.uuid4())
+    protection = replace(protection, **_tests(body.prove, replica_id))
+    webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
     request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
-    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request)
+    rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
+    wanted = Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
+    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
     new = NewMigration(
         machine_name=found.machine.name,
         machine_ref=found.machine.ref,
@@ -61,12 +70,30 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
         places=places_of(found.machine),
         disks=found.machine.disks,
         protection=protection,
+        id=replica_id,
     )
     (record,) = store.migrations.add_together([new])
     note_asked_for([record])
+    if webhook:
+        store.replicas.update(record.id, webhook=store.migrations.keep_text(record.id, webhook))
     for concern in found.unused:
         store.events.say(record.id, None, str(concern), "warning")
-    return _begun(store, store.replicas.get(record.id))
+    return begun(store, store.replicas.get(record.id))
+
+
+@router.post("/migrations/{migration}/keep-as-replica", status_code=202)
+def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
+    """A warm migration that waits for its cutover becomes a replica: what it has copied isn't copied again. Raises
+    Conflict for any other, and while a copy of it is under way."""
+    record = store.migrations.get(migration)
+    protection = _protection(body.schedule, body.retention, body.rpo, body.audit)
+    audit_due_at = next_audit(protection.audit, record.id, datetime.now(UTC))
+    protection = replace(protection, **_tests(body.prove, record.id), audit_due_at=audit_due_at)
+    webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
+    kept = store.replicas.keep(record.id, protection)
+    if webhook:
+        store.replicas.update(kept.id, webhook=store.migrations.keep_text(kept.id, webhook))
+    return begun(store, kept)
 
 
 @router.get("/replicas")
@@ -74,7 +101,9 @@ def replicas(store: TheStore) -> list[Replica]:
     """Those that are there, and those of which something is left; oldest first."""
     listed = store.replicas.all()
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
-    return [replica_shown(store, one, records[one.id]) for one in listed if _is_there(store, records.get(one.id))]
+    there = [one for one in listed if _is_there(store, records.get(one.id))]
+    names = provider_names(store)
+    return [replica_shown(store, one, records[one.id], names) for one in there]
 
 
 @router.get("/replicas/{replica}")
@@ -85,20 +114,37 @@ def replica(replica: str, store: TheStore) -> Replica:
 
 @router.patch("/replicas/{replica}")
 def change(replica: str, body: Change, store: TheStore) -> Replica:
-    """Another schedule, retention or RPO, from now on. What isn't named stays. An RPO can't be taken away."""
+    """Another schedule, retention, RPO or clock of tests, from now on. What isn't named stays. An RPO can't be taken
+    away."""
     was = store.replicas.get(replica)
     rpo = body.rpo or (f"{was.rpo}s" if was.rpo else None)
-    new = _protection(body.schedule or was.schedule, body.retention or was.retention, rpo)
+    audit = None if body.audit == _NEVER else body.audit or was.audit
+    new = _protection(body.schedule or was.schedule, body.retention or was.retention, rpo, audit)
     due = was.due_at if body.schedule is None else _next(new, was)
     fields = {"schedule": new.schedule, "retention": new.retention, "rpo": new.rpo, "due_at": due}
-    return _begun(store, store.replicas.change(was.id, **fields))
+    if body.prove is not None:
+        fields |= _tests(body.prove, was.id)
+    if body.audit is not None:
+        fields |= {"audit": new.audit, "audit_due_at": next_audit(new.audit, was.id, datetime.now(UTC))}
+    if body.webhook is not None:
+        url = body.webhook.get_secret_value()
+        fields["webhook"] = store.migrations.keep_text(was.id, check_webhook(url)) if url else None
+    return begun(store, store.replicas.change(was.id, **fields))
 
 
 @router.post("/replicas/{replica}/sync", status_code=202)
 def sync(replica: str, store: TheStore) -> Replica:
     """Another sync at once, also while it is paused; when one is under way, right after it."""
     found = store.replicas.get(replica)
-    return _begun(store, store.replicas.wish(found.id, Wish.SYNC))
+    return begun(store, store.replicas.wish(found.id, Wish.SYNC))
+
+
+@router.post("/replicas/{replica}/audit", status_code=202)
+def audit(replica: str, store: TheStore) -> Replica:
+    """A sync at once, also while it is paused, for which everything is read on both sides and compared: what the source
+    hid is found and copied, and the points that may lack it are called suspect."""
+    found = store.replicas.get(replica)
+    return begun(store, store.replicas.wish(found.id, Wish.AUDIT))
 
 
 @router.post("/replicas/{replica}/pause")
@@ -106,14 +152,14 @@ def pause(replica: str, store: TheStore, body: Pause | None = None) -> Replica:
     """No sync begins by itself until then, or until it is resumed. One that is under way comes to its end."""
     found = store.replicas.get(replica)
     until = body.until if body else None
-    return _begun(store, store.replicas.change(found.id, paused=True, paused_until=until))
+    return begun(store, store.replicas.change(found.id, paused=True, paused_until=until))
 
 
 @router.post("/replicas/{replica}/resume")
 def resume(replica: str, store: TheStore) -> Replica:
     """Syncs go on by the schedule. What was missed meanwhile is made up for by one, at once."""
     found = store.replicas.get(replica)
-    return _begun(store, store.replicas.change(found.id, paused=False, paused_until=None))
+    return begun(store, store.replicas.change(found.id, paused=False, paused_until=None))
 
 
 @router.delete("/replicas/{replica}", status_code=202)
@@ -123,7 +169,9 @@ def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
     Raises Conflict while something was made of its points that is still there.
     """
     found = store.replicas.get(replica)
-    if found.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER):
+    if found.stage is Stage.MIGRATING:
+        raise Conflict(f"The replica of {found.machine_name} is being migrated.", advice="Wait for its end.")
+    if found.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER, Stage.FAILING_BACK, Stage.FAILED_BACK):
         raise Conflict(
             f"The replica of {found.machine_name} is {found.stage}.",
             advice=f"Undo that or commit it first: longshore replica undo {found.id}.",
@@ -138,7 +186,8 @@ def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
             advice="Remove those first, with their volumes.",
         )
     store.migrations.request_cancel(found.id)
-    return _begun(store, store.replicas.get(found.id))
+    store.groups.leave(found.id)
+    return begun(store, store.replicas.get(found.id))
 
 
 # Points
@@ -162,7 +211,7 @@ def point(replica: str, number: Number, store: TheStore) -> Point:
 def hold(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
     """It stays until then, or until it is released."""
     found = store.replicas.get(replica)
-    until = body.until.replace(tzinfo=UTC) if body.until else None
+    until = with_zone(body.until)
     store.points.hold(found.id, number, Hold(body.name, until))
     return point_shown(store, found, number)
 
@@ -192,124 +241,120 @@ def delete_point(replica: str, number: Number, store: TheStore, clouds: TheCloud
         raise Conflict(f"Point {number} is in use by {', '.join(wanted.users)}.", advice="Remove that first.")
     if said := remove_points(store, clouds, found.id, [number]):
         raise Conflict(" ".join(said))
+    if any(one.number == number for one in store.points.usable(found.id)):
+        raise Conflict(f"Point {number} has just come into use, or is held now.", advice="Look at it again.")
 
 
 # Machines made of points
 
 
 @router.post("/replicas/{replica}/test", status_code=202)
-def test(replica: str, body: NewTest, store: TheStore, clouds: TheClouds) -> Migration:
+def test(replica: str, body: NewTest, store: TheStore) -> Migration:
     """A machine is made of a point, booted and checked beside whatever else goes on, and removed again or kept."""
     found = store.replicas.get(replica)
-    wanted = _usable(store, found, body)
-    request = _landing(store, found, body, MigrationType.TEST, wanted.number)
+    if body.keep and body.clean_up_after is not None:
+        raise InvalidInput("It is kept until it is cleaned up, or for a time.", advice="Choose one.")
+    wanted = usable_point(store, found, body.point)
+    request = landing_request(store, found, body, MigrationType.TEST, wanted.number)
+    stays = stays_for(body.clean_up_after)
+    request = replace(request, isolated=body.isolated, keep=body.keep, clean_up_after=stays)
     return _landed(store, found, request)
 
 
 @router.post("/replicas/{replica}/failover", status_code=202)
-def failover(replica: str, body: NewFailover, store: TheStore, clouds: TheClouds) -> Replica:
+def failover(replica: str, body: NewFailover, store: TheStore) -> Replica:
     """A machine made of a point takes the place of the machine, whose syncs stop. The source isn't asked, unless the
     failover is planned: then the machine is shut down, and what it has written last is in the point."""
     found = store.replicas.get(replica)
     if body.planned:
         if body.point is not None:
             raise InvalidInput("A planned failover makes its own point.", advice="Leave the point out, or --planned.")
+        if found.stage is Stage.ADOPTED:
+            raise Conflict("Its source isn't known, so nothing can be shut down there.", advice="Leave --planned out.")
         if not store.points.usable(found.id):
             raise Conflict("There is no point yet.", advice="Wait for the first sync.")
-        request = _landing(store, found, body, MigrationType.FAILOVER, None)
+        request = landing_request(store, found, body, MigrationType.FAILOVER, None)
         wished = REQUEST.dump_python(request, mode="json")
-        return _begun(store, store.replicas.wish(found.id, Wish.FAILOVER, wished))
-    wanted = _usable(store, found, body)
-    _landed(store, found, _landing(store, found, body, MigrationType.FAILOVER, wanted.number))
-    return _begun(store, store.replicas.get(found.id))
+        return begun(store, store.replicas.wish(found.id, Wish.FAILOVER, wished))
+    wanted = usable_point(store, found, body.point)
+    _landed(store, found, landing_request(store, found, body, MigrationType.FAILOVER, wanted.number))
+    return begun(store, store.replicas.get(found.id))
 
 
 @router.post("/replicas/{replica}/undo", status_code=202)
 def undo(replica: str, store: TheStore) -> Replica:
-    """Remove the failover's server; the machine runs again if it was shut down for it, and syncs go on.
+    """After a failover: remove its server; the machine runs again if it was shut down for it, and syncs go on.
+    After a failback: the machine is off, and as it was before, and the server runs again.
 
-    What the server has written since is lost.
+    What has been written since is lost.
     """
     found = store.replicas.get(replica)
-    if found.stage is Stage.FAILING_OVER and found.failover_id is not None:
-        store.migrations.request_cancel(found.failover_id)
-        return _begun(store, found)
-    return _begun(store, store.replicas.wish(found.id, Wish.UNDO))
+    under_way = {Stage.FAILING_OVER: found.failover_id, Stage.FAILING_BACK: found.failback_id}.get(found.stage)
+    if under_way is not None:
+        store.migrations.request_cancel(under_way)
+        return begun(store, found)
+    return begun(store, store.replicas.wish(found.id, Wish.UNDO))
 
 
 @router.post("/replicas/{replica}/commit", status_code=202)
 def commit(replica: str, store: TheStore) -> Replica:
-    """The failover's server is yours for good; it can't be undone any more. Points stay until they are deleted."""
+    """After a failover: its server is yours for good; it can't be undone any more. Points stay until they are deleted.
+    After a failback: the machine is what counts, its server goes if it isn't yours, and syncs go on."""
     found = store.replicas.get(replica)
-    return _begun(store, store.replicas.wish(found.id, Wish.COMMIT))
+    return begun(store, store.replicas.wish(found.id, Wish.COMMIT))
+
+
+@router.post("/replicas/{replica}/migrate", status_code=202)
+def migrate(replica: str, store: TheStore) -> Replica:
+    """Cut it over as a warm migration: the machine is shut down, its last changes are copied, and its server gets the
+    replica's own volumes. Then all points go, and it is a replica no longer. Where that fails, the machine runs again,
+    and the replica is as before. Raises Conflict while something stands on one of its points."""
+    found = store.replicas.get(replica)
+    return begun(store, store.replicas.wish(found.id, Wish.MIGRATE))
 
 
 # Parts
 
 
-def _protection(schedule: str, retention: str, rpo: str | None) -> Protection:
+def _protection(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:
     """Raises InvalidInput."""
+    audit = None if audit == _NEVER else audit
+    if audit is not None:
+        parse_calendar(audit)
     objective = parse_duration(rpo) if rpo else None
     parse_schedule(schedule, objective)
     kept = write_retention(parse_retention(retention))
     seconds = int(objective.total_seconds()) if objective else None
-    return Protection(schedule, kept, seconds, plain(datetime.now(UTC)))
+    return Protection(schedule, kept, seconds, utc_now(), audit=audit)
+
+
+def _tests(prove: str | None, replica_id: str) -> dict[str, Any]:
+    """By which clock its points are tried, and when first. Raises InvalidInput."""
+    prove = None if prove == _NEVER else prove
+    return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}
 
 
 def _next(protection: Protection, was: ReplicaRecord) -> datetime:
     now = datetime.now(UTC)
     schedule = parse_schedule(protection.schedule, timedelta(seconds=protection.rpo) if protection.rpo else None)
-    return plain(now) if isinstance(schedule, Continuous) else plain(next_time(schedule, now, was.id))
-
-
-def _usable(store: Store, found: ReplicaRecord, body: NewLanding) -> PointRecord:
-    """Raises NotFound, Conflict."""
-    if body.point is not None:
-        return store.points.get(found.id, body.point)
-    last = newest(store.points.usable(found.id))
-    if last is None:
-        raise Conflict(f"The replica of {found.machine_name} has no usable point yet.", advice="Wait for a sync.")
-    return last
-
-
-def _landing(
-    store: Store, found: ReplicaRecord, body: NewLanding, kind: MigrationType, number: int | None
-) -> MigrationRequest:
-    """Raises InvalidInput."""
-    asked = REQUEST.validate_python(store.migrations.get(found.id).request)
-    networks = {**asked.networks, **body.networks}
-    request = replace(asked, type=kind, of=found.id, point=number, networks=networks)
-    if isinstance(body, NewTest):
-        request = replace(request, isolated=body.isolated, keep=body.keep)
-    without_marks = replace(request, user_data=None, first_boot=(), guest_keys=(), landing=LandingMode.AUTO)
-    check_request(without_marks)
-    refuse_pointless(request)
-    return request
+    return without_zone(now) if isinstance(schedule, Continuous) else without_zone(next_time(schedule, now, was.id))
 
 
 def _landed(store: Store, found: ReplicaRecord, request: MigrationRequest) -> Migration:
-    record = store.migrations.get(found.id)
-    new = NewMigration(
-        machine_name=record.machine_name,
-        machine_ref=record.machine_ref,
-        source_id=record.source_id,
-        target_id=record.target_id,
-        request=REQUEST.dump_python(request, mode="json"),
-        places=record.places,
-    )
-    (made,) = store.migrations.add_together([new])
+    (made,) = store.migrations.add_together([new_landing(store, found, request)])
     note_asked_for([made])
     embedded.ensure_running(store.state)
     return shown(store, [made])[0]
 
 
-def _begun(store: Store, found: ReplicaRecord) -> Replica:
+def begun(store: Store, found: ReplicaRecord) -> Replica:
+    """As it is shown, with an engine at work."""
     embedded.ensure_running(store.state)
     return _shown(store, found)
 
 
 def _shown(store: Store, found: ReplicaRecord) -> Replica:
-    return replica_shown(store, found, store.migrations.get(found.id))
+    return replica_shown(store, found, store.migrations.get(found.id), provider_names(store))
 
 
 def _is_there(store: Store, record: MigrationRecord | None) -> bool:

@@ -1,5 +1,6 @@
 """Replicas and points as they go over the wire: with figures and conditions, which are worked out when asked for."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from longshore.api.replicas import Condition, Figures, Hold, Point, Replica
@@ -8,27 +9,36 @@ from longshore.flows.replicas.points import newest
 from longshore.model.forms import form
 from longshore.model.point import Arrival
 from longshore.model.replica import PointDisk, PointState
-from longshore.model.request import MigrationRequest
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
 from longshore.planning.conditions import Standing, conditions
 from longshore.planning.protection_figures import WINDOWS, look_back_over_windows, rpo_now
 from longshore.planning.retention import Kept, decide, parse_retention
 from longshore.store import MigrationRecord, PointRecord, ReplicaRecord, Store
+from longshore.store.adoption import was_adopted
+from longshore.store.tables import with_zone, without_zone
 
 _NO_OBJECTIVE = timedelta(days=36525)
 
 
-def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord) -> Replica:
+def provider_names(store: Store) -> dict[str, str]:
+    """By their ids."""
+    return {provider.id: provider.name for provider in store.providers.all()}
+
+
+def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Mapping[str, str]) -> Replica:
+    """`providers`: as `provider_names` answers."""
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
     arrivals = store.points.arrivals(found.id, now - max(WINDOWS))
     last = newest(usable)
-    providers = {provider.id: provider.name for provider in store.providers.all()}
     rpo = timedelta(seconds=found.rpo) if found.rpo else None
-    age = rpo_now([point.point.arrival for point in usable], now)
+    age = rpo_now([point.point.arrival for point in usable if not point.suspect], now)
     takes = expected(arrivals, now)
+    made = store.migrations.made_of(record.id)
     standing = Standing(
         stage=found.stage,
-        paused=found.rests(now.replace(tzinfo=None)),
+        paused=found.rests(without_zone(now)),
         paused_until=found.paused_until,
         rpo=rpo,
         rpo_now=age,
@@ -38,13 +48,15 @@ def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord) -
         error_code=found.error_code,
         consistency=last.consistency if last else None,
         proved=any(point.proved_at for point in usable),
+        test_error=_test_error(made),
+        suspect=sum(point.suspect for point in usable),
     )
     return Replica(
         id=found.id,
         project_id=record.project_id,
         machine_name=record.machine_name,
         machine_ref=record.machine_ref,
-        source=providers.get(record.source_id, record.source_id),
+        source="unknown" if was_adopted(found.stage, record) else providers.get(record.source_id, record.source_id),
         target=providers.get(record.target_id, record.target_id),
         request=form(MigrationRequest).validate_python(record.request),
         status=record.status,
@@ -62,13 +74,22 @@ def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord) -
         error_code=found.error_code or record.error_code,
         wish=found.wish,
         failover=found.failover_id,
+        failback=found.failback_id,
         rpo_now=_seconds(age),
         next_takes=_seconds(takes),
+        audit=found.audit,
+        audit_due_at=found.audit_due_at,
+        audited_at=found.audited_at,
+        audits=list(found.audits),
+        webhook=found.webhook is not None,
         points=len(usable),
         newest=last.moment if last else None,
         figures=_figures(arrivals, rpo, record, now),
         conditions=[Condition(code=one.code, text=one.text) for one in conditions(standing)],
-        tests=_last_parts(store, record),
+        tests=_last_parts(made),
+        prove=found.prove,
+        prove_due_at=found.prove_due_at,
+        proved_at=max((point.proved_at for point in usable if point.proved_at), default=None),
         syncs=list(record.syncs),
         created_at=record.created_at,
         finished_at=record.finished_at,
@@ -105,13 +126,14 @@ def _point(point: PointRecord, kept: Kept | None) -> Point:
         proved_at=point.proved_at,
         proof=point.proof,
         note=point.note,
+        suspect=point.suspect,
         disks=form(list[PointDisk]).dump_python(list(point.disks), mode="json"),
         machine=None,
     )
 
 
 def _figures(arrivals: list[Arrival], rpo: timedelta | None, record: MigrationRecord, now: datetime) -> list[Figures]:
-    since = record.created_at.replace(tzinfo=UTC)
+    since = with_zone(record.created_at)
     spans = look_back_over_windows(arrivals, rpo or _NO_OBJECTIVE, since, now)
     return [
         Figures(
@@ -125,9 +147,15 @@ def _figures(arrivals: list[Arrival], rpo: timedelta | None, record: MigrationRe
     ]
 
 
-def _last_parts(store: Store, record: MigrationRecord) -> dict[str, float] | None:
+def _test_error(made: Sequence[MigrationRecord]) -> str | None:
+    """Of the last test that was seen to its end."""
+    kinds = (Status.DONE, Status.FAILED)
+    ended = [one for one in made if one.request["type"] == MigrationType.TEST and one.status in kinds]
+    return ended[-1].error if ended and ended[-1].status is Status.FAILED else None
+
+
+def _last_parts(made: Sequence[MigrationRecord]) -> dict[str, float] | None:
     """Of the last machine that was made of one of its points."""
-    made = store.migrations.made_of(record.id)
     done = [one for one in made if one.result and "seconds" in one.result]
     return done[-1].result["seconds"] if done and done[-1].result else None
 

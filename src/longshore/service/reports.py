@@ -10,6 +10,7 @@ from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Store
+from longshore.store.tables import with_zone
 
 _BEFOREHAND = ("preparing", "inspecting")  # phases in which it is said what stands against a migration
 
@@ -47,12 +48,16 @@ def _report(
         status=record.status.value,
         phase=record.phase,
         error=record.error,
-        created_at=record.created_at.replace(tzinfo=UTC),
-        started_at=_utc(record.started_at),
-        source_off_at=_utc(record.source_off_at),
-        target_up_at=_utc(record.target_up_at),
-        finished_at=_utc(record.finished_at),
-        seconds=_between(_utc(record.started_at), _utc(record.finished_at), running=not record.status.ended),
+        created_at=with_zone(record.created_at),
+        started_at=with_zone(record.started_at),
+        source_off_at=with_zone(record.source_off_at),
+        target_up_at=with_zone(record.target_up_at),
+        finished_at=with_zone(record.finished_at),
+        seconds=_between(
+            with_zone(record.started_at),
+            with_zone(record.finished_at),
+            running=not record.status.ended,
+        ),
         downtime_seconds=away.seconds,
         downtime_note=away.note,
         server_id=record.server_id,
@@ -66,7 +71,7 @@ def _report(
         accepted=list(request.accept),
         concerns=[e.text for e in events if e.phase in _BEFOREHAND and e.level == "warning"],
         left=[Left(e.kind.value, e.ref, e.note) for e in entries if e.state is EntryState.LEFT],
-        events=[ReportedEvent(e.at.replace(tzinfo=UTC), e.level, e.phase, e.text) for e in events],
+        events=[ReportedEvent(with_zone(e.at), e.level, e.phase, e.text) for e in events],
     )
 
 
@@ -103,10 +108,6 @@ def _between(begin: datetime | None, end: datetime | None, *, running: bool) -> 
     if begin is None or (end is None and not running):
         return None
     return round(((end or datetime.now(UTC)) - begin).total_seconds(), 1)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment else None
 
 
 def _copied(result: dict[str, Any]) -> Copying | None:

@@ -5,6 +5,7 @@ Tables, their history and who may see which rows. It decides nothing about machi
 
 from longshore.store.disks import DiskRecord
 from longshore.store.events import EventRecord
+from longshore.store.groups import GroupMember, GroupRecord, GroupRun
 from longshore.store.jobs import JobRecord
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.limits import LimitRecord
@@ -30,6 +31,9 @@ __all__ = [
     "Entry",
     "EntryState",
     "EventRecord",
+    "GroupMember",
+    "GroupRecord",
+    "GroupRun",
     "Holding",
     "JobRecord",
     "Leases",

@@ -18,12 +18,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from longshore.errors import InvalidInput, Unreachable
+from longshore.store.tables import Base
 
 T = TypeVar("T")
 PATIENCE = 20.0  # seconds that a command waits for a database that is away
@@ -41,6 +57,13 @@ CONNECTING = {
 _READ_ONLY = "25006"  # SQLSTATE, of a standby in recovery, too
 _NAMED = 500  # rows that one query names
 _SCHEMA = Path(__file__).parent / "schema"
+# As Alembic makes it
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 _SCHEMA_LOCK = 0x10_06_50_01  # any two numbers do, as long as nobody else in the database uses them
 _QUEUE_LOCK = 0x10_06_50_02
 
@@ -219,26 +242,37 @@ def _connect(url: URL, **pool: Any) -> Engine:
 
 
 def _upgrade(engine: Engine) -> None:
-    if _is_current(engine):  # nearly always, and to load Alembic takes tenths of a second
-        return
+    """A new database is made as it is now: by all revisions it would be the same, and take ten times as long."""
+    with engine.connect() as connection:
+        if _revision(connection) == newest_revision():  # nearly always, and to load Alembic takes tenths of a second
+            return
+    with engine.begin() as connection:
+        if engine.dialect.name != "sqlite":  # there the caller holds a lock on a file
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+        if _revision(connection) is None:
+            Base.metadata.create_all(connection)
+            _VERSION.create(connection, checkfirst=True)
+            connection.execute(_VERSION.insert().values(version_num=newest_revision()))
+        else:
+            _apply_revisions(connection)
+
+
+def _apply_revisions(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_SCHEMA))
-    with engine.begin() as connection:
-        if engine.dialect.name != "sqlite":  # there the caller holds a lock on a file
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
-def _is_current(engine: Engine) -> bool:
-    with engine.connect() as connection:
-        if not engine.dialect.has_table(connection, "alembic_version"):
-            return False
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return bool(found == newest_revision())
+def _revision(connection: Connection) -> str | None:
+    """Of the schema that is there; None: none is, or its making was broken off."""
+    if not connection.dialect.has_table(connection, _VERSION.name):
+        return None
+    found: str | None = connection.scalar(select(_VERSION.c.version_num))
+    return found
 
 
 def newest_revision() -> str:

@@ -93,7 +93,15 @@ class Jobs:
             tell_workers(session)
 
 
-def new_job(migration: MigrationRow, kind: JobKind, *, id_: str, due_at: datetime | None = None) -> JobRow:
+def new_job(
+    migration: MigrationRow,
+    kind: JobKind,
+    *,
+    id_: str,
+    due_at: datetime | None = None,
+    begin_by: datetime | None = None,
+) -> JobRow:
+    """`begin_by` is its place in the queue: where more is due than can begin, the earliest is first."""
     places = migration.places or {}
     return JobRow(
         id=id_,
@@ -107,22 +115,24 @@ def new_job(migration: MigrationRow, kind: JobKind, *, id_: str, due_at: datetim
         wave=migration.wave,
         host=places.get("host") or "",
         datastores=places.get("datastores") or [],
-        asked_at=due_at or migration.created_at,
+        asked_at=begin_by or due_at or migration.created_at,
         due_at=due_at,
         cancel_requested=migration.cancel_requested,
     )
 
 
-def first_job(migration: MigrationRow) -> JobRow:
+def first_job(migration: MigrationRow, due_at: datetime | None = None) -> JobRow:
     """Of a migration that is just being added: its request is there already."""
     asked = MigrationType(migration.request.get("type", MigrationType.COLD))
     kinds = {
         MigrationType.WARM: JobKind.BEGIN,
         MigrationType.TEST: JobKind.LANDING,
         MigrationType.FAILOVER: JobKind.LANDING,
+        MigrationType.GROUP_TEST: JobKind.GROUP,
+        MigrationType.GROUP_FAILOVER: JobKind.GROUP,
     }
     kind = kinds.get(asked) or JobKind(asked.value)
-    return new_job(migration, kind, id_=str(uuid.uuid4()))
+    return new_job(migration, kind, id_=str(uuid.uuid4()), due_at=due_at)
 
 
 def enqueue(session: Session, jobs: Iterable[JobRow]) -> None:

@@ -19,6 +19,7 @@ from longshore.store.tables import LedgerRow, MigrationRow
 
 class ThingKind(StrEnum):
     SOURCE_SNAPSHOT = "source-snapshot"
+    HOME_SNAPSHOT = "home-snapshot"  # of a machine that is written back to: to take that back is to revert to it
     CHANGE_TRACKING = "change-tracking"  # switched on at the source, to be switched off again
     NETWORK = "network"  # one that leads nowhere, for a dry run
     VOLUME = "volume"
@@ -65,7 +66,8 @@ class Ledger:
         return Ledger(self._database, scope)
 
     def intend(self, owner: Owner, provider_id: str, kind: ThingKind, parent: str | None = None) -> Entry:
-        """Write down that a thing is about to be made. The same owner again answers the entry that is there."""
+        """Write down that a thing is about to be made. The same owner again answers the entry that is there; where the
+        thing is gone, it is about to be made once more."""
         with self._database.session() as session:
             row = session.scalar(
                 select(LedgerRow).where(LedgerRow.migration_id == owner.workflow, LedgerRow.step == owner.step)
@@ -80,6 +82,8 @@ class Ledger:
                 )
                 session.add(row)
                 session.flush()
+            elif row.state == EntryState.REMOVED.value:
+                row.state, row.ref, row.note = EntryState.INTENDED.value, None, None
             return _entry(row)
 
     def settle(self, entry_id: int, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:

@@ -10,13 +10,17 @@ from sqlalchemy import delete, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
+from longshore.model.adoption import FoundReplica
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.replica import Protection
-from longshore.model.request import MigrationType
+from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
+from longshore.store.adoption import refuse_known, take_over
 from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.disks import new_disk
+from longshore.store.failbacks import begin_failback, refuse_to_forget_way
+from longshore.store.groups import GroupRun, begin_run, tell_run
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
@@ -27,8 +31,6 @@ from longshore.store.secrets import SecretsError
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, in_column, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
-
-_OF_POINTS = frozenset(kind.value for kind in MigrationType if kind.of_point)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class NewMigration:
     places: dict[str, Any] | None = None
     disks: tuple[Disk, ...] = ()
     protection: Protection | None = None  # of a replica
+    due_at: datetime | None = None  # of its first job, in UTC without a zone; None: at once
+    run: GroupRun | None = None  # of a group
+    state: dict[str, Any] | None = None  # that its first job finds
+    found: FoundReplica | None = None  # of one that is adopted
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -85,6 +91,9 @@ class Migrations:
                 return there
             refuse_more_migrations(session, self._scope, len(wanted), MigrationRow.status.in_(UNFINISHED))
             self._refuse_second(session, wanted)
+            for new in wanted:
+                if new.found is not None:
+                    refuse_known(session, new.found)
             rows = [
                 MigrationRow(
                     id=new.id,
@@ -96,6 +105,7 @@ class Migrations:
                     plan_id=new.plan_id,
                     wave=new.wave,
                     places=new.places,
+                    state=new.state,
                 )
                 for new in wanted
             ]
@@ -109,9 +119,15 @@ class Migrations:
             for row, new in zip(rows, wanted, strict=True):
                 if new.protection is not None:
                     session.add(new_replica(row.id, new.protection))
+                if new.found is not None:
+                    take_over(session, row, new.found)
                 if MigrationType(row.request.get("type", MigrationType.COLD)).of_point:
                     occupy_point(session, row)
-            enqueue(session, [first_job(row) for row in rows])
+                if new.run is not None:
+                    begin_run(session, row, new.run)
+                if row.request.get("type") == MigrationType.FAILBACK.value:
+                    begin_failback(session, row)
+            enqueue(session, [first_job(row, new.due_at) for row, new in zip(rows, wanted, strict=True)])
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()
@@ -168,7 +184,7 @@ class Migrations:
         """Tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
             kind, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
-            query = select(MigrationRow.__table__).where(kind.in_(_OF_POINTS), of == replica_id)
+            query = select(MigrationRow.__table__).where(kind.in_(OF_POINTS), of == replica_id)
             return records_of(session, session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def update(self, migration_id: str, **fields: Any) -> None:
@@ -242,6 +258,7 @@ class Migrations:
             own = update(MigrationRow).where(MigrationRow.id == migration_id)
             session.execute(own.values({name: in_column(value) for name, value in fields.items()}))
             row = session.get_one(MigrationRow, migration_id, populate_existing=True)
+            tell_run(session, row.id)
             if next_kind is None:
                 row.finished_at = row.finished_at or utc_now()
                 row.state = None
@@ -277,6 +294,7 @@ class Migrations:
                     f"Migration {row.id} is {row.status}.",
                     advice=f"Cancel it first: longshore migration cancel {row.id}.",
                 )
+            refuse_to_forget_way(session, row)
             left = session.scalars(
                 select(LedgerRow).where(
                     LedgerRow.migration_id == row.id, LedgerRow.state.in_(("intended", "made", "left"))
@@ -328,11 +346,11 @@ class Migrations:
             MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref, kind
         ).where(MigrationRow.status.in_(UNFINISHED))
         # What is made of a point leaves the machine alone
-        found = [row for row in session.execute(unfinished) if row.type not in _OF_POINTS]
+        found = [row for row in session.execute(unfinished) if row.type not in OF_POINTS]
         busy = {(row.source_id, row.machine_ref): row for row in found}
         asked: set[tuple[str, str]] = set()
         for new in wanted:
-            if new.request.get("type") in _OF_POINTS:
+            if new.request.get("type") in OF_POINTS or new.run is not None:
                 continue
             machine = (new.source_id, new.machine_ref)
             if machine in asked:

@@ -1,4 +1,4 @@
-"""Finding what users name, among what they may see: providers and plans, whose names are unique in a project alone."""
+"""Finding what users name, among what they may see: providers, plans, groups. Names are unique in a project."""
 
 from typing import TypeVar
 
@@ -7,9 +7,14 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.store.scope import Scope
-from longshore.store.tables import PlanRow, ProviderRow
+from longshore.store.tables import GroupRow, PlanRow, ProviderRow
 
-Row = TypeVar("Row", PlanRow, ProviderRow)
+Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow)
+_KINDS: dict[type, tuple[str, str]] = {  # and how they are listed
+    PlanRow: ("plan", "plan list"),
+    ProviderRow: ("provider", "provider list"),
+    GroupRow: ("group", "replica group list"),
+}
 
 
 def unique_name(scope: Scope, name: str) -> str:
@@ -22,11 +27,11 @@ def find_named(session: Session, rows: type[Row], visible: ColumnElement[bool], 
 
     Raises NotFound, or Conflict when several that others have are called so.
     """
-    kind = "plan" if rows is PlanRow else "provider"
+    kind, listing = _KINDS[rows]
     for wanted in (rows.id == name_or_id, rows.unique_name == unique_name(scope, name_or_id), rows.name == name_or_id):
         found = session.scalars(select(rows).where(wanted, visible).limit(2)).all()
         if len(found) > 1:
             raise Conflict(f"Several {kind}s are called {name_or_id}.", advice="Say which one by its id.")
         if found:
             return found[0]
-    raise NotFound(f"There is no {kind} named {name_or_id}.", advice=f"See: longshore {kind} list.")
+    raise NotFound(f"There is no {kind} named {name_or_id}.", advice=f"See: longshore {listing}.")

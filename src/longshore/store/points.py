@@ -5,7 +5,7 @@ record hears of the sync that made it; nobody makes a machine of one that isn't,
 being made, or was and is still there.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,14 +17,14 @@ from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
 from longshore.model.point import Arrival, Consistency, Hold, Point
 from longshore.model.replica import PointDisk, PointState, Stage, Wish
-from longshore.model.request import MigrationType
+from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
+from longshore.store.audits import Audited, keep_audit
 from longshore.store.database import Database, through_outages
 from longshore.store.ledger import EntryState, ThingKind, forget_removed
 from longshore.store.syncs import keep_sync
-from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow
+from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, with_zone, without_zone
 
-_OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
 _ENTRIES_KEPT = 50  # of snapshots that are gone
 
 
@@ -47,6 +47,7 @@ class PointRecord:
     proved_at: datetime | None
     proof: str | None
     note: str | None  # why it couldn't be removed yet
+    suspect: bool = False
 
     @property
     def point(self) -> Point:
@@ -55,6 +56,7 @@ class PointRecord:
             str(self.number),
             Arrival(self.moment, self.usable_at or self.moment),
             self.consistency or Consistency.CRASH,
+            suspect=self.suspect,
             proved=self.proved_at is not None,
             holds=self.holds,
             users=self.users,
@@ -74,7 +76,7 @@ class Points:
             query = select(PointRow).where(PointRow.replica_id == replica_id, PointRow.state != PointState.GONE.value)
             rows = session.scalars(query.order_by(PointRow.number)).all()
             users = _users(session, replica_id)
-            return [_record(row, users.get(row.number, ())) for row in rows]
+            return [_record(row, users.get(row.number, {})) for row in rows]
 
     def usable(self, replica_id: str) -> list[PointRecord]:
         """Newest last."""
@@ -88,20 +90,21 @@ class Points:
                 raise NotFound(
                     f"The replica has no point {number}.", advice=f"See: longshore replica point list {replica_id}."
                 )
-            return _record(row, _users(session, replica_id).get(number, ()))
+            return _record(row, _users(session, replica_id).get(number, {}))
 
     def arrivals(self, replica_id: str, since: datetime) -> list[Arrival]:
         """Of all that have come since, whether they are still there or not, and of the last one before; oldest first.
+        Suspect ones are left out, for the past, too.
 
         `since` is in UTC, and says so.
         """
         with self._database.session() as session:
-            own = PointRow.replica_id == replica_id, PointRow.usable_at.is_not(None)
-            before = select(func.max(PointRow.usable_at)).where(*own, PointRow.usable_at < _plain(since))
-            first = session.scalar(before) or _plain(since)
+            own = PointRow.replica_id == replica_id, PointRow.usable_at.is_not(None), PointRow.suspect.is_(False)
+            before = select(func.max(PointRow.usable_at)).where(*own, PointRow.usable_at < without_zone(since))
+            first = session.scalar(before) or without_zone(since)
             query = select(PointRow.moment, PointRow.usable_at).where(*own, PointRow.usable_at >= first)
             rows = session.execute(query.order_by(PointRow.number))
-            return [Arrival(_utc(moment), _utc(usable_at)) for moment, usable_at in rows if usable_at]
+            return [Arrival(with_zone(moment), with_zone(usable_at)) for moment, usable_at in rows if usable_at]
 
     # Making one
 
@@ -110,11 +113,11 @@ class Points:
         with self._database.session() as session:
             row = session.get(PointRow, (replica_id, number))
             if row is None:
-                row = PointRow(replica_id=replica_id, number=number, moment=_plain(moment))
+                row = PointRow(replica_id=replica_id, number=number, moment=without_zone(moment))
                 session.add(row)
             elif not goes_on:
-                row.moment = _plain(moment)
-            return _utc(row.moment)
+                row.moment = without_zone(moment)
+            return with_zone(row.moment)
 
     def complete(
         self,
@@ -127,21 +130,33 @@ class Points:
         machine: dict[str, Any],
         sync: dict[str, Any],
         state: dict[str, Any],
+        audit: Audited | None = None,
     ) -> None:
-        """It is usable, and what the next sync goes by is kept with that. Called again, it changes nothing more."""
+        """It is usable, and what the next sync goes by is kept with that. Called again, it changes nothing more.
+
+        `audit`: all was read for it.
+        """
         with self._database.session() as session:
             row = session.get_one(PointRow, (replica_id, number))
             if row.state == PointState.MAKING.value:
-                row.state, row.usable_at = PointState.USABLE.value, _plain(usable_at)
+                row.state, row.usable_at = PointState.USABLE.value, without_zone(usable_at)
                 row.consistency = consistency.value
                 row.changed, row.written = sync["bytes_changed"], sync["bytes_written"]
                 row.disks = form(list[PointDisk]).dump_python(list(disks), mode="json")
                 row.machine = machine
+                if audit is not None:
+                    keep_audit(session, row, audit)
             keep_sync(session, replica_id, sync, state)
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id)
             session.execute(own.values(failures=0, error=None, error_code=None))
             seeded = own.where(ReplicaRow.stage == Stage.SEEDING.value)
             session.execute(seeded.values(stage=Stage.PROTECTED.value))
+
+    def forget_change_ids(self, replica_id: str) -> None:
+        """Of its machine, whose disks are about to be written by somebody else than its guest."""
+        with self._database.session() as session:
+            for row in session.scalars(select(PointRow).where(PointRow.replica_id == replica_id)):
+                row.disks = [{**disk, "change_id": None} for disk in row.disks or []] or None
 
     def discard(self, replica_id: str, number: int) -> None:
         """It came to nothing."""
@@ -154,13 +169,16 @@ class Points:
     def claim(self, replica_id: str, numbers: Collection[int]) -> list[int]:
         """Of these, those that nobody uses or holds: no machine is made of them from now on."""
         with self._database.alone() as session:
-            used = _users(session, replica_id)
-            free = [number for number in numbers if number not in used]
-            own = PointRow.replica_id == replica_id, PointRow.number.in_(free)
-            usable = update(PointRow).where(*own, PointRow.state == PointState.USABLE.value)
-            session.execute(usable.values(state=PointState.REMOVING.value))
-            claimed = select(PointRow.number).where(*own, PointRow.state == PointState.REMOVING.value)
-            return list(session.scalars(claimed.order_by(PointRow.number)))
+            used, now = _users(session, replica_id), datetime.now(UTC)
+            own = PointRow.replica_id == replica_id, PointRow.number.in_(numbers)
+            claimed = []
+            for row in session.scalars(select(PointRow).where(*own).order_by(PointRow.number)):
+                held = any(hold.counts(now) for hold in _holds(row))
+                if row.state == PointState.USABLE.value and row.number not in used and not held:
+                    row.state = PointState.REMOVING.value
+                if row.state == PointState.REMOVING.value:
+                    claimed.append(row.number)
+            return claimed
 
     def removed(self, replica_id: str, number: int) -> None:
         """Of it stays when it came: past figures go by that."""
@@ -186,7 +204,7 @@ class Points:
     def forget(self, replica_id: str, before: datetime) -> None:
         """Those that went, and came before this moment (UTC), but for the last of them."""
         with self._database.session() as session:
-            old = PointRow.replica_id == replica_id, PointRow.usable_at < _plain(before)
+            old = PointRow.replica_id == replica_id, PointRow.usable_at < without_zone(before)
             last = session.scalar(select(func.max(PointRow.number)).where(*old))
             gone = delete(PointRow).where(*old, PointRow.state == PointState.GONE.value)
             session.execute(gone.where(PointRow.number < (last or 0)))
@@ -214,13 +232,13 @@ class Points:
                 raise NotFound(f"Nothing called {name} holds point {number}.")
             held = [*others, *([new] if new else [])]
             row.holds = form(list[Hold]).dump_python(held, mode="json")
-            return _record(row, _users(session, replica_id).get(number, ()))
+            return _record(row, _users(session, replica_id).get(number, {}))
 
     def prove(self, replica_id: str, number: int, at: datetime, proof: str) -> None:
         """A machine made of it was seen up."""
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
-            session.execute(own.values(proved_at=_plain(at), proof=proof))
+            session.execute(own.values(proved_at=without_zone(at), proof=proof))
 
 
 def occupy_point(session: Session, migration: MigrationRow) -> None:
@@ -233,21 +251,33 @@ def occupy_point(session: Session, migration: MigrationRow) -> None:
     row = session.get(PointRow, (request["of"], request["point"]))
     if row is None or row.state != PointState.USABLE.value:
         raise _unusable(request["point"], row.state if row else PointState.GONE.value)
+    if replica.stage == Stage.MIGRATING.value:
+        raise Conflict("The replica is being migrated, and its points go with it.")
     if request["type"] == MigrationType.FAILOVER.value:
-        if replica.stage != Stage.PROTECTED.value:
+        if replica.stage not in (Stage.PROTECTED.value, Stage.ADOPTED.value):
             raise Conflict(f"The replica is {replica.stage}: it can't fail over now.")
         if replica.wish == Wish.FAILOVER.value:
             raise Conflict("A failover of this replica is under way.", advice="Wait for its end.")
         replica.stage, replica.failover_id = Stage.FAILING_OVER.value, migration.id
 
 
+def refuse_users(session: Session | None, replica_id: str) -> None:
+    """Raises Conflict when something stands on one of its points."""
+    assert session is not None
+    if users := [user for found in _users(session, replica_id).values() for user in found.values()]:
+        raise Conflict(
+            f"{', '.join(users)} stand(s) on the replica's points, which would go.",
+            advice="Remove that first, with its volumes.",
+        )
+
+
 def refuse_to_forget_users(session: Session, migration: MigrationRow) -> None:
     """Raises Conflict when what it has made of a point is there, and the point is, too."""
     request = migration.request
-    if request.get("type") not in _OF_POINTS:
+    if request.get("type") not in OF_POINTS:
         return
     number, users = request["point"], _users(session, request["of"])
-    if any(migration.id in user for user in users.get(number, ())):
+    if migration.id in users.get(number, {}):
         raise Conflict(
             f"What migration {migration.id} has made stands on point {number} of replica {request['of']}.",
             advice="It is forgotten with the replica.",
@@ -258,25 +288,25 @@ def _unusable(number: int, state: str) -> Conflict:
     return Conflict(f"Point {number} isn't usable: it is {state}.", advice="Choose another one.")
 
 
-def _users(session: Session, replica_id: str) -> dict[int, list[str]]:
-    """What stands on each point: what is being made of it, and what was and still has its volumes."""
+def _users(session: Session, replica_id: str) -> dict[int, dict[str, str]]:
+    """What stands on each point, as people call it, by migrations: what they are making of it, and what they have made
+    and still has its volumes."""
     volumes = exists().where(
         LedgerRow.migration_id == MigrationRow.id,
         LedgerRow.kind == ThingKind.VOLUME.value,
         LedgerRow.state != EntryState.REMOVED.value,
     )
     query = select(MigrationRow).where(
-        MigrationRow.request["type"].as_string().in_(_OF_POINTS),
+        MigrationRow.request["type"].as_string().in_(OF_POINTS),
         MigrationRow.request["of"].as_string() == replica_id,
         MigrationRow.status.in_(UNFINISHED) | volumes,
     )
-    found: dict[int, list[str]] = {}
+    found: dict[int, dict[str, str]] = {}
     for row in session.scalars(query):
         kind = "test" if row.request["type"] == MigrationType.TEST.value else "failover"
         ended = Status(row.status).ended and row.server_id is not None
-        found.setdefault(row.request["point"], []).append(
-            f"server {row.server_id} of {kind} {row.id}" if ended else f"{kind} {row.id}"
-        )
+        name = f"server {row.server_id} of {kind} {row.id}" if ended else f"{kind} {row.id}"
+        found.setdefault(row.request["point"], {})[row.id] = name
     return found
 
 
@@ -284,30 +314,22 @@ def _holds(row: PointRow) -> list[Hold]:
     return form(list[Hold]).validate_python(row.holds or [])
 
 
-def _record(row: PointRow, users: Sequence[str]) -> PointRecord:
+def _record(row: PointRow, users: Mapping[str, str]) -> PointRecord:
     return PointRecord(
         replica_id=row.replica_id,
         number=row.number,
         state=PointState(row.state),
-        moment=_utc(row.moment),
-        usable_at=_utc(row.usable_at) if row.usable_at else None,
+        moment=with_zone(row.moment),
+        usable_at=with_zone(row.usable_at),
         consistency=Consistency(row.consistency) if row.consistency else None,
         changed=row.changed,
         written=row.written,
         disks=tuple(form(list[PointDisk]).validate_python(row.disks or [])),
         machine=row.machine or {},
         holds=tuple(_holds(row)),
-        users=tuple(users),
-        proved_at=_utc(row.proved_at) if row.proved_at else None,
+        users=tuple(users.values()),
+        proved_at=with_zone(row.proved_at),
         proof=row.proof,
         note=row.note,
+        suspect=row.suspect,
     )
-
-
-def _plain(moment: datetime) -> datetime:
-    """As tables have it."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC)

@@ -11,17 +11,23 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, true, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.adoption import FoundReplica
 from longshore.model.job import JobKind
-from longshore.model.replica import Protection, Stage, Wish
+from longshore.model.replica import PointState, Protection, Stage, Wish
+from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
+from longshore.store.adoption import objection
 from longshore.store.database import Database, through_outages
+from longshore.store.failbacks import stage_before
+from longshore.store.groups import note_landing, tell_run
 from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
-from longshore.store.points import occupy_point
+from longshore.store.migration_records import find_migration
+from longshore.store.points import occupy_point, refuse_users
 from longshore.store.scope import WHOLE, Scope
-from longshore.store.tables import MigrationRow, ReplicaRow
+from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,15 @@ class ReplicaRecord:
     error: str | None
     error_code: str | None
     failover_id: str | None
+    failback_id: str | None
+    prove: str | None  # the schedule of its tests
+    prove_due_at: datetime | None  # of the next one
+    audit: str | None  # its schedule
+    audit_due_at: datetime | None  # the next sync from then on reads everything
+    audited_at: datetime | None  # the moment of the last one that has
+    audited_point: int | None
+    audits: tuple[dict[str, Any], ...]  # oldest first
+    webhook: str | None  # the mark of its address
 
     def rests(self, now: datetime) -> bool:
         """Whether it is paused; `now` in UTC without a zone."""
@@ -86,6 +101,11 @@ class Replicas:
                     return _record(*rows[0])
         raise NotFound(f"There is no replica {word}.", advice="See: longshore replica list.")
 
+    def objection(self, found: FoundReplica) -> str | None:
+        """A sentence, when it can't be adopted."""
+        with self._database.session() as session:
+            return objection(session, found)
+
     def update(self, replica_id: str, **fields: Any) -> None:
         with self._database.session() as session:
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id)
@@ -104,16 +124,20 @@ class Replicas:
         return self._change(replica_id, put)
 
     def wish(self, replica_id: str, wish: Wish, wished: dict[str, Any] | None = None) -> ReplicaRecord:
-        """Raises Conflict when something else is wanted of it already, or its stage doesn't allow that."""
+        """Raises Conflict when something else is wanted of it already, or its stage doesn't allow that; MIGRATE, too,
+        when something stands on one of its points, which go then."""
 
         def ask(row: ReplicaRow) -> None:
             if row.wish == wish.value:
                 return
-            if row.wish not in (None, Wish.SYNC.value):
+            if row.wish not in (None, Wish.SYNC.value, Wish.AUDIT.value):
                 raise Conflict(f"A {row.wish} of this replica is under way.", advice="Wait for its end.")
             if row.stage not in _ALLOWED[wish]:
                 raise Conflict(f"The replica is {row.stage}: {_REFUSED[wish]}.")
             row.wish, row.wished = wish.value, wished
+            if wish is Wish.MIGRATE:
+                refuse_users(object_session(row), row.id)
+                row.stage = Stage.MIGRATING.value
 
         return self._change(replica_id, ask)
 
@@ -125,6 +149,29 @@ class Replicas:
                 raise Conflict(f"The replica of {migration.machine_name} is being deleted, or was.")
             do(row)
             hasten(session, replica_id)
+            session.flush()
+            return _record(row, migration.machine_name)
+
+    def keep(self, migration_id: str, protection: Protection) -> ReplicaRecord:
+        """A warm migration that waits for its cutover is a replica from now on, and synchronised at once.
+
+        Raises NotFound, or Conflict when it isn't one, or doesn't wait.
+        """
+        with self._database.alone() as session:
+            migration = find_migration(session, self._scope, migration_id)
+            there = session.get(ReplicaRow, migration.id)
+            if there is not None and self._database.may_be_done:
+                return _record(there, migration.machine_name)
+            job = _refuse_unkept(session, migration)
+            # What is about the move alone goes: it has begun, and a cutover is none of a replica's
+            asked = {name: value for name, value in migration.request.items() if name not in ("cutover", "before")}
+            migration.request = {**asked, "type": MigrationType.REPLICA.value, "keep": False}
+            migration.plan_id = job.plan_id = None
+            migration.wave = job.wave = 0
+            job.kind = JobKind.REPLICA.value
+            row = new_replica(migration.id, protection)
+            session.add(row)
+            hasten(session, migration.id)
             session.flush()
             return _record(row, migration.machine_name)
 
@@ -141,6 +188,19 @@ class Replicas:
             session.execute(own.values(wish=Wish.UNDO.value))
             hasten(session, replica_id)
 
+    def came_home(self, replica_id: str, failback_id: str) -> None:
+        """The machine runs again, as its server was."""
+        with self._database.session() as session:
+            own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.failback_id == failback_id)
+            session.execute(own.values(stage=Stage.FAILED_BACK.value))
+
+    def stays_away(self, replica_id: str, failback_id: str) -> None:
+        """Its failback has come to nothing, or was undone: it is as it was before."""
+        with self._database.session() as session:
+            row = session.get_one(ReplicaRow, replica_id)
+            if row.failback_id == failback_id:
+                row.stage, row.failback_id = stage_before(session, row).value, None
+
     def fulfil(self, replica_id: str, wish: Wish) -> None:
         """It isn't wanted any more: it is done, or being done."""
         with self._database.session() as session:
@@ -153,15 +213,18 @@ class Replicas:
         job_id: str,
         *,
         due_at: datetime,
+        begin_by: datetime | None = None,
         done: Wish | None = None,
         lands: dict[str, Any] | None = None,
+        waits: bool = False,
         failed: bool = False,
         **fields: Any,
     ) -> None:
         """A job of it has ended: at once its row is told so (`fields`), and the next job is queued for its moment.
 
-        `done`: the wish that was fulfilled. `lands`: the request of a failover that begins now, whose point is there.
-        Called again, it does nothing.
+        `done`: the wish that was fulfilled. `lands`: the request of a failover that begins now, whose point is there;
+        it `waits` for its tier where its group fails over. `begin_by`: as `new_job` has it. Called again, it does
+        nothing.
         """
         next_id, landing_id = str(uuid.uuid4()), str(uuid.uuid4())
         with self._database.alone() as session:
@@ -175,9 +238,34 @@ class Replicas:
             if done is not None and row.wish == done.value:
                 row.wish = row.wished = None
             if lands is not None:
-                _land(session, migration, landing_id, lands)
+                _land(session, migration, landing_id, lands, waits=waits)
             asked = migration.cancel_requested or row.wish is not None
-            enqueue(session, [new_job(migration, JobKind.REPLICA, id_=next_id, due_at=None if asked else due_at)])
+            due = None if asked else _first_due(row, due_at)
+            place = begin_by if due is not None else None
+            enqueue(session, [new_job(migration, JobKind.REPLICA, id_=next_id, due_at=due, begin_by=place)])
+            tell_run(session, replica_id)
+
+    def begin_test(self, replica_id: str, now: datetime, following: datetime, request: dict[str, Any]) -> str | None:
+        """The id of the test that begins now, of the newest usable point, if its moment has come: `now`, in UTC without
+        a zone. None, too, while an earlier test goes on, it is paused, or there is no point. `following`: the next one.
+        """
+        with self._database.alone() as session:
+            row = session.get_one(ReplicaRow, replica_id)
+            if row.prove_due_at is None or row.prove_due_at > now:
+                return None
+            row.prove_due_at = following
+            point = session.scalar(
+                select(PointRow.number)
+                .where(PointRow.replica_id == replica_id, PointRow.state == PointState.USABLE.value)
+                .order_by(PointRow.moment.desc(), PointRow.number.desc())
+                .limit(1)
+            )
+            rests = row.paused and (row.paused_until is None or now < row.paused_until)
+            if point is None or rests or row.stage != Stage.PROTECTED.value or _is_tried(session, replica_id):
+                return None
+            id_ = str(uuid.uuid4())
+            _land(session, session.get_one(MigrationRow, replica_id), id_, {**request, "point": point})
+            return id_
 
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id
@@ -185,16 +273,43 @@ class Replicas:
 
 _ALLOWED = {
     Wish.SYNC: (Stage.SEEDING.value, Stage.PROTECTED.value),
+    Wish.AUDIT: (Stage.PROTECTED.value,),
     Wish.FAILOVER: (Stage.PROTECTED.value,),
-    Wish.UNDO: (Stage.FAILING_OVER.value, Stage.FAILED_OVER.value),
-    Wish.COMMIT: (Stage.FAILED_OVER.value,),
+    Wish.MIGRATE: (Stage.PROTECTED.value,),
+    Wish.UNDO: (Stage.FAILING_OVER.value, Stage.FAILED_OVER.value, Stage.FAILED_BACK.value),
+    Wish.COMMIT: (Stage.FAILED_OVER.value, Stage.FAILED_BACK.value),
 }
 _REFUSED = {
     Wish.SYNC: "nothing is copied to it now",
+    Wish.AUDIT: "there is nothing to audit now",
     Wish.FAILOVER: "it can't fail over now",
+    Wish.MIGRATE: "it can't be migrated now",
     Wish.UNDO: "there is no failover to undo",
     Wish.COMMIT: "there is no failover to commit",
 }
+
+
+def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
+    """The job of a warm migration that nobody has begun. Raises Conflict."""
+    name, id_ = migration.machine_name, migration.id
+    if migration.request.get("type") != MigrationType.WARM.value or Status(migration.status).ended:
+        raise Conflict(f"Migration {id_} is no warm one that goes on: there is nothing to keep.")
+    if migration.cancel_requested or migration.cutover_requested:
+        what = "cancelled" if migration.cancel_requested else "cut over"
+        raise Conflict(f"Migration {id_} is being {what}.")
+    if migration.request.get("after"):
+        raise Conflict(
+            f"Migration {id_} runs a playbook when its machine is up, and a replica runs none.",
+            advice=f"Make a replica instead: longshore replica create {name}.",
+        )
+    job = session.scalar(select(JobRow).where(JobRow.record_id == id_, JobRow.status.in_(UNFINISHED)))
+    waits = job is not None and job.kind == JobKind.SYNC.value and job.status == Status.QUEUED.value
+    if job is None or not waits or job.worker_id is not None or not (migration.state or {}).get("choice"):
+        raise Conflict(
+            f"Migration {id_} doesn't wait for its cutover: a copy of {name} is under way, or is still to come.",
+            advice="Ask again when its phase is waiting.",
+        )
+    return job
 
 
 def new_replica(id_: str, protection: Protection) -> ReplicaRow:
@@ -204,6 +319,10 @@ def new_replica(id_: str, protection: Protection) -> ReplicaRow:
         retention=protection.retention,
         rpo=protection.rpo,
         due_at=protection.due_at,
+        prove=protection.prove,
+        prove_due_at=protection.prove_due_at,
+        audit=protection.audit,
+        audit_due_at=protection.audit_due_at,
     )
 
 
@@ -212,7 +331,14 @@ def has_wish(session: Session, record_id: str) -> bool:
     return session.scalar(select(ReplicaRow.wish).where(ReplicaRow.id == record_id)) is not None
 
 
-def _land(session: Session, replica: MigrationRow, id_: str, request: dict[str, Any]) -> None:
+def _is_tried(session: Session, replica_id: str) -> bool:
+    """Whether a test of it hasn't ended."""
+    kind, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
+    query = select(MigrationRow.id).where(kind == MigrationType.TEST.value, of == replica_id)
+    return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
+
+
+def _land(session: Session, replica: MigrationRow, id_: str, request: dict[str, Any], *, waits: bool = False) -> None:
     row = MigrationRow(
         id=id_,
         project_id=replica.project_id,
@@ -226,7 +352,9 @@ def _land(session: Session, replica: MigrationRow, id_: str, request: dict[str, 
     session.add(row)
     session.flush()
     occupy_point(session, row)
-    enqueue(session, [first_job(row)])
+    if waits:
+        note_landing(session, replica.id, id_)
+    enqueue(session, [first_job(row, NEVER if waits else None)])
 
 
 def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
@@ -247,4 +375,19 @@ def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
         error=row.error,
         error_code=row.error_code,
         failover_id=row.failover_id,
+        failback_id=row.failback_id,
+        prove=row.prove,
+        prove_due_at=row.prove_due_at,
+        audit=row.audit,
+        audit_due_at=row.audit_due_at,
+        audited_at=row.audited_at,
+        audited_point=row.audited_point,
+        audits=tuple(row.audits or ()),
+        webhook=row.webhook,
     )
+
+
+def _first_due(row: ReplicaRow, due_at: datetime) -> datetime:
+    """When its next job has something to do, which may be a test."""
+    tests = row.stage == Stage.PROTECTED.value and row.prove_due_at is not None
+    return min(due_at, row.prove_due_at or due_at) if tests else due_at

@@ -18,6 +18,7 @@ class StateDirectory:
     keystone: Keystone | None = field(default=None, repr=False)  # the server's own user, who opens secrets in Barbican
     secrets: SecretsIn = "auto"  # where new ones go, if there is such a user
     reach: Reach = field(default_factory=Reach)  # where providers of projects may be
+    alert_command: tuple[str, ...] = ()  # the operator's, told of replicas that need somebody
 
     @classmethod
     def configured(cls, configuration: Configuration) -> "StateDirectory":
@@ -25,13 +26,14 @@ class StateDirectory:
         root = configuration.state.absolute() if configuration.state else user_state_path("longshore")
         url, server = configuration.database_url, configuration.server
         database = url.get_secret_value() if url else None
+        command = tuple(configuration.alert_command)
         if server is None:
-            return cls(root, database)
+            return cls(root, database, alert_command=command)
         vouched = [server.keystone.auth_url, *(cloud.auth_url for cloud in server.clouds)]
         if server.keystone.public_url:
             vouched.append(server.keystone.public_url)
         reach = Reach(tuple(server.reach_allowed), tuple(server.reach_refused), tuple(vouched))
-        return cls(root, database, server.keystone, server.secrets, reach)
+        return cls(root, database, server.keystone, server.secrets, reach, command)
 
     def create(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

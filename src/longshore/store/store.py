@@ -10,6 +10,7 @@ from longshore.store.database import Database
 from longshore.store.disks import Disks
 from longshore.store.events import Events
 from longshore.store.figures import Figures
+from longshore.store.groups import Groups
 from longshore.store.jobs import Jobs
 from longshore.store.key_manager import KeyManager
 from longshore.store.ledger import Ledger
@@ -19,6 +20,7 @@ from longshore.store.outlines import Outlines
 from longshore.store.plan_flavors import PlanFlavors
 from longshore.store.plans import Plans
 from longshore.store.points import Points
+from longshore.store.protection import Protection
 from longshore.store.provider_ledger import ProviderLedger
 from longshore.store.providers import Providers
 from longshore.store.queue import Queue
@@ -53,6 +55,8 @@ class Store:
         self.outlines = Outlines(self.database)
         self.replicas = Replicas(self.database)
         self.points = Points(self.database)
+        self.groups = Groups(self.database)
+        self.protection = Protection(self.database)
         self.plans = Plans(self.database, texts)
         self.plan_flavors = PlanFlavors(self.database)
         self.ledger = Ledger(self.database)
@@ -71,6 +75,7 @@ class Store:
         view.events = self.events.scoped(scope)
         view.outlines = self.outlines.scoped(scope)
         view.replicas = self.replicas.scoped(scope)
+        view.groups = self.groups.scoped(scope)
         view.plans = self.plans.scoped(scope)
         view.limits = self.limits.scoped(scope)
         view.ledger = self.ledger.scoped(scope)

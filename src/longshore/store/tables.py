@@ -2,14 +2,28 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 def utc_now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+    return without_zone(datetime.now(UTC))
+
+
+def without_zone(moment: datetime) -> datetime:
+    """As tables have it: in UTC. `moment` says its zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+@overload
+def with_zone(moment: datetime) -> datetime: ...
+@overload
+def with_zone(moment: datetime | None) -> datetime | None: ...
+def with_zone(moment: datetime | None) -> datetime | None:
+    """Of a moment that tables have: in UTC, and it says so. None stays None."""
+    return moment.replace(tzinfo=UTC) if moment is not None else None
 
 
 def in_column(value: Any) -> Any:
@@ -152,7 +166,7 @@ class JobRow(Base):
     datastores: Mapped[list[str]] = mapped_column(JSON)
     # Its place in the queue: when its record was asked for, or its own moment, so that those that come again and again
     # take turns
-    asked_at: Mapped[datetime] = mapped_column(default=utc_now)
+    asked_at: Mapped[datetime] = mapped_column(default=utc_now)  # its place in the queue, which may be to come
     status: Mapped[str] = mapped_column(default="queued")  # queued, running, parked; then done, failed, cancelled
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]  # not before; None: at once
@@ -184,6 +198,39 @@ class ReplicaRow(Base):
     error: Mapped[str | None] = mapped_column(Text)  # of the last sync
     error_code: Mapped[str | None]
     failover_id: Mapped[str | None]  # the migration that lands, or has landed, in the machine's place
+    failback_id: Mapped[str | None]  # the migration that takes that back to the machine, or has
+    prove: Mapped[str | None]  # the schedule of its tests
+    prove_due_at: Mapped[datetime | None]  # of the next one
+    audit: Mapped[str | None]  # its schedule
+    audit_due_at: Mapped[datetime | None]  # the next sync from then on reads everything
+    audited_at: Mapped[datetime | None]  # the moment of the last sync that has
+    audited_point: Mapped[int | None]  # which it has made
+    audits: Mapped[list[dict[str, Any]] | None]  # the last ones, oldest first
+    webhook: Mapped[str | None]  # the mark of the address that is told
+    alerted: Mapped[dict[str, Any] | None]  # conditions that were told outside, by their codes
+
+
+class GroupRow(Base):
+    """Replicas that are tried, and fail over, together."""
+
+    __tablename__ = "replica_groups"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    name: Mapped[str]
+    unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
+    gates: Mapped[dict[str, Any]]  # by the number of the tier that they are after
+    run_id: Mapped[str | None]  # the migration that is its last test or failover
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class GroupMemberRow(Base):
+    __tablename__ = "group_members"
+
+    replica_id: Mapped[str] = mapped_column(ForeignKey("replicas.id", ondelete="CASCADE"), primary_key=True)
+    group_id: Mapped[str] = mapped_column(ForeignKey("replica_groups.id", ondelete="CASCADE"), index=True)
+    tier: Mapped[int]
+    landing_id: Mapped[str | None] = mapped_column(index=True)  # its machine's migration in that run
 
 
 class PointRow(Base):
@@ -205,6 +252,8 @@ class PointRow(Base):
     proved_at: Mapped[datetime | None]
     proof: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)  # why it couldn't be removed yet
+    # It may lack what the source hid, or what its volume has lost
+    suspect: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class TextRow(Base):

@@ -35,6 +35,11 @@ class MoveContext(JobContext):
         return self._request
 
     @property
+    def home(self) -> Place:
+        """Of a failback: the machine that is written back to."""
+        return Place(self.record.target_id, self.store.migrations.get(self.request.of or "").machine_ref)
+
+    @property
     def source(self) -> Place:
         return Place(self.record.source_id, self.record.machine_ref)
 

@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.checkpoint import discard, is_locked, locked
 from longshore.blocks.dirty import is_dirty
-from longshore.blocks.exports import Export
+from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.moves.context import MoveContext
@@ -26,6 +27,8 @@ STALLED_AFTER = 900.0  # seconds without a byte before a copy is given up: a ser
 LOCKED_FOR = 150.0  # seconds: an NFS server keeps the locks of a machine that died for 90 as a rule
 _LOOK_EVERY = 1.0  # seconds
 _KEEP_EVERY = 0.5  # seconds between rows of progress
+
+Opening = Callable[[ExitStack], Export]  # until the stack is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +98,26 @@ def copier(
     base: DiskBase | None,
     changes: Callable[[], Changes] | None,
     verify: Verify,
+    into: Opening | None = None,
 ) -> Callable[[], Awaitable[Copied]]:
     """The work of one copy step, called `name`. A second run goes on from the checkpoint that the first one left.
 
     With a base only the `changes` since are copied; where the source can't say, the whole disk is read and compared.
+    With changes and no base nothing but these is copied, and no manifest of the disk is made; all of it where the
+    source can't say. `into` opens what it is copied to, where that isn't the volume itself.
     """
 
-    work = _Work(job, disk, snapshot, volume, name, verify)
+    work = _Work(job, disk, snapshot, volume, name, verify, into or partial(open_volume, job, volume=volume))
 
     async def copy() -> Copied:
         try:
-            if base is None or changes is None:
+            if changes is None:
                 return await retry(lambda: work.copy(None, None), before_again=work.again)
             told = await asyncio.to_thread(changes)
             nothing = isinstance(told, Changed) and not told.extents
-            if nothing and not await asyncio.to_thread(work.is_dirty, base):
-                return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, base.root_digest, base.manifest, changed=0)
+            if nothing and (base is None or not await asyncio.to_thread(work.is_dirty, base)):
+                root, manifest = (base.root_digest, base.manifest) if base else ("", "")
+                return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)
             return await retry(lambda: work.copy(base, told), before_again=work.again)
         except LongshoreError as error:
             if not job.parks_for(error):
@@ -123,11 +130,48 @@ def copier(
     return copy
 
 
+def digester(job: MoveContext, disk: Disk, opening: Opening, size: int, name: str) -> Callable[[], Awaitable[DiskBase]]:
+    """The work of a step that reads what a disk holds that is about to be written, so that a copy to it can compare.
+
+    What `opening` opens is read as `size` bytes. A second run reads all of it again.
+    """
+    manifest = f"{name}-{disk.key}.held"
+
+    async def read() -> DiskBase:
+        job.raise_if_cancelled()
+        directory = job.store.state.migration(job.id)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with opened() as exports:
+            held = await asyncio.to_thread(opening, exports)
+            nowhere = serve_nbdkit("null", {"size": str(size)}, read_only=False)
+            request = CopyRequest(
+                source_uri=held.uri,
+                target_uri=(target := await asyncio.to_thread(exports.enter_context, nowhere)).uri,
+                disk=f"{job.record.machine_name}, {disk.label}",
+                manifest=directory / manifest,
+                verify=Verify.NONE,
+                rate_limit=job.request.rate_limit,
+                limit_groups=job.limit_groups(disk),
+                maximum_read=held.maximum_read,
+            )
+            result = await _run(job, disk, request, [held, target])
+        return DiskBase(None, manifest, result.root_digest or "")
+
+    return read
+
+
 class _Work:
     """One disk's copy, tried until it is done or there is no use in trying."""
 
     def __init__(  # noqa: PLR0917
-        self, job: MoveContext, disk: Disk, snapshot: Snapshot, volume: Volume, name: str, verify: Verify
+        self,
+        job: MoveContext,
+        disk: Disk,
+        snapshot: Snapshot,
+        volume: Volume,
+        name: str,
+        verify: Verify,
+        open_target: Opening,
     ) -> None:
         self._job = job
         self._disk = disk
@@ -135,6 +179,7 @@ class _Work:
         self._volume = volume
         self._name = name
         self._verify = verify
+        self._open_target = open_target
 
     def again(self, error: LongshoreError) -> None:
         self._job.raise_if_cancelled()
@@ -158,7 +203,7 @@ class _Work:
         self._job.raise_if_cancelled()
         async with opened() as exports:
             source = await asyncio.to_thread(open_disk, self._job, exports, self._snapshot, self._disk)
-            target = await asyncio.to_thread(open_volume, self._job, exports, self._volume)
+            target = await asyncio.to_thread(self._open_target, exports)
             request = await asyncio.to_thread(self._request, source, target, base, changes)
             result = await _run(self._job, self._disk, request, [source, target])
         return Copied(
@@ -214,6 +259,8 @@ class _Work:
     def _request(self, source: Export, target: Export, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
         job = self._job
         job.store.state.migration(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+        extents = changes.extents if isinstance(changes, Changed) else None
+        whole = base is not None or extents is None  # then the digests of all of it are known in the end
         moment = f"{job.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
         return CopyRequest(
             source_uri=source.uri,
@@ -221,9 +268,9 @@ class _Work:
             disk=f"{job.record.machine_name}, {self._disk.label}",
             source_identity=moment,
             target_identity=f"{job.record.target_id}/{self._volume.id}",
-            changes=changes.extents if isinstance(changes, Changed) else None,
+            changes=extents,
             base_manifest=self._path(base.manifest) if base else None,
-            manifest=self._path(self._manifest),
+            manifest=self._path(self._manifest) if whole else None,
             checkpoint=self._path(self._checkpoint),
             verify=self._verify,
             rate_limit=job.request.rate_limit,

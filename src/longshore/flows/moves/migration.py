@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -33,9 +33,9 @@ from longshore.flows.moves.target_side import (
     make_volume,
     safeguard,
 )
-from longshore.flows.moves.told_changes import Told, asker, read_changes
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
+from longshore.model.changes import Changes
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
@@ -167,22 +167,17 @@ class Migration(ABC):
         volumes: list[Volume],
         *,
         bases: dict[str, DiskBase] | None = None,
+        changes: Mapping[str, Callable[[], Changes]] | None = None,
         verify: Verify,
     ) -> list[Copied]:
-        """All disks at once, each in a step of its own. Every step ends before any error goes on."""
+        """All disks at once, each in a step of its own; by their keys `bases` and what has changed since, where an
+        earlier copy is there. Every step ends before any error goes on."""
         self._job.begin_together()
-        told: dict[str, Told] = {}
-        if bases is not None:
-            asked = [
-                step(f"{name}-changed-{disk.key}", Told, asker(self._job, disk, snapshot, bases[disk.key], name))
-                for disk in disks
-            ]
-            told = dict(zip((disk.key for disk in disks), await self._side_by_side(asked), strict=True))
 
         def one(disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
             base = bases[disk.key] if bases else None
-            changes = partial(read_changes, self._job, disk, told[disk.key]) if bases else None
-            return copier(self._job, disk, snapshot, volume, name=name, base=base, changes=changes, verify=verify)
+            since = changes[disk.key] if changes else None
+            return copier(self._job, disk, snapshot, volume, name=name, base=base, changes=since, verify=verify)
 
         pairs = zip(disks, volumes, strict=True)
         return await self._side_by_side(

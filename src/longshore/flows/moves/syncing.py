@@ -26,8 +26,10 @@ from longshore.flows.moves.source_side import (
 )
 from longshore.flows.moves.syncs import History, Sync
 from longshore.flows.moves.target_side import Prepared
+from longshore.flows.moves.told_changes import Told, asker, read_changes
+from longshore.model.changes import Changes, Unknown
 from longshore.model.forms import form
-from longshore.model.machine import Snapshot
+from longshore.model.machine import Disk, Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Port, Volume
 
@@ -46,6 +48,7 @@ class State:
     history: History = field(default_factory=History)
     totals: CopyTotals = field(default_factory=CopyTotals)
     why: str = ""  # it waited, as it was said last
+    written_to: bool = False  # the machine's disks were, by a failback: the base doesn't tell of that
 
     def kept(self) -> dict[str, Any]:
         """As it goes into the record."""
@@ -60,14 +63,20 @@ class Round:
     snapshot: Snapshot
     copies: list[Copied]
     final: bool  # the machine was off all the time
+    told: dict[str, Told] = field(default_factory=dict)  # by disk, what the source says has changed since the base
 
 
 Dropping = Callable[[MoveContext, str, Snapshot], Awaitable[None] | None]
 
 
 class Syncing(Migration):
-    async def _copy_moment(self, state: State, begin: Callable[[], datetime], off: Off | None) -> Round:
-        """`begin` says that it begins, and when. `off`: the machine was seen off, and may have been left off."""
+    async def _copy_moment(
+        self, state: State, begin: Callable[[], datetime], off: Off | None, *, all_of_it: bool = False
+    ) -> Round:
+        """`begin` says that it begins, and when. `off`: the machine was seen off, and may have been left off.
+
+        `all_of_it`: whatever the source says has changed, both sides are read and compared with the digests.
+        """
         job = self._job
         number, bases = state.number, state.bases
         name = f"sync-{number}"
@@ -81,10 +90,28 @@ class Syncing(Migration):
             snapshot, final = still.snapshot, still.off
         # All of the first copy is read back; after that, what each further one writes
         verify = Verify.WRITTEN if bases and job.request.verify is Verify.FULL else job.request.verify
-        copies = await self._copy(name, disks, snapshot, state.volumes, bases=bases, verify=verify)
+        told: dict[str, Told] = {}
+        if bases is not None:
+            told = await self._ask_changes(name, disks, snapshot, bases)
+        changes: dict[str, Callable[[], Changes]] = {
+            disk.key: partial(read_changes, job, disk, told[disk.key]) for disk in disks if disk.key in told
+        }
+        if all_of_it:
+            verify, changes = Verify.FULL, {key: partial(Unknown, "All of it is compared.") for key in changes}
+        copies = await self._copy(name, disks, snapshot, state.volumes, bases=bases, changes=changes, verify=verify)
         if off is not None and final:
             final = await step(f"{name}-still-off", bool, partial(is_still_off, job, off))
-        return Round(began, snapshot, copies, final)
+        return Round(began, snapshot, copies, final, told)
+
+    async def _ask_changes(
+        self, name: str, disks: tuple[Disk, ...], snapshot: Snapshot, bases: dict[str, DiskBase]
+    ) -> dict[str, Told]:
+        self._job.begin_together()
+        asked = [
+            step(f"{name}-changed-{disk.key}", Told, asker(self._job, disk, snapshot, bases[disk.key].change_id, name))
+            for disk in disks
+        ]
+        return dict(zip((disk.key for disk in disks), await self._side_by_side(asked), strict=True))
 
     async def _drop_snapshots(self, state: State, copied: Round, drop: Dropping) -> None:
         """The base's goes when its successor is copied, and that stays in its place where the source needs it."""
@@ -117,4 +144,5 @@ def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
         base=snapshot if snapshot.is_base and not sync.final else None,
         history=state.history.plus(sync),
         totals=state.totals.plus(sync.copies),
+        written_to=False,
     )

@@ -22,6 +22,7 @@ from longshore.model.machine import Snapshot
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, Volume
 from longshore.store import JobRecord, Store
+from longshore.store.tables import without_zone
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ def take_over(store: Store, job: JobRecord, answers: Mapping[str, Any]) -> bool:
     if not state.number:
         return False
     cutover = form(MigrationRequest).validate_python(record.request).cutover
-    due = next_moment(cutover, state.history, datetime.now(UTC)).replace(tzinfo=None)
+    due = without_zone(next_moment(cutover, state.history, datetime.now(UTC)))
     store.migrations.end_job(record.id, job.id, next_kind=JobKind.SYNC, due_at=due, state=state.kept())
     store.events.say(record.id, None, "It was begun by an earlier release, and goes on in this one.")
     return True

@@ -9,12 +9,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from longshore.blocks.durable import replace_file
 from longshore.engine.retry import retry
 from longshore.errors import FAULT, LongshoreError, ProviderError
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.copying import DiskBase
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent
 from longshore.model.machine import Disk, Snapshot
@@ -28,8 +29,14 @@ class Told:
     reason: str = ""  # why it can't
 
 
-def asker(job: MoveContext, disk: Disk, snapshot: Snapshot, base: DiskBase, name: str) -> Callable[[], Awaitable[Told]]:
-    """The work of the step that asks for one disk; `name` is that of the copy."""
+def asker(
+    job: MoveContext, disk: Disk, snapshot: Snapshot, since: str | None, name: str, *, provider_id: str | None = None
+) -> Callable[[], Awaitable[Told]]:
+    """The work of the step that asks for one disk what has changed since a change id; `name` is that of the copy.
+
+    `provider_id`: whom to ask; None: the source.
+    """
+    asked = provider_id or job.record.source_id
 
     def again(error: LongshoreError) -> None:
         job.raise_if_cancelled()
@@ -37,7 +44,8 @@ def asker(job: MoveContext, disk: Disk, snapshot: Snapshot, base: DiskBase, name
 
     async def ask() -> Told:
         try:
-            changes = await retry(lambda: asyncio.to_thread(_ask, job, disk, snapshot, base), before_again=again)
+            asking = partial(_ask, job, disk, snapshot, since, asked)
+            changes = await retry(lambda: asyncio.to_thread(asking), before_again=again)
         except LongshoreError as error:
             if error.code not in (FAULT, ProviderError.code):
                 raise
@@ -51,21 +59,28 @@ def read_changes(job: MoveContext, disk: Disk, told: Told) -> Changes:
     """What was told, whenever that was."""
     if told.file is None:
         return Unknown(told.reason)
+    extents = read_extents(job.store.state.migration(job.id) / told.file)
+    if extents is not None:
+        return Changed(extents)
+    unknown = Unknown("The list of what has changed can't be read any more.")
+    _say(job, disk, unknown)
+    return unknown
+
+
+def read_extents(path: Path) -> tuple[Extent, ...] | None:
+    """Of a list that was kept; None when it can't be read."""
     try:
-        kept = json.loads((job.store.state.migration(job.id) / told.file).read_bytes())
-        return Changed(tuple(Extent(offset, length) for offset, length in kept))
+        return tuple(Extent(offset, length) for offset, length in json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
-        unknown = Unknown("The list of what has changed can't be read any more.")
-        _say(job, disk, unknown)
-        return unknown
+        return None
 
 
-def _ask(job: MoveContext, disk: Disk, snapshot: Snapshot, base: DiskBase) -> Changes:
+def _ask(job: MoveContext, disk: Disk, snapshot: Snapshot, since: str | None, provider_id: str) -> Changes:
     job.raise_if_cancelled()
-    if base.change_id is None:
+    if since is None:
         return Unknown(UNTRACKED)
-    with job.clouds.source(job.record.source_id) as source:
-        return source.changed(snapshot, disk.key, base.change_id)
+    with job.clouds.source(provider_id) as source:
+        return source.changed(snapshot, disk.key, since)
 
 
 def _keep(job: MoveContext, disk: Disk, changes: Changes, file: str) -> Told:

@@ -35,6 +35,7 @@ from longshore.flows.moves.syncing import State, Syncing, after
 from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
 from longshore.model.forms import form
 from longshore.model.job import JobKind
+from longshore.store.tables import without_zone
 
 CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
 
@@ -84,7 +85,7 @@ class WarmSync(Syncing):
         due = None
         if turn is Turn.WAIT:
             now = datetime.now(UTC)
-            due = next_moment(job.request.cutover, state.history, now).replace(tzinfo=None)
+            due = without_zone(next_moment(job.request.cutover, state.history, now))
             why = why_waiting(job.request.cutover, state.history, now)
             if same_reason(why, state.why):
                 job.store.migrations.update(job.id, phase="waiting")

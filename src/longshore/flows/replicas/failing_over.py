@@ -3,10 +3,12 @@
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.source_side import power_on_again
+from longshore.flows.replicas.way_back import is_of_way_back
 from longshore.flows.undo import LASTING, undo
 from longshore.model.machine import PowerState
 from longshore.model.replica import Stage
 from longshore.store import EntryState, Store, ThingKind
+from longshore.store.adoption import was_adopted
 
 _THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
 
@@ -28,17 +30,21 @@ def undo_failover(job: MoveContext) -> None:
         return
     for sentence in [*left, *run_source_again(job)]:
         job.say(sentence, "error")
-    store.replicas.update(job.id, stage=Stage.PROTECTED.value, failover_id=None, error=None, error_code=None)
-    job.say("The failover is undone, and syncs go on.")
+    adopted = was_adopted(store.replicas.get(job.id).stage, store.migrations.get(job.id))
+    stage = Stage.ADOPTED if adopted else Stage.PROTECTED
+    store.replicas.update(job.id, stage=stage.value, failover_id=None, error=None, error_code=None)
+    job.say("The failover is undone." if adopted else "The failover is undone, and syncs go on.")
 
 
 def commit_failover(job: MoveContext) -> None:
-    """Its server, and what that is made of, are the user's from now on."""
+    """Its server, and what that is made of, are the user's from now on: nothing of ours hangs on its volumes."""
     store = job.store
     failover = store.replicas.get(job.id).failover_id
     if failover is not None:
         for kind in LASTING:
             store.ledger.settle_kind(failover, kind, EntryState.HANDED_OVER)
+        for sentence in undo(store, job.clouds, failover, is_of_way_back):
+            job.say(sentence, "warning")
     store.replicas.update(job.id, stage=Stage.COMMITTED.value)
     job.say(
         "The failover is committed: the server is yours. Its volumes stand on the point's snapshots, which stay as "

@@ -1,6 +1,7 @@
 """A machine made of a replica's point: to try that (a test), or in the place of the machine (a failover).
 
     the point, and what the target has → a volume of each of its snapshots → network, ports
+      → of a failover a snapshot of each, for the way back
       → look into them → snapshot the volumes → convert → boot → check → clean up, or stay
 
 The source is asked nothing, so it may be gone; and the replica's own volumes are never touched, so its syncs go on
@@ -10,19 +11,25 @@ What a failover has made isn't handed over when it is up: it can be undone, unti
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+from longshore.engine.steps import step
 from longshore.flows.facts import gather
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.target_side import Prepared, make_volume
+from longshore.flows.replicas.way_back import is_of_way_back, keep_way_back
 from longshore.flows.undo import undo
 from longshore.model.forms import form
-from longshore.model.machine import Disk
-from longshore.model.request import MigrationType
+from longshore.model.job import JobKind
+from longshore.model.machine import Disk, Machine
+from longshore.model.request import BootProof, MigrationType
 from longshore.model.target import Volume
 from longshore.planning import land
 from longshore.store import EventRecord, PointRecord, ThingKind
+from longshore.store.jobs import NEVER
+from longshore.store.tables import utc_now, with_zone
 
 # What each phase is called among the parts of the time that it took
 _PARTS = {
@@ -39,6 +46,8 @@ _PARTS = {
 class PointLanding(Migration):
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes, ports = await self._begin()
+        if self._job.request.type is MigrationType.FAILOVER:
+            await step("way-back", type(None), partial(keep_way_back, self._job, volumes))
         choice = await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, figures_of(CopyTotals(), ()), report, proof)
@@ -55,7 +64,7 @@ class PointLanding(Migration):
         job.raise_if_cancelled()
         moment = f"{point.moment:%Y-%m-%d %H:%M:%S}"
         job.phase("preparing", f"Looking at point {point.number}, of {moment} UTC, and at what the target has.")
-        machine = form(Prepared).validate_python(point.machine).machine
+        machine = form(Machine).validate_python(point.machine["machine"])
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, None, converts_here=True)
         return self._prepared(machine, *land(machine, job.request, facts))
@@ -68,21 +77,44 @@ class PointLanding(Migration):
         job, request = self._job, self._job.request
         assert request.of is not None
         assert request.point is not None
-        job.store.points.prove(request.of, request.point, datetime.now(UTC), result.get("proof") or "")
+        self._prove(request.of, request.point, result.get("proof") or "")
         gone = {ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}
-        parts = parts_of(job.store.events.of(job.id, limit=10_000), datetime.now(UTC).replace(tzinfo=None))
+        parts = parts_of(job.store.events.of(job.id, limit=10_000), utc_now())
         if request.type is MigrationType.FAILOVER:
             job.store.replicas.landed(request.of, job.id)
             again = f"longshore replica undo {request.of}"
             job.say(f"It runs in the machine's place. For good: longshore replica commit {request.of}; back: {again}.")
+        elif request.clean_up_after is not None or job.store.groups.waits_for_run(job.id):
+            self._stay({**result, "point": request.point, "seconds": parts}, gone)
+            return
         elif request.keep:
             job.say(f"The server stays until you clean it up: longshore migration cleanup {job.id}.")
         else:
             gone = set(ThingKind) - {ThingKind.RELAY}
         job.phase("cleaning-up", "Removing what was made on the way.")
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
+        for sentence in undo(job.store, job.clouds, job.id, lambda e: e.kind in gone and not is_of_way_back(e)):
             job.say(sentence, "warning")
         self._done({**result, "point": request.point, "seconds": parts})
+
+    def _prove(self, replica_id: str, number: int, proof: str) -> None:
+        """But for one that nothing had to show: that says nothing of the point."""
+        job = self._job
+        up_at = job.store.migrations.get(job.id).target_up_at
+        if proof != BootProof.NONE and up_at is not None:
+            job.store.points.prove(replica_id, number, with_zone(up_at), proof)
+
+    def _stay(self, result: dict[str, Any], gone: set[ThingKind]) -> None:
+        """Its server stays for the time that was asked for, or until its group's test has ended."""
+        job, after = self._job, self._job.request.clean_up_after
+        up_at = job.store.migrations.get(job.id).target_up_at
+        due = up_at + timedelta(seconds=after) if up_at is not None and after is not None else NEVER
+        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
+            job.say(sentence, "warning")
+        until = f"until {due:%Y-%m-%d %H:%M:%S} UTC" if due < NEVER else "until the test of its group has ended"
+        job.phase("up", f"The server stays {until}. To remove it sooner: longshore migration cleanup {job.id}.")
+        found = job.store.migrations.get(job.id).result or {}  # in the guest
+        told = {**found, **result}
+        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.CLEAN_UP, due_at=due, result=told)
 
     def _take_back(self) -> list[str]:
         left = super()._take_back()

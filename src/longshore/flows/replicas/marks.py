@@ -4,8 +4,11 @@ The form is in docs/formats/point-marks.md. Values have at most 255 characters, 
 """
 
 import base64
+import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine
@@ -24,6 +27,9 @@ ROOT = "longshore:root"
 DISKS = "longshore:disks"
 DESCRIPTION = "longshore:description-"
 LONGEST = 255  # characters of a value
+_COUNT = re.compile("[1-9][0-9]{0,2}")
+_LARGEST = 8 << 20  # bytes of a description, unpacked
+_MOST = 1 << 31
 
 
 def of_volume(replica_id: str, machine: Machine, disk: Disk) -> dict[str, str]:
@@ -52,19 +58,47 @@ def of_snapshot(  # noqa: PLR0917
 
 
 def described(marks: Mapping[str, str]) -> Machine | None:
-    """The machine that a point's first snapshot describes; None where these marks hold none, or not all of one.
+    """The machine that a point's first snapshot describes; None where these marks hold no description.
 
-    Raises ValueError for pieces that don't fit together.
+    What a stranger could have written there, and matters, isn't taken along: user data, and how disks were read. Raises
+    ValueError for what is too much, isn't all there, or is none.
     """
-    count = int(marks.get(f"{DESCRIPTION}count", "0"))
-    pieces = [marks.get(f"{DESCRIPTION}{number}") for number in range(count)]
-    if not pieces or None in pieces:
+    count = marks.get(f"{DESCRIPTION}count")
+    if count is None:
         return None
-    packed = base64.b64decode("".join(piece for piece in pieces if piece), validate=True)
+    if not _COUNT.fullmatch(count):
+        raise ValueError("its description has no number of pieces that can be")
+    pieces = [marks.get(f"{DESCRIPTION}{number}", "") for number in range(int(count))]
+    if not all(0 < len(piece) <= LONGEST for piece in pieces):
+        raise ValueError("pieces of its description are missing")
     try:
-        return form(Machine).validate_json(zlib.decompress(packed))
-    except zlib.error as error:
-        raise ValueError(str(error)) from None
+        machine = form(Machine).validate_json(_unpacked("".join(pieces)))
+    except (ValueError, zlib.error, RecursionError):  # what pydantic says has the description's own words
+        raise ValueError("its description isn't one of a machine") from None
+    machine = form(Machine).validate_python(_in_plain_text(form(Machine).dump_python(machine, mode="json")))
+    if not (0 <= machine.cpus < _MOST and 0 <= machine.memory_mib < _MOST and 0 < len(machine.name) <= LONGEST):
+        raise ValueError("its description isn't one of a machine")
+    if not 0 < len(machine.ref) <= LONGEST or any(disk.size <= 0 for disk in machine.disks):
+        raise ValueError("its description isn't one of a machine")
+    return replace(machine, server_settings=replace(machine.server_settings, user_data=None), over_ssh=None)
+
+
+def _unpacked(packed: str) -> bytes:
+    """Raises ValueError, zlib.error."""
+    unpacking = zlib.decompressobj()
+    unpacked = unpacking.decompress(base64.b64decode(packed, validate=True), _LARGEST)
+    if not unpacking.eof or unpacking.unused_data:
+        raise ValueError("too much of it, or not all")
+    return unpacked
+
+
+def _in_plain_text(told: Any) -> Any:
+    """Without what a terminal would act on: texts of a guest or a stranger."""
+    if isinstance(told, str):
+        return told if told.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else "�" for c in told)
+    if isinstance(told, dict):
+        return {_in_plain_text(name): _in_plain_text(value) for name, value in told.items()}
+    return [_in_plain_text(value) for value in told] if isinstance(told, list | tuple) else told
 
 
 def _pieces(machine: Machine) -> dict[str, str]:
@@ -74,6 +108,6 @@ def _pieces(machine: Machine) -> dict[str, str]:
     return {f"{DESCRIPTION}count": str(len(pieces)), **numbered}
 
 
-def disks_of(machine: Machine, made: Mapping[str, tuple[str, str, str]]) -> list[PointDisk]:
-    """`made`: by disk the ids of its volume and snapshot, and its root digest."""
+def disks_of(machine: Machine, made: Mapping[str, tuple[str, str, str, str | None]]) -> list[PointDisk]:
+    """`made`: by disk the ids of its volume and snapshot, its root digest, and the source's change id."""
     return [PointDisk(disk.key, disk.label, disk.size, *made[disk.key]) for disk in machine.disks]

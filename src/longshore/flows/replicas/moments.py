@@ -2,15 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from longshore.model.point import Arrival
 from longshore.model.schedule import Continuous, Schedule
 from longshore.planning.protection_figures import Pace, forecast
-from longshore.planning.schedules import follow, next_continuous, next_time, parse_schedule
+from longshore.planning.schedules import (
+    Waiting,
+    follow,
+    next_continuous,
+    next_time,
+    parse_calendar,
+    parse_schedule,
+    urgency,
+)
 from longshore.store import ReplicaRecord
 from longshore.store.jobs import NEVER
+from longshore.store.tables import with_zone, without_zone
 
 # After a first, second … sync in a row that failed; the last one stays
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10))
@@ -28,41 +37,75 @@ def after_begin(replica: ReplicaRecord, now: datetime) -> Due:
     """A sync begins now, for whatever reason. Of a continuous one the next is known only when it has ended."""
     schedule = _schedule(replica)
     if isinstance(schedule, Continuous):
-        return Due(plain(now))
-    due = replica.due_at.replace(tzinfo=UTC) if replica.due_at else None
+        return Due(without_zone(now))
+    due = with_zone(replica.due_at)
     if due is None or now < due:  # the first, or one that somebody wanted
-        return Due(plain(next_time(schedule, now, replica.id)))
+        return Due(without_zone(next_time(schedule, now, replica.id)))
     following = follow(schedule, due, now, replica.id)
-    return Due(plain(following.due), following.missed)
+    return Due(without_zone(following.due), following.missed)
 
 
 def after_end(replica: ReplicaRecord, arrivals: Sequence[Arrival], now: datetime) -> datetime:
     """Of one that has made a point; it may have passed."""
-    if replica.rests(plain(now)):
+    if replica.rests(without_zone(now)):
         return replica.paused_until or NEVER
     schedule = _schedule(replica)
     if not isinstance(schedule, Continuous):
-        return replica.due_at or plain(now)
+        return replica.due_at or without_zone(now)
     moment = max((arrival.moment for arrival in arrivals), default=None)
-    return plain(next_continuous(schedule, moment, now, expected(arrivals, now) or timedelta()))
+    return without_zone(next_continuous(schedule, moment, now, expected(arrivals, now) or timedelta()))
 
 
 def after_failure(replica: ReplicaRecord, now: datetime) -> datetime:
     """Soon, however seldom it is due: until then there is no new point."""
-    if replica.rests(plain(now)):
+    if replica.rests(without_zone(now)):
         return replica.paused_until or NEVER
-    again = plain(now) + PAUSES[min(replica.failures, len(PAUSES) - 1)]
+    again = without_zone(now) + PAUSES[min(replica.failures, len(PAUSES) - 1)]
     due = replica.due_at
-    return due if due is not None and plain(now) < due < again else again
+    return due if due is not None and without_zone(now) < due < again else again
+
+
+def next_audit(schedule: str | None, replica_id: str, now: datetime) -> datetime | None:
+    """None: only when somebody asks for it. Raises InvalidInput."""
+    return _next(schedule, f"{replica_id}/audit", now)
+
+
+def next_test(schedule: str | None, replica_id: str, now: datetime) -> datetime | None:
+    """None: only when somebody asks for it. Raises InvalidInput."""
+    return _next(schedule, f"{replica_id}/test", now)
+
+
+def _next(schedule: str | None, what: str, now: datetime) -> datetime | None:
+    """Other replicas' are at other times, and none is when its own syncs are."""
+    return without_zone(next_time(parse_calendar(schedule), now, what)) if schedule is not None else None
 
 
 def at_rest(replica: ReplicaRecord, now: datetime, *, synchronised: bool) -> datetime:
     """When a job has to look again that has found nothing to do."""
     if not synchronised:
         return NEVER
-    if replica.rests(plain(now)):
+    if replica.rests(without_zone(now)):
         return replica.paused_until or NEVER
-    return replica.due_at or plain(now)
+    return replica.due_at or without_zone(now)
+
+
+def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime, now: datetime) -> datetime | None:
+    """The place of a sync in a full queue, in UTC without a zone: by then it has to begin for its point to be in time.
+
+    None: nothing is due.
+    """
+    if due >= NEVER:
+        return None
+    schedule, at = _schedule(replica), with_zone(due)
+    waiting = Waiting(
+        record_id=replica.id,
+        due=at,
+        newest=max((arrival.moment for arrival in arrivals), default=None),
+        rpo=timedelta(seconds=replica.rpo) if replica.rpo else None,
+        expected=expected(arrivals, now) or timedelta(),
+        following=at if isinstance(schedule, Continuous) else next_time(schedule, at, replica.id),
+    )
+    return without_zone(urgency(waiting)[0])
 
 
 def paces(arrivals: Sequence[Arrival]) -> list[Pace]:
@@ -75,11 +118,6 @@ def paces(arrivals: Sequence[Arrival]) -> list[Pace]:
 def expected(arrivals: Sequence[Arrival], now: datetime) -> timedelta | None:
     """What a sync would take that began now; None before there were two."""
     return forecast(paces(arrivals), now - arrivals[-1].moment) if arrivals else None
-
-
-def plain(moment: datetime) -> datetime:
-    """In UTC without a zone."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _schedule(replica: ReplicaRecord) -> Schedule:

@@ -79,5 +79,5 @@ def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequen
 
 
 def newest(points: Sequence[PointRecord]) -> PointRecord | None:
-    """Of usable ones."""
-    return max(points, key=lambda point: (point.moment, point.number), default=None)
+    """Of usable ones; a suspect one only where there is no other."""
+    return max(points, key=lambda point: (not point.suspect, point.moment, point.number), default=None)

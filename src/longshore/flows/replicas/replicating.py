@@ -4,10 +4,10 @@
     a sync:         look at the machine → snapshot → copy and verify → one snapshot for each volume: a point
                       → drop the source's snapshot → remove the points that the policy doesn't keep
 
-The replica's record has one job at a time, so nothing writes to its volumes while a point is made of them, and no point
-goes while one comes. The volumes' own content is never what a machine is made of: a sync that is broken off leaves them
-between two moments, and the points as they are. What it may have written is known (docs/formats/dirty.md), so the next
-sync copies that again, whatever the source says has changed.
+The replica's record has one job at a time, so nothing writes to its volumes while a point is made of them, and no
+point goes by the retention while one comes. The volumes' own content is never what a machine is made of: a sync that is
+broken off leaves them between two moments, and the points as they are. What it may have written is known
+(docs/formats/dirty.md), so the next sync copies that again, whatever the source says has changed.
 
 A sync that fails takes back what it has made, and the next one comes soon. Only what fails before there is anything to
 keep ends the replica; and who deletes it has everything of it taken back.
@@ -17,36 +17,45 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.flows.moves.migration import figures_of, result_of
 from longshore.flows.moves.source_side import Off, drop_last_snapshot, shut_down, source_running, track_changes
 from longshore.flows.moves.syncing import Round, State, Syncing, after
 from longshore.flows.moves.syncs import Sync
-from longshore.flows.moves.target_side import Prepared, volume_request
-from longshore.flows.replicas.failing_over import commit_failover, run_source_again, undo_failover
+from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
+from longshore.flows.replicas.at_home import commit_last, undo_last
+from longshore.flows.replicas.auditing import Audit, audit, outcome, verdict
+from longshore.flows.replicas.failing_over import run_source_again
 from longshore.flows.replicas.marks import disks_of, of_volume
-from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest
+from longshore.flows.replicas.migrating import begin_afresh, take_back
+from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by
 from longshore.flows.replicas.points import is_of_any_point, is_of_point, snapshot_disk, thin
+from longshore.flows.replicas.proving import begin_test_if_due
 from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.machine import Machine, PowerState
 from longshore.model.point import Consistency
-from longshore.model.replica import PointState, Stage, Wish
-from longshore.model.target import VolumeSnapshot
+from longshore.model.replica import OF_RUN, PointState, Stage, Wish
+from longshore.model.target import Port, VolumeSnapshot
 from longshore.planning.protection_figures import WINDOWS
 from longshore.store import Entry, EntryState, ReplicaRecord, ThingKind
 from longshore.store.jobs import NEVER
+from longshore.store.tables import utc_now
 
 _REMEMBERED = max(WINDOWS) + timedelta(days=1)  # how long it is known when points came
 
 
 class Turn(StrEnum):
     SYNC = "sync"
+    AUDIT = "audit"
     REST = "rest"
     FAILOVER = "failover"
     UNDO = "undo"
     COMMIT = "commit"
+    MIGRATE = "migration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,42 +69,83 @@ class Seen:
 class Replicating(Syncing):
     async def run(self) -> None:
         try:
-            await self._forward()
+            result = await self._forward()
         except LongshoreError as error:
             if error.code == Cancelled.code:
                 await step("roll-back", type(None), partial(self._roll_back, error))
             else:
                 await step("failed", type(None), partial(self._fail, error))
+        else:  # it was migrated: whatever fails from here on, nothing of it is taken back
+            if result is not None:
+                self._job.only_end()
+                await step("hand-over", type(None), partial(self._hand_over, result))
 
-    async def _forward(self) -> None:
+    async def _forward(self) -> dict[str, Any] | None:
         turn = await step("turn", Turn, self._choose)
         match turn:
             case Turn.SYNC:
                 await self._sync(await self._begun())
+            case Turn.AUDIT:
+                await self._sync(await self._begun(), audits=True)
             case Turn.FAILOVER:
                 await self._sync(await self._begun(), last=True)
             case Turn.UNDO:
-                await step("undo", type(None), partial(undo_failover, self._job))
+                await step("undo", type(None), partial(undo_last, self._job))
             case Turn.COMMIT:
-                await step("commit", type(None), partial(commit_failover, self._job))
+                await step("commit", type(None), partial(commit_last, self._job))
+            case Turn.MIGRATE:
+                return await self._migrate(await self._begun())
         await step("go-on", type(None), partial(self._go_on, turn))
+        return None
+
+    async def _migrate(self, state: State) -> dict[str, Any]:
+        """As a warm migration is cut over: with the replica's own volumes, once more looked into and brought up to
+        date. What can fail without stopping the machine comes first."""
+        job = self._job
+        up = await step("afresh", bool, partial(begin_afresh, job, state))
+        if up:  # an earlier release has seen it up, and was ended before it handed it over
+            return {"server_id": job.store.migrations.get(job.id).server_id, "ports": []}
+        ports = await step("ports", list[Port], partial(make_ports, job, state.prepared, {}))
+        choice = await self._look_into_copies(state.prepared, state.volumes, ports)
+        off, copied = await self._sync(state, last=True)
+        server, report, proof = await self._land(state.prepared, state.volumes, ports, choice, off)
+        figures = figures_of(state.totals.plus(copied.copies), copied.copies)
+        return result_of(state.prepared, server, ports, figures, report, proof)
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """With it go all points: their snapshots are none of what is handed over."""
+        job = self._job
+        job.store.points.all_removed(job.id)
+        job.store.groups.leave(job.id)
+        job.store.replicas.update(job.id, stage=Stage.COMMITTED.value, error=None, error_code=None)
+        super()._hand_over(result)
 
     def _choose(self) -> Turn:
         job = self._job
         job.raise_if_cancelled()
         replica = job.store.replicas.get(job.id)
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = utc_now()
+        begin_test_if_due(job, replica)
+        if replica.wish is Wish.AUDIT:  # which is due until one has succeeded
+            job.store.replicas.update(job.id, audit_due_at=now)
+            job.store.replicas.fulfil(job.id, Wish.AUDIT)
+            return Turn.AUDIT
+        syncs = Turn.AUDIT if replica.audit_due_at is not None and replica.audit_due_at <= now else Turn.SYNC
         if replica.wish is Wish.SYNC:
             job.store.replicas.fulfil(job.id, Wish.SYNC)  # from here on a further wish is for a further one
-            return Turn.SYNC
+            return syncs
         if replica.wish is not None:
             return Turn(replica.wish.value)
         rests = replica.rests(now) or (replica.due_at is not None and now < replica.due_at)
-        return Turn.SYNC if _is_synchronised(replica) and not rests else Turn.REST
+        return syncs if _is_synchronised(replica) and not rests else Turn.REST
 
     async def _begun(self) -> State:
         """What the sync before has left; before the first one, what all of them need is made."""
         kept = await step("state", list[State], self._load)
+        if kept and kept[0].choice is not None:  # a warm migration's: it is one no longer
+            state = replace(kept[0], ports=[], choice=None, why="")
+            await step("keep", type(None), partial(self._keep_migration, state))
+            return state
         if kept:
             return kept[0]
         prepared, volumes = await self._begin_volumes()
@@ -103,6 +153,17 @@ class Replicating(Syncing):
         state = State(prepared, volumes, [])
         await step("begun", type(None), partial(self._keep, state))
         return state
+
+    def _keep_migration(self, state: State) -> None:
+        """What it has copied is the replica's seed. Its ports go: each machine made of a point gets its own.
+
+        Raises Conflict when one can't be removed.
+        """
+        job, ports = self._job, (ThingKind.PORT, ThingKind.FLOATING_ADDRESS)
+        if left := undo(job.store, job.clouds, job.id, lambda entry: entry.kind in ports):
+            raise Conflict(f"What the migration has made has to go first. {' '.join(left)}")
+        self._keep(state)
+        job.say("The migration is a replica from now on. The next sync makes its first point.")
 
     def _load(self) -> list[State]:
         kept = self._job.store.migrations.get(self._job.id).state
@@ -118,16 +179,20 @@ class Replicating(Syncing):
 
     # One sync
 
-    async def _sync(self, state: State, *, last: bool = False) -> None:
-        """`last`: the machine is shut down for it. Raises SourceRunning when it was powered on meanwhile."""
+    async def _sync(self, state: State, *, last: bool = False, audits: bool = False) -> tuple[Off | None, Round]:
+        """`last`: the machine is shut down for it. Raises SourceRunning when it was powered on meanwhile. `audits`: all
+        is read and compared, as far as there is something to compare with."""
         job, number = self._job, state.number
         name = f"sync-{number}"
         await step("tidy", type(None), partial(self._tidy, state))
         seen = await step("machine", Seen, partial(self._look, state))
         off = await step("shut-down", Off, partial(shut_down, job)) if last else seen.off
-        copied = await self._copy_moment(state, partial(self._begin_point, number), off)
+        audits = audits and state.bases is not None and not state.written_to  # else the next one is
+        begin = partial(self._begin_point, number, audits=audits)
+        copied = await self._copy_moment(state, begin, off, all_of_it=audits)
         if last and not copied.final:
             raise source_running(job.record.machine_name)
+        audited = await step("audit", Audit, partial(audit, job, state, copied)) if audits else None
         consistency = _consistency(copied)
         pairs = list(zip(seen.machine.disks, state.volumes, copied.copies, strict=True))
         job.begin_together()
@@ -154,15 +219,16 @@ class Replicating(Syncing):
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, copied.moment, ended, tuple(copied.copies))
         made = {
-            disk.key: (volume.id, snapshot.id, copy.root_digest)
+            disk.key: (volume.id, snapshot.id, copy.root_digest, copied.snapshot.disk(disk.key).change_id)
             for (disk, volume, copy), snapshot in zip(pairs, snapshots, strict=True)
         }
         following = after(state, sync, copied.snapshot)
-        recording = partial(self._complete, sync, following, consistency, seen.machine, made)
+        recording = partial(self._complete, sync, following, consistency, seen.machine, made, audited)
         await step(f"{name}-record", type(None), recording)
         # There is a point by now: what can't be removed is, before the next snapshot is taken
         await self._drop_snapshots(state, replace(copied, final=False), drop_last_snapshot)
         await step("retention", type(None), self._thin)
+        return off, copied
 
     def _tidy(self, state: State) -> None:
         """What earlier syncs have left goes before another begins.
@@ -197,7 +263,7 @@ class Replicating(Syncing):
         same = tuple(disks.get(disk.key, disk) for disk in before.disks)
         return Seen(replace(machine, disks=same, tags=before.tags, server_settings=settings), off)
 
-    def _begin_point(self, number: int) -> datetime:
+    def _begin_point(self, number: int, *, audits: bool) -> datetime:
         """The moment of the point: before the source's snapshot is asked for, and durable."""
         job = self._job
         now = datetime.now(UTC)
@@ -206,21 +272,25 @@ class Replicating(Syncing):
         job.store.replicas.update(job.id, due_at=due.at, missed=replica.missed + due.missed)
         if due.missed:
             job.say(f"{due.missed} sync(s) were missed; this one makes up for them.", "warning")
-        job.phase("syncing", f"Copying {f'what has changed, for point {number + 1}' if number else 'all disks'}.")
+        what = f"what has changed, for point {number + 1}" if number else "all disks"
+        job.phase("syncing", f"Reading everything, for point {number + 1}." if audits else f"Copying {what}.")
         entries = job.store.ledger.entries(job.id)
         goes_on = any(e.step == f"snapshot-{number}" and e.state is not EntryState.REMOVED for e in entries)
         return job.store.points.begin(job.id, number + 1, now, goes_on=goes_on)
 
-    def _complete(
+    def _complete(  # noqa: PLR0917
         self,
         sync: Sync,
         following: State,
         consistency: Consistency,
         machine: Machine,
-        made: dict[str, tuple[str, str, str]],
+        made: dict[str, tuple[str, str, str, str | None]],
+        found: Audit | None,
     ) -> None:
         job = self._job
         described = Prepared(machine, following.prepared.landing)
+        before = job.store.replicas.get(job.id)
+        audited = outcome(before, sync, found) if found is not None or not sync.number else None
         job.store.points.complete(
             job.id,
             sync.number + 1,
@@ -230,8 +300,13 @@ class Replicating(Syncing):
             machine=form(Prepared).dump_python(described, mode="json"),
             sync=sync.as_record(),
             state=following.kept(),
+            audit=audited,
         )
         self._forget_files(sync)
+        if found is not None:
+            for sentence in found.sentences():
+                job.say(sentence, "error")
+            job.say(verdict(found, before, sync), "information" if found.is_good else "error")
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         job.say(f"Point {sync.number + 1} is usable after {sync.seconds:.0f} s{changed} ({consistency.value}).")
 
@@ -251,42 +326,56 @@ class Replicating(Syncing):
         if turn in (Turn.REST, Turn.UNDO, Turn.COMMIT):
             due = at_rest(replica, now, synchronised=_is_synchronised(replica))
             done = Wish(turn.value) if turn is not Turn.REST else None
-            job.store.replicas.end_job(job.id, job.job_id, due_at=due, done=done)
+            place = begin_by(replica, job.store.points.arrivals(job.id, now), due, now)
+            job.store.replicas.end_job(job.id, job.job_id, due_at=due, begin_by=place, done=done)
             return
         if turn is Turn.FAILOVER:
             number = form(State).validate_python(job.store.migrations.get(job.id).state).number
             lands = {**(replica.wished or {}), "point": number}
-            job.store.replicas.end_job(job.id, job.job_id, due_at=NEVER, done=Wish.FAILOVER, lands=lands)
+            waits = lands.pop(OF_RUN, None) is not None
+            job.store.replicas.end_job(job.id, job.job_id, due_at=NEVER, done=Wish.FAILOVER, lands=lands, waits=waits)
             return
-        due = after_end(replica, job.store.points.arrivals(job.id, now), now)
-        job.store.replicas.end_job(job.id, job.job_id, due_at=due)
+        arrivals = job.store.points.arrivals(job.id, now)
+        due = after_end(replica, arrivals, now)
+        place = begin_by(replica, arrivals, due, now)
+        job.store.replicas.end_job(job.id, job.job_id, due_at=due, begin_by=place)
 
     def _fail(self, error: LongshoreError) -> None:
         """This sync has come to nothing; what is there of earlier ones stays as it is."""
         job = self._job
         record = job.store.migrations.get(job.id)
-        if record.state is None:  # nothing is there yet that it could go on with
-            self._roll_back(error)
+        if record.state is None and job.store.replicas.get(job.id).stage is Stage.SEEDING:
+            self._roll_back(error)  # nothing is there yet that it could go on with
             return
         job.ignore_cancel()
-        number = form(State).validate_python(record.state).number
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number)):
-            job.say(sentence, "warning")
-        job.store.points.discard(job.id, number + 1)
+        if record.state is not None:
+            number = form(State).validate_python(record.state).number
+            for sentence in undo(job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number)):
+                job.say(sentence, "warning")
+            job.store.points.discard(job.id, number + 1)
+        what = "sync"
+        if job.store.replicas.get(job.id).stage is Stage.MIGRATING:
+            what = "migration"
+            for sentence in take_back(job):
+                job.say(sentence, "error")
+            job.store.replicas.fulfil(job.id, Wish.MIGRATE)
+            job.store.replicas.update(job.id, stage=Stage.PROTECTED.value)
         for sentence in run_source_again(job):
             job.say(sentence, "error")
         job.store.replicas.fulfil(job.id, Wish.FAILOVER)
         replica = job.store.replicas.get(job.id)
-        due = after_failure(replica, datetime.now(UTC))
+        now = datetime.now(UTC)
+        due = after_failure(replica, now)
         said = str(error)
         if said != replica.error:
-            again = f"It is tried again from {due:%H:%M:%S} UTC on." if due < NEVER else "The replica is paused."
-            job.say(f"The sync failed: {said} {again}", "error")
+            again = f"The next sync is due at {due:%H:%M:%S} UTC." if due < NEVER else "The replica is paused."
+            job.say(f"The {what} failed: {said} {again}", "error")
         job.store.migrations.update(job.id, phase="waiting")
         job.store.replicas.end_job(
             job.id,
             job.job_id,
             due_at=due,
+            begin_by=begin_by(replica, job.store.points.arrivals(job.id, now), due, now),
             failed=True,
             failures=replica.failures + 1,
             error=said,

@@ -30,6 +30,7 @@ from longshore.providers.contract.provider import Provider
 from longshore.providers.contract.relays import RelayHost, RelayLedger, Relays
 from longshore.providers.contract.servers import GuestAgent, Servers
 from longshore.providers.contract.snapshots import ChangeTracking, Snapshots
+from longshore.providers.contract.way_back import WayBack
 
 __all__ = [
     "ChangeTracking",
@@ -53,12 +54,13 @@ __all__ = [
     "SourceQuota",
     "Tags",
     "Target",
+    "WayBack",
     "WholeDisks",
 ]
 
 
 class Source(
-    Machines, Snapshots, Power, ChangeTracking, Tags, LooseVolumes, WholeDisks, SourceQuota, Provider, Protocol
+    Machines, Snapshots, Power, ChangeTracking, Tags, LooseVolumes, WholeDisks, SourceQuota, WayBack, Provider, Protocol
 ):
     """What machines are moved from. Machines, Snapshots and Power are what every source has."""
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from longshore.blocks.exports import Export
-from longshore.model.target import Owner, Volume, VolumeRequest, VolumeSnapshot
+from longshore.model.target import Marked, Owner, Volume, VolumeRequest, VolumeSnapshot
 
 
 class Disks(Protocol):
@@ -44,6 +44,9 @@ class Disks(Protocol):
 
     def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
         """The one that carries this owner, in whatever state it is."""
+
+    def marked(self, key: str) -> Marked:
+        """The project's volumes and snapshots whose metadata has this key, whoever has put it there."""
 
     def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
         """Back to the volume's latest snapshot; to no other. Detaches what we attached ourselves first. A second call

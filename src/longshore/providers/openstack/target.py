@@ -8,6 +8,7 @@ from longshore.model.target import (
     Choices,
     Flavor,
     FloatingAddress,
+    Marked,
     Named,
     Network,
     Owner,
@@ -138,6 +139,9 @@ class OpenstackTarget(Target):
 
     def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
         return self._volumes.find_snapshot(owner)
+
+    def marked(self, key: str) -> Marked:
+        return self._volumes.marked(key)
 
     def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
         self._attachments.release(volume_id)

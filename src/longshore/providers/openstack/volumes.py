@@ -6,7 +6,17 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, InvalidInput, NotFound, ProviderError
-from longshore.model.target import SOURCE, Owner, Present, Volume, VolumeRequest, VolumeSnapshot
+from longshore.model.target import (
+    SOURCE,
+    Marked,
+    MarkedSnapshot,
+    MarkedVolume,
+    Owner,
+    Present,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
+)
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.waiting import wait_for
@@ -182,6 +192,23 @@ class Volumes:
         with explained(f"look for the volume snapshot of {owner.tag}"):
             listed = self._connection.block_storage.snapshots()
             return next((found for found in listed if ownership.belongs_to(found.metadata, owner)), None)
+
+    def marked(self, key: str) -> Marked:
+        """Cinder filters by key and value together, so all of the project's are looked at."""
+        with explained("list volumes and their snapshots"):
+            volumes = [
+                MarkedVolume(found.id, found.size * GIB, dict(found.metadata))
+                for found in self._connection.block_storage.volumes(details=True)
+                if key in (found.metadata or {})
+            ]
+            snapshots = [
+                MarkedSnapshot(
+                    found.id, found.volume_id, found.size * GIB, found.status == "available", dict(found.metadata)
+                )
+                for found in self._connection.block_storage.snapshots(details=True)
+                if key in (found.metadata or {})
+            ]
+            return Marked(tuple(volumes), tuple(snapshots))
 
     def revert(self, volume_id: str, snapshot_id: str) -> None:
         """Back to the volume's latest snapshot; Cinder reverts to no other. The volume must be detached."""

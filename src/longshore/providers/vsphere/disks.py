@@ -1,4 +1,4 @@
-"""A snapshot's disk, read through VMware's own disk library (VDDK) and served over NBD by nbdkit."""
+"""A machine's disk, read or written through VMware's own disk library (VDDK) and served over NBD by nbdkit."""
 
 import re
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ SECTOR = "512"  # the library knows whole sectors only
 # The library answers several requests at once; with one thread every read would wait for the one before. Measured with
 # 5 ms a read: 2.1 s with one thread, 0.39 s with four, 0.34 s with eight, no less with sixteen
 THREADS = 8
+NETWORK = ("nbdssl", "nbd")  # transports that may write above a snapshot
 
 
 @contextmanager
@@ -36,38 +37,73 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
     Raises InvalidInput when VDDK isn't set up, NotFound, AccessDenied, FingerprintMismatch, Conflict, Unreachable,
     ExportError, with VDDK's own words. A CopyError raised inside is raised with what VDDK said about its reads.
     """
-    settings = session.settings
     disk = snapshot.disk(disk_key)
+    place = {"snapshot": snapshot.ref, "transports": session.settings.transports, "file": disk.location}
     what = f"The disk {disk.location} of {snapshot.machine_ref}"
+    with _vddk(session, snapshot.machine_ref, place, "read") as export:
+        _refuse_other_size(export, disk.size, what)
+        with with_last_words(export, _READING, "VDDK"):
+            yield export
+
+
+@contextmanager
+def serve_to_write(session: Session, machine_ref: str, location: str, size: int, shown: int) -> Iterator[Export]:
+    """The disk of a machine that is off as it is now, `location` being its newest layer; served as one of `shown`
+    bytes. Networks' transports alone write above a snapshot. Raises as `serve`."""
+    asked = [one for one in session.settings.transports.split(":") if one in NETWORK]
+    place = {"transports": ":".join(asked or NETWORK), "file": location}
+    what = f"The disk {location} of {machine_ref}"
+    # What lies beyond its end is read as zero, and may only be that
+    beyond = {"truncate": str(shown)} if shown > size else {}
+    with _vddk(session, machine_ref, place, "write") as library, ExitStack() as stack:
+        try:
+            # One connection to the library for all clients, who come several times
+            once = {"uri": library.uri, "shared": "true", **beyond}
+            filters = ("truncate",) if beyond else ()
+            export = stack.enter_context(serve_nbdkit("nbd", once, filters=filters, read_only=False, threads=THREADS))
+            export.probe()
+        except ExportError as error:
+            said = ExportError(library.last_words() or error.message)
+            raise _explain(said, what, session, "write") from error
+        _refuse_other_size(export, max(size, shown), what)
+        export.maximum_read = LARGEST_READ
+        with with_last_words(library, _READING, "VDDK"):
+            yield export
+
+
+@contextmanager
+def _vddk(session: Session, machine_ref: str, place: dict[str, str], verb: str) -> Iterator[Export]:
+    """One to write isn't open yet: the library opens a disk for each client, and for writing but once."""
+    settings = session.settings
     parameters = {
         "libdir": str(library(settings.vddk_libdir)),
         "server": settings.host,
         "port": str(settings.port),
         "user": settings.username,
         "thumbprint": session.certificate.sha1,
-        "vm": f"moref={snapshot.machine_ref}",
-        "snapshot": snapshot.ref,
-        "transports": settings.transports,
-        "file": disk.location,
+        "vm": f"moref={machine_ref}",
         "minblock": SECTOR,
         "maxdata": str(LARGEST_READ),
+        **place,
     }
     secrets = {"password": session.password}
+    serving = serve_nbdkit(
+        "vddk", parameters, filters=("blocksize",), read_only=verb == "read", threads=THREADS, secrets=secrets
+    )
     with ExitStack() as stack:
         try:
-            export = stack.enter_context(
-                serve_nbdkit("vddk", parameters, filters=("blocksize",), threads=THREADS, secrets=secrets)
-            )
-            size = export.probe().size
+            export = stack.enter_context(serving)
+            if verb == "read":
+                export.probe()
         except ExportError as error:
-            raise _explain(error, what, session, parameters["thumbprint"]) from error
-        if size != disk.size:
-            raise ExportError(
-                f"{what} has {size} bytes as VDDK opens it, but {disk.size} in the snapshot {snapshot.ref}."
-            )
+            raise _explain(error, f"The disk {place['file']} of {machine_ref}", session, verb) from error
         export.maximum_read = LARGEST_READ
-        with with_last_words(export, _READING, "VDDK"):
-            yield export
+        yield export
+
+
+def _refuse_other_size(export: Export, wanted: int, what: str) -> None:
+    if (size := export.probe().size) != wanted:
+        raise ExportError(f"{what} has {size} bytes as VDDK opens it, but {wanted} as vCenter tells it.")
 
 
 def library(libdir: str | None) -> Path:
@@ -105,8 +141,8 @@ _MEANINGS = (
     Meaning(
         r"insufficient permission|access rights|do not have",
         AccessDenied,
-        "{what} can't be opened: Longshore's user may not read it ({said}).",
-        "Its role needs VirtualMachine.Provisioning.DiskRandomRead and VirtualMachine.Provisioning.GetVmFiles.",
+        "{what} can't be opened: Longshore's user may not {verb} it ({said}).",
+        "Its role needs VirtualMachine.Provisioning.{right} and VirtualMachine.Provisioning.GetVmFiles.",
     ),
     Meaning(
         r"not found|no such file",
@@ -132,12 +168,17 @@ _SAID = re.compile(r"error: (?:VixDiskLib_\w+: )?([^;]+)")
 _READING = re.compile(r"error: ([^;]*(?:read|Read|extents|QueryAllocatedBlocks)[^;]*)")
 
 
-def _explain(error: ExportError, what: str, session: Session, thumbprint: str) -> LongshoreError:
+_RIGHTS = {"read": "DiskRandomRead", "write": "DiskRandomAccess"}
+
+
+def _explain(error: ExportError, what: str, session: Session, verb: str = "read") -> LongshoreError:
     """What nbdkit printed, as one sentence: which of the many things that VDDK doesn't say in so many words."""
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")
-    if known := find_meaning(_MEANINGS, error.message, what=what, server=session.label, said=text):
+    filled = {"what": what, "verb": verb, "right": _RIGHTS[verb], "server": session.label, "said": text}
+    if known := find_meaning(_MEANINGS, error.message, **filled):
         return known
+    thumbprint = session.certificate.sha1
     # VDDK's answer to a certificate it wasn't told to expect is "Unknown error", as to much else
     shown = fetch_certificate(session.settings.host, session.settings.port, session.settings.reach).sha1
     if shown != thumbprint:

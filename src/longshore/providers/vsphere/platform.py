@@ -2,4 +2,4 @@
 
 from longshore.model.platform import Platform, Traits
 
-PLATFORM = Platform.declare("vsphere", Traits(tags_apart=True))
+PLATFORM = Platform.declare("vsphere", Traits(tags_apart=True, stuns=True))

@@ -82,6 +82,21 @@ def remove(session: Session, machine_ref: str, snapshot_ref: str) -> None:
         _consolidate(session, machine)
 
 
+def revert(session: Session, machine_ref: str, snapshot_ref: str) -> None:
+    """Back to the snapshot, which stays; the machine is off then.
+
+    Raises NotFound, Conflict when it isn't Longshore's, or (code file-locked) something has a disk open.
+    """
+    with session.doing(f"take {machine_ref} back to the snapshot {snapshot_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        node = next((node for node in _nodes(session, machine) if node.snapshot._moId == snapshot_ref), None)
+        if node is None:
+            raise NotFound(f"{machine_ref} has no snapshot {snapshot_ref}.")
+        if _owner(node) is None:
+            raise Conflict(f"The snapshot {node.name!r} of {machine_ref} isn't Longshore's: it is left alone.")
+        result(session, node.snapshot.RevertToSnapshot_Task(suppressPowerOn=True), MERGE_TIMEOUT)
+
+
 def _consolidate(session: Session, machine: Any) -> None:
     for attempt in range(CONSOLIDATIONS):
         if not read(session, machine, ["runtime.consolidationNeeded"])["runtime.consolidationNeeded"]:

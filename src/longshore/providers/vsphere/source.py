@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
+from longshore.errors import InvalidInput
 from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
@@ -24,6 +25,7 @@ from longshore.providers.vsphere import (
     ssh_login,
     tags,
     tracking,
+    writing,
 )
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
@@ -130,6 +132,21 @@ class VsphereSource(Source):
             ssh_login.to_host_of(self._session, self._ssh_key, machine_ref)
         else:
             disks.library(self._session.settings.vddk_libdir)
+
+    def check_way_back(self, machine_ref: str) -> None:
+        if self._reads_over_ssh:
+            raise InvalidInput(
+                "Disks are read over SSH here, which can't write them.",
+                advice="Set up VMware's disk library (VDDK) for this provider.",
+            )
+        writing.check(self._session, machine_ref)
+
+    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
+        return writing.serve(self._session, snapshot, disk_key, size)
+
+    def revert(self, machine_ref: str, snapshot_ref: str) -> None:
+        snapshots.revert(self._session, machine_ref, snapshot_ref)
+        power.power_off(self._session, machine_ref)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         if self._reads_over_ssh:

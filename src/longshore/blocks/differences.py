@@ -1,0 +1,24 @@
+"""Where a disk differs between two of its manifests, and by whose account it shouldn't."""
+
+from collections.abc import Iterable, Iterator
+
+from longshore.blocks.manifest import Digests
+from longshore.model.extents import Extent, align, merge, subtract
+
+
+def hidden(before: Digests, after: Digests, told: Iterable[Extent]) -> list[Extent]:
+    """Whole blocks that differ, and of which no byte is among those that were `told` to have changed.
+
+    Raises ValueError for manifests of different disks, or in blocks of different sizes.
+    """
+    if (before.size, before.block_size) != (after.size, after.block_size):
+        raise ValueError("these manifests can't be compared")
+    known = align(merge(told), after.block_size, after.size)
+    return list(merge(subtract(_differing(before, after), list(known))))
+
+
+def _differing(before: Digests, after: Digests) -> Iterator[Extent]:
+    """Block by block, in their order."""
+    for block in range(after.blocks):
+        if before.get(block) != after.get(block):
+            yield after.extent(block)

@@ -1,0 +1,148 @@
+"""Charts as SVG, to stand in a page: no script, no style sheet but the page's own, all texts escaped."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from html import escape
+
+Write = Callable[[float], str]  # how a value is called
+WIDTH, HEIGHT = 860, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 24
+_ACROSS, _DOWN = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+COLORS = ("#2b6cb0", "#38a169", "#d69e2e", "#805ad5", "#c53030")
+
+
+def ages(
+    arrivals: Sequence[tuple[datetime, datetime]],
+    since: datetime,
+    until: datetime,
+    objective: float | None,
+    write: Write,
+) -> str:
+    """How old the newest point was at each moment: it grows until the next one comes. `arrivals`: moments, and when
+    each was usable. `objective`: seconds."""
+    edges = _edges(arrivals, since, until)
+    if not edges:
+        return "<p>There was no point.</p>"
+    top = 1.1 * max(*(age for _, age in edges), objective or 1.0)
+    length = (until - since).total_seconds()
+
+    def place(at: datetime, age: float) -> str:
+        return f"{_LEFT + (at - since).total_seconds() / length * _ACROSS:.1f},{_y(age, top):.1f}"
+
+    line = " ".join(place(at, age) for at, age in _thinned(edges, since, until))
+    drawn = [f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>']
+    if objective is not None:
+        y = _y(objective, top)
+        drawn.append(
+            f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" '
+            'stroke-dasharray="6 4"/>'
+            f'<text x="{WIDTH - _RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(write(objective))} asked for</text>'
+        )
+    ends = [(since, "start"), (until, "end")]
+    drawn += [
+        f'<text x="{_LEFT if anchor == "start" else WIDTH - _RIGHT}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
+        f"{at:%Y-%m-%d %H:%M}</text>"
+        for at, anchor in ends
+    ]
+    return _svg("Age of the newest point", [*_scale(top, write), *drawn])
+
+
+def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
+    """One for each value, with its name for who points at it."""
+    if not values:
+        return "<p>There is nothing yet.</p>"
+    top = 1.1 * max(*(value for _, value in values), 1.0)
+    wide = _ACROSS / len(values)
+    drawn = [
+        f'<rect x="{_LEFT + number * wide:.1f}" y="{_y(value, top):.1f}" width="{max(wide - 2, 1):.1f}" '
+        f'height="{HEIGHT - _BOTTOM - _y(value, top):.1f}" fill="{COLORS[0]}">'
+        f"<title>{escape(name)}: {escape(write(value))}</title></rect>"
+        for number, (name, value) in enumerate(values)
+    ]
+    return _svg(title, [*_scale(top, write), *drawn])
+
+
+def stacks(title: str, parts: Sequence[str], rows: Sequence[tuple[str, dict[str, float]]], write: Write) -> str:
+    """A bar for each row, of its parts one after the other."""
+    if not rows:
+        return "<p>There is nothing yet.</p>"
+    high, left = 22, 190
+    most = max(sum(row.get(part, 0.0) for part in parts) for _, row in rows) or 1.0
+    drawn = []
+    for number, (name, row) in enumerate(rows):
+        x, y = float(left), number * high + 4
+        drawn.append(f'<text x="{left - 6}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
+        for part, color in zip(parts, COLORS, strict=False):
+            wide = row.get(part, 0.0) / most * (WIDTH - left - 90)
+            said = f"{escape(part)}: {escape(write(row.get(part, 0.0)))}"
+            drawn.append(
+                f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{high - 6}" fill="{color}"><title>{said}</title>'
+                "</rect>"
+            )
+            x += wide
+        whole = sum(row.get(part, 0.0) for part in parts)
+        drawn.append(f'<text x="{x + 6:.1f}" y="{y + 13}">{escape(write(whole))}</text>')
+    named = "".join(
+        f'<tspan fill="{color}">■ </tspan><tspan>{escape(part)}  </tspan>'
+        for part, color in zip(parts, COLORS, strict=False)
+    )
+    drawn.append(f'<text x="{left}" y="{len(rows) * high + 16}">{named}</text>')
+    return _svg(title, drawn, len(rows) * high + 24)
+
+
+def _edges(
+    arrivals: Sequence[tuple[datetime, datetime]], since: datetime, until: datetime
+) -> list[tuple[datetime, float]]:
+    """Corners of the line: right before and right after each point came."""
+    newest: datetime | None = None
+    corners: list[tuple[datetime, float]] = []
+    for moment, usable_at in sorted(arrivals, key=lambda one: one[1]):
+        if usable_at >= until:
+            break
+        if newest is not None and usable_at > since:
+            if not corners:
+                corners.append((since, max((since - newest).total_seconds(), 0.0)))
+            corners.append((usable_at, (usable_at - newest).total_seconds()))
+        newest = moment if newest is None else max(newest, moment)
+        if usable_at > since:
+            corners.append((usable_at, (usable_at - newest).total_seconds()))
+    if newest is None:
+        return []
+    if not corners:
+        corners.append((since, max((since - newest).total_seconds(), 0.0)))
+    return [*corners, (until, (until - newest).total_seconds())]
+
+
+def _thinned(edges: Sequence[tuple[datetime, float]], since: datetime, until: datetime) -> list[tuple[datetime, float]]:
+    """Of more corners than a screen has columns, the highest of each column."""
+    if len(edges) <= 2 * WIDTH:
+        return list(edges)
+    column = (until - since) / WIDTH or timedelta(seconds=1)
+    highest: dict[int, tuple[datetime, float]] = {}
+    for at, age in edges:
+        number = (at - since) // column
+        if number not in highest or age > highest[number][1]:
+            highest[number] = at, age
+    return [highest[number] for number in sorted(highest)]
+
+
+def _scale(top: float, write: Write) -> list[str]:
+    drawn = []
+    for share in (0.0, 0.5, 1.0):
+        y = _y(top / 1.1 * share, top)
+        drawn.append(
+            f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(write(top / 1.1 * share))}</text>'
+        )
+    return drawn
+
+
+def _y(value: float, top: float) -> float:
+    return _TOP + (1 - value / top) * _DOWN
+
+
+def _svg(title: str, drawn: Sequence[str], height: int = HEIGHT) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(drawn)}</svg>"
+    )

@@ -1,0 +1,69 @@
+"""longshore replica report: how well machines are protected, for people (Markdown, HTML) or programs (JSON)."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from longshore.cli import replica_rows as rows
+from longshore.cli.command import Command
+from longshore.cli.markdown import table_lines
+
+if TYPE_CHECKING:
+    from longshore.api.replica_reports import ReplicaReport
+
+
+class ReportReplicas(Command):
+    """Report how well machines are protected: RPO now, at worst and over time, syncs, points, and what tests took."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("replica", nargs="*", help="id, the beginning of it, or name of its machine (default: all)")
+        parser.add_argument(
+            "-f",
+            "--format",
+            choices=("md", "json", "html"),
+            default="md",
+            help="default: %(default)s (Markdown); html: one file with charts, which needs nothing else",
+        )
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.api.replica_reports import ReplicaReport
+        from longshore.model.forms import form
+
+        names = args.replica or [replica.id for replica in self.client.replicas()]
+        reports = [self.client.replica_report(name) for name in names]
+        if args.format == "json":
+            sys.stdout.write(form(list[ReplicaReport]).dump_json(reports, indent=2).decode() + "\n")
+        elif args.format == "html":
+            from longshore.cli.replica_page import page
+
+            sys.stdout.write(page(reports))
+        else:
+            sys.stdout.write("\n".join(line for report in reports for line in of_replica(report)) + "\n")
+
+
+def of_replica(report: ReplicaReport) -> Iterator[str]:
+    """Lines of Markdown."""
+    replica = report.replica
+    yield f"# {replica.machine_name}: {replica.stage}\n"
+    yield from table_lines(("", ""), rows.facts(report))
+    if replica.conditions:
+        yield "\n## To be said\n"
+        yield from table_lines(("", ""), [(one.code, one.text) for one in replica.conditions])
+    yield "\n## RPO\n"
+    yield from table_lines(("Over", "Worst", "Kept", "Without a point"), rows.spans(report))
+    yield "\n## Syncs\n"
+    yield from table_lines(("At (UTC)", "Changed", "Written", "Took"), rows.syncs(report))
+    if replica.audits:
+        yield "\n## Audits\n"
+        yield from table_lines(("At (UTC)", "Point", "Took", "Found"), rows.audits(report))
+    if report.landings:
+        yield "\n## Machines made of points\n"
+        yield from table_lines(("At (UTC)", "What", "Point", "Result", *rows.PARTS, "all"), rows.landings(report))
+    yield "\n## Points\n"
+    yield from table_lines(("Number", "Moment", "Consistency", "Proved", "Kept because"), rows.points(report))
+    yield ""

@@ -1,0 +1,157 @@
+"""Tells others, once, when something begins to be said of a replica that can't wait, and when it ceases to be.
+
+A webhook is of whoever protects the machine: where it leads is looked at as every address that a caller names, and the
+address itself may be a secret, so it is kept encrypted and said nowhere. A command is the operator's, of the
+configuration alone; it gets what is to be told as JSON, on its standard input.
+"""
+
+import http.client
+import json
+import logging
+import os
+import ssl
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.flows.replicas.standing import conditions_of
+from longshore.model.reach import Reach
+from longshore.providers.reaching import HttpsConnection
+from longshore.store import Store
+from longshore.store.protection import Protected
+
+TOLD = ("rpo-breached", "suspect", "drifted")
+_LONGEST = 2000  # characters of an address
+_PATIENCE = 10.0  # seconds that a webhook may be silent
+_TRIES = 3
+_AT_ONCE = 16  # replicas
+_PAUSE = 1.0  # seconds between them
+_COMMAND_TAKES = 30.0  # seconds at most
+
+_log = logging.getLogger("longshore.engine")
+
+
+def watch(store: Store) -> None:
+    """Look at all replicas, and tell what has changed. Of several processes that look, one tells it."""
+    now = datetime.now(UTC)
+    command = store.state.alert_command
+    telling: list[tuple[Protected, list[dict[str, Any]]]] = []
+    for one in store.protection.all(watched=not command):
+        said = {condition.code: condition.text for condition in conditions_of(one, now) if condition.code in TOLD}
+        if said.keys() == one.alerted.keys():
+            continue
+        since = {code: one.alerted.get(code) or now.isoformat(timespec="seconds") for code in said}
+        if not store.protection.alert(one.id, one.alerted, since):
+            continue
+        news = [_message(one, code, said.get(code), now) for code in sorted(said.keys() ^ one.alerted.keys())]
+        telling.append((one, news))
+    # Where a cloud is away many have something to say, and those whom they tell may be, too
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        told = [pool.submit(_tell_all, store, one, news, command) for one, news in telling]
+    for future in told:
+        future.result()
+
+
+def check_webhook(url: str) -> str:
+    """Raises InvalidInput."""
+    _parts(url)
+    return url
+
+
+def _message(one: Protected, code: str, text: str | None, now: datetime) -> dict[str, Any]:
+    return {
+        "replica": one.id,
+        "machine": one.machine_name,
+        "project": one.project_id,
+        "condition": code,
+        "state": "begins" if text else "ends",
+        "text": text or f"{code} is over.",
+        "at": now.isoformat(timespec="seconds"),
+    }
+
+
+def _tell_all(store: Store, one: Protected, news: Sequence[dict[str, Any]], command: Sequence[str]) -> None:
+    for message in news:
+        _tell(store, one, command, message)
+
+
+def _tell(store: Store, one: Protected, command: Sequence[str], message: dict[str, Any]) -> None:
+    body = json.dumps(message).encode()
+    if one.webhook is not None:
+        try:
+            url = store.migrations.text(one.id, one.webhook)
+            _post(url, body, store.state.reach.for_servers_of(one.project_id))
+        except (LongshoreError, OSError, http.client.HTTPException) as error:
+            why = str(error) if isinstance(error, LongshoreError) else type(error).__name__  # never the address
+            store.events.say(one.id, None, f"The webhook couldn't be told of {message['condition']}: {why}", "warning")
+    if command:
+        _run(command, body)
+
+
+def _post(url: str, body: bytes, reach: Reach | None) -> None:
+    """Raises LongshoreError, OSError, HTTPException when nobody has taken it."""
+    parts = _parts(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    for left in reversed(range(_TRIES)):
+        try:
+            status = _ask(parts, target, body, reach)
+        except (OSError, http.client.HTTPException):
+            if not left:
+                raise
+        else:
+            if 200 <= status < 300:
+                return
+            if status < 500 or not left:
+                raise InvalidInput(f"It answered with status {status}.")
+        time.sleep(_PAUSE)
+
+
+def _ask(parts: SplitResult, target: str, body: bytes, reach: Reach | None) -> int:
+    assert parts.hostname is not None
+    context = ssl.create_default_context()
+    connection = HttpsConnection(parts.hostname, parts.port or 443, reach=reach, timeout=_PATIENCE, context=context)
+    try:
+        headers = {"Content-Type": "application/json", "User-Agent": "longshore"}
+        connection.request("POST", target, body, headers)
+        return connection.getresponse().status  # a redirect isn't followed, and what it says isn't read
+    finally:
+        connection.close()
+
+
+def _parts(url: str) -> SplitResult:
+    """Raises InvalidInput, without the address: it may be a secret."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+    except ValueError:
+        good = False
+    if not good or len(url) > _LONGEST or parts.username is not None or not (url.isascii() and url.isprintable()):
+        raise InvalidInput("That is no address of a webhook.", advice="It begins with https:// and a host's name.")
+    if " " in url:
+        raise InvalidInput("That is no address of a webhook.", advice="It has no spaces.")
+    return parts
+
+
+def _run(command: Sequence[str], body: bytes) -> None:
+    """What it says isn't kept. Of this process' environment it gets nothing but where programs are."""
+    try:
+        ended = subprocess.run(
+            list(command),
+            input=body,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+            cwd="/",
+            timeout=_COMMAND_TAKES,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.warning("the command for alerts failed: %s", type(error).__name__)
+    else:
+        if ended.returncode:
+            _log.warning("the command for alerts ended with status %d", ended.returncode)

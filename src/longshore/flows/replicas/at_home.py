@@ -1,0 +1,131 @@
+"""After a failover or a failback: back to what was before it, or for good to what there is now."""
+
+from dataclasses import replace
+
+from longshore.blocks.dirty import Dirty
+from longshore.errors import LongshoreError
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.copying import DiskBase
+from longshore.flows.moves.syncing import State
+from longshore.flows.moves.told_changes import read_extents
+from longshore.flows.replicas.failing_over import commit_failover, undo_failover
+from longshore.flows.undo import undo
+from longshore.model.extents import Extent
+from longshore.model.forms import form
+from longshore.model.replica import Stage
+from longshore.store import Entry, EntryState, MigrationRecord, ThingKind
+
+
+def undo_last(job: MoveContext) -> None:
+    if job.store.replicas.get(job.id).stage is Stage.FAILED_BACK:
+        _undo_failback(job)
+    else:
+        undo_failover(job)
+
+
+def commit_last(job: MoveContext) -> None:
+    if job.store.replicas.get(job.id).stage is Stage.FAILED_BACK:
+        _commit_failback(job)
+    else:
+        commit_failover(job)
+
+
+def _undo_failback(job: MoveContext) -> None:
+    """The machine is off, and as it was before; its server runs again, as it was stopped.
+
+    While the machine can't be taken back, the server stays off, and the replica failed back.
+    """
+    store = job.store
+    replica = store.replicas.get(job.id)
+    failback = store.migrations.get(replica.failback_id or "")
+    failover = store.migrations.get(replica.failover_id or "")
+    job.phase("undoing", "Undoing the failback.")
+    left = undo(store, job.clouds, failback.id)
+    if _home_snapshot(job, failback) is not None:
+        _say_why_not(job, "The failback isn't undone", " ".join(left))
+        return
+    for sentence in left:
+        job.say(sentence, "error")
+    store.replicas.update(job.id, error=None, error_code=None)
+    try:
+        with job.clouds.source(job.record.target_id) as cloud:
+            cloud.power_on(failover.server_id or "")
+    except LongshoreError as error:
+        _say_why_not(job, "The server couldn't be started again", str(error))
+    else:
+        job.say("The failback is undone: the server runs again, and the machine is as it was before.")
+    store.replicas.stays_away(job.id, failback.id)
+
+
+def _commit_failback(job: MoveContext) -> None:
+    """The machine is what counts, and is protected as before. A server that isn't the user's goes."""
+    store = job.store
+    replica = store.replicas.get(job.id)
+    failback = store.migrations.get(replica.failback_id or "")
+    job.phase("committing", f"Keeping {job.record.machine_name} as it is now.")
+    if (snapshot := _home_snapshot(job, failback)) is not None:
+        try:
+            with job.clouds.source(job.record.source_id) as source:
+                found = source.find_snapshot(job.record.machine_ref, snapshot.owner)
+                if found is not None:
+                    source.remove_snapshot(job.record.machine_ref, found.ref)
+        except LongshoreError as error:
+            _say_why_not(job, "The failback isn't committed", str(error))
+            return
+        store.ledger.settle(snapshot.id, EntryState.REMOVED)
+    server = store.migrations.get(replica.failover_id or "")
+    for sentence in undo(store, job.clouds, server.id):
+        job.say(sentence, "warning")
+    if any(entry.state is EntryState.HANDED_OVER for entry in store.ledger.entries(server.id)):
+        job.say(f"Server {server.server_id} is yours, and stays: it is off.")
+    _follow(job, failback)
+    fields = {"failover_id": None, "failback_id": None, "due_at": None, "error": None, "error_code": None}
+    store.replicas.update(job.id, stage=Stage.PROTECTED.value, **fields)
+    job.store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
+    job.say("The failback is committed, and syncs go on.")
+
+
+def _follow(job: MoveContext, failback: MigrationRecord) -> None:
+    """The next sync goes by the new change ids, and copies what the failback has written whatever they say.
+
+    Where that isn't known, it reads and compares all.
+    """
+    store = job.store
+    state = form(State).validate_python(store.migrations.get(job.id).state)
+    ids = (failback.result or {}).get("change_ids") or {}
+    bases: dict[str, DiskBase] = {}
+    for key, base in (state.bases or {}).items():
+        written = _written(job, failback, key)
+        if written is not None and ids.get(key):
+            path = store.state.migration(job.id) / base.manifest
+            Dirty(path, base.root_digest, f"failback/{failback.id}", same=True).declare(written)
+            bases[key] = replace(base, change_id=ids[key])
+        else:
+            bases[key] = replace(base, change_id=None)
+    store.migrations.update(job.id, state=replace(state, bases=bases, written_to=True).kept())
+
+
+def _written(job: MoveContext, failback: MigrationRecord, key: str) -> list[Extent] | None:
+    """Of a disk of the machine: where the failback may have written; None: all over it, or nobody knows."""
+    files = ((failback.result or {}).get("lists") or {}).get(key)
+    if not files or None in files:
+        return None
+    found: list[Extent] = []
+    for name in files:
+        extents = read_extents(job.store.state.migration(failback.id) / name)
+        if extents is None:
+            return None
+        found.extend(extents)
+    return found
+
+
+def _home_snapshot(job: MoveContext, failback: MigrationRecord) -> Entry | None:
+    """While it can go back to that."""
+    kept = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
+    entries = job.store.ledger.entries(failback.id)
+    return next((e for e in entries if e.kind is ThingKind.HOME_SNAPSHOT and e.state in kept), None)
+
+
+def _say_why_not(job: MoveContext, what: str, why: str) -> None:
+    job.store.replicas.update(job.id, error=why, error_code="undo-failed")
+    job.say(f"{what}: {why}", "error")

@@ -1,0 +1,285 @@
+"""The run of a group: one look after another at its machines, each a short job that begins what comes next.
+
+    [shut down the machines, from the last tier to the first, each with its last sync]
+      → the first tier's servers → all of them seen up → its gate → the next tier's servers → …
+      → a test: they stay for a while, and are removed
+
+Its machines' servers are made by landings of their own, whose first jobs wait until their tier begins. So the run holds
+nobody's place while it waits; it is told when something becomes of one of them. What it has to know is in its record,
+and each thing that it asks for may be asked for again: a look that is broken off begins anew.
+
+When a machine fails, a gate does, or somebody stops it, no tier begins any more. Of a failover stays what is up; what
+was only prepared is taken back, and machines that were shut down for it run again. Of a test nothing stays.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from longshore.engine.steps import step
+from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.flows.moves.migration import Migration
+from longshore.flows.replicas.gate import run_command
+from longshore.model.forms import form
+from longshore.model.group import Tier
+from longshore.model.job import JobKind
+from longshore.model.replica import OF_RUN, Stage, Wish
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
+from longshore.planning.durations import write_duration
+from longshore.planning.group_runs import Do, Next, Progress, Seen, Standing, next_of
+from longshore.store import GroupMember, MigrationRecord
+from longshore.store.jobs import NEVER
+from longshore.store.tables import without_zone
+
+_LOOK = timedelta(seconds=15)  # between two looks at most, where nobody tells
+_STOPPED = "group-stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What one look leaves to the next."""
+
+    tiers: tuple[Tier, ...]
+    wishes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by replica, of a planned failover: its request
+    stays: float = 0.0  # seconds, of a test once all are up
+    progress: Progress = field(default_factory=Progress)
+    remove_at: datetime | None = None  # of a test: all were up, and go then
+    why: str | None = None  # it stops
+    code: str | None = None
+
+    def kept(self) -> dict[str, Any]:
+        """As it goes into the record."""
+        return form(RunState).dump_python(self, mode="json")  # type: ignore[no-any-return]
+
+
+class Conducting(Migration):
+    async def run(self) -> None:
+        try:
+            await self._forward()
+        except LongshoreError as error:
+            await step("stop", type(None), partial(self._stop, error))
+
+    async def _forward(self) -> None:
+        state = await step("state", RunState, self._load)
+        following = await step("next", Next, partial(self._decide, state))
+        if following.do is Do.COMMAND:
+            await step("command", type(None), self._command(state, following.tier))
+        await step("do", type(None), partial(self._do, state, following))
+
+    def _load(self) -> RunState:
+        self._start()
+        return form(RunState).validate_python(self._job.store.migrations.get(self._job.id).state)
+
+    def _decide(self, state: RunState) -> Next:
+        job = self._job
+        if state.why is None and job.store.migrations.cancel_requested(job.id):
+            return Next(Do.STOP)
+        if state.why is not None or state.remove_at is not None:
+            return Next(Do.END)
+        return next_of(state.tiers, state.progress, self._seen(state), datetime.now(UTC))
+
+    def _command(self, state: RunState, number: int) -> Any:
+        tier, group = state.tiers[number], self._job.record.machine_name
+        self._job.phase("gate", f"{_named(tier)} is up. Its command runs: {tier.gate.command[0]}.")
+        machines = [self._machine(member) for member in self._members() if member.replica_id in tier.replicas]
+        told = {"group": group, "tier": tier.number, "run": self._job.id, "machines": machines}
+        return run_command(self._job, tier, told)
+
+    def _machine(self, member: GroupMember) -> dict[str, Any]:
+        """As a gate's command is told of it."""
+        record = self._landing(member)
+        result = (record.result if record else None) or {}
+        return {
+            "name": member.machine_name,
+            "replica": member.replica_id,
+            "migration": member.landing_id,
+            "server": record.server_id if record else None,
+            "addresses": [address for port in result.get("ports", ()) for address in port["addresses"]],
+        }
+
+    # What is done
+
+    def _do(self, state: RunState, following: Next) -> None:
+        number, progress = following.tier, state.progress
+        match following.do:
+            case Do.STOP if not following.why:
+                self._stop(Cancelled("The run was stopped."))
+            case Do.STOP:
+                said = f"{_named(state.tiers[number])} can't be got up. {following.why}"
+                self._stop(Conflict(said, code=_STOPPED))
+            case Do.SHUT_DOWN:
+                self._shut_down(state, number)
+                self._go_on(replace(state, progress=replace(progress, shuts_down=number)), at_once=True)
+            case Do.LAND:
+                self._land_tier(state, number)
+                self._go_on(replace(state, progress=Progress(lands=number)), at_once=True)
+            case Do.PAUSE:
+                until = datetime.now(UTC) + timedelta(seconds=state.tiers[number].gate.pause)
+                pause = write_duration(timedelta(seconds=state.tiers[number].gate.pause))
+                self._job.phase("gate", f"{_named(state.tiers[number])} is up. The next one waits for {pause}.")
+                self._go_on(replace(state, progress=replace(progress, pause_until=until)))
+            case Do.COMMAND:
+                self._go_on(replace(state, progress=replace(progress, passed=True)), at_once=True)
+            case Do.END:
+                self._end(state)
+            case _:
+                self._go_on(state)
+
+    def _shut_down(self, state: RunState, number: int) -> None:
+        """Raises Conflict where something else is wanted of a replica."""
+        store, tier = self._job.store, state.tiers[number]
+        self._job.phase(
+            "shutting-down", f"Shutting down {_named(tier, small=True)}: what its machines write last goes along."
+        )
+        seen = self._seen(state)
+        for replica_id in tier.replicas:
+            if seen[replica_id].standing is Standing.IDLE:
+                store.replicas.wish(replica_id, Wish.FAILOVER, {**state.wishes[replica_id], OF_RUN: self._job.id})
+
+    def _land_tier(self, state: RunState, number: int) -> None:
+        tier = state.tiers[number]
+        self._job.phase("landing", f"Making the servers of {_named(tier, small=True)}.")
+        for member in self._members():
+            if member.replica_id in tier.replicas and member.landing_id is not None:
+                self._job.store.jobs.hasten(member.landing_id)
+
+    def _stop(self, error: LongshoreError) -> None:
+        """No tier begins any more. It ends when all that is under way has come to an end."""
+        job = self._job
+        state = self._load()
+        if state.why is None:
+            cancelled = error.code == Cancelled.code
+            job.phase("stopping", str(error) if cancelled else f"{error} No further tier begins.")
+            state = replace(state, why=str(error), code=error.code)
+        self._end(state)
+
+    def _end(self, state: RunState) -> None:
+        job = self._job
+        tests = job.request.type is MigrationType.GROUP_TEST
+        if tests and state.why is None and state.remove_at is None:
+            state = replace(state, remove_at=datetime.now(UTC) + timedelta(seconds=state.stays))
+            job.phase("up", f"All machines are up; they are removed at {state.remove_at:%Y-%m-%d %H:%M:%S} UTC.")
+        if state.why is None and state.remove_at is not None and datetime.now(UTC) < state.remove_at:
+            self._go_on(state)
+            return
+        open_ones = [self._settle(state, member, tests=tests) for member in self._members()]
+        if any(open_ones):
+            self._go_on(state)
+            return
+        figures = {"tiers": self._figures(state)}
+        if state.why is None:
+            undo = "" if tests else f" For good: longshore replica group commit {job.record.machine_name}; back: undo."
+            job.say(f"All machines were seen up.{undo}", phase="done")
+            job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE, phase="done", result=figures)
+            return
+        status = Status.CANCELLED if state.code == Cancelled.code else Status.FAILED
+        job.say(self._left(state, tests=tests), phase="stopped")
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            status=status,
+            phase="stopped",
+            error=state.why,
+            error_code=state.code,
+            result=figures,
+        )
+
+    def _settle(self, state: RunState, member: GroupMember, *, tests: bool) -> bool:
+        """Whether something of it is still under way. What was only prepared is taken back; of a test, all."""
+        store = self._job.store
+        standing = self._standing(state, member).standing
+        record = self._landing(member)
+        if standing is Standing.WAITING and record is not None:
+            store.migrations.request_cancel(record.id)
+            return True
+        if tests and record is not None and not record.status.ended:
+            if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
+                store.jobs.hasten(record.id)
+            elif not record.cancel_requested:
+                store.migrations.request_cancel(record.id)
+            return True
+        return standing is Standing.UNDER_WAY
+
+    def _left(self, state: RunState, *, tests: bool) -> str:
+        if tests:
+            return "The test has ended; what was made for it is removed."
+        names = [seen.name for seen in self._seen(state).values() if seen.standing is Standing.UP]
+        group = self._job.record.machine_name
+        if not names:
+            return "The failover has ended; none of its servers runs."
+        return (
+            f"The failover has ended. What is up stays: {', '.join(names)}. To go on: longshore replica group failover "
+            f"{group}; to take that back: longshore replica group undo {group}."
+        )
+
+    def _go_on(self, state: RunState, *, at_once: bool = False) -> None:
+        job, now = self._job, datetime.now(UTC)
+        until = state.progress.pause_until if state.remove_at is None else state.remove_at
+        due = now if at_once else now + _LOOK
+        if state.why is None and until is not None and now < until:
+            due = until if state.remove_at is not None else min(due, until)
+        stops = state.why is not None
+        job.store.groups.go_on(job.id, job.job_id, due_at=without_zone(due), state=state.kept(), stops=stops)
+
+    # What is seen
+
+    def _members(self) -> tuple[GroupMember, ...]:
+        return self._job.store.groups.of_run(self._job.id).members
+
+    def _landing(self, member: GroupMember) -> MigrationRecord | None:
+        found = self._job.store.migrations.several([member.landing_id]) if member.landing_id else []
+        return found[0] if found else None
+
+    def _seen(self, state: RunState) -> dict[str, Seen]:
+        gone = {
+            replica: Seen(replica, Standing.FAILED, "Its replica is gone.")
+            for t in state.tiers
+            for replica in t.replicas
+        }
+        return gone | {member.replica_id: self._standing(state, member) for member in self._members()}
+
+    def _standing(self, state: RunState, member: GroupMember) -> Seen:
+        store, name = self._job.store, member.machine_name
+        replica, record = store.replicas.get(member.replica_id), self._landing(member)
+        if record is None:
+            if replica.wish is Wish.FAILOVER:
+                return Seen(name, Standing.UNDER_WAY)
+            if not _is_asked(state, member):
+                return Seen(name, Standing.IDLE)
+            return Seen(name, Standing.FAILED, replica.error or "Its failover was undone.")
+        if record.status in (Status.FAILED, Status.CANCELLED):
+            return Seen(name, Standing.FAILED, record.error or "")
+        if record.status is Status.DONE:
+            up = record.request["type"] == MigrationType.TEST or replica.stage in (Stage.FAILED_OVER, Stage.COMMITTED)
+            return Seen(name, Standing.UP) if up else Seen(name, Standing.FAILED, "Its failover was undone.")
+        if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
+            return Seen(name, Standing.UP)
+        waits = record.job is not None and record.job.due_at == NEVER and not record.cancel_requested
+        return Seen(name, Standing.WAITING if waits else Standing.UNDER_WAY)
+
+    def _figures(self, state: RunState) -> list[dict[str, Any]]:
+        """When each machine was seen up, and how long that took from the wish for the failover or test, in seconds."""
+        begun = self._job.record.created_at
+        figures = []
+        for tier in state.tiers:
+            machines = []
+            for member in self._members():
+                record = self._landing(member) if member.replica_id in tier.replicas else None
+                if record is not None:
+                    up = (record.target_up_at - begun).total_seconds() if record.target_up_at else None
+                    machines.append({**self._machine(member), "seconds": round(up, 1) if up is not None else None})
+            figures.append({"tier": tier.number, "machines": machines})
+        return figures
+
+
+def _is_asked(state: RunState, member: GroupMember) -> bool:
+    """Whether it was told to shut down, of a planned failover."""
+    number = next((n for n, tier in enumerate(state.tiers) if member.replica_id in tier.replicas), -1)
+    down = state.progress.shuts_down
+    return state.progress.lands >= 0 or (down is not None and number >= down)
+
+
+def _named(tier: Tier, *, small: bool = False) -> str:
+    return f"{'tier' if small else 'Tier'} {tier.number}"

@@ -1,0 +1,323 @@
+"""What a failover's server has become is written back to the machine, which then runs in its place.
+
+    both sides looked at → a snapshot of the machine: it can always go back to that
+      → server snapshotted, its changes written back, while it runs; again, if that took long
+      → server stopped, its last changes written back → change ids of the machine → the machine powered on, seen up
+
+Written is what differs from the point that was failed over, on either side: what the server has written, and, with the
+server's content, what the machine has written since the point. Where one of them can't tell, all of a disk is read on
+both sides, and written is what differs.
+
+Whatever fails before the machine is seen up takes it back to its snapshot, and the server runs again. Afterwards the
+replica is told which of both is wanted (`longshore.flows.replicas.at_home`).
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from longshore.blocks.exports import Export
+from longshore.engine.steps import step
+from longshore.errors import BootError, Conflict
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.copying import Copied, DiskBase, copier, digester
+from longshore.flows.moves.downtime import downtime_of
+from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
+from longshore.flows.moves.source_side import (
+    Off,
+    Still,
+    drop_snapshot,
+    is_still_off,
+    make_snapshot,
+    power_on_again,
+    require_still_off,
+    shut_down,
+    source_running,
+    take_snapshot,
+    take_still,
+)
+from longshore.flows.moves.told_changes import Told, asker, read_changes
+from longshore.flows.replicas.way_back import Pair, Way, find_way
+from longshore.flows.undo import undo
+from longshore.model.changes import Changed, Changes, Unknown
+from longshore.model.extents import Extent, merge
+from longshore.model.machine import PowerState, Snapshot, ToolsState
+from longshore.model.request import Verify
+from longshore.model.target import Owner, Volume
+from longshore.store import EntryState, ThingKind
+
+HOME = "home"  # what the ledger calls the machine's snapshot, and the list of its changes
+AFTER = "after"
+ROUNDS = 3  # at most, while the server runs
+QUICK = 60.0  # seconds: a round that took no longer is followed by the last one
+_LOOK_EVERY = 2.0  # seconds
+
+
+class Failback(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        job = self._job
+        await step("start", type(None), self._start)
+        way = await step("prepare", Way, self._look)
+        untouched = await step("home-off", Off, partial(self._last_start, way))
+        home = await step("protect", Snapshot, partial(self._protect, way))
+        told = await self._ask_home(way, home)
+        await step("forget", type(None), self._forget_change_ids)
+        totals, last = CopyTotals(), None
+        lists: dict[str, list[str | None]] = {key: [one.file] for key, one in told.items()}
+        disks = tuple(pair.disk for pair in way.pairs)
+        for number in range(ROUNDS):
+            began = await step(f"began-{number}", float, time.time)
+            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, quiesce=job.request.quiesce, first=False)
+            snapshot = await step(f"snapshot-{number}", Snapshot, taking)
+            copies = await self._write_back(number, way, home, snapshot, last, told, lists)
+            ended = await step(f"ended-{number}", float, time.time)
+            if last is not None:
+                await step(f"drop-{number}", type(None), partial(drop_snapshot, job, f"snapshot-{number - 1}", last))
+            totals, last = totals.plus(copies), snapshot
+            if ended - began <= QUICK:
+                break
+        off = await step("shut-down", Off, partial(shut_down, job))
+        number += 1
+        still = await step(f"snapshot-{number}", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
+        copies = await self._write_back(number, way, home, still.snapshot, last, told, lists)
+        if not (still.off and await step("still-off", bool, partial(is_still_off, job, off))):
+            raise source_running(f"The server of {job.record.machine_name}")
+        ids = await self._change_ids(way)
+        await step("run", type(None), partial(self._run_at_home, way, off, untouched))
+        await step("check", type(None), partial(self._check, way))
+        return {
+            "change_ids": ids,
+            "lists": lists,
+            **figures_of(totals.plus(copies), copies),
+        }
+
+    # Beforehand
+
+    def _look(self) -> Way:
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at the machine.")
+        replica = job.store.replicas.get(job.request.of or "")
+        way = find_way(job.store, job.clouds, replica, job.request.accept)
+        with job.clouds.source(job.record.source_id) as cloud:
+            cloud.make_ready(Owner(job.id, "read"), way.server.ref)
+        for pair in way.pairs:
+            if pair.base is None or pair.since is None:
+                job.say(
+                    f"{pair.home.label}: all of it is read and compared: nothing tells what has changed.", "warning"
+                )
+        job.store.disks.keep(job.id, tuple(pair.disk for pair in way.pairs))
+        job.store.migrations.update(job.id, source_power=way.server.power.value)
+        return way
+
+    def _last_start(self, way: Way) -> Off:
+        """Of the machine: whoever powers it on until we do changes what is being written."""
+        with self._job.clouds.source(self._job.home.provider_id) as source:
+            return Off(source.last_start(way.home.ref))
+
+    def _protect(self, way: Way) -> Snapshot:
+        """What the machine holds now is kept. Raises Conflict when somebody powers it on."""
+        job, ref = self._job, way.home.ref
+        job.phase("protecting", f"Taking a snapshot of {way.home.name}: it can go back to that.")
+        with job.clouds.source(job.home.provider_id) as source:
+            made = job.make(
+                ThingKind.HOME_SNAPSHOT,
+                HOME,
+                lambda owner: source.snapshot(ref, f"longshore-{job.id[:8]}", owner, quiesce=False),
+                provider_id=job.home.provider_id,
+                parent=ref,
+                ref=lambda s: s.ref,
+            )
+            if source.power_state(ref) is not PowerState.OFF:
+                raise Conflict(f"{way.home.name} was powered on where it came from.", advice="Power it off.")
+        return made
+
+    async def _ask_home(self, way: Way, home: Snapshot) -> dict[str, Told]:
+        """What the machine has written since the point, by its disks."""
+        asked = [
+            step(
+                f"home-changed-{pair.home.key}",
+                Told,
+                asker(self._job, pair.home, home, pair.since, HOME, provider_id=self._job.home.provider_id),
+            )
+            for pair in way.pairs
+        ]
+        return dict(zip((p.home.key for p in way.pairs), await self._side_by_side(asked), strict=True))
+
+    def _forget_change_ids(self) -> None:
+        """What is written from here on isn't the guest's: no id from before is asked for again."""
+        job, replica_id = self._job, self._job.request.of or ""
+        job.store.points.forget_change_ids(replica_id)
+        state = job.store.migrations.get(replica_id).state or {}
+        bases = {key: {**base, "change_id": None} for key, base in (state.get("bases") or {}).items()}
+        job.store.migrations.update(replica_id, state={**state, "bases": bases})
+
+    # Writing back
+
+    async def _write_back(  # noqa: PLR0917
+        self,
+        number: int,
+        way: Way,
+        home: Snapshot,
+        snapshot: Snapshot,
+        last: Snapshot | None,
+        told: dict[str, Told],
+        lists: dict[str, list[str | None]],
+    ) -> list[Copied]:
+        """The first round: since the point; each further one: since the one before. Where is noted in the lists."""
+        job, name = self._job, f"back-{number}"
+        if last is None:
+            await step(f"{name}-say", type(None), partial(job.phase, "copying", "Writing back what has changed."))
+        job.begin_together()
+        asked = [
+            step(f"{name}-changed-{pair.disk.key}", Told, asker(job, pair.disk, snapshot, _since(pair, last), name))
+            for pair in way.pairs
+        ]
+        server = await self._side_by_side(asked)
+        for pair, since in zip(way.pairs, server, strict=True):
+            lists[pair.home.key].append(since.file)
+        # One step after the other for all disks: their order has to be the same when they run again
+        known = {p.home.key: [since] for p, since in zip(way.pairs, server, strict=True)}
+        if last is None:
+            known = {key: [*lists, told[key]] for key, lists in known.items()}
+        bases = await self._compared(name, way, home, known)
+        writing = [
+            step(f"{name}-{pair.disk.key}", Copied, self._copier(name, pair, home, snapshot, known, bases))
+            for pair in way.pairs
+        ]
+        return await self._side_by_side(writing)
+
+    async def _compared(self, name: str, way: Way, home: Snapshot, told: dict[str, list[Told]]) -> dict[str, DiskBase]:
+        """What disks of the machine hold of which a list is missing."""
+        job = self._job
+        unknown = [pair for pair in way.pairs if any(one.file is None for one in told[pair.home.key])]
+        reading = [
+            step(
+                f"{name}-held-{pair.disk.key}",
+                DiskBase,
+                digester(job, pair.disk, partial(self._open_home, home, pair), pair.disk.size, name),
+            )
+            for pair in unknown
+        ]
+        held = await self._side_by_side(reading)
+        return {pair.home.key: base for pair, base in zip(unknown, held, strict=True)}
+
+    def _open_home(self, home: Snapshot, pair: Pair, exports: ExitStack) -> Export:
+        source = exports.enter_context(self._job.clouds.source(self._job.home.provider_id))
+        return exports.enter_context(source.open_disk_to_write(home, pair.home.key, pair.disk.size))
+
+    def _copier(  # noqa: PLR0917
+        self,
+        name: str,
+        pair: Pair,
+        home: Snapshot,
+        snapshot: Snapshot,
+        told: dict[str, list[Told]],
+        bases: dict[str, DiskBase],
+    ) -> Callable[[], Awaitable[Copied]]:
+        job = self._job
+        return copier(
+            job,
+            pair.disk,
+            snapshot,
+            Volume(f"{home.machine_ref}/{pair.home.key}", pair.home.label, pair.disk.size),
+            name=name,
+            base=bases.get(pair.home.key),
+            changes=lambda: together([read_changes(job, pair.disk, one) for one in told[pair.home.key]]),
+            verify=Verify.NONE if job.request.verify is Verify.NONE else Verify.WRITTEN,
+            into=partial(self._open_home, home, pair),
+        )
+
+    # The machine
+
+    async def _change_ids(self, way: Way) -> dict[str, str | None]:
+        """Of the machine's disks, by a snapshot that goes at once: of a moment after the last write, and before its
+        guest's first one."""
+        job = self._job
+        taking = partial(make_snapshot, job, AFTER, quiesce=False, of=job.home)
+        snapshot = await step(AFTER, Snapshot, taking)
+        await step(f"drop-{AFTER}", type(None), partial(drop_snapshot, job, AFTER, snapshot, job.home))
+        return {pair.home.key: snapshot.disk(pair.home.key).change_id for pair in way.pairs}
+
+    def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:
+        """Raises SourceRunning when the server was started meanwhile, or the machine by somebody else."""
+        job = self._job
+        job.raise_if_cancelled()
+        require_still_off(job, off)
+        job.phase("booting", f"Powering {way.home.name} on where it came from.")
+        with job.clouds.source(job.home.provider_id) as source:
+            if not (job.store.migrations.get(job.id).state or {}).get("started"):
+                if self._last_start(way) != untouched:
+                    raise source_running(way.home.name)
+                job.store.migrations.update(job.id, state={"started": True})
+            source.power_on(way.home.ref)
+        require_still_off(job, off)
+
+    def _check(self, way: Way) -> None:
+        """Raises BootError when its tools don't answer any more."""
+        job = self._job
+        job.phase("checking", f"Waiting for {way.home.name} to come up.")
+        deadline = time.monotonic() + job.request.boot_timeout
+        while True:
+            job.raise_if_cancelled()
+            with job.clouds.source(job.home.provider_id) as source:
+                machine = source.machine(way.home.ref)
+            if machine.power is PowerState.ON and (not way.proves or machine.tools is ToolsState.RUNNING):
+                job.store.migrations.stamp(job.id, "target_up_at")
+                return
+            if time.monotonic() > deadline:
+                raise BootError(
+                    f"{machine.name} didn't come up within {job.request.boot_timeout:.0f} s where it came from: it is "
+                    f"{machine.power.value}, and its tools are {machine.tools.value}.",
+                    advice="Look at its console, then try again.",
+                )
+            time.sleep(_LOOK_EVERY)
+
+    # The end
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        job, replica_id = self._job, self._job.request.of or ""
+        job.phase("cleaning-up", "Removing what was made on the way.")
+        for sentence in undo(job.store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
+            job.say(sentence, "warning")
+        record = job.store.migrations.get(job.id)
+        if record.source_off_at and record.target_up_at:
+            result["downtime_seconds"] = downtime_of(record).seconds
+        again = f"longshore replica undo {replica_id}"
+        job.say(f"It runs where it came from. For good: longshore replica commit {replica_id}; back: {again}.")
+        job.store.replicas.came_home(replica_id, job.id)  # last: from here on it can be undone and committed
+        self._done(result)
+
+    def _take_back(self) -> list[str]:
+        job = self._job
+        left = undo(job.store, job.clouds, job.id)
+        record = job.store.migrations.get(job.id)
+        if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
+            if (record.state or {}).get("started") and not is_reverted(job):
+                left.append(f"The server of {record.machine_name} stays off: the machine may run.")
+            else:
+                left.extend(power_on_again(job))
+        job.store.replicas.stays_away(job.request.of or "", job.id)
+        return left
+
+
+def is_reverted(job: MoveContext) -> bool:
+    """Whether the machine is off, and as it was before."""
+    entries = job.store.ledger.entries(job.id)
+    return all(e.state is EntryState.REMOVED for e in entries if e.kind is ThingKind.HOME_SNAPSHOT)
+
+
+def together(changes: list[Changes]) -> Changes:
+    """What any of them names; Unknown if one is."""
+    extents: list[Extent] = []
+    for one in changes:
+        if isinstance(one, Unknown):
+            return one
+        extents.extend(one.extents)
+    return Changed(tuple(merge(extents)))
+
+
+def _since(pair: Pair, last: Snapshot | None) -> str | None:
+    return pair.base if last is None else last.disk(pair.disk.key).change_id

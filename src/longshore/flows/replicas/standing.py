@@ -1,0 +1,26 @@
+"""How a replica stands, from one look at all of them: for figures and alerts."""
+
+from datetime import datetime, timedelta
+
+from longshore.planning.conditions import Condition, Standing, conditions
+from longshore.store.protection import Protected
+
+
+def conditions_of(one: Protected, now: datetime) -> list[Condition]:
+    """But for those that take more to know: how consistent the newest point is, and what the next sync will take."""
+    return conditions(
+        Standing(
+            stage=one.stage,
+            paused=one.rests,
+            paused_until=one.paused_until,
+            rpo=timedelta(seconds=one.rpo) if one.rpo else None,
+            rpo_now=max(now - one.newest, timedelta()) if one.newest else None,
+            expected=None,
+            failures=one.failures,
+            error=one.error,
+            error_code=one.error_code,
+            consistency=None,
+            proved=one.proved,
+            suspect=one.suspect,
+        )
+    )

@@ -1,0 +1,133 @@
+"""The way back from a failover's server: what has changed on both sides since the point that it was made of.
+
+Each of the server's volumes gets a snapshot before the guest is touched and booted: what differs from that later the
+server has written. What the machine has written since the point its source tells, by the point's change ids.
+"""
+
+from dataclasses import dataclass
+
+from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.flows.clouds import Clouds
+from longshore.flows.moves.context import MoveContext
+from longshore.model.forms import form
+from longshore.model.machine import Disk, Machine, PowerState, ToolsState
+from longshore.model.request import LandingMode
+from longshore.model.target import Volume
+from longshore.store import Entry, EntryState, MigrationRecord, PointRecord, ReplicaRecord, Store, ThingKind
+from longshore.store.adoption import was_adopted
+
+CONVERTED = "guest-converted"  # code of what stands against the way back, and can be accepted
+_BEGINNING = "way-back-"
+_GONE = (EntryState.REMOVED, EntryState.INTENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A disk of the server, and the machine's disk that it was copied from."""
+
+    disk: Disk  # as its cloud has it; called as the machine's
+    home: Disk
+    base: str | None  # the volume's snapshot from before the guest was touched; None: there is none
+    since: str | None  # the machine's change id at the point; None: it can't tell what it has written since
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    server: Machine
+    home: Machine
+    pairs: tuple[Pair, ...]
+    proves: bool  # tools in the guest answered at home before, so they have to again
+
+
+def keep_way_back(job: MoveContext, volumes: list[Volume]) -> None:
+    """A failover has to come up whatever happens: without these snapshots a way back would have to compare disks."""
+    try:
+        with job.clouds.target(job.record.target_id) as target:
+            for volume in volumes:
+                job.make(
+                    ThingKind.VOLUME_SNAPSHOT,
+                    f"{_BEGINNING}{volume.id}",
+                    lambda owner, volume=volume: target.snapshot_volume(volume.id, owner),  # type: ignore[misc]
+                    provider_id=job.record.target_id,
+                    ref=lambda s: s.id,
+                )
+    except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
+        job.say(f"A way back would have to compare whole disks: {error}", "warning")
+
+
+def is_of_way_back(entry: Entry) -> bool:
+    return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_BEGINNING)
+
+
+def find_way(store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = ()) -> Way:
+    """Nothing is changed by looking.
+
+    Raises Conflict for what stands against it, with a sentence that says what to do; NotFound when one of both is gone.
+    """
+    record = store.migrations.get(replica.id)
+    if was_adopted(replica.stage, record):
+        raise Conflict(
+            f"The replica of {record.machine_name} was adopted: where its machine is isn't known.",
+            advice="Commit the failover, and protect its server by a replica of its own.",
+        )
+    failover = store.migrations.get(replica.failover_id or "")
+    _refuse_converted(failover, accept)
+    point = store.points.get(replica.id, failover.request["point"])
+    then = form(Machine).validate_python(point.machine["machine"])
+    with clouds.source(record.source_id) as source:
+        home = source.machine(record.machine_ref)
+        if home.power is not PowerState.OFF:
+            raise Conflict(
+                f"{home.name} isn't off where it came from ({home.power.value}), and its server runs: what both write "
+                "can't be brought together.",
+                advice="Power the machine off, if what it has written since the failover may be lost.",
+                code="source-running",
+            )
+        source.check_way_back(home.ref)
+    with clouds.source(record.target_id) as cloud:
+        server = cloud.machine(failover.server_id or "")
+    pairs = _pairs(store.ledger.entries(failover.id), server, home, then, point)
+    return Way(server, home, pairs, then.tools is ToolsState.RUNNING)
+
+
+def _refuse_converted(failover: MigrationRecord, accept: tuple[str, ...]) -> None:
+    result = failover.result or {}
+    landed = (result.get("conversion") or {}).get("landed")
+    if (landed != LandingMode.CONVERT.value and not result.get("converted_by")) or CONVERTED in accept:
+        return
+    raise Conflict(
+        f"The guest of {failover.machine_name} was converted for its server, and may not boot on the hardware that it "
+        "came from.",
+        advice=f"Guests that land as they are (--landing as-is) can go back. To try it all the same: "
+        f"--accept {CONVERTED}.",
+        code=CONVERTED,
+    )
+
+
+def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, point: PointRecord) -> tuple[Pair, ...]:
+    """Raises Conflict when the disks aren't those with which it failed over."""
+    there = [entry for entry in entries if entry.state not in _GONE and entry.ref]
+    volumes = {e.step.removeprefix("volume-"): e.ref for e in there if e.kind is ThingKind.VOLUME}
+    bases = {e.step.removeprefix(_BEGINNING): e.ref for e in there if is_of_way_back(e)}
+    changes = {disk.key: disk.change_id for disk in point.disks}
+    on_server = {disk.key: disk for disk in server.disks}
+    at_home = {disk.key: disk for disk in home.disks}
+    pairs = []
+    for was in then.disks:
+        now, volume_id = at_home.get(was.key), volumes.get(was.key) or ""
+        if now is None or now.size != was.size:
+            raise _drifted(f"{was.label} of {home.name} isn't what it was at point {point.number}.")
+        if volume_id not in on_server:
+            raise _drifted(f"The server of {home.name} hasn't got its volume of {was.label} any more.")
+        disk = on_server[volume_id]
+        called = Disk(disk.key, now.label, now.position, disk.size, disk.location, disk.storage)
+        pairs.append(Pair(called, now, bases.get(volume_id), changes.get(was.key)))
+    if len(at_home) > len(pairs) or len(on_server) > len(pairs):
+        raise _drifted(f"{home.name} or its server has got more disks since point {point.number}.")
+    return tuple(pairs)
+
+
+def _drifted(said: str) -> Conflict:
+    return Conflict(said, advice="Put the disks back as they were, and try again.", code="drifted")

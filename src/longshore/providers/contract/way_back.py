@@ -1,0 +1,43 @@
+"""The way back: what has become of a machine elsewhere is written to the disks that it was copied from."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from longshore.blocks.exports import Export
+from longshore.errors import Conflict, InvalidInput
+from longshore.model.machine import Snapshot
+
+
+class WayBack(Protocol):
+    """Optional: where machines' disks can be written. They are written only while the machine is off, and above a
+    snapshot of ours, which keeps what they held before."""
+
+    def check_way_back(self, machine_ref: str) -> None:
+        """Look whether the machine's disks can be written, while nothing is done yet.
+
+        Raises NotFound, InvalidInput for what the settings lack or a disk that no snapshot holds, Conflict for what
+        stands against it for the moment. A second call looks again.
+        """
+        raise InvalidInput(_NONE, advice=_INSTEAD)
+
+    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
+        """The disk as it is now, served over NBD for writing while the context is open. `snapshot` is the machine's
+        newest. It is served as one of `size` bytes: what lies beyond its own end is zero, and nothing else can be
+        written there.
+
+        Nothing is asked before the context is entered; what an earlier, killed opening left is taken away then. From
+        the first write on, change ids from before mean nothing. Raises NotFound, InvalidInput, ExportError,
+        FingerprintMismatch; Conflict when the machine isn't off, the snapshot isn't its newest, or something else has
+        the disk open (code file-locked).
+        """
+        raise InvalidInput(_NONE, advice=_INSTEAD)
+
+    def revert(self, machine_ref: str, snapshot_ref: str) -> None:
+        """Back to this snapshot of ours, which stays; what was written since is lost. Returns when the machine is off,
+        as it was then. A second call reverts again. Raises NotFound; Conflict when it isn't Longshore's, or something
+        has a disk open (code file-locked)."""
+        raise Conflict("Machines at this source can't be reverted.")
+
+
+_NONE = "Disks of machines at this kind of source can't be written."
+_INSTEAD = "Commit the failover, and protect its server by a replica of its own."

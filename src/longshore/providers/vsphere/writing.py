@@ -1,0 +1,63 @@
+"""Writing a machine's disks: through VDDK, while it is off, above a snapshot that keeps what they held.
+
+By VMware's rules a disk below a snapshot isn't written, nor one that a running machine has open; and from the first
+write on, change tracking misreports what comes after earlier change ids.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyVmomi import vim
+
+from longshore.blocks.exports import Export
+from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.model.machine import PowerState, Snapshot
+from longshore.providers.vsphere import disks
+from longshore.providers.vsphere.machines import capacity, power_state
+from longshore.providers.vsphere.properties import read
+from longshore.providers.vsphere.session import Session
+
+_PATHS = ("runtime.powerState", "runtime.connectionState", "snapshot", "config.hardware.device")
+
+
+def check(session: Session, machine_ref: str) -> None:
+    """Raises NotFound, InvalidInput without VDDK or for a disk that snapshots leave out, Conflict while disks wait to
+    be consolidated."""
+    disks.library(session.settings.vddk_libdir)
+    with session.doing(f"look whether the disks of {machine_ref} can be written"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        now = read(session, machine, ("config.hardware.device", "runtime.consolidationNeeded"))
+    for device in now["config.hardware.device"] or []:
+        if isinstance(device, vim.vm.device.VirtualDisk):
+            mode = getattr(device.backing, "diskMode", "") or ""
+            if mode.startswith("independent"):
+                label = getattr(device.deviceInfo, "label", "A disk")
+                raise InvalidInput(
+                    f"{label} of {machine_ref} is independent ({mode}): no snapshot would keep what it holds.",
+                    advice="Make the disk dependent, while the machine is off.",
+                )
+    if now["runtime.consolidationNeeded"]:
+        raise Conflict(f"The disks of {machine_ref} need to be consolidated.", advice="Do that in vCenter first.")
+
+
+@contextmanager
+def serve(session: Session, snapshot: Snapshot, disk_key: str, size: int) -> Iterator[Export]:
+    """Raises NotFound, Conflict when the machine isn't off or has a newer snapshot, and what `disks.serve` does."""
+    ref = snapshot.machine_ref
+    with session.doing(f"find the disk {disk_key} of {ref}"):
+        now = read(session, session.object(vim.VirtualMachine, ref), _PATHS)
+    if power_state(now) is not PowerState.OFF:
+        raise Conflict(f"{ref} isn't off: its disks aren't written.", advice="Power it off.")
+    current = now["snapshot"].currentSnapshot if now["snapshot"] else None
+    if current is None or current._moId != snapshot.ref:
+        raise Conflict(
+            f"{ref} is not at the snapshot {snapshot.ref} any more, which keeps what its disks held.",
+            advice="Somebody has taken another snapshot, or reverted to one. Begin anew.",
+        )
+    for device in now["config.hardware.device"] or []:
+        if isinstance(device, vim.vm.device.VirtualDisk) and str(device.key) == disk_key:
+            location = str(getattr(device.backing, "fileName", ""))
+            with disks.serve_to_write(session, ref, location, capacity(device), size) as export:
+                yield export
+            return
+    raise NotFound(f"{ref} has no disk {disk_key}.")

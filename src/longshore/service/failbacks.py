@@ -1,0 +1,87 @@
+"""After a failover: back to the machine, or protection in the other direction."""
+
+from dataclasses import replace
+
+from fastapi import APIRouter
+
+from longshore.api.replicas import NewDirection, NewFailback, NewReplica, Replica
+from longshore.errors import Conflict, InvalidInput
+from longshore.flows.replicas.way_back import find_way
+from longshore.model.replica import Stage
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.service.migrations import REQUEST
+from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.replicas import begun, create
+from longshore.store import NewMigration, ReplicaRecord, Store
+from longshore.store.adoption import was_adopted
+
+router = APIRouter(prefix="/v1")
+
+
+@router.post("/replicas/{replica}/failback", status_code=202)
+def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds) -> Replica:
+    """What the failover's server has become is written back to the machine, which then runs in its place.
+
+    The server runs on until its last changes are copied. Raises Conflict for what stands against it.
+    """
+    found = store.replicas.get(replica)
+    asked = REQUEST.validate_python(store.migrations.get(found.id).request)
+    accept = (*asked.accept, *body.accept)
+    if found.stage in (Stage.FAILED_OVER, Stage.COMMITTED):
+        find_way(store, clouds, found, accept)
+    store.migrations.add_together([_way_back(store, found, replace(asked, accept=accept))])
+    return begun(store, store.replicas.get(found.id))
+
+
+@router.post("/replicas/{replica}/reprotect", status_code=202)
+def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
+    """A committed failover's server is protected by a new replica in the other direction, with the same schedule and
+    retention, or to a third cloud. Its first sync copies all of it."""
+    found = store.replicas.get(replica)
+    failover = store.migrations.get(found.failover_id) if found.failover_id else None
+    if found.stage is not Stage.COMMITTED or failover is None or failover.server_id is None:
+        raise Conflict(
+            f"The replica is {found.stage}: only a committed failover's server is protected by a replica of its own.",
+            advice=f"First: longshore replica commit {found.id}.",
+        )
+    record = store.migrations.get(found.id)
+    if body.target is None and was_adopted(found.stage, record):
+        raise InvalidInput(
+            f"The replica of {found.machine_name} was adopted: where its machine was isn't known.",
+            advice="Say where the server is to be protected: --to CLOUD.",
+        )
+    asked = REQUEST.validate_python(record.request)
+    networks = {there: here for here, there in asked.networks.items()} | body.networks
+    request = replace(
+        MigrationRequest(networks=networks),
+        verify=asked.verify,
+        rate_limit=asked.rate_limit,
+        shutdown_timeout=asked.shutdown_timeout,
+        boot_timeout=asked.boot_timeout,
+    )
+    turned = NewReplica(
+        machine=failover.server_id,
+        source=record.target_id,
+        target=body.target or record.source_id,
+        schedule=found.schedule,
+        retention=found.retention,
+        rpo=f"{found.rpo}s" if found.rpo else None,
+        request=request,
+    )
+    return create(turned, store, clouds, caller)
+
+
+def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> NewMigration:
+    """From the server to the machine. Raises Conflict when there is no server."""
+    failover = store.migrations.get(found.failover_id) if found.failover_id else None
+    if failover is None or failover.server_id is None:
+        raise Conflict(f"The replica is {found.stage}: there is no server to fail back from.")
+    record = store.migrations.get(found.id)
+    request = replace(asked, type=MigrationType.FAILBACK, of=found.id, point=None)
+    return NewMigration(
+        machine_name=record.machine_name,
+        machine_ref=failover.server_id,
+        source_id=record.target_id,
+        target_id=record.source_id,
+        request=REQUEST.dump_python(request, mode="json"),
+    )

@@ -1,0 +1,118 @@
+"""How all replicas stand, in one look: for those who watch a whole installation."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import case, func, select, true, update
+
+from longshore.model.replica import PointState, Stage
+from longshore.model.request import OF_POINTS
+from longshore.model.status import UNFINISHED, Status
+from longshore.store.database import Database, through_outages
+from longshore.store.tables import MigrationRow, PointRow, ReplicaRow, with_zone
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """One replica. Moments are in UTC, and say so; lengths of time in seconds."""
+
+    id: str
+    project_id: str
+    machine_name: str
+    stage: Stage
+    paused: bool
+    paused_until: datetime | None
+    rpo: int | None
+    failures: int
+    error: str | None
+    error_code: str | None
+    newest: datetime | None  # moment of the newest usable point that isn't suspect
+    usable_at: datetime | None  # when that came
+    suspect: int  # points that are there
+    proved: bool
+    webhook: str | None  # the mark of its address
+    alerted: dict[str, Any]  # what was told outside, by condition
+
+    @property
+    def rests(self) -> bool:
+        return self.paused and (self.paused_until is None or datetime.now(UTC) < self.paused_until)
+
+
+@through_outages
+class Protection:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self, *, watched: bool = False) -> list[Protected]:
+        """All projects' that haven't ended; `watched`: those that have a webhook."""
+        good = PointRow.suspect.is_(False)
+        points = (
+            select(
+                PointRow.replica_id,
+                func.max(case((good, PointRow.moment))).label("newest"),
+                func.max(case((good, PointRow.usable_at))).label("usable_at"),
+                func.sum(case((good, 0), else_=1)).label("suspect"),
+                func.max(PointRow.proved_at).label("proved_at"),
+            )
+            .where(PointRow.state == PointState.USABLE.value)
+            .group_by(PointRow.replica_id)
+            .subquery()
+        )
+        query = (
+            select(ReplicaRow, MigrationRow.project_id, MigrationRow.machine_name, points)
+            .join(MigrationRow, MigrationRow.id == ReplicaRow.id)
+            .outerjoin(points, points.c.replica_id == ReplicaRow.id)
+            .where(MigrationRow.status.in_(UNFINISHED), ReplicaRow.webhook.is_not(None) if watched else true())
+        )
+        with self._database.session() as session:
+            return [
+                _protected(row, project_id, name, newest, usable_at, suspect, proved_at)
+                for row, project_id, name, _id, newest, usable_at, suspect, proved_at in session.execute(query)
+            ]
+
+    def recoveries(self) -> list[float]:
+        """Seconds that machines made of points took, as far as they are on record."""
+        took = MigrationRow.result[("seconds", "all")].as_float()
+        kind = MigrationRow.request["type"].as_string()
+        with self._database.session() as session:
+            done = select(took).where(kind.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
+            return [seconds for seconds in session.scalars(done) if seconds is not None]
+
+    def alert(self, replica_id: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+        """What is told outside from now on; says whether it falls to the caller to tell it, and to nobody else."""
+        with self._database.alone() as session:
+            row = session.get(ReplicaRow, replica_id)
+            if row is None or (row.alerted or {}) != before:
+                return False
+            session.execute(update(ReplicaRow).where(ReplicaRow.id == replica_id).values(alerted=now))
+            return True
+
+
+def _protected(  # noqa: PLR0917
+    row: ReplicaRow,
+    project_id: str,
+    machine_name: str,
+    newest: datetime | None,
+    usable_at: datetime | None,
+    suspect: int | None,
+    proved_at: datetime | None,
+) -> Protected:
+    return Protected(
+        id=row.id,
+        project_id=project_id,
+        machine_name=machine_name,
+        stage=Stage(row.stage),
+        paused=row.paused,
+        paused_until=with_zone(row.paused_until),
+        rpo=row.rpo,
+        failures=row.failures,
+        error=row.error,
+        error_code=row.error_code,
+        newest=with_zone(newest),
+        usable_at=with_zone(usable_at),
+        suspect=int(suspect or 0),
+        proved=proved_at is not None,
+        webhook=row.webhook,
+        alerted=row.alerted or {},
+    )

@@ -1,0 +1,192 @@
+"""Who wants to hear of a breach does, once; where it is told is held within bounds, and said nowhere."""
+
+import json
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from longshore.errors import InvalidInput
+from longshore.flows.replicas import alerting
+from longshore.flows.replicas.alerting import check_webhook, watch
+from longshore.model.point import Consistency
+from longshore.model.reach import Reach
+from longshore.model.replica import Protection
+from longshore.store import NewMigration, Scope, StateDirectory, Store
+
+URL = "https://hooks.example.org/T0/secret-token?x=1"
+
+
+class Hook:
+    """In the place of a connection. It answers by turns what it is told to."""
+
+    def __init__(self):
+        self.asked = []
+        self.answers = []
+
+    def __call__(self, host, port, *, reach, timeout, context):
+        def request(method, target, body, headers):
+            self.asked.append((f"{method} {host}:{port}{target}", reach, json.loads(body)))
+
+        def answer():
+            status = self.answers.pop(0) if self.answers else 204
+            if isinstance(status, Exception):
+                raise status
+            return SimpleNamespace(status=status)
+
+        return SimpleNamespace(request=request, getresponse=answer, close=lambda: None)
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    hook = Hook()
+    monkeypatch.setattr(alerting, "HttpsConnection", hook)
+    monkeypatch.setattr(alerting, "_PAUSE", 0.0)
+    return hook
+
+
+@pytest.fixture
+def protected(tmp_path):
+    """Makes a replica whose RPO is an hour, with a point of two hours ago."""
+    stores = []
+
+    def protected(project="", **state):
+        store = Store(StateDirectory(tmp_path / "state", **state))
+        stores.append(store)
+        cloud = store.providers.add(f"cloud-{len(stores)}", "openstack", {}, {}).id
+        new = NewMigration(
+            "web", "vm-1", cloud, cloud, {"type": "replica"}, protection=Protection("daily", "last 9", 3600)
+        )
+        (record,) = store.scoped(Scope(project)).migrations.add_together([new])
+        with_point(store, record.id, 1, timedelta(hours=2))
+        return store, record.id
+
+    yield protected
+    for store in stores:
+        store.close()
+
+
+def with_point(store, id_, number, age):
+    moment = datetime.now(UTC) - age
+    store.points.begin(id_, number, moment, goes_on=False)
+    sync = {"number": number, "bytes_changed": 1, "bytes_written": 1}
+    store.points.complete(
+        id_, number, usable_at=moment, consistency=Consistency.CRASH, disks=[], machine={}, sync=sync, state={}
+    )
+
+
+def with_webhook(store, id_):
+    store.replicas.update(id_, webhook=store.migrations.keep_text(id_, URL))
+
+
+def test_a_breach_is_told_once_and_so_is_its_end(protected, hook):
+    store, id_ = protected()
+    with_webhook(store, id_)
+    watch(store)
+    watch(store)
+    ((where, reach, told),) = hook.asked
+    assert (where, reach) == ("POST hooks.example.org:443/T0/secret-token?x=1", None)
+    assert (told["replica"], told["machine"], told["condition"], told["state"]) == (
+        id_,
+        "web",
+        "rpo-breached",
+        "begins",
+    )
+    assert "1h were asked for" in told["text"]
+    with_point(store, id_, 2, timedelta(minutes=1))
+    watch(store)
+    watch(store)
+    assert [(told["condition"], told["state"]) for _, _, told in hook.asked[1:]] == [("rpo-breached", "ends")]
+
+
+def test_one_that_takes_its_time_holds_up_no_other(protected, monkeypatch):
+    """Where a cloud is away many have something to say at once."""
+    store, first = protected()
+    _, second = protected()
+    for one in (first, second):
+        with_webhook(store, one)
+    both = threading.Barrier(2, timeout=10)
+    monkeypatch.setattr(alerting, "_post", lambda *_told: both.wait())
+    watch(store)
+    assert not both.broken
+
+
+def test_without_anybody_to_tell_nothing_is_told(protected, hook):
+    store, _ = protected()
+    watch(store)
+    assert hook.asked == []
+    assert [one.alerted for one in store.protection.all()] == [{}]
+
+
+def test_of_two_that_look_one_tells(protected, hook):
+    store, id_ = protected()
+    with_webhook(store, id_)
+    assert store.protection.alert(id_, {}, {"rpo-breached": "now"})
+    assert not store.protection.alert(id_, {}, {"rpo-breached": "now"})
+
+
+@pytest.mark.parametrize(
+    ("answers", "tries", "words"),
+    [
+        ([500, 503, 204], 3, None),
+        ([OSError("no route to hooks.example.org/T0/secret-token")] * 3, 3, "OSError"),
+        ([404], 1, "It answered with status 404"),
+        ([302], 1, "It answered with status 302"),
+    ],
+)
+def test_what_couldnt_be_told_is_said_without_the_address(protected, hook, answers, tries, words):
+    store, id_ = protected()
+    with_webhook(store, id_)
+    hook.answers = answers
+    watch(store)
+    assert len(hook.asked) == tries
+    texts = [event.text for event in store.events.of(id_)]
+    assert [words in text for text in texts] == ([True] if words else [])
+    assert "secret" not in "".join(texts)
+
+
+def test_a_projects_webhook_is_held_within_the_operators_bounds(protected, monkeypatch):
+    store, id_ = protected("project-a", reach=Reach())
+    url = "https://127.0.0.1:1/metadata"
+    store.replicas.update(id_, webhook=store.migrations.keep_text(id_, url))
+    watch(store)
+    (event,) = store.events.of(id_)
+    assert "is at an address to which this server doesn't connect" in event.text
+
+
+def test_the_operators_command_gets_it_on_its_standard_input_and_no_secret(protected, tmp_path, monkeypatch):
+    monkeypatch.setenv("LONGSHORE_DATABASE_URL", "secret")
+    kept = tmp_path / "told"
+    program = f"import os, sys; open({str(kept)!r}, 'w').write(sys.stdin.read() + repr(sorted(os.environ)))"
+    store, id_ = protected(alert_command=(sys.executable, "-c", program))
+    watch(store)
+    told = kept.read_text()
+    assert json.loads(told[: told.index("}") + 1])["replica"] == id_
+    assert "LONGSHORE" not in told
+
+
+def test_a_command_that_fails_is_logged(protected, caplog):
+    store, _ = protected(alert_command=("/nowhere/program",))
+    watch(store)
+    assert "the command for alerts failed: FileNotFoundError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h/x",
+        "https://?",
+        "https:///x",
+        "https://u:p@h/",
+        "ftp://h",
+        "https://h:99999/",
+        "https://h/\r\nX: y",
+        "x",
+    ],
+)
+def test_what_is_no_webhook_is_refused_without_saying_it(url):
+    with pytest.raises(InvalidInput) as refused:
+        check_webhook(url)
+    assert url not in str(refused.value)

@@ -1,0 +1,64 @@
+"""Back to the vSphere machine after a failover: what the server has written comes home, and it boots there."""
+
+import time
+
+import pytest
+from moves import seen_on, state_of
+from test_protected_machines import TO, replica_until, sync
+
+from conftest import last_acknowledged, target_inventory, wait_for
+
+pytestmark = pytest.mark.lab
+
+
+def boots(sidedoor, machine):
+    """What the guest has told of itself where it came from, each time that it was powered on there."""
+    import console as writer
+
+    return writer.read(sidedoor.console(machine)).boots
+
+
+def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoor, cloud, tidy, tell):
+    before = target_inventory(cloud)
+    done = cli("replica", "create", tiny.name, *TO, "--every", "1h")
+    assert done.returncode == 0, done.stderr
+    replica_until(cli, tiny.name, lambda shown: shown.points == 1, 300, "its first point")
+    done = cli("replica", "failover", tiny.name, "--planned")
+    assert done.returncode == 0, done.stderr
+    shown = replica_until(cli, tiny.name, lambda shown: shown.stage.value == "failed-over", 300, "it to fail over")
+    server = cli.json("migration", "show", shown.failover)["server_id"]
+    at_home, lives = last_acknowledged(sidedoor.console(tiny.name)), len(boots(sidedoor, tiny.name))
+    wait_for(lambda: seen_on(cloud, server).verified is not None, 120, "the server to write")
+    time.sleep(10)  # of writing
+
+    done = cli("replica", "failback", tiny.name)
+    assert done.returncode == 0, done.stderr
+    shown = replica_until(cli, tiny.name, lambda shown: shown.stage.value == "failed-back", 600, "it to fail back")
+    wait_for(lambda: state_of(cli, shown.failback)["status"] == "done", 60, "the failback to end")
+    result = state_of(cli, shown.failback)["result"]
+    tell(
+        f"failback: {result['bytes_written'] / 1e6:.1f} MB written, {result['bytes_read'] / 1e6:.1f} MB read, "
+        f"downtime {result['downtime_seconds']:.1f} s"
+    )
+    assert result["downtime_seconds"] <= 60
+    assert cloud.compute.get_server(server).status == "SHUTOFF"
+    assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
+    wait_for(
+        lambda: len(boots(sidedoor, tiny.name)) > lives and boots(sidedoor, tiny.name)[-1].ready is not None,
+        120,
+        "the guest to verify its records",
+    )
+    seen = boots(sidedoor, tiny.name)[-1]
+    assert (seen.verified.bad, seen.verified.last > at_home) == (0, True)
+    assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
+
+    done = cli("replica", "commit", tiny.name)
+    assert done.returncode == 0, done.stderr
+    replica_until(cli, tiny.name, lambda shown: shown.stage.value == "protected", 180, "it to be committed")
+    assert sidedoor.machine(tiny.name)["snapshots"] == []
+    sync(cli, tiny.name)
+    last = cli.json("replica", "point", "list", tiny.name)[-1]
+    assert last["Changed"] is not None, "the machine tells again what has changed"
+    done = cli("replica", "delete", tiny.name)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
