@@ -331,7 +331,7 @@ async def look_into_files(disks, _directory, _on_message, *, nics, keys=()):
     return small_clouds.found_by(world)
 
 
-async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=(), keys=()):
+async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=(), keys=(), system=None):
     world = World(Path(disks[0]).parent)
     world.strike("convert", "before")
     with Path(disks[0]).open("r+b") as disk:
@@ -340,5 +340,5 @@ async def convert_files(disks, _directory, _on_message, *, nics, first_boot, add
         disk.seek(MIB)
         disk.write(b"converted twice" if any(there) else MARK)
     world.strike("convert", "after")
-    system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
-    return ConversionReport(system, (), (), (), 0.1, "")
+    looked = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
+    return ConversionReport(system or looked, (), (), (), 0.1, "")

@@ -856,7 +856,7 @@ def expected(world, key, *, converted=True, held=None):
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
 
 
-async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=()):
+async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=(), system=None):
     """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
     import nbd
 
@@ -877,8 +877,8 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot, addr
     handle.flush()
     handle.shutdown()
     world.strike("convert", "after")
-    system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
-    return ConversionReport(system, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
+    looked = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
+    return ConversionReport(system or looked, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
 
 
 async def small_look_into(disks, _directory, _on_message, *, nics=(), keys=()):
@@ -910,8 +910,10 @@ def found_by(world):
     if (world.root / "holds-nothing").exists():
         return GuestFindings(why_not="No operating system was found on the machine's disks.")
     known = () if (world.root / "knows-nothing").exists() else ("ahci",)
-    drivers = BootDrivers(inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",))
-    system = FoundSystem("/dev/sda1", "linux", "debian", "12.0", "Debian 12", "x86_64")
+    drivers = BootDrivers(
+        inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",), mounts={"/": "/dev/sda1"}
+    )
+    system = FoundSystem("/dev/sda1", "linux", "debian", "12.0", "Debian 12", "x86_64", host_name="looked-at")
     return GuestFindings(inspected=True, systems=(system,), drivers=drivers)
 
 

@@ -170,3 +170,9 @@ def test_what_stands_against_a_landing_is_told_not_refused(move):
     assert one.record.status is Status.DONE, one.record.error
     (concern,) = one.record.result["concerns"]["convert"]
     assert (concern["code"], concern["severity"]) == ("guest-not-inspected", "blocker")
+
+
+@pytest.mark.parametrize("request_", [{}, WARM, {"type": "dry-run"}], ids=["cold", "warm", "dry run"])
+def test_a_conversion_is_told_what_was_found(move, request_):
+    converted = move(**request_).record.result["conversion"]
+    assert converted["system"]["host_name"] == "looked-at"

@@ -35,7 +35,7 @@ def test_their_order_is_kept_and_a_closed_gate_stops_them(cli, three, sidedoor, 
     before = target_inventory(cloud)
     database, *others = three
     for guest in three:
-        done = cli("replica", "create", guest.name, *TO, "--every", "1h")
+        done = cli("replica", "create", guest.name, *TO, "--every", "1h", "--keep", "last=3")
         assert done.returncode == 0, done.stderr
     for guest in three:
         replica_until(cli, guest.name, lambda shown: shown.points == 1, 300, "its first point")
@@ -53,6 +53,11 @@ def test_their_order_is_kept_and_a_closed_gate_stops_them(cli, three, sidedoor, 
         wait_for(lambda g=one: sidedoor.machine(g.name)["power"] == "poweredOn", 60, f"{one.name} to run again")
     assert sidedoor.machine(database.name)["power"] == "poweredOff"
 
+    # Only a guest that is up again can be asked to shut down
+    stopped = {one.name: last_acknowledged(sidedoor.console(one.name)) for one in others}
+    for one in others:
+        said = lambda g=one: last_acknowledged(sidedoor.console(g.name))  # noqa: E731
+        wait_for(lambda s=said, g=one: s() > stopped[g.name], 120, f"{one.name} to write again")
     gate.touch()
     acknowledged = {one.name: last_acknowledged(sidedoor.console(one.name)) for one in others}
     done = cli("replica", "group", "failover", "shop", "--planned", "--wait", "--plain", timeout=900)

@@ -69,7 +69,7 @@ def test_the_debian_machine_is_converted_on_both_disks(disks, tmp_path):
         uris = [stack.enter_context(serve_qemu_nbd(disk)).uri for disk in disks]
         system = asyncio.run(inspect_guest(uris, tmp_path / "report"))
         nics = [NicName(MAC, "ens192"), NicName("00:50:56:ab:cd:99", "ens999")]
-        report = asyncio.run(convert(uris, tmp_path / "report", heard.append, nics=nics))
+        report = asyncio.run(convert(uris, tmp_path / "report", heard.append, nics=nics, system=system))
 
     assert report.system == system
     assert (system.family, system.distribution, system.package_format) == ("linux", "debian", "deb")

@@ -54,7 +54,7 @@ def nothing_stays(cli, tiny, sidedoor, cloud):
 
 def test_few_changes_are_a_point_within_seconds(cli, tiny, sidedoor, cloud, tell):
     with nothing_stays(cli, tiny, sidedoor, cloud):
-        protected(cli, tiny, "--every", "1h")
+        protected(cli, tiny, "--every", "1h", "--keep", "last=3")
         took, changed = [], []
         for _ in range(3):
             sidedoor.say(tiny.name, "pause")
@@ -77,7 +77,7 @@ def test_a_test_stands_across_ten_syncs(cli, tiny, sidedoor, cloud, tell):
     import console as writer
 
     with nothing_stays(cli, tiny, sidedoor, cloud):
-        protected(cli, tiny, "--schedule", "continuous", "--rpo", "1m")
+        protected(cli, tiny, "--schedule", "continuous", "--rpo", "1m", "--keep", "last=12")
         done = cli("replica", "test", tiny.name, "--keep", "--wait", "--plain", "-f", "json")
         assert done.returncode == 0, done.stderr
         tried = json.loads(done.stdout)

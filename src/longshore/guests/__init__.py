@@ -6,7 +6,7 @@ What a guest holds is a stranger's, so it is worked on in confined processes. No
 from longshore.guests.as_is import finish_as_is
 from longshore.guests.confined import ensure_confinement
 from longshore.guests.conversion import convert, inspect_guest
-from longshore.guests.look import look_into
+from longshore.guests.look import look_into, system_found
 from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.windows_parts import windows_parts
 
@@ -20,5 +20,6 @@ __all__ = [
     "finish_as_is",
     "inspect_guest",
     "look_into",
+    "system_found",
     "windows_parts",
 ]

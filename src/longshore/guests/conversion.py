@@ -18,14 +18,16 @@ async def convert(
     first_boot: Sequence[str] = (),
     addresses: Sequence[NicAddresses] = (),
     keys: Sequence[str] = (),
+    system: OperatingSystem | None = None,
 ) -> ConversionReport:
     """Convert the guest on these NBD URIs, the disk it boots from first, for virtio hardware.
 
     `on_message` gets a line for each thing done, on the caller's event loop. Logs are written to `report_dir`.
     `nics` are names to be kept where a Linux guest's configuration depends on them, `first_boot` the texts of scripts
     that it runs once, when it boots for the first time. `addresses` are those of a Windows guest's adapters on the
-    target: the ones that it gives itself are kept. `keys` open what is encrypted by LUKS. Raises ConversionError; after
-    that, and after cancellation, the disks are in doubt and have to be reverted.
+    target: the ones that it gives itself are kept. `keys` open what is encrypted by LUKS. `system` is what a look has
+    found on these disks: it spares looking again after the conversion. Raises ConversionError; after that, and after
+    cancellation, the disks are in doubt and have to be reverted.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {
@@ -35,6 +37,7 @@ async def convert(
         "first_boot": list(first_boot),
         "addresses": [asdict(nic) for nic in addresses],
         "keys": list(keys),
+        "system": None if system is None else asdict(system),
     }
     log = report_dir / "conversion.log"
     return replace(await work_on(ConversionReport, request, log, on_message, CHANGING), log=str(log))

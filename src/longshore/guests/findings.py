@@ -106,6 +106,8 @@ def _told(system: OperatingSystem) -> FoundSystem:
         product=system.product,
         architecture=system.architecture,
         variant=system.variant,
+        package_format=system.package_format,
+        host_name=system.host_name,
     )
 
 

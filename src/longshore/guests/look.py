@@ -6,7 +6,7 @@ from pathlib import Path
 
 from longshore.guests.limits import INSPECTING
 from longshore.guests.process import work_on
-from longshore.guests.report import NicName
+from longshore.guests.report import NicName, OperatingSystem
 from longshore.model.guest import GuestFindings
 
 
@@ -28,3 +28,27 @@ async def look_into(
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "look", "disks": list(disks), "nics": [asdict(nic) for nic in nics], "keys": list(keys)}
     return await work_on(GuestFindings, request, report_dir / "look.log", on_message, INSPECTING)
+
+
+def system_found(findings: GuestFindings) -> OperatingSystem | None:
+    """What a look has found, for later work on the same disks: to look again takes as long as the appliance's start.
+
+    None where nothing was found that could be relied on.
+    """
+    if not findings.inspected or "/" not in findings.drivers.mounts:
+        return None
+    (found, *_) = findings.systems
+    return OperatingSystem(
+        root=found.root,
+        family=found.family,
+        distribution=found.distribution,
+        version=found.version,
+        product=found.product,
+        architecture=found.architecture,
+        package_format=found.package_format,
+        host_name=found.host_name,
+        mounts=findings.drivers.mounts,
+        uuids=findings.drivers.uuids,
+        variant=found.variant,
+        root_in_fstab=findings.root_in_fstab,
+    )

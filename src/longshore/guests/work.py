@@ -62,7 +62,7 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         kept = _kept_addresses(ports, request)
         said = _run_converter(ports, kept.options, keys)
         _message("Finishing the conversion: interface names, console, first boot")
-        with opened(ports, read_only=False, keys=keys) as guest:
+        with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
             finished = finish(guest, _nics(request), request["first_boot"])
             system = guest.system
     changes, warnings = (*kept.changes, *finished.changes), (*kept.warnings, *finished.warnings)
@@ -140,10 +140,9 @@ def _look(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
-    system = None if request["system"] is None else OperatingSystem(**request["system"])
     with (
         _on_loopback(request["disks"], read_only=False) as ports,
-        opened(ports, read_only=False, system=system, keys=request["keys"]) as guest,
+        opened(ports, read_only=False, system=_known(request), keys=request["keys"]) as guest,
     ):
         changes = keep_nic_names(guest, _nics(request))
         if request["loader"]:
@@ -151,6 +150,11 @@ def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
     for change in changes:
         _message(change)
     return {"changes": changes}
+
+
+def _known(request: Mapping[str, Any]) -> OperatingSystem | None:
+    """What an earlier look at the same disks has found."""
+    return None if request["system"] is None else OperatingSystem(**request["system"])
 
 
 def _nics(request: Mapping[str, Any]) -> list[NicName]:

@@ -21,6 +21,8 @@ class FoundSystem:
     architecture: str = ""  # x86_64, i386, …
     variant: str = ""  # Windows: Client, Server, …
     build: str = ""  # Windows: the number that tells 2016 (14393) from 2022 (20348)
+    package_format: str = ""  # deb, rpm, …; "unknown" for Windows
+    host_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

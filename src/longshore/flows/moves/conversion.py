@@ -8,7 +8,7 @@ from typing import Any
 
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_volume, opened
-from longshore.guests import NicAddresses, NicName, convert, finish_as_is
+from longshore.guests import NicAddresses, NicName, OperatingSystem, convert, finish_as_is
 from longshore.model.hardware import BootDrivers
 from longshore.model.interface_names import kernel_names, slot_names
 from longshore.model.machine import Machine
@@ -18,10 +18,18 @@ from longshore.planning.hardware import likely_drivers
 Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory for what is found, the interfaces' names
 
 
-def converter(
-    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str]
+def converter(  # noqa: PLR0917
+    job: MoveContext,
+    machine: Machine,
+    ports: list[Port],
+    volumes: list[Volume],
+    snapshots: list[str],
+    system: OperatingSystem | None = None,
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """The work of the conversion step: the guest gets the drivers of the target's hardware."""
+    """The work of the conversion step: the guest gets the drivers of the target's hardware.
+
+    `system`: what a look has found on the same disks.
+    """
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
@@ -30,7 +38,9 @@ def converter(
         addresses = [NicAddresses(port.mac, port.addresses) for port in ports] if windows else []
         keys = await asyncio.to_thread(guest_keys, job)
         say = partial(_tell, job)
-        report = await convert(disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses, keys=keys)
+        report = await convert(
+            disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses, keys=keys, system=system
+        )
         return report.to_json()
 
     said = "Making the guest ready for its new hardware."

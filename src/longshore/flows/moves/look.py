@@ -19,7 +19,7 @@ from longshore.flows.moves.conversion import guest_keys, nic_names
 from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
-from longshore.guests import look_into, windows_parts
+from longshore.guests import OperatingSystem, look_into, system_found, windows_parts
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
@@ -47,6 +47,7 @@ class Choice:
     landed: LandingMode
     hardware: Hardware | None = None  # for a guest that lands as it is
     drivers: BootDrivers = field(default_factory=lambda: BootDrivers(inspected=False))
+    system: OperatingSystem | None = None  # what was found; None: a conversion looks for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,8 @@ def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choi
     if any(concern.severity is Severity.BLOCKER for concern in concerns):
         raise blocked(concerns)
     hardware = choose_hardware(machine, findings.drivers)[0] if request.landing is LandingMode.AS_IS else None
-    return Choice(LandingMode.AS_IS if hardware else LandingMode.CONVERT, hardware, findings.drivers)
+    landed = LandingMode.AS_IS if hardware else LandingMode.CONVERT
+    return Choice(landed, hardware, findings.drivers, system_found(findings))
 
 
 def concerns_by_landing(machine: Machine, findings: GuestFindings) -> dict[LandingMode, list[Concern]]:

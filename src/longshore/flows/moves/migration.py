@@ -221,7 +221,7 @@ class Migration(ABC):
             if landed is LandingMode.AS_IS:
                 work = finisher(job, machine, ports, volumes, snapshots, choice.drivers)
             else:
-                work = converter(job, machine, ports, volumes, snapshots)
+                work = converter(job, machine, ports, volumes, snapshots, choice.system)
             report = await step("convert", dict[str, Any], work)
         others = await step("answering", list[str], partial(find_answering, job, ports))
         server = await step("boot", Server, partial(boot, job, prepared, volumes, ports, hardware, off))
