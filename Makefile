@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test fault-test lab-test lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -20,7 +20,7 @@ test: check tests-as-lab-starts tests-as-lab-waits lab-lanes
 
 # What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves
 tests-as-lab-starts: install
-	tests/beside build/lab-up $(MAKE) lab-up -- $(MAKE) quick-test
+	tests/beside build/lab-up $(MAKE) worker-image -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
 	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
@@ -44,8 +44,10 @@ LONGSHORE_LAB ?= /var/lib/longshore-lab
 LAB_PYTEST := $(LAB) run .venv/bin/pytest tests/lab tests/guests -o timeout=1800 -v
 lab-test: lab-lanes lab-alone
 
-lab-lanes: lab-up
+worker-image: lab-up
 	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
+
+lab-lanes: worker-image
 	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 3 --durations=40
 
 lab-alone: lab-up
