@@ -93,7 +93,7 @@ class ListReplicas(Lister):
     def _row(self, replica: Replica) -> tuple[Any, ...]:
         ages: list[Any] = [replica.rpo_now, replica.rpo]
         if self.for_people:
-            ages = [duration(one) if one is not None else None for one in ages]
+            ages = [duration(one) if one is not None else "" for one in ages]
         return (
             replica.id,
             replica.machine_name,

@@ -262,7 +262,10 @@ def note_asked_for(records: Sequence[MigrationRecord]) -> None:
     """Joins the request that is being answered with what workers say of these migrations later."""
     for record in records:
         with bound_contextvars(migration_id=record.id):
-            _log.info("%s is to be migrated", record.machine_name)
+            if (kind := MigrationType(record.request.get("type", "cold"))) in (MigrationType.COLD, MigrationType.WARM):
+                _log.info("%s is to be migrated", record.machine_name)
+            else:
+                _log.info("%s of %s is asked for", kind, record.machine_name)
 
 
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
