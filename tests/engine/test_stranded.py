@@ -4,7 +4,7 @@ import pytest
 
 from longshore.engine import stranded
 from longshore.engine.stranded import Herald, crew_of
-from longshore.service.migrations import shown
+from longshore.service.migrations_shown import shown
 from longshore.store import Leases, StateDirectory, Store, WorkerRecord
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from longshore.engine import embedded
 from longshore.model.status import Status
-from longshore.service.migrations import shown
+from longshore.service.migrations_shown import shown
 from longshore.store.tables import JobRow
 
 pytestmark = pytest.mark.faults

@@ -13,7 +13,7 @@ from tokens import CALLERS
 
 from longshore.client import Client, Remote, rest
 from longshore.model.status import Status
-from longshore.service import stream
+from longshore.service import stream, streams
 from longshore.store import Scope, StateDirectory, Store
 
 
@@ -145,7 +145,7 @@ def test_a_stream_ends_soon_after_its_token(served, monkeypatch):
 
 
 def test_a_project_follows_so_many_migrations_at_once_and_others_follow_theirs(served, monkeypatch):
-    monkeypatch.setattr(stream, "OF_A_PROJECT", 2)
+    monkeypatch.setattr(streams, "OF_A_PROJECT", 2)
     first, second = follow(served, "ann"), follow(served, "ann")
     third = follow(served, "ann")
     assert (third.status_code, third.json()["code"]) == (429, "too-many-requests")

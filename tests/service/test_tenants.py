@@ -20,7 +20,7 @@ from longshore.engine import embedded
 from longshore.logs import write_json
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service import create_app
-from longshore.service.gate import OPEN
+from longshore.service.caller import OPEN
 from longshore.service.policy import rule_of
 from longshore.store import Scope, StateDirectory, Store
 

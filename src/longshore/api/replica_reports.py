@@ -7,7 +7,7 @@ from longshore.api.schemas import Moment
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Arrived(_Strict):

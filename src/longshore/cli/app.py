@@ -10,10 +10,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from longshore.processes.memory import seldom_look_for_cycles
+
 _INTERRUPTED = 130  # as a shell has it, and the frame of all commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    seldom_look_for_cycles()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["copy"]:
         from longshore.blocks.command import main as copy

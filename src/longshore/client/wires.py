@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from longshore.client.in_process import ask
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 
 if TYPE_CHECKING:
@@ -29,21 +30,15 @@ class Embedded:
     remote = False
 
     def __init__(self, configuration: "Configuration") -> None:
-        import httpx
-
         from longshore.service import mount
 
-        app, self._unmount = mount(configuration)
+        self._app, self._unmount = mount(configuration)
         self._loop = asyncio.Runner()
-        transport = httpx.ASGITransport(app)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://embedded", timeout=ANSWER_WITHIN)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        answer = self._loop.run(self._http.request(method, path, json=body))
-        return answer.status_code, answer.content
+        return self._loop.run(ask(self._app, method, path, body))
 
     def close(self) -> None:
-        self._loop.run(self._http.aclose())
         self._loop.close()
         self._unmount()
 

@@ -27,6 +27,7 @@ from longshore.engine.version import FLOW_VERSION
 from longshore.engine.worker import THREADS, Flows, Worker, identity
 from longshore.model.forms import form
 from longshore.model.reach import Reach
+from longshore.processes.memory import seldom_look_for_cycles
 from longshore.store import StateDirectory, Store
 
 _PROGRAM = "longshore.flows"  # which brings the flows along: nothing in here knows them
@@ -114,6 +115,7 @@ def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
 
 
 def main(flows: Flows) -> None:
+    seldom_look_for_cycles()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

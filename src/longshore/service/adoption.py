@@ -13,10 +13,10 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.replicas.found import find_replicas
 from longshore.flows.replicas.marks import REPLICA
 from longshore.model.adoption import FoundReplica as Found
+from longshore.model.forms import form
 from longshore.model.replica import Protection
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import check_request
-from longshore.service.migrations import REQUEST
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.remote import refuse_unsafe
 from longshore.store import NewMigration, ProviderRecord, Store
@@ -63,7 +63,7 @@ def _take(store: Store, target: ProviderRecord, taken: Sequence[Found], request:
             machine_ref=one.machine_ref,
             source_id=target.id,  # nothing else of it is known
             target_id=target.id,
-            request=REQUEST.dump_python(request, mode="json"),
+            request=form(MigrationRequest).dump_python(request, mode="json"),
             disks=one.disks,
             protection=_RESTS,
             found=one,

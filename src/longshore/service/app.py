@@ -6,30 +6,17 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from longshore.configuration import Configuration
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.service.adoption import router as adoption
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
-from longshore.service.failbacks import router as failbacks
-from longshore.service.gate import Gate
-from longshore.service.groups import router as groups
-from longshore.service.health import router as health
-from longshore.service.inspections import router as inspections
-from longshore.service.limits import router as limits
-from longshore.service.migrations import router as migrations
 from longshore.service.parts import may
-from longshore.service.plans import router as plans
-from longshore.service.provider_changes import router as provider_changes
-from longshore.service.providers import router as providers
-from longshore.service.replica_reports import router as replica_reports
-from longshore.service.replicas import router as replicas
+from longshore.service.routes import OnDemand, include
 from longshore.service.shared_reads import SharedReads
-from longshore.service.stream import Streams
-from longshore.service.stream import router as stream
-from longshore.service.tenancy import Jobs
-from longshore.service.tenancy import router as tenancy
+from longshore.service.streams import Streams
+from longshore.service.tenancy_jobs import Jobs
 from longshore.service.turns import COME_AGAIN, Busy, turns_at_clouds
 from longshore.store import StateDirectory, Store
 
@@ -47,10 +34,10 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
 
 
-def mount(configuration: Configuration) -> tuple[FastAPI, Callable[[], None]]:
+def mount(configuration: Configuration) -> tuple[ASGIApp, Callable[[], None]]:
     """The service over a user's own state directory, and what closes it again."""
     store = Store(StateDirectory.configured(configuration))
-    return create_app(store, local_files=True), store.close
+    return OnDemand(_without_routes(store, local_files=True)), store.close
 
 
 def create_app(
@@ -66,6 +53,25 @@ def create_app(
     `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
     that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics.
     """
+    app = _without_routes(store, local_files=local_files, access=access, body_limit=body_limit)
+    if metrics:
+        from longshore.service.metrics import Measure, Metrics
+        from longshore.service.metrics import router as figures
+
+        app.state.metrics = Metrics(store)
+        app.add_middleware(Measure, metrics=app.state.metrics)
+        app.include_router(figures)
+    include(app)
+    return app
+
+
+def _without_routes(
+    store: Store,
+    *,
+    local_files: bool,
+    access: Access | None = None,
+    body_limit: int = BODY_LIMIT,
+) -> FastAPI:
     app = FastAPI(
         title="Longshore",
         version="1",
@@ -80,31 +86,11 @@ def create_app(
     app.state.access = access
     app.state.turns = turns_at_clouds()
     app.state.streams = Streams()
-    if access is not None:
-        app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
-    if metrics:
-        from longshore.service.metrics import Measure, Metrics
-        from longshore.service.metrics import router as figures
-
-        app.state.metrics = Metrics(store)
-        app.add_middleware(Measure, metrics=app.state.metrics)
-        app.include_router(figures)
-    app.include_router(health)
     app.state.tenancy_jobs = Jobs()
-    app.include_router(providers)
-    app.include_router(provider_changes)
-    app.include_router(plans)
-    app.include_router(migrations)
-    app.include_router(adoption)
-    app.include_router(replicas)
-    app.include_router(groups)
-    app.include_router(replica_reports)
-    app.include_router(failbacks)
-    app.include_router(limits)
-    app.include_router(inspections)
-    app.include_router(stream)
-    app.include_router(tenancy)
+    if access is not None:
+        from longshore.service.gate import Gate  # commands have none
 
+        app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
     describe(app)
 
     @app.exception_handler(LongshoreError)

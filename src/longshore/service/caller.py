@@ -9,6 +9,8 @@ from longshore.errors import LongshoreError
 from longshore.providers.grounds import Grounds
 from longshore.store import Scope
 
+OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be anybody
+
 
 class Unauthenticated(LongshoreError):
     """There is no valid token."""

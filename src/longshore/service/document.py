@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from longshore.api.schemas import ErrorBody
-from longshore.service.gate import OPEN
+from longshore.service.caller import OPEN
 
 _DESCRIPTION = """\
 Longshore moves virtual machines into OpenStack. A caller sees what belongs to the project of its token. Sizes are

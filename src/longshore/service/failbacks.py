@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from longshore.api.replicas import NewDirection, NewFailback, NewReplica, Replica
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.way_back import find_way
+from longshore.model.forms import form
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.service.migrations import REQUEST
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.replicas import begun, create
 from longshore.store import NewMigration, ReplicaRecord, Store
@@ -25,7 +25,7 @@ def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds
     The server runs on until its last changes are copied. Raises Conflict for what stands against it.
     """
     found = store.replicas.get(replica)
-    asked = REQUEST.validate_python(store.migrations.get(found.id).request)
+    asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
     accept = (*asked.accept, *body.accept)
     if found.stage in (Stage.FAILED_OVER, Stage.COMMITTED):
         find_way(store, clouds, found, accept)
@@ -50,7 +50,7 @@ def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClou
             f"The replica of {found.machine_name} was adopted: where its machine was isn't known.",
             advice="Say where the server is to be protected: --to CLOUD.",
         )
-    asked = REQUEST.validate_python(record.request)
+    asked = form(MigrationRequest).validate_python(record.request)
     networks = {there: here for here, there in asked.networks.items()} | body.networks
     request = replace(
         MigrationRequest(networks=networks),
@@ -83,5 +83,5 @@ def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> Ne
         machine_ref=failover.server_id,
         source_id=record.target_id,
         target_id=record.source_id,
-        request=REQUEST.dump_python(request, mode="json"),
+        request=form(MigrationRequest).dump_python(request, mode="json"),
     )

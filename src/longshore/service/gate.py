@@ -18,12 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.errors import LongshoreError
 from longshore.service.bodies import Bodies, TooLarge
-from longshore.service.caller import Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
+from longshore.service.caller import OPEN, Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 from longshore.service.policy import rule_of
 from longshore.service.turns import COME_AGAIN, Busy, turns_of_all
 
 REQUEST_ID = "X-Openstack-Request-Id"
-OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics"})  # who asks may be anybody
 
 _STATUS = {Unauthenticated: 401, Forbidden: 403, IdentityUnavailable: 503}
 _READS = ("GET", "HEAD", "OPTIONS")

@@ -24,13 +24,14 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.conducting import RunState
 from longshore.flows.replicas.points import newest
 from longshore.model import group as model
+from longshore.model.forms import form
 from longshore.model.replica import Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.durations import parse_duration
 from longshore.planning.group_runs import Progress
 from longshore.service.caller import Caller
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
-from longshore.service.migrations import REQUEST, note_asked_for, shown
+from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheStore
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, MigrationRecord, NewMigration, ReplicaRecord, Store
@@ -220,7 +221,7 @@ def _refuse_unready(replica: ReplicaRecord, *, planned: bool) -> None:
 
 def _wished(store: Store, replica: ReplicaRecord, body: GroupLanding) -> dict[str, object]:
     request = landing_request(store, replica, body, MigrationType.FAILOVER, None)
-    wished: dict[str, object] = REQUEST.dump_python(request, mode="json")
+    wished: dict[str, object] = form(MigrationRequest).dump_python(request, mode="json")
     return wished
 
 
@@ -244,7 +245,7 @@ def _begun(  # noqa: PLR0917
         machine_ref=f"group:{found.id}",
         source_id=first.source_id,
         target_id=first.target_id,
-        request=REQUEST.dump_python(MigrationRequest(type=kind), mode="json"),
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=kind), mode="json"),
         run=NewRun(found.id, {**there, **{replica: landing.id for replica, landing in landings.items()}}),
         state=state.kept(),
         id=str(uuid.uuid4()),

@@ -5,10 +5,11 @@ from fastapi import APIRouter
 from longshore.api.schemas import Migration, NewInspection
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
+from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
-from longshore.service.migrations import REQUEST, note_asked_for, shown
+from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 
 router = APIRouter(prefix="/v1")
@@ -29,7 +30,7 @@ def inspect(body: NewInspection, store: TheStore, clouds: TheClouds, caller: The
         machine_ref=machine.ref,
         source_id=source.id,
         target_id=source.id,
-        request=REQUEST.dump_python(MigrationRequest(type=MigrationType.INSPECTION), mode="json"),
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.INSPECTION), mode="json"),
         places=places_of(machine),
     )
     note_asked_for([record])

@@ -7,10 +7,10 @@ from longshore.api.groups import GroupLanding
 from longshore.api.replicas import NewLanding
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.points import newest
+from longshore.model.forms import form
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.planning.durations import parse_duration, write_duration
 from longshore.planning.validation import check_request, refuse_pointless
-from longshore.service.migrations import REQUEST
 from longshore.store import NewMigration, PointRecord, ReplicaRecord, Store
 from longshore.store.tables import without_zone
 
@@ -34,7 +34,7 @@ def landing_request(
     store: Store, found: ReplicaRecord, body: NewLanding | GroupLanding, kind: MigrationType, number: int | None
 ) -> MigrationRequest:
     """As its replica says, but for what `body` does. Raises InvalidInput."""
-    asked = REQUEST.validate_python(store.migrations.get(found.id).request)
+    asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
     networks = {**asked.networks, **body.networks}
     request = replace(asked, type=kind, of=found.id, point=number, networks=networks)
     without_marks = replace(request, user_data=None, first_boot=(), guest_keys=(), landing=LandingMode.AUTO)
@@ -59,6 +59,6 @@ def new_landing(store: Store, found: ReplicaRecord, request: MigrationRequest) -
         machine_ref=record.machine_ref,
         source_id=record.source_id,
         target_id=record.target_id,
-        request=REQUEST.dump_python(request, mode="json"),
+        request=form(MigrationRequest).dump_python(request, mode="json"),
         places=record.places,
     )

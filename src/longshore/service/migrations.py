@@ -1,43 +1,36 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
-import logging
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import TypeAdapter
-from structlog.contextvars import bound_contextvars
 
 from longshore.api.reports import Report
-from longshore.api.schemas import Cleanup, DiskProgress, Event, LedgerEntry, Migration, NewConversion, NewMigration
+from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration, NewConversion, NewMigration
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
-from longshore.engine.stranded import NOBODY, crew_of
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
 from longshore.flows.relays import held_by_another
 from longshore.flows.undo import undo
+from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.validation import refuse_unfit
 from longshore.service.beforehand import look_beforehand
+from longshore.service.migrations_shown import MIGRATIONS, note_asked_for, shown
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.reports import reports_of
 from longshore.service.shared_reads import TheReads, answered
-from longshore.store import DiskRecord, MigrationRecord, Store
+from longshore.store import MigrationRecord, Store
 
 router = APIRouter(prefix="/v1")
-_log = logging.getLogger("longshore.service")
 _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
-REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
-MIGRATIONS = TypeAdapter(list[Migration])
 
 
 @router.post("/migrations", status_code=202)
@@ -63,7 +56,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         machine_ref=found.machine.ref,
         source_id=found.source_id,
         target_id=found.target_id,
-        request=REQUEST.dump_python(body.request, mode="json"),
+        request=form(MigrationRequest).dump_python(body.request, mode="json"),
         places=places_of(found.machine),
     )
     note_asked_for([record])
@@ -197,7 +190,9 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
         machine_ref=earlier.machine_ref,
         source_id=earlier.source_id,
         target_id=earlier.target_id,
-        request=REQUEST.dump_python(request_after(earlier, beside.accept, beside.guest_keys), mode="json"),
+        request=form(MigrationRequest).dump_python(
+            request_after(earlier, beside.accept, beside.guest_keys), mode="json"
+        ),
         places=earlier.places,
     )
     note_asked_for([record])
@@ -255,73 +250,6 @@ def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
     return record.status is Status.DONE and (
         (record.id == replica.failback_id and replica.stage is Stage.FAILED_BACK)
         or (record.id == replica.failover_id and replica.stage is not Stage.COMMITTED)
-    )
-
-
-def note_asked_for(records: Sequence[MigrationRecord]) -> None:
-    """Joins the request that is being answered with what workers say of these migrations later."""
-    for record in records:
-        with bound_contextvars(migration_id=record.id):
-            if (kind := MigrationType(record.request.get("type", "cold"))) in (MigrationType.COLD, MigrationType.WARM):
-                _log.info("%s is to be migrated", record.machine_name)
-            else:
-                _log.info("%s of %s is asked for", kind, record.machine_name)
-
-
-def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
-    """As they go over the wire."""
-    providers = {p.id: p.name for p in store.providers.all()}
-    plans = store.plans.names() if any(r.plan_id for r in records) else {}
-    crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
-    return [
-        Migration(
-            id=record.id,
-            project_id=record.project_id,
-            machine_name=record.machine_name,
-            machine_ref=record.machine_ref,
-            # A provider that is no longer shared has no name any more
-            source=providers.get(record.source_id, record.source_id),
-            target=providers.get(record.target_id, record.target_id),
-            plan=plans.get(record.plan_id or ""),
-            wave=record.wave if record.plan_id else None,
-            request=REQUEST.validate_python(record.request),
-            status=record.status,
-            interrupted=not record.status.ended and not crew.running,
-            stranded=crew.why(record),
-            parked=record.job.reason if record.job and record.status is Status.PARKED else None,
-            due_at=record.job.due_at if record.job else None,
-            phase=record.phase,
-            error=record.error,
-            error_code=record.error_code,
-            cancel_requested=record.cancel_requested,
-            cutover_requested=record.cutover_requested,
-            created_at=record.created_at,
-            started_at=record.started_at,
-            finished_at=record.finished_at,
-            source_off_at=record.source_off_at,
-            target_up_at=record.target_up_at,
-            source_on_at=record.source_on_at,
-            downtime_seconds=(away := downtime_of(record)).seconds,
-            downtime_note=away.note,
-            server_id=record.server_id,
-            syncs=list(record.syncs),
-            result=record.result,
-            disks=[_progress(disk) for disk in record.disks],
-        )
-        for record in records
-    ]
-
-
-def _progress(disk: DiskRecord) -> DiskProgress:
-    return DiskProgress(
-        key=disk.key,
-        position=disk.position,
-        label=disk.label,
-        size=disk.size,
-        state=disk.state,
-        progress=disk.progress,
-        volume_id=disk.volume_id,
-        root_digest=disk.root_digest,
     )
 
 

@@ -10,10 +10,12 @@ from longshore.engine.limits import keep_limits
 from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput, NotFound
 from longshore.flows.plans.check import Examined, Prospect, examine
+from longshore.model.forms import form
 from longshore.model.plan import Entry
+from longshore.model.request import MigrationRequest
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
-from longshore.service.migrations import REQUEST, note_asked_for, shown
+from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.opened_plan import Opened
 from longshore.service.parts import TheClouds
 from longshore.store import NewMigration, Store
@@ -81,7 +83,7 @@ def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> Ne
         machine_ref=machine.ref,
         source_id=source_id,
         target_id=target_id,
-        request=REQUEST.dump_python(prospect.request, mode="json"),
+        request=form(MigrationRequest).dump_python(prospect.request, mode="json"),
         plan_id=plan_id,
         wave=prospect.entry.wave,
         places=places_of(machine),

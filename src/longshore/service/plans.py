@@ -42,7 +42,7 @@ from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.providers.contract import LooseVolumes
-from longshore.service.migrations import MIGRATIONS, shown
+from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
     entries_of,

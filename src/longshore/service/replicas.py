@@ -26,6 +26,7 @@ from longshore.flows.replicas.alerting import check_webhook
 from longshore.flows.replicas.failing_over import note_gone
 from longshore.flows.replicas.moments import next_audit, next_test
 from longshore.flows.replicas.points import newest, remove_points
+from longshore.model.forms import form
 from longshore.model.point import Hold
 from longshore.model.replica import LAST_POINT, Protection, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
@@ -36,7 +37,7 @@ from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
 from longshore.service.beforehand import look_beforehand
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
-from longshore.service.migrations import REQUEST, note_asked_for, shown
+from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore
 from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
 from longshore.store import MigrationRecord, NewMigration, ReplicaRecord, Store
@@ -66,7 +67,7 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
         machine_ref=found.machine.ref,
         source_id=found.source_id,
         target_id=found.target_id,
-        request=REQUEST.dump_python(request, mode="json"),
+        request=form(MigrationRequest).dump_python(request, mode="json"),
         places=places_of(found.machine),
         disks=found.machine.disks,
         protection=protection,
@@ -274,7 +275,7 @@ def failover(replica: str, body: NewFailover, store: TheStore) -> Replica:
         if not store.points.usable(found.id):
             raise Conflict("There is no point yet.", advice="Wait for the first sync.")
         request = landing_request(store, found, body, MigrationType.FAILOVER, None)
-        wished = REQUEST.dump_python(request, mode="json")
+        wished = form(MigrationRequest).dump_python(request, mode="json")
         return begun(store, store.replicas.wish(found.id, Wish.FAILOVER, wished))
     wanted = usable_point(store, found, body.point)
     _landed(store, found, landing_request(store, found, body, MigrationType.FAILOVER, wanted.number))

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated
@@ -15,6 +14,7 @@ from longshore.api.schemas import Event
 from longshore.errors import NotFound
 from longshore.service.caller import Access, Forbidden, IdentityUnavailable, Unauthenticated
 from longshore.service.parts import TheCaller, TheStore
+from longshore.service.streams import OF_A_PROJECT, Streams
 from longshore.service.turns import Busy
 from longshore.store import EventRecord, Store
 
@@ -23,7 +23,6 @@ router = APIRouter(prefix="/v1")
 _LOOK = 0.5  # seconds between looks for what is new
 _ALIVE = 15.0  # seconds without a word after which one is sent: proxies end connections that are silent
 _JUDGE = 10.0  # seconds between looks whether the token is still valid
-OF_A_PROJECT = 20  # streams at once; each asks the database twice a second
 _LONGEST = 240.0  # seconds; the client comes back with its token, which is judged anew then
 
 
@@ -59,26 +58,6 @@ def stream(
         judge = partial(access.tokens.caller_now, "GET", request.scope["path"], dict(request.headers))
         told = streams.counted(caller.project_id, _told(store, record.id, known, judge))
     return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
-class Streams:
-    """Those of one application, by project."""
-
-    def __init__(self) -> None:
-        self._under_way: Counter[str] = Counter()
-
-    def full(self, project_id: str) -> bool:
-        return self._under_way[project_id] >= OF_A_PROJECT
-
-    async def counted(self, project_id: str, told: AsyncIterator[str]) -> AsyncIterator[str]:
-        if self.full(project_id):  # several were asked for in the same moment
-            return
-        self._under_way[project_id] += 1
-        try:
-            async for each in told:
-                yield each
-        finally:
-            self._under_way[project_id] -= 1
 
 
 async def _told(

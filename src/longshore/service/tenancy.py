@@ -1,76 +1,25 @@
 """Resources of an OpenStack as files: exported, compared, imported.
 
-Each is a job in a thread of the service: it takes minutes, and who asked wants to see how far it is. Jobs live as long
-as the service and no longer; since each can be run again at any time and goes on, nothing of them is recorded.
+Each is a job in a thread of the service: it takes minutes, and who asked wants to see how far it is.
 """
 
-import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from threading import Event, Thread
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import TypeAdapter
 
 from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest, TenancyRow
-from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
+from longshore.errors import AccessDenied, InvalidInput
 from longshore.flows.clouds import within_reach
 from longshore.providers.registry import provider_type
 from longshore.service.parts import TheStore
+from longshore.service.tenancy_jobs import Job, Jobs
 from longshore.store import Store
 
 router = APIRouter(prefix="/v1")
-
-
-@dataclass(slots=True)
-class _Job:
-    id: str
-    project_id: str
-    state: Literal["running", "done", "failed"] = "running"
-    done: int = 0
-    total: int = 0
-    doing: str = "logging in"
-    report: TenancyReport | None = None
-    error: str | None = None
-    error_code: str | None = None
-    stop: Event = field(default_factory=Event)
-
-    def progress(self, done: int, total: int, doing: str) -> None:
-        self.done, self.total, self.doing = done, total, doing
-
-    def shown(self) -> TenancyJob:
-        return TenancyJob(**{name: getattr(self, name) for name in TenancyJob.model_fields})
-
-
-class Jobs:
-    """Those of one service."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[str, _Job] = {}
-
-    def start(self, project_id: str, work: Callable[[_Job], TenancyReport]) -> TenancyJob:
-        job = _Job(str(uuid.uuid4()), project_id)
-        self._jobs[job.id] = job
-        Thread(target=self._run, args=(job, work), name=f"tenancy-{job.id}", daemon=True).start()
-        return job.shown()
-
-    def get(self, project_id: str, job_id: str) -> _Job:
-        job = self._jobs.get(job_id)
-        if job is None or job.project_id != project_id:
-            raise NotFound(f"There is no job {job_id}.", advice="Jobs end with the service; run it again.")
-        return job
-
-    def _run(self, job: _Job, work: Callable[[_Job], TenancyReport]) -> None:
-        try:
-            job.report = work(job)
-            job.state = "done"
-        except LongshoreError as error:
-            job.error, job.error_code, job.state = str(error), error.code, "failed"
-        except Exception as error:  # noqa: BLE001 a thread's error is seen by nobody else
-            job.error = f"A {type(error).__name__}, which Longshore didn't foresee: {error}"
-            job.error_code, job.state = "unforeseen", "failed"
 
 
 def _jobs(request: Request) -> Jobs:
@@ -96,7 +45,7 @@ def start_export(body: ExportRequest, store: TheStore, jobs: TheJobs) -> Tenancy
 
     selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
 
-    def work(job: _Job) -> TenancyReport:
+    def work(job: Job) -> TenancyReport:
         done = export(open_cloud(), Path(body.directory), selection, overwrite=body.overwrite, progress=job.progress)
         return TenancyReport(files=done.files, notes=done.notes)
 

@@ -1,0 +1,86 @@
+"""Migrations as they go over the wire."""
+
+import logging
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from longshore.api.schemas import DiskProgress, Migration
+from longshore.engine.stranded import NOBODY, crew_of
+from longshore.flows.moves.downtime import downtime_of
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
+from longshore.store import DiskRecord, MigrationRecord, Store
+
+_log = logging.getLogger("longshore.service")
+MIGRATIONS = TypeAdapter(list[Migration])
+
+
+def note_asked_for(records: Sequence[MigrationRecord]) -> None:
+    """Joins the request that is being answered with what workers say of these migrations later."""
+    from structlog.contextvars import bound_contextvars  # which brings all of rich along: most commands only look
+
+    for record in records:
+        with bound_contextvars(migration_id=record.id):
+            if (kind := MigrationType(record.request.get("type", "cold"))) in (MigrationType.COLD, MigrationType.WARM):
+                _log.info("%s is to be migrated", record.machine_name)
+            else:
+                _log.info("%s of %s is asked for", kind, record.machine_name)
+
+
+def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
+    """In the order of the records."""
+    providers = {p.id: p.name for p in store.providers.all()}
+    plans = store.plans.names() if any(r.plan_id for r in records) else {}
+    crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
+    return [
+        Migration(
+            id=record.id,
+            project_id=record.project_id,
+            machine_name=record.machine_name,
+            machine_ref=record.machine_ref,
+            # A provider that is no longer shared has no name any more
+            source=providers.get(record.source_id, record.source_id),
+            target=providers.get(record.target_id, record.target_id),
+            plan=plans.get(record.plan_id or ""),
+            wave=record.wave if record.plan_id else None,
+            request=form(MigrationRequest).validate_python(record.request),
+            status=record.status,
+            interrupted=not record.status.ended and not crew.running,
+            stranded=crew.why(record),
+            parked=record.job.reason if record.job and record.status is Status.PARKED else None,
+            due_at=record.job.due_at if record.job else None,
+            phase=record.phase,
+            error=record.error,
+            error_code=record.error_code,
+            cancel_requested=record.cancel_requested,
+            cutover_requested=record.cutover_requested,
+            created_at=record.created_at,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            source_off_at=record.source_off_at,
+            target_up_at=record.target_up_at,
+            source_on_at=record.source_on_at,
+            downtime_seconds=(away := downtime_of(record)).seconds,
+            downtime_note=away.note,
+            server_id=record.server_id,
+            syncs=list(record.syncs),
+            result=record.result,
+            disks=[_progress(disk) for disk in record.disks],
+        )
+        for record in records
+    ]
+
+
+def _progress(disk: DiskRecord) -> DiskProgress:
+    return DiskProgress(
+        key=disk.key,
+        position=disk.position,
+        label=disk.label,
+        size=disk.size,
+        state=disk.state,
+        progress=disk.progress,
+        volume_id=disk.volume_id,
+        root_digest=disk.root_digest,
+    )

@@ -1,0 +1,55 @@
+"""Where the routes are: a module for each subject, by the first words of their paths behind the version.
+
+The modules are loaded by name. A server loads all; a command asks for a path or two, and all that the others bring
+along would take longer to load than what it asks for (docs/decisions/commands-that-begin-quickly.md).
+"""
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import Receive, Scope, Send
+
+# In this order they are asked whether a path is theirs
+MODULES = {
+    "health": {"", "healthz", "readyz"},
+    "providers": {"providers", "fingerprint"},
+    "provider_changes": {"providers"},
+    "plans": {"plans"},
+    "migrations": {"migrations"},
+    "adoption": {"providers", "replicas"},
+    "replicas": {"replicas", "migrations"},
+    "groups": {"replica-groups"},
+    "replica_reports": {"replicas"},
+    "failbacks": {"replicas"},
+    "limits": {"limits"},
+    "inspections": {"inspections"},
+    "stream": {"migrations"},
+    "tenancy": {"tenancy"},
+}
+
+
+def include(app: FastAPI, modules: Iterable[str] = MODULES) -> None:
+    for module in modules:
+        router: APIRouter = import_module(f"longshore.service.{module}").router
+        app.include_router(router)
+
+
+class OnDemand:
+    """The application of a command: routes are loaded when a path of theirs is asked for."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._included: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        missing = [module for module in modules_of(scope["path"]) if module not in self._included]
+        self._included.update(missing)
+        include(self._app, missing)
+        await self._app(scope, receive, send)
+
+
+def modules_of(path: str) -> Iterator[str]:
+    """The modules that may have a route for it."""
+    word = path.removeprefix("/v1").strip("/").partition("/")[0]
+    return (module for module, words in MODULES.items() if word in words)

@@ -1,0 +1,49 @@
+"""A command loads the routes that it asks for: they are those of the server, wherever they are asked for first."""
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from longshore.service.routes import MODULES, modules_of
+
+ROUTES = [
+    (module, method, route.path)
+    for module in MODULES
+    for route in import_module(f"longshore.service.{module}").router.routes
+    for method in route.methods
+]
+
+
+@pytest.mark.parametrize(("module", "method", "path"), ROUTES)
+def test_each_path_loads_all_modules_that_may_know_it(module, method, path):
+    asked = re.sub(r"\{[^}]*\}", "any", path)
+    assert module in modules_of(asked)
+    others = [
+        other
+        for other, its, known in ROUTES
+        if its == method and (other, known) != (module, path) and _knows(known, asked) and other != module
+    ]
+    assert others == []  # in which order modules are loaded makes no difference
+
+
+def _knows(path, asked):
+    pattern = re.sub(r"\\\{[^}]*:path\\\}", ".+", re.escape(path))
+    return re.fullmatch(re.sub(r"\\\{[^}]*\\\}", "[^/]+", pattern), asked)
+
+
+def test_no_module_is_loaded_for_words_that_it_has_no_route_for():
+    known = {(module, path.removeprefix("/v1").strip("/").partition("/")[0]) for module, _, path in ROUTES}
+    assert known == {(module, word) for module, words in MODULES.items() for word in words}
+
+
+def test_a_command_that_looks_loads_little(tmp_path):
+    run = (
+        "import sys; from longshore.cli.app import main; "
+        f"code = main(['--state', {str(tmp_path)!r}, 'provider', 'list']); print(*sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
+    unneeded = {"httpx", "rich", "click", "longshore.service.migrations", "longshore.guests", "oslo_policy", "dbos"}
+    assert not unneeded & set(done.stdout.split())
