@@ -9,6 +9,9 @@ import pytest
 from hypothesis import settings
 
 import longshore.providers.registry  # noqa: F401 planning asks for the traits that are declared there
+from longshore.processes.memory import seldom_look_for_cycles
+
+seldom_look_for_cycles()  # all that is imported and collected lives as long as the tests
 
 # How long one example takes is the machine's business, which others may be using
 settings.register_profile("shared-machine", deadline=None)

@@ -1,5 +1,6 @@
 """What an engine loads and makes before its first job, done once in the process that engines are forked from."""
 
+import gc
 import sqlite3  # noqa: F401
 
 import alembic.command
@@ -27,3 +28,5 @@ STEPS = (Choice, Copied, Off, Prepared, State, Still, Told)
 MODELS = (GuestFindings, Hardware, Machine, MigrationRequest, Server, Snapshot, Volume, list[Port])
 for kind in (*STEPS, *MODELS):
     form(kind)
+# None of it is ever garbage: looked through in each engine, its pages would have to be copied for it
+gc.freeze()

@@ -6,8 +6,9 @@ import sys
 from importlib import import_module
 
 import pytest
+from fastapi import APIRouter, FastAPI
 
-from longshore.service.routes import MODULES, modules_of
+from longshore.service.routes import MODULES, add, modules_of
 
 ROUTES = [
     (module, method, route.path)
@@ -37,6 +38,13 @@ def _knows(path, asked):
 def test_no_module_is_loaded_for_words_that_it_has_no_route_for():
     known = {(module, path.removeprefix("/v1").strip("/").partition("/")[0]) for module, _, path in ROUTES}
     assert known == {(module, word) for module, words in MODULES.items() for word in words}
+
+
+def test_routes_that_anybody_may_call_are_not_taken():
+    open_to_all = APIRouter()
+    open_to_all.add_api_route("/v1/secrets", lambda: [])
+    with pytest.raises(RuntimeError, match="anybody may call /v1/secrets"):
+        add(FastAPI(), open_to_all)
 
 
 def test_a_command_that_looks_loads_little(tmp_path):

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from fastapi import APIRouter
-
 from longshore.api.adoption import FoundReplica, NewAdoption
 from longshore.engine import embedded
 from longshore.errors import AccessDenied, Conflict, InvalidInput, NotFound
@@ -17,11 +15,11 @@ from longshore.model.forms import form
 from longshore.model.replica import Protection
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import check_request
-from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.remote import refuse_unsafe
 from longshore.store import NewMigration, ProviderRecord, Store
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 _RESTS = Protection(schedule="daily", retention="last 1000, zone UTC")  # until there is a source again
 
 

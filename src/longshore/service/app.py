@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -12,8 +12,7 @@ from longshore.configuration import Configuration
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
-from longshore.service.parts import may
-from longshore.service.routes import OnDemand, include
+from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
 from longshore.service.tenancy_jobs import Jobs
@@ -60,7 +59,7 @@ def create_app(
 
         app.state.metrics = Metrics(store)
         app.add_middleware(Measure, metrics=app.state.metrics)
-        app.include_router(figures)
+        add(app, figures)
     include(app)
     return app
 
@@ -78,7 +77,6 @@ def _without_routes(
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(may)],
     )
     app.state.store = store
     app.state.local_files = local_files

@@ -2,20 +2,18 @@
 
 from dataclasses import replace
 
-from fastapi import APIRouter
-
 from longshore.api.replicas import NewDirection, NewFailback, NewReplica, Replica
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.way_back import find_way
 from longshore.model.forms import form
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas import begun, create
 from longshore.store import NewMigration, ReplicaRecord, Store
 from longshore.store.adoption import was_adopted
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 
 @router.post("/replicas/{replica}/failback", status_code=202)

@@ -4,8 +4,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fastapi import APIRouter
-
 from longshore.api.groups import (
     Gate,
     Group,
@@ -32,13 +30,13 @@ from longshore.planning.group_runs import Progress
 from longshore.service.caller import Caller
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.parts import TheCaller, TheStore
+from longshore.service.parts import TheCaller, TheStore, judged_router
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, MigrationRecord, NewMigration, ReplicaRecord, Store
 from longshore.store import GroupRun as NewRun
 from longshore.store.jobs import NEVER
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 _THERE = (Stage.FAILED_OVER, Stage.COMMITTED)
 
 

@@ -3,14 +3,15 @@
 from typing import Any, Literal
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from longshore.service.parts import judged_router
 from longshore.store import Store
 
-router = APIRouter()
+router = judged_router()
 
 
 class Health(BaseModel):

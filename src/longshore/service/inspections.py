@@ -1,7 +1,5 @@
 """Machines that are looked into, and not moved."""
 
-from fastapi import APIRouter
-
 from longshore.api.schemas import Migration, NewInspection
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
@@ -10,9 +8,9 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
 from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 
 @router.post("/inspections", status_code=202)

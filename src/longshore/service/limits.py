@@ -1,18 +1,16 @@
 """Limits for places: how much is at work there at once, and how fast it reads."""
 
-from fastapi import APIRouter
-
 from longshore.api.schemas import Limit, LimitChange
 from longshore.engine.limits import share_limits
 from longshore.errors import InvalidInput
 from longshore.model.limit import LimitOf, Place
 from longshore.providers.registry import provider_type
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheStore
+from longshore.service.parts import TheStore, judged_router
 from longshore.store import LimitRecord, Store
 from longshore.store.limits import FIGURES
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 _SAID_BY = {
     LimitOf.SOURCE: ("provider",),

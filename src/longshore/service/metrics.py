@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from statistics import median
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -19,13 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.engine.stranded import Lack, crew_of
 from longshore.model.status import Status
+from longshore.service.parts import judged_router
 from longshore.service.replica_metrics import metrics_of
 from longshore.store import QueueRecord, Store
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
-router = APIRouter()
+router = judged_router()
 
 
 class _OfTheStore(Collector):

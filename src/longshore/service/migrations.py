@@ -4,7 +4,7 @@ import shutil
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from longshore.api.reports import Report
 from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration, NewConversion, NewMigration
@@ -24,12 +24,12 @@ from longshore.planning.validation import refuse_unfit
 from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import MIGRATIONS, note_asked_for, shown
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
-from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.reports import reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import MigrationRecord, Store
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
 
 

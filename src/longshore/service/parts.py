@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 
 from longshore.flows.clouds import Clouds
@@ -33,6 +33,11 @@ async def may(request: Request, all_projects: bool = False) -> None:
         raise Forbidden(
             f"Your roles don't allow to see all projects ({ALL_PROJECTS}).", advice="Leave all_projects out."
         )
+
+
+def judged_router(prefix: str = "") -> APIRouter:
+    """Of routes each of which asks first whether the caller may."""
+    return APIRouter(prefix=prefix, dependencies=[Depends(may)])
 
 
 def caller_of(request: Request) -> Caller:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import TypeAdapter
 
 from longshore.api.reports import Attempt, PlanReport, ReportedMachine
@@ -55,7 +55,7 @@ from longshore.service.opened_plan import (
     under_way,
 )
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore
+from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
@@ -63,7 +63,7 @@ from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import Store
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 _VIEW = TypeAdapter(PlanView)
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter
-
 from longshore.api.schemas import ProviderChange, ProviderCheck
 from longshore.errors import InvalidInput
 from longshore.providers.registry import provider_type
-from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn
+from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn, judged_router
 from longshore.service.providers import log_in, shown_provider
 from longshore.service.remote import asked_of, provider_settings
 from longshore.store import ProviderRecord
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 # Of `auth`: the same cloud, another account. An application credential that has ended is replaced by one of its project
 _WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}

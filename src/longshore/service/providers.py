@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import ValidationError
 
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
@@ -26,11 +26,11 @@ from longshore.service.delegation import (
     known_project,
 )
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn
+from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn, judged_router
 from longshore.service.remote import provider_settings
 from longshore.store import ProviderRecord, Store, ThingKind
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 
 def _wanted(

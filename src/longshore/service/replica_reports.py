@@ -2,15 +2,13 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter
-
 from longshore.api.replica_reports import Arrived, Landed, ReplicaReport
 from longshore.planning.protection_figures import WINDOWS
-from longshore.service.parts import TheStore
+from longshore.service.parts import TheStore, judged_router
 from longshore.service.replicas_shown import points_shown, provider_names, replica_shown
 from longshore.store import MigrationRecord
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 _LANDINGS = 50  # the last ones
 
 

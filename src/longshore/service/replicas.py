@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from longshore.api.replicas import (
     KeptMigration,
@@ -38,12 +38,12 @@ from longshore.planning.schedules import next_time, parse_calendar, parse_schedu
 from longshore.service.beforehand import look_beforehand
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.parts import TheCaller, TheClouds, TheStore
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
 from longshore.store import MigrationRecord, NewMigration, ReplicaRecord, Store
 from longshore.store.tables import utc_now, with_zone, without_zone
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 _NEVER = "never"
 Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
 

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from longshore.api.schemas import Event
 from longshore.errors import NotFound
 from longshore.service.caller import Access, Forbidden, IdentityUnavailable, Unauthenticated
-from longshore.service.parts import TheCaller, TheStore
+from longshore.service.parts import TheCaller, TheStore, judged_router
 from longshore.service.streams import OF_A_PROJECT, Streams
 from longshore.service.turns import Busy
 from longshore.store import EventRecord, Store
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 _LOOK = 0.5  # seconds between looks for what is new
 _ALIVE = 15.0  # seconds without a word after which one is sent: proxies end connections that are silent

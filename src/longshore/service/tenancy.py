@@ -8,18 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import TypeAdapter
 
 from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest, TenancyRow
 from longshore.errors import AccessDenied, InvalidInput
 from longshore.flows.clouds import within_reach
 from longshore.providers.registry import provider_type
-from longshore.service.parts import TheStore
+from longshore.service.parts import TheStore, judged_router
 from longshore.service.tenancy_jobs import Job, Jobs
 from longshore.store import Store
 
-router = APIRouter(prefix="/v1")
+router = judged_router("/v1")
 
 
 def _jobs(request: Request) -> Jobs:
