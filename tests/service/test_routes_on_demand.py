@@ -1,5 +1,6 @@
 """A command loads the routes that it asks for: they are those of the server, wherever they are asked for first."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from importlib import import_module
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from longshore.client.in_process import ask
+from longshore.configuration import read_configuration
+from longshore.service import mount
 from longshore.service.routes import MODULES, add, modules_of
 
 ROUTES = [
@@ -33,6 +37,21 @@ def test_each_path_loads_all_modules_that_may_know_it(module, method, path):
 def _knows(path, asked):
     pattern = re.sub(r"\\\{[^}]*:path\\\}", ".+", re.escape(path))
     return re.fullmatch(re.sub(r"\\\{[^}]*\\\}", "[^/]+", pattern), asked)
+
+
+@pytest.fixture
+def service(tmp_path):
+    app, close = mount(read_configuration(state=tmp_path / "state"))
+    yield app
+    close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_libraries_warn_of_nothing_in_what_a_user_asks(service):
+    for _, method, path in ROUTES:
+        body = {} if method in ("POST", "PUT", "PATCH") else None
+        status, said = asyncio.run(ask(service, method, re.sub(r"\{[^}]*\}", "any", path), body))
+        assert status < 500, (method, path, said)
 
 
 def test_no_module_is_loaded_for_words_that_it_has_no_route_for():

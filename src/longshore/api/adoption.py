@@ -7,7 +7,7 @@ from longshore.model.request import MigrationRequest
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class NewAdoption(_Strict):

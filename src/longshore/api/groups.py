@@ -15,7 +15,7 @@ Word = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class NewGate(_Strict):

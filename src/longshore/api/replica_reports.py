@@ -7,7 +7,7 @@ from longshore.api.schemas import Moment
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Arrived(_Strict):
