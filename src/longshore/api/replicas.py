@@ -74,6 +74,7 @@ class NewFailover(NewLanding):
 
 
 class NewFailback(_Strict):
+    new_machine: bool = False  # the machine that it came from is gone: another one is made there, and written in full
     accept: list[Text] = []  # codes of what stands against it that you take upon yourself
 
 

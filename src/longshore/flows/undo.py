@@ -17,6 +17,8 @@ LASTING = (
     ThingKind.SERVER,
 )  # what a machine is at its target
 
+_AT_SOURCES = (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.MACHINE, ThingKind.CHANGE_TRACKING)
+
 
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
@@ -51,7 +53,7 @@ def _its_own(entry: Entry) -> bool:
 def _remove(clouds: Clouds, entry: Entry) -> bool:
     """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
     the cloud's first answer was lost."""
-    if entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.CHANGE_TRACKING):
+    if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
     with clouds.target(entry.provider_id) as target:
@@ -62,6 +64,11 @@ def _remove_from_source(source: Source, entry: Entry) -> bool:
     machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
+    if entry.kind is ThingKind.MACHINE:
+        ref = source.find_machine(machine, entry.owner)
+        if ref is not None:
+            source.delete_machine(ref, entry.owner)
+        return ref is not None
     gone: set[str] = set()
     while (found := source.find_snapshot(machine, entry.owner)) and found.ref not in gone:
         if entry.kind is ThingKind.HOME_SNAPSHOT:
