@@ -81,6 +81,13 @@ def test_a_committed_failover_s_server_stays(replica):
     assert server(replica)["status"] == "SHUTOFF"
 
 
+def test_whoever_asks_for_the_one_that_is_gone_is_told_how(replica):
+    replica.fail_back()
+    assert "longshore replica failback" in replica.failback.error
+    assert "--new-machine" in replica.failback.error
+    as_failed_over(replica)
+
+
 def test_where_the_machine_is_there_none_is_made(protect):
     replica = protect(landing="as-is", boot_timeout=0.5)
     fail_over(replica)

@@ -70,7 +70,14 @@ def find_way(
     """
     record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
-        home = source.machine(made or record.machine_ref)
+        try:
+            home = source.machine(made or record.machine_ref)
+        except NotFound as gone:
+            raise NotFound(
+                gone.message,
+                advice=f"If it is gone for good, another one can be made there: longshore replica failback {replica.id} "
+                "--new-machine.",
+            ) from None
         if home.power is not PowerState.OFF:
             raise Conflict(
                 f"{home.name} isn't off where it came from ({home.power.value}), and its server runs: what both write "
