@@ -75,8 +75,7 @@ def find_way(
         except NotFound as gone:
             raise NotFound(
                 gone.message,
-                advice=f"If it is gone for good, another one can be made there: longshore replica failback {replica.id} "
-                "--new-machine.",
+                advice=f"If it is gone for good: longshore replica failback {replica.id} --new-machine.",
             ) from None
         if home.power is not PowerState.OFF:
             raise Conflict(
