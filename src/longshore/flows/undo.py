@@ -37,7 +37,17 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.request.get("type") not in _NEVER_THEIRS:
         entries = [e for e in entries if e.kind not in LASTING]
-    return remove_all(store, entries, lambda entry: _remove(clouds, entry), _may_appear)
+    machines = [e for e in entries if e.kind is ThingKind.MACHINE]
+    others = [e for e in entries if e.kind is not ThingKind.MACHINE]
+    left = remove_all(store, others, lambda entry: _remove(clouds, entry), _may_appear)
+    # Last of all: without it nobody could say any more what had become of that which hangs on it
+    holding = {e.parent for e in store.ledger.entries(migration_id) if e.state is EntryState.LEFT}
+    free = [e for e in machines if e.ref is None or e.ref not in holding]
+    for entry in (e for e in machines if e not in free):
+        why = "What hangs on it has to go first."
+        store.ledger.settle(entry.id, EntryState.LEFT, note=why)
+        left.append(f"The {entry.kind} {entry.ref} could not be removed: {why}")
+    return left + remove_all(store, free, lambda entry: _remove(clouds, entry), _may_appear)
 
 
 def _may_appear(entry: Entry) -> bool:
