@@ -57,6 +57,7 @@ WRONG = {
     "isolated": SWITCH,
     "keep": SWITCH,
     "clean_up_after": [*SECONDS[:-3], 60.0],
+    "new_machine": SWITCH,
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],
