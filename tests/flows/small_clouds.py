@@ -87,10 +87,11 @@ class World:
         self.root = Path(root)
 
     @classmethod
-    def create(cls, root):
+    def create(cls, root, *, loose=True):
+        """`loose`: with the volume that no machine has."""
         world = cls(root)
         world.root.mkdir(parents=True)
-        for key, size in {**SIZES, LOOSE: LOOSE_SIZE}.items():
+        for key, size in {**SIZES, **({LOOSE: LOOSE_SIZE} if loose else {})}.items():
             (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
         nothing = {
             "snapshots": {},
@@ -142,6 +143,10 @@ class World:
             state = self.read()
             yield state
             self.write(state)
+
+    def mentions(self, text):
+        """Whether it has anything of this id or owner."""
+        return f'"{text}"' in (self.root / "world.json").read_text()
 
     def volume_file(self, volume_id):
         return self.root / f"volume-{volume_id}"
@@ -448,6 +453,9 @@ class SmallSource(Struck):
     def remove_snapshot(self, _ref, snapshot_ref):
         with self._world.change() as state:
             state["snapshots"] = {o: s for o, s in state["snapshots"].items() if s["ref"] != snapshot_ref}
+        if (self._world.root / "keeps-no-moments").exists():  # else tests compare points with them
+            for key in SIZES:
+                (self._world.root / f"{snapshot_ref}-{key}").unlink(missing_ok=True)
 
     def changed(self, snapshot, disk_key, since):
         if (self._world.root / "forgets").exists():
@@ -650,6 +658,7 @@ class SmallTarget(Struck):
         if any(volume.get("snapshot") == snapshot_id for volume in self._world.read()["volumes"].values()):
             raise Conflict(f"Snapshot {snapshot_id} can't be deleted: a volume made from it depends on it.")
         self._delete("vsnaps", snapshot_id)
+        (self._world.root / f"vsnap-{snapshot_id}").unlink(missing_ok=True)
 
     def delete_volume(self, volume_id):
         if any(s["volume"] == volume_id for s in self._world.read()["vsnaps"].values()):
