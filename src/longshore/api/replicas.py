@@ -1,6 +1,6 @@
 """Replicas and their points, as they go over the wire. Lengths of time are seconds where they are numbers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -168,3 +168,12 @@ class Replica(_Strict):
     syncs: list[dict[str, Any]]  # oldest first
     created_at: Moment
     finished_at: Moment | None
+
+
+class Applied(_Strict):
+    """What has become of one entry of a file."""
+
+    kind: Literal["replica", "group"]
+    name: str
+    id: str
+    what: Literal["made", "changed", "as it was"]

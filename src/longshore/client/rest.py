@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from longshore.api.adoption import FoundReplica, NewAdoption
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.replica_reports import ReplicaReport
-from longshore.api.replicas import KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
+from longshore.api.replicas import Applied, KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
 from longshore.api.reports import PlanReport, Report
 from longshore.api.schemas import (
     Cleanup,
@@ -254,6 +254,14 @@ class Client:
 
     def delete_replica(self, replica: str) -> Replica:
         return self._ask(Replica, "DELETE", f"/v1/replicas/{_part(replica)}")
+
+    def replica_file(self, replicas: Sequence[str]) -> dict[str, Any]:
+        """Of those that are named, or all."""
+        asked = urlencode([("replica", word) for word in replicas])
+        return self._ask(dict[str, Any], "GET", f"/v1/replica-file{'?' if asked else ''}{asked}")
+
+    def apply_replica_file(self, content: Mapping[str, Any]) -> list[Applied]:
+        return self._ask(list[Applied], "PUT", "/v1/replica-file", dict(content))
 
     def replica_report(self, replica: str) -> ReplicaReport:
         return self._ask(ReplicaReport, "GET", f"/v1/replicas/{_part(replica)}/report")

@@ -170,6 +170,7 @@ RULES = (
             "GET /v1/replicas/{replica}/report",
             "GET /v1/replicas/{replica}/points",
             "GET /v1/replicas/{replica}/points/{number}",
+            "GET /v1/replica-file",
         ),
     ),
     Rule(
@@ -181,6 +182,12 @@ RULES = (
             "POST /v1/migrations/{migration}/keep-as-replica",
             "POST /v1/replicas/{replica}/reprotect",
         ),
+    ),
+    Rule(
+        "migration:replica:apply",
+        MEMBER,
+        "Make and change replicas and their groups as a file says.",
+        ("PUT /v1/replica-file",),
     ),
     Rule(
         "migration:replica:adopt",

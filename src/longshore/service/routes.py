@@ -23,6 +23,7 @@ MODULES = {
     "adoption": {"providers", "replicas"},
     "replicas": {"replicas", "migrations"},
     "groups": {"replica-groups"},
+    "replica_files": {"replica-file"},
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
     "limits": {"limits"},
