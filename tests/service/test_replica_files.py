@@ -7,8 +7,11 @@ from cloud_stand_in import Cloud
 from test_replicas_api import NEW, REPLICAS, api, with_point  # noqa: F401 api is a fixture
 from test_tenants import VSPHERE
 
+from cli.in_process import longshore
+from longshore.engine import embedded
 from longshore.errors import NotFound
 from longshore.planning import replicafile
+from longshore.store import StateDirectory, Store
 
 FILE = "/v1/replica-file"
 WEB = {
@@ -165,3 +168,28 @@ def test_while_its_group_is_tried_nothing_of_a_file_is_applied(api):  # noqa: F8
     assert (answer.status_code, "A run of group shop is under way" in answer.json()["message"]) == (409, True)
     assert api.did("ann", "GET", f"{REPLICAS}/web")["retention"] == WEB["retention"]
     assert apply(api, {"groups": [SHOP]}) == [("group", "shop", "as it was")]
+
+
+def test_files_go_out_and_come_in_by_the_command(tmp_path, monkeypatch):
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
+    state, file, copy = tmp_path / "state", tmp_path / "replicas.yaml", tmp_path / "again.yaml"
+    store = Store(StateDirectory(state))
+    for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):
+        store.providers.add(name, kind, {}, {"password": "x"})
+    store.close()
+    file.write_text(replicafile.write(replicafile.from_plain({"replicas": [WEB], "groups": [SHOP]})))
+    done = longshore(state, "replica", "apply", file)
+    assert done.returncode == 0
+    assert done.stderr.endswith("The replica of web is made.\nGroup shop is made.\n")
+    assert longshore(state, "replica", "export", "web", "--output", copy).returncode == 0
+    assert copy.read_text() == file.read_text() == longshore(state, "replica", "export").stdout
+    done = longshore(state, "replica", "apply", copy)
+    assert done.stderr == "The replica of web is as it was.\nGroup shop is as it was.\n"
+    file.write_text(file.read_text().replace("every 15m", "sometimes"))
+    done = longshore(state, "replica", "apply", file)
+    assert done.returncode == 1
+    assert f"{file}, line 5: 'sometimes' is no schedule" in done.stderr
+    assert longshore(state, "replica", "apply", tmp_path / "none.yaml").returncode == 1
+    assert longshore(state, "replica", "export").stdout == copy.read_text()

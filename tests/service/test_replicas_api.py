@@ -256,7 +256,7 @@ def test_protection_turns_round_only_for_a_committed_server(api, made, monkeypat
         asked.append((machine, source, target, request.networks, request.type.value))
         raise Conflict("far enough")
 
-    monkeypatch.setattr("longshore.service.replicas.look_beforehand", look)
+    monkeypatch.setattr("longshore.service.new_replicas.look_beforehand", look)
     api("ann", "POST", f"{path}/reprotect", {"networks": {"private": "Other"}})
     api("ann", "POST", f"{path}/reprotect", {"target": "cloud"})
     record = api.store.migrations.get(made["id"])
