@@ -109,7 +109,8 @@ class Gate:
 
 
 def _refusal(status: int, error: LongshoreError, headers: Mapping[str, str]) -> JSONResponse:
-    return JSONResponse({"code": error.code, "message": str(error)}, status, headers)
+    body = {"code": error.code, "message": str(error), "advice": error.advice}
+    return JSONResponse(body, status, headers)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
