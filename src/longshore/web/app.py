@@ -1,5 +1,6 @@
 """The pages as an application: their routes, who may open them, and what is shown when something is refused."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from longshore.web.pages import migrations, overview, plans, providers, replicas
 from longshore.web.rendering import STATIC, THEMES, render
 from longshore.web.session import OnePerson
 
+_log = logging.getLogger("longshore.web")
 Handler = Callable[[Request], Awaitable[Response]]
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, "foreign-form": 403, "unreachable": 502}
 _THEME_LASTS = 365 * 86400  # seconds
@@ -116,7 +118,8 @@ async def _missing(request: Request, error: Exception) -> Response:
     )
 
 
-async def _unforeseen(request: Request, _error: Exception) -> Response:
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    _log.error("%s failed", request.url.path, exc_info=error)
     said = "Something failed that nobody foresaw. The terminal where the pages were started says more."
     return render(request, "refused.html", 500, message=said, advice="", code="unforeseen")
 

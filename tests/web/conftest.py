@@ -1,0 +1,50 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+for room in ("service", "flows"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / room))
+
+from browser import Browser
+from cloud_stand_in import Cloud
+from filled import fill
+from small_fleet import Fleet, fleet_connect
+
+from longshore.engine import embedded
+from longshore.store import StateDirectory, Store
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
+    monkeypatch.setattr(embedded, "is_locked", lambda _state: True)  # as if an engine were at work
+    store = Store(StateDirectory(tmp_path / "state"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def browser(store, monkeypatch):
+    """One that has followed the link; the clouds that it adds have one machine each."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    return Browser(store).opened()
+
+
+@pytest.fixture
+def fleet(store, tmp_path, monkeypatch):
+    """A browser whose providers, vc and cloud, have three small machines."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", fleet_connect)
+    settings = {"root": str(Fleet.create(tmp_path / "fleet").root)}
+    store.providers.add("vc", "vsphere", settings, {"password": "x"})
+    store.providers.add("cloud", "openstack", settings, {"password": "x"})
+    return Browser(store).opened()
+
+
+@pytest.fixture
+def filled(fleet):
+    """And something of everything: plans, migrations in all states, replicas."""
+    fill(fleet.store)
+    return fleet
