@@ -30,6 +30,7 @@ class Page(HTMLParser):
         self.url = str(answer.url)
         self.elements, self.forms, self.links, self.text = [], [], {}, ""
         self._form = self._select = self._link = None
+        self._options = []
         self._silent = 0
         self.feed(answer.text)
         self.text = " ".join(self.text.split())
@@ -47,10 +48,11 @@ class Page(HTMLParser):
         elif tag == "input" and self._form:
             self._input(attributes)
         elif tag == "select" and self._form:
-            self._select = attributes["name"]
+            self._select, self._options = attributes["name"], []
             self._form.names.add(self._select)
-        elif tag == "option" and self._select and "selected" in attributes:
-            self._form.fields.append((self._select, attributes["value"]))
+        elif tag == "option" and self._select:
+            if not self._options or "selected" in attributes:  # the first one, unless another is chosen
+                self._options = [attributes["value"]]
         elif tag == "button" and self._form and attributes.get("name"):
             self._form.buttons.append((attributes["name"], attributes["value"]))
 
@@ -67,7 +69,8 @@ class Page(HTMLParser):
             self._form = None
         elif tag in ("script", "style", "title"):
             self._silent -= 1
-        elif tag == "select":
+        elif tag == "select" and self._select:
+            self._form.fields += [(self._select, value) for value in self._options]
             self._select = None
         elif tag == "a":
             self._link = None
@@ -83,9 +86,6 @@ class Page(HTMLParser):
         found = [form for form in self.forms if form.action == action]
         assert found, f"no form to {action}; there are {[form.action for form in self.forms]}"
         return found[0]
-
-    def fields(self, form):
-        return dict(form.fields)
 
 
 class Browser:

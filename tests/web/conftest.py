@@ -18,7 +18,7 @@ from longshore.store import StateDirectory, Store
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
-    monkeypatch.setattr(embedded, "is_locked", lambda _state: True)  # as if an engine were at work
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)  # as if an engine were at work
     store = Store(StateDirectory(tmp_path / "state"))
     yield store
     store.close()
@@ -33,14 +33,20 @@ def browser(store, monkeypatch):
 
 
 @pytest.fixture
-def fleet(store, tmp_path, monkeypatch):
-    """A browser whose providers, vc and cloud, have three small machines."""
+def three_machines(store, tmp_path, monkeypatch):
+    """A store whose providers, vc and cloud, have three small machines."""
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", fleet_connect)
     settings = {"root": str(Fleet.create(tmp_path / "fleet").root)}
     store.providers.add("vc", "vsphere", settings, {"password": "x"})
     store.providers.add("cloud", "openstack", settings, {"password": "x"})
-    return Browser(store).opened()
+    return store
+
+
+@pytest.fixture
+def fleet(three_machines):
+    """A browser of them."""
+    return Browser(three_machines).opened()
 
 
 @pytest.fixture

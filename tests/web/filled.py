@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
+from longshore.planning import planfile
 from longshore.store import NewMigration
 from longshore.store.tables import utc_now
-from longshore.planning import planfile
 
 GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
@@ -30,7 +30,10 @@ def fill(store):
     ids = {}
 
     def migration(name, ref, type_="warm", *, of_plan=True, **fields):
-        disks = (Disk("2000", "Hard disk 1", 0, 40 * GIB, "[ds] a", "ds"), Disk("2001", "Hard disk 2", 1, GIB, "", "ds"))
+        disks = (
+            Disk("2000", "Hard disk 1", 0, 40 * GIB, "[ds] a", "ds"),
+            Disk("2001", "Hard disk 2", 1, GIB, "", "ds"),
+        )
         new = NewMigration(
             machine_name=name,
             machine_ref=ref,
@@ -52,7 +55,14 @@ def fill(store):
         waiting,
         syncs=[
             {"number": 0, "bytes_changed": None, "bytes_written": 9 * GIB, "seconds": 412.0, "final": False, "at": "x"},
-            {"number": 1, "bytes_changed": 80 << 20, "bytes_written": 64 << 20, "seconds": 9.5, "final": False, "at": "x"},
+            {
+                "number": 1,
+                "bytes_changed": 80 << 20,
+                "bytes_written": 64 << 20,
+                "seconds": 9.5,
+                "final": False,
+                "at": "x",
+            },
         ],
     )
     copying = migration("app02", "vm-2", status="running", phase="copying", started_at=begun)
@@ -64,7 +74,11 @@ def fill(store):
         error='The quota of project "small" has no room for 41 GiB of volumes. Ask for more, or remove some.',
         error_code="quota-exceeded",
     )
-    for phase, text in (("preparing", "Looking at db01."), ("making-volumes", "Making 2 volumes."), ("copying", "Seed.")):
+    for phase, text in (
+        ("preparing", "Looking at db01."),
+        ("making-volumes", "Making 2 volumes."),
+        ("copying", "Seed."),
+    ):
         store.events.enter(failed, phase, text)
     store.events.say(failed, None, "The quota has no room.", "error")
     done = migration("web01", "vm-9", "cold", of_plan=False, status="done", phase="done", started_at=begun)
