@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-for room in ("service", "flows"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / room))
+sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 
 from browser import Browser
 from cloud_stand_in import Cloud
