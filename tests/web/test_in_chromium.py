@@ -146,3 +146,53 @@ def test_pages_look_well_and_nothing_complains(three_machines, chromium, theme, 
             looking.page.screenshot(path=SCREENSHOTS / f"{theme}-{width}" / f"{name}.png", full_page=True)
         looking.context.close()
     assert (found, looking.wrong) == ({}, [])
+
+
+def test_what_runs_moves_without_reload_and_what_is_opened_stays_open(three_machines, chromium):
+    ids = fill(three_machines)
+    expect = playwright.expect
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person)
+        page = looking.page
+        page.goto(f"{address}/ui/migrations/{ids['app02']}")
+        page.evaluate("window.stayed = true")
+        expect(page.locator("progress")).to_have_attribute("value", str(12 << 30))
+        progress = {"done": 30 << 30, "total": 40 << 30, "verified": 0, "to_verify": 0, "rate": 1 << 20, "eta": 9.0}
+        three_machines.disks.update(ids["app02"], "2000", progress=progress)
+        three_machines.events.enter(ids["app02"], "copying", "Nearly there.")
+        expect(page.locator("progress")).to_have_attribute("value", str(30 << 30), timeout=60_000)
+        expect(page.get_by_text("Nearly there.")).to_be_visible()
+        page.goto(f"{address}/ui/replicas/{ids['replica']}")
+        page.locator("summary").click()
+        three_machines.replicas.update(
+            ids["replica"], failures=1, error="The source is away.", error_code="unreachable"
+        )
+        expect(page.get_by_text("The last sync failed: The source is away.")).to_be_visible(timeout=60_000)
+        expect(page.locator("details")).to_have_attribute("open", "")
+        looking.context.close()
+        assert looking.wrong == []
+
+
+def test_a_plan_is_made_in_the_browser_and_its_blocker_goes_as_it_is_mapped(three_machines, chromium):
+    expect = playwright.expect
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person, color_scheme="dark")
+        page = looking.page
+        page.goto(f"{address}/ui/providers/vc/machines")
+        page.get_by_label("Choose app01").check()
+        page.get_by_role("button", name="Plan the chosen ones").click()
+        page.get_by_label("What to call the plan").fill("shop")
+        page.get_by_role("button", name="Propose mappings").click()
+        concerns = page.locator("#concerns")
+        expect(concerns).to_contain_text("Both clouds were asked just now", timeout=60_000)
+        page.get_by_label("Network for VM Network").select_option("")
+        expect(concerns).to_contain_text("network-unmapped", timeout=60_000)
+        page.get_by_label("Network for VM Network").select_option("private")
+        expect(concerns).not_to_contain_text("network-unmapped", timeout=60_000)
+        page.get_by_role("button", name="Keep and check").click()
+        page.get_by_role("button", name="Start it: cold").click()
+        expect(page.get_by_text("1 queued")).to_be_visible()
+        page.get_by_label("Colours").select_option("light")
+        expect(page.locator("html")).not_to_have_class("pf-v6-theme-dark")
+        looking.context.close()
+        assert looking.wrong == []

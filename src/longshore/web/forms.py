@@ -31,7 +31,7 @@ class Form:
 
     def exact(self, name: str) -> str:
         """As it was typed: a password may begin with a space."""
-        return self.fields.get(name, [""])[-1]
+        return (self.fields.get(name) or [""])[-1]
 
     def all(self, name: str) -> list[str]:
         return self.fields.get(name, [])
