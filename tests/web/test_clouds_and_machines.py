@@ -77,7 +77,7 @@ def test_an_openstack_is_added_by_application_credential_or_password(browser):
     (kept,) = browser.store.providers.all()
     assert kept.settings["auth"] == {"auth_url": "https://cloud:5000/v3", "application_credential_id": "abc"}
     assert (kept.settings["auth_type"], kept.settings["region"]) == ("v3applicationcredential", "one")
-    assert browser.store.providers.secrets("cloud") == {"application_credential_secret": SECRET}
+    assert browser.store.providers.secrets(kept.id) == {"application_credential_secret": SECRET}
     assert "s3cret" not in browser.page.source
     browser.get("/ui/providers")
     browser.click("cloud")
