@@ -23,7 +23,7 @@ tests-as-lab-starts: install
 	tests/beside build/lab-up $(MAKE) worker-image -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
+	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) browser-test fault-test
 
 check: install
 	.venv/bin/ruff check
