@@ -13,6 +13,7 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
 from longshore.service.kept_inventories import KeptInventories
+from longshore.service.refusals import body_of
 from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
@@ -97,7 +98,7 @@ def _without_routes(
     def explained(_request: Request, error: LongshoreError) -> JSONResponse:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         headers = {"Retry-After": str(COME_AGAIN)} if status == 429 else None
-        return JSONResponse({"code": error.code, "message": str(error), "advice": error.advice}, status, headers)
+        return JSONResponse(body_of(error), status, headers)
 
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: HTTPException) -> JSONResponse:

@@ -9,6 +9,7 @@ from threading import Lock
 
 from longshore.flows.clouds import Clouds
 from longshore.model.machine import Machine
+from longshore.model.selection import EVERY
 from longshore.store import ProviderRecord
 
 _FRESH = 300.0  # seconds: who plans looks at the same machines again and again
@@ -44,7 +45,7 @@ class KeptInventories:
                 return kept
             start, read_at = time.monotonic(), datetime.now(UTC)
             with clouds.source(provider.id) as source:
-                machines = sorted(source.machines(), key=lambda m: (m.folder.casefold(), m.name.casefold(), m.ref))
+                machines = sorted(source.machines(EVERY), key=lambda m: (m.folder.casefold(), m.name.casefold(), m.ref))
             kept = Kept(machines, read_at, start + _FRESH)
             with self._lock:
                 self._kept[what] = kept
