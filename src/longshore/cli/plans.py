@@ -13,9 +13,9 @@ from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
 from longshore.cli.given_files import put_text, text_or_input
-from longshore.cli.words import moment, size
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import PlanView

@@ -18,6 +18,7 @@ MODULES = {
     "health": {"", "healthz", "readyz"},
     "providers": {"providers", "fingerprint"},
     "provider_changes": {"providers"},
+    "inventories": {"providers"},
     "plans": {"plans"},
     "migrations": {"migrations"},
     "adoption": {"providers", "replicas"},
