@@ -11,7 +11,7 @@ from longshore.web.front import CSP
 HEADERS = {
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
 LARGEST = 1 << 20  # bytes of a page
