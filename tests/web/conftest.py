@@ -15,6 +15,11 @@ from longshore.engine import embedded
 from longshore.store import StateDirectory, Store
 
 
+def connect(kind, settings, secrets, side=None, servers=None):
+    """A cloud that is asked for its own machines has the same three."""
+    return fleet_connect("vsphere" if side == "source" else kind, settings, secrets, side, servers)
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
@@ -36,7 +41,7 @@ def browser(store, monkeypatch):
 def three_machines(store, tmp_path, monkeypatch):
     """A store whose providers, vc and cloud, have three small machines."""
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", fleet_connect)
+        monkeypatch.setattr(f"{module}.connect", connect)
     settings = {"root": str(Fleet.create(tmp_path / "fleet").root)}
     store.providers.add("vc", "vsphere", settings, {"password": "x"})
     store.providers.add("cloud", "openstack", settings, {"password": "x"})
