@@ -23,7 +23,7 @@ tests-as-lab-starts: install
 	tests/beside build/lab-up $(MAKE) worker-image -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) browser-test fault-test
+	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
 
 check: install
 	.venv/bin/ruff check
@@ -34,7 +34,7 @@ check: install
 quick-test: install
 	.venv/bin/pytest -m "not lab and not faults and not browser" -q -n 3
 
-# What the pages look like is written to build/screenshots
+# In a real browser, which takes minutes; not a part of `make test`. What the pages look like is written to build/screenshots
 browser-test: install
 	.venv/bin/pytest -m browser -q
 

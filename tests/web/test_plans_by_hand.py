@@ -2,6 +2,8 @@
 
 from filled import SEEN_UP
 
+from longshore.planning import planfile
+
 NEW, MAPPINGS = "/ui/new-plan", "/ui/plans/shop/mappings"
 
 
@@ -193,3 +195,10 @@ def test_the_empty_pages_name_the_next_step(browser):
     }.items():
         assert words in browser.get(path).links, path
     assert "longshore replica create" in browser.get("/ui/replicas").text
+
+
+def test_a_plan_of_which_nothing_is_said_is_shown_all_the_same(fleet):
+    said = {"name": "bare", "source": "vc", "target": "cloud", "machines": [{"machine": "app01", "ref": "vm-1"}]}
+    fleet.store.plans.add("bare", planfile.plain(planfile.from_plain(said)))
+    for path in ("/ui/plans", "/ui/plans/bare", "/ui/plans/bare/mappings", "/ui/plans/bare/concerns"):
+        assert fleet.get(path).status == 200, path
