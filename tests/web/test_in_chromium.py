@@ -191,7 +191,7 @@ def test_a_plan_is_made_in_the_browser_and_its_blocker_goes_as_it_is_mapped(thre
         expect(concerns).not_to_contain_text("network-unmapped", timeout=60_000)
         page.get_by_role("button", name="Keep and check").click()
         page.get_by_role("button", name="Start it: cold").click()
-        expect(page.get_by_text("1 queued")).to_be_visible()
+        expect(page.get_by_text("1 queued").first).to_be_visible()
         page.get_by_label("Colours").select_option("light")
         expect(page.locator("html")).not_to_have_class("pf-v6-theme-dark")
         looking.context.close()
