@@ -1,6 +1,8 @@
 # The two commands are `make demo` and `make test`; both install what they need and can be run again at once.
 SHELL := /bin/bash
 LAB := lab/lab
+# Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
 
@@ -16,11 +18,12 @@ lab-down:
 demo: lab-up
 	$(LAB) run demo/run
 
-test: check tests-as-lab-starts tests-as-lab-waits lab-lanes
+test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 
-# What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves
+# What waits for most of its time, or uses one processor, runs beside what computes: the lab's start, the types' check,
+# and tests that hold the lab to themselves
 tests-as-lab-starts: install
-	tests/beside build/lab-up $(MAKE) worker-image -- $(MAKE) quick-test
+	tests/beside build/lab-up $(MAKE) worker-image -- tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
 	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
@@ -32,7 +35,7 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: install
-	.venv/bin/pytest -m "not lab and not faults and not browser" -q -n 3
+	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3
 
 # In a real browser, which takes minutes; not a part of `make test`. What the pages look like is written to build/screenshots
 browser-test: install
@@ -40,7 +43,7 @@ browser-test: install
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
-	.venv/bin/pytest -m "faults and not soak" -q -n 4
+	.venv/bin/pytest -m "faults and not soak" -q -n 4 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where several tests run side by side.

@@ -1,5 +1,6 @@
 """Back to the vSphere machine after a failover: what the server has written comes home, and it boots there."""
 
+import subprocess
 import time
 
 import pytest
@@ -10,6 +11,9 @@ from conftest import last_acknowledged, target_inventory, wait_for
 
 pytestmark = pytest.mark.lab
 
+MUCH = 100 << 20  # bytes, where the guest has none of its records
+LOAD_AREA, PATTERN = 8 << 20, "0xa7"
+
 
 def boots(sidedoor, machine):
     """What the guest has told of itself where it came from, each time that it was powered on there."""
@@ -18,7 +22,24 @@ def boots(sidedoor, machine):
     return writer.read(sidedoor.console(machine)).boots
 
 
-def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoor, cloud, tidy, tell):
+def qemu_io(words, image, *options):
+    done = subprocess.run(["qemu-io", *options, "-c", words, image], capture_output=True, text=True, check=True)
+    assert "failed" not in done.stdout, done.stdout
+
+
+def write_much(cloud, server):
+    """To the server's data volume while it is off."""
+    cloud.compute.stop_server(server)
+    cloud.compute.wait_for_server(cloud.compute.get_server(server), status="SHUTOFF", wait=180)
+    attached = sorted(cloud.compute.volume_attachments(server), key=lambda each: each.device)
+    image = f"rbd:volumes/volume-{attached[1].volume_id}:id=cinder"
+    qemu_io(f"write -P {PATTERN} {LOAD_AREA} {MUCH}", image, "-f", "raw")
+    cloud.compute.start_server(server)
+    cloud.compute.wait_for_server(cloud.compute.get_server(server), wait=180)
+
+
+@pytest.mark.parametrize("much", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["little", "much"])
+def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoor, cloud, tidy, tell, much):
     before = target_inventory(cloud)
     done = cli("replica", "create", tiny.name, *TO, "--every", "1h")
     assert done.returncode == 0, done.stderr
@@ -30,6 +51,8 @@ def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoo
     at_home, lives = last_acknowledged(sidedoor.console(tiny.name)), len(boots(sidedoor, tiny.name))
     wait_for(lambda: seen_on(cloud, server).verified is not None, 120, "the server to write")
     time.sleep(10)  # of writing
+    if much:
+        write_much(cloud, server)
 
     done = cli("replica", "failback", tiny.name)
     assert done.returncode == 0, done.stderr
@@ -41,6 +64,10 @@ def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoo
         f"downtime {result['downtime_seconds']:.1f} s"
     )
     assert result["downtime_seconds"] <= 60
+    if much:
+        assert MUCH <= result["bytes_written"] <= 1.3 * MUCH
+        *_, data = sidedoor.machine(tiny.name)["chains"].values()
+        qemu_io(f"read -P {PATTERN} {LOAD_AREA} {MUCH}", data[-1], "-U", "-r")
     assert cloud.compute.get_server(server).status == "SHUTOFF"
     assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
     wait_for(
