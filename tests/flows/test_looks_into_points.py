@@ -271,7 +271,7 @@ def test_what_is_looked_into_stays_until_then(begin, monkeypatch):
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("wish", ["delete", "migrate"])
+@pytest.mark.parametrize("wish", ["delete", pytest.param("migrate", marks=pytest.mark.soak)])
 def test_who_wants_the_replica_otherwise_need_not_wait_for_a_look(protect_really, wish):
     replica = protect_really(paused=False, landing="as-is" if wish == "delete" else "convert")
     (replica.world.root / "one-moment").touch()

@@ -1,8 +1,8 @@
 """Whether a guest is still as an earlier look at its machine's disks has found it, as far as it boots by that.
 
-A look takes as long as the start of the appliance, twice. What it has found of one moment of a machine holds for a later
-one while nothing has changed on which it relied: the file systems, what fstab and the boot menu say, kernels and their
-initramfs, the configuration of the network. All of that is in the signature that a look leaves.
+A look takes as long as the start of the appliance, twice. What it has found of one moment of a machine holds for a
+later one while nothing has changed on which it relied: the file systems, what fstab and the boot menu say, kernels and
+their initramfs, the configuration of the network. All of that is in the signature that a look leaves.
 """
 
 import hashlib

@@ -24,8 +24,8 @@ async def finish_as_is(
 
     Interfaces keep their names, by MAC address, where the guest's configuration mentions them; and the loader that UEFI
     falls back to is put there. Drivers, boot menu and everything else stay. `drivers` are what a look found on
-    an earlier copy of the same disks: it spares looking again. `signature`: that look's, where these disks are of a later
-    moment; nothing is changed then unless it is the same. `keys` open what is encrypted by LUKS. Raises
+    an earlier copy of the same disks: it spares looking again. `signature`: that look's, where these disks are of a
+    later moment; nothing is changed then unless it is the same. `keys` open what is encrypted by LUKS. Raises
     ConversionError; after that, and after cancellation, the disks are in doubt and have to be reverted, but where its
     code is GUEST_CHANGED.
     """
@@ -52,8 +52,8 @@ async def check_as_found(
     signature: str,
     keys: Sequence[str] = (),
 ) -> None:
-    """These disks boot by the same as when a look has found `drivers` and left `signature`, at an earlier moment of their
-    machine; nothing is written. Raises ConversionError, with the code GUEST_CHANGED where they don't."""
+    """These disks boot by the same as when a look has found `drivers` and left `signature`, at an earlier moment of
+    their machine; nothing is written. Raises ConversionError, with the code GUEST_CHANGED where they don't."""
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {
         "operation": "check",

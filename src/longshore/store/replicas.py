@@ -333,7 +333,7 @@ def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool
 
 
 def point_to_use(session: Session, replica: ReplicaRow, now: datetime) -> int | None:
-    """The newest usable one; None while nothing of the replica is to be done by a clock: `now`, in UTC without a zone."""
+    """The newest usable one; None while nothing of the replica is to be done by a clock. `now`: UTC without a zone."""
     rests = replica.paused and (replica.paused_until is None or now < replica.paused_until)
     if rests or replica.stage != Stage.PROTECTED.value:
         return None
@@ -353,7 +353,7 @@ def use_point(
 ) -> None:
     """What the request says is done with the point that it names, by a migration of this id.
 
-    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when it can't be.
+    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when it can't.
     """
     row = MigrationRow(
         id=id_,

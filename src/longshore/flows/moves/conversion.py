@@ -59,8 +59,8 @@ def finisher(  # noqa: PLR0917
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
     """The work of the step that gives a guest that lands as it is the little it needs all the same.
 
-    What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the look
-    that has found it at an earlier moment; then it has to be that still.
+    What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
+    look that has found it at an earlier moment; then it has to be that still.
     """
 
     async def change(guest: Guest) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Choice:
     hardware: Hardware | None = None  # for a guest that lands as it is
     drivers: BootDrivers = field(default_factory=lambda: BootDrivers(inspected=False))
     system: OperatingSystem | None = None  # what was found; None: a conversion looks for itself
-    # What the guest has to be like still, where that was found of an earlier moment: a look's signature; "": of this one
+    # What the guest has to be like still, where that was found at an earlier moment: the look's; "": at this one
     signature: str = ""
 
 

@@ -1,9 +1,9 @@
 """What is known of a point's disks before a machine is made of it, and how far that can be relied on.
 
-What was found in the very same point is certain. Of an earlier one it is taken as it is for a conversion, since virt-v2v
-looks for itself at what it changes; a guest that lands as it is gets its hardware by it, so it has to be as it was, by the
-signature that the look has left, or it is looked into after all. So it is where anything stood against its landing: that
-may have gone.
+What was found in the very same point is certain. Of an earlier one it is taken as it is for a conversion, since
+virt-v2v looks for itself at what it changes; a guest that lands as it is gets its hardware by it, so it has to be as it
+was, by the signature that the look has left, or it is looked into after all. So it is where anything stood against its
+landing: that may have gone.
 """
 
 from dataclasses import dataclass, replace
