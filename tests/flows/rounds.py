@@ -41,6 +41,7 @@ from longshore.engine.outages import Outages
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves import conversion, copying, late_conversion, look, migration
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.replicas import looking
 from longshore.flows.workflows import KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent, align, merge, split
@@ -242,8 +243,10 @@ def in_this_process(monkeypatch):
     small_clouds.install(monkeypatch.setattr)
     monkeypatch.setattr(copying, "run_copy", copy_files)
     monkeypatch.setattr(conversion, "convert", convert_files)
+    monkeypatch.setattr(conversion, "finish_as_is", finish_files)
     monkeypatch.setattr(look, "look_into", look_into_files)
-    for module in (migration, late_conversion):
+    monkeypatch.setattr(look, "check_as_found", check_files)
+    for module in (migration, late_conversion, looking):
         monkeypatch.setattr(module, "ensure_confinement", lambda *_, **__: None)
     monkeypatch.setattr(small_clouds, "serve_nbdkit", serve_file)
     monkeypatch.setattr(copying, "serve_nbdkit", serve_nowhere)
@@ -329,6 +332,14 @@ async def look_into_files(disks, _directory, _on_message, *, nics, keys=()):
     assert all(Path(disk).stat().st_size for disk in disks)
     world.strike("look", "after")
     return small_clouds.found_by(world)
+
+
+async def check_files(disks, _directory, _on_message, *, signature, **_known):
+    small_clouds.as_found(World(Path(disks[0]).parent), "check", signature)
+
+
+async def finish_files(disks, _directory, _on_message, *, signature="", **_known):
+    return small_clouds.as_found(World(Path(disks[0]).parent), "finish", signature)
 
 
 async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=(), keys=(), system=None):

@@ -972,10 +972,39 @@ def found_by(world):
         return GuestFindings(why_not="No operating system was found on the machine's disks.")
     known = () if (world.root / "knows-nothing").exists() else ("ahci",)
     drivers = BootDrivers(
-        inspected=True, family="linux", boot=known, later=known, network=("vmxnet3",), mounts={"/": "/dev/sda1"}
+        inspected=True,
+        family="linux",
+        boot=known,
+        later=known,
+        network=("vmxnet3",),
+        interface_names=("ens192",) if (world.root / "names-interfaces").exists() else (),
+        mounts={"/": "/dev/sda1"},
     )
     system = FoundSystem("/dev/sda1", "linux", "debian", "12.0", "Debian 12", "x86_64", host_name="looked-at")
-    return GuestFindings(inspected=True, systems=(system,), drivers=drivers)
+    return GuestFindings(inspected=True, systems=(system,), drivers=drivers, signature=signature_of(world))
+
+
+def signature_of(world):
+    """Its guest is another one, as far as it boots by that, whenever somebody says so (`guest`)."""
+    path = world.root / "guest"
+    return path.read_text() if path.exists() else "as installed"
+
+
+async def small_check(_disks, _directory, _on_message, *, signature, **_known):
+    as_found(World(os.environ["SMALL_WORLD"]), "check", signature)
+
+
+async def small_finish(_disks, _directory, _on_message, *, signature="", **_known):
+    return as_found(World(os.environ["SMALL_WORLD"]), "finish", signature)
+
+
+def as_found(world, call, signature):
+    """Where there is a signature, its guest has to be that still."""
+    world.strike(call, "before")
+    if signature and signature != signature_of(world):
+        raise ConversionError("The guest has changed since its disks were looked into.", code="guest-changed")
+    world.strike(call, "after")
+    return ["The interface keeps its name ens192."]
 
 
 def small_ensure_confinement():
@@ -998,13 +1027,17 @@ def install(put=setattr):
     from longshore.engine import embedded, outages, parking, retry, undoing, worker
     from longshore.flows import clouds
     from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration
+    from longshore.flows.replicas import looking
     from longshore.store import jobs, syncs
 
     put(clouds, "connect", small_connect)
     put(conversion, "convert", small_convert)
     put(migration, "ensure_confinement", small_ensure_confinement)
     put(late_conversion, "ensure_confinement", small_ensure_confinement)
+    put(looking, "ensure_confinement", small_ensure_confinement)
+    put(conversion, "finish_as_is", small_finish)
     put(look, "look_into", small_look_into)
+    put(look, "check_as_found", small_check)
     put(bootcheck, "_POLL", 0.05)
     put(bootcheck, "_AGENT_EVERY", 0.05)
     put(undoing, "_PAUSE", 0.01)

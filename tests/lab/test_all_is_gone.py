@@ -36,6 +36,10 @@ def test_a_machine_is_made_of_the_newest_point(cli, protected, sidedoor, cloud, 
     done = cli("replica", "create", guest.name, *SOMEHOW, *as_it_is, "--every", "1h")
     assert done.returncode == 0, done.stderr
     replica_until(cli, guest.name, lambda shown: shown.points == 1, 900, "its first point")
+    if landing != "unchanged":  # as of any replica that has been there for some minutes
+        replica_until(
+            cli, guest.name, lambda shown: shown.looked_at is not None, 600, "its first point to be looked into"
+        )
     acknowledged = last_acknowledged(sidedoor.console(guest.name))
     sync(cli, guest.name)
     sidedoor.cut_power(guest.name)

@@ -165,6 +165,8 @@ class Replica(_Strict):
     prove: str | None  # when its points are tried by themselves
     prove_due_at: Moment | None  # of the next such test
     proved_at: Moment | None  # when a machine made of one of its usable points was last seen up
+    looked_at: Moment | None = None  # when it was last looked into one of its points, to know how it lands
+    looked_point: int | None = None
     tests: dict[str, float] | None  # seconds of the parts of the last machine that was made of a point
     syncs: list[dict[str, Any]]  # oldest first
     created_at: Moment

@@ -9,7 +9,14 @@ from longshore.web.words import duration, moment, size
 if TYPE_CHECKING:
     from longshore.api.replica_reports import Landed, ReplicaReport
 
-PARTS = ("prepare", "clone", "convert", "boot", "check")  # of a machine's time until it was seen up, in their order
+PARTS = (
+    "prepare",
+    "clone",
+    "look",
+    "convert",
+    "boot",
+    "check",
+)  # of a machine's time until it was seen up, in their order
 
 
 def facts(report: ReplicaReport) -> list[tuple[str, Any]]:

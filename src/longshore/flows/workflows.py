@@ -23,6 +23,7 @@ from longshore.flows.replicas.cleaning_up import CleaningUp
 from longshore.flows.replicas.conducting import Conducting
 from longshore.flows.replicas.failing_back import Failback
 from longshore.flows.replicas.landing import PointLanding
+from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
 from longshore.model.job import JobKind
 from longshore.store import Store
@@ -84,6 +85,11 @@ async def landing(job_id: str) -> None:
     await _run(PointLanding, job_id)
 
 
+@DBOS.workflow(name="look")
+async def look(job_id: str) -> None:
+    await _run(PointLook, job_id)
+
+
 @DBOS.workflow(name="clean-up")
 async def clean_up(job_id: str) -> None:
     await _run(CleaningUp, job_id)
@@ -117,6 +123,7 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.INSPECTION: Inspection,
     JobKind.REPLICA: Replicating,
     JobKind.LANDING: PointLanding,
+    JobKind.LOOK: PointLook,
     JobKind.CLEAN_UP: CleaningUp,
     JobKind.GROUP: Conducting,
     JobKind.FAILBACK: Failback,
@@ -135,6 +142,7 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.INSPECTION: inspection,
     JobKind.REPLICA: replica,
     JobKind.LANDING: landing,
+    JobKind.LOOK: look,
     JobKind.CLEAN_UP: clean_up,
     JobKind.GROUP: group,
     JobKind.FAILBACK: failback,

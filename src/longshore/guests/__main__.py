@@ -49,7 +49,7 @@ def main() -> int:
 def _work(request: dict[str, Any]) -> dict[str, Any]:
     limits = Limits(**request.pop("limits"))
     # Kept from writing here already, and not only by what is confined
-    read_only = request["operation"] in {"inspect", "look"}
+    read_only = request["operation"] in {"inspect", "look", "check"}
     converter = _converter(request)
     with ExitStack() as stack:
         sockets = {}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from longshore.guests.limits import CHANGING
+from longshore.guests.limits import CHANGING, INSPECTING
 from longshore.guests.process import work_on
 from longshore.guests.report import Finished, NicName, OperatingSystem
 from longshore.model.hardware import BootDrivers
@@ -18,13 +18,16 @@ async def finish_as_is(
     nics: Sequence[NicName] = (),
     drivers: BootDrivers | None = None,
     keys: Sequence[str] = (),
+    signature: str = "",
 ) -> list[str]:
     """What an unchanged guest needs for its first boot on another cloud, one sentence for each thing changed.
 
     Interfaces keep their names, by MAC address, where the guest's configuration mentions them; and the loader that UEFI
     falls back to is put there. Drivers, boot menu and everything else stay. `drivers` are what a look found on
-    an earlier copy of the same disks: it spares looking again. `keys` open what is encrypted by LUKS. Raises
-    ConversionError; after that, and after cancellation, the disks are in doubt and have to be reverted.
+    an earlier copy of the same disks: it spares looking again. `signature`: that look's, where these disks are of a
+    later moment; nothing is changed then unless it is the same. `keys` open what is encrypted by LUKS. Raises
+    ConversionError; after that, and after cancellation, the disks are in doubt and have to be reverted, but where its
+    code is GUEST_CHANGED.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
     known = drivers if drivers is not None and drivers.inspected else None
@@ -32,11 +35,34 @@ async def finish_as_is(
         "operation": "finish-as-is",
         "disks": list(disks),
         "nics": [asdict(nic) for nic in nics if known is None or set(nic.names) & set(known.interface_names)],
-        "loader": known is None or known.fallback_loader is False,
+        "loader": known is None or known.fallback_loader is False or bool(signature),
         "system": None if known is None else asdict(_system(known)),
         "keys": list(keys),
+        "signature": signature,
     }
     return list((await work_on(Finished, request, report_dir / "finish.log", on_message, CHANGING)).changes)
+
+
+async def check_as_found(
+    disks: Sequence[str],
+    report_dir: Path,
+    on_message: Callable[[str], None],
+    *,
+    drivers: BootDrivers,
+    signature: str,
+    keys: Sequence[str] = (),
+) -> None:
+    """These disks boot by the same as when a look has found `drivers` and left `signature`, at an earlier moment of
+    their machine; nothing is written. Raises ConversionError, with the code GUEST_CHANGED where they don't."""
+    report_dir.mkdir(parents=True, exist_ok=True)
+    request = {
+        "operation": "check",
+        "disks": list(disks),
+        "system": asdict(_system(drivers)),
+        "keys": list(keys),
+        "signature": signature,
+    }
+    await work_on(Finished, request, report_dir / "check.log", on_message, INSPECTING)
 
 
 def _system(drivers: BootDrivers) -> OperatingSystem:

@@ -8,6 +8,7 @@ import guestfs
 
 from longshore.errors import ConversionError
 from longshore.guests.appliance import Guest, mounted
+from longshore.guests.as_found import sign
 from longshore.guests.drivers import find_drivers
 from longshore.guests.encrypted import LUKS, all_devices, is_bound_to_network, is_open
 from longshore.guests.inspection import find_systems, the_one
@@ -47,7 +48,7 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
         found = _of_files(guest, found)
     except RuntimeError as why:
         found = replace(found, doubts=(*found.doubts, f"What is on the guest's disks couldn't all be read: {why}."))
-    return replace(found, drivers=_drivers(guest, nics))
+    return replace(found, signature=sign(guest), drivers=_drivers(guest, nics))
 
 
 def _of_files(guest: Guest, found: GuestFindings) -> GuestFindings:

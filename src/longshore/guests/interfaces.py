@@ -31,7 +31,7 @@ _RULE = (
 
 def names_to_keep(guest: Guest, nics: Sequence[NicName]) -> set[str]:
     """Of each interface the name that has to be kept, or under which a file mentions its old address."""
-    configuration = _configuration(guest)
+    configuration = network_configuration(guest)
     words = _words(configuration)
     texts = "\n".join((*configuration.values(), *_rules(guest).values())).lower()
     kept = {name for nic in nics if (name := _name(guest, nic, words))}
@@ -41,7 +41,7 @@ def names_to_keep(guest: Guest, nics: Sequence[NicName]) -> set[str]:
 def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
     """Interfaces keep the names under which the guest configures them, by MAC address. A sentence for each change."""
     changes = list(_rename_addresses(guest, nics))
-    words = _words(_configuration(guest))
+    words = _words(network_configuration(guest))
     for nic in nics:
         name = _name(guest, nic, words)
         if name is None:
@@ -96,7 +96,7 @@ def _rename_addresses(guest: Guest, nics: Sequence[NicName]) -> Iterator[str]:
     if not moved:
         return
     pattern = re.compile("|".join(re.escape(mac) for mac in moved), re.IGNORECASE)
-    for path, text in {**_configuration(guest), **_rules(guest)}.items():
+    for path, text in {**network_configuration(guest), **_rules(guest)}.items():
         new = pattern.sub(lambda found: moved[found[0].lower()], text)
         if new != text:
             # Over the old one, which keeps its owner, mode and label: NetworkManager reads no file of others
@@ -112,7 +112,7 @@ def _rules(guest: Guest) -> dict[str, str]:
     return {RULES: guest.text(RULES)} if guest.files.is_file(RULES) else {}
 
 
-def _configuration(guest: Guest) -> dict[str, str]:
+def network_configuration(guest: Guest) -> dict[str, str]:
     """The network configuration's texts by their paths."""
     found = {}
     for directory in NETWORK_CONFIGURATION:

@@ -41,7 +41,7 @@ class _Entry:
 
 def linux_drivers(guest: Guest) -> BootDrivers:
     """Storage and network drivers, and devices called by names that depend on the hardware."""
-    entry = _default_entry(guest)
+    entry = default_entry(guest)
     doubts = []
     held: set[str] = set()
     kernels: set[str] = set()
@@ -107,7 +107,7 @@ def _module(name: str) -> str:
 # Which kernel it boots
 
 
-def _default_entry(guest: Guest) -> _Entry | None:
+def default_entry(guest: Guest) -> _Entry | None:
     """What the boot loader starts unless somebody chooses otherwise; when that isn't clear, the newest kernel."""
     saved = _saved_entry(guest)
     entries = _bls_entries(guest)
@@ -188,7 +188,7 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 def names_by_hardware(guest: Guest) -> tuple[str, ...]:
     """Devices that fstab, crypttab or the default kernel's command line call by names that depend on the hardware."""
-    entry = _default_entry(guest)
+    entry = default_entry(guest)
     return tuple(dict.fromkeys(_names_by_hardware(guest, entry.options if entry else "")))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+GUEST_CHANGED = "guest-changed"  # code of the error when a guest isn't as a look has found it
+
 
 @dataclass(frozen=True, slots=True)
 class OperatingSystem:

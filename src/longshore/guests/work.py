@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
-from longshore.guests.appliance import launched, opened
+from longshore.guests.appliance import Guest, launched, opened
+from longshore.guests.as_found import require_as_found
 from longshore.guests.confined import LIMIT
 from longshore.guests.efi import put_fallback_loader
 from longshore.guests.encrypted import unlock
@@ -40,6 +41,7 @@ def main() -> int:
         "inspect": _inspect,
         "look": _look,
         "finish-as-is": _finish_as_is,
+        "check": _check,
     }
     try:
         _say({"result": operations[request["operation"]](request)})
@@ -139,10 +141,15 @@ def _look(request: Mapping[str, Any]) -> dict[str, Any]:
         return asdict(find(handle, _nics(request)))
 
 
+def _check(request: Mapping[str, Any]) -> dict[str, Any]:
+    with _on_loopback(request["disks"], read_only=True) as ports, _as_found(ports, request, read_only=True):
+        return {"changes": []}
+
+
 def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
     with (
         _on_loopback(request["disks"], read_only=False) as ports,
-        opened(ports, read_only=False, system=_known(request), keys=request["keys"]) as guest,
+        _as_found(ports, request, read_only=False) as guest,
     ):
         changes = keep_nic_names(guest, _nics(request))
         if request["loader"]:
@@ -150,6 +157,19 @@ def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
     for change in changes:
         _message(change)
     return {"changes": changes}
+
+
+@contextmanager
+def _as_found(ports: Sequence[int], request: Mapping[str, Any], *, read_only: bool) -> Iterator[Guest]:
+    """With a signature, of what was found at an earlier moment of the machine, it has to be that still."""
+    system, keys, signature = _known(request), request["keys"], request["signature"]
+    if system is None or not signature:
+        with opened(ports, read_only=read_only, system=system, keys=keys) as guest:
+            yield guest
+        return
+    with launched(ports, read_only=read_only, keys=keys) as handle:
+        unlock(handle, keys)
+        yield require_as_found(handle, system, signature, read_only=read_only)
 
 
 def _known(request: Mapping[str, Any]) -> OperatingSystem | None:

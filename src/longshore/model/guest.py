@@ -62,3 +62,6 @@ class GuestFindings:
     root_in_fstab: bool = True  # False: only the kernel's command line says what / is
     cloud_init: bool = False  # or Windows' cloudbase-init
     doubts: tuple[str, ...] = ()  # what couldn't be found out, one sentence each
+    signature: str = (
+        ""  # of what it boots by: the same at a later moment while that hasn't changed; "": it can't be told
+    )

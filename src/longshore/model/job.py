@@ -11,6 +11,7 @@ class JobKind(StrEnum):
     INSPECTION = "inspection"
     REPLICA = "replica"  # one sync of a replica, or what else is wanted of it
     LANDING = "landing"  # a machine made of a replica's point
+    LOOK = "look"  # into the disks of a replica's point
     CLEAN_UP = "clean-up"  # of a test whose server was to stay for a while
     GROUP = "group"  # one look at a group of replicas that fails over, or is tried
     FAILBACK = "failback"  # the way back of one

@@ -17,14 +17,15 @@ class MigrationType(StrEnum):
     REPLICA = "replica"  # copied while it runs, for ever, each time to a point that it can be made of again
     TEST = "test-failover"  # a machine made of a replica's point is booted and checked, and goes again
     FAILOVER = "failover"  # a machine made of a replica's point takes the place of the machine
+    LOOK = "look"  # a replica's point is looked into, to know beforehand how it lands; nothing is made of it
     GROUP_TEST = "group-test"  # tests of a group's replicas, tier after tier; each machine has a record of its own
     GROUP_FAILOVER = "group-failover"
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
 
     @property
     def of_point(self) -> bool:
-        """Made of a replica's point, whatever its machine does meanwhile."""
-        return self in (MigrationType.TEST, MigrationType.FAILOVER)
+        """Of a replica's point alone, whatever its machine does meanwhile."""
+        return self in (MigrationType.TEST, MigrationType.FAILOVER, MigrationType.LOOK)
 
     @property
     def of_group(self) -> bool:
@@ -38,6 +39,7 @@ class MigrationType(StrEnum):
 
 # As the database has them
 OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
+MADE_OF_POINTS = tuple(kind for kind in OF_POINTS if kind != MigrationType.LOOK.value)
 
 
 class LandingMode(StrEnum):

@@ -17,10 +17,12 @@ CODES = (
     "away",
     "sync-fails",
     "error",
+    "cannot-land",
     "suspect",
     "paused",
     "machine-off",
     "adopted",
+    "look-failed",
     "unproven",
 )
 _DRIFTED = "drifted"
@@ -45,6 +47,8 @@ class Standing:
     proved: bool  # any of the usable points
     test_error: str | None = None  # why the last test failed, if it did
     suspect: int = 0  # points that are there
+    cannot_land: str | None = None  # what stands against it, in sentences, as the newest look at a point tells
+    look_error: str | None = None  # why the last look came to nothing, if it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def _conditions(now: Standing) -> Iterator[Condition]:
         yield Condition(code, f"{times} failed: {now.error}")
     elif now.error:
         yield Condition("error", now.error)
+    if now.cannot_land and now.stage in (Stage.SEEDING, Stage.PROTECTED, Stage.ADOPTED):
+        yield Condition("cannot-land", f"No machine could be made of its points: {now.cannot_land}")
     if now.suspect:
         text = f"An audit has found what copies lacked: {now.suspect} point(s) that are there may lack it, too."
         yield Condition("suspect", text)
@@ -82,6 +88,9 @@ def _conditions(now: Standing) -> Iterator[Condition]:
         yield Condition("machine-off", "The machine was off at the newest point: that gets older, its content doesn't.")
     if now.stage is Stage.ADOPTED:
         yield Condition("adopted", "It was found at its target, and nothing more is copied to it: its points only age.")
+    if now.look_error is not None and now.stage is Stage.PROTECTED:
+        text = f"Whether its points can land isn't known, they couldn't be looked into: {now.look_error}"
+        yield Condition("look-failed", text)
     if now.test_error is not None:
         yield Condition("test-failed", f"The last test failed: {now.test_error}")
     if now.stage in (Stage.PROTECTED, Stage.ADOPTED) and not now.proved:

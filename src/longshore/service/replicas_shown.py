@@ -36,6 +36,7 @@ def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord, p
     age = rpo_now([point.point.arrival for point in usable if not point.suspect], now)
     takes = expected(arrivals, now)
     made = store.migrations.made_of(record.id)
+    look = store.looks.get(found.id)
     standing = Standing(
         stage=found.stage,
         paused=found.rests(without_zone(now)),
@@ -50,6 +51,8 @@ def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord, p
         proved=any(point.proved_at for point in usable),
         test_error=_test_error(made),
         suspect=sum(point.suspect for point in usable),
+        cannot_land=look.cannot_land if look else None,
+        look_error=look.error if look else None,
     )
     return Replica(
         id=found.id,
@@ -86,6 +89,8 @@ def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord, p
         newest=last.moment if last else None,
         figures=_figures(arrivals, rpo, record, now),
         conditions=[Condition(code=one.code, text=one.text) for one in conditions(standing)],
+        looked_at=look.looked_at if look else None,
+        looked_point=look.point if look else None,
         tests=_last_parts(made),
         prove=found.prove,
         prove_due_at=found.prove_due_at,

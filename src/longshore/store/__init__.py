@@ -9,6 +9,7 @@ from longshore.store.groups import GroupMember, GroupRecord, GroupRun
 from longshore.store.jobs import JobRecord
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.limits import LimitRecord
+from longshore.store.looks import LookRecord
 from longshore.store.migration_records import MigrationRecord
 from longshore.store.migrations import Migrations, NewMigration
 from longshore.store.outlines import Outline, Outlines
@@ -40,6 +41,7 @@ __all__ = [
     "Ledger",
     "LimitRecord",
     "Lineup",
+    "LookRecord",
     "MigrationRecord",
     "Migrations",
     "NewMigration",

@@ -121,8 +121,8 @@ def new_job(
     )
 
 
-def first_job(migration: MigrationRow, due_at: datetime | None = None) -> JobRow:
-    """Of a migration that is just being added: its request is there already."""
+def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by: datetime | None = None) -> JobRow:
+    """Of a migration that is just being added: its request is there already. `begin_by`: as `new_job` has it."""
     asked = MigrationType(migration.request.get("type", MigrationType.COLD))
     kinds = {
         MigrationType.WARM: JobKind.BEGIN,
@@ -132,7 +132,7 @@ def first_job(migration: MigrationRow, due_at: datetime | None = None) -> JobRow
         MigrationType.GROUP_FAILOVER: JobKind.GROUP,
     }
     kind = kinds.get(asked) or JobKind(asked.value)
-    return new_job(migration, kind, id_=str(uuid.uuid4()), due_at=due_at)
+    return new_job(migration, kind, id_=str(uuid.uuid4()), due_at=due_at, begin_by=begin_by)
 
 
 def enqueue(session: Session, jobs: Iterable[JobRow]) -> None:

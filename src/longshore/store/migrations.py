@@ -14,7 +14,7 @@ from longshore.model.adoption import FoundReplica
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.replica import Protection
-from longshore.model.request import OF_POINTS, MigrationType
+from longshore.model.request import MADE_OF_POINTS, OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.adoption import refuse_known, take_over
 from longshore.store.database import Database, in_portions, persistent, through_outages
@@ -187,7 +187,7 @@ class Migrations:
         """Tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
             kind, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
-            query = select(MigrationRow.__table__).where(kind.in_(OF_POINTS), of == replica_id)
+            query = select(MigrationRow.__table__).where(kind.in_(MADE_OF_POINTS), of == replica_id)
             return records_of(session, session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def update(self, migration_id: str, **fields: Any) -> None:

@@ -17,7 +17,7 @@ from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
 from longshore.model.point import Arrival, Consistency, Hold, Point
 from longshore.model.replica import PointDisk, PointState, Stage, Wish
-from longshore.model.request import OF_POINTS, MigrationType
+from longshore.model.request import MADE_OF_POINTS, OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.audits import Audited, keep_audit
 from longshore.store.database import Database, through_outages
@@ -26,6 +26,7 @@ from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, with_zone, without_zone
 
 _ENTRIES_KEPT = 50  # of snapshots that are gone
+_CALLED = {MigrationType.TEST.value: "test"}  # by people, where they say it otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Points:
     def claim(self, replica_id: str, numbers: Collection[int]) -> list[int]:
         """Of these, those that nobody uses or holds: no machine is made of them from now on."""
         with self._database.alone() as session:
-            used, now = _users(session, replica_id), datetime.now(UTC)
+            used, now = _users(session, replica_id, OF_POINTS), datetime.now(UTC)
             own = PointRow.replica_id == replica_id, PointRow.number.in_(numbers)
             claimed = []
             for row in session.scalars(select(PointRow).where(*own).order_by(PointRow.number)):
@@ -276,7 +277,7 @@ def refuse_to_forget_users(session: Session, migration: MigrationRow) -> None:
     request = migration.request
     if request.get("type") not in OF_POINTS:
         return
-    number, users = request["point"], _users(session, request["of"])
+    number, users = request["point"], _users(session, request["of"], OF_POINTS)
     if migration.id in users.get(number, {}):
         raise Conflict(
             f"What migration {migration.id} has made stands on point {number} of replica {request['of']}.",
@@ -288,22 +289,23 @@ def _unusable(number: int, state: str) -> Conflict:
     return Conflict(f"Point {number} isn't usable: it is {state}.", advice="Choose another one.")
 
 
-def _users(session: Session, replica_id: str) -> dict[int, dict[str, str]]:
+def _users(session: Session, replica_id: str, kinds: Sequence[str] = MADE_OF_POINTS) -> dict[int, dict[str, str]]:
     """What stands on each point, as people call it, by migrations: what they are making of it, and what they have made
-    and still has its volumes."""
+    and still has its volumes. A look into one is nobody's: it keeps the point, and is ended by whoever wants it gone.
+    """
     volumes = exists().where(
         LedgerRow.migration_id == MigrationRow.id,
         LedgerRow.kind == ThingKind.VOLUME.value,
         LedgerRow.state != EntryState.REMOVED.value,
     )
     query = select(MigrationRow).where(
-        MigrationRow.request["type"].as_string().in_(OF_POINTS),
+        MigrationRow.request["type"].as_string().in_(kinds),
         MigrationRow.request["of"].as_string() == replica_id,
         MigrationRow.status.in_(UNFINISHED) | volumes,
     )
     found: dict[int, dict[str, str]] = {}
     for row in session.scalars(query):
-        kind = "test" if row.request["type"] == MigrationType.TEST.value else "failover"
+        kind = _CALLED.get(row.request["type"], row.request["type"])
         ended = Status(row.status).ended and row.server_id is not None
         name = f"server {row.server_id} of {kind} {row.id}" if ended else f"{kind} {row.id}"
         found.setdefault(row.request["point"], {})[row.id] = name

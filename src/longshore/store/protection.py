@@ -10,7 +10,7 @@ from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
-from longshore.store.tables import MigrationRow, PointRow, ReplicaRow, with_zone
+from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, with_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Protected:
     usable_at: datetime | None  # when that came
     suspect: int  # points that are there
     proved: bool
+    cannot_land: str | None  # what stands against it, as the newest look at a point tells
+    look_error: str | None
     webhook: str | None  # the mark of its address
     alerted: dict[str, Any]  # what was told outside, by condition
 
@@ -60,16 +62,21 @@ class Protection:
             .subquery()
         )
         query = (
-            select(ReplicaRow, MigrationRow.project_id, MigrationRow.machine_name, points)
+            select(
+                ReplicaRow,
+                MigrationRow.project_id,
+                MigrationRow.machine_name,
+                LookRow.cannot_land,
+                LookRow.error,
+                points,
+            )
             .join(MigrationRow, MigrationRow.id == ReplicaRow.id)
             .outerjoin(points, points.c.replica_id == ReplicaRow.id)
+            .outerjoin(LookRow, LookRow.replica_id == ReplicaRow.id)
             .where(MigrationRow.status.in_(UNFINISHED), ReplicaRow.webhook.is_not(None) if watched else true())
         )
         with self._database.session() as session:
-            return [
-                _protected(row, project_id, name, newest, usable_at, suspect, proved_at)
-                for row, project_id, name, _id, newest, usable_at, suspect, proved_at in session.execute(query)
-            ]
+            return [_protected(row, *others) for row, *others in session.execute(query)]
 
     def recoveries(self) -> list[float]:
         """Seconds that machines made of points took, as far as they are on record."""
@@ -93,6 +100,9 @@ def _protected(  # noqa: PLR0917
     row: ReplicaRow,
     project_id: str,
     machine_name: str,
+    cannot_land: str | None,
+    look_error: str | None,
+    _replica_id: str | None,
     newest: datetime | None,
     usable_at: datetime | None,
     suspect: int | None,
@@ -113,6 +123,8 @@ def _protected(  # noqa: PLR0917
         usable_at=with_zone(usable_at),
         suspect=int(suspect or 0),
         proved=proved_at is not None,
+        cannot_land=cannot_land,
+        look_error=look_error,
         webhook=row.webhook,
         alerted=row.alerted or {},
     )

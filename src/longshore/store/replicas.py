@@ -238,7 +238,7 @@ class Replicas:
             if done is not None and row.wish == done.value:
                 row.wish = row.wished = None
             if lands is not None:
-                _land(session, migration, landing_id, lands, waits=waits)
+                use_point(session, migration, landing_id, lands, waits=waits)
             asked = migration.cancel_requested or row.wish is not None
             due = None if asked else _first_due(row, due_at)
             place = begin_by if due is not None else None
@@ -254,17 +254,11 @@ class Replicas:
             if row.prove_due_at is None or row.prove_due_at > now:
                 return None
             row.prove_due_at = following
-            point = session.scalar(
-                select(PointRow.number)
-                .where(PointRow.replica_id == replica_id, PointRow.state == PointState.USABLE.value)
-                .order_by(PointRow.moment.desc(), PointRow.number.desc())
-                .limit(1)
-            )
-            rests = row.paused and (row.paused_until is None or now < row.paused_until)
-            if point is None or rests or row.stage != Stage.PROTECTED.value or _is_tried(session, replica_id):
+            point = point_to_use(session, row, now)
+            if point is None or is_under_way(session, replica_id, MigrationType.TEST):
                 return None
             id_ = str(uuid.uuid4())
-            _land(session, session.get_one(MigrationRow, replica_id), id_, {**request, "point": point})
+            use_point(session, session.get_one(MigrationRow, replica_id), id_, {**request, "point": point})
             return id_
 
     def _visible(self) -> ColumnElement[bool]:
@@ -331,14 +325,36 @@ def has_wish(session: Session, record_id: str) -> bool:
     return session.scalar(select(ReplicaRow.wish).where(ReplicaRow.id == record_id)) is not None
 
 
-def _is_tried(session: Session, replica_id: str) -> bool:
-    """Whether a test of it hasn't ended."""
-    kind, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
-    query = select(MigrationRow.id).where(kind == MigrationType.TEST.value, of == replica_id)
+def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool:
+    """Whether one of this kind, of the replica, hasn't ended."""
+    asked, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
+    query = select(MigrationRow.id).where(asked == kind.value, of == replica_id)
     return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
 
 
-def _land(session: Session, replica: MigrationRow, id_: str, request: dict[str, Any], *, waits: bool = False) -> None:
+def point_to_use(session: Session, replica: ReplicaRow, now: datetime) -> int | None:
+    """The newest usable one; None while nothing of the replica is to be done by a clock. `now`: UTC without a zone."""
+    rests = replica.paused and (replica.paused_until is None or now < replica.paused_until)
+    if rests or replica.stage != Stage.PROTECTED.value:
+        return None
+    usable = PointRow.replica_id == replica.id, PointRow.state == PointState.USABLE.value
+    newest = select(PointRow.number).where(*usable).order_by(PointRow.moment.desc(), PointRow.number.desc())
+    return session.scalar(newest.limit(1))
+
+
+def use_point(
+    session: Session,
+    replica: MigrationRow,
+    id_: str,
+    request: dict[str, Any],
+    *,
+    waits: bool = False,
+    begin_by: datetime | None = None,
+) -> None:
+    """What the request says is done with the point that it names, by a migration of this id.
+
+    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when it can't.
+    """
     row = MigrationRow(
         id=id_,
         project_id=replica.project_id,
@@ -354,7 +370,7 @@ def _land(session: Session, replica: MigrationRow, id_: str, request: dict[str, 
     occupy_point(session, row)
     if waits:
         note_landing(session, replica.id, id_)
-    enqueue(session, [first_job(row, NEVER if waits else None)])
+    enqueue(session, [first_job(row, NEVER if waits else None, begin_by)])
 
 
 def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:

@@ -15,6 +15,7 @@ from longshore.store.jobs import Jobs
 from longshore.store.key_manager import KeyManager
 from longshore.store.ledger import Ledger
 from longshore.store.limits import Limits
+from longshore.store.looks import Looks
 from longshore.store.migrations import Migrations
 from longshore.store.outlines import Outlines
 from longshore.store.plan_flavors import PlanFlavors
@@ -55,6 +56,7 @@ class Store:
         self.outlines = Outlines(self.database)
         self.replicas = Replicas(self.database)
         self.points = Points(self.database)
+        self.looks = Looks(self.database)
         self.groups = Groups(self.database)
         self.protection = Protection(self.database)
         self.plans = Plans(self.database, texts)

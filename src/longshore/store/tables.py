@@ -210,6 +210,21 @@ class ReplicaRow(Base):
     alerted: Mapped[dict[str, Any] | None]  # conditions that were told outside, by their codes
 
 
+class LookRow(Base):
+    """What the disks of a replica's points have told, as of the newest look at one of them."""
+
+    __tablename__ = "looks"
+
+    replica_id: Mapped[str] = mapped_column(ForeignKey("replicas.id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime | None]  # of the next one; None: at once
+    point: Mapped[int | None]  # its number; None: none was looked into yet
+    looked_at: Mapped[datetime | None]
+    machine: Mapped[dict[str, Any] | None]  # as it was then
+    findings: Mapped[dict[str, Any] | None]
+    cannot_land: Mapped[str | None] = mapped_column(Text)  # why, in sentences; None: it can
+    error: Mapped[str | None] = mapped_column(Text)  # why the last look came to nothing
+
+
 class GroupRow(Base):
     """Replicas that are tried, and fail over, together."""
 

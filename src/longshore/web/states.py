@@ -61,7 +61,9 @@ def may_resume(migration: Migration) -> bool:
 
 
 _CONDITIONS = {"no-point": "warning", "rpo-breached": "bad", "rpo-warning": "warning", "suspect": "bad"}
-_CONDITIONS |= dict.fromkeys(("sync-fails", "drifted", "quota-short", "away", "error", "test-failed"), "bad")
+_CONDITIONS |= dict.fromkeys(
+    ("sync-fails", "drifted", "quota-short", "away", "error", "cannot-land", "test-failed"), "bad"
+)
 _CONDITIONS |= dict.fromkeys(("machine-off", "unproven", "adopted"), "info")
 
 

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_volume, opened
-from longshore.guests import NicAddresses, NicName, OperatingSystem, convert, finish_as_is
+from longshore.guests import GUEST_CHANGED, NicAddresses, NicName, OperatingSystem, convert, finish_as_is
 from longshore.model.hardware import BootDrivers
 from longshore.model.interface_names import kernel_names, slot_names
 from longshore.model.machine import Machine
@@ -54,16 +55,19 @@ def finisher(  # noqa: PLR0917
     volumes: list[Volume],
     snapshots: list[str],
     drivers: BootDrivers,
+    signature: str = "",
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
     """The work of the step that gives a guest that lands as it is the little it needs all the same.
 
-    What is known of its disks already needn't be looked up again: the machine is off meanwhile.
+    What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
+    look that has found it at an earlier moment; then it has to be that still.
     """
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
         keys = await asyncio.to_thread(guest_keys, job)
-        return {"changes": await finish_as_is(disks, directory, job.say, nics=nics, drivers=drivers, keys=keys)}
+        finishing = finish_as_is(disks, directory, job.say, nics=nics, drivers=drivers, keys=keys, signature=signature)
+        return {"changes": await finishing}
 
     said = "Keeping the guest's interface names and its way to boot."
     return _changer(job, machine, ports, volumes, snapshots, said, change)
@@ -95,7 +99,12 @@ def _changer(  # noqa: PLR0917
         async with opened() as exports:
             disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
             work = change(([e.uri for e in disks], directory, nic_names(machine, ports)))
-            return await job.cancellable(asyncio.ensure_future(work))
+            try:
+                return await job.cancellable(asyncio.ensure_future(work))
+            except LongshoreError as error:
+                if error.code == GUEST_CHANGED:  # nothing was done to it
+                    job.store.migrations.update(job.id, conversion_attempts=attempts)
+                raise
 
     return run
 

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
@@ -19,7 +21,7 @@ from longshore.flows.moves.conversion import guest_keys, nic_names
 from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
-from longshore.guests import OperatingSystem, look_into, system_found, windows_parts
+from longshore.guests import OperatingSystem, check_as_found, look_into, system_found, windows_parts
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
@@ -48,6 +50,8 @@ class Choice:
     hardware: Hardware | None = None  # for a guest that lands as it is
     drivers: BootDrivers = field(default_factory=lambda: BootDrivers(inspected=False))
     system: OperatingSystem | None = None  # what was found; None: a conversion looks for itself
+    # What the guest has to be like still, where that was found at an earlier moment: the look's; "": at this one
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,28 @@ def volume_looker(
     return partial(_look, job, machine, ports, open_all)
 
 
+def checker(
+    job: MoveContext, volumes: list[Volume], drivers: BootDrivers, signature: str
+) -> Callable[[], Awaitable[None]]:
+    """The work of the step that only sees whether the guest on these volumes is as it was found before.
+
+    Raises ConversionError with the code GUEST_CHANGED when it isn't.
+    """
+
+    async def work() -> None:
+        await asyncio.to_thread(job.phase, "inspecting", "Looking whether the guest is as it was found before.")
+        async with opened() as exports:
+            disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
+            directory = job.store.state.migration(job.id) / "check"
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            keys = await asyncio.to_thread(guest_keys, job)
+            uris = [disk.uri for disk in disks]
+            checking = check_as_found(uris, directory, job.say, drivers=drivers, signature=signature, keys=keys)
+            await job.cancellable(asyncio.create_task(checking))
+
+    return work
+
+
 async def _look(
     job: MoveContext, machine: Machine, ports: list[Port], open_all: Callable[[ExitStack], list[Export]]
 ) -> GuestFindings:
@@ -192,16 +218,20 @@ async def _look(
 
 
 def _keep(job: MoveContext, findings: GuestFindings) -> None:
-    found = form(GuestFindings).dump_python(findings, mode="json")
-    looked_at = utc_now().isoformat(timespec="seconds") + "Z"
-    job.store.migrations.update(job.id, result={"guest": {**found, "looked_at": looked_at}})
+    keep_found(job, form(GuestFindings).dump_python(findings, mode="json"), utc_now())
+
+
+def keep_found(job: MoveContext, found: dict[str, Any], looked_at: datetime) -> None:
+    """In the migration's record. `looked_at`: in UTC without a zone."""
+    at = looked_at.isoformat(timespec="seconds") + "Z"
+    job.store.migrations.update(job.id, result={"guest": {**found, "looked_at": at}})
 
 
 def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choice:
     """How the guest lands. What there is to be said about it is said. Raises InvalidInput when it can't land."""
     job.raise_if_cancelled()
     machine, request = prepared.machine, prepared.landing.request
-    concerns = concerns_of_guest(machine, findings, request, _parts(findings))
+    concerns = concerns_as_asked(machine, findings, request)
     for concern in concerns:
         if concern.severity is not Severity.BLOCKER:
             job.say(str(concern), concern.severity.value)
@@ -216,8 +246,12 @@ def concerns_by_landing(machine: Machine, findings: GuestFindings) -> dict[Landi
     """What there is to be said of each way in which the guest may land."""
     landings = (LandingMode.CONVERT, LandingMode.AS_IS, LandingMode.UNCHANGED)
     requests = {landing: MigrationRequest(landing=landing) for landing in landings}
-    parts = _parts(findings)
-    return {landing: concerns_of_guest(machine, findings, request, parts) for landing, request in requests.items()}
+    return {landing: concerns_as_asked(machine, findings, request) for landing, request in requests.items()}
+
+
+def concerns_as_asked(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> list[Concern]:
+    """What there is to be said of the way in which it is to land."""
+    return concerns_of_guest(machine, findings, request, _parts(findings))
 
 
 def _parts(findings: GuestFindings) -> WindowsParts | None:

@@ -15,7 +15,7 @@ from longshore.flows.moves.conversion import converter, finisher
 from longshore.flows.moves.copying import Copied, DiskBase, copier
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.hooks import hook_facts, hook_runner
-from longshore.flows.moves.look import Choice, judge, volume_looker
+from longshore.flows.moves.look import Choice, checker, judge, volume_looker
 from longshore.flows.moves.proving import check, find_answering
 from longshore.flows.moves.source_side import (
     KEPT_OFF,
@@ -187,19 +187,20 @@ class Migration(ABC):
     # On the target alone
 
     async def _look_into_copies(
-        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], *, name: str = "look"
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], *, name: str = "look", again: str = ""
     ) -> Choice:
         """Into the copied disks, unless the guest lands as it is on hardware that it knows already.
 
-        Raises InvalidInput when it can't land.
+        `again`: as in `_make_ready`. Raises InvalidInput when it can't land.
         """
         if prepared.landing.request.landing is LandingMode.UNCHANGED:
             return Choice(LandingMode.UNCHANGED)
-        findings = await step(name, GuestFindings, volume_looker(self._job, prepared.machine, ports, volumes))
-        return await self._judge(prepared, findings)
+        looker = volume_looker(self._job, prepared.machine, ports, volumes)
+        findings = await step(f"{name}{again}", GuestFindings, looker)
+        return await self._judge(prepared, findings, again)
 
-    async def _judge(self, prepared: Prepared, findings: GuestFindings) -> Choice:
-        return await step("judge", Choice, partial(judge, self._job, prepared, findings))
+    async def _judge(self, prepared: Prepared, findings: GuestFindings, again: str = "") -> Choice:
+        return await step(f"judge{again}", Choice, partial(judge, self._job, prepared, findings))
 
     async def _land(
         self,
@@ -214,15 +215,8 @@ class Migration(ABC):
         `off`: the machine must have been off since then, or nothing of this counts.
         """
         job, machine = self._job, prepared.machine
+        choice, report = await self._make_ready(prepared, volumes, ports, choice)
         hardware, landed = choice.hardware, choice.landed
-        report: dict[str, Any] = {}
-        if landed is LandingMode.CONVERT or (hardware is not None and hardware.finish):
-            snapshots = await step("safeguard", list[str], partial(safeguard, job, volumes))
-            if landed is LandingMode.AS_IS:
-                work = finisher(job, machine, ports, volumes, snapshots, choice.drivers)
-            else:
-                work = converter(job, machine, ports, volumes, snapshots, choice.system)
-            report = await step("convert", dict[str, Any], work)
         others = await step("answering", list[str], partial(find_answering, job, ports))
         server = await step("boot", Server, partial(boot, job, prepared, volumes, ports, hardware, off))
         proof = await step("check", str, partial(check, job, prepared, server, ports, others, off))
@@ -230,6 +224,32 @@ class Migration(ABC):
             facts = hook_facts(job, machine, "after", server, ports)
             await step("hook-after", type(None), hook_runner(job, job.request.after, facts))
         return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}, proof
+
+    async def _make_ready(
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice, *, again: str = ""
+    ) -> tuple[Choice, dict[str, Any]]:
+        """The guest changed as far as its new hardware needs that; how it lands, and what was changed.
+
+        `again`: what steps are called by that are taken a second time. Raises ConversionError.
+        """
+        job, machine, hardware = self._job, prepared.machine, choice.hardware
+        drivers, signature = choice.drivers, choice.signature
+        if choice.landed is LandingMode.CONVERT:
+            snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
+            work = converter(job, machine, ports, volumes, snapshots, choice.system)
+        # With a signature nothing is known for certain of the loader, if it has one
+        elif hardware is not None and (hardware.finish or (signature and drivers.fallback_loader is not None)):
+            snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
+            work = finisher(job, machine, ports, volumes, snapshots, drivers, signature)
+        else:
+            if signature:
+                await step(f"check-guest{again}", type(None), checker(job, volumes, drivers, signature))
+            return choice, {}
+        return choice, await step(f"convert{again}", dict[str, Any], work)
+
+    def _safeguard(self, volumes: list[Volume]) -> list[str]:
+        """A way back for each volume before the guest is changed. Ids of snapshots."""
+        return safeguard(self._job, volumes)
 
     # The end
 

@@ -33,7 +33,8 @@ class Prepared:
 
 def server_name(job: MoveContext, prepared: Prepared) -> str:
     name = job.request.server_name or prepared.machine.name
-    return name + {MigrationType.DRY_RUN: "-dry-run", MigrationType.TEST: "-test"}.get(job.request.type, "")
+    suffixes = {MigrationType.DRY_RUN: "-dry-run", MigrationType.TEST: "-test", MigrationType.LOOK: "-look"}
+    return name + suffixes.get(job.request.type, "")
 
 
 def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:

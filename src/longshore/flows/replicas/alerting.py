@@ -25,7 +25,7 @@ from longshore.providers.reaching import HttpsConnection
 from longshore.store import Store
 from longshore.store.protection import Protected
 
-TOLD = ("rpo-breached", "suspect", "drifted")
+TOLD = ("rpo-breached", "suspect", "drifted", "cannot-land")
 _LONGEST = 2000  # characters of an address
 _PATIENCE = 10.0  # seconds that a webhook may be silent
 _TRIES = 3

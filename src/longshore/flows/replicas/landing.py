@@ -2,7 +2,8 @@
 
     the point, and what the target has → a volume of each of its snapshots → network, ports
       → of a failover a snapshot of each, for the way back
-      → look into them → snapshot the volumes → convert → boot → check → clean up, or stay
+      → look into them, unless it is known what is on them → snapshot the volumes → convert → boot → check
+      → clean up, or stay
 
 The source is asked nothing, so it may be gone; and the replica's own volumes are never touched, so its syncs go on
 beside. The point stays as long as volumes are there that were made of it.
@@ -16,16 +17,20 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
+from longshore.errors import LongshoreError
 from longshore.flows.facts import gather
+from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.target_side import Prepared, make_volume
-from longshore.flows.replicas.way_back import is_of_way_back, keep_way_back
+from longshore.flows.replicas.known import Known, what_is_known
+from longshore.flows.replicas.way_back import is_of_way_back, keep_way_back, way_back_snapshots
 from longshore.flows.undo import undo
+from longshore.guests import GUEST_CHANGED
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import BootProof, MigrationType
-from longshore.model.target import Volume
+from longshore.model.target import Port, Volume
 from longshore.planning import land
 from longshore.store import EventRecord, PointRecord, ThingKind
 from longshore.store.jobs import NEVER
@@ -35,7 +40,7 @@ from longshore.store.tables import utc_now, with_zone
 _PARTS = {
     "preparing": "prepare",
     "making-volumes": "clone",
-    "looking": "convert",
+    "inspecting": "look",
     "safeguarding": "convert",
     "converting": "convert",
     "booting": "boot",
@@ -48,9 +53,29 @@ class PointLanding(Migration):
         prepared, volumes, ports = await self._begin()
         if self._job.request.type is MigrationType.FAILOVER:
             await step("way-back", type(None), partial(keep_way_back, self._job, volumes))
-        choice = await self._look_into_copies(prepared, volumes, ports)
+        known = await step("known", Known, partial(what_is_known, self._job, self._point, prepared, ports))
+        choice = known.choice or await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, figures_of(CopyTotals(), ()), report, proof)
+
+    async def _make_ready(
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice, *, again: str = ""
+    ) -> tuple[Choice, dict[str, Any]]:
+        """What was known of it may not hold any more: then it is looked into after all. Raises InvalidInput, too."""
+        try:
+            return await super()._make_ready(prepared, volumes, ports, choice)
+        except LongshoreError as error:
+            if error.code != GUEST_CHANGED:
+                raise
+        choice = await self._look_into_copies(prepared, volumes, ports, again="-again")
+        return await super()._make_ready(prepared, volumes, ports, choice, again="-again")
+
+    def _safeguard(self, volumes: list[Volume]) -> list[str]:
+        """Those for the way back, if all are there: nothing was written since."""
+        kept = way_back_snapshots(self._job.store.ledger.entries(self._job.id))
+        if all(volume.id in kept for volume in volumes):
+            return [kept[volume.id] for volume in volumes]
+        return super()._safeguard(volumes)
 
     @property
     def _point(self) -> PointRecord:

@@ -29,6 +29,7 @@ from longshore.flows.moves.target_side import Prepared, make_ports, volume_reque
 from longshore.flows.replicas.at_home import commit_last, undo_last
 from longshore.flows.replicas.auditing import Audit, audit, outcome, verdict
 from longshore.flows.replicas.failing_over import run_source_again
+from longshore.flows.replicas.looking import begin_look_if_due, end_looks
 from longshore.flows.replicas.marks import disks_of, of_volume
 from longshore.flows.replicas.migrating import begin_afresh, take_back
 from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by
@@ -134,6 +135,8 @@ class Replicating(Syncing):
         if replica.wish is Wish.SYNC:
             job.store.replicas.fulfil(job.id, Wish.SYNC)  # from here on a further wish is for a further one
             return syncs
+        if replica.wish is Wish.MIGRATE and (left := end_looks(job)):
+            raise Conflict(f"What looks have left has to go first. {' '.join(left)}")
         if replica.wish is not None:
             return Turn(replica.wish.value)
         rests = replica.rests(now) or (replica.due_at is not None and now < replica.due_at)
@@ -335,6 +338,7 @@ class Replicating(Syncing):
             waits = lands.pop(OF_RUN, None) is not None
             job.store.replicas.end_job(job.id, job.job_id, due_at=NEVER, done=Wish.FAILOVER, lands=lands, waits=waits)
             return
+        begin_look_if_due(job, form(State).validate_python(job.store.migrations.get(job.id).state).prepared)
         arrivals = job.store.points.arrivals(job.id, now)
         due = after_end(replica, arrivals, now)
         place = begin_by(replica, arrivals, due, now)
@@ -383,7 +387,7 @@ class Replicating(Syncing):
         )
 
     def _take_back(self) -> list[str]:
-        left = super()._take_back()
+        left = [*end_looks(self._job), *super()._take_back()]
         self._job.store.points.all_removed(self._job.id)
         return left
 

@@ -22,5 +22,7 @@ def conditions_of(one: Protected, now: datetime) -> list[Condition]:
             consistency=None,
             proved=one.proved,
             suspect=one.suspect,
+            cannot_land=one.cannot_land,
+            look_error=one.look_error,
         )
     )

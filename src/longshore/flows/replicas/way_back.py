@@ -4,6 +4,7 @@ Each of the server's volumes gets a snapshot before the guest is touched and boo
 server has written. What the machine has written since the point its source tells, by the point's change ids.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
@@ -59,6 +60,12 @@ def keep_way_back(job: MoveContext, volumes: list[Volume]) -> None:
 
 def is_of_way_back(entry: Entry) -> bool:
     return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_BEGINNING)
+
+
+def way_back_snapshots(entries: Sequence[Entry]) -> dict[str, str]:
+    """Ids of those that are there, by those of their volumes."""
+    there = (entry for entry in entries if entry.state not in _GONE and entry.ref and is_of_way_back(entry))
+    return {entry.step.removeprefix(_BEGINNING): entry.ref or "" for entry in there}
 
 
 def find_way(
@@ -151,7 +158,7 @@ def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, 
     """Raises Conflict when the disks aren't those with which it failed over."""
     there = [entry for entry in entries if entry.state not in _GONE and entry.ref]
     volumes = {e.step.removeprefix("volume-"): e.ref for e in there if e.kind is ThingKind.VOLUME}
-    bases = {e.step.removeprefix(_BEGINNING): e.ref for e in there if is_of_way_back(e)}
+    bases = way_back_snapshots(entries)
     changes = {disk.key: disk.change_id for disk in point.disks}
     on_server = {disk.key: disk for disk in server.disks}
     at_home = {disk.key: disk for disk in home.disks}

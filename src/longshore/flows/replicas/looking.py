@@ -1,0 +1,146 @@
+"""A look into the newest point of a replica, so that what can't land is known long before it has to.
+
+    the point → a volume of each of its snapshots → look into them → judge → remove them → tell the replica
+
+It runs beside syncs, as a record of its own, and the source is asked nothing. What was found spares a failover its own
+look (`known.py`).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from longshore.engine.steps import step
+from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.look import concerns_as_asked, volume_looker
+from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.target_side import Prepared, make_volume
+from longshore.flows.undo import undo
+from longshore.guests import ensure_confinement
+from longshore.model.concern import Concern, Severity
+from longshore.model.forms import form
+from longshore.model.guest import GuestFindings
+from longshore.model.machine import Disk, Machine
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.target import Port, Volume
+from longshore.store import PointRecord
+from longshore.store.tables import utc_now, without_zone
+
+EVERY = timedelta(days=1)  # from one look to the next: as often as guests update themselves
+_ENDS_WITHIN = 120.0  # seconds for a look that was cancelled to have taken back what it has made
+_ASKED_EVERY = 0.25  # seconds
+
+
+def begin_look_if_due(job: MoveContext, prepared: Prepared) -> None:
+    """Of the newest usable point. `prepared`: how the replica's machine lands."""
+    if prepared.landing.request.landing is LandingMode.UNCHANGED:
+        return
+    now = datetime.now(UTC)
+    request = replace(job.request, type=MigrationType.LOOK, of=job.id, before=None, after=None)
+    asked = form(MigrationRequest).dump_python(request, mode="json")
+    look = job.store.looks.begin(job.id, without_zone(now), without_zone(now + EVERY), asked)
+    if look is None:
+        return
+    job.say(f"Its newest point is looked into: longshore migration show {look}.")
+    for earlier in job.store.looks.ended(job.id):
+        try:
+            job.store.migrations.remove(earlier)  # what it has found is kept with the replica
+        except LongshoreError:  # it has left something behind, or somebody was quicker
+            continue
+
+
+def end_looks(job: MoveContext) -> list[str]:
+    """Nothing of a look stands on the replica's points any more. A sentence for each thing that still does."""
+    looks = job.store.looks
+    for look in looks.under_way(job.id):
+        try:
+            job.store.migrations.request_cancel(look)
+        except LongshoreError:  # it has just ended
+            continue
+    until = time.monotonic() + _ENDS_WITHIN
+    while under_way := looks.under_way(job.id):
+        if time.monotonic() >= until:
+            return [f"The look {one} goes on, though it was cancelled." for one in under_way]
+        time.sleep(_ASKED_EVERY)
+    return [sentence for ended in looks.leaving(job.id) for sentence in undo(job.store, job.clouds, ended)]
+
+
+class PointLook(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        prepared, volumes = await self._begin_volumes()
+        machine = prepared.machine
+        own = [Port("", nic.mac, nic.addresses, "") for nic in machine.nics]
+        findings = await step("look", GuestFindings, volume_looker(self._job, machine, own, volumes))
+        await step("tell", type(None), partial(self._tell, prepared, findings))
+        return {}
+
+    @property
+    def _point(self) -> PointRecord:
+        request = self._job.request
+        return self._job.store.points.get(request.of or "", request.point or 0)
+
+    def _prepare(self) -> Prepared:
+        job, point = self._job, self._point
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at point {point.number}, of {point.moment:%Y-%m-%d %H:%M:%S} UTC.")
+        ensure_confinement()
+        prepared = form(Prepared).validate_python(point.machine)
+        job.store.disks.keep(job.id, prepared.machine.disks)
+        return prepared
+
+    def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
+        snapshots = {one.key: one.snapshot_id for one in self._point.disks}
+        return make_volume(self._job, prepared, disk, snapshots[disk.key])
+
+    def _tell(self, prepared: Prepared, findings: GuestFindings) -> None:
+        job, number = self._job, self._job.request.point or 0
+        job.raise_if_cancelled()
+        concerns = concerns_as_asked(prepared.machine, findings, prepared.landing.request)
+        against = _sentences(concerns, Severity.BLOCKER)
+        new = job.store.looks.keep(
+            job.request.of or "",
+            number,
+            utc_now(),
+            form(Machine).dump_python(prepared.machine, mode="json"),
+            form(GuestFindings).dump_python(findings, mode="json"),
+            against or None,
+        )
+        for said in (concern for concern in concerns if concern.severity is not Severity.BLOCKER):
+            job.say(str(said), said.severity.value)
+        if against:
+            job.say(f"It couldn't land: {against}", "error")
+        if against and new:
+            self._tell_replica(f"Point {number} couldn't land: {against}", "error")
+        elif new:
+            self._tell_replica(f"Point {number} could land: nothing stands against it any more.")
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """Nothing is: what was made on the way goes."""
+        for sentence in undo(self._job.store, self._job.clouds, self._job.id):
+            self._job.say(sentence, "warning")
+        self._done(result)
+
+    def _roll_back(self, error: LongshoreError) -> None:
+        """The replica hears of it, unless somebody wanted that."""
+        job = self._job
+        if error.code != Cancelled.code:
+            said = f"What is on the disks of point {job.request.point} couldn't be looked up: {error}"
+            if job.store.looks.failed(job.request.of or "", str(error)):
+                self._tell_replica(said, "warning")
+        super()._roll_back(error)
+
+    def _tell_replica(self, text: str, level: str = "information") -> None:
+        job = self._job
+        try:
+            job.store.migrations.get(job.request.of or "")
+        except NotFound:
+            return
+        job.store.events.say(job.request.of or "", None, text, level)
+
+
+def _sentences(concerns: Sequence[Concern], severity: Severity) -> str:
+    return " ".join(str(concern) for concern in concerns if concern.severity is severity)
