@@ -24,6 +24,7 @@ from longshore.flows.replicas.conducting import Conducting
 from longshore.flows.replicas.failing_back import Failback
 from longshore.flows.replicas.landing import PointLanding
 from longshore.flows.replicas.replicating import Replicating
+from longshore.flows.replicas.returning import Returning
 from longshore.model.job import JobKind
 from longshore.store import Store
 
@@ -99,6 +100,11 @@ async def failback(job_id: str) -> None:
     await _run(Failback, job_id)
 
 
+@DBOS.workflow(name="return")
+async def return_(job_id: str) -> None:
+    await _run(Returning, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -120,6 +126,7 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.CLEAN_UP: CleaningUp,
     JobKind.GROUP: Conducting,
     JobKind.FAILBACK: Failback,
+    JobKind.RETURN: Returning,
 }
 
 
@@ -138,6 +145,7 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.CLEAN_UP: clean_up,
     JobKind.GROUP: group,
     JobKind.FAILBACK: failback,
+    JobKind.RETURN: return_,
 }
 
 
