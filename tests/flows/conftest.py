@@ -2,6 +2,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from between_clouds import BetweenClouds
 from protected import InThisProcess, Protected
 from protected_group import ProtectedGroup
 from rounds import in_this_process
@@ -35,6 +36,13 @@ def protect(monkeypatch):
     """Begins a replica that asks for what it is given; its jobs run in this process."""
     in_this_process(monkeypatch)
     yield from _protecting(InThisProcess)
+
+
+@pytest.fixture
+def protect_server(monkeypatch):
+    """Begins a replica of a server of another small cloud; its jobs run in this process."""
+    in_this_process(monkeypatch)
+    yield from _protecting(BetweenClouds)
 
 
 @pytest.fixture

@@ -31,13 +31,13 @@ class Protected:
     def __init__(self, directory, *, keep="last 10", schedule="daily", rpo=None, paused=True, warm=False, **request):
         self.world = World.create(directory / "world")
         self.store = Store(StateDirectory(directory / "state"))
+        source, machine = self.add_source(directory)
         settings = {"root": str(self.world.root)}
-        source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})
         target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
         asked = {"networks": {"VM Network": "private"}, "boot_timeout": 5.0, "shutdown_timeout": 5.0, **request}
         new = NewMigration(
             machine_name="web",
-            machine_ref="vm-1",
+            machine_ref=machine,
             source_id=source.id,
             target_id=target.id,
             request={**asked, "type": "warm" if warm else "replica"},
@@ -47,6 +47,11 @@ class Protected:
         self.id = record.id
         if paused and not warm:
             self.store.replicas.change(self.id, paused=True)
+
+    def add_source(self, _directory):
+        """The provider, and the machine there."""
+        settings = {"root": str(self.world.root)}
+        return self.store.providers.add("small-source", "vsphere", settings, {"password": "x"}), "vm-1"
 
     def start_engine(self):
         return Life(self.store.state.root, self.world.root)

@@ -76,6 +76,8 @@ SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
 LOOSE = "3000"  # a volume that no machine has
 LOOSE_SIZE = 4 * MIB
 MAC = "00:50:56:00:00:01"
+OWN_MAC = "fa:16:3e:00:00:21"
+ROOT = "root"  # key of a root disk that is no volume
 CHANGES = re.compile("create_|delete_|remove_|open_|snapshot|finish_|revert|set_|shut_down|power_o|st(op|art)_server")
 MARK = b"converted once".ljust(512, b"\0")
 
@@ -215,10 +217,56 @@ class World:
     def dies_leaving(self, number):
         (self.root / "dies-leaving").write_text(str(number))
 
+    def add_server(self, *, local=False, ports_of_nova=False):
+        """One that runs, and was there before anybody moved anything; its id. `local`: its root disk is no volume.
+        `ports_of_nova`: its port goes when it is taken from it."""
+        ref, port = str(uuid.uuid4()), str(uuid.uuid4())
+        with self.change() as state:
+            state["power"] = "off"  # there is no other machine
+            keys = [ROOT if local else str(uuid.uuid4()), str(uuid.uuid4())]
+            for key, size in zip(keys, SIZES.values(), strict=True):
+                self.disk_file(ref, key).write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
+                if key != ROOT:
+                    volume = {"size": size, "reserved": None, "bootable": False, "owner": "theirs", "name": "theirs"}
+                    state["volumes"][key] = volume
+            state["ports"][port] = {
+                "owner": "theirs",
+                "mac": OWN_MAC,
+                "network": "net-1",
+                "addresses": ["10.0.0.21"],
+                "device": ref,
+                "of_nova": ports_of_nova,
+            }
+            volumes = [key for key in keys if key != ROOT]
+            server = {"owner": "theirs", "name": "web", "volume_ids": volumes, "port_ids": [port], "disk_buses": []}
+            state["servers"][ref] = {**server, "local": local}
+        return ref
+
+    def disks_of(self, server_id):
+        server = self.read()["servers"][server_id]
+        return [ROOT, *server["volume_ids"]] if server.get("local") else list(server["volume_ids"])
+
+    def disk_file(self, server_id, key):
+        return self.root / f"root-{server_id}" if key == ROOT else self.volume_file(key)
+
+    def held_by(self, server_id):
+        """What its disks hold."""
+        return [self.disk_file(server_id, key).read_bytes() for key in self.disks_of(server_id)]
+
+    def running(self):
+        """Its servers that are on."""
+        return [ref for ref, server in self.read()["servers"].items() if server.get("status") != "SHUTOFF"]
+
+    def refuse_twin(self):
+        """What a server that starts in this cloud must not run beside."""
+        state = self.read()
+        if "twin" in state and (self.running() or World(state["twin"]).running()):
+            with (self.root / "violations").open("a") as file:
+                file.write("two servers of one machine run\n")
+
     def server_writes(self, server_id, number, offset, data):
         """As its guest does, to the disk of this number."""
-        volume = self.read()["servers"][server_id]["volume_ids"][number]
-        with self.volume_file(volume).open("r+b") as disk:
+        with self.disk_file(server_id, self.disks_of(server_id)[number]).open("r+b") as disk:
             disk.seek(offset)
             disk.write(data)
 
@@ -600,7 +648,9 @@ class SmallTarget(Struck):
         return QuotaRoom(None, None, None, None, None, None, None)
 
     def taken(self, _network, macs, _addresses):
-        return Taken(frozenset(p["mac"] for p in self._world.read()["ports"].values()) & frozenset(macs))
+        ports = self._world.read()["ports"].values()
+        held = frozenset(address for port in ports for address in port["addresses"])
+        return Taken(frozenset(port["mac"] for port in ports) & frozenset(macs), held & frozenset(_addresses))
 
     def _make(self, kind, owner, thing):
         with self._world.change() as state:
@@ -715,6 +765,8 @@ class SmallTarget(Struck):
     def delete_volume(self, volume_id):
         if any(s["volume"] == volume_id for s in self._world.read()["vsnaps"].values()):
             raise ProviderError(f"Volume {volume_id} has snapshots.")
+        if any(volume_id in server["volume_ids"] for server in self._world.read()["servers"].values()):
+            raise Conflict(f"Volume {volume_id} is attached to a server.")
         self._delete("volumes", volume_id)
         self._world.volume_file(volume_id).unlink(missing_ok=True)
 
@@ -731,9 +783,54 @@ class SmallTarget(Struck):
         self._delete("networks", network_id)
 
     def create_port(self, request, owner):
-        mac = request.mac or "fa:16:3e:00:00:99"
-        id_ = self._make("ports", owner, {"mac": mac, "network": request.network_id})
-        return Port(id_, mac, request.fixed_addresses, request.network_id)
+        return self._port(request, owner)
+
+    def _port(self, request, owner):
+        mac, addresses = request.mac or "fa:16:3e:00:00:99", list(request.fixed_addresses)
+        there = [one for one in self._world.read()["ports"].values() if one["network"] == request.network_id]
+        if request.mac in {one["mac"] for one in there if one["owner"] != owner.tag}:
+            raise Conflict(f"A port has the MAC {request.mac} already.")
+        thing = {"mac": mac, "network": request.network_id, "addresses": addresses, "device": None}
+        return self._told(self._make("ports", owner, thing))
+
+    def _told(self, id_):
+        port = self._world.read()["ports"][id_]
+        return Port(id_, port["mac"], tuple(port["addresses"]), port["network"], bool(port["device"]))
+
+    def port(self, port_id):
+        if port_id not in self._world.read()["ports"]:
+            raise NotFound(f"There is no port {port_id}.")
+        return self._told(port_id)
+
+    def free_port(self, port, owner):
+        with self._world.change() as state:
+            there = state["ports"].get(port.id)
+            if there and there["device"] == port.server_id:
+                server = state["servers"][port.server_id]
+                assert server["status"] == "SHUTOFF", "the port of a server that runs is taken"
+                server["port_ids"].remove(port.id)
+                there["device"] = None
+                if there.get("of_nova"):
+                    del state["ports"][port.id]
+        self._world.strike("port_gone", "before")
+        if port.id not in self._world.read()["ports"]:
+            return self._port(port.like, owner)
+        assert not there["device"], "it is another server's"
+        return self._told(port.id)
+
+    def give_port_back(self, port, owner):
+        state = self._world.read()
+        if port.server_id not in state["servers"]:
+            self._delete("ports", self._find("ports", owner))
+            return
+        id_ = port.id if port.id in state["ports"] else self._port(port.like, owner).id
+        with self._world.change() as state:
+            device = state["ports"][id_]["device"]
+            if device not in (None, port.server_id):
+                raise Conflict(f"Port {id_} belongs to {device}.")
+            if device is None:
+                state["ports"][id_]["device"] = port.server_id
+                state["servers"][port.server_id]["port_ids"].append(id_)
 
     def find_port(self, owner):
         id_ = self._find("ports", owner)
@@ -747,7 +844,14 @@ class SmallTarget(Struck):
         for volume in request.volume_ids:
             if state["volumes"][volume]["reserved"]:
                 raise ProviderError(f"Volume {volume} is reserved.")
+        if self._find("servers", owner) is None:
+            self._world.refuse_twin()
         id_ = self._make("servers", owner, asdict(request))
+        with self._world.change() as state:
+            for port in request.port_ids:
+                if port in state["ports"]:
+                    assert state["ports"][port]["device"] in (None, id_), "the port is another server's"
+                    state["ports"][port]["device"] = id_
         return Server(id_, request.name, "ACTIVE")
 
     def find_server(self, owner):
@@ -793,7 +897,10 @@ class SmallTarget(Struck):
             state["servers"][server_id]["status"] = "ACTIVE"
 
     def delete_server(self, server_id):
-        self._delete("servers", server_id)
+        with self._world.change() as state:
+            state["servers"].pop(server_id, None)
+            for port in state["ports"].values():
+                port["device"] = None if port["device"] == server_id else port["device"]
 
     def console(self, server_id):
         """It boots only from disks that hold what the source holds, converted exactly once."""
@@ -821,12 +928,33 @@ class SmallServers(Struck):
         if ref not in state["servers"]:
             raise NotFound(f"There is no server {ref}.")
         server = state["servers"][ref]
-        volumes = [*server["volume_ids"], *self._others()]
-        disks = tuple(Disk(v, f"volume {n}", n, self._size(state, v), v, "ceph") for n, v in enumerate(volumes))
-        return Machine(ref, server["name"], self.power_state(ref), 1, 256, disks, (), platform=Platform("openstack"))
+        volumes = [*self._world.disks_of(ref), *self._others()]
+        disks = tuple(
+            Disk(v, f"volume {n}", n, self._size(state, v), v, "ceph", tracked=v != ROOT) for n, v in enumerate(volumes)
+        )
+        nics = tuple(
+            Nic(id_, f"port {id_}", port["mac"], "private", addresses=tuple(port["addresses"]))
+            for id_, port in state["ports"].items()
+            if port["device"] == ref
+        )
+        power = self.power_state(ref)
+        return Machine(
+            ref, server["name"], power, 1, 256, disks, nics, platform=Platform("openstack"), change_tracking=True
+        )
 
     def _size(self, state, volume):
+        if volume == ROOT:
+            return SIZES["2000"]
         return state["volumes"][volume]["size"] if volume in state["volumes"] else 0
+
+    def tags(self, refs):
+        return {}
+
+    def room(self):
+        return None
+
+    def check_machine(self, _ref, _on_progress):
+        pass
 
     def power_state(self, ref):
         off = self._world.read()["servers"][ref].get("status") == "SHUTOFF"
@@ -839,7 +967,8 @@ class SmallServers(Struck):
         if (self._world.root / "server-stays-on").exists():
             return
         if self.power_state(ref) is PowerState.ON:
-            self._world.server_writes(ref, 1, MIB + 65536, b"the server's last words")
+            words = f"the server's last words, {ref}"
+            self._world.server_writes(ref, 1, MIB + 65536, words.encode())
         with self._world.change() as state:
             state["servers"][ref]["status"] = "SHUTOFF"
 
@@ -853,20 +982,23 @@ class SmallServers(Struck):
                     file.write("a server is started beside the source, which runs\n")
             server = state["servers"][ref]
             if server.get("status") == "SHUTOFF":
+                self._world.refuse_twin()
                 server["status"], server["starts"] = "ACTIVE", server.get("starts", 1) + 1
 
     def make_ready(self, _owner, _ref):
         pass
 
     def snapshot(self, ref, name, owner, *, quiesce):
-        server = self._world.read()["servers"][ref]
-        volumes = [*server["volume_ids"], *self._others()]
+        volumes = [*self._world.disks_of(ref), *self._others()]
         with self._world.change() as state:
             if owner.tag not in state["snapshots"]:
                 for volume in volumes:
-                    shutil.copyfile(self._world.volume_file(volume), self._world.root / f"{owner.step}-{volume}")
-                ids = {volume: f"{owner.step}-{volume}" for volume in volumes}
+                    copy = self._world.root / f"{owner.step}-{volume}"
+                    shutil.copyfile(self._world.disk_file(ref, volume), copy)
+                ids = {volume: None if volume == ROOT else f"{owner.step}-{volume}" for volume in volumes}
                 state["snapshots"][owner.tag] = {"ref": owner.tag, "ids": ids}
+                if "twin" in state and self.power_state(ref) is PowerState.ON:
+                    self._world.server_writes(ref, 0, 65536, f"after {owner.step} on {ref}".encode())
         return self._found(ref, owner)
 
     def _others(self):
@@ -888,7 +1020,6 @@ class SmallServers(Struck):
 
     def remove_snapshot(self, ref, snapshot_ref):
         with self._world.change() as state:
-            assert ref in state["servers"]
             state["snapshots"].pop(snapshot_ref, None)
 
     def changed(self, snapshot, disk_key, since):

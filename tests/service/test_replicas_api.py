@@ -261,6 +261,34 @@ def test_a_failback_to_a_new_machine_asks_whether_the_old_one_is_gone(api, made,
     assert api.did("ann", "GET", f"/v1/migrations/{begun['failback']}")["request"]["new_machine"] is True
 
 
+def test_a_failback_to_an_openstack_is_to_a_new_server(api, made, monkeypatch):
+    path = f"{REPLICAS}/{made['id']}"
+    api.did("ann", "POST", "/v1/providers", OPENSTACK | {"name": "first"})
+    first = api.store.providers.get("first").id
+    own = {"type": "replica", "networks": {"a": "b"}, "flavor": "there", "boot_mark": "ready", "server_name": "there"}
+    api.store.migrations.update(made["id"], source_id=first, request=own)
+    failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
+    api.store.migrations.update(failover, server_id="server-1")
+    api.store.replicas.landed(made["id"], failover)
+    looked = []
+    monkeypatch.setattr("longshore.service.failbacks.find_return", lambda *_found, **how: looked.append(how))
+    monkeypatch.setattr("longshore.service.failbacks.find_way", lambda *_: pytest.fail("it can't be written to"))
+    begun = api.did("ann", "POST", f"{path}/failback", {"new_machine": True})
+    assert looked == [{"gone": True}]
+    record = api.did("ann", "GET", f"/v1/migrations/{begun['failback']}")
+    assert (record["source"], record["target"]) == ("cloud", "first")
+    asked = record["request"]
+    assert (asked["type"], asked["new_server"], asked["boot_mark"]) == ("failback", True, "ready")
+    assert (asked["networks"], asked["flavor"], asked["server_name"]) == ({}, None, None), "the other cloud's"
+    assert api.store.migrations.get(begun["failback"]).job.kind == "return"
+
+
+def test_nothing_else_asks_for_a_new_server(api):
+    asked = {name: NEW[name] for name in ("machine", "source", "target")} | {"request": {"new_server": True}}
+    answer = api("ann", "POST", "/v1/migrations", asked)
+    assert (answer.status_code, "Only a failback" in answer.json()["message"]) == (400, True)
+
+
 def test_protection_turns_round_only_for_a_committed_server(api, made, monkeypatch):
     path = f"{REPLICAS}/{made['id']}"
     refused = api("ann", "POST", f"{path}/reprotect", {})

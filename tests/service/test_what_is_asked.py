@@ -58,6 +58,7 @@ WRONG = {
     "keep": SWITCH,
     "clean_up_after": [*SECONDS[:-3], 60.0],
     "new_machine": SWITCH,
+    "new_server": SWITCH,
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],

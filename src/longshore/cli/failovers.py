@@ -70,6 +70,10 @@ class FailBack(ShowOne):
     Only what has changed since the failover is written, while the server runs; it is stopped for the last changes. The
     machine has to be off where it came from. What it holds is kept in a snapshot until the failback is committed, and
     an undo takes it back to that and starts the server again.
+
+    Where the machine came from an OpenStack, it is copied in full to a new server there, while its server runs; that is
+    stopped for the last changes. The new one gets the name, flavor, ports and addresses of the one that it came from,
+    which stays, off; an undo gives it its ports back.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -77,7 +81,7 @@ class FailBack(ShowOne):
         parser.add_argument(
             "--new-machine",
             action="store_true",
-            help="the machine is gone: make one like it where it was, and write all of its disks",
+            help="the machine is gone where it came from: make one like it there, and write all of its disks",
         )
         parser.add_argument(
             "--accept",

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from longshore.engine.undoing import remove_all
 from longshore.flows.clouds import Clouds
+from longshore.model.forms import form
 from longshore.model.request import OF_POINTS, MigrationType
-from longshore.model.target import Owner
+from longshore.model.target import Owner, ServerPort
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
 
-_NEVER_THEIRS = (MigrationType.DRY_RUN.value, *OF_POINTS)
+_NEVER_THEIRS = (MigrationType.DRY_RUN.value, MigrationType.FAILBACK.value, *OF_POINTS)
 LASTING = (
     ThingKind.VOLUME,
     ThingKind.PORT,
@@ -17,6 +18,7 @@ LASTING = (
     ThingKind.SERVER,
 )  # what a machine is at its target
 
+PORTS_AT_HOME = "ports_at_home"  # in the result of a failback
 _AT_SOURCES = (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.MACHINE, ThingKind.CHANGE_TRACKING)
 
 
@@ -27,7 +29,8 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
-    of them. Those of a dry run or a test never are, those of a failover only once it is committed.
+    of them. Those of a dry run or a test never are, those of a failover or failback only once it is
+    committed.
 
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
@@ -39,7 +42,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
         entries = [e for e in entries if e.kind not in LASTING]
     machines = [e for e in entries if e.kind is ThingKind.MACHINE]
     others = [e for e in entries if e.kind is not ThingKind.MACHINE]
-    left = remove_all(store, others, lambda entry: _remove(clouds, entry), _may_appear)
+    left = remove_all(store, others, lambda entry: _remove(store, clouds, entry), _may_appear)
     # Last of all: without it nobody could say any more what had become of that which hangs on it
     holding = {e.parent for e in store.ledger.entries(migration_id) if e.state is EntryState.LEFT}
     free = [e for e in machines if e.ref is None or e.ref not in holding]
@@ -47,12 +50,12 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
         why = "What hangs on it has to go first."
         store.ledger.settle(entry.id, EntryState.LEFT, note=why)
         left.append(f"The {entry.kind} {entry.ref} could not be removed: {why}")
-    return left + remove_all(store, free, lambda entry: _remove(clouds, entry), _may_appear)
+    return left + remove_all(store, free, lambda entry: _remove(store, clouds, entry), _may_appear)
 
 
 def _may_appear(entry: Entry) -> bool:
     """Whether it may exist without our having heard of it."""
-    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.RELAY)
+    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.HOME_PORT, ThingKind.RELAY)
 
 
 def _its_own(entry: Entry) -> bool:
@@ -60,14 +63,23 @@ def _its_own(entry: Entry) -> bool:
     return entry.kind is not ThingKind.RELAY
 
 
-def _remove(clouds: Clouds, entry: Entry) -> bool:
+def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
     """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
     the cloud's first answer was lost."""
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
     with clouds.target(entry.provider_id) as target:
+        if entry.kind is ThingKind.HOME_PORT:
+            target.give_port_back(ports_at_home(store, entry.migration_id)[entry.step], entry.owner)
+            return True
         return _remove_from_target(target, entry)
+
+
+def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
+    """Of a failback to a new server: those of the one that it was before, by what the ledger calls them."""
+    kept = (store.migrations.get(migration_id).result or {}).get(PORTS_AT_HOME) or {}
+    return form(dict[str, ServerPort]).validate_python(kept)
 
 
 def _remove_from_source(source: Source, entry: Entry) -> bool:

@@ -25,6 +25,7 @@ from longshore.flows.replicas.failing_back import Failback
 from longshore.flows.replicas.landing import PointLanding
 from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
+from longshore.flows.replicas.returning import Returning
 from longshore.model.job import JobKind
 from longshore.store import Store
 
@@ -105,6 +106,11 @@ async def failback(job_id: str) -> None:
     await _run(Failback, job_id)
 
 
+@DBOS.workflow(name="return")
+async def return_(job_id: str) -> None:
+    await _run(Returning, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -127,6 +133,7 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.CLEAN_UP: CleaningUp,
     JobKind.GROUP: Conducting,
     JobKind.FAILBACK: Failback,
+    JobKind.RETURN: Returning,
 }
 
 
@@ -146,6 +153,7 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.CLEAN_UP: clean_up,
     JobKind.GROUP: group,
     JobKind.FAILBACK: failback,
+    JobKind.RETURN: return_,
 }
 
 

@@ -15,6 +15,7 @@ class JobKind(StrEnum):
     CLEAN_UP = "clean-up"  # of a test whose server was to stay for a while
     GROUP = "group"  # one look at a group of replicas that fails over, or is tried
     FAILBACK = "failback"  # the way back of one
+    RETURN = "return"  # likewise, to a new server
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over

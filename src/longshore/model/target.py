@@ -99,6 +99,16 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerPort:
+    """A port that a server has, and what another one like it is asked for with."""
+
+    id: str
+    server_id: str
+    like: PortRequest
+    floating: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
+
+
+@dataclass(frozen=True, slots=True)
 class ServerRequest:
     name: str
     flavor_id: str

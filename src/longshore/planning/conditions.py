@@ -81,8 +81,8 @@ def _conditions(now: Standing) -> Iterator[Condition]:
     if now.stage is Stage.FAILED_BACK:
         yield Condition(
             "uncommitted",
-            "The machine's snapshot from before the failback grows, and nothing is copied, until that is committed or "
-            "undone.",
+            "What the machine was before the failback is kept, which takes room, and nothing is copied, until "
+            "that is committed or undone.",
         )
     if now.consistency is Consistency.OFF and now.stage is Stage.PROTECTED:
         yield Condition("machine-off", "The machine was off at the newest point: that gets older, its content doesn't.")

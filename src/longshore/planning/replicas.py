@@ -9,6 +9,7 @@ _AS = {
     MigrationType.REPLICA: MigrationType.WARM,  # it is copied while it runs
     MigrationType.TEST: MigrationType.DRY_RUN,
     MigrationType.FAILOVER: MigrationType.COLD,
+    MigrationType.FAILBACK: MigrationType.WARM,
 }
 
 

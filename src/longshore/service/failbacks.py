@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from longshore.api.replicas import NewDirection, NewFailback, NewReplica, Replica
 from longshore.errors import Conflict, InvalidInput
-from longshore.flows.replicas.way_back import find_way, machine_to_make
+from longshore.flows.replicas.way_back import find_return, find_way, machine_to_make
 from longshore.model.forms import form
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
+from longshore.providers.registry import kinds_for
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas import begun, create
 from longshore.store import NewMigration, ReplicaRecord, Store
@@ -18,17 +19,23 @@ router = judged_router("/v1")
 
 @router.post("/replicas/{replica}/failback", status_code=202)
 def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds) -> Replica:
-    """What the failover's server has become is written back to the machine, which then runs in its place.
+    """What the failover's server has become is written back to the machine, which then runs in its place. Where the
+    machine came from an OpenStack, it is copied in full to a new server there, which gets its name, flavor and ports.
 
     The server runs on until its last changes are copied. Raises Conflict for what stands against it.
     """
     found = store.replicas.get(replica)
     asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
     accept = (*asked.accept, *body.accept)
+    to_server = _home_takes_servers(store, found)
     if found.stage in (Stage.FAILED_OVER, Stage.COMMITTED):
-        look = machine_to_make if body.new_machine else find_way
-        look(store, clouds, found, accept)
-    request = replace(asked, accept=accept, new_machine=body.new_machine)
+        if to_server:
+            find_return(store, clouds, found, accept, gone=body.new_machine)
+        else:
+            look = machine_to_make if body.new_machine else find_way
+            look(store, clouds, found, accept)
+    request = replace(_other_way(asked), new_server=True) if to_server else asked
+    request = replace(request, accept=accept, new_machine=body.new_machine)
     store.migrations.add_together([_way_back(store, found, request)])
     return begun(store, store.replicas.get(found.id))
 
@@ -52,13 +59,6 @@ def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClou
         )
     asked = form(MigrationRequest).validate_python(record.request)
     networks = {there: here for here, there in asked.networks.items()} | body.networks
-    request = replace(
-        MigrationRequest(networks=networks),
-        verify=asked.verify,
-        rate_limit=asked.rate_limit,
-        shutdown_timeout=asked.shutdown_timeout,
-        boot_timeout=asked.boot_timeout,
-    )
     turned = NewReplica(
         machine=failover.server_id,
         source=record.target_id,
@@ -66,9 +66,30 @@ def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClou
         schedule=found.schedule,
         retention=found.retention,
         rpo=f"{found.rpo}s" if found.rpo else None,
-        request=request,
+        request=replace(_other_way(asked), networks=networks),
     )
     return create(turned, store, clouds, caller)
+
+
+def _home_takes_servers(store: Store, found: ReplicaRecord) -> bool:
+    """Whether the machine came from a cloud that is a target, too."""
+    home = store.providers.get(store.migrations.get(found.id).source_id)
+    return home.kind in kinds_for("target")
+
+
+def _other_way(asked: MigrationRequest) -> MigrationRequest:
+    """What of it is the guest's, or the user's own way, and so holds in the other direction as well."""
+    return MigrationRequest(
+        verify=asked.verify,
+        rate_limit=asked.rate_limit,
+        shutdown_timeout=asked.shutdown_timeout,
+        force_power_off=asked.force_power_off,
+        boot_timeout=asked.boot_timeout,
+        boot_proof=asked.boot_proof,
+        boot_mark=asked.boot_mark,
+        boot_port=asked.boot_port,
+        when_stuck=asked.when_stuck,
+    )
 
 
 def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> NewMigration:

@@ -36,6 +36,12 @@ class Disks:
                 if session.get(DiskRow, (migration_id, disk.key)) is None:
                     session.add(new_disk(migration_id, disk))
 
+    def rename(self, migration_id: str, key: str, disk: Disk) -> None:
+        """What was copied of the disk of this key is copied of another one from now on."""
+        with self._database.session() as session:
+            own = update(DiskRow).where(DiskRow.migration_id == migration_id, DiskRow.key == key)
+            session.execute(own.values(key=disk.key, label=disk.label))
+
     def update(self, migration_id: str, key: str, **fields: Any) -> None:
         with self._database.session() as session:
             own = update(DiskRow).where(DiskRow.migration_id == migration_id, DiskRow.key == key)

@@ -9,6 +9,7 @@ from longshore.model.request import MigrationType
 from longshore.store.ledger import EntryState, ThingKind
 from longshore.store.tables import LedgerRow, MigrationRow, ReplicaRow
 
+_AT_HOME = (ThingKind.HOME_SNAPSHOT.value, ThingKind.HOME_PORT.value, ThingKind.MACHINE.value)
 _FROM = (Stage.FAILED_OVER.value, Stage.COMMITTED.value)
 
 
@@ -34,7 +35,7 @@ def _refuse_what_is_left(session: Session, replica_id: str) -> None:
     left = session.scalar(
         query.where(
             MigrationRow.request["of"].as_string() == replica_id,
-            LedgerRow.kind.in_((ThingKind.HOME_SNAPSHOT.value, ThingKind.MACHINE.value)),
+            LedgerRow.kind.in_(_AT_HOME),
             LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
         ).limit(1)
     )

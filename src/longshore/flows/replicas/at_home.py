@@ -7,11 +7,14 @@ from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext, made_machine
 from longshore.flows.moves.copying import DiskBase
 from longshore.flows.moves.syncing import State
+from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.told_changes import read_extents
 from longshore.flows.replicas.failing_over import commit_failover, undo_failover
-from longshore.flows.undo import undo
+from longshore.flows.replicas.way_back import volumes_of
+from longshore.flows.undo import LASTING, undo
 from longshore.model.extents import Extent
 from longshore.model.forms import form
+from longshore.model.machine import Machine
 from longshore.model.replica import Stage
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, MigrationRecord, ThingKind
@@ -42,7 +45,7 @@ def _undo_failback(job: MoveContext) -> None:
     failover = store.migrations.get(replica.failover_id or "")
     job.phase("undoing", "Undoing the failback.")
     left = undo(store, job.clouds, failback.id)
-    if _home_snapshot(job, failback) is not None:
+    if _there(job, failback, ThingKind.HOME_SNAPSHOT, ThingKind.SERVER) is not None:
         _say_why_not(job, "The failback isn't undone", " ".join(left))
         return
     for sentence in left:
@@ -64,7 +67,7 @@ def _commit_failback(job: MoveContext) -> None:
     replica = store.replicas.get(job.id)
     failback = store.migrations.get(replica.failback_id or "")
     job.phase("committing", f"Keeping {job.record.machine_name} as it is now.")
-    if (snapshot := _home_snapshot(job, failback)) is not None:
+    if (snapshot := _there(job, failback, ThingKind.HOME_SNAPSHOT)) is not None:
         try:
             with job.clouds.source(job.record.source_id) as source:
                 found = source.find_snapshot(snapshot.parent or "", snapshot.owner)
@@ -76,6 +79,8 @@ def _commit_failback(job: MoveContext) -> None:
         store.ledger.settle(snapshot.id, EntryState.REMOVED)
     if (made := made_machine(store.ledger.entries(failback.id))) is not None and made.ref is not None:
         _move_in(job, made, made.ref)
+    if (home := _there(job, failback, ThingKind.SERVER)) is not None and home.ref is not None:
+        _take_up(job, failback, home.ref)
     server = store.migrations.get(replica.failover_id or "")
     for sentence in undo(store, job.clouds, server.id):
         job.say(sentence, "warning")
@@ -107,6 +112,49 @@ def _move_in(job: MoveContext, made: Entry, ref: str) -> None:
     else:
         store.ledger.settle(tracking.id, EntryState.MADE, ref=ref)
     store.ledger.settle(made.id, EntryState.HANDED_OVER)  # last: until then all of this is done again
+
+
+def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
+    """The replica's machine is the new server from now on. What was known of the one before means nothing for it."""
+    store, record = job.store, job.store.migrations.get(job.id)
+    if record.machine_ref != ref:
+        for sentence in undo(store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
+            job.say(sentence, "warning")
+        with job.clouds.source(record.source_id) as source:
+            machine = source.machine(ref)
+        state = form(State).validate_python(record.state)
+        replica = store.replicas.get(job.id)
+        on_server = volumes_of(store.ledger.entries(replica.failover_id or ""))
+        at_home = volumes_of(store.ledger.entries(failback.id))
+        moved = _moved(state, machine, {key: at_home[volume] for key, volume in on_server.items()})
+        for before, disk in zip(state.prepared.machine.disks, moved.prepared.machine.disks, strict=True):
+            store.disks.rename(job.id, before.key, disk)
+        store.migrations.update(job.id, machine_ref=ref, state=moved.kept())
+        was = record.machine_ref
+        job.say(f"The server that it was before ({was}) is yours, if it is still there: off, and without its ports.")
+    for kind in (ThingKind.HOME_PORT, *LASTING):  # the server last: until then all of this is done again
+        store.ledger.settle_kind(failback.id, kind, EntryState.HANDED_OVER)
+
+
+def _moved(state: State, machine: Machine, volumes: dict[str, str]) -> State:
+    """`volumes`: the new server's, by what the replica's points call their disks."""
+    before = state.prepared.machine
+    has = {disk.key: disk for disk in machine.disks}
+    names = [state.called.get(disk.key, disk.key) for disk in before.disks]
+    keys = {disk.key: volumes[name] for disk, name in zip(before.disks, names, strict=True)}
+    settings = replace(machine.server_settings, user_data=before.server_settings.user_data)
+    landing = state.prepared.landing
+    types = tuple(replace(disk, disk_key=keys.get(disk.disk_key, disk.disk_key)) for disk in landing.disks)
+    disks = tuple(has[keys[disk.key]] for disk in before.disks)
+    return replace(
+        state,
+        prepared=Prepared(
+            replace(machine, disks=disks, tags=before.tags, server_settings=settings), replace(landing, disks=types)
+        ),
+        bases={keys[key]: base for key, base in (state.bases or {}).items()},
+        base=None,
+        called={disk.key: name for disk, name in zip(disks, names, strict=True)},
+    )
 
 
 def _follow(job: MoveContext, failback: MigrationRecord) -> None:
@@ -143,11 +191,11 @@ def _written(job: MoveContext, failback: MigrationRecord, key: str) -> list[Exte
     return found
 
 
-def _home_snapshot(job: MoveContext, failback: MigrationRecord) -> Entry | None:
-    """While it can go back to that."""
+def _there(job: MoveContext, failback: MigrationRecord, *kinds: ThingKind) -> Entry | None:
+    """What the machine can go back to, or the server that runs in its place, while it is there."""
     kept = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
     entries = job.store.ledger.entries(failback.id)
-    return next((e for e in entries if e.kind is ThingKind.HOME_SNAPSHOT and e.state in kept), None)
+    return next((e for e in entries if e.kind in kinds and e.state in kept), None)
 
 
 def _say_why_not(job: MoveContext, what: str, why: str) -> None:

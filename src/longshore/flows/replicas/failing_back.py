@@ -298,16 +298,7 @@ class Failback(Migration):
     # The end
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        job, replica_id = self._job, self._job.request.of or ""
-        job.phase("cleaning-up", "Removing what was made on the way.")
-        for sentence in undo(job.store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
-            job.say(sentence, "warning")
-        record = job.store.migrations.get(job.id)
-        if record.source_off_at and record.target_up_at:
-            result["downtime_seconds"] = downtime_of(record).seconds
-        again = f"longshore replica undo {replica_id}"
-        job.say(f"It runs where it came from. For good: longshore replica commit {replica_id}; back: {again}.")
-        job.store.replicas.came_home(replica_id, job.id)  # last: from here on it can be undone and committed
+        finish(self._job, result)
         self._done(result)
 
     def _take_back(self) -> list[str]:
@@ -321,6 +312,21 @@ class Failback(Migration):
                 left.extend(power_on_again(job))
         job.store.replicas.stays_away(job.request.of or "", job.id)
         return left
+
+
+def finish(job: MoveContext, result: dict[str, Any]) -> None:
+    """It runs where it came from. What was made on the way goes."""
+    replica_id = job.request.of or ""
+    job.phase("cleaning-up", "Removing what was made on the way.")
+    gone = (ThingKind.SOURCE_SNAPSHOT, ThingKind.AGENT_PROBE)
+    for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
+        job.say(sentence, "warning")
+    record = job.store.migrations.get(job.id)
+    if record.source_off_at and record.target_up_at:
+        result["downtime_seconds"] = downtime_of(record).seconds
+    again = f"longshore replica undo {replica_id}"
+    job.say(f"It runs where it came from. For good: longshore replica commit {replica_id}; back: {again}.")
+    job.store.replicas.came_home(replica_id, job.id)  # last: from here on it can be undone and committed
 
 
 def is_reverted(job: MoveContext) -> bool:

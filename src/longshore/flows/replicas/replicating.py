@@ -197,7 +197,8 @@ class Replicating(Syncing):
             raise source_running(job.record.machine_name)
         audited = await step("audit", Audit, partial(audit, job, state, copied)) if audits else None
         consistency = _consistency(copied)
-        pairs = list(zip(seen.machine.disks, state.volumes, copied.copies, strict=True))
+        machine = called(seen.machine, state.called)
+        pairs = list(zip(machine.disks, state.volumes, copied.copies, strict=True))
         job.begin_together()
         snapshots = await self._side_by_side(
             [
@@ -210,7 +211,7 @@ class Replicating(Syncing):
                         number + 1,
                         copied.moment,
                         consistency,
-                        seen.machine,
+                        machine,
                         disk,
                         volume,
                         copy.root_digest,
@@ -222,11 +223,11 @@ class Replicating(Syncing):
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, copied.moment, ended, tuple(copied.copies))
         made = {
-            disk.key: (volume.id, snapshot.id, copy.root_digest, copied.snapshot.disk(disk.key).change_id)
+            disk.key: (volume.id, snapshot.id, copy.root_digest, copied.snapshot.disk(copy.disk_key).change_id)
             for (disk, volume, copy), snapshot in zip(pairs, snapshots, strict=True)
         }
         following = after(state, sync, copied.snapshot)
-        recording = partial(self._complete, sync, following, consistency, seen.machine, made, audited)
+        recording = partial(self._complete, sync, following, consistency, machine, made, audited)
         await step(f"{name}-record", type(None), recording)
         # There is a point by now: what can't be removed is, before the next snapshot is taken
         await self._drop_snapshots(state, replace(copied, final=False), drop_last_snapshot)
@@ -394,6 +395,11 @@ class Replicating(Syncing):
 
 def _is_synchronised(replica: ReplicaRecord) -> bool:
     return replica.stage in (Stage.SEEDING, Stage.PROTECTED)
+
+
+def called(machine: Machine, names: dict[str, str]) -> Machine:
+    """With the disks called as the replica's volumes and points call them: by the keys that its first machine had."""
+    return replace(machine, disks=tuple(replace(disk, key=names.get(disk.key, disk.key)) for disk in machine.disks))
 
 
 def _is_of_sync(entry: Entry, number: int) -> bool:

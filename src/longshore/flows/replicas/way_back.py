@@ -40,6 +40,15 @@ class Way:
     proves: bool  # tools in the guest answered at home before, so they have to again
 
 
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The way back to a cloud, where a new server is made."""
+
+    server: Machine
+    home: Machine | None  # the server that it was made of, which is off; None: that is gone
+    like: Machine  # what the new server is to be, with the disks that are copied, in the order of the point's
+
+
 def keep_way_back(job: MoveContext, volumes: list[Volume]) -> None:
     """A failover has to come up whatever happens: without these snapshots a way back would have to compare disks."""
     try:
@@ -84,13 +93,7 @@ def find_way(
                 gone.message,
                 advice=f"If it is gone for good: longshore replica failback {replica.id} --new-machine.",
             ) from None
-        if home.power is not PowerState.OFF:
-            raise Conflict(
-                f"{home.name} isn't off where it came from ({home.power.value}), and its server runs: what both write "
-                "can't be brought together.",
-                advice="Power the machine off, if what it has written since the failover may be lost.",
-                code="source-running",
-            )
+        require_off(home)
         source.check_way_back(home.ref)
     with clouds.source(record.target_id) as cloud:
         server = cloud.machine(failover.server_id or "")
@@ -98,6 +101,60 @@ def find_way(
     if made is not None:  # nothing of what its disks hold was ever told
         pairs = tuple(replace(pair, since=None) for pair in pairs)
     return Way(server, home, pairs, then.tools is ToolsState.RUNNING)
+
+
+def find_return(
+    store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, gone: bool = False
+) -> Return:
+    """Nothing is changed by looking. `gone`: the user says that the server that it came from is.
+
+    Raises Conflict for what stands against it, NotFound when there is no server to go back from.
+    """
+    record, failover, point, then = _failed_over(store, replica, accept)
+    with clouds.source(record.source_id) as source:
+        try:
+            home = source.machine(record.machine_ref)
+        except NotFound:
+            home = None
+    if home is not None and gone:
+        raise _is_there(home)
+    if home is not None:
+        require_off(home)
+    with clouds.source(record.target_id) as cloud:
+        server = cloud.machine(failover.server_id or "")
+    on_server = {disk.key: disk for disk in server.disks}
+    volumes = volumes_of(store.ledger.entries(failover.id))
+    disks = []
+    for was in then.disks:
+        now = on_server.get(volumes.get(was.key) or "")
+        if now is None:
+            raise _drifted(f"The server of {then.name} hasn't got its volume of {was.label} any more.")
+        disks.append(replace(was, key=now.key, size=now.size, tracked=now.tracked))
+    if len(on_server) > len(disks):
+        raise _drifted(f"The server of {then.name} has got more disks since point {point.number}.")
+    like = home or then
+    if home is not None:  # those that lead to a port go with it
+        like = replace(home, nics=tuple(replace(nic, floating_addresses={}) for nic in home.nics))
+    return Return(server, home, replace(like, power=server.power, disks=tuple(disks)))
+
+
+def require_off(home: Machine) -> None:
+    """Raises Conflict."""
+    if home.power is not PowerState.OFF:
+        raise Conflict(
+            f"{home.name} isn't off where it came from ({home.power.value}), and its server runs: what both write "
+            "can't be brought together.",
+            advice="Power the machine off, if what it has written since the failover may be lost.",
+            code="source-running",
+        )
+
+
+def _is_there(home: Machine) -> Conflict:
+    return Conflict(
+        f"{home.name} is still there ({home.ref}).",
+        advice="Fail back to it: leave --new-machine out. Or remove it first.",
+        code="machine-there",
+    )
 
 
 def machine_to_make(
@@ -114,11 +171,7 @@ def machine_to_make(
         except NotFound:
             home = None
         if home is not None:
-            raise Conflict(
-                f"{home.name} is still there ({home.ref}).",
-                advice="Fail back to it: leave --new-machine out. Or remove it first.",
-                code="machine-there",
-            )
+            raise _is_there(home)
         if begins:
             source.check_new_machine(then)
     return then
@@ -156,8 +209,7 @@ def _refuse_converted(failover: MigrationRecord, accept: tuple[str, ...]) -> Non
 
 def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, point: PointRecord) -> tuple[Pair, ...]:
     """Raises Conflict when the disks aren't those with which it failed over."""
-    there = [entry for entry in entries if entry.state not in _GONE and entry.ref]
-    volumes = {e.step.removeprefix("volume-"): e.ref for e in there if e.kind is ThingKind.VOLUME}
+    volumes = volumes_of(entries)
     bases = way_back_snapshots(entries)
     changes = {disk.key: disk.change_id for disk in point.disks}
     on_server = {disk.key: disk for disk in server.disks}
@@ -175,6 +227,15 @@ def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, 
     if len(at_home) > len(pairs) or len(on_server) > len(pairs):
         raise _drifted(f"{home.name} or its server has got more disks since point {point.number}.")
     return tuple(pairs)
+
+
+def volumes_of(entries: list[Entry]) -> dict[str, str]:
+    """Of a failover's server, by the disks of its point."""
+    return {
+        entry.step.removeprefix("volume-"): entry.ref
+        for entry in entries
+        if entry.kind is ThingKind.VOLUME and entry.state not in _GONE and entry.ref
+    }
 
 
 def _drifted(said: str) -> Conflict:

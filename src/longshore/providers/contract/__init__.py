@@ -23,7 +23,7 @@ from typing import Protocol
 
 from longshore.providers.contract.disks import Disks
 from longshore.providers.contract.machines import LooseVolumes, Machines, SourceQuota, Tags, WholeDisks
-from longshore.providers.contract.networks import FloatingAddresses, IsolatedNetworks, Ports
+from longshore.providers.contract.networks import FloatingAddresses, IsolatedNetworks, Ports, PortsOfServers
 from longshore.providers.contract.offers import Flavors, Offers
 from longshore.providers.contract.power import Power
 from longshore.providers.contract.provider import Provider
@@ -43,6 +43,7 @@ __all__ = [
     "Machines",
     "Offers",
     "Ports",
+    "PortsOfServers",
     "Power",
     "Provider",
     "RelayHost",
@@ -70,6 +71,7 @@ class Target(
     Flavors,
     Disks,
     Ports,
+    PortsOfServers,
     IsolatedNetworks,
     FloatingAddresses,
     Servers,

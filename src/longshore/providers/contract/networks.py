@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from longshore.model.target import FloatingAddress, Network, Owner, Port, PortRequest, Subnet
+from longshore.errors import InvalidInput
+from longshore.model.target import FloatingAddress, Network, Owner, Port, PortRequest, ServerPort, Subnet
 
 
 class Ports(Protocol):
@@ -21,6 +22,23 @@ class Ports(Protocol):
 
     def delete_port(self, port_id: str) -> None:
         """Nothing to do when it isn't there."""
+
+
+class PortsOfServers(Protocol):
+    """Optional: where a server that is off can give its ports to another one, which has its MACs and addresses then."""
+
+    def free_port(self, port: ServerPort, owner: Owner) -> Port:
+        """It belongs to no server any more. Where the cloud removes it with that, there is another one like it at once,
+        which carries this owner and has its floating IPs. A second call answers the same port.
+
+        Raises Conflict when another server has it, or the server isn't off.
+        """
+        raise InvalidInput("Servers of this kind of cloud keep their ports.")
+
+    def give_port_back(self, port: ServerPort, owner: Owner) -> None:
+        """The server has it again, or the one that was made in its place. Nothing to do when it has it already; when
+        the server is gone, so is a port that was made. Raises Conflict while another server has it."""
+        raise InvalidInput("Servers of this kind of cloud keep their ports.")
 
 
 class IsolatedNetworks(Protocol):

@@ -17,6 +17,7 @@ from longshore.model.target import (
     Present,
     QuotaRoom,
     Server,
+    ServerPort,
     ServerRequest,
     Subnet,
     Taken,
@@ -36,6 +37,7 @@ from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.relay_servers import RelayServers
+from longshore.providers.openstack.server_ports import ServerPorts
 from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
@@ -57,6 +59,7 @@ class OpenstackTarget(Target):
         self._ports = Ports(self._connection)
         self._isolated = IsolatedNetworks(self._connection)
         self._floating = FloatingAddresses(self._connection)
+        self._server_ports = ServerPorts(self._connection, self._ports, self._floating)
         self._servers = Servers(self._connection, self._volumes)
         self._power = Power(self._connection)
         self._agents = Agents(self._connection, self._volumes)
@@ -178,6 +181,12 @@ class OpenstackTarget(Target):
 
     def delete_port(self, port_id: str) -> None:
         self._ports.delete(port_id)
+
+    def free_port(self, port: ServerPort, owner: Owner) -> Port:
+        return self._server_ports.free(port, owner)
+
+    def give_port_back(self, port: ServerPort, owner: Owner) -> None:
+        self._server_ports.give_back(port, owner)
 
     # Floating addresses
 

@@ -1,0 +1,162 @@
+"""What a failover's server has become goes back to the cloud that its machine came from, to a new server there.
+
+    both sides looked at → volumes → server copied while it runs; again, if that took long
+      → the ports of the server that it came from are freed
+      → server stopped, its last changes copied → the new server booted with those ports, seen up
+
+As far as the flow goes it is a warm migration the other way. The server that it came from can't be written to: Nova
+lets nobody have the volume that a server boots from. It stays as it was, off, and without its ports while the new one
+has them: no MAC can be there twice. Whatever fails before the new one is seen up takes that away, gives the ports back
+and starts the failover's server again. Afterwards the replica is told which of them is wanted
+(`longshore.flows.replicas.at_home`).
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from longshore.engine.steps import step
+from longshore.errors import NotFound
+from longshore.flows.facts import gather
+from longshore.flows.moves.look import Choice
+from longshore.flows.moves.source_side import reading_beforehand
+from longshore.flows.moves.syncing import State
+from longshore.flows.moves.target_side import Prepared, make_ports
+from longshore.flows.moves.warm import WarmSync
+from longshore.flows.replicas.failing_back import QUICK, ROUNDS, finish
+from longshore.flows.replicas.way_back import find_return, require_off
+from longshore.flows.undo import PORTS_AT_HOME
+from longshore.model.forms import form
+from longshore.model.machine import Machine
+from longshore.model.request import LandingMode
+from longshore.model.target import Owner, Port, PortRequest, ServerPort
+from longshore.planning import TargetFacts, land
+from longshore.store import ThingKind
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The server that it came from."""
+
+    ref: str | None  # None: it is gone
+    ports: dict[str, ServerPort]  # those that the new one gets, by what the ledger calls them
+
+
+class Returning(WarmSync):
+    async def _forward(self) -> dict[str, Any]:
+        prepared, volumes = await self._begin_volumes()
+        home = await step("home", Home, partial(self._look_home, prepared))
+        state = State(prepared, volumes, [], choice=Choice(LandingMode.UNCHANGED))
+        for _ in range(ROUNDS):
+            sync, state = await self._sync(state)
+            if sync.seconds <= QUICK:
+                break
+        ports = await step("ports", list[Port], partial(self._make_ports, prepared, home))
+        return await self._cut_over(replace(state, ports=ports))
+
+    # Beforehand
+
+    def _prepare(self) -> Prepared:
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at where it came from.")
+        replica = job.store.replicas.get(job.request.of or "")
+        found = find_return(job.store, job.clouds, replica, job.request.accept, gone=job.request.new_machine)
+        # The point's has marks for texts already
+        machine = found.like if found.home is None else self._without_texts(found.like)
+        networks = {nic.network: nic.network for nic in machine.nics}
+        asked = replace(job.request, landing=LandingMode.UNCHANGED, networks=networks)
+        with job.clouds.source(job.record.source_id) as cloud:
+            room = cloud.room()
+        with job.clouds.target(job.record.target_id) as target:
+            facts = gather(target, machine, asked, room, converts_here=True)
+        if found.home is not None:
+            facts = _without_those_of(found.home, facts)
+        prepared = self._prepared(machine, *land(machine, asked, facts))
+        with job.clouds.source(job.record.source_id) as cloud:
+            cloud.check_machine(found.server.ref, reading_beforehand(job))
+            cloud.make_ready(Owner(job.id, "read"), found.server.ref)
+        return prepared
+
+    def _look_home(self, prepared: Prepared) -> Home:
+        """Before anything is done to its ports it is written down what they are. Raises Conflict when it isn't off."""
+        job = self._job
+        ref = job.store.migrations.get(job.request.of or "").machine_ref
+        try:
+            with job.clouds.source(job.record.target_id) as source:
+                home = source.machine(ref)
+        except NotFound:
+            return Home(None, {})
+        require_off(home)
+        ports = _ports_of(home, prepared)
+        kept = job.store.migrations.get(job.id).result or {}
+        told = form(dict[str, ServerPort]).dump_python(ports, mode="json")
+        job.store.migrations.update(job.id, result={**kept, PORTS_AT_HOME: told})
+        return Home(ref, ports)
+
+    # Cutting over
+
+    def _make_ports(self, prepared: Prepared, home: Home) -> list[Port]:
+        """The new server's: those of the one that it was before, as far as that may give them away."""
+        job, given = self._job, {}
+        if home.ref is not None:
+            with job.clouds.source(job.record.target_id) as source:
+                require_off(source.machine(home.ref))
+            job.phase("preparing", f"Freeing the ports that {prepared.machine.name} had where it came from.")
+            with job.clouds.target(job.record.target_id) as target:
+                for name, port in home.ports.items():
+                    freed = job.make(
+                        ThingKind.HOME_PORT,
+                        name,
+                        lambda owner, port=port: target.free_port(port, owner),  # type: ignore[misc]
+                        provider_id=job.record.target_id,
+                        parent=home.ref,
+                        ref=lambda p: p.id,
+                    )
+                    given[port.id] = freed.id
+        nics = tuple(replace(nic, port_id=given.get(nic.nic_key)) for nic in prepared.landing.nics)
+        return make_ports(job, replace(prepared, landing=replace(prepared.landing, nics=nics)), {})
+
+    # The end
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        finish(self._job, result)
+        self._done(result)
+
+    def _take_back(self) -> list[str]:
+        left = super()._take_back()
+        self._job.store.replicas.stays_away(self._job.request.of or "", self._job.id)
+        return left
+
+
+def _without_those_of(home: Machine, facts: TargetFacts) -> TargetFacts:
+    """Its own ports aren't in the way: the new server gets them."""
+    macs = {nic.mac for nic in home.nics}
+    addresses = {address for nic in home.nics for address in nic.addresses}
+    return replace(
+        facts,
+        macs_in_use=frozenset(one for one in facts.macs_in_use if one[1] not in macs),
+        addresses_in_use=frozenset(one for one in facts.addresses_in_use if one[1] not in addresses),
+    )
+
+
+def _ports_of(home: Machine, prepared: Prepared) -> dict[str, ServerPort]:
+    """But for those on another project's network: one that Nova removes couldn't be made again there as it was."""
+    nics = {nic.key: nic for nic in home.nics}
+    return {
+        f"home-port-{nic.nic_key}": ServerPort(
+            nic.nic_key,
+            home.ref,
+            PortRequest(
+                name=f"{home.name}-{number}",
+                network_id=nic.network_id,
+                mac=nic.mac,
+                fixed_addresses=nic.addresses,
+                security_groups=nic.security_groups,
+                allowed_addresses=nic.allowed_addresses,
+            ),
+            nics[nic.nic_key].floating_addresses,
+        )
+        for number, nic in enumerate(prepared.landing.nics)
+        if nic.nic_key in nics and nic.mac is not None
+    }
