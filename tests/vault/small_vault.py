@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from longshore.vault.directory import Directory
@@ -10,7 +11,7 @@ from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.geometry import BLOCK, FANOUT, Top
 from longshore.vault.points import Point, new_name, point_names, points, read_point
 from longshore.vault.vault import Vault
-from longshore.vault.writers import finish, leave, register
+from longshore.vault.writers import beat, finish, leave, register
 
 GRACE = 1000.0
 PACK = 1 << 19  # bytes
@@ -68,6 +69,31 @@ def days_pass(root: Path, seconds=2 * GRACE):
             os.utime(path, (0, min(path.stat().st_mtime - seconds, then)))
 
 
+class Content(dict):
+    """What a disk is to hold: its blocks that aren't zero."""
+
+    def write(self, offset, data):
+        done = 0
+        while done < len(data):
+            number, start = divmod(offset + done, BLOCK)
+            room = min(BLOCK, SIZE - number * BLOCK)
+            piece = data[done : done + room - start]
+            whole = bytearray(self.get(number, bytes(room)))
+            whole[start : start + len(piece)] = piece
+            if whole.count(0) < len(whole):
+                self[number] = bytes(whole)
+            else:
+                self.pop(number, None)
+            done += len(piece)
+
+    def is_in(self, disk):
+        """Every byte of it, and nothing else."""
+        return all(
+            disk.read(n * BLOCK, len(self[n])) == self[n] if n in self else disk.entry(n) is None
+            for n in range(-(-SIZE // BLOCK))
+        )
+
+
 class Backup:
     """A writer, and what its disk is to be."""
 
@@ -76,8 +102,8 @@ class Backup:
         self.root, self.keys = root, keys
         self.folder = keys.name(machine)
         self.journal = directory / f"journal-{number}"
-        self.content = bytearray(SIZE)
-        self.safe = bytes(SIZE)  # as of the last flush
+        self.content = Content()
+        self.safe = Content()  # as of the last flush
         self.base = Top(SIZE, None)
         self.name = None
         self.begin(dies_at)
@@ -93,7 +119,10 @@ class Backup:
             self.base = Top(SIZE, None)
 
     def open(self):
-        register(self.vault, self.id, ())
+        if self.journal.exists():
+            beat(self.vault, self.id)
+        else:
+            register(self.vault, self.id, ())
         self.disk = NewDisk(self.vault, self.base, self.journal, pack_size=PACK)
 
     def close(self):
@@ -103,24 +132,24 @@ class Backup:
 
     def write(self, offset, data):
         self.disk.write(offset, data)
-        self.content[offset : offset + len(data)] = data
+        self.content.write(offset, data)
 
     def zero(self, offset, length):
         self.disk.zero(offset, length)
-        self.content[offset : offset + length] = bytes(length)
+        self.content.write(offset, bytes(length))
 
     def flush(self):
         self.disk.flush()
-        self.safe = bytes(self.content)
+        self.safe = Content(self.content)
 
     def finish(self):
         """The point's name."""
-        from datetime import UTC, datetime
-
         self.name = self.name or new_name(self.folder, datetime.now(UTC))
         top = self.disk.finish()
-        self.safe = bytes(self.content)
-        finish(self.vault, self.id, Point(self.name, datetime.now(UTC), {"d": top}, {"machine": {"name": "web"}}))
+        self.safe = Content(self.content)
+        finish(
+            self.vault, self.id, Point(self.name, datetime.now(UTC), {"d": top}, {"machine": {"name": "web-shop-17"}})
+        )
         leave(self.vault, self.id)
         self.close()
         return self.name
@@ -140,9 +169,8 @@ def scribble(backup, chance: random.Random, times):
             backup.write(offset, bytes((chance.randrange(256),)) * length)
 
 
-def content_of(vault, name):
-    disk = PointDisk(vault, read_point(vault, name).top("d"))
-    return b"".join(disk.read(at, min(LEAF, SIZE - at)) for at in range(0, SIZE, LEAF))
+def holds(vault, name, content):
+    return content.is_in(PointDisk(vault, read_point(vault, name).top("d")))
 
 
 def all_points(vault):

@@ -14,6 +14,7 @@ from longshore.processes.deadline import check as check_deadline
 from longshore.providers.contract import Provider, Source, Target
 from longshore.providers.registry import asks_relays, connect, kinds_for
 from longshore.store import ProviderRecord, Store
+from longshore.vault.vault import Use, Vault
 
 
 def within_reach(store: Store, project_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,6 +156,15 @@ class Clouds:
             raise _wrong_side(record, "moved to", "target")
         with self.provider(record.id, "target") as cloud:
             yield cloud  # type: ignore[misc]
+
+    @contextmanager
+    def vault(self, name_or_id: str, use: Use) -> Iterator[Vault]:
+        """Raises InvalidInput for what is none."""
+        record = self._store.providers.get(name_or_id)
+        if record.kind not in kinds_for("vault"):
+            raise _wrong_side(record, "backed up to", "vault")
+        with self.provider(record.id, "vault") as cloud:
+            yield cloud.open_vault(use)  # type: ignore[attr-defined]
 
 
 def _wrong_side(record: ProviderRecord, verb: str, side: Side) -> InvalidInput:

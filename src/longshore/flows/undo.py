@@ -8,6 +8,7 @@ from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
+from longshore.vault.writers import leave
 
 _NEVER_THEIRS = (MigrationType.DRY_RUN.value, *OF_POINTS)
 LASTING = (
@@ -40,7 +41,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
 def _may_appear(entry: Entry) -> bool:
     """Whether it may exist without our having heard of it."""
-    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.RELAY)
+    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.RELAY, ThingKind.VAULT_WRITER)
 
 
 def _its_own(entry: Entry) -> bool:
@@ -54,6 +55,10 @@ def _remove(clouds: Clouds, entry: Entry) -> bool:
     if entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.CHANGE_TRACKING):
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
+    if entry.kind is ThingKind.VAULT_WRITER:
+        with clouds.vault(entry.provider_id, "write") as vault:
+            leave(vault, entry.migration_id)
+        return True
     with clouds.target(entry.provider_id) as target:
         return _remove_from_target(target, entry)
 

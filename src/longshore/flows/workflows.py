@@ -7,6 +7,8 @@ from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
 from longshore.engine.parking import Parked, park_by, tell
 from longshore.engine.worker import Flows, Workflow
+from longshore.flows.backups.backing_up import Backup
+from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.cold import ColdMigration
 from longshore.flows.moves.context import MoveContext
@@ -99,6 +101,21 @@ async def failback(job_id: str) -> None:
     await _run(Failback, job_id)
 
 
+@DBOS.workflow(name="backup")
+async def backup(job_id: str) -> None:
+    await _run(Backup, job_id)
+
+
+@DBOS.workflow(name="verification")
+async def verification(job_id: str) -> None:
+    await _run(Verification, job_id)
+
+
+@DBOS.workflow(name="prune")
+async def prune(job_id: str) -> None:
+    await _run(Pruning, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -120,6 +137,9 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.CLEAN_UP: CleaningUp,
     JobKind.GROUP: Conducting,
     JobKind.FAILBACK: Failback,
+    JobKind.BACKUP: Backup,
+    JobKind.VERIFICATION: Verification,
+    JobKind.PRUNE: Pruning,
 }
 
 
@@ -138,6 +158,9 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.CLEAN_UP: clean_up,
     JobKind.GROUP: group,
     JobKind.FAILBACK: failback,
+    JobKind.BACKUP: backup,
+    JobKind.VERIFICATION: verification,
+    JobKind.PRUNE: prune,
 }
 
 

@@ -5,6 +5,7 @@ stays where it is, so writing all of a disk again stores what differs. After a f
 the journal, a file of the writer's own, says where; a writer that was killed goes on from there.
 """
 
+import fcntl
 import os
 import struct
 import threading
@@ -233,6 +234,7 @@ class NewDisk(DiskReader):
 
 def _open_journal(path: Path) -> tuple[int, dict[int, Entry | None]]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever had it is dying
     sync_directory(path.parent)
     size = os.fstat(descriptor).st_size // _LINE.size * _LINE.size  # the last line may be cut off
     os.ftruncate(descriptor, size)

@@ -90,11 +90,11 @@ def encode_node(level: int, entries: Mapping[int, Entry]) -> bytes:
 def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
     """The entries of a node that is stored in this pack, by their places. Raises Damaged."""
     try:
-        said, _, count, packs = _HEAD.unpack_from(data)
+        said, reserved, count, packs = _HEAD.unpack_from(data)
         at = _HEAD.size + packs * ID
         names = [data[start : start + ID] for start in range(_HEAD.size, at, ID)]
         size = _ENTRY.size + ID
-        if said != level or len(data) != at + count * size or count > FANOUT:
+        if said != level or reserved or len(data) != at + count * size or count > FANOUT:
             raise Damaged("A node of a disk's map isn't what its place says.")
         entries = {}
         for start in range(at, len(data), size):

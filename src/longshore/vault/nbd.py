@@ -1,7 +1,8 @@
 """An NBD server of our own for one disk of a vault, on a Unix socket: a thread for each connection.
 
-It speaks what the copy engine, qemu and nbdkit's clients ask for (doc/proto.md of NetworkBlockDevice/nbd): fixed newstyle, structured replies, base:allocation, writing of zeroes, several connections. What it can't read or keep
-is an error of that request; why goes to standard error.
+It speaks what the copy engine, qemu and nbdkit's clients ask for (doc/proto.md of NetworkBlockDevice/nbd): fixed
+newstyle, structured replies, base:allocation, writing of zeroes, several connections. What it can't read or keep is an
+error of that request; why goes to standard error.
 """
 
 import errno
