@@ -168,8 +168,13 @@ def test_a_vault_is_verified_and_pruned(backed_up):
 
 @pytest.mark.parametrize(
     ("call", "when"),
-    [("machine", "after"), ("set_change_tracking", "after"), ("snapshot", "after"), ("open_disk", "before")]
-    + [("open_disk", "after"), ("remove_snapshot", "before"), ("remove_snapshot", "after")],
+    [
+        ("machine", "after"),
+        ("set_change_tracking", "after"),
+        ("snapshot", "after"),
+        ("open_disk", "after"),
+        ("remove_snapshot", "after"),
+    ],
 )
 def test_a_backup_that_is_killed_goes_on(backed_up, call, when):
     backup = backed_up()

@@ -25,6 +25,7 @@ MODULES = {
     "groups": {"replica-groups"},
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
+    "backups": {"vaults", "backups", "restores"},
     "limits": {"limits"},
     "inspections": {"inspections"},
     "stream": {"migrations"},

@@ -1,8 +1,8 @@
 """What keeps a vault's content from whoever has only its bytes, if anything does: ids, records, documents, names.
 
-An encrypted vault has a key. It is kept in the vault, wrapped by what a pass phrase gives (scrypt). Of it are made a
-key for ids, one for documents, one for names, and one for each pack, with the pack's own random bytes. So no nonce is ever
-used twice, and nobody without the key learns whether a block that he knows is in the vault.
+An encrypted vault has one key. It is kept in the vault, wrapped by what a pass phrase gives (scrypt). Of it are made a
+key for ids, one for documents, one for names, and one for each pack, with the pack's own random bytes. So no nonce is
+ever used twice, and nobody without the key learns whether a block that he knows is in the vault.
 """
 
 import base64
