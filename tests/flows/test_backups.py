@@ -1,7 +1,11 @@
-"""Backups of a machine of the small cloud into a real vault, and restores of them, by real engines and real copies."""
+"""Backups of a machine of the small cloud into a real vault, and restores of them: real copies between real servers.
+
+Steps are recorded in memory, as the durable engine records them; whoever is killed raises, and does nothing any more.
+"""
 
 import pytest
-from lives import Life
+import small_clouds
+from protected import InThisProcess
 from small_clouds import MAC, MARK, MIB, SIZES, World
 
 from longshore.model.status import Status
@@ -17,8 +21,11 @@ pytestmark = pytest.mark.faults
 PHRASE = "of the vault"
 
 
-class BackedUp:
+class BackedUp(InThisProcess):
+    longest = 300
+
     def __init__(self, directory, phrase=None):
+        self.steps, self.dead = {}, False
         self.world = World.create(directory / "world")
         self.vault = Vault.create(directory / "vault", phrase)
         self.store = Store(StateDirectory(directory / "state"))
@@ -32,11 +39,7 @@ class BackedUp:
     def begin(self, source, ref, target, **request):
         new = NewMigration("web", ref, source.id, target.id, request)
         self.id = self.store.migrations.add_together([new])[0].id
-        return self.engine()
-
-    def engine(self):
-        life = Life(self.store.state.root, self.world.root)
-        return life.wait(300)
+        return self.engine()[0]
 
     def back_up(self, **request):
         assert self.begin(self.source, "vm-1", self.place, type="backup", **request) == 0
@@ -80,8 +83,10 @@ class BackedUp:
 
 
 @pytest.fixture
-def backed_up(tmp_path):
+def backed_up(tmp_path, monkeypatch):
     begun = []
+    monkeypatch.setenv("SMALL_WORLD", str(tmp_path / "world"))
+    small_clouds.install(monkeypatch.setattr)
 
     def begin(phrase=None):
         begun.append(BackedUp(tmp_path, phrase))
@@ -162,7 +167,7 @@ def test_a_vault_is_verified_and_pruned(backed_up):
     pack.write_bytes(good[:1000] + bytes((good[1000] ^ 1,)) + good[1001:])
     record = backup.keep("verification")
     assert (record.status, record.error_code) == (Status.FAILED, "vault-damaged")
-    assert "disk 200" in record.error
+    assert "disk 200" in record.error, record.error
     assert record.result["faults"]
 
 
@@ -181,7 +186,7 @@ def test_a_backup_that_is_killed_goes_on(backed_up, call, when):
     backup.world.plan_fault(call, 1, when, "kill")
     backup.begin(backup.source, "vm-1", backup.place, type="backup")
     assert backup.record.status is not Status.DONE
-    assert backup.engine() == 0
+    assert backup.engine()[0] == 0
     assert backup.record.status is Status.DONE, backup.record.error
     (point,) = backup.points
     assert backup.held(point) == backup.at(1)
@@ -201,10 +206,14 @@ def test_a_backup_that_fails_leaves_no_point_and_nothing_at_the_source(backed_up
     prune(backup.vault)
 
 
-def test_a_full_vault_is_said_plainly_and_no_point_is_made(backed_up, monkeypatch):
+def test_a_backup_that_was_taken_for_dead_makes_no_point(backed_up):
+    """Its vault was pruned while it slept."""
     backup = backed_up()
-    backup.vault.store.root.joinpath("packs").touch()  # nothing can be put there
-    backup.begin(backup.source, "vm-1", backup.place, type="backup", verify="none")
-    assert backup.record.status is Status.FAILED
+    backup.world.plan_fault("open_disk", 1, "before", "kill")
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    for name in list(backup.vault.store.names("writers")):
+        backup.vault.store.delete(name)
+    assert backup.engine()[0] == 0
+    assert (backup.record.status, backup.record.error_code) == (Status.FAILED, "vault-writer-lost")
     assert backup.points == []
     backup.assert_nothing_is_left()
