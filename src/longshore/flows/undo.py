@@ -8,7 +8,6 @@ from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.target import Owner
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
-from longshore.vault.writers import leave
 
 _NEVER_THEIRS = (MigrationType.DRY_RUN.value, *OF_POINTS)
 LASTING = (
@@ -56,6 +55,8 @@ def _remove(clouds: Clouds, entry: Entry) -> bool:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
     if entry.kind is ThingKind.VAULT_WRITER:
+        from longshore.vault.writers import leave  # which a process without vaults needn't load
+
         with clouds.vault(entry.provider_id, "write") as vault:
             leave(vault, entry.migration_id)
         return True
