@@ -1,5 +1,7 @@
 """What whoever has a vault sees of it: restored by a stranger's means, damaged, locked, served."""
 
+import errno
+import os
 import random
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 from small_vault import SIZE, Backup, holds, opened, scribble
 
 from longshore.blocks.endpoints import connect
-from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.errors import Damaged, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
@@ -197,6 +199,24 @@ def test_a_writer_that_was_taken_for_dead_writes_no_point(tmp_path):
         backup.finish()
     backup.close()
     assert verify(vault).points == 1
+
+
+def test_a_share_that_fails_is_said_and_nothing_is_taken_for_gone(tmp_path, monkeypatch):
+    """A folder that can't be listed isn't an empty one: what is named there would be pruned."""
+    vault, name, content = made(tmp_path)
+    real = os.scandir
+
+    def fails(path):
+        if "points" in str(path):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", fails)
+    with pytest.raises(Unreachable, match="can't be used: Stale file handle"):
+        prune(vault)
+    monkeypatch.setattr(os, "scandir", real)
+    assert not list(vault.store.names("condemned"))
+    assert holds(vault, name, content)
 
 
 def test_two_points_never_share_a_name(tmp_path):

@@ -24,4 +24,4 @@ class WriterLost(LongshoreError):
 class VaultFull(LongshoreError):
     """There is no room for what is to be stored."""
 
-    code = "vault-full"
+    code = "target-full"

@@ -22,7 +22,7 @@ from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.engine.steps import step
-from longshore.errors import LongshoreError, NotFound
+from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, copier
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
@@ -46,7 +46,7 @@ from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, ThingKind
 from longshore.vault.disks import NewDisk
-from longshore.vault.errors import Damaged
+from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.exports import serve_new_disk
 from longshore.vault.geometry import Top
 from longshore.vault.points import Point, folder_of, new_name, point_names, points
@@ -96,6 +96,7 @@ class Backup(Migration):
             "moment": moment.isoformat(),
             "consistency": consistency.value,
             "base": basis.point if basis else None,
+            "keeps_snapshot": still.snapshot.is_base,
             **figures_of(CopyTotals().plus(copies), copies),
         }
 
@@ -209,11 +210,15 @@ class Backup(Migration):
 
     def _explained(self, error: LongshoreError) -> LongshoreError:
         """A copy whose vault has given its writer up fails to write: that is why."""
+        if error.code == Cancelled.code:
+            return error
         try:
             with self._vault() as vault:
                 beat(vault, self._job.id)
-        except LongshoreError as lost:
-            return lost if lost.code == "vault-writer-lost" else error
+        except WriterLost as lost:
+            return lost
+        except LongshoreError:
+            return error
         return error
 
     def _open_new(self, disk: Disk, basis: Basis | None, exports: ExitStack) -> Export:
@@ -276,12 +281,8 @@ class Backup(Migration):
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         job = self._job
-        kept = any(
-            entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.state is EntryState.MADE
-            for entry in job.store.ledger.entries(job.id)
-        )
         gone = set(ThingKind) - {ThingKind.RELAY, ThingKind.CHANGE_TRACKING}
-        if kept and not self._leaves_no_snapshot():
+        if result["keeps_snapshot"]:
             gone -= {ThingKind.SOURCE_SNAPSHOT}
             again = f"longshore migration cleanup {job.id}"
             job.say(
@@ -293,14 +294,6 @@ class Backup(Migration):
         for path in job.store.state.migration(job.id).glob("*.journal"):
             path.unlink()
         self._done(result)
-
-    def _leaves_no_snapshot(self) -> bool:
-        """Whether it isn't needed by the next backup: then it goes, if it couldn't before."""
-        job = self._job
-        owner = Owner(job.id, _SNAPSHOT)
-        with job.clouds.source(job.record.source_id) as source:
-            found = source.find_snapshot(job.record.machine_ref, owner)
-        return found is None or not found.is_base
 
     def _vault(self) -> Any:
         return self._job.clouds.vault(self._job.record.target_id, "write")
