@@ -95,7 +95,7 @@ def test_a_vault_of_another_installation_is_added_with_its_points(ask, tmp_path)
     other = Vault.create(tmp_path / "other", PHRASE)
     name = with_point(other, tmp_path)
     body = {"name": "theirs", "kind": "vault", "settings": {"directory": str(tmp_path / "other")}}
-    assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": "wrong"}}).status_code >= 400
+    assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": "wrong"}}).status_code == 403
     assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": PHRASE + "\n"}}).status_code == 201
     (point,) = ask("GET", "/v1/vaults/theirs/points").json()
     assert (point["name"], point["machine_name"], point["size"]) == (name, "web", 4 * BLOCK)

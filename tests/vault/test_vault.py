@@ -157,6 +157,9 @@ def test_nothing_is_made_where_something_is(tmp_path):
     with pytest.raises(InvalidInput, match="isn't there"):
         Vault.create(tmp_path / "no/where")
     assert not (tmp_path / "no").exists()
+    with pytest.raises(InvalidInput, match="one line"):
+        Vault.create(tmp_path / "vault", "two\nlines")
+    assert not (tmp_path / "vault").exists()
     with pytest.raises(NotFound, match="no vault in"):
         Vault.open(tmp_path, "read")
 

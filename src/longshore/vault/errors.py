@@ -1,6 +1,6 @@
 """What can be wrong with a vault."""
 
-from longshore.errors import LongshoreError
+from longshore.errors import AccessDenied, LongshoreError
 
 
 class Damaged(LongshoreError):
@@ -9,7 +9,7 @@ class Damaged(LongshoreError):
     code = "vault-damaged"
 
 
-class WrongKey(LongshoreError):
+class WrongKey(AccessDenied):
     """The vault is encrypted, and what was given doesn't open it."""
 
     code = "vault-key"

@@ -47,8 +47,8 @@ class Vault:
     @classmethod
     def create(cls, root: Path, pass_phrase: str | None = None, *, grace: float = GRACE) -> "Vault":
         """In a directory that is empty or isn't there. Raises Conflict, InvalidInput."""
-        if pass_phrase is not None and not pass_phrase:
-            raise InvalidInput("The pass phrase is empty.")
+        if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
+            raise InvalidInput("The pass phrase isn't one line of text.")
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise Conflict(f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
         if not root.parent.is_dir():

@@ -314,7 +314,7 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
         return None
     if not there:
         return None
-    found = there[-1]
+    found = max(there, key=lambda point: point.moment)
     sizes = {disk.key: disk.size for disk in machine.disks}
     tops = {key: top.told() for key, top in found.disks.items() if sizes.get(key) == top.size}
     ids = {key: id_ for key, id_ in (found.content.get("change_ids") or {}).items() if id_ is not None}

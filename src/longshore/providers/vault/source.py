@@ -69,6 +69,10 @@ class VaultSource(Source):
         """By its point's name, or the part of it that is behind the slash; by its own name the newest one."""
         return machine_of(find_point(self.open_vault("read"), name_or_ref))
 
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """As they were then: a point has its machine's with it."""
+        return {machine.ref: machine.tags for machine in self.describe(refs) if machine.tags}
+
     def inventory(self) -> Inventory:
         names = {nic.network for machine in self.machines() for nic in machine.nics}
         return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
@@ -149,7 +153,9 @@ def find_point(vault: Vault, word: str) -> Point:
     newest: dict[str, Point] = {}
     for point in points(vault):
         if (point.content.get("machine") or {}).get("name") == word:
-            newest[point.name.partition("/")[0]] = point
+            folder = point.name.partition("/")[0]
+            if folder not in newest or newest[folder].moment < point.moment:
+                newest[folder] = point
     if not newest:
         raise NotFound(f"There is no point {word} in the vault.", advice="See: longshore backup list.")
     if len(newest) > 1:
