@@ -77,7 +77,7 @@ class PointDisk(DiskReader):
         self.size = top.size
         self._digest = vault.keys.digest
         self._packs = PackReader(vault)
-        self._tree = Tree(top, self._packs.read)
+        self._tree = Tree(top, self._packs.read, self._digest)
         self._blocks: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -113,7 +113,7 @@ class NewDisk(DiskReader):
         self.size = base.size
         self._digest = vault.keys.digest
         self._packs = PackWriter(vault, pack_size)
-        self._tree = Tree(base, self._packs.read)
+        self._tree = Tree(base, self._packs.read, self._digest)
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
         self._journal, self._leaves = _open_journal(journal)

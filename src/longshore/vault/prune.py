@@ -92,7 +92,7 @@ def _named(vault: Vault, tops: list[Top]) -> set[bytes]:
     """The packs that these disks need. Raises Damaged."""
     seen: set[tuple[bytes, int]] = set()
     read = PackReader(vault).read
-    return {entry.pack for top in tops for _, _, entry in walk(top, read, seen)}
+    return {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
 
 
 def _older(vault: Vault, pack: bytes, moment: float) -> bool:

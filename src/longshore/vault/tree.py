@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
+from longshore.vault.errors import Damaged
 from longshore.vault.geometry import FANOUT, Digest, Entry, Top, decode_node, encode_node, node_id
 from longshore.vault.packs import PackWriter
 
@@ -12,11 +13,20 @@ _NODES = 512  # that are kept: some 10 MiB
 Read = Callable[[Entry], bytes]
 
 
+def read_node(read: Read, digest: Digest, level: int, entry: Entry) -> Mapping[int, Entry]:
+    """A node's entries, once it is seen to be what its entry says. Raises Damaged."""
+    found = decode_node(read(entry), level, entry.pack)
+    if node_id(level, found, digest) != entry.id:
+        raise Damaged(f"A node of a disk's map isn't what was written, in pack {entry.pack.hex()}.")
+    return found
+
+
 class Tree:
     """The map of one disk. May be used from several threads."""
 
-    def __init__(self, top: Top, read: Read) -> None:
+    def __init__(self, top: Top, read: Read, digest: Digest) -> None:
         self.top = top
+        self._digest = digest
         self._read = read
         self._nodes: OrderedDict[Entry, Mapping[int, Entry]] = OrderedDict()
         self._lock = threading.Lock()
@@ -27,7 +37,7 @@ class Tree:
             if (found := self._nodes.get(entry)) is not None:
                 self._nodes.move_to_end(entry)
                 return found
-        found = decode_node(self._read(entry), level, entry.pack)
+        found = read_node(self._read, self._digest, level, entry)
         with self._lock:
             self._nodes[entry] = found
             if len(self._nodes) > _NODES:
@@ -42,7 +52,7 @@ class Tree:
         return None if above is None else self.node(level + 1, above).get(index % FANOUT)
 
 
-def walk(top: Top, read: Read, seen: set[tuple[bytes, int]]) -> Iterator[tuple[int, int, Entry]]:
+def walk(top: Top, read: Read, digest: Digest, seen: set[tuple[bytes, int]]) -> Iterator[tuple[int, int, Entry]]:
     """All that a disk's map leads to: level, number on that level, entry; nodes (from level 1 on) before what is below.
 
     What is in `seen`, by pack and offset, isn't gone into; nodes that are gone into are put there. Raises Damaged.
@@ -55,7 +65,7 @@ def walk(top: Top, read: Read, seen: set[tuple[bytes, int]]) -> Iterator[tuple[i
             seen.add((entry.pack, entry.offset))
         yield level, index, entry
         if level:
-            for number, child in decode_node(read(entry), level, entry.pack).items():
+            for number, child in read_node(read, digest, level, entry).items():
                 yield from below(level - 1, index * FANOUT + number, child)
 
     if top.entry is not None:
