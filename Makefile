@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LAB := lab/lab
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -32,7 +32,11 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: install
-	.venv/bin/pytest -m "not lab and not faults" -q -n 3
+	.venv/bin/pytest -m "not lab and not faults and not browser" -q -n 3
+
+# In a real browser, which takes minutes; not a part of `make test`. What the pages look like is written to build/screenshots
+browser-test: install
+	.venv/bin/pytest -m browser -q
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install

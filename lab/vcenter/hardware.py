@@ -67,6 +67,8 @@ class MachineSpec:
     attributes: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     """CATEGORY/NAME each."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Further lines of its configuration file."""
 
 
 @dataclass
@@ -199,7 +201,10 @@ def configuration(spec: MachineSpec, device_list: list[Any]) -> Any:
                 logDirectory=f"[{home}] {spec.name}/",
             ),
             bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=spec.secure_boot, bootDelay=0, enterBIOSSetup=False),
-            extraConfig=[vim.option.OptionValue(key="disk.EnableUUID", value="TRUE")],
+            extraConfig=[
+                vim.option.OptionValue(key=key, value=value)
+                for key, value in {"disk.EnableUUID": "TRUE", **spec.extra}.items()
+            ],
             memoryHotAddEnabled=False,
             cpuHotAddEnabled=False,
             hardware=vim.vm.VirtualHardware(

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from pyVmomi import vim
 
 from .context import Context
-from .managed import ManagedObject, fill
+from .creation import wanted_machine
+from .managed import ApiFault, Call, ManagedObject, fill, soap_method
 from .virtual_machine import VirtualMachine
 
 
@@ -38,6 +39,24 @@ class Folder(Entity):
 
     def __init__(self, context: Context, name: str, moid: str | None, parent: Any, types: list[str]) -> None:
         super().__init__(context, moid, name=name, parent=parent, childType=types, childEntity=[])
+
+    @soap_method("CreateVM_Task")
+    def create_machine(self, call: Call) -> Any:
+        def work() -> Any:
+            config = call["config"]
+            for child in self.properties["childEntity"]:
+                below = self.context.objects.get(child._moId)
+                if below is not None and below.get("name") == config.name:
+                    raise ApiFault(
+                        vim.fault.DuplicateName(name=config.name, object=child),
+                        f"The name '{config.name}' already exists.",
+                    )
+            wanted = wanted_machine(self.context, self, config, call["pool"], call["host"])
+            made = self.context.inventory.add(wanted)
+            self.context.table.write()
+            return made.ref
+
+        return self.context.tasks.start(self, call, work)
 
     def add(self, ref: Any) -> None:
         self.set(childEntity=[*self.properties["childEntity"], ref])

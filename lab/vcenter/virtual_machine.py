@@ -91,6 +91,15 @@ class VirtualMachine(SnapshotControl):
 
         return self.context.tasks.start(self, call, work)
 
+    @soap_method("Destroy_Task")
+    def destroy(self, call: Call) -> Any:
+        def work() -> None:
+            if self.powered_on:
+                raise self._wrong_state("poweredOff")
+            self.context.inventory.remove(self)
+
+        return self.context.tasks.start(self, call, work)
+
     # -- change tracking
     @soap_method("QueryChangedDiskAreas")
     def query_changed_disk_areas(self, call: Call) -> Any:

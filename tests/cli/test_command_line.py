@@ -10,7 +10,7 @@ from in_process import longshore as command
 
 from longshore.cli.arguments import rate
 from longshore.cli.given_files import key_in
-from longshore.cli.words import duration, size
+from longshore.web.words import duration, size
 
 
 def longshore(tmp_path, *words, **environment):

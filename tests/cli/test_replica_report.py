@@ -7,13 +7,13 @@ import pytest
 
 from longshore.api.replica_reports import Arrived, Landed, ReplicaReport
 from longshore.api.replicas import Condition, Figures, Point, Replica
-from longshore.cli import charts
 from longshore.cli.replica_page import page
 from longshore.cli.replica_report import of_replica
-from longshore.cli.words import duration
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
+from longshore.web import charts
+from longshore.web.words import duration
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>\"'&|\x1b[31m"

@@ -168,7 +168,7 @@ class Protected:
             assert marks["longshore:moment"][:19] == point.moment.isoformat()[:19]
             assert all(len(text) <= 255 for pair in marks.items() for text in pair)
         machine = described(notes[0])
-        assert (machine.name, machine.ref, len(machine.disks)) == ("web", "vm-1", len(SIZES))
+        assert (machine.name, machine.ref, len(machine.disks)) == ("web", point.machine["machine"]["ref"], len(SIZES))
 
 
 class InThisProcess(Protected):

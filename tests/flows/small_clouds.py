@@ -89,10 +89,11 @@ class World:
         self.root = Path(root)
 
     @classmethod
-    def create(cls, root):
+    def create(cls, root, *, loose=True):
+        """`loose`: with the volume that no machine has."""
         world = cls(root)
         world.root.mkdir(parents=True)
-        for key, size in {**SIZES, LOOSE: LOOSE_SIZE}.items():
+        for key, size in {**SIZES, **({LOOSE: LOOSE_SIZE} if loose else {})}.items():
             (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
         nothing = {
             "snapshots": {},
@@ -145,6 +146,10 @@ class World:
             yield state
             self.write(state)
 
+    def mentions(self, text):
+        """Whether it has anything of this id or owner."""
+        return f'"{text}"' in (self.root / "world.json").read_text()
+
     def volume_file(self, volume_id):
         return self.root / f"volume-{volume_id}"
 
@@ -180,6 +185,13 @@ class World:
                 new = self.root / "faults.new"
                 new.write_text(after)
                 new.replace(path)
+
+    def lose_machine(self):
+        """It is gone where it was, with its disks and snapshots."""
+        with self.change() as state:
+            state.update(power="off", tracking=False, snapshots={}, ref=None)
+        for key in SIZES:
+            (self.root / f"source-{key}").unlink()
 
     def hand(self, do, text=b""):
         """An operator's: the machine is powered on, and its guest writes, or it is powered off."""
@@ -306,15 +318,57 @@ class Struck:
 class SmallSource(Struck):
     """Its guest writes to both disks at every snapshot, right after it, and once more while it shuts down."""
 
-    def machine(self, _name_or_ref):
+    def _require(self, ref):
+        """Raises NotFound when the machine is gone: in its place there may be another one by now."""
         state = self._world.read()
+        if "ref" in state and (state["ref"] is None or ref not in (state["ref"], "web")):
+            raise NotFound(f"The small source has no machine {ref}.")
+        return state
+
+    def check_new_machine(self, like):
+        if (self._world.root / "no-room").exists():
+            raise InvalidInput("The datastore that it was on isn't there any more.")
+        if self._world.read().get("ref", "vm-1"):
+            raise Conflict(f"There is a machine called {like.name} already.")
+
+    def create_machine(self, like, owner):
+        with self._world.change() as state:
+            if state.get("made") == owner.tag:
+                return state["ref"]
+            if state.get("ref", "vm-1"):
+                raise Conflict(f"There is a machine called {like.name} already.")
+            assert [disk.key for disk in like.disks] == list(SIZES)
+            assert [nic.mac for nic in like.nics] == [MAC]
+            for disk in like.disks:
+                (self._world.root / f"source-{disk.key}").write_bytes(bytes(disk.size))
+            state["machines"] = state.get("machines", 1) + 1
+            state.update(ref=f"vm-{state['machines']}", made=owner.tag)
+            return state["ref"]
+
+    def find_machine(self, name, owner):
+        state = self._world.read()
+        return state["ref"] if name == "web" and state.get("made") == owner.tag else None
+
+    def delete_machine(self, ref, owner):
+        with self._world.change() as state:
+            if state["ref"] != ref:
+                return
+            assert state["made"] == owner.tag, "it isn't ours"
+            if state["power"] == "on":
+                raise Conflict(f"{ref} runs.")
+            state.update(ref=None, made=None, snapshots={}, tracking=False)
+            for key in SIZES:
+                (self._world.root / f"source-{key}").unlink()
+
+    def machine(self, name_or_ref):
+        state = self._require(name_or_ref)
         disks = tuple(
             Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds") for n, (key, size) in enumerate(SIZES.items())
         )
         nic = Nic("4000", "Network adapter 1", MAC, "VM Network", addresses=("10.0.0.5",), pci_slot=192)
         told = self._world.root / "user-data"
         return Machine(
-            "vm-1",
+            state.get("ref", "vm-1"),
             "web",
             PowerState(state["power"]),
             1,
@@ -393,7 +447,8 @@ class SmallSource(Struck):
     def wait_powered_off(self, _ref, _timeout):
         return self._world.read()["power"] == "off"
 
-    def set_change_tracking(self, _ref, on):
+    def set_change_tracking(self, ref, on):
+        self._require(ref)
         with self._world.change() as state:
             if state["snapshots"] and state["tracking"] != on:
                 raise Conflict("It has snapshots.")
@@ -444,12 +499,17 @@ class SmallSource(Struck):
         return (self._world.root / "keeps-bases").exists()
 
     def find_snapshot(self, ref, owner):
+        if not ref.startswith("volume:"):
+            self._require(ref)
         found = self._world.read()["snapshots"].get(owner.tag)
         return self._snapshot(ref, "", found) if found else None
 
     def remove_snapshot(self, _ref, snapshot_ref):
         with self._world.change() as state:
             state["snapshots"] = {o: s for o, s in state["snapshots"].items() if s["ref"] != snapshot_ref}
+        if (self._world.root / "keeps-no-moments").exists():  # else tests compare points with them
+            for key in SIZES:
+                (self._world.root / f"{snapshot_ref}-{key}").unlink(missing_ok=True)
 
     def changed(self, snapshot, disk_key, since):
         if (self._world.root / "forgets").exists():
@@ -652,6 +712,7 @@ class SmallTarget(Struck):
         if any(volume.get("snapshot") == snapshot_id for volume in self._world.read()["volumes"].values()):
             raise Conflict(f"Snapshot {snapshot_id} can't be deleted: a volume made from it depends on it.")
         self._delete("vsnaps", snapshot_id)
+        (self._world.root / f"vsnap-{snapshot_id}").unlink(missing_ok=True)
 
     def delete_volume(self, volume_id):
         if any(s["volume"] == volume_id for s in self._world.read()["vsnaps"].values()):

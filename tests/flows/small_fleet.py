@@ -1,11 +1,12 @@
 """Several small machines in one vCenter and one cloud: each is a world of its own (small_clouds), found by its name."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import small_clouds
-from small_clouds import LOOSE, SmallSource, SmallTarget, World
+from small_clouds import LOOSE, MIB, SIZES, SmallSource, SmallTarget, World
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import Inventory
@@ -23,10 +24,10 @@ class Fleet:
         self.root = Path(root)
 
     @classmethod
-    def create(cls, root, names=NAMES):
+    def create(cls, root, names=NAMES, *, loose=True):
         root.mkdir(parents=True)
         for name in names:
-            World.create(root / name)
+            World.create(root / name, loose=loose)
         (root / "names.json").write_text(json.dumps(names))
         return cls(root)
 
@@ -39,6 +40,9 @@ class Fleet:
 
     def ref(self, name):
         return f"vm-{self.names.index(name) + 1}"
+
+    def worlds(self):
+        return [self.world(name) for name in self.names]
 
     def of(self, ref):
         """The first one has the volume that no machine has."""
@@ -94,7 +98,11 @@ class FleetSource:
             raise NotFound(f"The small vCenter has no machine {name_or_ref!r}.")
         small = SmallSource(self._fleet.world(name)).machine(name)
         number = names.index(name)
-        nic = replace(small.nics[0], mac=f"00:50:56:00:00:{number:02x}", addresses=(f"10.0.0.{number + 5}",))
+        nic = replace(
+            small.nics[0],
+            mac=f"00:50:56:00:{number >> 8:02x}:{number & 255:02x}",
+            addresses=(f"10.0.{number // 200}.{number % 200 + 5}",),
+        )
         return replace(
             small, ref=self._fleet.ref(name), name=name, folder="fleet", host=f"esx{number % 2 + 1}", nics=(nic,)
         )
@@ -181,13 +189,18 @@ class FleetTarget:
 
             return make
         if call.startswith("find_"):
-            return lambda owner: next((found for t in self._all() if (found := getattr(t, call)(owner))), None)
+
+            def find(owner):
+                worlds = (world for world in self._fleet.worlds() if world.mentions(owner.tag))
+                return next((found for world in worlds if (found := getattr(SmallTarget(world), call)(owner))), None)
+
+            return find
         return lambda id_, *rest: getattr(SmallTarget(self._holding(id_)), call)(id_, *rest)
 
     def _holding(self, id_):
-        for name in self._fleet.names:
-            if f'"{id_}"' in (self._fleet.root / name / "world.json").read_text():
-                return self._fleet.world(name)
+        for world in self._fleet.worlds():
+            if world.volume_file(id_).exists() or world.mentions(id_):
+                return world
         raise NotFound(f"There is no {id_}.")
 
 
@@ -196,8 +209,16 @@ def fleet_connect(kind, settings, _secrets, _side=None, _servers=None):
     return FleetSource(fleet) if kind == "vsphere" else FleetTarget(fleet)
 
 
+def one_small_disk(put=dict.__setitem__, take=dict.__delitem__):
+    """Each machine has just one disk of 2 MiB: there are hundreds of them."""
+    put(SIZES, "2000", 2 * MIB)
+    take(SIZES, "2001")
+
+
 def install():
     small_clouds.install()
+    if (Path(os.environ["SMALL_WORLD"]) / "one-small-disk").exists():
+        one_small_disk()
     from longshore.flows import clouds
 
     clouds.connect = fleet_connect

@@ -243,6 +243,24 @@ def test_a_failback_goes_from_the_server_to_the_machine(api, made, monkeypatch):
     assert api("ann", "POST", "/v1/migrations", asked).status_code == 400
 
 
+def test_a_failback_to_a_new_machine_asks_whether_the_old_one_is_gone(api, made, monkeypatch):
+    path = f"{REPLICAS}/{made['id']}"
+    failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
+    api.store.migrations.update(failover, server_id="server-1")
+    api.store.replicas.landed(made["id"], failover)
+
+    def look(*_found):
+        raise Conflict("web is still there (vm-1).", code="machine-there")
+
+    monkeypatch.setattr("longshore.service.failbacks.machine_to_make", look)
+    refused = api("ann", "POST", f"{path}/failback", {"new_machine": True})
+    assert (refused.status_code, refused.json()["code"]) == (409, "machine-there")
+    assert api.did("ann", "GET", path)["stage"] == "failed-over"
+    monkeypatch.setattr("longshore.service.failbacks.machine_to_make", lambda *_found: None)
+    begun = api.did("ann", "POST", f"{path}/failback", {"new_machine": True})
+    assert api.did("ann", "GET", f"/v1/migrations/{begun['failback']}")["request"]["new_machine"] is True
+
+
 def test_protection_turns_round_only_for_a_committed_server(api, made, monkeypatch):
     path = f"{REPLICAS}/{made['id']}"
     refused = api("ann", "POST", f"{path}/reprotect", {})
@@ -256,7 +274,7 @@ def test_protection_turns_round_only_for_a_committed_server(api, made, monkeypat
         asked.append((machine, source, target, request.networks, request.type.value))
         raise Conflict("far enough")
 
-    monkeypatch.setattr("longshore.service.replicas.look_beforehand", look)
+    monkeypatch.setattr("longshore.service.new_replicas.look_beforehand", look)
     api("ann", "POST", f"{path}/reprotect", {"networks": {"private": "Other"}})
     api("ann", "POST", f"{path}/reprotect", {"target": "cloud"})
     record = api.store.migrations.get(made["id"])

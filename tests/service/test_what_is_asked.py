@@ -57,6 +57,7 @@ WRONG = {
     "isolated": SWITCH,
     "keep": SWITCH,
     "clean_up_after": [*SECONDS[:-3], 60.0],
+    "new_machine": SWITCH,
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],
@@ -127,7 +128,7 @@ def a_state(tmp_path_factory):
 
 def refused(answer):
     assert 400 <= answer.status_code < 500, answer.text
-    assert set(answer.json()) == {"code", "message"}
+    assert {"code", "message"} <= set(answer.json()) <= {"code", "message", "advice"}
     said = answer.json()["message"]
     assert not said.startswith("body: ")
     assert all(character.isprintable() for character in said), said

@@ -145,8 +145,8 @@ class Backup:
     def finish(self):
         """The point's name."""
         self.name = self.name or new_name(self.folder, datetime.now(UTC))
+        self.flush()  # a writer that is killed while it stores the map above goes on with all of this
         top = self.disk.finish()
-        self.safe = Content(self.content)
         finish(
             self.vault, self.id, Point(self.name, datetime.now(UTC), {"d": top}, {"machine": {"name": "web-shop-17"}})
         )

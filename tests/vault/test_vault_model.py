@@ -8,11 +8,12 @@ import pytest
 from small_vault import Backup, Content, Killed, all_points, days_pass, holds, opened, scribble
 
 from longshore.errors import Conflict
-from longshore.vault.errors import WriterLost
+from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.points import delete_point
 from longshore.vault.prune import prune
 from longshore.vault.sealing import Plain, Sealed
 from longshore.vault.verify import verify
+from longshore.vault.writers import beat
 
 
 class Story:
@@ -77,10 +78,13 @@ class Story:
         """Whoever is killed goes on from his journal, or is never heard of again."""
         try:
             do()
-        except WriterLost:
+        except (WriterLost, Damaged) as error:
             backup.close()
             self.writers.remove(backup)
             assert backup.name not in all_points(self.vault)
+            if isinstance(error, Damaged):  # what it is based on was pruned, which only happens to who is taken for dead
+                with pytest.raises(WriterLost):
+                    beat(self.vault, backup.id)
         except Killed:
             backup.close()
             if backup.name in all_points(self.vault):  # it died with its point written

@@ -1,6 +1,6 @@
 """Replicas and their points, as they go over the wire. Lengths of time are seconds where they are numbers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -74,6 +74,7 @@ class NewFailover(NewLanding):
 
 
 class NewFailback(_Strict):
+    new_machine: bool = False  # the machine that it came from is gone: another one is made there, and written in full
     accept: list[Text] = []  # codes of what stands against it that you take upon yourself
 
 
@@ -168,3 +169,12 @@ class Replica(_Strict):
     syncs: list[dict[str, Any]]  # oldest first
     created_at: Moment
     finished_at: Moment | None
+
+
+class Applied(_Strict):
+    """What has become of one entry of a file."""
+
+    kind: Literal["replica", "group"]
+    name: str
+    id: str
+    what: Literal["made", "changed", "as it was"]

@@ -33,7 +33,8 @@ class _Strict(BaseModel):
 
 class ErrorBody(_Strict):
     code: str
-    message: str
+    message: str  # with the advice at its end
+    advice: str = ""  # what to do about it, where that can be said
 
 
 class NewProvider(_Strict):

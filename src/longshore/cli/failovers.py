@@ -75,6 +75,11 @@ class FailBack(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = with_replica(super().get_parser(prog_name))
         parser.add_argument(
+            "--new-machine",
+            action="store_true",
+            help="the machine is gone: make one like it where it was, and write all of its disks",
+        )
+        parser.add_argument(
             "--accept",
             action="append",
             default=[],
@@ -86,7 +91,8 @@ class FailBack(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewFailback
 
-        replica = self.client.tell_replica(args.replica, "failback", NewFailback(accept=args.accept))
+        wanted = NewFailback(accept=args.accept, new_machine=args.new_machine)
+        replica = self.client.tell_replica(args.replica, "failback", wanted)
         if replica.failback:
             self.say(f"Watch it: longshore migration wait {replica.failback}")
         return shown(self, replica)

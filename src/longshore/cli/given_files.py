@@ -1,5 +1,6 @@
 """Files that options name: what is in them is given, whoever is asked."""
 
+import sys
 from pathlib import Path
 
 from longshore.errors import InvalidInput
@@ -24,3 +25,23 @@ def bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
+
+
+def text_or_input(file: str) -> str:
+    """Of a file, or of standard input ("-"). Raises InvalidInput."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
+        raise InvalidInput(f"{file} can't be read: {reason}.") from None
+
+
+def put_text(file: str | None, text: str) -> None:
+    """Into a file, or to standard output (None or "-"). Raises InvalidInput."""
+    if file is None or file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(file).write_text(text)
+    except OSError as error:
+        raise InvalidInput(f"{file} can't be written: {error.strerror}.") from None

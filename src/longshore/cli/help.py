@@ -21,6 +21,7 @@ _SUBJECTS = {
     "Many machines: plans and limits": ("plan", "limit"),
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),
+    "Pages in a browser": ("web",),
     "A service for many: servers and workers": ("server", "worker", "worker-image", "secrets"),
     "This machine, and this command itself": ("check", "help", "complete"),
 }

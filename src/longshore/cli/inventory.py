@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from longshore.cli.command import Lister
-from longshore.cli.words import size
 from longshore.model.inventory import Inventory
+from longshore.web.words import size
 
 _Row = tuple[str, str, str, str, str]
 KINDS = ("datacenter", "cluster", "host", "folder", "pool", "datastore", "network")

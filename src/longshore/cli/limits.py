@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.arguments import rate
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.providers import with_all_projects
-from longshore.cli.words import size
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.limit import MOST_AT_ONCE, SLOWEST
+from longshore.web.words import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Limit

@@ -7,9 +7,10 @@ from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.counting import counting
-from longshore.cli.words import size
+from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
+from longshore.web.words import size
 
 
 class ListMachines(Lister):
@@ -23,13 +24,21 @@ class ListMachines(Lister):
         parser.add_argument("--tag", metavar="TAG", help="only machines with this tag: NAME or CATEGORY/NAME")
         parser.add_argument("--power", choices=[state.value for state in PowerState], help="only machines that are so")
         parser.add_argument("--name", metavar="PATTERN", help="only machines that are called so: 'web-*'")
+        parser.add_argument(
+            "--search", metavar="WORDS", help="only machines that have all of it, instead: 'web folder:Prod power:on'"
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         power = PowerState(args.power) if args.power else None
         wanted = MachineFilter(args.folder, args.cluster, args.tag, power, args.name)
+        if args.search is not None and wanted:
+            raise InvalidInput("A search goes without other filters.", advice="Say all of it in --search.")
         with counting(f"Reading the machines of {args.provider}") as told:
-            machines = self.client.machines(args.provider, wanted, told)
+            if args.search is not None:
+                machines = self.client.search(args.provider, args.search)
+            else:
+                machines = self.client.machines(args.provider, wanted, told)
         rows = []
         for machine in sorted(machines, key=lambda m: (m.folder, m.name)):
             total = sum(d.size for d in machine.disks)

@@ -10,10 +10,11 @@ from longshore.cli.arguments import with_accept, with_guest_key
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
 from longshore.cli.guest import guest_rows
-from longshore.cli.progress import moves, reworded, sentence, status_of, watch, with_level
+from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
-from longshore.cli.words import duration, moment, size
 from longshore.errors import LongshoreError
+from longshore.web.progress import moves, status_of
+from longshore.web.words import duration, moment, size
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -30,6 +31,7 @@ class ListMigrations(Lister):
         parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
         parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
         parser.add_argument("--status", choices=[status.value for status in Status], help="only those that stand so")
+        parser.add_argument("--last", type=int, metavar="N", help="only the last ones of these, at most 1000")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -45,7 +47,7 @@ class ListMigrations(Lister):
                 moment(m.created_at),
             )
             for m in self.client.migrations(
-                all_projects=args.all_projects, plan=args.plan, machine=args.machine, status=args.status
+                all_projects=args.all_projects, plan=args.plan, machine=args.machine, status=args.status, last=args.last
             )
         ]
         return ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created"), rows

@@ -13,11 +13,12 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from longshore.cli.progress import Pace, draws, figures, moves, sentence, status_of
+from longshore.cli.progress import Pace, draws, sentence
 from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
-from longshore.cli.words import duration, size
 from longshore.model.status import Status
+from longshore.web.progress import figures, moves, status_of
+from longshore.web.words import duration, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration

@@ -12,9 +12,10 @@ import yaml
 from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
-from longshore.cli.words import moment, size
+from longshore.cli.given_files import put_text, text_or_input
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import PlanView
@@ -201,13 +202,7 @@ class ExportPlan(Command):
         from longshore.planning import planfile
 
         text = planfile.write(planfile.from_store(self.client.plan(args.plan).plan))
-        if args.file is None or args.file == "-":
-            sys.stdout.write(text)
-            return
-        try:
-            Path(args.file).write_text(text)
-        except OSError as error:
-            raise InvalidInput(f"{args.file} can't be written: {error.strerror}.") from None
+        put_text(args.file, text)
 
 
 class ApplyPlan(Command):
@@ -229,7 +224,7 @@ class ApplyPlan(Command):
         plans: dict[str, tuple[str, dict[str, Any]]] = {}
         for file in dict.fromkeys(name for word in args.file for name in _files(word)):
             called = "standard input" if file == "-" else file
-            plan = planfile.read(_text(file), called)
+            plan = planfile.read(text_or_input(file), called)
             if plan.name in plans:
                 raise InvalidInput(
                     f"{plans[plan.name][0]} and {called} both hold a plan {plan.name}.",
@@ -308,14 +303,6 @@ def _files(word: str) -> list[str]:
     if not found:
         raise InvalidInput(f"There are no plans in {word}.", advice="Their files are called *.yaml or *.yml.")
     return found
-
-
-def _text(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't text"
-        raise InvalidInput(f"{file} can't be read: {reason}.") from None
 
 
 def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:

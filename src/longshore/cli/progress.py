@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -16,9 +16,10 @@ from rich.text import Text
 
 from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
-from longshore.cli.words import duration, size
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
+from longshore.web.progress import figures, pace, standing
+from longshore.web.words import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Event, Migration
@@ -215,45 +216,7 @@ def with_level(event: Event) -> str:
     return event.text if event.level == "information" else f"{event.level}: {event.text}"
 
 
-def figures(disk: DiskProgress) -> tuple[int, int, float, float | None]:
-    """Bytes done, bytes in all, bytes per second and seconds left, of the phase the copy is in."""
-    progress: dict[str, Any] = disk.progress or {}
-    verifying = disk.state == "verifying"
-    done = progress["verified"] if verifying else progress["done"]
-    total = progress["to_verify"] if verifying else progress["total"]
-    return int(done), max(int(total), 1), progress["rate"], progress.get("eta")
-
-
-def pace(rate: float, left: float | None) -> str:
-    return f"{size(rate)}/s" + (f", {duration(left)} left" if left is not None else "")
-
-
 def sentence(disk: DiskProgress) -> str:
     """How far a disk is."""
     done, total, rate, left = figures(disk)
     return f"{disk.label}: {size(done)} of {size(total)} ({done * 100 // total} %), {pace(rate, left)}"
-
-
-def moves(migration: Migration, disk: DiskProgress) -> bool:
-    """Whether the disk is being copied or read back now."""
-    return not migration.status.ended and disk.state in ("copying", "verifying") and disk.progress is not None
-
-
-def standing(migration: Migration) -> list[str]:
-    """How long the machine has been off, and what there was to copy again when it was last synchronised."""
-    told = []
-    off = migration.downtime_seconds
-    if off is not None:
-        told.append(f"down for {duration(off)}")
-    if migration.syncs and off is None:
-        last = migration.syncs[-1]
-        changed = last["bytes_changed"]
-        what = "everything" if last["number"] == 0 else "compared" if changed is None else f"{size(changed)} changed"
-        told.append(f"last sync: {what}, {duration(last['seconds'])}")
-    return told
-
-
-def status_of(migration: Migration) -> str:
-    if migration.interrupted:
-        return "interrupted"
-    return "stranded" if migration.stranded else migration.status.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.words import duration, moment, size
+from longshore.web.words import duration, moment, size
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import Landed, ReplicaReport

@@ -12,7 +12,7 @@ from longshore.cli.given_files import text_of
 from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
-from longshore.cli.words import duration, moment, size
+from longshore.web.words import duration, moment, size
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from longshore.cli.command import Command
 from longshore.cli.guest import guest_rows
 from longshore.cli.markdown import plain, table_lines
-from longshore.cli.words import duration, moment, size
+from longshore.web.words import duration, moment, size
 
 if TYPE_CHECKING:
     from longshore.api.reports import PlanReport, Report, ReportedMachine

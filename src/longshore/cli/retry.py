@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from longshore.cli.words import duration
 from longshore.errors import LongshoreError
+from longshore.web.words import duration
 
 T = TypeVar("T")
 _AWAY = {"unreachable", "identity-unavailable"}  # codes: nobody answers, its database doesn't, Keystone doesn't

@@ -13,10 +13,10 @@ from longshore.cli.arguments import rate, with_mapping
 from longshore.cli.command import Lister
 from longshore.cli.migrations import with_wait
 from longshore.cli.plan_watch import watch_together
-from longshore.cli.words import size
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.model.status import Status
+from longshore.web.words import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration

@@ -10,8 +10,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from longshore.api.adoption import FoundReplica, NewAdoption
 from longshore.api.backups import Vault, VaultCheck, VaultPoint, VaultPointDetails
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
+from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.replica_reports import ReplicaReport
-from longshore.api.replicas import KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
+from longshore.api.replicas import Applied, KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
 from longshore.api.reports import PlanReport, Report
 from longshore.api.schemas import (
     Cleanup,
@@ -122,6 +123,21 @@ class Client:
     def inventory(self, provider: str) -> Inventory:
         return self._ask(Inventory, "GET", f"/v1/providers/{_part(provider)}/inventory")
 
+    def search(self, provider: str, words: str) -> list[Machine]:
+        """Those that fit, as words and field:value, without tags; as the source had them five minutes ago at most."""
+        found: list[Machine] = []
+        while True:
+            asked = urlencode({"q": words, "limit": _PAGE, "offset": len(found)})
+            path = f"/v1/providers/{_part(provider)}/inventory/machines?{asked}"
+            page = self._ask(MachinePage, "GET", path)
+            found.extend(page.machines)
+            if len(page.machines) < _PAGE:
+                return found
+
+    def offer(self, provider: str) -> TargetOffer:
+        """What the target has to choose from."""
+        return self._ask(TargetOffer, "GET", f"/v1/providers/{_part(provider)}/offer")
+
     def volumes(self, provider: str) -> list[Machine]:
         """Those that no machine has, each as a machine of this one disk."""
         return self._ask(list[Machine], "GET", f"/v1/providers/{_part(provider)}/volumes")
@@ -193,10 +209,15 @@ class Client:
         plan: str | None = None,
         machine: str | None = None,
         status: str | None = None,
+        last: int | None = None,
     ) -> list[Migration]:
-        """Oldest first: all of them, or those that fit. `machine`: a name or reference."""
+        """Oldest first: all of them, or those that fit; or of these the `last` ones, at most 1000. `machine`: a name or
+        reference."""
         wanted = {"plan": plan, "machine": machine, "status": status}
         asked = _of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
+        if last is not None:
+            path = f"/v1/migrations?{urlencode(asked | {'newest': 'true', 'limit': str(last)})}"
+            return self._ask(list[Migration], "GET", path)[::-1]
         return self._all(Migration, "/v1/migrations", lambda m: m.id, asked)
 
     def migration(self, migration: str) -> Migration:
@@ -255,6 +276,14 @@ class Client:
 
     def delete_replica(self, replica: str) -> Replica:
         return self._ask(Replica, "DELETE", f"/v1/replicas/{_part(replica)}")
+
+    def replica_file(self, replicas: Sequence[str]) -> dict[str, Any]:
+        """Of those that are named, or all."""
+        asked = urlencode([("replica", word) for word in replicas])
+        return self._ask(dict[str, Any], "GET", f"/v1/replica-file{'?' if asked else ''}{asked}")
+
+    def apply_replica_file(self, content: Mapping[str, Any]) -> list[Applied]:
+        return self._ask(list[Applied], "PUT", "/v1/replica-file", dict(content))
 
     def replica_report(self, replica: str) -> ReplicaReport:
         return self._ask(ReplicaReport, "GET", f"/v1/replicas/{_part(replica)}/report")

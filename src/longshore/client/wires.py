@@ -135,7 +135,8 @@ def fault_of(status: int, body: bytes) -> LongshoreError:
     """The service's own sentence and code; or, when a proxy answered in its place, what can be said of that."""
     try:
         fault = json.loads(body)
-        return LongshoreError(fault["message"], code=fault["code"])
+        advice = fault.get("advice") or ""
+        return LongshoreError(fault["message"].removesuffix(advice).rstrip(), advice=advice, code=fault["code"])
     except (ValueError, TypeError, KeyError):
         return Unreachable(f"No Longshore server answers there (HTTP status {status}).", advice="Check the address.")
 

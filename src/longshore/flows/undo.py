@@ -17,6 +17,8 @@ LASTING = (
     ThingKind.SERVER,
 )  # what a machine is at its target
 
+_AT_SOURCES = (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.MACHINE, ThingKind.CHANGE_TRACKING)
+
 
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
@@ -35,7 +37,17 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     record = store.migrations.get(migration_id)
     if record.target_up_at is not None and record.request.get("type") not in _NEVER_THEIRS:
         entries = [e for e in entries if e.kind not in LASTING]
-    return remove_all(store, entries, lambda entry: _remove(clouds, entry), _may_appear)
+    machines = [e for e in entries if e.kind is ThingKind.MACHINE]
+    others = [e for e in entries if e.kind is not ThingKind.MACHINE]
+    left = remove_all(store, others, lambda entry: _remove(clouds, entry), _may_appear)
+    # Last of all: without it nobody could say any more what had become of that which hangs on it
+    holding = {e.parent for e in store.ledger.entries(migration_id) if e.state is EntryState.LEFT}
+    free = [e for e in machines if e.ref is None or e.ref not in holding]
+    for entry in (e for e in machines if e not in free):
+        why = "What hangs on it has to go first."
+        store.ledger.settle(entry.id, EntryState.LEFT, note=why)
+        left.append(f"The {entry.kind} {entry.ref} could not be removed: {why}")
+    return left + remove_all(store, free, lambda entry: _remove(clouds, entry), _may_appear)
 
 
 def _may_appear(entry: Entry) -> bool:
@@ -51,7 +63,7 @@ def _its_own(entry: Entry) -> bool:
 def _remove(clouds: Clouds, entry: Entry) -> bool:
     """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
     the cloud's first answer was lost."""
-    if entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.CHANGE_TRACKING):
+    if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
     if entry.kind is ThingKind.VAULT_WRITER:
@@ -68,6 +80,11 @@ def _remove_from_source(source: Source, entry: Entry) -> bool:
     machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
+    if entry.kind is ThingKind.MACHINE:
+        ref = source.find_machine(machine, entry.owner)
+        if ref is not None:
+            source.delete_machine(ref, entry.owner)
+        return ref is not None
     gone: set[str] = set()
     while (found := source.find_snapshot(machine, entry.owner)) and found.ref not in gone:
         if entry.kind is ThingKind.HOME_SNAPSHOT:

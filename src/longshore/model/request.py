@@ -166,6 +166,7 @@ class MigrationRequest:
     volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has
     of: str | None = None  # conversion: the migration that brought the machine; of a point: its replica
     point: int | None = None  # of the replica: what a test or failover is made of
+    new_machine: bool = False  # failback: the machine that it came from is gone, and another one is made
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     when_stuck: WhenStuck = WhenStuck.PARK
     shutdown_timeout: float = 600.0

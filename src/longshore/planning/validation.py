@@ -117,6 +117,8 @@ def refuse_pointless(request: MigrationRequest) -> None:
     """
     if request.clean_up_after is not None and request.type is not MigrationType.TEST:
         raise InvalidInput("Only a test of a replica is cleaned up after a time.", advice="Leave clean_up_after out.")
+    if request.new_machine and request.type is not MigrationType.FAILBACK:
+        raise InvalidInput("Only a failback is to a new machine.", advice="Leave new_machine out.")
     if request.isolated and not request.type.rehearses:
         raise InvalidInput("Only a dry run can be isolated.", advice="Ask for the type dry-run.")
     cutover = request.cutover
@@ -396,6 +398,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "volume": _volume,
     "of": check_name,
     "point": check_whole,
+    "new_machine": _nothing,
     "accept": _codes,
     "when_stuck": _nothing,
     "shutdown_timeout": _seconds,

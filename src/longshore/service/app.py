@@ -12,6 +12,8 @@ from longshore.configuration import Configuration
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
+from longshore.service.kept_inventories import KeptInventories
+from longshore.service.refusals import body_of
 from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
@@ -81,6 +83,7 @@ def _without_routes(
     app.state.store = store
     app.state.local_files = local_files
     app.state.reads = SharedReads()
+    app.state.inventories = KeptInventories()
     app.state.access = access
     app.state.turns = turns_at_clouds()
     app.state.streams = Streams()
@@ -95,7 +98,7 @@ def _without_routes(
     def explained(_request: Request, error: LongshoreError) -> JSONResponse:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         headers = {"Retry-After": str(COME_AGAIN)} if status == 429 else None
-        return JSONResponse({"code": error.code, "message": str(error)}, status, headers)
+        return JSONResponse(body_of(error), status, headers)
 
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: HTTPException) -> JSONResponse:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from longshore.api.replicas import NewDirection, NewFailback, NewReplica, Replica
 from longshore.errors import Conflict, InvalidInput
-from longshore.flows.replicas.way_back import find_way
+from longshore.flows.replicas.way_back import find_way, machine_to_make
 from longshore.model.forms import form
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest, MigrationType
@@ -26,8 +26,10 @@ def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds
     asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
     accept = (*asked.accept, *body.accept)
     if found.stage in (Stage.FAILED_OVER, Stage.COMMITTED):
-        find_way(store, clouds, found, accept)
-    store.migrations.add_together([_way_back(store, found, replace(asked, accept=accept))])
+        look = machine_to_make if body.new_machine else find_way
+        look(store, clouds, found, accept)
+    request = replace(asked, accept=accept, new_machine=body.new_machine)
+    store.migrations.add_together([_way_back(store, found, request)])
     return begun(store, store.replicas.get(found.id))
 
 

@@ -20,6 +20,7 @@ from longshore.errors import LongshoreError
 from longshore.service.bodies import Bodies, TooLarge
 from longshore.service.caller import OPEN, Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 from longshore.service.policy import rule_of
+from longshore.service.refusals import body_of
 from longshore.service.turns import COME_AGAIN, Busy, turns_of_all
 
 REQUEST_ID = "X-Openstack-Request-Id"
@@ -109,7 +110,7 @@ class Gate:
 
 
 def _refusal(status: int, error: LongshoreError, headers: Mapping[str, str]) -> JSONResponse:
-    return JSONResponse({"code": error.code, "message": str(error)}, status, headers)
+    return JSONResponse(body_of(error), status, headers)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

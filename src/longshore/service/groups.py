@@ -1,7 +1,7 @@
 """Groups of replicas: made, shown, changed, tried, failed over, deleted."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from longshore.api.groups import (
@@ -179,13 +179,19 @@ def _with_members(store: Store, name: str) -> GroupRecord:
 
 def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, model.Gate | None]:
     """Raises InvalidInput."""
-    if caller.remote and any(gate is not None and gate.command for gate in gates.values()):
+    found = {number: _gate(gate) if gate is not None else None for number, gate in gates.items()}
+    refuse_commands(caller, found.values())
+    return found
+
+
+def refuse_commands(caller: Caller, gates: Iterable[model.Gate | None]) -> None:
+    """Raises InvalidInput where a server would run them for a caller."""
+    if caller.remote and any(gate is not None and gate.command for gate in gates):
         raise InvalidInput(
             "A server runs no commands for its callers: they would run as the server itself.",
             advice="Leave it out, or use Longshore without a server.",
             code="not-on-a-server",
         )
-    return {number: _gate(gate) if gate is not None else None for number, gate in gates.items()}
 
 
 def _gate(gate: NewGate) -> model.Gate:

@@ -79,14 +79,17 @@ async def migrations(
     machine: str | None = None,
     plan: str | None = None,
     provider: str | None = None,
+    newest: Annotated[bool, Query(description="Newest first.")] = False,
 ) -> Response:
     """All of them, oldest first, or those with this status, machine, plan, or provider on either side."""
 
     def read() -> tuple[bytes, str | None]:
-        records, following = _page_of(store, page, status=status, machine=machine, plan=plan, provider=provider)
+        records, following = _page_of(
+            store, page, status=status, machine=machine, plan=plan, provider=provider, newest=newest
+        )
         return MIGRATIONS.dump_json(shown(store, records)), following
 
-    what = "migrations", page.limit, page.marker, status, machine, plan, provider, store.scope
+    what = "migrations", page.limit, page.marker, status, machine, plan, provider, newest, store.scope
     body, following = await reads.read(what, read)
     answer = answered(body)
     if following is not None:
@@ -95,7 +98,14 @@ async def migrations(
 
 
 def _page_of(
-    store: Store, page: Page, *, status: Status | None, machine: str | None, plan: str | None, provider: str | None
+    store: Store,
+    page: Page,
+    *,
+    status: Status | None,
+    machine: str | None,
+    plan: str | None,
+    provider: str | None,
+    newest: bool,
 ) -> tuple[list[MigrationRecord], str | None]:
     """And the marker of the page after it, if there is one."""
     try:
@@ -106,6 +116,7 @@ def _page_of(
             machine=machine,
             plan_id=store.plans.get(plan).id if plan is not None else None,
             provider_id=store.providers.get(provider).id if provider is not None else None,
+            newest_first=newest,
         )
     except NotFound as missing:
         if page.marker is None or page.marker not in missing.message:

@@ -84,6 +84,7 @@ RULES = (
             "GET /v1/providers/{provider}/machines/{machine:path}",
             "GET /v1/providers/{provider}/volumes",
             "GET /v1/providers/{provider}/inventory",
+            "GET /v1/providers/{provider}/inventory/machines",
         ),
     ),
     Rule(
@@ -95,7 +96,7 @@ RULES = (
     Rule(
         "migration:plan:get",
         READER,
-        "List, show and check plans.",
+        "List, show and check plans, and see what a target has to choose from.",
         (
             "GET /v1/plans",
             "GET /v1/plans/{name}",
@@ -103,6 +104,7 @@ RULES = (
             "GET /v1/plans/{name}/migrations",
             "GET /v1/plans/{name}/report",
             "POST /v1/plans/{name}/check",
+            "GET /v1/providers/{provider}/offer",
         ),
     ),
     Rule("migration:plan:create", MEMBER, "Make and change plans.", ("POST /v1/plans", "PUT /v1/plans/{name}")),
@@ -195,6 +197,7 @@ RULES = (
             "GET /v1/replicas/{replica}/report",
             "GET /v1/replicas/{replica}/points",
             "GET /v1/replicas/{replica}/points/{number}",
+            "GET /v1/replica-file",
         ),
     ),
     Rule(
@@ -206,6 +209,12 @@ RULES = (
             "POST /v1/migrations/{migration}/keep-as-replica",
             "POST /v1/replicas/{replica}/reprotect",
         ),
+    ),
+    Rule(
+        "migration:replica:apply",
+        MEMBER,
+        "Make and change replicas and their groups as a file says.",
+        ("PUT /v1/replica-file",),
     ),
     Rule(
         "migration:replica:adopt",

@@ -1,8 +1,7 @@
 """Replicas: made, shown, changed, synchronised, tried, failed over to, deleted."""
 
-import uuid
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Path
@@ -20,31 +19,24 @@ from longshore.api.replicas import (
 from longshore.api.replicas import ReplicaChange as Change
 from longshore.api.schemas import Migration
 from longshore.engine import embedded
-from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.alerting import check_webhook
 from longshore.flows.replicas.failing_over import note_gone
-from longshore.flows.replicas.moments import next_audit, next_test
+from longshore.flows.replicas.moments import next_audit
 from longshore.flows.replicas.points import newest, remove_points
 from longshore.model.forms import form
 from longshore.model.point import Hold
-from longshore.model.replica import LAST_POINT, Protection, Stage, Wish
+from longshore.model.replica import LAST_POINT, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.model.schedule import Continuous
-from longshore.planning.durations import parse_duration
-from longshore.planning.replica_checks import Wanted
-from longshore.planning.retention import parse_retention, write_retention
-from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
-from longshore.service.beforehand import look_beforehand
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
+from longshore.service.new_replicas import NEVER, first_time, new_replica, protection_of, tests_of
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
-from longshore.store import MigrationRecord, NewMigration, ReplicaRecord, Store
-from longshore.store.tables import utc_now, with_zone, without_zone
+from longshore.store import MigrationRecord, ReplicaRecord, Store
+from longshore.store.tables import with_zone
 
 router = judged_router("/v1")
-_NEVER = "never"
 Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
 
 
@@ -52,32 +44,13 @@ Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
 def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
     """A machine is copied from now on, again and again, to points on the target. What can be known beforehand is
     checked now; the first sync copies all of it."""
-    if body.request.before is not None or body.request.after is not None:
-        raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
-    protection = _protection(body.schedule, body.retention, body.rpo, body.audit)
-    replica_id = str(uuid.uuid4())
-    protection = replace(protection, **_tests(body.prove, replica_id))
     webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
-    request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
-    rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
-    wanted = Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
-    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
-    new = NewMigration(
-        machine_name=found.machine.name,
-        machine_ref=found.machine.ref,
-        source_id=found.source_id,
-        target_id=found.target_id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
-        places=places_of(found.machine),
-        disks=found.machine.disks,
-        protection=protection,
-        id=replica_id,
-    )
+    new, said = new_replica(store, clouds, caller, body)
     (record,) = store.migrations.add_together([new])
     note_asked_for([record])
     if webhook:
         store.replicas.update(record.id, webhook=store.migrations.keep_text(record.id, webhook))
-    for concern in found.unused:
+    for concern in said:
         store.events.say(record.id, None, str(concern), "warning")
     return begun(store, store.replicas.get(record.id))
 
@@ -87,9 +60,9 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
     """A warm migration that waits for its cutover becomes a replica: what it has copied isn't copied again. Raises
     Conflict for any other, and while a copy of it is under way."""
     record = store.migrations.get(migration)
-    protection = _protection(body.schedule, body.retention, body.rpo, body.audit)
+    protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     audit_due_at = next_audit(protection.audit, record.id, datetime.now(UTC))
-    protection = replace(protection, **_tests(body.prove, record.id), audit_due_at=audit_due_at)
+    protection = replace(protection, **tests_of(body.prove, record.id), audit_due_at=audit_due_at)
     webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
     kept = store.replicas.keep(record.id, protection)
     if webhook:
@@ -119,12 +92,12 @@ def change(replica: str, body: Change, store: TheStore) -> Replica:
     away."""
     was = store.replicas.get(replica)
     rpo = body.rpo or (f"{was.rpo}s" if was.rpo else None)
-    audit = None if body.audit == _NEVER else body.audit or was.audit
-    new = _protection(body.schedule or was.schedule, body.retention or was.retention, rpo, audit)
-    due = was.due_at if body.schedule is None else _next(new, was)
+    audit = None if body.audit == NEVER else body.audit or was.audit
+    new = protection_of(body.schedule or was.schedule, body.retention or was.retention, rpo, audit)
+    due = was.due_at if body.schedule is None else first_time(new, was.id)
     fields = {"schedule": new.schedule, "retention": new.retention, "rpo": new.rpo, "due_at": due}
     if body.prove is not None:
-        fields |= _tests(body.prove, was.id)
+        fields |= tests_of(body.prove, was.id)
     if body.audit is not None:
         fields |= {"audit": new.audit, "audit_due_at": next_audit(new.audit, was.id, datetime.now(UTC))}
     if body.webhook is not None:
@@ -315,30 +288,6 @@ def migrate(replica: str, store: TheStore) -> Replica:
 
 
 # Parts
-
-
-def _protection(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:
-    """Raises InvalidInput."""
-    audit = None if audit == _NEVER else audit
-    if audit is not None:
-        parse_calendar(audit)
-    objective = parse_duration(rpo) if rpo else None
-    parse_schedule(schedule, objective)
-    kept = write_retention(parse_retention(retention))
-    seconds = int(objective.total_seconds()) if objective else None
-    return Protection(schedule, kept, seconds, utc_now(), audit=audit)
-
-
-def _tests(prove: str | None, replica_id: str) -> dict[str, Any]:
-    """By which clock its points are tried, and when first. Raises InvalidInput."""
-    prove = None if prove == _NEVER else prove
-    return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}
-
-
-def _next(protection: Protection, was: ReplicaRecord) -> datetime:
-    now = datetime.now(UTC)
-    schedule = parse_schedule(protection.schedule, timedelta(seconds=protection.rpo) if protection.rpo else None)
-    return without_zone(now) if isinstance(schedule, Continuous) else without_zone(next_time(schedule, now, was.id))
 
 
 def _landed(store: Store, found: ReplicaRecord, request: MigrationRequest) -> Migration:

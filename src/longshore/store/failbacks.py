@@ -34,13 +34,13 @@ def _refuse_what_is_left(session: Session, replica_id: str) -> None:
     left = session.scalar(
         query.where(
             MigrationRow.request["of"].as_string() == replica_id,
-            LedgerRow.kind == ThingKind.HOME_SNAPSHOT.value,
-            LedgerRow.state != EntryState.REMOVED.value,
+            LedgerRow.kind.in_((ThingKind.HOME_SNAPSHOT.value, ThingKind.MACHINE.value)),
+            LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
         ).limit(1)
     )
     if left is not None:
         raise Conflict(
-            "An earlier failback has left its snapshot of the machine.",
+            "An earlier failback has left what it made where the machine came from.",
             advice=f"Clean that up first: longshore migration cleanup {left}.",
         )
 

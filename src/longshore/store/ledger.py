@@ -20,6 +20,7 @@ from longshore.store.tables import LedgerRow, MigrationRow
 class ThingKind(StrEnum):
     SOURCE_SNAPSHOT = "source-snapshot"
     HOME_SNAPSHOT = "home-snapshot"  # of a machine that is written back to: to take that back is to revert to it
+    MACHINE = "machine"  # made where a machine came from that is gone, to be written back to
     CHANGE_TRACKING = "change-tracking"  # switched on at the source, to be switched off again
     NETWORK = "network"  # one that leads nowhere, for a dry run
     VOLUME = "volume"

@@ -147,6 +147,7 @@ class Migrations:
         machine: str | None = None,
         plan_id: str | None = None,
         provider_id: str | None = None,
+        newest_first: bool = False,
     ) -> list[MigrationRecord]:
         """As `all`: the `limit` next after the one with this id, of those that fit. Raises NotFound.
 
@@ -157,7 +158,8 @@ class Migrations:
             if after is not None:
                 last = find_migration(session, self._scope, after)
                 key = tuple_(MigrationRow.created_at, MigrationRow.id)
-                query = query.where(key > tuple_(literal(last.created_at), literal(last.id)))
+                mark = tuple_(literal(last.created_at), literal(last.id))
+                query = query.where(key < mark if newest_first else key > mark)
             if status is not None:
                 query = query.where(MigrationRow.status == status.value)
             if machine is not None:
@@ -167,8 +169,9 @@ class Migrations:
             if provider_id is not None:
                 sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
                 query = query.where(sides)
-            ordered = query.order_by(MigrationRow.created_at, MigrationRow.id).limit(limit)
-            return records_of(session, session.execute(ordered))
+            by = (MigrationRow.created_at, MigrationRow.id)
+            ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
+            return records_of(session, session.execute(ordered.limit(limit)))
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""

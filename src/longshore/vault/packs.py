@@ -119,7 +119,7 @@ class _Open:
 
 
 class PackWriter:
-    """Fills packs and stores them. Its caller holds a lock around each call but `settle`."""
+    """Fills packs and stores them. Its caller holds a lock around each call."""
 
     def __init__(self, vault: Vault, largest: int = LARGEST) -> None:
         self._vault = vault
@@ -161,7 +161,7 @@ class PackWriter:
         return entry._replace(pack=self._names.get(entry.pack, entry.pack))
 
     def complete(self) -> None:
-        """What was added from here on goes into another pack."""
+        """What was added from here on goes into another pack. Raises VaultFull, now and ever after, when one can't be kept."""
         pack = self._open
         if not pack.records:
             return
@@ -170,7 +170,8 @@ class PackWriter:
         self._names[pack.mark] = name
         self._unstored[name] = pack
         while len(self._storing) >= _IN_FLIGHT:
-            self._storing.pop(0).result()
+            self._storing[0].result()  # one that failed stays: nothing is complete any more
+            self._storing.pop(0)
         self._storing.append(self._threads.submit(self._store, name, pack))
 
     def _store(self, name: bytes, pack: _Open) -> None:
@@ -179,7 +180,7 @@ class PackWriter:
         del self._unstored[name]
 
     def pending(self) -> list["Future[None]"]:
-        """What is being stored."""
+        """What is being stored, and what couldn't be."""
         return list(self._storing)
 
     def read(self, entry: Entry) -> bytes:

@@ -1,5 +1,6 @@
 """What the steps of one migration share beyond what those of any job do: its clouds and what it was asked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from longshore.model.job import JobKind
 from longshore.model.limit import counting, id_of, places_at_work
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
+from longshore.store import Entry, EntryState, ThingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,11 @@ class Place:
 
     provider_id: str
     machine_ref: str
+
+
+def made_machine(entries: Sequence[Entry]) -> Entry | None:
+    """Of a failback: the machine that it has made, or is about to, because the one that it came from is gone."""
+    return next((e for e in entries if e.kind is ThingKind.MACHINE and e.state is not EntryState.REMOVED), None)
 
 
 @dataclass
@@ -37,7 +44,9 @@ class MoveContext(JobContext):
     @property
     def home(self) -> Place:
         """Of a failback: the machine that is written back to."""
-        return Place(self.record.target_id, self.store.migrations.get(self.request.of or "").machine_ref)
+        made = made_machine(self.store.ledger.entries(self.id))
+        ref = made.ref if made is not None else None
+        return Place(self.record.target_id, ref or self.store.migrations.get(self.request.of or "").machine_ref)
 
     @property
     def source(self) -> Place:

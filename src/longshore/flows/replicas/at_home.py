@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from longshore.blocks.dirty import Dirty
 from longshore.errors import LongshoreError
-from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.context import MoveContext, made_machine
 from longshore.flows.moves.copying import DiskBase
 from longshore.flows.moves.syncing import State
 from longshore.flows.moves.told_changes import read_extents
@@ -13,6 +13,7 @@ from longshore.flows.undo import undo
 from longshore.model.extents import Extent
 from longshore.model.forms import form
 from longshore.model.replica import Stage
+from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, MigrationRecord, ThingKind
 
 
@@ -66,13 +67,15 @@ def _commit_failback(job: MoveContext) -> None:
     if (snapshot := _home_snapshot(job, failback)) is not None:
         try:
             with job.clouds.source(job.record.source_id) as source:
-                found = source.find_snapshot(job.record.machine_ref, snapshot.owner)
+                found = source.find_snapshot(snapshot.parent or "", snapshot.owner)
                 if found is not None:
-                    source.remove_snapshot(job.record.machine_ref, found.ref)
+                    source.remove_snapshot(snapshot.parent or "", found.ref)
         except LongshoreError as error:
             _say_why_not(job, "The failback isn't committed", str(error))
             return
         store.ledger.settle(snapshot.id, EntryState.REMOVED)
+    if (made := made_machine(store.ledger.entries(failback.id))) is not None and made.ref is not None:
+        _move_in(job, made, made.ref)
     server = store.migrations.get(replica.failover_id or "")
     for sentence in undo(store, job.clouds, server.id):
         job.say(sentence, "warning")
@@ -83,6 +86,27 @@ def _commit_failback(job: MoveContext) -> None:
     store.replicas.update(job.id, stage=Stage.PROTECTED.value, **fields)
     job.store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
     job.say("The failback is committed, and syncs go on.")
+
+
+def _move_in(job: MoveContext, made: Entry, ref: str) -> None:
+    """The replica's machine is the new one from now on; what was the old one's has gone with it."""
+    store, record = job.store, job.record
+    for entry in store.ledger.entries(job.id):
+        gone = entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING) and entry.parent != ref
+        if gone and entry.state is not EntryState.REMOVED:
+            store.ledger.settle(entry.id, EntryState.REMOVED, note="Its machine is gone.")
+    store.migrations.update(job.id, machine_ref=ref)
+    owner = Owner(job.id, f"change-tracking-{ref}")
+    tracking = store.ledger.intend(owner, record.source_id, ThingKind.CHANGE_TRACKING, ref)
+    try:
+        with job.clouds.source(record.source_id) as source:
+            source.set_change_tracking(ref, True)
+    except LongshoreError as error:
+        store.ledger.settle(tracking.id, EntryState.REMOVED)
+        job.say(f"Syncs of {record.machine_name} will compare whole disks: {error}", "warning")
+    else:
+        store.ledger.settle(tracking.id, EntryState.MADE, ref=ref)
+    store.ledger.settle(made.id, EntryState.HANDED_OVER)  # last: until then all of this is done again
 
 
 def _follow(job: MoveContext, failback: MigrationRecord) -> None:

@@ -39,7 +39,7 @@ from longshore.flows.moves.source_side import (
     take_still,
 )
 from longshore.flows.moves.told_changes import Told, asker, read_changes
-from longshore.flows.replicas.way_back import Pair, Way, find_way
+from longshore.flows.replicas.way_back import Pair, Way, find_way, machine_to_make
 from longshore.flows.undo import undo
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent, merge
@@ -59,6 +59,8 @@ class Failback(Migration):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
         await step("start", type(None), self._start)
+        if job.request.new_machine:
+            await step("make", str, self._make_machine)
         way = await step("prepare", Way, self._look)
         untouched = await step("home-off", Off, partial(self._last_start, way))
         home = await step("protect", Snapshot, partial(self._protect, way))
@@ -100,7 +102,8 @@ class Failback(Migration):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at the machine.")
         replica = job.store.replicas.get(job.request.of or "")
-        way = find_way(job.store, job.clouds, replica, job.request.accept)
+        made = job.home.machine_ref if job.request.new_machine else None
+        way = find_way(job.store, job.clouds, replica, job.request.accept, made=made)
         with job.clouds.source(job.record.source_id) as cloud:
             cloud.make_ready(Owner(job.id, "read"), way.server.ref)
         for pair in way.pairs:
@@ -111,6 +114,23 @@ class Failback(Migration):
         job.store.disks.keep(job.id, tuple(pair.disk for pair in way.pairs))
         job.store.migrations.update(job.id, source_power=way.server.power.value)
         return way
+
+    def _make_machine(self) -> str:
+        """Its reference. Raises Conflict when the one that it came from is there, or its name is taken."""
+        job = self._job
+        job.raise_if_cancelled()
+        replica = job.store.replicas.get(job.request.of or "")
+        then = machine_to_make(job.store, job.clouds, replica, job.request.accept, begins=False)
+        job.phase("preparing", f"Making a machine like {then.name} where that came from.")
+        with job.clouds.source(job.record.target_id) as source:
+            return job.make(
+                ThingKind.MACHINE,
+                "machine",
+                lambda owner: source.create_machine(then, owner),
+                provider_id=job.record.target_id,
+                parent=then.name,
+                ref=str,
+            )
 
     def _last_start(self, way: Way) -> Off:
         """Of the machine: whoever powers it on until we do changes what is being written."""

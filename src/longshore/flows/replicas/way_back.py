@@ -4,9 +4,9 @@ Each of the server's volumes gets a snapshot before the guest is touched and boo
 server has written. What the machine has written since the point its source tells, by the point's change ids.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.model.forms import form
@@ -61,23 +61,22 @@ def is_of_way_back(entry: Entry) -> bool:
     return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_BEGINNING)
 
 
-def find_way(store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = ()) -> Way:
-    """Nothing is changed by looking.
+def find_way(
+    store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, made: str | None = None
+) -> Way:
+    """Nothing is changed by looking. `made`: a machine that was made for it, because the one that it came from is gone.
 
     Raises Conflict for what stands against it, with a sentence that says what to do; NotFound when one of both is gone.
     """
-    record = store.migrations.get(replica.id)
-    if was_adopted(replica.stage, record):
-        raise Conflict(
-            f"The replica of {record.machine_name} was adopted: where its machine is isn't known.",
-            advice="Commit the failover, and protect its server by a replica of its own.",
-        )
-    failover = store.migrations.get(replica.failover_id or "")
-    _refuse_converted(failover, accept)
-    point = store.points.get(replica.id, failover.request["point"])
-    then = form(Machine).validate_python(point.machine["machine"])
+    record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
-        home = source.machine(record.machine_ref)
+        try:
+            home = source.machine(made or record.machine_ref)
+        except NotFound as gone:
+            raise NotFound(
+                gone.message,
+                advice=f"If it is gone for good: longshore replica failback {replica.id} --new-machine.",
+            ) from None
         if home.power is not PowerState.OFF:
             raise Conflict(
                 f"{home.name} isn't off where it came from ({home.power.value}), and its server runs: what both write "
@@ -89,7 +88,49 @@ def find_way(store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple
     with clouds.source(record.target_id) as cloud:
         server = cloud.machine(failover.server_id or "")
     pairs = _pairs(store.ledger.entries(failover.id), server, home, then, point)
+    if made is not None:  # nothing of what its disks hold was ever told
+        pairs = tuple(replace(pair, since=None) for pair in pairs)
     return Way(server, home, pairs, then.tools is ToolsState.RUNNING)
+
+
+def machine_to_make(
+    store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, begins: bool = True
+) -> Machine:
+    """As it was at the point that it failed over from. `begins`: nothing is made yet.
+
+    Raises Conflict when the machine that it came from is still there, and for what else stands against it.
+    """
+    record, _, _, then = _failed_over(store, replica, accept)
+    with clouds.source(record.source_id) as source:
+        try:
+            home = source.machine(record.machine_ref)
+        except NotFound:
+            home = None
+        if home is not None:
+            raise Conflict(
+                f"{home.name} is still there ({home.ref}).",
+                advice="Fail back to it: leave --new-machine out. Or remove it first.",
+                code="machine-there",
+            )
+        if begins:
+            source.check_new_machine(then)
+    return then
+
+
+def _failed_over(
+    store: Store, replica: ReplicaRecord, accept: tuple[str, ...]
+) -> tuple[MigrationRecord, MigrationRecord, PointRecord, Machine]:
+    """Its record, what it failed over to, from which point, and the machine as it was then. Raises Conflict."""
+    record = store.migrations.get(replica.id)
+    if was_adopted(replica.stage, record):
+        raise Conflict(
+            f"The replica of {record.machine_name} was adopted: where its machine is isn't known.",
+            advice="Commit the failover, and protect its server by a replica of its own.",
+        )
+    failover = store.migrations.get(replica.failover_id or "")
+    _refuse_converted(failover, accept)
+    point = store.points.get(replica.id, failover.request["point"])
+    return record, failover, point, form(Machine).validate_python(point.machine["machine"])
 
 
 def _refuse_converted(failover: MigrationRecord, accept: tuple[str, ...]) -> None:

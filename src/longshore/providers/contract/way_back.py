@@ -5,7 +5,8 @@ from typing import Protocol
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput
-from longshore.model.machine import Snapshot
+from longshore.model.machine import Machine, Snapshot
+from longshore.model.target import Owner
 
 
 class WayBack(Protocol):
@@ -37,6 +38,33 @@ class WayBack(Protocol):
         as it was then. A second call reverts again. Raises NotFound; Conflict when it isn't Longshore's, or something
         has a disk open (code file-locked)."""
         raise Conflict("Machines at this source can't be reverted.")
+
+    # Where the machine itself is gone
+
+    def check_new_machine(self, like: Machine) -> None:
+        """Look whether one like this can be made where it was, while nothing is done yet.
+
+        Raises InvalidInput for a place or hardware that there isn't, or that the settings can't write to; Conflict when
+        its name is taken there. A second call looks again.
+        """
+        raise InvalidInput("Machines can't be made at this kind of source.", advice=_INSTEAD)
+
+    def create_machine(self, like: Machine, owner: Owner) -> str:
+        """The reference of a machine with the same name, hardware, MACs and keys of disks, in the same place, that is
+        off, and whose disks hold nothing. A second call with the same owner answers with the machine of the first one.
+
+        Raises Conflict when its name is taken, InvalidInput for a place or hardware that there isn't.
+        """
+        raise InvalidInput("Machines can't be made at this kind of source.", advice=_INSTEAD)
+
+    def find_machine(self, name: str, owner: Owner) -> str | None:
+        """The reference of a machine of this name that `create_machine` made for this owner. One that is being made is
+        waited for, so that None is the last word."""
+        return None
+
+    def delete_machine(self, machine_ref: str, owner: Owner) -> None:
+        """With its disks. What is gone already is left alone. Raises Conflict when it runs, or isn't this owner's."""
+        raise Conflict("Machines at this source aren't deleted.")
 
 
 _NONE = "Disks of machines at this kind of source can't be written."

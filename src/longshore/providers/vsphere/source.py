@@ -19,6 +19,7 @@ from longshore.providers.vsphere import (
     disks,
     inventory,
     machine_list,
+    making,
     power,
     snapshots,
     ssh_disks,
@@ -147,6 +148,24 @@ class VsphereSource(Source):
     def revert(self, machine_ref: str, snapshot_ref: str) -> None:
         snapshots.revert(self._session, machine_ref, snapshot_ref)
         power.power_off(self._session, machine_ref)
+
+    def check_new_machine(self, like: Machine) -> None:
+        if self._reads_over_ssh:
+            raise InvalidInput(
+                "Disks are read over SSH here, which can't write them.",
+                advice="Set up VMware's disk library (VDDK) for this provider.",
+            )
+        disks.library(self._session.settings.vddk_libdir)
+        making.check(self._session, like)
+
+    def create_machine(self, like: Machine, owner: Owner) -> str:
+        return making.create(self._session, like, owner)
+
+    def find_machine(self, name: str, owner: Owner) -> str | None:
+        return making.find(self._session, name, owner)
+
+    def delete_machine(self, machine_ref: str, owner: Owner) -> None:
+        making.delete(self._session, machine_ref, owner)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         if self._reads_over_ssh:

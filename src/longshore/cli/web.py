@@ -1,0 +1,40 @@
+"""longshore web: the pages, for whoever has started it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from longshore.cli.command import Command
+from longshore.errors import InvalidInput
+
+
+class Web(Command):
+    """Serve web pages on this machine's loopback, for you alone. It ends with Ctrl-C; migrations go on.
+
+    It prints a link that opens them in a browser once, and another when that was used.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--port", type=int, default=0, metavar="PORT", help="default: any that is free")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.web.alone import serve_alone
+
+        configuration = self.app.configured()
+        if self.app.options.server or configuration.url:
+            raise InvalidInput(
+                "The pages are of your own state directory; a server's aren't shown yet.",
+                advice="Leave --server and LONGSHORE_URL out.",
+            )
+        first = True
+
+        def told(address: str) -> None:
+            nonlocal first
+            begin = "Open in a browser, on this machine:" if first else "It is open. For another browser:"
+            print(f"{begin}\n  {address}", file=sys.stderr, flush=True)
+            first = False
+
+        serve_alone(configuration, args.port, told)

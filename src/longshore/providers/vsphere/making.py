@@ -1,0 +1,304 @@
+"""A machine that is made anew where one was: the same hardware in the same place, with disks that hold nothing.
+
+It says whose it is in its own configuration, so that a second run finds it and no other one is ever deleted.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from longshore.errors import Conflict, InvalidInput
+from longshore.model.machine import Disk, Firmware, Machine, Nic
+from longshore.model.target import Owner
+from longshore.providers.vsphere.machines import capacity
+from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
+from longshore.providers.vsphere.properties import read, sweep
+from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.tasks import result
+
+CREATE_TIMEOUT = 15 * 60.0  # seconds; thick disks are only allocated, not written
+_MARK = "longshore.owner"
+_BELOW_GENERATED = "00:50:56:40"  # MACs of VMware's from here on are its own to give, not a user's
+
+_Device = vim.vm.device
+_CONTROLLERS = {
+    "pvscsi": _Device.ParaVirtualSCSIController,
+    "lsilogic-sas": _Device.VirtualLsiLogicSASController,
+    "lsilogic": _Device.VirtualLsiLogicController,
+    "buslogic": _Device.VirtualBusLogicController,
+    "sata": _Device.VirtualAHCIController,
+    "nvme": _Device.VirtualNVMEController,
+}
+_NICS = {
+    "vmxnet3": _Device.VirtualVmxnet3,
+    "vmxnet2": _Device.VirtualVmxnet2,
+    "e1000e": _Device.VirtualE1000e,
+    "e1000": _Device.VirtualE1000,
+    "pcnet32": _Device.VirtualPCNet32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    folder: Any
+    pool: Any
+    host: Any  # None: the cluster chooses
+    backings: dict[str, Any]  # of network adapters, by the networks' names
+
+
+def check(session: Session, like: Machine) -> None:
+    """Raises InvalidInput for a place or hardware that there isn't, Conflict when the name is taken."""
+    with session.doing(f"look where {like.name} was"):
+        place = _place(session, like)
+        _spec(like, place, Owner("", ""))
+        if session.content.searchIndex.FindChild(entity=place.folder, name=like.name) is not None:
+            raise _taken(like)
+
+
+def create(session: Session, like: Machine, owner: Owner) -> str:
+    """The machine of this owner that is there already, if there is one.
+
+    Raises what `check` does, and InvalidInput where vCenter makes its disks other ones.
+    """
+    with session.doing(f"make a machine like {like.name}"):
+        _await_creation(session)
+        if (found := _find(session, like.name, owner)) is not None:
+            return str(found._moId)
+        place = _place(session, like)
+        try:
+            task = place.folder.CreateVM_Task(config=_spec(like, place, owner), pool=place.pool, host=place.host)
+            made = result(session, task, CREATE_TIMEOUT)
+        except vim.fault.DuplicateName:
+            raise _taken(like) from None
+        devices = read(session, made, ["config.hardware.device"])["config.hardware.device"] or []
+        disks = {str(one.key): capacity(one) for one in devices if isinstance(one, _Device.VirtualDisk)}
+        if disks != {disk.key: disk.size for disk in like.disks}:
+            result(session, made.Destroy_Task(), CREATE_TIMEOUT)
+            raise InvalidInput(f"The disks of a machine like {like.name} would be other ones than those it had.")
+        return str(made._moId)
+
+
+def find(session: Session, name: str, owner: Owner) -> str | None:
+    """One that is being made is waited for, so that None is the last word."""
+    with session.doing(f"look for the machine made as {name}"):
+        _await_creation(session)
+        found = _find(session, name, owner)
+        return str(found._moId) if found is not None else None
+
+
+def delete(session: Session, machine_ref: str, owner: Owner) -> None:
+    """With its disks. Raises Conflict when it runs, or isn't this owner's."""
+    with session.doing(f"delete {machine_ref}"):
+        machine = session.object(vim.VirtualMachine, machine_ref)
+        try:
+            if _owner(read(session, machine, ["config.extraConfig"])["config.extraConfig"]) != owner.tag:
+                raise Conflict(f"{machine_ref} isn't Longshore's, so it stays.")
+            result(session, machine.Destroy_Task(), CREATE_TIMEOUT)
+        except vmodl.fault.ManagedObjectNotFound:
+            pass  # someone was faster
+
+
+# Where
+
+
+def _place(session: Session, like: Machine) -> _Place:
+    """Raises InvalidInput for what isn't there any more."""
+    places = read_places(session)
+    datacenter = next((moid for moid in places.datacenters if places.names[moid] == like.datacenter), None)
+    if datacenter is None:
+        raise _missing(like, f"datacenter {like.datacenter}")
+    index = session.content.searchIndex
+    folder = read(session, session.object(vim.Datacenter, datacenter), ["vmFolder"])["vmFolder"]
+    for name in filter(None, like.folder.split("/")):
+        folder = index.FindChild(entity=folder, name=name)
+        if folder is None:
+            raise _missing(like, f"folder {like.folder}")
+    pool, host = _compute(session, like, places)
+    there = {places.names[moid] for moid in places.storage_kinds if _is_in(session, places, moid, like)}
+    for disk in like.disks:
+        if disk.storage not in there:
+            raise _missing(like, f"datastore {disk.storage}")
+    return _Place(folder, pool, host, dict(_backings(session, like, places)))
+
+
+def _compute(session: Session, like: Machine, places: Places) -> tuple[Any, Any]:
+    """Its resource pool, and its host, if that is there."""
+    named = (moid for moid in places.clusters if places.names[moid] == like.cluster)
+    cluster = next((moid for moid in named if _is_in(session, places, moid, like)), None)
+    if cluster is None:
+        raise _missing(like, f"cluster {like.cluster}")
+    now = read(session, session.object(vim.ClusterComputeResource, cluster), ["resourcePool", "host"])
+    top = now["resourcePool"]
+    for moid in places.pools:
+        pool = session.object(vim.ResourcePool, moid)
+        if places.pool(pool) == like.pool and _top(places, moid) == top._moId:
+            host = next((host for host in now["host"] or [] if places.names.get(host._moId) == like.host), None)
+            return pool, host
+    raise _missing(like, f"resource pool {like.pool}")
+
+
+def _top(places: Places, pool: str) -> str:
+    while places.pools.get(pool) in places.pools:
+        pool = places.pools[pool]
+    return pool
+
+
+def _is_in(session: Session, places: Places, moid: str, like: Machine) -> bool:
+    return places.datacenter(session.object(vim.ManagedEntity, moid)) == like.datacenter
+
+
+def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple[str, Any]]:
+    wanted = {nic.network for nic in like.nics}
+    card = _Device.VirtualEthernetCard
+    found: set[str] = set()
+    for ref, properties in sweep(session, {vim.Network: ("name", "summary")}, page=NAMES_PAGE):
+        name = inventory_name(properties["name"] or "")
+        if name not in wanted - found or places.datacenter(ref) != like.datacenter:
+            continue
+        found.add(name)
+        if isinstance(ref, vim.dvs.DistributedVirtualPortgroup):
+            group = read(session, ref, ["key", "config.distributedVirtualSwitch"])
+            uuid = read(session, group["config.distributedVirtualSwitch"], ["uuid"])["uuid"]
+            port = vim.dvs.PortConnection(portgroupKey=group["key"], switchUuid=uuid)
+            yield name, card.DistributedVirtualPortBackingInfo(port=port)
+        elif isinstance(ref, vim.OpaqueNetwork):
+            summary = properties["summary"]
+            yield (
+                name,
+                card.OpaqueNetworkBackingInfo(
+                    opaqueNetworkId=summary.opaqueNetworkId, opaqueNetworkType=summary.opaqueNetworkType
+                ),
+            )
+        else:
+            yield name, card.NetworkBackingInfo(deviceName=properties["name"], network=ref)
+    for name in sorted(wanted - found):
+        raise _missing(like, f"network {name}")
+
+
+# What
+
+
+def _spec(like: Machine, place: _Place, owner: Owner) -> Any:
+    """Raises InvalidInput for hardware that isn't made anew."""
+    if like.devices.vtpm or like.encrypted:
+        raise InvalidInput(f"{like.name} was encrypted, or had a TPM: what was in that can't be made anew.")
+    return vim.vm.ConfigSpec(
+        name=like.name,
+        guestId=like.guest_id or None,
+        version=like.hardware_version or None,
+        annotation=like.annotation,
+        firmware="efi" if like.firmware is Firmware.UEFI else "bios",
+        bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=like.secure_boot),
+        numCPUs=like.cpus,
+        numCoresPerSocket=like.cores_per_socket,
+        memoryMB=like.memory_mib,
+        files=vim.vm.FileInfo(vmPathName=f"[{like.disks[0].storage}]"),
+        extraConfig=[
+            vim.option.OptionValue(key=_MARK, value=owner.tag),
+            vim.option.OptionValue(key="disk.EnableUUID", value="TRUE"),
+        ],
+        deviceChange=[*_disks(like), *(_nic(like, nic, place, number) for number, nic in enumerate(like.nics))],
+    )
+
+
+def _disks(like: Machine) -> Iterator[Any]:
+    """Controllers, and disks at the same places on them: vCenter's keys of disks follow from those."""
+    controllers: dict[tuple[str, int], int] = {}
+    for disk in like.disks:
+        where = disk.controller, disk.bus
+        if where not in controllers:
+            controllers[where] = -1 - len(controllers)
+            if disk.controller == "ide":  # every machine has two of them, with these keys
+                controllers[where] = 200 + disk.bus
+                continue
+            kind = _CONTROLLERS.get(disk.controller)
+            if kind is None:
+                raise InvalidInput(f"{disk.label} of {like.name} was on a controller that isn't made anew.")
+            shared = {"sharedBus": "noSharing"} if issubclass(kind, _Device.VirtualSCSIController) else {}
+            yield _added(kind(key=controllers[where], busNumber=disk.bus, **shared))
+    for number, disk in enumerate(like.disks):
+        yield _disk(like, disk, controllers[disk.controller, disk.bus], -100 - number)
+
+
+def _disk(like: Machine, disk: Disk, controller: int, key: int) -> Any:
+    if disk.raw_device or disk.shared or disk.mode != "persistent":
+        raise InvalidInput(f"{disk.label} of {like.name} was raw, shared or {disk.mode}: that isn't made anew.")
+    backing = _Device.VirtualDisk.FlatVer2BackingInfo(
+        fileName=f"[{disk.storage}]", diskMode="persistent", thinProvisioned=disk.thin
+    )
+    added = _added(
+        _Device.VirtualDisk(
+            key=key,
+            controllerKey=controller,
+            unitNumber=disk.unit,
+            capacityInBytes=disk.size,
+            capacityInKB=disk.size >> 10,
+            backing=backing,
+        )
+    )
+    added.fileOperation = "create"
+    return added
+
+
+def _nic(like: Machine, nic: Nic, place: _Place, number: int) -> Any:
+    kind = _NICS.get(nic.model)
+    if kind is None:
+        raise InvalidInput(f"{nic.label} of {like.name} was a kind of adapter that isn't made anew.")
+    own = nic.mac.startswith("00:50:56") and nic.mac >= _BELOW_GENERATED
+    return _added(
+        kind(
+            key=-200 - number,
+            macAddress=nic.mac,
+            addressType="assigned" if own else "manual",
+            backing=place.backings[nic.network],
+            connectable=_Device.VirtualDevice.ConnectInfo(
+                startConnected=nic.connected, allowGuestControl=True, connected=nic.connected
+            ),
+        )
+    )
+
+
+def _added(device: Any) -> Any:
+    return _Device.VirtualDeviceSpec(operation="add", device=device)
+
+
+# Whose
+
+
+def _await_creation(session: Session) -> None:
+    """A run that died may have left its request with vCenter: what it makes must be seen before more is asked for."""
+    manager = session.content.taskManager
+    for task in read(session, manager, ["recentTask"])["recentTask"] or []:
+        try:
+            info = read(session, task, ["info.state", "info.descriptionId"])
+            making = "createvm" in (info["info.descriptionId"] or "").lower()
+            if making and info["info.state"] in (vim.TaskInfo.State.queued, vim.TaskInfo.State.running):
+                result(session, task, CREATE_TIMEOUT)
+        except vmodl.MethodFault:
+            continue  # it failed, or vCenter has forgotten it: what counts is which machines there are now
+
+
+def _find(session: Session, name: str, owner: Owner) -> Any:
+    for ref, properties in sweep(session, {vim.VirtualMachine: ("name",)}, page=NAMES_PAGE):
+        if inventory_name(properties["name"] or "") != name:
+            continue
+        try:
+            if _owner(read(session, ref, ["config.extraConfig"])["config.extraConfig"]) == owner.tag:
+                return ref
+        except vmodl.fault.ManagedObjectNotFound:
+            continue
+    return None
+
+
+def _owner(extra: Sequence[Any] | None) -> str | None:
+    return next((str(one.value) for one in extra or [] if one.key == _MARK), None)
+
+
+def _missing(like: Machine, what: str) -> InvalidInput:
+    return InvalidInput(f"{like.name} can't be made anew where it was: there is no {what}.", advice="Make that first.")
+
+
+def _taken(like: Machine) -> Conflict:
+    return Conflict(f"There is something called {like.name} where it was.", advice="Rename or remove that first.")

@@ -1,0 +1,49 @@
+"""A source's machines, a page at a time out of what was read a while ago; and what a target has to choose from."""
+
+from typing import Annotated
+
+from fastapi import Query, Request
+
+from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.model.search import parse_search
+from longshore.service.kept_inventories import KeptInventories
+from longshore.service.paging import LIMIT
+from longshore.service.parts import TheClouds, TheStore, judged_router
+
+router = judged_router("/v1")
+
+
+@router.get("/providers/{provider}/inventory/machines")
+def machine_page(
+    provider: str,
+    request: Request,
+    store: TheStore,
+    clouds: TheClouds,
+    *,
+    q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = "",
+    limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50,
+    offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
+    anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False,
+) -> MachinePage:
+    """The machines that fit, by folder and name, as the source had them at `read_at`, five minutes ago at most."""
+    fits = parse_search(q)
+    record = store.providers.get(provider)
+    inventories: KeptInventories = request.app.state.inventories
+    kept = inventories.of(clouds, record, anew=anew)
+    found = [machine for machine in kept.machines if fits(machine)]
+    return MachinePage(
+        read_at=kept.read_at, total=len(found), of=len(kept.machines), machines=found[offset : offset + limit]
+    )
+
+
+@router.get("/providers/{provider}/offer")
+def offer(provider: str, clouds: TheClouds) -> TargetOffer:
+    """What machines that come to this target can be given, and how much room its quota has."""
+    with clouds.target(provider) as target:
+        return TargetOffer(
+            networks=target.networks(),
+            volume_types=target.volume_types(),
+            flavors=target.flavors(),
+            choices=target.choices(),
+            quota=target.quota_room(),
+        )

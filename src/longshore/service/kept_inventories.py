@@ -1,0 +1,55 @@
+"""The machines of sources, as they were read a while ago."""
+
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+
+from longshore.flows.clouds import Clouds
+from longshore.model.machine import Machine
+from longshore.model.selection import EVERY
+from longshore.store import ProviderRecord
+
+_FRESH = 300.0  # seconds: who plans looks at the same machines again and again
+_SOURCES = 8  # whose machines are kept at once
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    machines: list[Machine]  # by folder and name
+    read_at: datetime
+    until: float  # on the clock that only goes forward
+
+
+class KeptInventories:
+    """Of one application. Those who ask for the same source while it is read wait, and share what is found."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._reading: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def of(self, clouds: Clouds, provider: ProviderRecord, *, anew: bool) -> Kept:
+        """`anew`: whatever is kept, unless it is younger than the question."""
+        asked = time.monotonic()
+        what = f"{provider.id} {json.dumps(provider.settings, sort_keys=True)}"  # a changed one is another source
+        with self._lock:
+            reading = self._reading.setdefault(what, Lock())
+        with reading:
+            with self._lock:
+                kept = self._kept.get(what)
+            began = kept.until - _FRESH if kept else 0.0
+            if kept and (began >= asked or (not anew and asked < kept.until)):
+                return kept
+            start, read_at = time.monotonic(), datetime.now(UTC)
+            with clouds.source(provider.id) as source:
+                machines = sorted(source.machines(EVERY), key=lambda m: (m.folder.casefold(), m.name.casefold(), m.ref))
+            kept = Kept(machines, read_at, start + _FRESH)
+            with self._lock:
+                self._kept[what] = kept
+                self._kept.move_to_end(what)
+                while len(self._kept) > _SOURCES:
+                    self._kept.popitem(last=False)
+            return kept

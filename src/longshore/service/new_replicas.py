@@ -1,0 +1,80 @@
+"""What is asked for when a machine is to be protected, looked at beforehand."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from longshore.api.replicas import NewReplica
+from longshore.engine.queue import places_of
+from longshore.errors import InvalidInput
+from longshore.flows.clouds import Clouds
+from longshore.flows.replicas.moments import next_test
+from longshore.model.concern import Concern
+from longshore.model.forms import form
+from longshore.model.replica import Protection
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.schedule import Continuous
+from longshore.planning.durations import parse_duration
+from longshore.planning.replica_checks import Wanted
+from longshore.planning.retention import parse_retention, write_retention
+from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
+from longshore.service.beforehand import look_beforehand
+from longshore.service.caller import Caller
+from longshore.store import NewMigration, Store
+from longshore.store.tables import utc_now, without_zone
+
+NEVER = "never"
+
+
+def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> tuple[NewMigration, list[Concern]]:
+    """What is to be added, and what is to be said of it. Nothing is made yet.
+
+    Raises LongshoreError for all that stands against it.
+    """
+    if body.request.before is not None or body.request.after is not None:
+        raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
+    protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
+    replica_id = str(uuid.uuid4())
+    protection = replace(protection, **tests_of(body.prove, replica_id))
+    request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
+    rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
+    wanted = Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
+    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+    new = NewMigration(
+        machine_name=found.machine.name,
+        machine_ref=found.machine.ref,
+        source_id=found.source_id,
+        target_id=found.target_id,
+        request=form(MigrationRequest).dump_python(request, mode="json"),
+        places=places_of(found.machine),
+        disks=found.machine.disks,
+        protection=protection,
+        id=replica_id,
+    )
+    return new, found.unused
+
+
+def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:
+    """Raises InvalidInput."""
+    audit = None if audit == NEVER else audit
+    if audit is not None:
+        parse_calendar(audit)
+    objective = parse_duration(rpo) if rpo else None
+    parse_schedule(schedule, objective)
+    kept = write_retention(parse_retention(retention))
+    seconds = int(objective.total_seconds()) if objective else None
+    return Protection(schedule, kept, seconds, utc_now(), audit=audit)
+
+
+def tests_of(prove: str | None, replica_id: str) -> dict[str, Any]:
+    """By which clock its points are tried, and when first. Raises InvalidInput."""
+    prove = None if prove == NEVER else prove
+    return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}
+
+
+def first_time(protection: Protection, replica_id: str) -> datetime:
+    """When one that is there is due first by another schedule, in UTC without a zone."""
+    now = datetime.now(UTC)
+    schedule = parse_schedule(protection.schedule, timedelta(seconds=protection.rpo) if protection.rpo else None)
+    return without_zone(now) if isinstance(schedule, Continuous) else without_zone(next_time(schedule, now, replica_id))

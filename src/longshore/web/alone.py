@@ -1,0 +1,50 @@
+"""`longshore web`: the pages for one person, over his own state directory, on this machine's loopback alone."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from longshore.configuration import Configuration
+from longshore.errors import InvalidInput
+from longshore.service import mount
+from longshore.web.app import create_pages
+from longshore.web.front import Front
+from longshore.web.session import OnePerson
+
+_ADDRESS = "127.0.0.1"
+
+
+def serve_alone(configuration: Configuration, port: int, told: Callable[[str], None]) -> None:
+    """Until SIGINT or SIGTERM. `port`: 0 is any free one. `told` is given the address that opens the pages once, and
+    another one whenever one was used. Raises InvalidInput.
+    """
+    listening = _listen(port)
+    own = listening.getsockname()[1]
+    api, unmount = mount(configuration)
+    try:
+        person = OnePerson(lambda path: told(f"http://{_ADDRESS}:{own}{path}"))
+        pages = create_pages(api, person, f"longshore_{own}")
+        hosts = frozenset({f"{_ADDRESS}:{own}", f"localhost:{own}"})
+        settings = uvicorn.Config(
+            Front(pages, hosts),
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            timeout_graceful_shutdown=3,
+        )
+        told(f"http://{_ADDRESS}:{own}{person.link}")
+        uvicorn.Server(settings).run(sockets=[listening])
+    finally:
+        unmount()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((_ADDRESS, port))
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or "there is no such port"
+        raise InvalidInput(
+            f"The pages can't be served at port {port}: {why}.", advice="Choose another --port, or none."
+        ) from None

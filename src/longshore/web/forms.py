@@ -1,0 +1,75 @@
+"""Forms as browsers send them, taken only from our own pages."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.web.session import Session
+
+TOKEN = "form_token"  # noqa: S105 the field's name
+_LARGEST = 1 << 20  # bytes
+_MOST = 20_000  # fields
+
+
+class Foreign(LongshoreError):
+    """A form comes from another site, or from a page of a session that has ended."""
+
+    code = "foreign-form"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    fields: Mapping[str, list[str]]
+
+    def __getitem__(self, name: str) -> str:
+        """The field's text without space around it; empty when it wasn't sent."""
+        return self.exact(name).strip()
+
+    def exact(self, name: str) -> str:
+        """As it was typed: a password may begin with a space."""
+        return (self.fields.get(name) or [""])[-1]
+
+    def all(self, name: str) -> list[str]:
+        return self.fields.get(name, [])
+
+    def below(self, prefix: str) -> dict[str, str]:
+        """Fields called `prefix` and something, by that; without empty ones."""
+        return {
+            name.removeprefix(prefix): values[-1].strip()
+            for name, values in self.fields.items()
+            if name.startswith(prefix) and values[-1].strip()
+        }
+
+
+async def read_form(request: Request, session: Session) -> Form:
+    """Raises Foreign, InvalidInput."""
+    _refuse_foreign(request)
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise InvalidInput("This isn't a form.")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LARGEST:
+            raise InvalidInput(f"The form is larger than {_LARGEST} bytes.")
+    fields: dict[str, list[str]] = {}
+    try:
+        for name, value in parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST):
+            fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
+    except (ValueError, UnicodeDecodeError):
+        raise InvalidInput("The form can't be read.") from None
+    form = Form(fields)
+    if not secrets.compare_digest(form.exact(TOKEN).encode(), session.form_token.encode()):
+        raise Foreign("This form is of a page that was opened earlier.", advice="Load the page again.")
+    return form
+
+
+def _refuse_foreign(request: Request) -> None:
+    """Browsers say where a form is from, and no page can make them lie."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    own = f"{request.url.scheme}://{request.headers.get('host')}"
+    if site not in (None, "same-origin") or origin not in (None, own):
+        raise Foreign("This form comes from another site: nothing was changed.")

@@ -1,0 +1,159 @@
+"""Migrations: listed, looked at, and told what to do."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration
+from longshore.model.status import Status
+from longshore.web.asking import Asking, part
+from longshore.web.rendering import confirm, render
+from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration
+from longshore.web.texts import _
+from longshore.web.words import duration, size
+
+PAGE = 50  # rows
+_EVENTS = 1000  # of one answer
+_SHOWN = 200  # events, the last ones
+
+
+async def listed(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    status, marker = request.query_params.get("status", ""), request.query_params.get("marker", "")
+    machine = request.query_params.get("q", "").strip()
+    found = await asking.get(
+        list[Migration], "/v1/migrations", newest=True, limit=PAGE, status=status, marker=marker, machine=machine
+    )
+    return render(
+        request,
+        "migrations/list.html",
+        live=any(not one.status.ended for one in found),
+        migrations=found,
+        wanted=status,
+        statuses=[(one.value, one.value) for one in Status],
+        q=machine,
+        later=bool(marker),
+        older=found[-1].id if len(found) == PAGE else None,
+        of_migration=of_migration,
+    )
+
+
+async def one(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    path = _path(request)
+    migration, events, ledger = await asyncio.gather(
+        asking.get(Migration, path), _events(asking, path), asking.get(list[LedgerEntry], f"{path}/ledger")
+    )
+    return render(
+        request,
+        "migrations/one.html",
+        live=not migration.status.ended,
+        m=migration,
+        phases=phases_of(events),
+        events=events[: -_SHOWN - 1 : -1],
+        all_events=len(events),
+        ledger=ledger,
+        left=[entry for entry in ledger if entry.state in ("made", "left") and migration.status.ended],
+        of_migration=of_migration,
+        may_cut_over=may_cut_over(migration),
+        may_cancel=may_cancel(migration),
+        may_resume=may_resume(migration),
+        proof=(migration.result or {}).get("proof"),
+    )
+
+
+async def _events(asking: Asking, path: str) -> list[Event]:
+    found: list[Event] = []
+    while True:
+        after = found[-1].id if found else 0
+        some = await asking.get(list[Event], f"{path}/events", after=after, limit=_EVENTS)
+        found += some
+        if len(some) < _EVENTS:
+            return found
+
+
+def phases_of(events: Sequence[Event]) -> list[tuple[str, datetime, float | None]]:
+    """Each phase it went through, when it began, and for how long; None: that it is in."""
+    begun: list[tuple[str, datetime]] = []
+    for event in events:
+        if not begun or begun[-1][0] != event.phase:
+            begun.append((event.phase, event.at))
+    spans: list[tuple[str, datetime, float | None]] = [
+        (phase, at, (following[1] - at).total_seconds()) for (phase, at), following in pairwise(begun)
+    ]
+    return [*spans, *((phase, at, None) for phase, at in begun[-1:])]
+
+
+async def ask_to_cut_over(request: Request) -> Response:
+    migration = await request.state.asking.get(Migration, _path(request))
+    back = f"/ui/migrations/{part(migration.id)}"
+    heading = _("Cut %(name)s over?") % {"name": migration.machine_name}
+    return confirm(
+        request, heading, told=told_of_cutover([migration]), does=f"{back}/cutover", said=_("Cut over now"), back=back
+    )
+
+
+def told_of_cutover(migrations: Sequence[Migration]) -> list[str]:
+    """What it means, in sentences."""
+    names = ", ".join(one.machine_name for one in migrations)
+    told = [
+        _("Stopped at the source, and started at the target: %(names)s.") % {"names": names},
+        _("What has changed since the last sync is copied while it is off, and compared; then its server boots."),
+        _("If the server doesn't come up, what was made is removed and the machine is powered on again."),
+    ]
+    last = [one.syncs[-1] for one in migrations if one.syncs]
+    if last:
+        changed = sum(sync["bytes_changed"] or 0 for sync in last)
+        slowest = max(float(sync["seconds"]) for sync in last)
+        figures = {"changed": size(changed), "took": duration(slowest)}
+        told.append(
+            _("The last sync copied %(changed)s; the longest took %(took)s. Off for about that, and the boot.")
+            % figures
+        )
+    return told
+
+
+async def ask_to_cancel(request: Request) -> Response:
+    migration = await request.state.asking.get(Migration, _path(request))
+    back = f"/ui/migrations/{part(migration.id)}"
+    told = [
+        _("What it has made at the target is removed."),
+        _("If the machine was shut down for it, it is powered on again."),
+        _("It can be started anew later; what was copied is copied again then."),
+    ]
+    heading = _("Cancel the migration of %(name)s?") % {"name": migration.machine_name}
+    return confirm(request, heading, told=told, does=f"{back}/cancel", said=_("Cancel it"), back=back, kind="danger")
+
+
+def _does(verb: str) -> Any:
+    async def act(request: Request) -> Response:
+        await request.state.asking.post(Migration, f"{_path(request)}/{verb}")
+        return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
+
+    return act
+
+
+async def clean_up(request: Request) -> Response:
+    await request.state.asking.post(Cleanup, f"{_path(request)}/cleanup")
+    return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
+
+
+def _path(request: Request) -> str:
+    return f"/v1/migrations/{part(request.path_params['migration'])}"
+
+
+ROUTES = [
+    ("/migrations", listed, "GET"),
+    ("/migrations/{migration}", one, "GET"),
+    ("/migrations/{migration}/cutover", ask_to_cut_over, "GET"),
+    ("/migrations/{migration}/cutover", _does("cutover"), "POST"),
+    ("/migrations/{migration}/cancel", ask_to_cancel, "GET"),
+    ("/migrations/{migration}/cancel", _does("cancel"), "POST"),
+    ("/migrations/{migration}/resume", _does("resume"), "POST"),
+    ("/migrations/{migration}/cleanup", clean_up, "POST"),
+]

@@ -1,0 +1,60 @@
+"""What waits for a person first, then what runs, then what failed."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from longshore.api.replicas import Replica
+from longshore.api.schemas import Migration, Provider
+from longshore.model.replica import Stage
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
+from longshore.web.asking import Asking
+from longshore.web.rendering import render
+from longshore.web.states import of_condition, of_migration, waits_for_cutover
+
+_SHOWN = 20  # of each kind
+_OWN_PAGES = (MigrationType.REPLICA,)  # which have a record of this kind, and are shown as something else
+
+
+async def show(request: Request) -> Response:
+    asking: Asking = request.state.asking
+
+    async def with_status(status: Status) -> list[Migration]:
+        found = await asking.get(list[Migration], "/v1/migrations", status=status.value, newest=True, limit=_SHOWN)
+        return [one for one in found if one.request.type not in _OWN_PAGES]
+
+    at_work = (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED, Status.QUEUED)
+    providers, replicas, failed, done = await asyncio.gather(
+        asking.get(list[Provider], "/v1/providers"),
+        asking.get(list[Replica], "/v1/replicas"),
+        with_status(Status.FAILED),
+        with_status(Status.DONE),
+    )
+    running = [one for status in at_work for one in await with_status(status)]
+    waiting = [one for one in running if waits_for_cutover(one)]
+    stuck = [one for one in running if one.interrupted or one.stranded or one.status is Status.PARKED]
+    missed = [one for one in replicas if any(of_condition(c.code) == "bad" for c in one.conditions)]
+    undecided = [one for one in replicas if one.stage in (Stage.FAILED_OVER, Stage.FAILED_BACK)]
+    left = {one.id for one in [*waiting, *stuck]}
+    return render(
+        request,
+        "overview.html",
+        live=bool(running or replicas),
+        waiting=waiting,
+        stuck=[one for one in stuck if not waits_for_cutover(one)],
+        missed=missed,
+        undecided=undecided,
+        running=[one for one in running if one.id not in left],
+        failed=failed,
+        done=done[:5],
+        replicas=replicas,
+        sources=[one for one in providers if one.kind != "openstack"],
+        targets=[one for one in providers if one.kind == "openstack"],
+        of_migration=of_migration,
+        bad=lambda replica: [c for c in replica.conditions if of_condition(c.code) == "bad"],
+    )
+
+
+ROUTES = [("/", show, "GET")]

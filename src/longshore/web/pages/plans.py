@@ -1,0 +1,207 @@
+"""Plans: listed, looked at, checked, started and the rest of what can be told them."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.schemas import Migration, PlanConcern, PlannedState, PlanSummary, PlanView
+from longshore.errors import LongshoreError
+from longshore.model.concern import Severity
+from longshore.web.asking import Asking, part
+from longshore.web.pages.migrations import told_of_cutover
+from longshore.web.rendering import confirm, render
+from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status, waits_for_cutover
+from longshore.web.texts import _
+
+PAGE = 50  # rows
+TYPES = [
+    ("dry-run", _("Dry run: a copy is booted, looked at and removed; the machines run on")),
+    ("cold", _("Cold: each machine is shut down, then copied")),
+    ("warm", _("Warm: copied while they run; you say when each is shut down for the last changes")),
+]
+_MOST_COPIED = 25  # machines whose disks are shown on one page
+
+
+async def listed(request: Request) -> Response:
+    found = await request.state.asking.get(list[PlanSummary], "/v1/plans")
+    return render(request, "plans/list.html", plans=found, of_status=of_status)
+
+
+async def one(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    view = await asking.get(PlanView, _path(request))
+    q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
+    said = request.query_params.get("offset", "0")
+    offset = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+    fitting = [m for m in view.machines if _fits(m, q, status)]
+    rows = fitting[offset : offset + PAGE]
+    moving = [m.migration for m in rows if m.migration and m.status in ("running", "parked", "rolling-back")]
+    under_way = await _several(asking, moving[:_MOST_COPIED])
+    states = Counter(m.status for m in view.machines)
+    at_work = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
+    by_id = {m.id: m for m in under_way}
+    waiting = {m.id for m in under_way if waits_for_cutover(m)}
+    return render(
+        request,
+        "plans/one.html",
+        live=bool(at_work),
+        plan=view.plan,
+        name=view.plan["name"],
+        states=states,
+        state_choices=[("", _("Any state")), *((state, state) for state in states)],
+        rows=rows,
+        total=len(fitting),
+        size=PAGE,
+        offset=offset,
+        q=q,
+        wanted=status,
+        by_id=by_id,
+        at_work=at_work,
+        warm=any(m.type == "warm" and m.status in ("queued", "running", "parked") for m in view.machines),
+        interrupted=any(m.interrupted for m in under_way),
+        shown=lambda m: CUTOVER if m.migration in waiting else of_status(m.status),
+        of_status=of_status,
+        startable=any(m.status in ("planned", "failed", "cancelled") or m.type == "dry-run" for m in view.machines),
+        changed_at=view.changed_at,
+    )
+
+
+def _fits(machine: PlannedState, q: str, status: str) -> bool:
+    return q.casefold() in machine.machine.casefold() and status in ("", machine.status)
+
+
+async def _several(asking: Asking, ids: list[str]) -> list[Migration]:
+    async def get(migration_id: str) -> Migration | None:
+        try:
+            return await asking.get(Migration, f"/v1/migrations/{part(migration_id)}")
+        except LongshoreError:  # forgotten meanwhile
+            return None
+
+    return [one for one in await asyncio.gather(*(get(id_) for id_ in ids)) if one is not None]
+
+
+# What stands against it, and its start
+
+
+async def concerns(request: Request) -> Response:
+    return await shown_concerns(request, None)
+
+
+async def shown_concerns(request: Request, trouble: LongshoreError | None, type_: str = "") -> Response:
+    """Everything that stands against starting it so, asked of both clouds now."""
+    asking: Asking = request.state.asking
+    view = await asking.get(PlanView, _path(request))
+    wanted = type_ or request.query_params.get("type", "") or view.plan.get("defaults", {}).get("type") or "cold"
+    found: list[PlanConcern] | None = None
+    try:
+        body = {"type": wanted} if wanted in dict(TYPES) else {}
+        found = await asking.post(list[PlanConcern], f"{_path(request)}/check", body)
+    except LongshoreError as error:
+        trouble = trouble or error
+    grouped: dict[str, list[PlanConcern]] = {}
+    order = list(Severity)
+    for concern in sorted(found or [], key=lambda c: (order.index(c.severity), c.code)):
+        grouped.setdefault(concern.code, []).append(concern)
+    counted = Counter(c.severity.value for c in found or [])
+    return render(
+        request,
+        "plans/concerns.html",
+        name=view.plan["name"],
+        version=view.changed_at.isoformat(),
+        type_=wanted,
+        types=TYPES,
+        checked=found is not None,
+        grouped=list(grouped.items()),
+        counted=counted,
+        blocked=[c for c in found or [] if c.severity is Severity.BLOCKER and not c.acceptable],
+        acceptable=list(dict.fromkeys(c.code for c in found or [] if c.severity is Severity.BLOCKER and c.acceptable)),
+        trouble=trouble,
+        of_severity=of_severity,
+        many=5,
+    )
+
+
+async def start(request: Request) -> Response:
+    said = request.state.form
+    body = {"type": said["type"] or None, "accept": said.all("accept")}
+    try:
+        await request.state.asking.post(list[Migration], f"{_path(request)}/start", body)
+    except LongshoreError as error:
+        return await shown_concerns(request, error, said["type"])
+    return _back(request)
+
+
+# What can be told all of it
+
+
+async def ask_to_cut_over(request: Request) -> Response:
+    found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
+    back = _page(request)
+    heading = _("Cut plan %(name)s over?") % {"name": request.path_params["name"]}
+    told = told_of_cutover([m for m in found if may_cut_over(m)])
+    return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut all of them over now"), back=back)
+
+
+async def ask_to_cancel(request: Request) -> Response:
+    view = await request.state.asking.get(PlanView, _path(request))
+    states = Counter(m.status for m in view.machines)
+    count = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
+    back = _page(request)
+    heading = _("Cancel plan %(name)s?") % {"name": view.plan["name"]}
+    told = [
+        _("%(count)s that are under way or wait are stopped, and what they made at the target is removed.")
+        % {"count": count},
+        _("Machines that were shut down for it are powered on again. What is done stays."),
+    ]
+    return confirm(request, heading, told=told, does=f"{back}/cancel", said=_("Cancel them"), back=back, kind="danger")
+
+
+async def ask_to_delete(request: Request) -> Response:
+    back = _page(request)
+    heading = _("Forget plan %(name)s?") % {"name": request.path_params["name"]}
+    told = [_("What was moved stays as it is, and so do the records of its migrations.")]
+    return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Forget it"), back=back, kind="danger")
+
+
+async def delete(request: Request) -> Response:
+    await request.state.asking.ask(type(None), "DELETE", _path(request))
+    return RedirectResponse("/ui/plans", 303)
+
+
+def _does(verb: str) -> Any:
+    async def act(request: Request) -> Response:
+        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}")
+        return _back(request)
+
+    return act
+
+
+def _back(request: Request) -> RedirectResponse:
+    return RedirectResponse(_page(request), 303)
+
+
+def _page(request: Request) -> str:
+    return f"/ui/plans/{part(request.path_params['name'])}"
+
+
+def _path(request: Request) -> str:
+    return f"/v1/plans/{part(request.path_params['name'])}"
+
+
+ROUTES = [
+    ("/plans", listed, "GET"),
+    ("/plans/{name}", one, "GET"),
+    ("/plans/{name}/concerns", concerns, "GET"),
+    ("/plans/{name}/start", start, "POST"),
+    ("/plans/{name}/cutover", ask_to_cut_over, "GET"),
+    ("/plans/{name}/cutover", _does("cutover"), "POST"),
+    ("/plans/{name}/cancel", ask_to_cancel, "GET"),
+    ("/plans/{name}/cancel", _does("cancel"), "POST"),
+    ("/plans/{name}/retry", _does("retry"), "POST"),
+    ("/plans/{name}/resume", _does("resume"), "POST"),
+    ("/plans/{name}/delete", ask_to_delete, "GET"),
+    ("/plans/{name}/delete", delete, "POST"),
+]

@@ -1,0 +1,218 @@
+"""Clouds: listed, added, checked, removed; and the machines in them."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.inventories import MachinePage
+from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCheck
+from longshore.errors import LongshoreError
+from longshore.model.machine import Machine
+from longshore.model.search import FIELDS
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form
+from longshore.web.rendering import confirm, render
+from longshore.web.texts import _
+
+PAGE = 50  # rows
+_VCENTER = 443
+_BY_PASSWORD = ("username", "project_name", "user_domain_name", "project_domain_name")
+
+
+async def listed(request: Request) -> Response:
+    found = await request.state.asking.get(list[Provider], "/v1/providers")
+    return render(request, "providers/list.html", providers=found, where=_where)
+
+
+async def one(request: Request) -> Response:
+    return await _shown(request, None, None)
+
+
+async def check(request: Request) -> Response:
+    """Log in now, and show what was found or why not."""
+    path = _path(request)
+    try:
+        found = await request.state.asking.post(ProviderCheck, f"{path}/check")
+    except LongshoreError as error:
+        return await _shown(request, None, error)
+    return await _shown(request, found.found, None)
+
+
+async def _shown(request: Request, found: dict[str, str] | None, trouble: LongshoreError | None) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, _path(request))
+    plans = await asking.get(list[PlanSummary], "/v1/plans")
+    using = [plan.name for plan in plans if provider.name in (plan.source, plan.target)]
+    return render(
+        request,
+        "providers/one.html",
+        provider=provider,
+        settings=_told(provider.settings),
+        found=found,
+        trouble=trouble,
+        plans=using,
+    )
+
+
+async def ask_to_remove(request: Request) -> Response:
+    provider = await request.state.asking.get(Provider, _path(request))
+    page = f"/ui/providers/{part(provider.name)}"
+    told = [
+        _("Its settings and its password are forgotten. Nothing in the cloud itself is touched."),
+        _("It is refused while a migration or a replica has it."),
+    ]
+    heading = _("Remove %(name)s?") % {"name": provider.name}
+    return confirm(request, heading, told=told, does=f"{page}/remove", said=_("Remove"), back=page, kind="danger")
+
+
+async def remove(request: Request) -> Response:
+    await request.state.asking.ask(type(None), "DELETE", _path(request))
+    return RedirectResponse("/ui/providers", 303)
+
+
+# Adding a vCenter: its certificate is looked at first
+
+
+async def new_vsphere(request: Request) -> Response:
+    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, trouble=None)
+
+
+async def add_vsphere(request: Request) -> Response:
+    asking, said = request.state.asking, request.state.form
+    fingerprint: str | None = said["fingerprint"] or None
+    trouble: LongshoreError | None = None
+    try:
+        where = {"host": said["host"], "port": _number(said["port"] or str(_VCENTER))}
+        if fingerprint is None:
+            fingerprint = (await asking.post(Fingerprint, "/v1/fingerprint", where)).sha256
+        elif said["compared"]:
+            settings = {**where, "username": said["username"], "fingerprint": fingerprint}
+            settings |= {"vddk_libdir": said["vddk_libdir"]} if said["vddk_libdir"] else {}
+            secrets = {"password": said.exact("password")}
+            return await _added(asking, said["name"], "vsphere", settings, secrets)
+        else:
+            trouble = LongshoreError("The fingerprint has to be compared first.")
+    except LongshoreError as error:
+        trouble = error
+    status = 200 if trouble is None else 400
+    return render(request, "providers/new_vsphere.html", status, said=said, fingerprint=fingerprint, trouble=trouble)
+
+
+# Adding an OpenStack: by password or application credential
+
+
+async def new_openstack(request: Request) -> Response:
+    return render(request, "providers/new_openstack.html", said=Form({}), trouble=None)
+
+
+async def add_openstack(request: Request) -> Response:
+    asking, said = request.state.asking, request.state.form
+    by_credential = said["by"] == "credential"
+    if by_credential:
+        login = {"application_credential_id": said["credential_id"]}
+        secrets = {"application_credential_secret": said.exact("credential_secret")}
+    else:
+        login = {name: said[name] for name in _BY_PASSWORD}
+        secrets = {"password": said.exact("password")}
+    kind = "v3applicationcredential" if by_credential else "password"
+    settings: dict[str, Any] = {"auth": {"auth_url": said["auth_url"], **login}, "auth_type": kind}
+    settings |= {name: said[name] for name in ("region", "cacert", "ceph_conf", "ceph_user") if said[name]}
+    settings["transport"] = said["transport"] or "brick"
+    try:
+        return await _added(asking, said["name"], "openstack", settings, secrets)
+    except LongshoreError as error:
+        return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+
+
+async def _added(
+    asking: Asking, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]
+) -> RedirectResponse:
+    body = {"name": name, "kind": kind, "settings": settings, "secrets": secrets}
+    added = await asking.post(ProviderCheck, "/v1/providers", body)
+    return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
+
+
+# Machines
+
+
+async def machines(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, _path(request))
+    q, offset = request.query_params.get("q", ""), _offset(request)
+    anew = request.query_params.get("anew") == "yes"
+    page, trouble = None, None
+    try:
+        path = f"{_path(request)}/inventory/machines"
+        page = await asking.get(MachinePage, path, q=q, limit=PAGE, offset=offset, anew=anew)
+    except LongshoreError as error:
+        trouble = error
+    if anew and trouble is None:
+        return RedirectResponse(f"/ui/providers/{part(provider.name)}/machines", 303)
+    return render(
+        request,
+        "providers/machines.html",
+        200 if trouble is None else 400,
+        provider=provider,
+        page=page,
+        q=q,
+        offset=offset,
+        rows=PAGE,
+        trouble=trouble,
+        fields=FIELDS,
+    )
+
+
+async def machine(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, _path(request))
+    found = await asking.get(Machine, f"{_path(request)}/machines/{part(request.path_params['machine'])}")
+    plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
+    return render(request, "providers/machine.html", provider=provider, machine=found, plans=plans)
+
+
+# Parts
+
+
+def _path(request: Request) -> str:
+    return f"/v1/providers/{part(request.path_params['provider'])}"
+
+
+def _offset(request: Request) -> int:
+    said = request.query_params.get("offset", "0")
+    return min(int(said), 1 << 31) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _where(provider: Provider) -> str:
+    auth = provider.settings.get("auth") or {}
+    return str(provider.settings.get("host") or auth.get("auth_url") or provider.settings.get("url") or "")
+
+
+def _told(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """In one list, as they are kept; secrets aren't among them."""
+    told: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            told += [(inner, str(one)) for inner, one in value.items() if one not in (None, "")]
+        elif value not in (None, "", []):
+            told.append((name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    return told
+
+
+ROUTES = [
+    ("/providers", listed, "GET"),
+    ("/providers/new/vsphere", new_vsphere, "GET"),
+    ("/providers/new/vsphere", add_vsphere, "POST"),
+    ("/providers/new/openstack", new_openstack, "GET"),
+    ("/providers/new/openstack", add_openstack, "POST"),
+    ("/providers/{provider}", one, "GET"),
+    ("/providers/{provider}/check", check, "POST"),
+    ("/providers/{provider}/remove", ask_to_remove, "GET"),
+    ("/providers/{provider}/remove", remove, "POST"),
+    ("/providers/{provider}/machines", machines, "GET"),
+    ("/providers/{provider}/machines/{machine:path}", machine, "GET"),
+]

@@ -1,0 +1,173 @@
+"""Replicas: how well they protect, and machines made of their points."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.replica_reports import ReplicaReport
+from longshore.api.replicas import Replica
+from longshore.api.schemas import Migration
+from longshore.model.replica import Stage
+from longshore.web.asking import Asking, part
+from longshore.web.charts import ages
+from longshore.web.rendering import confirm, render
+from longshore.web.states import of_condition, of_replica, of_status
+from longshore.web.texts import _
+from longshore.web.words import duration
+
+_SPANS = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days")}
+_LANDINGS, _POINTS = 20, 100  # rows, the last ones
+_PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
+
+
+async def listed(request: Request) -> Response:
+    found = await request.state.asking.get(list[Replica], "/v1/replicas")
+    return render(request, "replicas/list.html", live=bool(found), replicas=found, of_replica=of_replica)
+
+
+async def one(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    report = await asking.get(ReplicaReport, f"{_path(request)}/report")
+    days = request.query_params.get("days", "1")
+    days = days if days in _SPANS else "1"
+    replica = report.replica
+    tests = [one.id for one in report.landings if one.status not in ("done", "failed", "cancelled")]
+    under_way = await asyncio.gather(*(asking.get(Migration, f"/v1/migrations/{part(id_)}") for id_ in tests[:10]))
+    return render(
+        request,
+        "replicas/one.html",
+        live=not replica.status.ended,
+        r=replica,
+        points=[point for point in report.points[::-1] if point.state != "gone"][:_POINTS],
+        landings=report.landings[: -_LANDINGS - 1 : -1],
+        under_way=list(under_way),
+        chart=_chart(report, int(days)),
+        arrivals=_arrivals(report, int(days)),
+        spans=_SPANS,
+        days=days,
+        of_replica=of_replica,
+        of_condition=of_condition,
+        of_status=of_status,
+        may_sync=replica.stage in (Stage.SEEDING, Stage.PROTECTED),
+        may_land=replica.stage in _PROTECTED and replica.points > 0,
+        may_test=replica.points > 0,
+        may_undo=replica.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER, Stage.FAILING_BACK, Stage.FAILED_BACK),
+        may_commit=replica.stage in (Stage.FAILED_OVER, Stage.FAILED_BACK),
+    )
+
+
+def _chart(report: ReplicaReport, days: int) -> Markup:
+    """How old the newest point was. All texts in it are escaped where it is drawn."""
+    until, began = _utc(report.made_at), _utc(report.replica.created_at)
+    since = max(until - timedelta(days=days), min(began, until - timedelta(minutes=1)))
+    arrivals = [(_utc(one.moment), _utc(one.usable_at)) for one in report.arrivals]
+    return Markup(ages(arrivals, since, until, report.replica.rpo, duration))  # noqa: S704
+
+
+def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime, float]]:
+    """The chart's figures, newest first: a point's moment, when it was usable, and how old the one before was then."""
+    since = _utc(report.made_at) - timedelta(days=days)
+    rows = []
+    for before, one in zip([None, *report.arrivals], report.arrivals, strict=False):
+        if _utc(one.usable_at) >= since:
+            age = (_utc(one.usable_at) - _utc((before or one).moment)).total_seconds()
+            rows.append((one.moment, one.usable_at, age))
+    return rows[::-1]
+
+
+async def test(request: Request) -> Response:
+    """A machine is made of a point, booted on networks that lead nowhere, looked at and removed."""
+    said = request.state.form
+    body = {"point": int(said["point"]) if said["point"].isdigit() else None, "isolated": True}
+    made = await request.state.asking.post(Migration, f"{_path(request)}/test", body)
+    return RedirectResponse(f"/ui/migrations/{part(made.id)}", 303)
+
+
+async def ask_to_fail_over(request: Request) -> Response:
+    replica = await request.state.asking.get(Replica, _path(request))
+    point = request.query_params.get("point", "")
+    age = duration(replica.rpo_now) if replica.rpo_now is not None else _("unknown")
+    return render(
+        request,
+        "replicas/failover.html",
+        r=replica,
+        point=point if point.isascii() and point.isdigit() else "",
+        age=age,
+        may_plan=replica.stage is Stage.PROTECTED,
+    )
+
+
+async def fail_over(request: Request) -> Response:
+    said = request.state.form
+    planned = said["how"] == "planned"
+    point = int(said["point"]) if said["point"].isdigit() and not planned else None
+    await request.state.asking.post(Replica, f"{_path(request)}/failover", {"planned": planned, "point": point})
+    return _back(request)
+
+
+async def ask_to_undo(request: Request) -> Response:
+    replica = await request.state.asking.get(Replica, _path(request))
+    back = _page(request)
+    if replica.stage in (Stage.FAILING_BACK, Stage.FAILED_BACK):
+        told = [_("The machine is shut down and is as it was before the failback; the server runs again.")]
+    else:
+        told = [_("The server is removed. The machine runs again if it was shut down for it, and syncs go on.")]
+    told.append(_("What has been written since is lost."))
+    heading = _("Undo it for %(name)s?") % {"name": replica.machine_name}
+    return confirm(request, heading, told=told, does=f"{back}/undo", said=_("Undo it"), back=back, kind="danger")
+
+
+async def ask_to_commit(request: Request) -> Response:
+    replica = await request.state.asking.get(Replica, _path(request))
+    back = _page(request)
+    if replica.stage is Stage.FAILED_BACK:
+        told = [_("The machine is what counts from now on. Its server goes if it isn't yours, and syncs go on.")]
+    else:
+        told = [_("The server is yours for good. Points stay until they are deleted.")]
+    told.append(_("It can't be undone any more."))
+    heading = _("Commit it for %(name)s?") % {"name": replica.machine_name}
+    return confirm(request, heading, told=told, does=f"{back}/commit", said=_("Commit it"), back=back)
+
+
+def _does(verb: str) -> Any:
+    async def act(request: Request) -> Response:
+        await request.state.asking.post(Replica, f"{_path(request)}/{verb}")
+        return _back(request)
+
+    return act
+
+
+def _back(request: Request) -> RedirectResponse:
+    return RedirectResponse(_page(request), 303)
+
+
+def _page(request: Request) -> str:
+    return f"/ui/replicas/{part(request.path_params['replica'])}"
+
+
+def _path(request: Request) -> str:
+    return f"/v1/replicas/{part(request.path_params['replica'])}"
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+ROUTES = [
+    ("/replicas", listed, "GET"),
+    ("/replicas/{replica}", one, "GET"),
+    ("/replicas/{replica}/sync", _does("sync"), "POST"),
+    ("/replicas/{replica}/pause", _does("pause"), "POST"),
+    ("/replicas/{replica}/resume", _does("resume"), "POST"),
+    ("/replicas/{replica}/test", test, "POST"),
+    ("/replicas/{replica}/failover", ask_to_fail_over, "GET"),
+    ("/replicas/{replica}/failover", fail_over, "POST"),
+    ("/replicas/{replica}/undo", ask_to_undo, "GET"),
+    ("/replicas/{replica}/undo", _does("undo"), "POST"),
+    ("/replicas/{replica}/commit", ask_to_commit, "GET"),
+    ("/replicas/{replica}/commit", _does("commit"), "POST"),
+]

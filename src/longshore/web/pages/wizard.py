@@ -1,0 +1,220 @@
+"""From chosen machines to a plan that can be started: named, mapped, checked.
+
+The plan is kept from its first step on, so that nothing is lost by a reload, and is the same that commands see.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.schemas import FoundMachine, PlanAnswer, PlanView, Provider
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.model.machine import Machine
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form
+from longshore.web.pages.plans import TYPES, shown_concerns
+from longshore.web.rendering import render
+from longshore.web.texts import _
+
+_AT_ONCE = 1000  # machines that are asked for
+_MOST = 10_000
+
+
+async def new(request: Request) -> Response:
+    asked = request.query_params
+    said = Form({name: asked.getlist(name) for name in ("source", "which", "machine", "q")})
+    return await _named(request, said, None)
+
+
+async def create(request: Request) -> Response:
+    """The plan is proposed and kept; what it could not decide is for the next page."""
+    asking, said = request.state.asking, request.state.form
+    try:
+        machines = await _chosen(asking, said)
+        body = {
+            **{name: said[name] for name in ("name", "source", "target", "description")},
+            "machines": machines,
+            "defaults": {"type": said["type"]} if said["type"] else {},
+        }
+        answer = await asking.post(PlanAnswer, "/v1/plans", body)
+    except LongshoreError as error:
+        return await _named(request, said, error)
+    return RedirectResponse(f"/ui/plans/{part(answer.plan['name'])}/mappings", 303)
+
+
+async def _named(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    asking: Asking = request.state.asking
+    providers = await asking.get(list[Provider], "/v1/providers")
+    chosen = said.all("machine") if said["which"] != "all" else []
+    count = len(chosen)
+    if said["which"] == "all" and said["source"]:
+        path = f"/v1/providers/{part(said['source'])}/inventory/machines"
+        count = (await asking.get(MachinePage, path, q=said["q"], limit=1)).total
+    return render(
+        request,
+        "wizard/new.html",
+        200 if trouble is None else 400,
+        said=said,
+        chosen=chosen,
+        count=count,
+        targets=[(p.name, p.name) for p in providers if p.kind == "openstack"],
+        types=TYPES,
+        trouble=trouble,
+    )
+
+
+async def _chosen(asking: Asking, said: Form) -> list[str]:
+    """References. Raises InvalidInput when there are none, or more than a plan has."""
+    if said["which"] != "all":
+        found = said.all("machine")
+    else:
+        found = []
+        path = f"/v1/providers/{part(said['source'])}/inventory/machines"
+        while True:
+            page = await asking.get(MachinePage, path, q=said["q"], limit=_AT_ONCE, offset=len(found))
+            if page.total > _MOST:
+                raise InvalidInput(f"{page.total} machines fit; a plan of more than {_MOST} can't be made here.")
+            found += [machine.ref for machine in page.machines]
+            if len(page.machines) < _AT_ONCE:
+                break
+    if not found:
+        raise InvalidInput("No machine is chosen.", advice="Go back and choose some.")
+    return found
+
+
+async def mappings(request: Request) -> Response:
+    return await _mapped(request, None)
+
+
+async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
+    asking: Asking = request.state.asking
+    view = await asking.get(PlanView, _path(request))
+    plan = view.plan
+    offer, rows = None, None
+    try:
+        offer = await asking.get(TargetOffer, f"/v1/providers/{part(plan['target'])}/offer")
+        found = await asking.get(list[FoundMachine], f"{_path(request)}/machines")
+        rows = _Rows([one.machine for one in found if one.machine is not None], plan, offer)
+    except LongshoreError as error:
+        trouble = trouble or error
+    return render(
+        request,
+        "wizard/mappings.html",
+        200 if trouble is None else 400,
+        name=plan["name"],
+        plan=plan,
+        offer=offer,
+        rows=rows,
+        types=TYPES,
+        type_=plan.get("defaults", {}).get("type") or "cold",
+        trouble=trouble,
+        version=view.changed_at.isoformat(),
+    )
+
+
+class _Rows:
+    """What is really used at the source, with how many machines use it, and what it becomes."""
+
+    def __init__(self, machines: Sequence[Machine], plan: Mapping[str, Any], offer: TargetOffer) -> None:
+        mapped: Mapping[str, Any] = plan.get("mappings") or {}
+        networks = Counter(name for m in machines for name in {nic.network for nic in m.nics})
+        storage = Counter(name for m in machines for name in {disk.storage for disk in m.disks})
+        named, no_subnet = Counter(network.name for network in offer.networks), _("no subnet")
+        # By name where that is clear, as a proposal writes it
+        self.network_choices = [
+            (n.name if named[n.name] == 1 else n.id, f"{n.name} ({', '.join(s.cidr for s in n.subnets) or no_subnet})")
+            for n in offer.networks
+        ]
+        ids = {n.id: value for n, (value, _said) in zip(offer.networks, self.network_choices, strict=True)}
+        to_network = mapped.get("networks") or {}
+        self.networks = [
+            (name, count, ids.get(value := to_network.get(name, ""), value)) for name, count in sorted(networks.items())
+        ]
+        self.storage_choices = [(name, name) for name in offer.volume_types]
+        to_storage = mapped.get("storage") or {}
+        self.storage = [(name, count, to_storage.get(name, "")) for name, count in sorted(storage.items())]
+        self.flavor_choices = [(f.name, f"{f.name} ({f.cpus} CPU, {f.memory_mib} MiB)") for f in offer.flavors]
+        rules = mapped.get("flavors") or []
+        sizes = Counter((m.memory_mib, m.cpus) for m in machines)
+        self.sizes = [
+            (cpus, memory, count, _flavor_of(rules, cpus, memory)) for (memory, cpus), count in sorted(sizes.items())
+        ]
+
+
+def _flavor_of(rules: Sequence[Mapping[str, Any]], cpus: int, memory: int) -> str:
+    """Of a rule that is for this size and nothing else."""
+    return next((r["flavor"] for r in rules if (r.get("cpus"), r.get("memory_mib")) == (cpus, memory)), "")
+
+
+async def save(request: Request) -> Response:
+    """Keep what was chosen; where only the concerns are wanted (by htmx), they are the answer."""
+    asking, said = request.state.asking, request.state.form
+    trouble: LongshoreError | None = None
+    try:
+        view = await asking.get(PlanView, _path(request))
+        if said["version"] != view.changed_at.isoformat() and "HX-Request" not in request.headers:
+            raise InvalidInput("The plan was changed meanwhile, in another window or by a command.", code="conflict")
+        await asking.ask(PlanAnswer, "PUT", _path(request), _with_choices(view.plan, said))
+    except LongshoreError as error:
+        trouble = error
+    if "HX-Request" in request.headers:
+        answer = await shown_concerns(request, trouble, said["type"])
+        answer.status_code = 200  # else htmx leaves the old ones standing
+        return answer
+    if trouble is not None:
+        return await _mapped(request, trouble)
+    return RedirectResponse(f"/ui/plans/{part(request.path_params['name'])}/concerns", 303)
+
+
+def _with_choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
+    """The plan with them; what this page doesn't show stays as it was."""
+    before: Mapping[str, Any] = plan.get("mappings") or {}
+    mapped = dict(before)
+    for what in ("networks", "storage"):
+        chosen = dict(zip(said.all(f"{what[0]}-name"), said.all(f"{what[0]}-to"), strict=False))
+        kept = {name: value for name, value in (before.get(what) or {}).items() if name not in chosen}
+        mapped[what] = kept | {name: value for name, value in chosen.items() if value}
+    mapped["subnets"] = {
+        name: subnet
+        for name, subnet in (before.get("subnets") or {}).items()
+        if mapped["networks"].get(name) == (before.get("networks") or {}).get(name)
+    }
+    sizes = {_size(text) for text in said.all("f-name")}
+    rules = [r for r in before.get("flavors") or [] if (r.get("cpus"), r.get("memory_mib")) not in sizes]
+    of_sizes = [
+        {"flavor": flavor, "cpus": cpus, "memory_mib": memory}
+        for (cpus, memory), flavor in zip(map(_size, said.all("f-name")), said.all("f-to"), strict=False)
+        if flavor
+    ]
+    # Rules for single machines go first; of sizes the smaller, as the first that fits counts
+    of_sizes.sort(key=lambda rule: (rule["memory_mib"], rule["cpus"]))
+    mapped["flavors"] = [
+        *(r for r in rules if r.get("machine")),
+        *of_sizes,
+        *(r for r in rules if not r.get("machine")),
+    ]
+    defaults = {**(plan.get("defaults") or {}), **({"type": said["type"]} if said["type"] else {})}
+    return {**plan, "mappings": mapped, "defaults": defaults}
+
+
+def _size(text: str) -> tuple[int, int]:
+    cpus, _x, memory = text.partition("x")
+    if not (cpus.isascii() and cpus.isdigit() and memory.isascii() and memory.isdigit()):
+        raise InvalidInput("That is no size of a machine.")
+    return int(cpus), int(memory)
+
+
+def _path(request: Request) -> str:
+    return f"/v1/plans/{part(request.path_params['name'])}"
+
+
+ROUTES = [
+    ("/new-plan", new, "GET"),
+    ("/new-plan", create, "POST"),
+    ("/plans/{name}/mappings", mappings, "GET"),
+    ("/plans/{name}/mappings", save, "POST"),
+]

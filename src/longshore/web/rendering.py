@@ -1,0 +1,100 @@
+"""Pages of templates. All that is put into one is escaped there."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from longshore.web.asking import part
+from longshore.web.progress import figures, moves, pace
+from longshore.web.session import Session
+from longshore.web.words import duration, size
+
+STATIC = Path(__file__).parent / "static"
+THEMES = ("auto", "light", "dark")
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("longshore.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {"size": size, "duration": duration, "at": _at, "percent": _percent}
+    made.filters["urlencode"] = part
+    made.globals |= {"asset": _asset, "figures": figures, "moves": moves, "pace": pace}
+    made.globals["ui"] = made.get_template("ui/patternfly.html").module
+    return made
+
+
+def render(request: Request, template: str, status: int = 200, **said: Any) -> HTMLResponse:
+    session: Session | None = request.state.session if hasattr(request.state, "session") else None
+    theme = request.cookies.get("longshore_theme", "auto")
+    frame: Mapping[str, Any] = {
+        "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "form_token": session.form_token if session else "",
+        "signed_in": session is not None,
+        "theme": theme if theme in THEMES else "auto",
+    }
+    return HTMLResponse(environment().get_template(template).render(**frame, **said), status)
+
+
+def confirm(
+    request: Request,
+    heading: str,
+    *,
+    told: Sequence[str],
+    does: str,
+    said: str,
+    back: str,
+    kind: str = "primary",
+    hidden: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before."""
+    return render(
+        request,
+        "confirm.html",
+        heading=heading,
+        told=told,
+        does=does,
+        said=said,
+        back=back,
+        kind=kind,
+        hidden=hidden or {},
+    )
+
+
+def _at(moment: datetime | str | None) -> Markup:
+    """A moment in UTC; the browser shows it in the viewer's own zone."""
+    if moment is None:
+        return Markup("")
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.isoformat(timespec="seconds").replace("+00:00", "Z"), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+@cache
+def _asset(path: str) -> str:
+    """The address of a file, with a mark of its content: browsers may keep it for ever."""
+    mark = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
+    return f"/ui/static/{path}?{mark}"

@@ -1,0 +1,84 @@
+"""How states are called and shown on pages: a word, and a kind of look that never stands alone."""
+
+from typing import NamedTuple
+
+from longshore.api.replicas import Replica
+from longshore.api.schemas import Migration
+from longshore.model.concern import Severity
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
+from longshore.web.progress import status_of
+
+
+class Shown(NamedTuple):
+    said: str
+    kind: str  # of ui.status: good, bad, warning, working, waiting, plain
+
+
+_KINDS = {
+    "done": "good",
+    "failed": "bad",
+    "cancelled": "plain",
+    "queued": "plain",
+    "planned": "plain",
+    "running": "working",
+    "rolling-back": "warning",
+    "parked": "warning",
+    "interrupted": "bad",
+    "stranded": "bad",
+}
+WAITING = "waiting"  # the phase of a warm migration between two syncs
+CUTOVER = Shown("waits for cutover", "waiting")
+
+
+def of_status(status: str) -> Shown:
+    return Shown(status, _KINDS.get(status, "plain"))
+
+
+def of_migration(migration: Migration) -> Shown:
+    return CUTOVER if waits_for_cutover(migration) else of_status(status_of(migration))
+
+
+def waits_for_cutover(migration: Migration) -> bool:
+    """Whether it waits for a person to say when its machine is stopped."""
+    warm = migration.request.type is MigrationType.WARM and migration.request.cutover.mode == "manual"
+    under_way = not migration.status.ended and not migration.interrupted
+    return warm and under_way and migration.phase == WAITING and not migration.cutover_requested
+
+
+def may_cut_over(migration: Migration) -> bool:
+    warm = migration.request.type is MigrationType.WARM and not migration.status.ended
+    return warm and not migration.cutover_requested and migration.source_off_at is None
+
+
+def may_cancel(migration: Migration) -> bool:
+    own = migration.request.type is not MigrationType.REPLICA
+    return own and not migration.status.ended and not migration.cancel_requested
+
+
+def may_resume(migration: Migration) -> bool:
+    return not migration.status.ended and (migration.interrupted or migration.status is Status.PARKED)
+
+
+_CONDITIONS = {"no-point": "warning", "rpo-breached": "bad", "rpo-warning": "warning", "suspect": "bad"}
+_CONDITIONS |= dict.fromkeys(("sync-fails", "drifted", "quota-short", "away", "error", "test-failed"), "bad")
+_CONDITIONS |= dict.fromkeys(("machine-off", "unproven", "adopted"), "info")
+
+
+def of_condition(code: str) -> str:
+    """A kind of ui.alert."""
+    return _CONDITIONS.get(code, "warning")
+
+
+def of_replica(replica: Replica) -> Shown:
+    bad = any(of_condition(one.code) == "bad" for one in replica.conditions)
+    kinds = {"seeding": "working", "protected": "good", "failed-over": "waiting", "failed-back": "waiting"}
+    kinds |= dict.fromkeys(("failing-over", "failing-back", "migrating"), "working")
+    return Shown(replica.stage.value, "bad" if bad else kinds.get(replica.stage.value, "plain"))
+
+
+_SEVERITIES = {Severity.BLOCKER: "bad", Severity.WARNING: "warning", Severity.INFORMATION: "plain"}
+
+
+def of_severity(severity: Severity) -> Shown:
+    return Shown(severity.value, _SEVERITIES[severity])

@@ -1,0 +1,83 @@
+// What the pages can't do without a script: colours as the browser has them, times in the viewer's zone, and keeping up
+// to date. Everything else works by links and forms alone.
+"use strict";
+
+(function () {
+  const root = document.documentElement;
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  function paint() {
+    if (root.dataset.theme === "auto") root.classList.toggle(root.dataset.dark, dark.matches);
+  }
+
+  const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+  function localTimes(within) {
+    for (const time of within.querySelectorAll("time[datetime]")) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      time.title = time.dateTime;
+      time.textContent = clock.format(moment);
+    }
+  }
+
+  function themeBySelect(within) {
+    const form = within.querySelector(".ls-theme");
+    if (!form) return;
+    form.classList.add("ls-by-itself");
+    form.querySelector("select").addEventListener("change", () => form.requestSubmit());
+  }
+
+  function ticksOfAll(within) {
+    const all = within.querySelector("[data-ticks]");
+    if (!all || all.dataset.known) return;
+    all.dataset.known = "yes";
+    all.hidden = false;
+    all.addEventListener("click", () => {
+      const ticks = [...document.querySelectorAll(`input[name="${all.dataset.ticks}"]`)];
+      const some = ticks.some((tick) => !tick.checked);
+      for (const tick of ticks) tick.checked = some;
+    });
+  }
+
+  // What the viewer has opened or is typing stays so while the rest is brought up to date
+  function keepHands() {
+    if (!window.Idiomorph) return;
+    window.Idiomorph.defaults.ignoreActiveValue = true;
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+      !(name === "open" && node.tagName === "DETAILS");
+  }
+
+  // What runs is asked for again, while somebody looks; the slower the answers come, the rarer
+  let asked = 0;
+  let took = 0;
+
+  function refresh() {
+    const page = document.getElementById("page");
+    if (!page || !page.dataset.refresh || document.hidden || !window.htmx) return;
+    if (Date.now() - asked < Math.max(page.dataset.refresh * 1000, took * 3)) return;
+    if (page.contains(document.activeElement) && document.activeElement.matches("select, input, textarea")) return;
+    asked = Date.now();
+    window.htmx.trigger(page, "refresh");
+  }
+
+  paint();
+  dark.addEventListener("change", paint);
+  document.addEventListener("DOMContentLoaded", () => {
+    localTimes(document);
+    themeBySelect(document);
+    ticksOfAll(document);
+    keepHands();
+    document.body.addEventListener("htmx:afterRequest", () => { took = Date.now() - asked; });
+    document.body.addEventListener("htmx:afterSettle", () => {
+      localTimes(document);
+      ticksOfAll(document);
+    });
+    // Where the server is away, or the session has ended, the page stays as it was and says so
+    for (const trouble of ["htmx:sendError", "htmx:responseError"]) {
+      document.body.addEventListener(trouble, () => document.body.classList.add("ls-stale"));
+    }
+    document.body.addEventListener("htmx:afterSwap", () => document.body.classList.remove("ls-stale"));
+    window.setInterval(refresh, 500);
+  });
+})();

@@ -1,0 +1,61 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
+
+from browser import Browser
+from cloud_stand_in import Cloud
+from filled import fill
+from small_fleet import Fleet, fleet_connect
+
+from longshore.engine import embedded
+from longshore.store import StateDirectory, Store
+
+
+def connect(kind, settings, secrets, side=None, servers=None):
+    """A cloud that is asked for its own machines has the same three."""
+    return fleet_connect("vsphere" if side == "source" else kind, settings, secrets, side, servers)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)  # as if an engine were at work
+    store = Store(StateDirectory(tmp_path / "state"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def browser(store, monkeypatch):
+    """One that has followed the link; the clouds that it adds have one machine each."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    return Browser(store).opened()
+
+
+@pytest.fixture
+def three_machines(store, tmp_path, monkeypatch):
+    """A store whose providers, vc and cloud, have three small machines."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", connect)
+    settings = {"root": str(Fleet.create(tmp_path / "fleet").root)}
+    store.providers.add("vc", "vsphere", settings, {"password": "x"})
+    store.providers.add("cloud", "openstack", settings, {"password": "x"})
+    return store
+
+
+@pytest.fixture
+def fleet(three_machines):
+    """A browser of them."""
+    return Browser(three_machines).opened()
+
+
+@pytest.fixture
+def filled(fleet):
+    """And something of everything: plans, migrations in all states, replicas."""
+    fill(fleet.store)
+    return fleet

@@ -1,0 +1,128 @@
+"""A state directory with something of everything, as it would be in the middle of a day's work."""
+
+from datetime import UTC, datetime, timedelta
+
+from longshore.model.machine import Disk
+from longshore.model.point import Consistency
+from longshore.model.replica import PointDisk, Protection, Stage
+from longshore.planning import planfile
+from longshore.store import NewMigration
+from longshore.store.tables import utc_now
+
+GIB = 1 << 30
+BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
+SEEN_UP = "The console shows a login prompt."
+
+
+def fill(store):
+    """The ids of what is in it, by names."""
+    vc, cloud = store.providers.get("vc"), store.providers.get("cloud")
+    plan = {
+        "name": "shop",
+        "source": "vc",
+        "target": "cloud",
+        "description": "The shop's machines",
+        "mappings": {"networks": {"VM Network": "private"}},
+        "defaults": {"type": "warm"},
+        "machines": [{"machine": name, "ref": f"vm-{n}"} for n, name in enumerate(("app01", "app02", "db01"), start=1)],
+    }
+    record = store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
+    ids = {}
+
+    def migration(name, ref, type_="warm", *, of_plan=True, **fields):
+        disks = (
+            Disk("2000", "Hard disk 1", 0, 40 * GIB, "[ds] a", "ds"),
+            Disk("2001", "Hard disk 2", 1, GIB, "", "ds"),
+        )
+        new = NewMigration(
+            machine_name=name,
+            machine_ref=ref,
+            source_id=vc.id,
+            target_id=cloud.id,
+            request={"type": type_, "networks": {"VM Network": "private"}},
+            plan_id=record.id if of_plan else None,
+            wave=1,
+            disks=disks,
+        )
+        (made,) = store.migrations.add_together([new])
+        ids[name] = made.id
+        store.migrations.update(made.id, **fields)
+        return made.id
+
+    begun = utc_now() - timedelta(hours=2)
+    waiting = migration("app01", "vm-1", status="running", phase="waiting", started_at=begun)
+    store.migrations.update(
+        waiting,
+        syncs=[
+            {"number": 0, "bytes_changed": None, "bytes_written": 9 * GIB, "seconds": 412.0, "final": False, "at": "x"},
+            {
+                "number": 1,
+                "bytes_changed": 80 << 20,
+                "bytes_written": 64 << 20,
+                "seconds": 9.5,
+                "final": False,
+                "at": "x",
+            },
+        ],
+    )
+    copying = migration("app02", "vm-2", status="running", phase="copying", started_at=begun)
+    progress = {"done": 12 * GIB, "total": 40 * GIB, "verified": 0, "to_verify": 0, "rate": 120 << 20, "eta": 239.0}
+    store.disks.update(copying, "2000", state="copying", progress=progress)
+    failed = migration("db01", "vm-3", status="failed", phase="copying", started_at=begun, finished_at=utc_now())
+    store.migrations.update(
+        failed,
+        error='The quota of project "small" has no room for 41 GiB of volumes. Ask for more, or remove some.',
+        error_code="quota-exceeded",
+    )
+    for phase, text in (
+        ("preparing", "Looking at db01."),
+        ("making-volumes", "Making 2 volumes."),
+        ("copying", "Seed."),
+    ):
+        store.events.enter(failed, phase, text)
+    store.events.say(failed, None, "The quota has no room.", "error")
+    done = migration("web01", "vm-9", "cold", of_plan=False, status="done", phase="done", started_at=begun)
+    store.migrations.update(
+        done,
+        finished_at=utc_now(),
+        source_off_at=begun,
+        target_up_at=begun + timedelta(seconds=95),
+        server_id="5f0c2c8e-0000-4000-8000-000000000001",
+        result={"proof": SEEN_UP},
+    )
+    migration(BAD_NAME, "vm-66", "cold", of_plan=False, status="cancelled", phase="cancelled")
+    ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
+    ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
+    return ids
+
+
+def replica(store, vc, cloud, name, ref, minutes):
+    """With points so many minutes old."""
+    new = NewMigration(
+        machine_name=name,
+        machine_ref=ref,
+        source_id=vc.id,
+        target_id=cloud.id,
+        request={"type": "replica", "networks": {"VM Network": "private"}},
+        protection=Protection("every 15m", "last 24, zone UTC", 3600, utc_now() + timedelta(minutes=4)),
+    )
+    (made,) = store.migrations.add_together([new])
+    store.migrations.update(
+        made.id, status="running", phase="waiting", created_at=utc_now() - timedelta(minutes=max(minutes) + 5)
+    )
+    for number, age in enumerate(minutes, start=1):
+        moment = datetime.now(UTC) - timedelta(minutes=age)
+        store.points.begin(made.id, number, moment, goes_on=False)
+        sync = {"number": number - 1, "bytes_changed": 10 << 20, "bytes_written": 8 << 20, "seconds": 60}
+        store.points.complete(
+            made.id,
+            number,
+            usable_at=moment + timedelta(minutes=1),
+            consistency=Consistency.CRASH,
+            disks=[PointDisk("2000", "Hard disk 1", 1 << 20, "v", f"s-{number}", "ab" * 32)],
+            machine={"machine": {"name": name, "ref": ref}},
+            sync={"at": moment.isoformat(), "bytes_read": 1, "bytes_verified": 1, "final": False, **sync},
+            state={},
+        )
+    store.replicas.update(made.id, stage=Stage.PROTECTED.value)
+    return made.id

@@ -1,0 +1,204 @@
+"""From machines to a plan that is under way, by links and forms alone."""
+
+from filled import SEEN_UP
+
+from longshore.planning import planfile
+
+NEW, MAPPINGS = "/ui/new-plan", "/ui/plans/shop/mappings"
+
+
+def name_it(fleet, **said):
+    fleet.get("/ui/providers/vc/machines")
+    fleet.submit("/ui/new-plan", also=[("machine", "vm-1"), ("machine", "vm-3")], button=("which", "chosen"))
+    assert "A plan for 2 machines of vc" in fleet.page.text
+    return fleet.submit(NEW, **{"name": "shop", "type": "cold", **said})
+
+
+def test_chosen_machines_become_a_plan_whose_mappings_are_proposed(fleet):
+    name_it(fleet)
+    assert fleet.path == MAPPINGS
+    assert dict(fleet.page.form(MAPPINGS).fields) | {"form_token": "", "version": ""} == {
+        "form_token": "",
+        "version": "",
+        "n-name": "VM Network",
+        "n-to": "private",
+        "s-name": "ds",
+        "s-to": "",
+        "f-name": "1x256",
+        "f-to": "small",
+        "type": "cold",
+    }
+    content = fleet.store.plans.get("shop").content
+    assert [machine["ref"] for machine in content["machines"]] == ["vm-1", "vm-3"]
+
+
+def test_what_is_decided_is_kept_and_its_blockers_come_and_go(fleet):
+    name_it(fleet)
+    page = fleet.submit(MAPPINGS, **{"n-to": "", "s-to": "gold", "f-to": "large"})
+    assert fleet.path == "/ui/plans/shop/concerns"
+    assert "2 blocker" in page.text
+    assert "network-unmapped" in page.text
+    assert "/ui/plans/shop/start" not in {form.action for form in page.forms}, "what can't be started has no button"
+    fleet.click("To the mappings")
+    assert dict(fleet.page.form(MAPPINGS).fields)["f-to"] == "large"
+    page = fleet.submit(MAPPINGS, **{"n-to": "other"})
+    assert "blocker" not in page.text
+    mappings = fleet.store.plans.get("shop").content["mappings"]
+    assert mappings["networks"] == {"VM Network": "other"}
+    assert mappings["storage"] == {"ds": "gold"}
+    assert mappings["flavors"] == [{"flavor": "large", "cpus": 1, "memory_mib": 256}]
+
+
+def test_only_the_concerns_come_back_where_nothing_else_is_wanted(fleet):
+    name_it(fleet)
+    fields = dict(fleet.page.form(MAPPINGS).fields) | {"n-to": ""}
+    answer = fleet.ask("POST", MAPPINGS, data=fields, headers={"HX-Request": "true", "Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 200
+    assert "network-unmapped" in answer.text
+    assert "networks" not in fleet.store.plans.get("shop").content["mappings"]
+
+
+def test_a_plan_that_was_changed_meanwhile_isnt_overwritten(fleet):
+    name_it(fleet)
+    content = fleet.store.plans.get("shop").content
+    fleet.store.plans.replace("shop", {**content, "description": "by a command"})
+    page = fleet.submit(MAPPINGS, **{"n-to": "other"})
+    assert (page.status, "changed meanwhile" in page.text) == (400, True)
+    assert fleet.store.plans.get("shop").content["mappings"]["networks"] == {"VM Network": "private"}
+
+
+def test_what_the_page_doesnt_show_of_a_plan_stays(fleet):
+    name_it(fleet)
+    content = fleet.store.plans.get("shop").content
+    rule = {"flavor": "large", "machine": "db*"}
+    more = {"networks": {"VM Network": "private", "elsewhere": "other"}, "flavors": [rule]}
+    fleet.store.plans.replace("shop", {**content, "mappings": more, "limits": {"at_once": 2}})
+    fleet.get(MAPPINGS)
+    fleet.submit(MAPPINGS, **{"f-to": "small"})
+    kept = fleet.store.plans.get("shop").content
+    assert kept["mappings"]["networks"] == {"VM Network": "private", "elsewhere": "other"}
+    assert kept["mappings"]["flavors"] == [rule, {"flavor": "small", "cpus": 1, "memory_mib": 256}]
+    assert kept["limits"] == {"at_once": 2}
+
+
+def test_a_plan_is_checked_started_and_cancelled(fleet):
+    name_it(fleet, type="warm", description="The shop")
+    fleet.click("To the plan")
+    assert "2 planned" in fleet.page.text
+    fleet.click("Check and start …")
+    fleet.submit("/ui/plans/shop/start")
+    assert fleet.path == "/ui/plans/shop"
+    assert "2 queued" in fleet.page.text
+    assert {m.request["type"] for m in fleet.store.migrations.all()} == {"warm"}
+    fleet.click("Cut over …")
+    assert "app01, db01" in fleet.page.text
+    fleet.submit("/ui/plans/shop/cutover")
+    assert all(m.cutover_requested for m in fleet.store.migrations.all())
+    fleet.click("Cancel …")
+    assert "2 that are under way or wait are stopped" in fleet.page.text
+    assert not any(m.cancel_requested for m in fleet.store.migrations.all())
+    fleet.submit("/ui/plans/shop/cancel")
+    assert all(m.cancel_requested for m in fleet.store.migrations.all())
+    page = fleet.get("/ui/plans/shop/delete")
+    page = fleet.submit("/ui/plans/shop/delete")
+    assert page.status == 409
+    assert len(fleet.store.plans.all()) == 1
+
+
+def test_all_that_fit_are_planned_and_not_only_those_of_the_page(fleet):
+    fleet.get("/ui/providers/vc/machines?q=app")
+    fleet.submit("/ui/new-plan", button=("which", "all"))
+    assert "A plan for 2 machines of vc" in fleet.page.text
+    fleet.submit(NEW, name="apps")
+    assert [m["ref"] for m in fleet.store.plans.get("apps").content["machines"]] == ["vm-1", "vm-2"]
+
+
+def test_a_plan_of_nothing_or_of_a_name_that_is_taken_is_refused(fleet):
+    fleet.get("/ui/providers/vc/machines")
+    fleet.submit("/ui/new-plan", button=("which", "chosen"))
+    assert "No machine is chosen" in fleet.page.text
+    name_it(fleet)
+    page = name_it(fleet, description="again")
+    assert (page.status, "A plan named shop is there already" in page.text) == (400, True)
+    assert dict(page.form(NEW).fields)["description"] == "again"
+    assert [value for name, value in page.form(NEW).fields if name == "machine"] == ["vm-1", "vm-3"]
+
+
+def test_what_waits_for_a_person_comes_first(filled):
+    text = filled.get("/ui/").text
+    order = ["Waits for you", "waits for cutover app01", "rpo-breached mail01", "Under way", "app02", "Failed", "db01"]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    assert "12.0 GiB of 40.0 GiB, 120.0 MiB/s, 3 min 59 s left" in text
+    assert "files01" not in text
+
+
+def test_a_migration_says_where_it_is_what_failed_and_what_to_do(filled):
+    filled.get("/ui/migrations")
+    filled.click("app01")
+    filled.click("Cut over …")
+    assert "The last sync copied 80.0 MiB; the longest took 10 s" in filled.page.text
+    ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
+    filled.submit(f"/ui/migrations/{ids['app01']}/cutover")
+    assert filled.path == f"/ui/migrations/{ids['app01']}"
+    assert "Its cutover was asked for" in filled.page.text
+    text = filled.get(f"/ui/migrations/{ids['db01']}").text
+    assert 'The quota of project "small" has no room for 41 GiB of volumes. Ask for more, or remove some.' in text
+    assert "quota-exceeded" in text
+    assert "Phases" in text
+    filled.click("Start it again from its plan")
+    assert filled.path == "/ui/plans/shop"
+    assert SEEN_UP in filled.get(f"/ui/migrations/{ids['web01']}").text
+    assert "1 min 35 s" in filled.page.text
+    page = filled.get("/ui/migrations?status=failed")
+    assert "db01" in page.text
+    assert "app02" not in page.text
+    assert filled.get("/ui/migrations/nothing").status == 404
+
+
+def test_a_replica_is_tested_failed_over_and_undone(filled):
+    ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
+    at = f"/ui/replicas/{ids['mail01']}"
+    filled.get("/ui/replicas")
+    filled.click("mail01")
+    text = filled.page.text
+    assert "The newest usable point is 1h15m" in text
+    assert "1 h 0 min asked for" in text, "the line in the chart"
+    chart = [attributes for tag, attributes in filled.page.elements if tag == "svg" and attributes.get("role") == "img"]
+    assert [one["aria-label"] for one in chart] == ["Age of the newest point"]
+    filled.get(f"{at}?days=7")
+    filled.submit(f"{at}/test")
+    (test,) = [m for m in filled.store.migrations.all() if m.request["type"] == "test-failover"]
+    assert (filled.path, test.request["point"], test.request["isolated"]) == (f"/ui/migrations/{test.id}", 5, True)
+    filled.get(at)
+    filled.click("Fail over to 3 …")
+    assert "From point 3: the source isn't asked" in filled.page.text
+    filled.submit(f"{at}/failover")
+    (failover,) = [m for m in filled.store.migrations.all() if m.request["type"] == "failover"]
+    assert failover.request["point"] == 3
+    assert "failing-over" in filled.page.text
+    filled.click("Undo …")
+    filled.submit(f"{at}/undo")
+    assert filled.store.migrations.get(failover.id).cancel_requested
+    other = f"/ui/replicas/{ids['files01']}"
+    filled.get(f"{other}/failover")
+    filled.submit(f"{other}/failover", how="planned")
+    assert filled.store.replicas.get(ids["files01"]).wish == "failover"
+
+
+def test_the_empty_pages_name_the_next_step(browser):
+    for path, words in {
+        "/ui/": "Add a vCenter",
+        "/ui/plans": "Choose machines",
+        "/ui/migrations": "Providers",
+        "/ui/providers": "Add an OpenStack",
+    }.items():
+        assert words in browser.get(path).links, path
+    assert "longshore replica create" in browser.get("/ui/replicas").text
+
+
+def test_a_plan_of_which_nothing_is_said_is_shown_all_the_same(fleet):
+    said = {"name": "bare", "source": "vc", "target": "cloud", "machines": [{"machine": "app01", "ref": "vm-1"}]}
+    fleet.store.plans.add("bare", planfile.plain(planfile.from_plain(said)))
+    for path in ("/ui/plans", "/ui/plans/bare", "/ui/plans/bare/mappings", "/ui/plans/bare/concerns"):
+        assert fleet.get(path).status == 200, path
