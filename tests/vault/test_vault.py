@@ -14,7 +14,7 @@ from small_vault import SIZE, Backup, holds, opened, scribble
 from longshore.blocks.endpoints import connect
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
 from longshore.vault.disks import NewDisk, PointDisk
-from longshore.vault.errors import Damaged, WriterLost, WrongKey
+from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point, delete_point, read_point
@@ -202,6 +202,36 @@ def test_a_writer_that_was_taken_for_dead_writes_no_point(tmp_path):
         backup.finish()
     backup.close()
     assert verify(vault).points == 1
+
+
+def test_after_one_pack_could_not_be_kept_no_flush_says_that_all_is_there(tmp_path):
+    """Whoever flushes may be another than whoever was told that the vault is full."""
+    vault, _, _ = made(tmp_path)
+    backup = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    backup.open()
+    scribble(backup, random.Random(2), 10)
+    backup.flush()
+    store, keep = backup.vault.store, backup.vault.store.create
+
+    def full_once(name, data):
+        store.create = keep
+        raise VaultFull("The vault is full.")
+
+    store.create = full_once
+    noise = random.Random(3)
+    with pytest.raises(VaultFull):
+        for number in range(40):  # some ten packs
+            backup.disk.write(number * BLOCK, noise.randbytes(BLOCK))
+    for _ in range(2):
+        with pytest.raises(VaultFull):
+            backup.disk.flush()
+    backup.close()
+    backup.begin()
+    backup.open()
+    backup.content = backup.safe
+    name = backup.finish()
+    assert verify(vault).faults == ()
+    assert holds(vault, name, backup.safe)
 
 
 def test_a_share_that_fails_is_said_and_nothing_is_taken_for_gone(tmp_path, monkeypatch):
