@@ -82,7 +82,7 @@ class Story:
             backup.close()
             self.writers.remove(backup)
             assert backup.name not in all_points(self.vault)
-            if isinstance(error, Damaged):  # what it is based on was pruned, which only happens to who is taken for dead
+            if isinstance(error, Damaged):  # what it is based on was pruned: it was taken for dead
                 with pytest.raises(WriterLost):
                     beat(self.vault, backup.id)
         except Killed:

@@ -10,8 +10,8 @@ from longshore.cli.arguments import rate, with_accept
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
-from longshore.cli.words import moment, size
 from longshore.model.request import MigrationRequest, MigrationType, Verify
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.backups import VaultPoint

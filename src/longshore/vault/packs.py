@@ -161,7 +161,10 @@ class PackWriter:
         return entry._replace(pack=self._names.get(entry.pack, entry.pack))
 
     def complete(self) -> None:
-        """What was added from here on goes into another pack. Raises VaultFull, now and ever after, when one can't be kept."""
+        """What is added from here on goes into another pack.
+
+        Raises VaultFull once one couldn't be kept, and ever after.
+        """
         pack = self._open
         if not pack.records:
             return
