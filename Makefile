@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -63,11 +63,15 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-flows soak-lab
+soak: soak-rounds soak-vault soak-flows soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
 	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
+
+# Stories of backups, deletions, prunes and kills, beside a model
+soak-vault: install
+	.venv/bin/pytest -m soak tests/vault -q
 
 soak-flows: install
 	.venv/bin/pytest -m "faults and soak" -v -s

@@ -111,9 +111,9 @@ def test_the_plugin_takes_the_kind_as_a_word(capsys):
         (["made-up", "shed"], "Usage: openstack migration provider add made-up --address HOST"),
         (
             ["--depth", "2", "made-up"],
-            "The first word has to be the kind of provider: vsphere, files, openstack, made-",
+            "The first word has to be the kind of provider: vsphere, files, openstack, vault",
         ),
-        (["hyperv", "x"], "The first word has to be the kind of provider: vsphere, files, openstack, made-up."),
+        (["hyperv", "x"], "The first word has to be the kind of provider: vsphere, files, openstack, vault, made-up."),
     ):
         with pytest.raises(SystemExit) as ended:
             command.get_parser("openstack migration provider add").parse_args(words)
@@ -164,7 +164,7 @@ def test_a_server_takes_what_it_declares_safe_and_nothing_else(state):
 @pytest.mark.parametrize("known", [*registry.PROVIDERS, MADE_UP], ids=lambda known: known.kind)
 def test_what_is_declared_is_of_settings_that_there_are(known):
     shape = known.settings().__dataclass_fields__
-    secret = {"password", "ssh_key", "os_cloud", "token"}
+    secret = {"password", "ssh_key", "os_cloud", "token", "pass_phrase"}
     assert {option.name for option in known.options} - secret <= set(shape)
     assert known.safe | known.tells_which | known.sent_to <= set(shape)
     assert not {name for name in known.safe if name.endswith(("_file", "_dir", "_libdir", "_conf"))}

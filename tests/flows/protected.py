@@ -182,6 +182,8 @@ class InThisProcess(Protected):
     Whoever is killed raises from whatever it was about to do, and does nothing any more.
     """
 
+    longest = 60  # seconds of one life
+
     def __init__(self, directory, **how):
         super().__init__(directory, **how)
         self.steps = {}
@@ -192,7 +194,7 @@ class InThisProcess(Protected):
         self.dead = False
         with self._at_work():
             try:
-                asyncio.run(asyncio.wait_for(self._live(), 60))
+                asyncio.run(asyncio.wait_for(self._live(), self.longest))
             except Killed:
                 return -9, ""
             finally:

@@ -70,6 +70,8 @@ from longshore.model.target import (
 )
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.source import FilesSource
+from longshore.providers.vault.settings import VaultSettings
+from longshore.providers.vault.source import VaultSource
 
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
@@ -1147,6 +1149,8 @@ def small_connect(kind, settings, _secrets, side=None, _servers=None):
     assert kind != "vsphere" or not (Path(settings["root"]) / "source-is-gone").exists()
     if kind == "files":  # which need no stand-in
         return FilesSource(FilesSettings(**{name: value for name, value in settings.items() if name != "root"}))
+    if kind == "vault":  # nor does this
+        return VaultSource(VaultSettings(settings["directory"]), _secrets.get("pass_phrase"))
     world = World(settings["root"])
     if kind == "vsphere":
         return SmallSource(world)

@@ -254,6 +254,19 @@ def serve_qemu_nbd(
         )
 
 
+@contextmanager
+def serve_own(name: str, command: Sequence[str], told: str) -> Iterator[LocalExport]:
+    """A server of ours: a command that is given a socket to listen on, a file to write its pid into then, and a file
+    with what it is told, which may be secret. Raises ExportError."""
+    with ExitStack() as stack:
+        place = _Place.choose(stack.enter_context(private_directory()), None)
+        descriptor = stack.enter_context(_memory_file(told))
+        arguments = [*command, str(place.socket), str(place.pid_file), f"/dev/fd/{descriptor}"]
+        yield stack.enter_context(
+            _running(name, arguments, place, death_signal="KILL", descriptors=[descriptor], environment=None)
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where a server listens, and the file it writes once it does."""

@@ -17,6 +17,7 @@ _SUBJECTS = {
     "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
     "Machines, one at a time": ("machine", "migrate", "migration"),
     "Machines that are protected by replicas": ("replica",),
+    "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore"),
     "Many machines: plans and limits": ("plan", "limit"),
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),

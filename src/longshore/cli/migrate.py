@@ -80,6 +80,18 @@ def with_request(parser: ArgumentParser) -> None:
     _with_guest(parser, playbooks=False)
 
 
+def with_restore(parser: ArgumentParser) -> None:
+    """What a point of a vault is to become: see `asked_of`."""
+    group = parser.add_argument_group("where to, and how")
+    group.add_argument("--target", required=True, metavar="PROVIDER", help="where it goes")
+    _with_landing(group)
+    _with_network(parser)
+    _with_server(parser)
+    _with_copy(parser)
+    _with_power(parser)
+    _with_guest(parser, playbooks=False)
+
+
 def asked_of(args: Namespace) -> MigrationRequest:
     """What was said by those options."""
     return MigrationRequest(
@@ -121,6 +133,11 @@ def _with_course(parser: ArgumentParser) -> ArgumentGroup:
     group = parser.add_argument_group("from where to where, and how")
     group.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
     group.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
+    _with_landing(group)
+    return group
+
+
+def _with_landing(group: ArgumentGroup) -> None:
     group.add_argument(
         "--landing",
         choices=[mode.value for mode in LandingMode],
@@ -130,7 +147,6 @@ def _with_course(parser: ArgumentParser) -> ArgumentGroup:
         "unchanged from OpenStack, convert from elsewhere)",
     )
     with_accept(group)
-    return group
 
 
 def _with_type(group: ArgumentGroup) -> None:

@@ -15,7 +15,10 @@ API_VERSIONS = ("1",)
 _TYPED = (
     (re.compile(r"\blongshore migrate\b"), "openstack migration create"),
     (re.compile(r"\blongshore migration\b"), "openstack migration"),
-    (re.compile(r"\blongshore (provider|machine|inventory|volume|plan|limit|replica)\b"), r"openstack migration \1"),
+    (
+        re.compile(r"\blongshore (provider|machine|inventory|volume|plan|limit|replica|vault|backup|restore)\b"),
+        r"openstack migration \1",
+    ),
 )
 
 

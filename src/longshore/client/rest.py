@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from longshore.api.adoption import FoundReplica, NewAdoption
+from longshore.api.backups import Vault, VaultCheck, VaultPoint, VaultPointDetails
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.replica_reports import ReplicaReport
@@ -312,6 +313,41 @@ class Client:
 
     def delete_point(self, replica: str, number: int) -> None:
         self._ask(type(None), "DELETE", f"/v1/replicas/{_part(replica)}/points/{number}")
+
+    # Vaults, backups, restores
+
+    def create_vault(self, name: str, directory: str, pass_phrase: str | None) -> Vault:
+        body = {"name": name, "directory": directory, "pass_phrase": pass_phrase}
+        return self._ask(Vault, "POST", "/v1/vaults", body)
+
+    def vaults(self) -> list[Vault]:
+        return self._ask(list[Vault], "GET", "/v1/vaults")
+
+    def check_vault(self, vault: str) -> VaultCheck:
+        return self._ask(VaultCheck, "POST", f"/v1/vaults/{_part(vault)}/check")
+
+    def keep_vault(self, vault: str, what: str) -> Migration:
+        """`what`: verify or prune."""
+        return self._ask(Migration, "POST", f"/v1/vaults/{_part(vault)}/{what}")
+
+    def vault_points(self, vault: str) -> list[VaultPoint]:
+        return self._ask(list[VaultPoint], "GET", f"/v1/vaults/{_part(vault)}/points")
+
+    def vault_point(self, vault: str, point: str) -> VaultPointDetails:
+        return self._ask(VaultPointDetails, "GET", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")
+
+    def delete_vault_point(self, vault: str, point: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")
+
+    def back_up(self, machine: str, source: str, vault: str, request: MigrationRequest) -> Migration:
+        plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
+        body = {"machine": machine, "source": source, "vault": vault, "request": plain}
+        return self._ask(Migration, "POST", "/v1/backups", body)
+
+    def restore(self, vault: str, point: str, target: str, request: MigrationRequest) -> Migration:
+        plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
+        body = {"vault": vault, "point": point, "target": target, "request": plain}
+        return self._ask(Migration, "POST", "/v1/restores", body)
 
     # Groups of replicas
 

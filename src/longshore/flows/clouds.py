@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longshore.engine.outages import PASSING, Outages
 from longshore.errors import InvalidInput, LongshoreError
@@ -14,6 +14,9 @@ from longshore.processes.deadline import check as check_deadline
 from longshore.providers.contract import Provider, Source, Target
 from longshore.providers.registry import asks_relays, connect, kinds_for
 from longshore.store import ProviderRecord, Store
+
+if TYPE_CHECKING:  # most commands ask no vault, and what one takes needn't be loaded for them
+    from longshore.vault.vault import Use, Vault
 
 
 def within_reach(store: Store, project_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,6 +158,15 @@ class Clouds:
             raise _wrong_side(record, "moved to", "target")
         with self.provider(record.id, "target") as cloud:
             yield cloud  # type: ignore[misc]
+
+    @contextmanager
+    def vault(self, name_or_id: str, use: "Use") -> Iterator["Vault"]:
+        """Raises InvalidInput for what is none."""
+        record = self._store.providers.get(name_or_id)
+        if record.kind not in kinds_for("vault"):
+            raise _wrong_side(record, "backed up to", "vault")
+        with self.provider(record.id, "vault") as cloud:
+            yield cloud.open_vault(use)  # type: ignore[attr-defined]
 
 
 def _wrong_side(record: ProviderRecord, verb: str, side: Side) -> InvalidInput:

@@ -55,7 +55,8 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
 def _may_appear(entry: Entry) -> bool:
     """Whether it may exist without our having heard of it."""
-    return entry.ref is None and entry.kind not in (ThingKind.CHANGE_TRACKING, ThingKind.HOME_PORT, ThingKind.RELAY)
+    never = (ThingKind.CHANGE_TRACKING, ThingKind.HOME_PORT, ThingKind.RELAY, ThingKind.VAULT_WRITER)
+    return entry.ref is None and entry.kind not in never
 
 
 def _its_own(entry: Entry) -> bool:
@@ -69,6 +70,12 @@ def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
+    if entry.kind is ThingKind.VAULT_WRITER:
+        from longshore.vault.writers import leave  # which a process without vaults needn't load
+
+        with clouds.vault(entry.provider_id, "write") as vault:
+            leave(vault, entry.migration_id)
+        return True
     with clouds.target(entry.provider_id) as target:
         if entry.kind is ThingKind.HOME_PORT:
             target.give_port_back(ports_at_home(store, entry.migration_id)[entry.step], entry.owner)

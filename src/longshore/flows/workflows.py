@@ -7,6 +7,8 @@ from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
 from longshore.engine.parking import Parked, park_by, tell
 from longshore.engine.worker import Flows, Workflow
+from longshore.flows.backups.backing_up import Backup
+from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.cold import ColdMigration
 from longshore.flows.moves.context import MoveContext
@@ -111,6 +113,21 @@ async def return_(job_id: str) -> None:
     await _run(Returning, job_id)
 
 
+@DBOS.workflow(name="backup")
+async def backup(job_id: str) -> None:
+    await _run(Backup, job_id)
+
+
+@DBOS.workflow(name="verification")
+async def verification(job_id: str) -> None:
+    await _run(Verification, job_id)
+
+
+@DBOS.workflow(name="prune")
+async def prune(job_id: str) -> None:
+    await _run(Pruning, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -134,6 +151,9 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.GROUP: Conducting,
     JobKind.FAILBACK: Failback,
     JobKind.RETURN: Returning,
+    JobKind.BACKUP: Backup,
+    JobKind.VERIFICATION: Verification,
+    JobKind.PRUNE: Pruning,
 }
 
 
@@ -154,6 +174,9 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.GROUP: group,
     JobKind.FAILBACK: failback,
     JobKind.RETURN: return_,
+    JobKind.BACKUP: backup,
+    JobKind.VERIFICATION: verification,
+    JobKind.PRUNE: prune,
 }
 
 

@@ -16,6 +16,9 @@ class JobKind(StrEnum):
     GROUP = "group"  # one look at a group of replicas that fails over, or is tried
     FAILBACK = "failback"  # the way back of one
     RETURN = "return"  # likewise, to a new server
+    BACKUP = "backup"  # of a machine, to a point in a vault
+    VERIFICATION = "verification"  # of a vault
+    PRUNE = "prune"
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-Side = Literal["source", "target"]
+Side = Literal["source", "target", "vault"]
 
 
 @dataclass(frozen=True, slots=True)

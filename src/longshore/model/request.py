@@ -20,6 +20,9 @@ class MigrationType(StrEnum):
     LOOK = "look"  # a replica's point is looked into, to know beforehand how it lands; nothing is made of it
     GROUP_TEST = "group-test"  # tests of a group's replicas, tier after tier; each machine has a record of its own
     GROUP_FAILOVER = "group-failover"
+    BACKUP = "backup"  # copied while it runs, to a point in a vault
+    VERIFICATION = "verification"  # all that a vault's points name is read
+    PRUNE = "prune"  # what no point of a vault names any more goes
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
 
     @property
@@ -30,6 +33,11 @@ class MigrationType(StrEnum):
     @property
     def of_group(self) -> bool:
         return self in (MigrationType.GROUP_TEST, MigrationType.GROUP_FAILOVER)
+
+    @property
+    def of_vault(self) -> bool:
+        """About a vault itself: there is no machine."""
+        return self in (MigrationType.VERIFICATION, MigrationType.PRUNE)
 
     @property
     def rehearses(self) -> bool:

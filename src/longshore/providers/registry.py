@@ -13,12 +13,13 @@ from longshore.model.platform import Side
 from longshore.providers.declared import ProviderType
 from longshore.providers.files.declaration import FILES
 from longshore.providers.openstack.declaration import OPENSTACK
+from longshore.providers.vault.declaration import VAULT
 from longshore.providers.vsphere.declaration import VSPHERE
 
 if TYPE_CHECKING:
     from longshore.providers.contract import Provider, RelayLedger, Relays
 
-PROVIDERS: tuple[ProviderType, ...] = (VSPHERE, FILES, OPENSTACK)
+PROVIDERS: tuple[ProviderType, ...] = (VSPHERE, FILES, OPENSTACK, VAULT)
 
 
 def provider_type(kind: str) -> ProviderType:

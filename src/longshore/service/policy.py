@@ -162,6 +162,31 @@ RULES = (
         ("DELETE /v1/migrations/{migration}",),
     ),
     Rule(
+        "migration:vault:get",
+        READER,
+        "List, show and check vaults, and the points in them.",
+        (
+            "GET /v1/vaults",
+            "GET /v1/vaults/{vault}",
+            "POST /v1/vaults/{vault}/check",
+            "GET /v1/vaults/{vault}/points",
+            "GET /v1/vaults/{vault}/points/{point:path}",
+        ),
+    ),
+    Rule("migration:vault:create", MEMBER, "Make a vault.", ("POST /v1/vaults",)),
+    Rule(
+        "migration:vault:keep",
+        MEMBER,
+        "Have a vault verified and pruned, and points in it deleted.",
+        (
+            "POST /v1/vaults/{vault}/verify",
+            "POST /v1/vaults/{vault}/prune",
+            "DELETE /v1/vaults/{vault}/points/{point:path}",
+        ),
+    ),
+    Rule("migration:backup:create", MEMBER, "Back a machine up.", ("POST /v1/backups",)),
+    Rule("migration:restore:create", MEMBER, "Make a machine of a point in a vault.", ("POST /v1/restores",)),
+    Rule(
         "migration:replica:get",
         READER,
         "List and show replicas and their points, and what a target's marks tell of such.",

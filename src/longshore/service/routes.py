@@ -27,6 +27,7 @@ MODULES = {
     "replica_files": {"replica-file"},
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
+    "backups": {"vaults", "backups", "restores"},
     "limits": {"limits"},
     "inspections": {"inspections"},
     "stream": {"migrations"},

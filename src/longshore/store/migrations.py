@@ -361,6 +361,8 @@ class Migrations:
             asked.add(machine)
             if (other := busy.get(machine)) is None:
                 continue
+            if new.request.get("type") == MigrationType.BACKUP.value and other.type == MigrationType.REPLICA.value:
+                continue  # each has snapshots of its own
             if not self._scope.everything and other.project_id != self._scope.project_id:
                 raise Conflict(f"{new.machine_name} is being migrated already, by another project.")
             if other.type == MigrationType.REPLICA.value:

@@ -72,8 +72,11 @@ def reading_beforehand(job: MoveContext) -> Callable[[int, int], None]:
     return see
 
 
-def track_changes(job: MoveContext) -> None:
-    """Have the source say what changes from now on. Where it can't, syncs compare whole disks: slower, as safe."""
+def track_changes(job: MoveContext, *, stays: bool = False) -> None:
+    """Have the source say what changes from now on. Where it can't, syncs compare whole disks: slower, as safe.
+
+    `stays`: it isn't to be switched off again.
+    """
     job.raise_if_cancelled()
     ref, name = job.record.machine_ref, job.record.machine_name
     with job.clouds.source(job.record.source_id) as source:
@@ -86,10 +89,12 @@ def track_changes(job: MoveContext) -> None:
             source.set_change_tracking(ref, True)
         except Conflict as refusal:
             job.store.ledger.settle(entry.id, EntryState.REMOVED, note=str(refusal))
-            job.say(f"{refusal.message} Each sync will read and compare all of {name}'s disks instead.", "warning")
+            what = "backup" if stays else "sync"
+            job.say(f"{refusal.message} Each {what} will read and compare all of {name}'s disks instead.", "warning")
             return
     job.store.ledger.settle(entry.id, EntryState.MADE, ref=ref)
-    job.say(f"Change tracking of {name} is on; it was off before, and will be again at the end.")
+    end = "stays on" if stays else "will be again at the end"
+    job.say(f"Change tracking of {name} is on; it was off before, and {end}.")
 
 
 def take_snapshot(

@@ -1,0 +1,68 @@
+"""Vaults, the points in them, backups and restores, as they go over the wire. Sizes are bytes."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from longshore.api.schemas import Moment
+from longshore.model.request import MigrationRequest
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewVault(_Strict):
+    name: Name
+    directory: Annotated[str, Field(min_length=1, max_length=1000)]  # absolute; empty, or not there yet
+    pass_phrase: SecretStr | None = None  # null: it isn't encrypted, for ever
+
+
+class Vault(_Strict):
+    """A vault, as its record has it: nothing of the vault itself was read."""
+
+    id: str
+    name: str
+    directory: str | None  # null: another project's, which shares it
+
+
+class VaultCheck(_Strict):
+    """What is in a vault: the documents and maps of its points were read, of packs only that they are there."""
+
+    vault: Vault
+    encrypted: bool
+    points: int
+    faults: list[str]  # sentences; none: nothing is wrong
+
+
+class NewBackup(_Strict):
+    machine: str  # name, inventory path or reference
+    source: str
+    vault: str
+    request: MigrationRequest = Field(default_factory=MigrationRequest)  # of it: quiesce, verify, rate_limit, accept, …
+
+
+class NewRestore(_Strict):
+    """A point becomes a machine, as a machine of its source would by a cold migration."""
+
+    vault: str
+    point: str  # its name, the part behind the slash, or its machine's name for the newest one
+    target: str
+    request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type: cold or dry-run
+
+
+class VaultPoint(_Strict):
+    """One moment of all disks of a machine."""
+
+    name: str
+    machine_name: str
+    moment: Moment
+    consistency: str
+    size: int  # of its disks together
+    disks: list[str]  # their keys
+
+
+class VaultPointDetails(VaultPoint):
+    machine: dict[str, Any]  # as it was then; nothing secret

@@ -1,0 +1,136 @@
+"""longshore backup …, longshore restore …: machines into a vault, and out of it again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.arguments import rate, with_accept
+from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.migrate import asked_of, with_restore
+from longshore.cli.migrations import follow, with_wait
+from longshore.model.request import MigrationRequest, MigrationType, Verify
+from longshore.web.words import moment, size
+
+if TYPE_CHECKING:
+    from longshore.api.backups import VaultPoint
+
+
+class CreateBackup(ShowOne):
+    """Back a machine up: one moment of all its disks, to a point in a vault. It goes on as it was.
+
+    The first backup reads all of it, later ones what has changed where its source can tell, else all of it again; what
+    is the same is never stored twice. Change tracking is switched on at the source, and stays on.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
+        parser.add_argument("--vault", required=True, help="where it goes")
+        parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")
+        parser.add_argument(
+            "--verify",
+            choices=[v.value for v in Verify],
+            default=Verify.FULL.value,
+            help="what is read back from the vault and compared (default: %(default)s)",
+        )
+        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+        with_accept(parser)
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        request = MigrationRequest(
+            type=MigrationType.BACKUP,
+            quiesce=args.quiesce,
+            verify=Verify(args.verify),
+            rate_limit=args.limit,
+            accept=tuple(args.accept),
+        )
+        return follow(self, self.client.back_up(args.machine, args.source, args.vault, request), args)
+
+
+class ListBackups(Lister):
+    """List the points in a vault, oldest first."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--vault", required=True)
+        parser.add_argument("--machine", metavar="NAME", help="only its points")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.vault_points(args.vault)
+        fitting = [point for point in found if args.machine in (None, point.machine_name)]
+        return ("Point", "Machine", "Moment", "Consistency", "Size", "Disks"), [self._row(point) for point in fitting]
+
+    def _row(self, point: VaultPoint) -> tuple[Any, ...]:
+        return (
+            point.name,
+            point.machine_name,
+            moment(point.moment),
+            point.consistency,
+            size(point.size) if self.for_people else point.size,
+            len(point.disks),
+        )
+
+
+class ShowBackup(ShowOne):
+    """Show a point, with its machine as it was then."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_point(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        point = self.client.vault_point(args.vault, args.point)
+        fields = point.model_dump(mode="json")
+        if self.for_people:
+            disks = {disk["key"]: disk for disk in point.machine["disks"]}
+            fields["machine"] = f"{point.machine['cpus']} CPU(s), {point.machine['memory_mib']} MiB of memory"
+            fields["disks"] = "\n".join(f"{disks[key]['label']}: {size(disks[key]['size'])}" for key in point.disks)
+            fields["size"] = size(point.size)
+        return tuple(fields), tuple(fields.values())
+
+
+class DeleteBackup(Command):
+    """Delete a point, any of them: no other one needs it. What only it names goes when the vault is pruned."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("point", help="its whole name")
+        parser.add_argument("--vault", required=True)
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.delete_vault_point(args.vault, args.point)
+
+
+class CreateRestore(ShowOne):
+    """Make a machine of a point: copied, verified, made ready for its new hardware, booted, seen on its console.
+
+    It lands as a machine of its source would, with the same mappings and options. Its server is left running if the
+    machine ran when it was backed up. With --dry-run it is tried, and removed again.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_point(super().get_parser(prog_name))
+        parser.add_argument("--dry-run", action="store_true", help="only try it, beside whatever runs")
+        parser.add_argument("--isolated", action="store_true", help="dry run: on networks of its own that lead nowhere")
+        with_restore(parser)
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        kind = MigrationType.DRY_RUN if args.dry_run else MigrationType.COLD
+        request = replace(asked_of(args), type=kind, isolated=args.isolated)
+        return follow(self, self.client.restore(args.vault, args.point, args.target, request), args)
+
+
+def _with_point(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument(
+        "point", help="its name, the part of that behind the slash, or its machine's name for the newest one"
+    )
+    parser.add_argument("--vault", required=True)
+    return parser

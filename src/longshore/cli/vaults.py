@@ -1,0 +1,95 @@
+"""longshore vault …: where backups go."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.command import Lister, ShowOne
+from longshore.cli.given_files import text_of
+from longshore.cli.migrations import follow, with_wait
+from longshore.errors import LongshoreError
+
+if TYPE_CHECKING:
+    from longshore.api.backups import Vault
+
+
+class CreateVault(ShowOne):
+    """Make a vault in a directory, local or mounted from a file server, and add it.
+
+    Encrypted, it can be read with its pass phrase alone: keep that elsewhere, too. Whether it is encrypted can't be
+    changed later. One that is there already is added with: longshore provider add vault.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("name", help="what you call it")
+        parser.add_argument("directory", type=Path, help="empty, or not there yet")
+        parser.add_argument("--pass-phrase-file", type=Path, metavar="FILE", help="to encrypt it with")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        phrase = text_of(args.pass_phrase_file) if args.pass_phrase_file else None
+        return _fields(self.client.create_vault(args.name, str(args.directory.absolute()), phrase))
+
+
+class ListVaults(Lister):
+    """List vaults, by name."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        return ("ID", "Name", "Directory"), [(v.id, v.name, v.directory) for v in self.client.vaults()]
+
+
+class CheckVault(ShowOne):
+    """Open a vault, read the documents and maps of its points, and see that the packs are there.
+
+    What is in the packs is read by: longshore vault verify.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_vault(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.check_vault(args.vault)
+        if found.faults:
+            raise LongshoreError("\n".join(found.faults), code="vault-damaged")
+        fields = {"name": found.vault.name, "encrypted": found.encrypted, "points": found.points}
+        return tuple(fields), tuple(fields.values())
+
+
+class VerifyVault(ShowOne):
+    """Read all that a vault's points name, and compare it with its digests. It fails when anything differs."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_vault(super().get_parser(prog_name))
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return follow(self, self.client.keep_vault(args.vault, "verify"), args)
+
+
+class PruneVault(ShowOne):
+    """Free what no point of a vault names: it is condemned, and removed by a prune a day later.
+
+    Backups may go on meanwhile.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_vault(super().get_parser(prog_name))
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return follow(self, self.client.keep_vault(args.vault, "prune"), args)
+
+
+def _with_vault(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("vault", help="its name")
+    return parser
+
+
+def _fields(vault: Vault) -> tuple[Any, Any]:
+    fields = vault.model_dump(mode="json")
+    return tuple(fields), tuple(fields.values())

@@ -1,0 +1,343 @@
+"""A backup: one moment of all disks of a machine, to a point in a vault.
+
+    look at the machine → have its changes tracked → say in the vault that a backup is under way
+      → snapshot → ask what has changed since the point before → copy and verify → the map of each disk → the point
+      → drop the snapshots
+
+The point before is the newest one of the same machine that the vault has: the disks of the new one begin as its disks,
+so what is the same isn't stored again, whatever was read. What its document says of change ids and of the snapshot that
+was kept at the source tells what has to be read; where anything of that is in doubt, all is read and compared.
+
+Until the point is written there is none. A backup that fails leaves blocks that nobody names; pruning removes them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from longshore.blocks.exports import Export
+from longshore.engine.steps import step
+from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.copying import Copied, copier
+from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
+from longshore.flows.moves.source_side import (
+    Off,
+    Still,
+    drop_last_snapshot,
+    reading_beforehand,
+    take_snapshot,
+    take_still,
+    track_changes,
+    with_tags,
+)
+from longshore.flows.moves.told_changes import Told, asker, read_changes
+from longshore.flows.undo import undo
+from longshore.model.changes import Changes
+from longshore.model.forms import form
+from longshore.model.machine import Disk, Machine, PowerState, Snapshot
+from longshore.model.point import Consistency
+from longshore.model.request import Verify
+from longshore.model.target import Owner, Volume
+from longshore.store import EntryState, ThingKind
+from longshore.vault.disks import NewDisk
+from longshore.vault.errors import Damaged, WriterLost
+from longshore.vault.exports import serve_new_disk
+from longshore.vault.geometry import Top
+from longshore.vault.points import Point, folder_of, new_name, point_names, points
+from longshore.vault.vault import Vault
+from longshore.vault.writers import beat, finish, leave, register
+
+_WRITER = "writer"
+_SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the new point begins as."""
+
+    point: str  # its name
+    tops: dict[str, dict[str, Any]]  # of its disks that still have their size, by key
+    change_ids: dict[str, str]
+    record: str | None  # the backup that has kept a snapshot at the source
+
+
+class Backup(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        job = self._job
+        await step("start", type(None), self._start)
+        machine = await step("prepare", Machine, self._look_at)
+        await step("track-changes", type(None), partial(_track, job, machine))
+        name = await step("name", str, partial(self._name, machine))
+        bases = await step("writer", list[Basis], partial(self._register, machine))
+        basis = bases[0] if bases else None
+        moment = await step("moment", datetime, self._begin_moment)
+        off = await step("off", list[Off], partial(self._look_whether_off, machine))
+        still = await step("snapshot", Still, partial(self._take_snapshot, machine, off))
+        told = await self._ask_changes(machine, still.snapshot, basis)
+        copies = await self._copy_all(machine, still.snapshot, basis, told)
+        tops = await self._side_by_side(
+            [step(f"map-{disk.key}", dict[str, Any], partial(self._finish_disk, disk, basis)) for disk in machine.disks]
+        )
+        consistency = _consistency(still)
+        disks = {disk.key: top for disk, top in zip(machine.disks, tops, strict=True)}
+        content = partial(self._content, machine, still.snapshot, consistency, copies)
+        await step("point", type(None), partial(self._write_point, name, moment, disks, content))
+        await step("drop-base", type(None), partial(self._drop_base, basis, still.snapshot))
+        if not still.snapshot.is_base:
+            await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, _SNAPSHOT, still.snapshot))
+        return {
+            "point": name,
+            "moment": moment.isoformat(),
+            "consistency": consistency.value,
+            "base": basis.point if basis else None,
+            "keeps_snapshot": still.snapshot.is_base,
+            **figures_of(CopyTotals().plus(copies), copies),
+        }
+
+    def _look_at(self) -> Machine:
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("preparing", f"Looking at {job.record.machine_name}.")
+        with job.clouds.source(job.record.source_id) as source:
+            machine = with_tags(job, source, self._without_texts(source.machine(job.record.machine_ref)))
+            source.check_machine(machine.ref, reading_beforehand(job))
+            source.make_ready(Owner(job.id, "read"), machine.ref)
+        job.store.disks.keep(job.id, machine.disks)
+        return machine
+
+    def _name(self, machine: Machine) -> str:
+        """Of the point to come."""
+        with self._vault() as vault:
+            return new_name(folder_of(vault, _identity(machine)), datetime.now(UTC))
+
+    def _register(self, machine: Machine) -> list[Basis]:
+        """In the vault, before anything is added to it. The point that it begins as, if there is one."""
+        job = self._job
+        job.raise_if_cancelled()
+        with self._vault() as vault:
+            found = _newest(job, vault, machine)
+            entry = job.store.ledger.intend(Owner(job.id, _WRITER), job.record.target_id, ThingKind.VAULT_WRITER, None)
+            tops = tuple(Top.of(top) for top in found.tops.values()) if found else ()
+            register(vault, job.id, tops)
+            job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
+            if found is not None and found.point not in point_names(vault):  # it has just been deleted
+                leave(vault, job.id)
+                register(vault, job.id, ())
+                found = None
+        return [found] if found else []
+
+    def _begin_moment(self) -> datetime:
+        self._job.raise_if_cancelled()
+        self._job.phase("snapshot", "Taking one snapshot of all disks.")
+        return datetime.now(UTC)
+
+    def _look_whether_off(self, machine: Machine) -> list[Off]:
+        with self._job.clouds.source(self._job.record.source_id) as source:
+            started = source.last_start(machine.ref)
+            return [Off(started)] if source.power_state(machine.ref) is PowerState.OFF else []
+
+    def _take_snapshot(self, machine: Machine, off: list[Off]) -> Still:
+        job = self._job
+        if off:
+            return take_still(job, _SNAPSHOT, machine.disks, off[0])
+        return Still(take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=job.request.quiesce), off=False)
+
+    async def _ask_changes(self, machine: Machine, snapshot: Snapshot, basis: Basis | None) -> dict[str, Told]:
+        """By disk; those of which nothing is known before aren't in it."""
+        job = self._job
+        job.begin_together()
+        known = [disk for disk in machine.disks if basis and disk.key in basis.tops and disk.key in basis.change_ids]
+        asked = [
+            step(
+                f"changed-{disk.key}",
+                Told,
+                asker(job, disk, snapshot, basis.change_ids[disk.key] if basis else None, "backup"),
+            )
+            for disk in known
+        ]
+        return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
+
+    async def _copy_all(
+        self, machine: Machine, snapshot: Snapshot, basis: Basis | None, told: dict[str, Told]
+    ) -> list[Copied]:
+        job = self._job
+        what = "what has changed of" if told else "all of"
+        text = f"Copying {what} {len(machine.disks)} disk(s) into the vault."
+        await step("copying", type(None), partial(job.phase, "copying", text))
+        job.begin_together()
+        return await self._side_by_side(
+            [
+                step(f"copy-{disk.key}", Copied, self._copier(disk, snapshot, basis, told.get(disk.key)))
+                for disk in machine.disks
+            ]
+        )
+
+    def _copier(
+        self, disk: Disk, snapshot: Snapshot, basis: Basis | None, told: Told | None
+    ) -> Callable[[], Awaitable[Copied]]:
+        job = self._job
+        some = told is not None and told.file is not None
+        # What is left as it was isn't read back: verifying the vault does that
+        verify = Verify.WRITTEN if some and job.request.verify is Verify.FULL else job.request.verify
+        changes: Callable[[], Changes] | None = None
+        if told is not None:
+            changes = partial(read_changes, job, disk, told)
+
+        async def copy() -> Copied:
+            try:
+                return await copied()
+            except LongshoreError as error:
+                raise await asyncio.to_thread(self._explained, error) from error
+
+        copied = copier(
+            job,
+            disk,
+            snapshot,
+            Volume(f"{job.id}/{disk.key}", disk.label, disk.size),
+            name="copy",
+            base=None,
+            changes=changes,
+            verify=verify,
+            into=partial(self._open_new, disk, basis),
+        )
+        return copy
+
+    def _explained(self, error: LongshoreError) -> LongshoreError:
+        """A copy whose vault has given its writer up fails to write: that is why."""
+        if error.code == Cancelled.code:
+            return error
+        try:
+            with self._vault() as vault:
+                beat(vault, self._job.id)
+        except WriterLost as lost:
+            return lost
+        except LongshoreError:
+            return error
+        return error
+
+    def _open_new(self, disk: Disk, basis: Basis | None, exports: ExitStack) -> Export:
+        job = self._job
+        with self._vault() as vault:
+            return exports.enter_context(serve_new_disk(vault, _base_of(disk, basis), self._journal(disk), job.id))
+
+    def _finish_disk(self, disk: Disk, basis: Basis | None) -> dict[str, Any]:
+        """The top of its map, stored."""
+        self._job.raise_if_cancelled()
+        with self._vault() as vault:
+            beat(vault, self._job.id)
+            new = NewDisk(vault, _base_of(disk, basis), self._journal(disk))
+            try:
+                return new.finish().told()
+            finally:
+                new.close()
+
+    def _journal(self, disk: Disk) -> Path:
+        directory: Path = self._job.store.state.migration(self._job.id)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return directory / f"{disk.key}.journal"
+
+    def _content(
+        self, machine: Machine, snapshot: Snapshot, consistency: Consistency, copies: list[Copied], vault: Vault
+    ) -> dict[str, Any]:
+        """What the point says beside its disks: all that a restore needs, and what the next backup goes by."""
+        job = self._job
+        settings = machine.server_settings
+        if settings.user_data is not None:  # which may hold secrets: in a vault in clear it isn't kept
+            text = job.text(settings.user_data) if vault.encrypted else None
+            machine = replace(machine, server_settings=replace(settings, user_data=text))
+        return {
+            "machine": form(Machine).dump_python(machine, mode="json"),
+            "consistency": consistency.value,
+            "power": machine.power.value,
+            "change_ids": {disk.key: disk.change_id for disk in snapshot.disks},
+            "backup": job.id,
+            "keeps_snapshot": snapshot.is_base,
+            "copies": [asdict(copy) for copy in copies],
+        }
+
+    def _write_point(
+        self, name: str, moment: datetime, tops: dict[str, dict[str, Any]], content: Callable[[Vault], dict[str, Any]]
+    ) -> None:
+        job = self._job
+        job.raise_if_cancelled()
+        disks = {key: Top.of(top) for key, top in tops.items()}
+        with self._vault() as vault:
+            finish(vault, job.id, Point(name, moment, disks, content(vault)))
+        job.say(f"The point {name} is in the vault.")
+
+    def _drop_base(self, basis: Basis | None, snapshot: Snapshot) -> None:
+        """The snapshot that the point before needed: its successor has its own."""
+        job = self._job
+        if basis is None or basis.record is None:
+            return
+        for sentence in undo(job.store, job.clouds, basis.record, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
+            job.say(sentence, "warning")
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        job = self._job
+        gone = set(ThingKind) - {ThingKind.RELAY, ThingKind.CHANGE_TRACKING}
+        if result["keeps_snapshot"]:
+            gone -= {ThingKind.SOURCE_SNAPSHOT}
+            again = f"longshore migration cleanup {job.id}"
+            job.say(
+                f"A snapshot stays at the source: the next backup asks what has changed since. To remove it: {again}."
+            )
+        job.settle(ThingKind.CHANGE_TRACKING, EntryState.HANDED_OVER)
+        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
+            job.say(sentence, "warning")
+        for path in job.store.state.migration(job.id).glob("*.journal"):
+            path.unlink()
+        self._done(result)
+
+    def _vault(self) -> Any:
+        return self._job.clouds.vault(self._job.record.target_id, "write")
+
+
+def _track(job: MoveContext, machine: Machine) -> None:
+    """It stays on: that is what makes the next backup short."""
+    if machine.platform.traits.runs and machine.can_track_changes and not machine.change_tracking:
+        track_changes(job, stays=True)
+
+
+def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
+    """Of the same machine; None, too, when a point of it can't be read."""
+    try:
+        there = list(points(vault, folder_of(vault, _identity(machine))))
+    except Damaged as error:
+        job.say(f"{error} The backup begins without it.", "warning")
+        return None
+    if not there:
+        return None
+    found = max(there, key=lambda point: point.moment)
+    sizes = {disk.key: disk.size for disk in machine.disks}
+    tops = {key: top.told() for key, top in found.disks.items() if sizes.get(key) == top.size}
+    ids = {key: id_ for key, id_ in (found.content.get("change_ids") or {}).items() if id_ is not None}
+    record = found.content.get("backup") if found.content.get("keeps_snapshot") else None
+    try:
+        kept = job.store.migrations.get(record).id if record else None
+    except NotFound:  # another installation's: what it has kept is for that to remove
+        kept = None
+    return Basis(found.name, tops, ids, kept)
+
+
+def _base_of(disk: Disk, basis: Basis | None) -> Top:
+    if basis is None or disk.key not in basis.tops:
+        return Top(disk.size, None)
+    return Top.of(basis.tops[disk.key])
+
+
+def _identity(machine: Machine) -> str:
+    """Which machine it is, whatever installation looks at it."""
+    return f"{machine.platform}\n{machine.instance_uuid or machine.uuid or machine.ref}"
+
+
+def _consistency(still: Still) -> Consistency:
+    if still.off:
+        return Consistency.OFF
+    return Consistency.FILE_SYSTEMS if still.snapshot.quiesced else Consistency.CRASH

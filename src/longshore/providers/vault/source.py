@@ -1,0 +1,166 @@
+"""A vault as a source of machines: what `longshore.providers.contract.Source` asks for.
+
+Each point is a machine that is off, by the point's name. Restoring one is moving it from here.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from longshore.blocks.exports import Export
+from longshore.errors import Conflict, NotFound
+from longshore.model.forms import form
+from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
+from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.selection import EVERY, MachineFilter
+from longshore.model.target import Owner
+from longshore.providers.contract import Source
+from longshore.providers.vault.settings import VaultSettings
+from longshore.vault.errors import Damaged
+from longshore.vault.exports import serve_disk
+from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.vault import Use, Vault
+
+
+class VaultSource(Source):
+    """Holds nothing open between calls. May be used from several threads."""
+
+    def __init__(self, settings: VaultSettings, pass_phrase: str | None) -> None:
+        self._directory = Path(settings.directory)
+        self._pass_phrase = pass_phrase.rstrip("\r\n") if pass_phrase else None
+
+    def __repr__(self) -> str:
+        return f"VaultSource({self._directory})"
+
+    def open_vault(self, use: Use) -> Vault:
+        """Raises NotFound, InvalidInput, WrongKey, Damaged."""
+        return Vault.open(self._directory, use, self._pass_phrase)
+
+    def check(self) -> dict[str, str]:
+        """What is there. Raises as `open_vault` does."""
+        vault = self.open_vault("read")
+        encrypted = "yes" if vault.encrypted else "no"
+        return {"name": str(vault.store), "encrypted": encrypted, "points": str(len(point_names(vault)))}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
+        if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
+            return
+        for point in points(self.open_vault("read")):
+            machine = machine_of(point)
+            if wanted.has_name(machine.name) and wanted.has_folder(machine.folder):
+                yield machine
+
+    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
+        return [machine.ref for machine in self.machines(wanted)]
+
+    def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
+        vault = self.open_vault("read")
+        for ref in refs:
+            try:
+                yield machine_of(read_point(vault, ref))
+            except NotFound:
+                continue
+
+    def machine(self, name_or_ref: str) -> Machine:
+        """By its point's name, or the part of it that is behind the slash; by its own name the newest one."""
+        return machine_of(find_point(self.open_vault("read"), name_or_ref))
+
+    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """As they were then: a point has its machine's with it."""
+        return {machine.ref: machine.tags for machine in self.describe(refs) if machine.tags}
+
+    def inventory(self) -> Inventory:
+        names = {nic.network for machine in self.machines() for nic in machine.nics}
+        return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
+
+    def power_state(self, machine_ref: str) -> PowerState:
+        return PowerState.OFF
+
+    def last_start(self, machine_ref: str) -> str | None:
+        """A point never runs."""
+        return ""
+
+    def shut_down(self, machine_ref: str) -> None:
+        """It is off."""
+
+    def power_off(self, machine_ref: str) -> None:
+        """It is off."""
+
+    def power_on(self, machine_ref: str) -> None:
+        raise Conflict(f"{machine_ref} is a point in a vault: it can't be powered on.")
+
+    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
+        return True
+
+    def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        """Nothing is made: a point never changes."""
+        point = read_point(self.open_vault("read"), machine_ref)
+        disks = tuple(SnapshotDisk(key, key, top.size, None) for key, top in point.disks.items())
+        return Snapshot(machine_ref, machine_ref, name, disks)
+
+    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
+        """There is none to be found: none is ever made."""
+        return None
+
+    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        """Nothing was made."""
+
+    def make_ready(self, owner: Owner, machine_ref: str) -> None:
+        """Nothing has to be begun."""
+
+    @contextmanager
+    def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+        vault = self.open_vault("read")
+        with serve_disk(vault, read_point(vault, snapshot.machine_ref).top(disk_key)) as export:
+            yield export
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        return self._open(snapshot, disk_key)
+
+
+def machine_of(point: Point) -> Machine:
+    """As it was then, without what was only so of its place. Raises Damaged."""
+    try:
+        machine: Machine = form(Machine).validate_python(point.content["machine"])
+    except (KeyError, ValueError):
+        raise Damaged(f"The point {point.name} doesn't say what its machine is.") from None
+    return replace(
+        machine,
+        ref=point.name,
+        power=PowerState.OFF,
+        connection="",
+        host="",
+        encrypted=False,
+        snapshots=(),
+        consolidation_needed=False,
+        change_tracking=False,
+        over_ssh=None,
+    )
+
+
+def find_point(vault: Vault, word: str) -> Point:
+    """By its name, or the part behind the slash; by its machine's name the newest one.
+
+    Raises NotFound, Conflict when machines share the name, Damaged.
+    """
+    names = point_names(vault)
+    if found := [name for name in names if word in (name, name.rpartition("/")[2])]:
+        return read_point(vault, found[-1])
+    newest: dict[str, Point] = {}
+    for point in points(vault):
+        if (point.content.get("machine") or {}).get("name") == word:
+            folder = point.name.partition("/")[0]
+            if folder not in newest or newest[folder].moment < point.moment:
+                newest[folder] = point
+    if not newest:
+        raise NotFound(f"There is no point {word} in the vault.", advice="See: longshore backup list.")
+    if len(newest) > 1:
+        raise Conflict(
+            f"Several machines in the vault are called {word}.",
+            advice=f"Name the point, one of these or an older one: {', '.join(p.name for p in newest.values())}.",
+        )
+    return newest.popitem()[1]

@@ -1,0 +1,261 @@
+"""Vaults and the points in them; machines that are backed up, and restored."""
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from longshore.api.backups import (
+    NewBackup,
+    NewRestore,
+    NewVault,
+    Vault,
+    VaultCheck,
+    VaultPoint,
+    VaultPointDetails,
+)
+from longshore.api.schemas import Migration
+from longshore.engine import embedded
+from longshore.engine.queue import places_of
+from longshore.errors import Conflict, InvalidInput
+from longshore.model.concern import Severity
+from longshore.model.forms import form
+from longshore.model.machine import PowerState
+from longshore.model.request import MigrationRequest, MigrationType, PowerAfter
+from longshore.planning import blocked
+from longshore.planning.kinds import accept_blockers
+from longshore.planning.machine_checks import machine_concerns
+from longshore.planning.validation import check_request, refuse_unreadable
+from longshore.providers.registry import kinds_for, refuse_missing_library
+from longshore.providers.vault.declaration import PASS_PHRASE, VAULT
+from longshore.providers.vault.source import find_point, machine_of
+from longshore.service.beforehand import look_beforehand
+from longshore.service.migrations_shown import note_asked_for, shown
+from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
+from longshore.service.remote import provider_settings, refuse_unsafe
+from longshore.store import MigrationRecord, ProviderRecord, Store
+from longshore.vault.points import Point, delete_point, points, read_point
+from longshore.vault.vault import Vault as OpenVault
+from longshore.vault.verify import verify
+
+router = judged_router("/v1")
+
+
+# Vaults
+
+
+@router.post("/vaults", status_code=201)
+def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
+    """A new vault in a directory. Its pass phrase can't be had back from it: without, all that is in it is lost."""
+    settings = {"directory": body.directory}
+    if caller.remote:
+        provider_settings(VAULT.kind, settings, grounds)
+    VAULT.settings()(**settings)  # raises InvalidInput for what is no path
+    refuse_unreadable(name=body.name)
+    store.providers.refuse_taken(body.name)
+    phrase = body.pass_phrase.get_secret_value().rstrip("\r\n") if body.pass_phrase else None
+    directory = Path(body.directory)
+    there = directory.exists()
+    OpenVault.create(directory, phrase)
+    try:
+        record = store.providers.add(body.name, VAULT.kind, settings, {PASS_PHRASE: phrase} if phrase else {})
+    except BaseException:
+        for path in directory.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not there:
+            directory.rmdir()
+        raise
+    return _vault(store, record)
+
+
+@router.get("/vaults")
+def vaults(store: TheStore) -> list[Vault]:
+    """By name."""
+    return [_vault(store, record) for record in store.providers.all() if record.kind in kinds_for("vault")]
+
+
+@router.get("/vaults/{vault}")
+def vault(vault: str, store: TheStore) -> Vault:
+    """One, by its name or id."""
+    return _vault(store, _record(store, vault))
+
+
+@router.post("/vaults/{vault}/check")
+def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
+    """Open it, read the documents and maps of its points, and see that the packs are there."""
+    record = _record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        found = verify(opened, data=False)
+        return VaultCheck(
+            vault=_vault(store, record),
+            encrypted=opened.encrypted,
+            points=found.points,
+            faults=[str(fault) for fault in found.faults],
+        )
+
+
+@router.post("/vaults/{vault}/verify", status_code=202)
+def verify_vault(vault: str, store: TheStore) -> Migration:
+    """Read all that its points name, and compare it with its digests. It is watched as a migration, of type
+    "verification"; what was found is in its result."""
+    return _keep(store, vault, MigrationType.VERIFICATION)
+
+
+@router.post("/vaults/{vault}/prune", status_code=202)
+def prune(vault: str, store: TheStore) -> Migration:
+    """Have what no point names condemned, and removed once it has been for the vault's grace. It is watched as a
+    migration, of type "prune"."""
+    return _keep(store, vault, MigrationType.PRUNE)
+
+
+# Points
+
+
+@router.get("/vaults/{vault}/points")
+def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
+    """Oldest first."""
+    with clouds.vault(_record(store, vault).id, "read") as opened:
+        return [VaultPoint(**_told(point)) for point in points(opened)]
+
+
+@router.get("/vaults/{vault}/points/{point:path}")
+def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+    """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
+    its machine's name."""
+    with clouds.vault(_record(store, vault).id, "read") as opened:
+        found = find_point(opened, point)
+    settings = machine_of(found).server_settings
+    machine = asdict(replace(machine_of(found), server_settings=replace(settings, user_data=None)))
+    return VaultPointDetails(**_told(found), machine=machine)
+
+
+@router.delete("/vaults/{vault}/points/{point:path}", status_code=204)
+def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> None:
+    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned."""
+    record = _record(store, vault)
+    with clouds.vault(record.id, "write") as opened:
+        read_point(opened, point)
+        _refuse_in_use(store, record.id, point)
+        delete_point(opened, point)
+
+
+# Machines
+
+
+@router.post("/backups", status_code=202)
+def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
+    """One moment of all disks of a machine, to a point in a vault. It is watched as a migration, of type "backup";
+    the point's name is in its result."""
+    request = replace(body.request, type=MigrationType.BACKUP, before=None, after=None, of=None, point=None)
+    if caller.remote:
+        refuse_unsafe(asdict(body.request))
+    refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
+    check_request(request)
+    vault = _record(store, body.vault)
+    source = store.providers.get(body.source)
+    if source.id == vault.id or source.kind in kinds_for("vault"):
+        raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machine's own source.")
+    if not caller.remote and not store.state.shared_database:
+        refuse_missing_library(source.kind, source.settings)
+    with clouds.source(source.id) as cloud:
+        machine = cloud.machine(body.machine)
+    with clouds.vault(vault.id, "write"):
+        pass  # it can be opened
+    concerns = accept_blockers(list(machine_concerns(machine, request)), request.accept)
+    if any(concern.severity is Severity.BLOCKER for concern in concerns):
+        raise blocked(concerns)
+    record = store.migrations.add(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=source.id,
+        target_id=vault.id,
+        request=form(MigrationRequest).dump_python(request, mode="json"),
+        places=places_of(machine),
+    )
+    store.disks.keep(record.id, machine.disks)
+    return _begun(store, record)
+
+
+@router.post("/restores", status_code=202)
+def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
+    """A machine is made of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
+    migration does it. Type "dry-run": it is tried, and removed again."""
+    request = body.request
+    if request.type not in (MigrationType.COLD, MigrationType.DRY_RUN):
+        raise InvalidInput("A restore is of type cold or dry-run.")
+    vault = _record(store, body.vault)
+    with clouds.vault(vault.id, "read") as opened:
+        found = find_point(opened, body.point)
+    request = replace(request, power=_power(request, found))
+    looked = look_beforehand(store, clouds, caller, found.name, vault.id, body.target, request)
+    record = store.migrations.add(
+        machine_name=looked.machine.name,
+        machine_ref=looked.machine.ref,
+        source_id=looked.source_id,
+        target_id=looked.target_id,
+        request=form(MigrationRequest).dump_python(request, mode="json"),
+        places=places_of(looked.machine),
+    )
+    for concern in looked.unused:
+        store.events.say(record.id, None, str(concern), "warning")
+    store.disks.keep(record.id, looked.machine.disks)
+    return _begun(store, record)
+
+
+# Parts
+
+
+def _record(store: Store, name: str) -> ProviderRecord:
+    """Raises NotFound, InvalidInput."""
+    record = store.providers.get(name)
+    if record.kind not in kinds_for("vault"):
+        raise InvalidInput(f"Provider {record.name} is {record.kind}, no vault.", advice="See: longshore vault list.")
+    return record
+
+
+def _vault(store: Store, record: ProviderRecord) -> Vault:
+    own = store.providers.is_own(record)
+    return Vault(id=record.id, name=record.name, directory=record.settings["directory"] if own else None)
+
+
+def _keep(store: Store, name: str, kind: MigrationType) -> Migration:
+    vault = _record(store, name)
+    record = store.migrations.add(
+        machine_name=vault.name,
+        machine_ref=vault.id,
+        source_id=vault.id,
+        target_id=vault.id,
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=kind), mode="json"),
+    )
+    return _begun(store, record)
+
+
+def _begun(store: Store, record: MigrationRecord) -> Migration:
+    note_asked_for([record])
+    embedded.ensure_running(store.state)
+    return shown(store, [store.migrations.get(record.id)])[0]
+
+
+def _told(point: Point) -> dict[str, Any]:
+    return {
+        "name": point.name,
+        "machine_name": machine_of(point).name,
+        "moment": point.moment,
+        "consistency": point.content.get("consistency", ""),
+        "size": sum(top.size for top in point.disks.values()),
+        "disks": list(point.disks),
+    }
+
+
+def _power(request: MigrationRequest, point: Point) -> PowerAfter:
+    """Of the server: as the machine was when it was backed up, unless something else is asked for."""
+    if request.power is not PowerAfter.AS_BEFORE:
+        return request.power
+    return PowerAfter.OFF if point.content.get("power") == PowerState.OFF.value else PowerAfter.ON
+
+
+def _refuse_in_use(store: Store, vault_id: str, point: str) -> None:
+    """Raises Conflict while a machine is being made of it."""
+    for record in store.migrations.page(1000, machine=point, provider_id=vault_id):
+        if not record.status.ended:
+            raise Conflict(f"The point {point} is being restored ({record.id}).", advice="Wait for its end.")

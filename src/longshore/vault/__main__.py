@@ -1,0 +1,57 @@
+"""Serves one disk of a vault: `python -m longshore.vault SOCKET PID_FILE REQUEST`, which is a file of JSON.
+
+For `longshore.vault.exports`. It ends with SIGTERM; what wasn't flushed by then is lost.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from longshore.errors import LongshoreError
+from longshore.vault.disks import DiskReader, NewDisk, PointDisk
+from longshore.vault.geometry import Top
+from longshore.vault.nbd import serve
+from longshore.vault.vault import Vault
+from longshore.vault.writers import beat, beat_every
+
+
+def main(socket_path: str, pid_file: str, request: str) -> int:
+    told = json.loads(Path(request).read_bytes())
+    top = Top.of(told["top"])
+    try:
+        vault = Vault.with_key(Path(told["vault"]), "write" if "journal" in told else "read", told["key"])
+        if "journal" in told:
+            beat(vault, told["writer"])
+            disk: DiskReader = NewDisk(vault, top, Path(told["journal"]))
+            threading.Thread(target=_live, args=(vault, told["writer"]), daemon=True).start()
+        else:
+            disk = PointDisk(vault, top)
+    except LongshoreError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(socket_path)
+        listening.listen(64)
+        Path(pid_file).write_text(f"{os.getpid()}\n")
+        serve(listening, disk)
+    return 0
+
+
+def _live(vault: Vault, writer_id: str) -> None:
+    """Signs of life, until it is taken for dead."""
+    pause = threading.Event()
+    while not pause.wait(beat_every(vault)):
+        try:
+            beat(vault, writer_id)
+        except LongshoreError as error:
+            print(error, file=sys.stderr, flush=True)
+            os._exit(1)
+        except OSError as error:  # of a file server that is away for a moment
+            print(f"No sign of life could be given: {error}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,259 @@
+"""Disks of a vault as something to be read and written at any place: what the NBD server serves.
+
+A disk that is written begins as another point's, or as nothing but zeroes. A block whose digest is the same as before
+stays where it is, so writing all of a disk again stores what differs. After a flush, what was written is in packs, and
+the journal, a file of the writer's own, says where; a writer that was killed goes on from there.
+"""
+
+import fcntl
+import os
+import struct
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from longshore.blocks.durable import sync_directory
+from longshore.vault.errors import Damaged
+from longshore.vault.geometry import BLOCK, FANOUT, ID, Entry, Top
+from longshore.vault.packs import LARGEST, PackReader, PackWriter, compress
+from longshore.vault.tree import Tree, add_node, grow
+from longshore.vault.vault import Vault
+
+_KEPT = 64  # blocks that were read last
+_LINE = struct.Struct(f"<Q?{ID}s{ID}sII")  # number of a node of level 1, whether there is one, its entry
+_LEAF = BLOCK * FANOUT  # bytes below a node of level 1
+
+
+class Range(NamedTuple):
+    offset: int
+    length: int
+    zero: bool
+
+
+class DiskReader(ABC):
+    """One that is served. Its methods may be called from several threads."""
+
+    size: int
+
+    @abstractmethod
+    def entry(self, block: int) -> Entry | None: ...
+
+    @abstractmethod
+    def block(self, number: int, entry: Entry) -> bytes: ...
+
+    @abstractmethod
+    def leaf_is_zero(self, leaf: int) -> bool: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Within the disk. Raises Damaged."""
+        parts = []
+        for number, start, end in _pieces(offset, length):
+            entry = self.entry(number)
+            parts.append(bytes(end - start) if entry is None else self.block(number, entry)[start:end])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def ranges(self, offset: int, length: int) -> Iterator[Range]:
+        """What is zero in there and what isn't, in order."""
+        at, end = offset, offset + length
+        while at < end:
+            if at % _LEAF == 0 and self.leaf_is_zero(at // _LEAF):
+                step, zero = _LEAF, True
+            else:
+                step, zero = BLOCK - at % BLOCK, self.entry(at // BLOCK) is None
+            yield Range(at, min(step, end - at), zero)
+            at += step
+
+    def length_of(self, block: int) -> int:
+        return min(BLOCK, self.size - block * BLOCK)
+
+
+class PointDisk(DiskReader):
+    """A disk of a point."""
+
+    def __init__(self, vault: Vault, top: Top) -> None:
+        self.size = top.size
+        self._digest = vault.keys.digest
+        self._packs = PackReader(vault)
+        self._tree = Tree(top, self._packs.read, self._digest)
+        self._blocks: OrderedDict[bytes, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def entry(self, block: int) -> Entry | None:
+        return self._tree.entry(0, block)
+
+    def leaf_is_zero(self, leaf: int) -> bool:
+        return self._tree.entry(1, leaf) is None
+
+    def block(self, number: int, entry: Entry) -> bytes:
+        """Nothing is handed out that isn't what was written. Raises Damaged."""
+        with self._lock:
+            found = self._blocks.get(entry.id)
+        if found is None:
+            found = self._packs.read(entry)
+            if len(found) != self.length_of(number) or self._digest(found) != entry.id:
+                raise Damaged(
+                    f"Block {number} (bytes {number * BLOCK} to {number * BLOCK + self.length_of(number)} of the disk) "
+                    f"isn't what was written, in pack {entry.pack.hex()}."
+                )
+            with self._lock:
+                self._blocks[entry.id] = found
+                if len(self._blocks) > _KEPT:
+                    self._blocks.popitem(last=False)
+        return found
+
+
+class NewDisk(DiskReader):
+    """A disk that is being written for a point to come."""
+
+    def __init__(self, vault: Vault, base: Top, journal: Path, *, pack_size: int = LARGEST) -> None:
+        """`base`: what it holds at first. A journal that is there is gone on with."""
+        self.size = base.size
+        self._digest = vault.keys.digest
+        self._packs = PackWriter(vault, pack_size)
+        self._tree = Tree(base, self._packs.read, self._digest)
+        self._lock = threading.RLock()
+        self._flushing = threading.Lock()
+        self._journal, self._leaves = _open_journal(journal)
+        self._written: dict[int, dict[int, Entry]] = {}  # leaves that aren't stored yet: all of their blocks
+
+    def close(self) -> None:
+        """What wasn't flushed is lost."""
+        self._packs.close()
+        os.close(self._journal)
+
+    @property
+    def stored(self) -> int:
+        """Bytes that it has added to the vault."""
+        return self._packs.stored
+
+    def entry(self, block: int) -> Entry | None:
+        leaf, number = divmod(block, FANOUT)
+        with self._lock:
+            if (open_leaf := self._written.get(leaf)) is not None:
+                return open_leaf.get(number)
+            stored = self._leaf(leaf)
+            return None if stored is None else self._tree.node(1, stored).get(number)
+
+    def leaf_is_zero(self, leaf: int) -> bool:
+        with self._lock:
+            return not self._written[leaf] if leaf in self._written else self._leaf(leaf) is None
+
+    def block(self, number: int, entry: Entry) -> bytes:
+        with self._lock:
+            return self._packs.read(entry)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Within the disk. Raises VaultFull, Damaged."""
+        done = 0
+        for number, start, end in _pieces(offset, len(data)):
+            piece = data[done : done + end - start]
+            done += end - start
+            if len(piece) == self.length_of(number):
+                self._put(number, piece)
+                continue
+            with self._lock:  # nobody else changes the rest of this block meanwhile
+                whole = bytearray(self.read(number * BLOCK, self.length_of(number)))
+                whole[start:end] = piece
+                self._put(number, bytes(whole))
+
+    def zero(self, offset: int, length: int) -> None:
+        """Within the disk."""
+        at, end = offset, offset + length
+        while at < end:
+            if at % _LEAF == 0 and end - at >= _LEAF:
+                with self._lock:
+                    if not self.leaf_is_zero(at // _LEAF):
+                        self._written[at // _LEAF] = {}
+                at += _LEAF
+                continue
+            step = min(BLOCK - at % BLOCK, end - at)
+            if step == self.length_of(at // BLOCK):
+                self._put(at // BLOCK, b"")
+            elif self.entry(at // BLOCK) is not None:
+                self.write(at, bytes(step))
+            at += step
+
+    def _put(self, number: int, data: bytes) -> None:
+        """A whole block; empty, or nothing but zeroes: none."""
+        if data.count(0) == len(data):
+            with self._lock:
+                if self.entry(number) is not None:
+                    self._opened(number // FANOUT).pop(number % FANOUT)
+            return
+        id_ = self._digest(data)
+        if (there := self.entry(number)) is not None and there.id == id_:
+            return
+        record = compress(data)
+        with self._lock:
+            self._opened(number // FANOUT)[number % FANOUT] = self._packs.add_block(id_, record)
+
+    def _opened(self, leaf: int) -> dict[int, Entry]:
+        """A leaf's blocks, to be changed."""
+        found = self._written.get(leaf)
+        if found is None:
+            stored = self._leaf(leaf)
+            found = self._written[leaf] = dict(self._tree.node(1, stored)) if stored is not None else {}
+        return found
+
+    def _leaf(self, leaf: int) -> Entry | None:
+        return self._leaves[leaf] if leaf in self._leaves else self._tree.entry(1, leaf)
+
+    def flush(self) -> None:
+        """What was written before is in the vault, and the journal says so. Raises VaultFull."""
+        with self._flushing:
+            with self._lock:
+                made = {}
+                for leaf, entries in self._written.items():
+                    made[leaf] = add_node(1, entries, self._leaf(leaf), self._packs, self._digest)
+                self._packs.complete()
+                named = {n: None if entry is None else self._packs.named(entry) for n, entry in made.items()}
+                self._leaves.update(named)
+                self._written.clear()
+                pending = self._packs.pending()
+            for storing in pending:
+                storing.result()
+            if named:
+                os.write(self._journal, b"".join(_line(leaf, entry) for leaf, entry in named.items()))
+                os.fdatasync(self._journal)
+
+    def finish(self) -> Top:
+        """Everything flushed, and the nodes above; what a point says of the disk. Raises VaultFull, Damaged."""
+        self.flush()
+        with self._lock:
+            entry = grow(self._tree, self._leaves, self._packs, self._digest)
+            self._packs.complete()
+            pending = self._packs.pending()
+            top = Top(self.size, None if entry is None else self._packs.named(entry))
+        for storing in pending:
+            storing.result()
+        return top
+
+
+def _open_journal(path: Path) -> tuple[int, dict[int, Entry | None]]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever had it is dying
+    sync_directory(path.parent)
+    size = os.fstat(descriptor).st_size // _LINE.size * _LINE.size  # the last line may be cut off
+    os.ftruncate(descriptor, size)
+    data, leaves = os.pread(descriptor, size, 0), dict[int, Entry | None]()
+    for leaf, there, id_, pack, offset, length in _LINE.iter_unpack(data):
+        leaves[leaf] = Entry(id_, pack, offset, length) if there else None
+    return descriptor, leaves
+
+
+def _line(leaf: int, entry: Entry | None) -> bytes:
+    there = entry or Entry(bytes(ID), bytes(ID), 0, 0)
+    return _LINE.pack(leaf, entry is not None, there.id, there.pack, there.offset, there.length)
+
+
+def _pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
+    """The blocks of a range: number, and from where to where in the block."""
+    at, end = offset, offset + length
+    while at < end:
+        number, start = divmod(at, BLOCK)
+        stop = min(BLOCK, start + end - at)
+        yield number, start, stop
+        at += stop - start

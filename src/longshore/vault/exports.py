@@ -1,0 +1,37 @@
+"""A vault's disks as NBD exports: a server process for each, which dies with ours."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from longshore.blocks.exports import LocalExport, serve_own
+from longshore.vault.geometry import Top
+from longshore.vault.vault import Vault
+
+
+@contextmanager
+def serve_disk(vault: Vault, top: Top) -> Iterator[LocalExport]:
+    """A disk of a point, for reading. Raises ExportError."""
+    with _serving(vault, {"top": top.told()}) as export:
+        yield export
+
+
+@contextmanager
+def serve_new_disk(vault: Vault, base: Top, journal: Path, writer_id: str) -> Iterator[LocalExport]:
+    """A disk that is being backed up, for writing, while the writer gives signs of life. Raises ExportError.
+
+    Nobody serves it a second time meanwhile, nor finishes it.
+    """
+    with _serving(vault, {"top": base.told(), "journal": str(journal), "writer": writer_id}) as export:
+        yield export
+
+
+@contextmanager
+def _serving(vault: Vault, what: dict[str, Any]) -> Iterator[LocalExport]:
+    told = json.dumps({"vault": str(vault.store.root), "key": vault.key, **what})
+    command = [sys.executable, "-m", "longshore.vault"]
+    with serve_own(f"the server of the vault {vault.store}", command, told) as export:
+        yield export

@@ -1,0 +1,107 @@
+"""How a disk becomes a tree: blocks, nodes of their entries, and where each of them is stored.
+
+A node of level 1 has the entries of up to 128 blocks, one of level 2 those of up to 128 nodes of level 1, and so on.
+What holds nothing but zeroes has no entry. docs/formats/vault.md has every byte of it.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from longshore.vault.errors import Damaged
+
+BLOCK = 1 << 17  # bytes
+FANOUT = 128  # entries of a node
+ID = 32  # bytes
+SAME_PACK = bytes(ID)  # in a node: the pack that the node itself is in
+NOTHING = bytes(ID)  # in what a node's id is made of: an entry that isn't there
+_HEAD = struct.Struct("<BBHH")
+_ENTRY = struct.Struct("<BxHII")
+MOST_NODE = _HEAD.size + FANOUT * (ID + _ENTRY.size + ID)  # bytes of a node
+
+Digest = Callable[[bytes], bytes]
+
+
+class Entry(NamedTuple):
+    """A block or a node: what it is, and where it is stored."""
+
+    id: bytes
+    pack: bytes
+    offset: int
+    length: int  # as stored
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """A disk as a point holds it: its size in bytes, and the node above all of it; None: nothing but zeroes."""
+
+    size: int
+    entry: Entry | None
+
+    @property
+    def level(self) -> int:
+        return level_of(self.size)
+
+    def told(self) -> dict[str, Any]:
+        """As documents have it."""
+        entry = self.entry
+        if entry is None:
+            return {"size": self.size, "top": None}
+        place = {"id": entry.id.hex(), "pack": entry.pack.hex(), "offset": entry.offset, "length": entry.length}
+        return {"size": self.size, "top": place}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "Top":
+        """Raises KeyError, TypeError, ValueError for what is none."""
+        place = told["top"]
+        if place is None:
+            return cls(int(told["size"]), None)
+        ids = bytes.fromhex(place["id"]), bytes.fromhex(place["pack"])
+        return cls(int(told["size"]), Entry(*ids, int(place["offset"]), int(place["length"])))
+
+
+def blocks_of(size: int) -> int:
+    return -(-size // BLOCK)
+
+
+def level_of(size: int) -> int:
+    """Of the one node that is above all of a disk of so many bytes."""
+    level, covered = 1, FANOUT
+    while covered < blocks_of(size):
+        level, covered = level + 1, covered * FANOUT
+    return level
+
+
+def node_id(level: int, entries: Mapping[int, Entry], digest: Digest) -> bytes:
+    """By its children's ids alone: equal contents have equal nodes, wherever they are stored."""
+    ids = (entries[index].id if index in entries else NOTHING for index in range(FANOUT))
+    return digest(bytes((level,)) + b"".join(ids))
+
+
+def encode_node(level: int, entries: Mapping[int, Entry]) -> bytes:
+    packs = {pack: number for number, pack in enumerate(dict.fromkeys(entry.pack for entry in entries.values()))}
+    parts = [_HEAD.pack(level, 0, len(entries), len(packs)), *packs]
+    for index, entry in sorted(entries.items()):
+        parts += [_ENTRY.pack(index, packs[entry.pack], entry.offset, entry.length), entry.id]
+    return b"".join(parts)
+
+
+def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
+    """The entries of a node that is stored in this pack, by their places. Raises Damaged."""
+    try:
+        said, reserved, count, packs = _HEAD.unpack_from(data)
+        at = _HEAD.size + packs * ID
+        names = [data[start : start + ID] for start in range(_HEAD.size, at, ID)]
+        size = _ENTRY.size + ID
+        if said != level or reserved or len(data) != at + count * size or count > FANOUT:
+            raise Damaged("A node of a disk's map isn't what its place says.")
+        entries = {}
+        for start in range(at, len(data), size):
+            index, number, offset, length = _ENTRY.unpack_from(data, start)
+            own = names[number]
+            stored = pack if own == SAME_PACK else own
+            entries[index] = Entry(data[start + _ENTRY.size : start + size], stored, offset, length)
+    except (struct.error, IndexError):
+        raise Damaged("A node of a disk's map is cut off.") from None
+    return entries

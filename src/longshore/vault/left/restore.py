@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Read a "longshore vault 1" without Longshore. It lies in the vault that it reads; README.txt says how to use it."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import getpass
+import hashlib
+import hmac
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    from zstandard import ZstdDecompressor, ZstdError
+except ImportError:
+    ZstdDecompressor = None  # type: ignore[assignment,misc]
+try:
+    from blake3 import blake3
+except ImportError:
+    blake3 = None  # type: ignore[assignment,misc]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("point", nargs="?", help="its name, as the list shows it")
+    parser.add_argument("disk", nargs="?", help="the key of one of its disks")
+    parser.add_argument("file", nargs="?", type=Path, help="to write the disk into; it must not be there yet")
+    parser.add_argument("--vault", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--pass-phrase-file", type=Path)
+    given = parser.parse_args()
+    vault = Vault(given.vault, given.pass_phrase_file)
+    if given.point is None:
+        for path in sorted((given.vault / "points").glob("*/*.point"), key=lambda path: path.name):
+            name = f"{path.parent.name}/{path.stem}"
+            point = vault.point(name)
+            machine = point["content"].get("machine") or {}
+            print(name, point["moment"], machine.get("name", ""), *(disk["key"] for disk in point["disks"]))
+        return
+    point = vault.point(given.point)
+    if given.disk is None:
+        print(json.dumps(point, indent=1))
+        return
+    disks = {disk["key"]: disk for disk in point["disks"]}
+    if given.disk not in disks:
+        sys.exit(f"The point has no disk {given.disk}; it has {', '.join(disks)}.")
+    if given.file is None:
+        sys.exit("Name a file to write the disk into.")
+    if blake3 is None:
+        print("Python's blake3 module isn't there: digests aren't compared.", file=sys.stderr)
+    disk = disks[given.disk]
+    with given.file.open("xb") as file:
+        file.truncate(disk["size"])
+        for offset, data in vault.blocks(disk):
+            file.seek(offset)
+            file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class Vault:
+    def __init__(self, root: Path, pass_phrase_file: Path | None) -> None:
+        self.root = root
+        self.told = json.loads((root / "vault.json").read_bytes())
+        if self.told["format"] != "longshore vault 1":
+            sys.exit(f"This is {self.told['format']}, which isn't known here.")
+        if strange := set(self.told["features"]["read"]) - {"aes-256-gcm"}:
+            sys.exit(f"To read this vault takes what isn't known here: {', '.join(strange)}.")
+        self.block, self.fanout = self.told["block_size"], self.told["fanout"]
+        self.key = self._unlock(pass_phrase_file) if self.told["encryption"] else None
+        self._ciphers: dict[bytes, Any] = {}
+
+    def _unlock(self, pass_phrase_file: Path | None) -> bytes:
+        try:
+            from cryptography.exceptions import InvalidTag
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        except ImportError:
+            sys.exit("The vault is encrypted: this needs Python's cryptography module.")
+        self._aes, self._wrong = AESGCM, InvalidTag
+        given = pass_phrase_file.read_text().splitlines()[:1] if pass_phrase_file else None
+        phrase = "".join(given) if given is not None else getpass.getpass("Pass phrase: ")
+        for path in (self.root / "keys").glob("*.json"):
+            told = json.loads(path.read_bytes())
+            salt, nonce, wrapped = (base64.b64decode(told[part]) for part in ("salt", "nonce", "wrapped"))
+            cost = told["scrypt"]
+            memory = 256 * cost["n"] * cost["r"]
+            stretched = hashlib.scrypt(phrase.encode(), salt=salt, dklen=32, maxmem=memory, **cost)
+            try:
+                return AESGCM(stretched).decrypt(nonce, wrapped, self.told["id"].encode())
+            except InvalidTag:
+                continue
+        sys.exit("This pass phrase opens none of the vault's keys.")
+
+    def derived(self, what: bytes, salt: bytes = b"") -> bytes:
+        """HKDF with SHA-256, of one block."""
+        assert self.key is not None
+        early = hmac.new(salt or bytes(32), self.key, hashlib.sha256).digest()
+        return hmac.new(early, b"longshore vault 1 " + what + b"\1", hashlib.sha256).digest()
+
+    def point(self, name: str) -> dict[str, Any]:
+        path = f"points/{name}.point"
+        try:
+            line, said = (self.root / path).read_bytes().split(b"\n")[:2]
+        except FileNotFoundError:
+            sys.exit(f"There is no point {name}.")
+        if said != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
+            sys.exit(f"{path} isn't what was written: its checksum differs.")
+        told = json.loads(line)
+        if self.key is not None:
+            nonce, sealed = base64.b64decode(told["nonce"]), base64.b64decode(told["sealed"])
+            told = json.loads(self._aes(self.derived(b"documents")).decrypt(nonce, sealed, path.encode()))
+        found: dict[str, Any] = told
+        return found
+
+    def blocks(self, disk: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
+        """(offset, data) of all blocks of a disk that hold anything."""
+        level, covered = 1, self.fanout
+        while covered * self.block < disk["size"]:
+            level, covered = level + 1, covered * self.fanout
+        if disk["top"] is not None:
+            top = {name: bytes.fromhex(disk["top"][name]) for name in ("id", "pack")}
+            place = top["id"], top["pack"], disk["top"]["offset"], disk["top"]["length"]
+            yield from self._below(level, 0, place)
+
+    def _below(self, level: int, index: int, place: tuple[bytes, bytes, int, int]) -> Iterator[tuple[int, bytes]]:
+        id_, pack, offset, length = place
+        data = self._record(pack, offset, length)
+        if level == 0:
+            self._compare(data, id_, pack, offset)
+            yield index * self.block, data
+            return
+        said, _, count, packs = struct.unpack_from("<BBHH", data)
+        assert said == level, "a node isn't of the level that its place says"
+        names = [data[6 + 32 * n : 38 + 32 * n] for n in range(packs)]
+        children = []
+        for n in range(count):
+            at = 6 + 32 * packs + 44 * n
+            number, own, start, size = struct.unpack_from("<BxHII", data, at)
+            stored = pack if names[own] == bytes(32) else names[own]
+            children.append((number, (data[at + 12 : at + 44], stored, start, size)))
+        ids = {number: place[0] for number, place in children}
+        whole = bytes((level,)) + b"".join(ids.get(n, bytes(32)) for n in range(self.fanout))
+        self._compare(whole, id_, pack, offset)
+        for number, below in children:
+            yield from self._below(level - 1, index * self.fanout + number, below)
+
+    def _record(self, pack: bytes, offset: int, length: int) -> bytes:
+        name = pack.hex()
+        with (self.root / "packs" / name[:2] / f"{name}.pack").open("rb") as file:
+            salt = file.read(40)[8:]
+            file.seek(offset)
+            stored = file.read(length)
+        if self.key is not None:
+            if salt not in self._ciphers:
+                self._ciphers[salt] = self._aes(self.derived(b"pack", salt))
+            try:
+                stored = self._ciphers[salt].decrypt(offset.to_bytes(12, "big"), stored, None)
+            except self._wrong:
+                sys.exit(f"Pack {name} at {offset}: it can't be decrypted, some of its bytes have changed.")
+        data: bytes = stored[1:]
+        return unpack(data, f"Pack {name} at {offset}") if stored[0] else data
+
+    def _compare(self, data: bytes, id_: bytes, pack: bytes, offset: int) -> None:
+        if blake3 is None:
+            return
+        found = blake3(data) if self.key is None else blake3(data, key=self.derived(b"ids"))
+        if found.digest() != id_:
+            sys.exit(f"Pack {pack.hex()} at {offset}: it isn't what was written.")
+
+
+def unpack(data: bytes, what: str) -> bytes:
+    if ZstdDecompressor is not None:
+        try:
+            return ZstdDecompressor().decompress(data)
+        except ZstdError:
+            sys.exit(f"{what}: it can't be unpacked, some of its bytes have changed.")
+    done = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(f"{what}: it can't be unpacked: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

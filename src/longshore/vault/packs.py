@@ -1,0 +1,209 @@
+"""Packs: many records in one object, each a block or a node, compressed and, in an encrypted vault, sealed.
+
+A pack's name is the hash of all of it, so it is known only when the pack is complete. Until then its entries have a
+mark in its place, which `PackWriter.named` turns into the name.
+"""
+
+import secrets
+import struct
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import zstandard
+from blake3 import blake3
+
+from longshore.errors import NotFound
+from longshore.vault.errors import Damaged
+from longshore.vault.geometry import BLOCK, ID, MOST_NODE, SAME_PACK, Entry
+from longshore.vault.sealing import SALT
+from longshore.vault.vault import Vault
+
+MAGIC = b"LSVPACK1"
+END = b"LSVEND01"
+LARGEST = 32 << 20  # bytes of a pack
+LEVEL = -1  # of zstd: as fast as disks are
+_RECORD = struct.Struct("<IIB3x")  # in the table, before the id
+_TAIL = struct.Struct("<I8s")
+_RAW, _ZSTD = b"\0", b"\1"
+_FIRST = len(MAGIC) + SALT
+_IN_FLIGHT = 3  # packs that are complete and not yet stored
+
+_of_thread = threading.local()
+
+
+class Record(NamedTuple):
+    """A line of a pack's table."""
+
+    offset: int
+    length: int
+    level: int  # 0: a block
+    id: bytes
+
+
+def name_of(pack: bytes) -> str:
+    """Of its object."""
+    text = pack.hex()
+    return f"packs/{text[:2]}/{text}.pack"
+
+
+def compress(data: bytes) -> bytes:
+    """As a record has it before it is sealed. May be called from several threads."""
+    packed = _compressor().compress(data)
+    return _ZSTD + packed if len(packed) < len(data) else _RAW + data
+
+
+def expand(record: bytes) -> bytes:
+    """Raises Damaged."""
+    kind, data = record[:1], record[1:]
+    if kind == _RAW:
+        return data
+    try:
+        if kind == _ZSTD:
+            return _decompressor().decompress(data, max_output_size=BLOCK)
+    except zstandard.ZstdError:
+        pass
+    raise Damaged("It can't be unpacked: some of its bytes have changed.")
+
+
+class PackReader:
+    """Reads records by their entries. May be used from several threads."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._salts: dict[bytes, bytes] = {}
+
+    def read(self, entry: Entry) -> bytes:
+        """A block or a node as it was written. Raises Damaged."""
+        name = name_of(entry.pack)
+        try:
+            stored = self._vault.store.read_part(name, entry.offset, entry.length)
+            salt = self._salt(entry.pack, name)
+        except NotFound:
+            raise Damaged(f"The pack {name} is gone.", advice="Look for it in a copy of the vault.") from None
+        if len(stored) != entry.length:
+            raise Damaged(f"The pack {name} is cut off.")
+        try:
+            return expand(self._vault.keys.unseal(salt, entry.offset, stored))
+        except Damaged as error:
+            raise Damaged(f"{name} at {entry.offset}: {error.message}") from None
+
+    def _salt(self, pack: bytes, name: str) -> bytes:
+        salt = self._salts.get(pack)
+        if salt is None:
+            head = self._vault.store.read_part(name, 0, _FIRST)
+            if head[: len(MAGIC)] != MAGIC or len(head) != _FIRST:
+                raise Damaged(f"{name} isn't a pack.")
+            if len(self._salts) > 1 << 16:
+                self._salts = {}
+            salt = self._salts[pack] = head[len(MAGIC) :]
+        return salt
+
+
+class _Open:
+    """A pack that is being filled."""
+
+    def __init__(self) -> None:
+        self.mark = secrets.token_bytes(ID)
+        self.salt = secrets.token_bytes(SALT)
+        self.data = bytearray(MAGIC + self.salt)
+        self.records: list[Record] = []
+
+    def complete(self) -> bytes:
+        """Its name."""
+        for record in self.records:
+            self.data += _RECORD.pack(record.offset, record.length, record.level) + record.id
+        self.data += _TAIL.pack(len(self.records), END)
+        return blake3(self.data).digest()
+
+
+class PackWriter:
+    """Fills packs and stores them. Its caller holds a lock around each call."""
+
+    def __init__(self, vault: Vault, largest: int = LARGEST) -> None:
+        self._vault = vault
+        self._largest = largest
+        self._reader = PackReader(vault)
+        self._open = _Open()
+        self._names: dict[bytes, bytes] = {}  # of packs that are complete, by their marks
+        self._unstored: dict[bytes, _Open] = {}
+        self._storing: list[Future[None]] = []
+        self._threads = ThreadPoolExecutor(1, "longshore-packs")
+        self.stored = 0  # bytes, of all packs
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def add_block(self, id_: bytes, record: bytes) -> Entry:
+        """`record`: from `compress`. The entry's pack is a mark."""
+        return self._add(0, id_, lambda: record, len(record))
+
+    def add_node(self, level: int, id_: bytes, encode: Callable[[Callable[[bytes], bytes]], bytes]) -> Entry:
+        """`encode` is given what turns packs and marks into what the node has for them."""
+        return self._add(level, id_, lambda: compress(encode(self._in_node)), MOST_NODE)
+
+    def _add(self, level: int, id_: bytes, record: Callable[[], bytes], about: int) -> Entry:
+        if len(self._open.data) + about > self._largest and self._open.records:
+            self.complete()
+        pack = self._open
+        offset = len(pack.data)
+        stored = self._vault.keys.seal(pack.salt, offset, record())
+        pack.data += stored
+        pack.records.append(Record(offset, len(stored), level, id_))
+        return Entry(id_, pack.mark, offset, len(stored))
+
+    def _in_node(self, pack: bytes) -> bytes:
+        return SAME_PACK if pack == self._open.mark else self._names.get(pack, pack)
+
+    def named(self, entry: Entry) -> Entry:
+        """With its pack's name, if that is complete."""
+        return entry._replace(pack=self._names.get(entry.pack, entry.pack))
+
+    def complete(self) -> None:
+        """What is added from here on goes into another pack.
+
+        Raises VaultFull once one couldn't be kept, and ever after.
+        """
+        pack = self._open
+        if not pack.records:
+            return
+        self._open = _Open()
+        name = pack.complete()
+        self._names[pack.mark] = name
+        self._unstored[name] = pack
+        while len(self._storing) >= _IN_FLIGHT:
+            self._storing[0].result()  # one that failed stays: nothing is complete any more
+            self._storing.pop(0)
+        self._storing.append(self._threads.submit(self._store, name, pack))
+
+    def _store(self, name: bytes, pack: _Open) -> None:
+        self._vault.store.create(name_of(name), pack.data)
+        self.stored += len(pack.data)
+        del self._unstored[name]
+
+    def pending(self) -> list["Future[None]"]:
+        """What is being stored, and what couldn't be."""
+        return list(self._storing)
+
+    def read(self, entry: Entry) -> bytes:
+        """Also what isn't stored yet."""
+        pack = self._open if entry.pack == self._open.mark else self._unstored.get(self._names.get(entry.pack, b""))
+        if pack is None:
+            return self._reader.read(self.named(entry))
+        stored = bytes(pack.data[entry.offset : entry.offset + entry.length])
+        return expand(self._vault.keys.unseal(pack.salt, entry.offset, stored))
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    found = getattr(_of_thread, "compressor", None)
+    if found is None:
+        found = _of_thread.compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+    return found
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    found = getattr(_of_thread, "decompressor", None)
+    if found is None:
+        found = _of_thread.decompressor = zstandard.ZstdDecompressor()
+    return found

@@ -1,0 +1,97 @@
+"""Points: what was backed up, each a document that is written when everything it names is there."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault.errors import Damaged
+from longshore.vault.geometry import Top
+from longshore.vault.vault import Vault
+
+_SUFFIX = ".point"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    name: str  # MACHINE/TIME-RANDOM
+    moment: datetime  # when the snapshot was asked for
+    disks: dict[str, Top]  # by key
+    content: dict[str, Any]  # what else its maker says of it: the machine
+
+    def top(self, disk: str) -> Top:
+        """Raises NotFound."""
+        try:
+            return self.disks[disk]
+        except KeyError:
+            raise NotFound(f"The point {self.name} has no disk {disk}.") from None
+
+
+def folder_of(vault: Vault, machine: str) -> str:
+    """The first part of a point's name. `machine` says which one it is, in its cloud's words."""
+    return vault.keys.name(machine)
+
+
+def new_name(folder: str, moment: datetime) -> str:
+    return f"{folder}/{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def write_point(vault: Vault, point: Point) -> None:
+    """Raises Conflict when another one has its name."""
+    name = _object(point.name)
+    disks = [{"key": key, **top.told()} for key, top in point.disks.items()]
+    document = {"moment": point.moment.isoformat(), "disks": disks, "content": point.content}
+    try:
+        vault.store.create(name, vault.keys.write_document(name, document))
+    except Conflict:
+        if read_point(vault, point.name).disks != point.disks:
+            raise
+
+
+def read_point(vault: Vault, name: str) -> Point:
+    """By its name. Raises NotFound, Damaged."""
+    place = _object(name)
+    try:
+        data = vault.store.read(place)
+    except NotFound:
+        raise NotFound(f"There is no point {name} in the vault.", advice="See: longshore backup list.") from None
+    told = vault.keys.read_document(place, data)
+    try:
+        disks = {disk["key"]: Top.of(disk) for disk in told["disks"]}
+        return Point(name, datetime.fromisoformat(told["moment"]), disks, told["content"])
+    except (KeyError, TypeError, ValueError):
+        raise Damaged(f"{place} has no point.") from None
+
+
+def point_names(vault: Vault, folder: str = "") -> list[str]:
+    """Of all points, or those of one machine, oldest first."""
+    below = f"points/{folder}" if folder else "points"
+    names = (name for name in vault.store.names(below) if name.endswith(_SUFFIX))
+    return sorted((name.removeprefix("points/").removesuffix(_SUFFIX) for name in names), key=_when)
+
+
+def points(vault: Vault, folder: str = "") -> Iterator[Point]:
+    """Oldest first. One that goes meanwhile is left out. Raises Damaged."""
+    for name in point_names(vault, folder):
+        try:
+            yield read_point(vault, name)
+        except NotFound:
+            continue
+
+
+def delete_point(vault: Vault, name: str) -> None:
+    """Its blocks go when the vault is pruned, unless others name them. Nothing to do when it is gone."""
+    vault.store.delete(_object(name))
+
+
+def _object(name: str) -> str:
+    parts = name.split("/")
+    if len(parts) != 2 or not all(part.isascii() and part.replace("-", "").isalnum() for part in parts):
+        raise InvalidInput(f"{name!a} is no name of a point.", advice="See: longshore backup list.")
+    return f"points/{name}{_SUFFIX}"
+
+
+def _when(name: str) -> tuple[str, str]:
+    return name.rpartition("/")[2], name

@@ -1,0 +1,137 @@
+"""Pruning: packs go that no point names, in two phases, and nobody has to wait for it.
+
+A pack that nothing names is put on a list of condemned ones; a later run, after the grace, looks again at what every
+point names, and deletes those on the list that still nothing names. Neither touches what a living writer may have
+added, or is based on. Nothing is rewritten.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from longshore.errors import Conflict, NotFound
+from longshore.vault.errors import Damaged
+from longshore.vault.geometry import Top
+from longshore.vault.packs import PackReader, name_of
+from longshore.vault.points import points
+from longshore.vault.tree import walk
+from longshore.vault.vault import Vault
+from longshore.vault.writers import living, number_of
+
+_LEASE = "prune.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    points: int
+    packs: int  # that are there
+    condemned: int  # packs that a later run may delete
+    deleted: int  # packs; with `dry_run` those that would be
+    freed: int  # bytes
+
+
+def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
+    """Raises Conflict while another one prunes, Damaged: what can't be read may name anything, so nothing goes."""
+    if dry_run:
+        return _prune(vault, None)
+    lease = _take_lease(vault)
+    try:
+        return _prune(vault, lease)
+    finally:
+        if _has_lease(vault, lease):
+            vault.store.delete(_LEASE)
+
+
+def _prune(vault: Vault, lease: bytes | None) -> Pruned:
+    store = vault.store
+    now = store.now()
+    there = {bytes.fromhex(name[-69:-5]) for name in list(store.names("packs"))}
+    counted, tops = 0, list[Top]()
+    for point in points(vault):
+        counted += 1
+        tops += point.disks.values()
+    # After the points: whoever is based on one that was gone by then is seen here
+    writers = living(vault, now, sweep=lease is not None)
+    tops += [base for writer in writers for base in writer.bases]
+    named = _named(vault, tops)
+    gone = named - there
+    if gone and (lost := [pack for pack in gone if not store.has(name_of(pack))]):
+        raise Damaged(
+            f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them: nothing is pruned.",
+            advice="Look for them in a copy of the vault; longshore vault verify names the points.",
+        )
+    lists = {number_of(name): json.loads(store.read(name))["packs"] for name in sorted(store.names("condemned"))}
+    condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
+    deleted, freed = 0, 0
+    for number, packs in sorted(lists.items()):
+        name = f"condemned/{number}.json"
+        old = now - store.changed_at(name) > vault.grace
+        if not old or any(writer.seen < number for writer in writers):
+            continue
+        for pack in map(bytes.fromhex, packs):
+            if pack in named or pack not in there:
+                continue
+            deleted, freed = deleted + 1, freed + _size(vault, pack)
+            if lease is not None:
+                _keep_lease(vault, lease)
+                store.delete(name_of(pack))
+        if lease is not None:
+            store.delete(name)
+    first = min((writer.began for writer in writers), default=now)
+    new = [pack for pack in there - named - condemned if _older(vault, pack, min(first, now - vault.grace))]
+    if new and lease is not None:
+        number = max([*lists, *(writer.seen for writer in writers)], default=0) + 1
+        store.create(f"condemned/{number}.json", json.dumps({"packs": sorted(p.hex() for p in new)}).encode())
+    if lease is not None:
+        store.remove_broken_off(min(first, now - vault.grace))
+    waiting = len((condemned - named) & there) - deleted + len(new)
+    return Pruned(counted, len(there), waiting, deleted, freed)
+
+
+def _named(vault: Vault, tops: list[Top]) -> set[bytes]:
+    """The packs that these disks need. Raises Damaged."""
+    seen: set[tuple[bytes, int]] = set()
+    read = PackReader(vault).read
+    return {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
+
+
+def _older(vault: Vault, pack: bytes, moment: float) -> bool:
+    try:
+        return vault.store.changed_at(name_of(pack)) < moment
+    except NotFound:
+        return False
+
+
+def _size(vault: Vault, pack: bytes) -> int:
+    return vault.store.size(name_of(pack))
+
+
+def _take_lease(vault: Vault) -> bytes:
+    """Raises Conflict."""
+    own = secrets.token_hex(16).encode()
+    try:
+        vault.store.create(_LEASE, own)
+    except Conflict:
+        try:
+            quiet = vault.store.now() - vault.store.changed_at(_LEASE)
+        except NotFound:
+            quiet = 0.0
+        if quiet < vault.grace / 24:
+            raise Conflict("The vault is being pruned already.", advice="Wait for its end.") from None
+        vault.store.delete(_LEASE)  # of one that was killed
+        vault.store.create(_LEASE, own)
+    return own
+
+
+def _keep_lease(vault: Vault, own: bytes) -> None:
+    """Raises Conflict when somebody has taken this one for dead."""
+    if not _has_lease(vault, own):
+        raise Conflict("Another one prunes the vault by now.", advice="Wait for its end.")
+    vault.store.touch(_LEASE)
+
+
+def _has_lease(vault: Vault, own: bytes) -> bool:
+    try:
+        return vault.store.read(_LEASE) == own
+    except NotFound:
+        return False

@@ -1,0 +1,166 @@
+"""What keeps a vault's content from whoever has only its bytes, if anything does: ids, records, documents, names.
+
+An encrypted vault has one key. It is kept in the vault, wrapped by what a pass phrase gives (scrypt). Of it are made a
+key for ids, one for documents, one for names, and one for each pack, with the pack's own random bytes. So no nonce is
+ever used twice, and nobody without the key learns whether a block that he knows is in the vault.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from longshore.vault.errors import Damaged, WrongKey
+
+KEY = 32  # bytes
+SALT = 32  # bytes at the beginning of each pack
+_NONCE = 12
+_SCRYPT = {"n": 1 << 16, "r": 8, "p": 1}  # 64 MiB and a fifth of a second
+_MOST_SCRYPT = {"n": 1 << 20, "r": 32, "p": 16}  # that a vault of somebody else's may ask of us
+
+
+class Plain:
+    """Of a vault that isn't encrypted."""
+
+    def digest(self, data: bytes) -> bytes:
+        return blake3(data).digest()
+
+    def seal(self, _salt: bytes, _offset: int, record: bytes) -> bytes:
+        return record
+
+    def unseal(self, _salt: bytes, _offset: int, stored: bytes) -> bytes:
+        return stored
+
+    def write_document(self, _name: str, content: dict[str, Any]) -> bytes:
+        return _with_sum(json.dumps(content, sort_keys=True).encode())
+
+    def read_document(self, name: str, data: bytes) -> dict[str, Any]:
+        """Raises Damaged, WrongKey."""
+        content = _without_sum(name, data)
+        if "sealed" in content:
+            raise Damaged(f"{name} is sealed, and the vault says that it isn't encrypted.")
+        return content
+
+    def name(self, text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Sealed(Plain):
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self._ids = self._derived(b"ids", b"")
+        self._names = self._derived(b"names", b"")
+        self._documents = AESGCM(self._derived(b"documents", b""))
+        self._packs: dict[bytes, AESGCM] = {}
+
+    def digest(self, data: bytes) -> bytes:
+        return blake3(data, key=self._ids).digest()
+
+    def seal(self, salt: bytes, offset: int, record: bytes) -> bytes:
+        return self._pack(salt).encrypt(_nonce(offset), record, None)
+
+    def unseal(self, salt: bytes, offset: int, stored: bytes) -> bytes:
+        """Raises Damaged."""
+        try:
+            return self._pack(salt).decrypt(_nonce(offset), stored, None)
+        except InvalidTag:
+            raise Damaged("It can't be decrypted: some of its bytes have changed.") from None
+
+    def write_document(self, name: str, content: dict[str, Any]) -> bytes:
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = self._documents.encrypt(nonce, json.dumps(content, sort_keys=True).encode(), name.encode())
+        return _with_sum(json.dumps({"nonce": _text(nonce), "sealed": _text(sealed)}).encode())
+
+    def read_document(self, name: str, data: bytes) -> dict[str, Any]:
+        told = _without_sum(name, data)
+        try:
+            nonce, sealed = (base64.b64decode(told[part]) for part in ("nonce", "sealed"))
+            content: dict[str, Any] = json.loads(self._documents.decrypt(nonce, sealed, name.encode()))
+        except (KeyError, ValueError, InvalidTag):
+            raise Damaged(f"{name} can't be decrypted with this vault's key.") from None
+        return content
+
+    def name(self, text: str) -> str:
+        return hmac.new(self._names, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def _pack(self, salt: bytes) -> AESGCM:
+        found = self._packs.get(salt)
+        if found is None:
+            if len(self._packs) > 4096:
+                self._packs = {}
+            found = self._packs[salt] = AESGCM(self._derived(b"pack", salt))
+        return found
+
+    def _derived(self, what: bytes, salt: bytes) -> bytes:
+        info = b"longshore vault 1 " + what
+        return HKDF(algorithm=SHA256(), length=KEY, salt=salt or None, info=info).derive(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A vault's key as an object of the vault has it."""
+
+    told: dict[str, Any]
+
+    @classmethod
+    def by_pass_phrase(cls, key: bytes, vault_id: str, pass_phrase: str) -> "Wrapped":
+        salt, nonce = secrets.token_bytes(SALT), secrets.token_bytes(_NONCE)
+        wrapped = AESGCM(_stretched(pass_phrase, salt, _SCRYPT)).encrypt(nonce, key, vault_id.encode())
+        parts = {"salt": _text(salt), "nonce": _text(nonce), "wrapped": _text(wrapped)}
+        return cls({"kind": "passphrase", "scrypt": _SCRYPT, **parts})
+
+    def unwrap(self, vault_id: str, pass_phrase: str) -> bytes | None:
+        """The key; None when the pass phrase isn't the right one. Raises Damaged."""
+        try:
+            cost = {name: int(self.told["scrypt"][name]) for name in _SCRYPT}
+            salt, nonce, wrapped = (base64.b64decode(self.told[part]) for part in ("salt", "nonce", "wrapped"))
+        except (KeyError, TypeError, ValueError):
+            raise Damaged("A key of the vault can't be read.") from None
+        if any(cost[name] > most for name, most in _MOST_SCRYPT.items()):
+            raise Damaged("A key of the vault asks for more memory than any of ours does.")
+        try:
+            return AESGCM(_stretched(pass_phrase, salt, cost)).decrypt(nonce, wrapped, vault_id.encode())
+        except InvalidTag:
+            return None
+
+
+def wrong_key(what: str) -> WrongKey:
+    return WrongKey(
+        f"{what} is encrypted, and this pass phrase opens none of its keys.", advice="Give the one it was made with."
+    )
+
+
+def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
+    return Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode())
+
+
+def _nonce(offset: int) -> bytes:
+    return offset.to_bytes(_NONCE, "big")
+
+
+def _with_sum(line: bytes) -> bytes:
+    return b"%s\nsha256 %s\n" % (line, hashlib.sha256(line).hexdigest().encode())
+
+
+def _without_sum(name: str, data: bytes) -> dict[str, Any]:
+    line, _, rest = data.partition(b"\n")
+    if rest.strip() != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
+        raise Damaged(f"{name} isn't what was written: its checksum differs.")
+    content = json.loads(line)
+    if not isinstance(content, dict):
+        raise Damaged(f"{name} has no document.")
+    return content
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,131 @@
+"""A vault: made once, opened by whoever writes, reads or prunes it."""
+
+import json
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault.directory import Directory
+from longshore.vault.errors import Damaged
+from longshore.vault.geometry import BLOCK, FANOUT
+from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, wrong_key
+
+FORMAT = "longshore vault 1"
+DESCRIPTION = "vault.json"
+GRACE = 24 * 3600.0  # seconds, unless the vault says otherwise
+Use = Literal["read", "write", "prune"]
+_KNOWN: dict[Use, frozenset[str]] = {
+    "read": frozenset({"aes-256-gcm"}),
+    "write": frozenset({"aes-256-gcm"}),
+    "prune": frozenset({"aes-256-gcm"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """One that is open: where its objects are, and what seals them."""
+
+    id: str
+    store: Directory
+    keys: Plain
+    grace: float  # seconds without a sign of life after which a writer counts as dead, and before a pack may go
+
+    @property
+    def encrypted(self) -> bool:
+        return isinstance(self.keys, Sealed)
+
+    @property
+    def key(self) -> str:
+        """For another process that is to open it (`with_key`); empty where nothing is encrypted."""
+        return self.keys.key.hex() if isinstance(self.keys, Sealed) else ""
+
+    @classmethod
+    def create(cls, root: Path, pass_phrase: str | None = None, *, grace: float = GRACE) -> "Vault":
+        """In a directory that is empty or isn't there. Raises Conflict, InvalidInput."""
+        if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
+            raise InvalidInput("The pass phrase isn't one line of text.")
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise Conflict(f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
+        if not root.parent.is_dir():
+            raise InvalidInput(f"{root.parent} isn't there.", advice="Make it, or mount it, first.")
+        root.mkdir(mode=0o700, exist_ok=True)
+        store, id_ = Directory(root), str(uuid.uuid4())
+        features = [] if pass_phrase is None else ["aes-256-gcm"]
+        keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
+        if isinstance(keys, Sealed) and pass_phrase is not None:
+            wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
+            store.create(f"keys/{uuid.uuid4()}.json", json.dumps(wrapped.told, indent=1).encode())
+        for name in ("README.txt", "restore.py"):
+            store.create(name, (files("longshore.vault") / "left" / name).read_bytes())
+        description = {
+            "format": FORMAT,
+            "id": id_,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "block_size": BLOCK,
+            "fanout": FANOUT,
+            "compression": "zstd",
+            "encryption": "aes-256-gcm" if pass_phrase is not None else None,
+            "grace": grace,
+            "features": {use: features for use in _KNOWN},
+        }
+        store.create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
+        return cls(id_, store, keys, grace)
+
+    @classmethod
+    def open(cls, root: Path, use: Use, pass_phrase: str | None = None) -> "Vault":
+        """Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged."""
+        store, told = _described(root, use)
+        keys = Plain()
+        if told["encryption"] is not None:
+            keys = _unlocked(store, told["id"], pass_phrase)
+        elif pass_phrase:
+            raise InvalidInput(f"The vault {root} isn't encrypted.", advice="Leave the pass phrase out.")
+        return cls(told["id"], store, keys, float(told["grace"]))
+
+    @classmethod
+    def with_key(cls, root: Path, use: Use, key: str) -> "Vault":
+        """As another process has opened it: with its `key`."""
+        store, told = _described(root, use)
+        return cls(told["id"], store, Sealed(bytes.fromhex(key)) if key else Plain(), float(told["grace"]))
+
+
+def _described(root: Path, use: Use) -> tuple[Directory, dict[str, Any]]:
+    store = Directory(root)
+    try:
+        told = json.loads(store.read(DESCRIPTION))
+        features = told["features"][use]
+        known = told["format"] == FORMAT and (told["block_size"], told["fanout"]) == (BLOCK, FANOUT)
+        known = known and told["encryption"] in (None, "aes-256-gcm") and told["compression"] == "zstd"
+        strange = [each for each in features if each not in _KNOWN[use]]
+        float(told["grace"]), told["id"]
+    except NotFound:
+        raise NotFound(
+            f"There is no vault in {root}.", advice="Is it mounted? To make one: longshore vault create."
+        ) from None
+    except (KeyError, TypeError, ValueError):
+        raise Damaged(f"{root / DESCRIPTION} can't be read.") from None
+    if not known or strange:
+        raise InvalidInput(
+            f"The vault in {root} has what this release doesn't know ({', '.join(strange) or told['format']}).",
+            advice=f"Use a later release to {use} it.",
+        )
+    return store, told
+
+
+def _unlocked(store: Directory, id_: str, pass_phrase: str | None) -> Sealed:
+    what = f"The vault {store}"
+    if not pass_phrase:
+        raise InvalidInput(f"{what} is encrypted.", advice="Give its pass phrase.")
+    for name in store.names("keys"):
+        try:
+            key = Wrapped(json.loads(store.read(name))).unwrap(id_, pass_phrase)
+        except ValueError:
+            raise Damaged(f"{name} of the vault {store} can't be read.") from None
+        if key is not None:
+            return Sealed(key)
+    raise wrong_key(what)

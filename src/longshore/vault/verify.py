@@ -1,0 +1,112 @@
+"""Reads what points name, and says what isn't as it was written: of which point, which disk, which bytes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from longshore.vault.errors import Damaged
+from longshore.vault.geometry import BLOCK, FANOUT, Entry, Top
+from longshore.vault.packs import PackReader, name_of
+from longshore.vault.points import point_names, read_point
+from longshore.vault.tree import read_node
+from longshore.vault.vault import Vault
+
+MOST_TOLD = 1000  # ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    point: str
+    disk: str  # key; empty: the point itself
+    offset: int  # bytes, as the next one
+    length: int
+    why: str
+
+    def __str__(self) -> str:
+        if not self.disk:
+            return f"Point {self.point}: {self.why}"
+        return f"Point {self.point}, disk {self.disk}, bytes {self.offset} to {self.offset + self.length}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    points: int
+    blocks: int  # that were read, or, of maps alone, are named; each counts once
+    faults: tuple[Fault, ...]
+
+
+def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
+    """Every point's map, and with `data` every block, once. `beat` is called now and then, and may raise.
+
+    Without `data`: that the packs are there, not what is in them.
+    """
+    names = point_names(vault)
+    checked = _Checked(vault, data, beat)
+    faults: list[Fault] = []
+    for name in names:
+        try:
+            point = read_point(vault, name)
+        except Damaged as error:
+            faults.append(Fault(name, "", 0, 0, str(error)))
+            continue
+        for key, top in point.disks.items():
+            for offset, length, why in checked.faults(top):
+                if len(faults) < MOST_TOLD:
+                    faults.append(Fault(name, key, offset, min(length, top.size - offset), why))
+    return Verified(len(names), checked.blocks, tuple(faults))
+
+
+class _Checked:
+    """What was found of each node and block, by its place."""
+
+    def __init__(self, vault: Vault, data: bool, beat: Callable[[], None]) -> None:
+        self._vault = vault
+        self._data = data
+        self._beat = beat
+        self._reader = PackReader(vault)
+        self._packs: dict[bytes, str] = {}  # what is wrong with each; empty: nothing
+        self._good: set[tuple[bytes, int]] = set()
+        self.blocks = 0
+
+    def faults(self, top: Top) -> Iterator[tuple[int, int, str]]:
+        """Ranges of a disk that can't be had, and why."""
+        if top.entry is not None:
+            yield from self._below(top.level, 0, top.entry)
+
+    def _below(self, level: int, index: int, entry: Entry) -> Iterator[tuple[int, int, str]]:
+        place = entry.pack, entry.offset
+        if place in self._good:
+            return
+        width = BLOCK * FANOUT**level
+        found = list(self._node(level, index, entry) if level else self._block(index, entry))
+        if not found:
+            self._good.add(place)
+        for offset, length, why in found:
+            yield (index * width, width, why) if offset is None else (offset, length, why)
+
+    def _node(self, level: int, index: int, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
+        try:
+            entries = read_node(self._reader.read, self._vault.keys.digest, level, entry)
+        except Damaged as error:
+            yield None, 0, str(error)
+            return
+        self._beat()
+        for number, child in entries.items():
+            yield from self._below(level - 1, index * FANOUT + number, child)
+
+    def _block(self, index: int, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
+        self.blocks += 1
+        try:
+            if not self._data:
+                self._pack(entry.pack)
+            elif self._vault.keys.digest(self._reader.read(entry)) != entry.id:
+                yield None, 0, "It isn't what was written."
+        except Damaged as error:
+            yield None, 0, str(error)
+
+    def _pack(self, pack: bytes) -> None:
+        """That it is there. Raises Damaged."""
+        if pack not in self._packs:
+            there = self._vault.store.has(name_of(pack))
+            self._packs[pack] = "" if there else f"The pack {name_of(pack)} is gone."
+        if self._packs[pack]:
+            raise Damaged(self._packs[pack])

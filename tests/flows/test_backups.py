@@ -1,0 +1,219 @@
+"""Backups of a machine of the small cloud into a real vault, and restores of them: real copies between real servers.
+
+Steps are recorded in memory, as the durable engine records them; whoever is killed raises, and does nothing any more.
+"""
+
+import pytest
+import small_clouds
+from protected import InThisProcess
+from small_clouds import MAC, MARK, MIB, SIZES, World
+
+from longshore.model.status import Status
+from longshore.store import NewMigration, StateDirectory, Store
+from longshore.vault.disks import PointDisk
+from longshore.vault.points import points
+from longshore.vault.prune import prune
+from longshore.vault.vault import Vault
+from longshore.vault.verify import verify
+
+pytestmark = pytest.mark.faults
+
+PHRASE = "of the vault"
+
+
+class BackedUp(InThisProcess):
+    longest = 300
+
+    def __init__(self, directory, phrase=None):
+        self.steps, self.dead = {}, False
+        self.world = World.create(directory / "world")
+        self.vault = Vault.create(directory / "vault", phrase)
+        self.store = Store(StateDirectory(directory / "state"))
+        settings = {"root": str(self.world.root)}
+        self.source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})
+        self.target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
+        secrets = {"pass_phrase": phrase} if phrase else {}
+        where = {"directory": str(self.vault.store.root)}
+        self.place = self.store.providers.add("small-vault", "vault", where, secrets)
+
+    def begin(self, source, ref, target, **request):
+        new = NewMigration("web", ref, source.id, target.id, request)
+        self.id = self.store.migrations.add_together([new])[0].id
+        return self.engine()[0]
+
+    def back_up(self, **request):
+        assert self.begin(self.source, "vm-1", self.place, type="backup", **request) == 0
+        assert self.record.status is Status.DONE, self.record.error
+        return self.record.result
+
+    def keep(self, kind):
+        """A verification or prune."""
+        self.begin(self.place, self.vault.id, self.place, type=kind)
+        return self.record
+
+    def restore(self, point, **request):
+        asked = {"networks": {"VM Network": "private"}, "boot_timeout": 5.0, "power": "on", **request}
+        self.begin(self.place, point, self.target, type="cold", **asked)
+        return self.record
+
+    @property
+    def record(self):
+        return self.store.migrations.get(self.id)
+
+    @property
+    def told(self):
+        return [event.text for event in self.store.events.of(self.id)]
+
+    @property
+    def points(self):
+        return list(points(self.vault))
+
+    def held(self, point):
+        return {key: PointDisk(self.vault, top).read(0, top.size) for key, top in point.disks.items()}
+
+    def at(self, moment):
+        """What the machine's disks held at a snapshot, by the source's own count."""
+        return {key: (self.world.root / f"snapshot-{moment}-{key}").read_bytes() for key in SIZES}
+
+    def assert_nothing_is_left(self, *, snapshots=0):
+        state = self.world.read()
+        assert len(state["snapshots"]) == snapshots
+        assert not list(self.vault.store.names("writers"))
+        assert not list(self.store.state.migration(self.id).glob("*.journal"))
+
+
+@pytest.fixture
+def backed_up(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setenv("SMALL_WORLD", str(tmp_path / "world"))
+    small_clouds.install(monkeypatch.setattr)
+
+    def begin(phrase=None):
+        begun.append(BackedUp(tmp_path, phrase))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.store.close()
+
+
+def test_backups_hold_one_moment_each_and_store_what_differs(backed_up):
+    """In an encrypted vault: all, then what has changed, then, where the source has forgotten, by digests."""
+    backup = backed_up(PHRASE)
+    first = backup.back_up()
+    assert (first["base"], first["consistency"]) == (None, "crash")
+    assert first["bytes_verified"] >= 4 * MIB
+    packs = set(backup.vault.store.names("packs"))
+    assert backup.world.read()["tracking"] is True, "it stays on, so that the next one is short"
+    backup.world.guest_writes("2000", 2 * MIB + 5, b"a word")
+    second = backup.back_up()
+    assert second["base"] == first["point"]
+    assert 0 < second["bytes_read"] < MIB, "only what has changed is read"
+    (backup.world.root / "forgets").touch()
+    backup.world.guest_writes("2001", MIB + 5, b"another word")
+    third = backup.back_up()
+    assert any("forgotten" in text for text in backup.told)
+    assert third["bytes_read"] >= sum(SIZES.values()) - 3 * MIB
+    new = set(backup.vault.store.names("packs")) - packs
+    assert sum(backup.vault.store.size(name) for name in new) < 2 * MIB
+    assert [point.name for point in backup.points] == [first["point"], second["point"], third["point"]]
+    for number, point in enumerate(backup.points, 1):
+        assert backup.held(point) == backup.at(number)
+        assert point.content["machine"]["name"] == "web"
+    assert verify(backup.vault).faults == ()
+    backup.assert_nothing_is_left()
+
+
+def test_the_snapshot_that_tells_what_changes_is_kept_until_the_next_backup(backed_up):
+    backup = backed_up()
+    (backup.world.root / "keeps-bases").touch()
+    backup.back_up()
+    assert any("longshore migration cleanup" in text for text in backup.told)
+    backup.assert_nothing_is_left(snapshots=1)
+    second = backup.back_up()
+    assert 0 < second["bytes_read"] < MIB
+    backup.assert_nothing_is_left(snapshots=1)
+    assert [backup.held(point) == backup.at(n) for n, point in enumerate(backup.points, 1)] == [True, True]
+
+
+def test_a_point_is_restored_as_a_new_machine(backed_up):
+    """With its source gone, from an encrypted vault; as a machine of that source would land."""
+    backup = backed_up(PHRASE)
+    point = backup.back_up()["point"]
+    (backup.world.root / "source-is-gone").touch()
+    (backup.world.root / "one-moment").touch()  # the small cloud boots what it is given: this test looks at it itself
+    record = backup.restore(point)
+    assert record.status is Status.DONE, record.error
+    state = backup.world.read()
+    (server,) = state["servers"].values()
+    assert server["name"] == "web"
+    assert [port["mac"] for port in state["ports"].values()] == [MAC]
+    held = backup.at(1)
+    held["2000"] = held["2000"][:MIB] + MARK + held["2000"][MIB + len(MARK) :]
+    booted = [backup.world.volume_file(volume).read_bytes() for volume in server["volume_ids"]]
+    assert booted == [held[key] for key in SIZES]
+    assert state["power"] == "on", "the machine itself is left alone"
+    assert len(backup.points) == 1
+
+
+def test_a_vault_is_verified_and_pruned(backed_up):
+    backup = backed_up()
+    backup.back_up()
+    assert backup.keep("verification").status is Status.DONE
+    assert backup.record.result["points"] == 1
+    assert backup.keep("prune").result["condemned"] == 0
+    pack = max(backup.vault.store.root.glob("packs/*/*"), key=lambda path: path.stat().st_size)
+    good = pack.read_bytes()
+    pack.write_bytes(good[:1000] + bytes((good[1000] ^ 1,)) + good[1001:])
+    record = backup.keep("verification")
+    assert (record.status, record.error_code) == (Status.FAILED, "vault-damaged")
+    assert "disk 200" in record.error, record.error
+    assert record.result["faults"]
+
+
+@pytest.mark.parametrize(
+    ("call", "when"),
+    [
+        ("machine", "after"),
+        ("set_change_tracking", "after"),
+        ("snapshot", "after"),
+        ("open_disk", "after"),
+        ("remove_snapshot", "after"),
+    ],
+)
+def test_a_backup_that_is_killed_goes_on(backed_up, call, when):
+    backup = backed_up()
+    backup.world.plan_fault(call, 1, when, "kill")
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    assert backup.record.status is not Status.DONE
+    assert backup.engine()[0] == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    (point,) = backup.points
+    assert backup.held(point) == backup.at(1)
+    backup.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("call", ["snapshot", "set_change_tracking"])
+def test_a_backup_that_fails_leaves_no_point_and_nothing_at_the_source(backed_up, call):
+    backup = backed_up()
+    backup.world.plan_fault(call, 1, "before", "error")
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    assert backup.record.status is Status.FAILED
+    assert "weakness" in backup.record.error
+    assert backup.points == []
+    assert backup.world.read()["tracking"] is False
+    backup.assert_nothing_is_left()
+    prune(backup.vault)
+
+
+def test_a_backup_that_was_taken_for_dead_makes_no_point(backed_up):
+    """Its vault was pruned while it slept."""
+    backup = backed_up()
+    backup.world.plan_fault("open_disk", 1, "before", "kill")
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    for name in list(backup.vault.store.names("writers")):
+        backup.vault.store.delete(name)
+    assert backup.engine()[0] == 0
+    assert (backup.record.status, backup.record.error_code) == (Status.FAILED, "vault-writer-lost")
+    assert backup.points == []
+    backup.assert_nothing_is_left()

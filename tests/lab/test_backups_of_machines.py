@@ -1,0 +1,84 @@
+"""A machine backed up into a vault while it writes, and made again of it when it is gone: in the lab."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from moves import READY, kill_engine, remove_server, seen_on
+
+from conftest import last_acknowledged, target_inventory, wait_for
+
+pytestmark = pytest.mark.lab
+
+SIZE = 512 << 20  # bytes of both of a tiny machine's disks
+KEYS = ("2000", "2001")
+GUESTS = Path(__file__).parents[2] / "lab" / "guests"
+PHRASE = "words of the lab's vault"
+
+
+@pytest.fixture
+def vault(cli, tmp_path):
+    """An encrypted one."""
+    (tmp_path / "phrase").write_text(PHRASE + "\n")
+    done = cli("vault", "create", "offsite", str(tmp_path / "vault"), "--pass-phrase-file", str(tmp_path / "phrase"))
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "vault"
+
+
+def back_up(cli, machine):
+    done = cli("backup", "create", machine, "--source", "vc", "--vault", "offsite", "--wait", "--plain", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
+    cli, tiny, sidedoor, cloud, tidy, vault, tmp_path, tell
+):
+    before, source = target_inventory(cloud), sidedoor.machine(tiny.name)["snapshots"]
+    first = back_up(cli, tiny.name)["result"]
+    acknowledged = last_acknowledged(sidedoor.console(tiny.name))
+    second = back_up(cli, tiny.name)["result"]
+    tell(f"{first['bytes_read']} bytes read for the first backup, {second['bytes_read']} for the second")
+    assert second["base"] == first["point"]
+    assert 0 < second["bytes_read"] < SIZE / 4
+    assert sidedoor.machine(tiny.name)["snapshots"] == source
+    assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
+    assert not [path for path in vault.rglob("*") if path.is_file() and tiny.name.encode() in path.read_bytes()]
+
+    # Nothing but the vault is needed: the machine is gone, and the other point too
+    sidedoor.cut_power(tiny.name)
+    done = cli("backup", "delete", first["point"], "--vault", "offsite")
+    assert done.returncode == 0, done.stderr
+    done = cli("vault", "verify", "offsite", "--wait", "--plain", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    words = ("--target", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--landing", "unchanged")
+    done = cli("restore", "create", tiny.name, "--vault", "offsite", *words, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    restore = json.loads(done.stdout)["id"]
+    kill_engine(cli)
+    done = cli("migration", "wait", restore, "--plain")  # another engine goes on with it
+    assert done.returncode == 0, done.stderr
+    shown = cli.json("migration", "show", restore)
+    assert shown["status"] == "done"
+    seen = seen_on(cloud, shown["server_id"])
+    assert (seen.verified.bad, seen.verified.last >= acknowledged > 0) == (0, True)
+    assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
+    remove_server(cloud, shown["server_id"])
+    wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
+
+    # A stranger restores it with the script in the vault alone
+    given = ("--pass-phrase-file", str(tmp_path / "phrase"))
+    disks = [tmp_path / f"{key}.raw" for key in KEYS]
+    for key, file in zip(KEYS, disks, strict=True):
+        run(sys.executable, "-I", vault / "restore.py", second["point"], key, file, *given)
+    found = json.loads(run(sys.executable, GUESTS / "check.py", *disks))
+    assert found["bad"] == []
+    assert min(found["root"], found["data"]) >= acknowledged
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

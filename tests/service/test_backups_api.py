@@ -1,0 +1,145 @@
+"""Vaults, backups and restores over REST, as commands ask for them: what is there, what is refused, what is queued."""
+
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+
+from longshore.model.forms import form
+from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.platform import Platform
+from longshore.service.app import create_app
+from longshore.store import StateDirectory, Store
+from longshore.vault.disks import NewDisk
+from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.points import Point, folder_of, new_name
+from longshore.vault.vault import Vault
+from longshore.vault.writers import finish, leave, register
+
+PHRASE = "a phrase of some length"
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(StateDirectory(tmp_path / "state"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def ask(store, monkeypatch):
+    monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
+    with TestClient(create_app(store, local_files=True), raise_server_exceptions=False) as client:
+        yield lambda method, path, body=None: client.request(method, path, json=body)
+
+
+@pytest.fixture
+def vault(ask, tmp_path):
+    body = {"name": "offsite", "directory": str(tmp_path / "vault"), "pass_phrase": PHRASE}
+    assert ask("POST", "/v1/vaults", body).status_code == 201
+    return Vault.open(tmp_path / "vault", "write", PHRASE)
+
+
+def with_point(vault, directory, name="web"):
+    """One of a machine with one disk."""
+    register(vault, "w", ())
+    disk = NewDisk(vault, Top(4 * BLOCK, None), directory / "journal")
+    disk.write(0, b"boot" * 1000)
+    top = disk.finish()
+    disk.close()
+    disks = (Disk("2000", "Hard disk 1", 0, 4 * BLOCK, "[ds] web", "ds"),)
+    nics = (Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network"),)
+    machine = Machine("vm-1", name, PowerState.ON, 1, 256, disks, nics, platform=Platform("vsphere"))
+    content = {"machine": form(Machine).dump_python(machine, mode="json"), "consistency": "crash", "power": "on"}
+    point = Point(new_name(folder_of(vault, name), datetime.now(UTC)), datetime.now(UTC), {"2000": top}, content)
+    finish(vault, "w", point)
+    leave(vault, "w")
+    (directory / "journal").unlink()
+    return point.name
+
+
+def test_a_vault_is_made_and_its_pass_phrase_never_shown(ask, vault, tmp_path):
+    (shown,) = ask("GET", "/v1/vaults").json()
+    assert (shown["name"], shown["directory"]) == ("offsite", str(tmp_path / "vault"))
+    checked = ask("POST", "/v1/vaults/offsite/check").json()
+    assert (checked["encrypted"], checked["points"], checked["faults"]) == (True, 0, [])
+    assert all(PHRASE not in ask("GET", path).text for path in ("/v1/vaults", "/v1/providers", "/v1/vaults/offsite"))
+    assert (vault.store.root / "restore.py").read_text().startswith("#!/usr/bin/env python3")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"name": "v", "directory": "relative/path"}, 400),
+        ({"name": "v", "directory": "/nowhere/at/all"}, 400),
+        ({"name": "v"}, 400),
+        ({"name": "../v", "directory": "/tmp/x"}, 400),
+        ({"name": "offsite", "directory": "/tmp/never-made-by-this-test"}, 409),
+    ],
+)
+@pytest.mark.usefixtures("vault")
+def test_a_vault_that_cannot_be_made_is_refused_and_nothing_stays(ask, body, status):
+    assert ask("POST", "/v1/vaults", body).status_code == status
+    assert len(ask("GET", "/v1/vaults").json()) == 1
+
+
+def test_a_directory_with_something_in_it_is_left_alone(ask, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine").touch()
+    answer = ask("POST", "/v1/vaults", {"name": "v", "directory": str(tmp_path / "full")})
+    assert answer.status_code == 409
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
+
+
+def test_a_vault_of_another_installation_is_added_with_its_points(ask, tmp_path):
+    other = Vault.create(tmp_path / "other", PHRASE)
+    name = with_point(other, tmp_path)
+    body = {"name": "theirs", "kind": "vault", "settings": {"directory": str(tmp_path / "other")}}
+    assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": "wrong"}}).status_code == 403
+    assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": PHRASE + "\n"}}).status_code == 201
+    (point,) = ask("GET", "/v1/vaults/theirs/points").json()
+    assert (point["name"], point["machine_name"], point["size"]) == (name, "web", 4 * BLOCK)
+
+
+def test_points_are_shown_by_any_of_their_names_and_deleted_by_the_whole_one(ask, vault, tmp_path):
+    name = with_point(vault, tmp_path)
+    newest = with_point(vault, tmp_path)
+    for word in (name, name.rpartition("/")[2]):
+        assert ask("GET", f"/v1/vaults/offsite/points/{word}").json()["name"] == name
+    shown = ask("GET", "/v1/vaults/offsite/points/web").json()
+    assert (shown["name"], shown["machine"]["cpus"], shown["consistency"]) in [(newest, 1, "crash"), (name, 1, "crash")]
+    assert ask("DELETE", "/v1/vaults/offsite/points/web").status_code == 400
+    assert ask("DELETE", f"/v1/vaults/offsite/points/{name}").status_code == 204
+    assert ask("GET", f"/v1/vaults/offsite/points/{name}").status_code == 404
+    assert [point["name"] for point in ask("GET", "/v1/vaults/offsite/points").json()] == [newest]
+
+
+def test_verification_and_prune_are_queued_one_at_a_time(ask, store, vault):
+    begun = ask("POST", "/v1/vaults/offsite/verify")
+    assert (begun.status_code, begun.json()["request"]["type"]) == (202, "verification")
+    assert ask("POST", "/v1/vaults/offsite/prune").status_code == 409
+    assert len(store.migrations.all()) == 1
+
+
+@pytest.mark.usefixtures("vault")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/backups", {"machine": "web", "source": "offsite", "vault": "offsite"}),
+        ("/v1/backups", {"machine": "web", "source": "nobody", "vault": "offsite"}),
+        ("/v1/restores", {"vault": "offsite", "point": "web", "target": "offsite"}),
+        ("/v1/restores", {"vault": "offsite", "point": "web", "target": "offsite", "request": {"type": "warm"}}),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_nothing_is_queued(ask, store, path, body):
+    assert ask("POST", path, body).status_code in (400, 404)
+    assert store.migrations.all() == []
+
+
+def test_nothing_is_migrated_into_a_vault(ask, store, vault, tmp_path):
+    name = with_point(vault, tmp_path)
+    body = {"vault": "offsite", "point": name, "target": "offsite"}
+    answer = ask("POST", "/v1/restores", body)
+    assert answer.status_code == 400
+    assert "machines can't be moved to it" in answer.json()["message"]
+    assert store.migrations.all() == []

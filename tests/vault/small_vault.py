@@ -1,0 +1,177 @@
+"""A vault with small packs in a directory, disks to back up, and processes that die at any of their calls."""
+
+import os
+import random
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from longshore.vault.directory import Directory
+from longshore.vault.disks import NewDisk, PointDisk
+from longshore.vault.geometry import BLOCK, FANOUT, Top
+from longshore.vault.points import Point, new_name, point_names, points, read_point
+from longshore.vault.vault import Vault
+from longshore.vault.writers import beat, finish, leave, register
+
+GRACE = 1000.0
+PACK = 1 << 19  # bytes
+LEAF = BLOCK * FANOUT
+SIZE = 2 * LEAF + 3 * BLOCK + 5000  # bytes: a map of two levels, and a last block that isn't whole
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Mortal(Directory):
+    """As one process sees it, which dies before or after its nth change, and changes nothing any more."""
+
+    def __init__(self, root, dies_at=None):
+        super().__init__(root)
+        self.changes = 0
+        self.dies_at = dies_at
+        self.dead = False
+
+    def _change(self, do):
+        if self.dead:
+            raise Killed
+        self.changes += 1
+        before = self.dies_at == 2 * self.changes
+        after = self.dies_at == 2 * self.changes + 1
+        self.dead = before or after
+        if not before:
+            answer = do()
+        if self.dead:
+            raise Killed
+        return answer
+
+    def create(self, name, data):
+        self._change(lambda: super(Mortal, self).create(name, data))
+
+    def delete(self, name):
+        self._change(lambda: super(Mortal, self).delete(name))
+
+    def touch(self, name):
+        self._change(lambda: super(Mortal, self).touch(name))
+
+
+def opened(root: Path, keys, dies_at=None) -> Vault:
+    """As a process of its own."""
+    return Vault("the-vault", Mortal(root, dies_at), keys, GRACE)
+
+
+def days_pass(root: Path, seconds=2 * GRACE):
+    """For all objects."""
+    then = time.time() - seconds
+    for folder, _, files in os.walk(root):
+        for file in files:
+            path = Path(folder) / file
+            os.utime(path, (0, min(path.stat().st_mtime - seconds, then)))
+
+
+class Content(dict):
+    """What a disk is to hold: its blocks that aren't zero."""
+
+    def write(self, offset, data):
+        done = 0
+        while done < len(data):
+            number, start = divmod(offset + done, BLOCK)
+            room = min(BLOCK, SIZE - number * BLOCK)
+            piece = data[done : done + room - start]
+            whole = bytearray(self.get(number, bytes(room)))
+            whole[start : start + len(piece)] = piece
+            if whole.count(0) < len(whole):
+                self[number] = bytes(whole)
+            else:
+                self.pop(number, None)
+            done += len(piece)
+
+    def is_in(self, disk):
+        """Every byte of it, and nothing else."""
+        return all(
+            disk.read(n * BLOCK, len(self[n])) == self[n] if n in self else disk.entry(n) is None
+            for n in range(-(-SIZE // BLOCK))
+        )
+
+
+class Backup:
+    """A writer, and what its disk is to be."""
+
+    def __init__(self, root, keys, directory, number, machine="m", dies_at=None):
+        self.id = f"w{number}"
+        self.root, self.keys = root, keys
+        self.folder = keys.name(machine)
+        self.journal = directory / f"journal-{number}"
+        self.content = Content()
+        self.safe = Content()  # as of the last flush
+        self.base = Top(SIZE, None)
+        self.name = None
+        self.begin(dies_at)
+
+    def begin(self, dies_at=None):
+        self.vault = opened(self.root, self.keys, dies_at)
+        self.disk = None
+
+    def based_on(self, name):
+        self.base = read_point(self.vault, name).top("d")
+        register(self.vault, self.id, (self.base,))
+        if name not in point_names(self.vault):
+            self.base = Top(SIZE, None)
+
+    def open(self):
+        if self.journal.exists():
+            beat(self.vault, self.id)
+        else:
+            register(self.vault, self.id, ())
+        self.disk = NewDisk(self.vault, self.base, self.journal, pack_size=PACK)
+
+    def close(self):
+        if self.disk is not None:
+            self.disk.close()
+            self.disk = None
+
+    def write(self, offset, data):
+        self.disk.write(offset, data)
+        self.content.write(offset, data)
+
+    def zero(self, offset, length):
+        self.disk.zero(offset, length)
+        self.content.write(offset, bytes(length))
+
+    def flush(self):
+        self.disk.flush()
+        self.safe = Content(self.content)
+
+    def finish(self):
+        """The point's name."""
+        self.name = self.name or new_name(self.folder, datetime.now(UTC))
+        self.flush()  # a writer that is killed while it stores the map above goes on with all of this
+        top = self.disk.finish()
+        finish(
+            self.vault, self.id, Point(self.name, datetime.now(UTC), {"d": top}, {"machine": {"name": "web-shop-17"}})
+        )
+        leave(self.vault, self.id)
+        self.close()
+        return self.name
+
+
+def scribble(backup, chance: random.Random, times):
+    """What a guest may have written: pieces at block borders and across them, repeated text and noise, zeroes."""
+    for _ in range(times):
+        offset = chance.choice((chance.randrange(SIZE), chance.randrange(SIZE // BLOCK) * BLOCK, SIZE - 6000))
+        length = min(chance.choice((512, 4096, BLOCK, 2 * BLOCK + 700)), SIZE - offset)
+        kind = chance.randrange(4)
+        if kind == 0:
+            backup.zero(offset, chance.choice((length, min(LEAF + BLOCK, SIZE - offset))))
+        elif kind == 1:
+            backup.write(offset, chance.randbytes(length))
+        else:
+            backup.write(offset, bytes((chance.randrange(256),)) * length)
+
+
+def holds(vault, name, content):
+    return content.is_in(PointDisk(vault, read_point(vault, name).top("d")))
+
+
+def all_points(vault):
+    return {point.name for point in points(vault)}

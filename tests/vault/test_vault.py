@@ -1,0 +1,299 @@
+"""What whoever has a vault sees of it: restored by a stranger's means, damaged, locked, served."""
+
+import errno
+import os
+import random
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import nbd
+import pytest
+from small_vault import SIZE, Backup, holds, opened, scribble
+
+from longshore.blocks.endpoints import connect
+from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
+from longshore.vault.disks import NewDisk, PointDisk
+from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
+from longshore.vault.exports import serve_disk, serve_new_disk
+from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.points import Point, delete_point, read_point
+from longshore.vault.prune import prune
+from longshore.vault.vault import Vault
+from longshore.vault.verify import verify
+from longshore.vault.writers import finish, leave, register
+
+PHRASE = "as long as a sentence"
+
+
+@pytest.fixture(params=[None, PHRASE], ids=["plain", "encrypted"])
+def backed_up(request, tmp_path):
+    """A vault with a point of a scribbled disk, and what that holds."""
+    return made(tmp_path, request.param)
+
+
+def made(tmp_path, phrase=None):
+    vault = Vault.create(tmp_path / "vault", phrase)
+    backup = Backup(vault.store.root, vault.keys, tmp_path, 1)
+    backup.open()
+    scribble(backup, random.Random(1), 12)
+    backup.write(3 * BLOCK, b"a marker of the guest" * 100)
+    return vault, backup.finish(), backup.content
+
+
+def whole(content):
+    disk = bytearray(SIZE)
+    for number, block in content.items():
+        disk[number * BLOCK : number * BLOCK + len(block)] = block
+    return bytes(disk)
+
+
+def stranger(vault, tmp_path, *arguments, modules=True):
+    """The script in the vault, with nothing of ours; without `modules` nothing but Python and the zstd command."""
+    (tmp_path / "phrase").write_text(PHRASE + "\n")
+    options = ["--pass-phrase-file", str(tmp_path / "phrase")] if vault.encrypted else []
+    python = [sys.executable, "-I"] if modules else ["/usr/bin/python3", "-I", "-S"]
+    command = [*python, str(vault.store.root / "restore.py"), *arguments, *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_stranger_restores_with_the_script_in_the_vault(backed_up, tmp_path):
+    vault, name, content = backed_up
+    listed = stranger(vault, tmp_path)
+    assert listed.stdout.startswith(f"{name} "), listed.stderr
+    assert listed.stdout.split()[-2:] == ["web-shop-17", "d"]
+    out = tmp_path / "out.raw"
+    done = stranger(vault, tmp_path, name, "d", str(out))
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes() == whole(content)
+
+
+def test_a_stranger_needs_no_module_for_a_vault_in_clear(tmp_path):
+    vault, name, content = made(tmp_path)
+    out = tmp_path / "out.raw"
+    done = stranger(vault, tmp_path, name, "d", str(out), modules=False)
+    assert done.returncode == 0, done.stderr
+    assert "digests aren't compared" in done.stderr
+    assert out.read_bytes() == whole(content)
+
+
+def test_nothing_of_the_guest_is_in_an_encrypted_vault_in_clear(tmp_path):
+    vault, _, _ = made(tmp_path, PHRASE)
+    stored = b"".join(path.read_bytes() for path in vault.store.root.rglob("*") if path.is_file())
+    assert b"marker of the guest" not in stored
+    assert b"web-shop-17" not in stored
+    (tmp_path / "plain").mkdir()
+    plain, _, _ = made(tmp_path / "plain")
+    assert any(b"web-shop-17" in path.read_bytes() for path in plain.store.root.rglob("*.point"))
+
+
+def test_a_wrong_pass_phrase_is_said_plainly(tmp_path):
+    vault, _, _ = made(tmp_path, PHRASE)
+    root = vault.store.root
+    with pytest.raises(WrongKey, match="this pass phrase opens none of its keys"):
+        Vault.open(root, "read", "another one")
+    with pytest.raises(InvalidInput, match="is encrypted"):
+        Vault.open(root, "read")
+    assert Vault.open(root, "write", PHRASE).key == vault.key
+    (tmp_path / "wrong").write_text("wrong\n")
+    said = subprocess.run(
+        [sys.executable, str(root / "restore.py"), "--pass-phrase-file", str(tmp_path / "wrong")],
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, said.stderr) == (1, "This pass phrase opens none of the vault's keys.\n")
+
+
+def test_a_flipped_bit_is_found_and_never_handed_out(backed_up, tmp_path):
+    """Wherever in a pack's records, of blocks or nodes: but for what changes nothing, as zstd's own flags."""
+    vault, name, content = backed_up
+    assert verify(vault).faults == ()
+    chance, found = random.Random(3), 0
+    for _ in range(10):
+        pack = chance.choice(sorted(vault.store.root.glob("packs/*/*.pack")))
+        good = pack.read_bytes()
+        count = int.from_bytes(good[-12:-8], "little")
+        at = chance.randrange(40, len(good) - 12 - 44 * count)
+        pack.write_bytes(good[:at] + bytes((good[at] ^ 1 << chance.randrange(8),)) + good[at + 1 :])
+        faults = verify(vault).faults
+        if faults:
+            found += 1
+            assert (faults[0].point, faults[0].disk) == (name, "d")
+            with pytest.raises(Damaged):
+                holds(vault, name, content)
+        else:
+            assert holds(vault, name, content)
+        pack.write_bytes(good)
+    assert found >= 8
+
+
+def test_a_changed_document_and_a_missing_pack_are_said(backed_up):
+    vault, name, _ = backed_up
+    pack = next(vault.store.root.glob("packs/*/*.pack"))
+    pack.rename(pack.with_suffix(".away"))
+    assert any("is gone" in str(fault) for fault in verify(vault, data=False).faults)
+    with pytest.raises(Damaged, match="gone"):
+        prune(vault)
+    point = vault.store.root / f"points/{name}.point"
+    point.write_bytes(point.read_bytes().replace(b"e", b"f", 1))
+    (fault,) = verify(vault).faults
+    assert str(fault).startswith(f"Point {name}: points/{name}.point isn't what was written")
+
+
+def test_what_a_later_release_needs_is_refused_for_that_use_only(tmp_path):
+    vault, _, _ = made(tmp_path)
+    path = vault.store.root / "vault.json"
+    path.write_text(path.read_text().replace('"prune": []', '"prune": ["reference-counts"]'))
+    Vault.open(vault.store.root, "write")
+    with pytest.raises(InvalidInput, match="reference-counts"):
+        Vault.open(vault.store.root, "prune")
+
+
+def test_nothing_is_made_where_something_is(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    with pytest.raises(Conflict, match="isn't an empty directory"):
+        Vault.create(tmp_path / "full")
+    with pytest.raises(InvalidInput, match="isn't there"):
+        Vault.create(tmp_path / "no/where")
+    assert not (tmp_path / "no").exists()
+    with pytest.raises(InvalidInput, match="one line"):
+        Vault.create(tmp_path / "vault", "two\nlines")
+    assert not (tmp_path / "vault").exists()
+    with pytest.raises(NotFound, match="no vault in"):
+        Vault.open(tmp_path, "read")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../b", "a", "a/b/c", "/etc/passwd", "a/.b", ""])
+def test_no_name_of_a_point_leads_elsewhere(tmp_path, name):
+    vault = Vault.create(tmp_path / "vault")
+    with pytest.raises(InvalidInput):
+        read_point(vault, name)
+    with pytest.raises(InvalidInput):
+        delete_point(vault, name)
+
+
+def test_a_second_backup_stores_what_differs_and_deleting_rewrites_nothing(tmp_path):
+    vault, name, content = made(tmp_path)
+    before = {path: path.stat().st_ino for path in vault.store.root.glob("packs/*/*")}
+    again = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    again.based_on(name)
+    again.open()
+    again.content = type(content)(content)
+    for number in range(SIZE // BLOCK):  # all of it is written again
+        again.disk.write(number * BLOCK, content.get(number, bytes(BLOCK)))
+    again.write(7, b"a word")
+    second = again.finish()
+    new = [path for path in vault.store.root.glob("packs/*/*") if path not in before]
+    assert sum(path.stat().st_size for path in new) < 2 * BLOCK
+    delete_point(vault, name)
+    prune(vault)
+    assert all(path.stat().st_ino == inode for path, inode in before.items())
+    assert holds(vault, second, again.content)
+
+
+def test_a_writer_that_was_taken_for_dead_writes_no_point(tmp_path):
+    vault, _, _ = made(tmp_path)
+    backup = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    backup.open()
+    backup.write(0, b"late")
+    leave(vault, backup.id)
+    with pytest.raises(WriterLost, match="Start it again"):
+        backup.finish()
+    backup.close()
+    assert verify(vault).points == 1
+
+
+def test_after_one_pack_could_not_be_kept_no_flush_says_that_all_is_there(tmp_path):
+    """Whoever flushes may be another than whoever was told that the vault is full."""
+    vault, _, _ = made(tmp_path)
+    backup = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    backup.open()
+    scribble(backup, random.Random(2), 10)
+    backup.flush()
+    store, keep = backup.vault.store, backup.vault.store.create
+
+    def full_once(name, data):
+        store.create = keep
+        raise VaultFull("The vault is full.")
+
+    store.create = full_once
+    noise = random.Random(3)
+    with pytest.raises(VaultFull):
+        for number in range(40):  # some ten packs
+            backup.disk.write(number * BLOCK, noise.randbytes(BLOCK))
+    for _ in range(2):
+        with pytest.raises(VaultFull):
+            backup.disk.flush()
+    backup.close()
+    backup.begin()
+    backup.open()
+    backup.content = backup.safe
+    name = backup.finish()
+    assert verify(vault).faults == ()
+    assert holds(vault, name, backup.safe)
+
+
+def test_a_share_that_fails_is_said_and_nothing_is_taken_for_gone(tmp_path, monkeypatch):
+    """A folder that can't be listed isn't an empty one: what is named there would be pruned."""
+    vault, name, content = made(tmp_path)
+    real = os.scandir
+
+    def fails(path):
+        if "points" in str(path):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", fails)
+    with pytest.raises(Unreachable, match="can't be used: Stale file handle"):
+        prune(vault)
+    monkeypatch.setattr(os, "scandir", real)
+    assert not list(vault.store.names("condemned"))
+    assert holds(vault, name, content)
+
+
+def test_two_points_never_share_a_name(tmp_path):
+    vault, name, _ = made(tmp_path)
+    register(vault, "w9", ())
+    other = Point(name, datetime.now(UTC), {"d": Top(BLOCK, None)}, {})
+    with pytest.raises(Conflict):
+        finish(vault, "w9", other)
+    assert read_point(vault, name).top("d").size == SIZE
+
+
+def test_disks_are_served_over_nbd(tmp_path):
+    """By a process of its own: written over several connections, read back, what is zero told, its point read-only."""
+    vault = Vault.create(tmp_path / "vault", PHRASE)
+    register(vault, "w1", ())
+    chance = random.Random(5)
+    noise = chance.randbytes(3 * BLOCK + 1)
+    with serve_new_disk(vault, Top(SIZE, None), tmp_path / "journal", "w1") as export:
+        first, second = connect(export.uri, extents=True), connect(export.uri)
+        first.pwrite(noise, 1000)
+        second.pwrite(b"end", SIZE - 3)
+        second.zero(BLOCK, BLOCK)
+        first.flush()
+        assert first.pread(4, 998) == b"\0\0" + noise[:2]
+        with pytest.raises(nbd.Error):
+            first.pread(10, SIZE - 5)
+        assert second.pread(3, SIZE - 3) == b"end"
+        first.shutdown()
+        second.shutdown()
+    disk = NewDisk(vault, Top(SIZE, None), tmp_path / "journal")
+    top = disk.finish()
+    disk.close()
+    expected = bytearray(SIZE)
+    expected[1000 : 1000 + len(noise)] = noise
+    expected[BLOCK : 2 * BLOCK] = bytes(BLOCK)
+    expected[SIZE - 3 :] = b"end"
+    served = PointDisk(opened(vault.store.root, vault.keys), top)
+    assert served.read(0, SIZE) == bytes(expected)
+    with serve_disk(vault, top) as export:
+        reader = connect(export.uri, extents=True)
+        assert reader.pread(1 << 20, 0) == bytes(expected[: 1 << 20])
+        told = []
+        reader.block_status(SIZE, 0, lambda _name, _offset, entries, _error: told.extend(entries))
+        assert told == [BLOCK, 0, BLOCK, 3, 2 * BLOCK, 0, SIZE - 4 * BLOCK - 5000, 3, 5000, 0] or sum(told[::2]) == SIZE
+        with pytest.raises(nbd.Error):
+            reader.pwrite(b"x", 0)
+        reader.shutdown()

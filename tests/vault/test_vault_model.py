@@ -1,0 +1,149 @@
+"""Backups, deletions and prunes in any order, with two writers, kills at any change, and writers that sleep too long,
+beside a model that simply keeps what each point must hold."""
+
+import random
+from contextlib import suppress
+
+import pytest
+from small_vault import Backup, Content, Killed, all_points, days_pass, holds, opened, scribble
+
+from longshore.errors import Conflict
+from longshore.vault.errors import Damaged, WriterLost
+from longshore.vault.points import delete_point
+from longshore.vault.prune import prune
+from longshore.vault.sealing import Plain, Sealed
+from longshore.vault.verify import verify
+from longshore.vault.writers import beat
+
+
+class Story:
+    def __init__(self, directory, seed):
+        self.chance = random.Random(seed)
+        self.directory = directory
+        self.root = directory / "vault"
+        self.root.mkdir()
+        self.keys = Sealed(self.chance.randbytes(32)) if seed % 2 else Plain()
+        self.vault = opened(self.root, self.keys)
+        self.held = {}  # what each point must hold
+        self.writers = []
+        self.number = 0
+
+    def tell(self, steps):
+        for _ in range(steps):
+            do = self.chance.choices(
+                (self.begin, self.go_on, self.finish, self.delete, self.prune, self.sleep), (3, 6, 5, 2, 4, 2)
+            )[0]
+            do()
+        for name, content in self.held.items():
+            assert holds(self.vault, name, content), name
+        assert all_points(self.vault) == set(self.held)
+        assert verify(self.vault).faults == ()
+
+    def dies_at(self):
+        return self.chance.randrange(2, 16) if self.chance.random() < 0.4 else None
+
+    def begin(self):
+        if len(self.writers) >= 2:
+            return
+        self.number += 1
+        backup = Backup(self.root, self.keys, self.directory, self.number, f"m{self.chance.randrange(2)}")
+        if self.held and self.chance.random() < 0.8:
+            backup.based_on(name := self.chance.choice(sorted(self.held)))
+            backup.content, backup.safe = Content(self.held[name]), Content(self.held[name])
+        backup.open()
+        backup.vault.store.dies_at = self.dies_at()
+        self.writers.append(backup)
+
+    def go_on(self):
+        for backup in self.writers:
+            self.survive(backup, lambda backup=backup: self.write(backup))
+
+    def write(self, backup):
+        scribble(backup, self.chance, self.chance.randrange(1, 6))
+        if self.chance.random() < 0.5:
+            backup.flush()
+
+    def finish(self):
+        if self.writers:
+            backup = self.chance.choice(self.writers)
+            self.survive(backup, lambda: self.complete(backup))
+
+    def complete(self, backup):
+        content = Content(backup.content)
+        name = backup.finish()
+        self.writers.remove(backup)
+        self.held[name] = content
+
+    def survive(self, backup, do):
+        """Whoever is killed goes on from his journal, or is never heard of again."""
+        try:
+            do()
+        except (WriterLost, Damaged) as error:
+            backup.close()
+            self.writers.remove(backup)
+            assert backup.name not in all_points(self.vault)
+            if isinstance(error, Damaged):  # what it is based on was pruned: it was taken for dead
+                with pytest.raises(WriterLost):
+                    beat(self.vault, backup.id)
+        except Killed:
+            backup.close()
+            if backup.name in all_points(self.vault):  # it died with its point written
+                self.held[backup.name] = Content(backup.content)
+                self.writers.remove(backup)
+            elif self.chance.random() < 0.7:
+                backup.content = Content(backup.safe)
+                backup.begin()
+                try:
+                    backup.open()
+                except WriterLost:
+                    self.writers.remove(backup)
+            else:
+                self.writers.remove(backup)
+
+    def delete(self):
+        if self.held:
+            delete_point(self.vault, name := self.chance.choice(sorted(self.held)))
+            del self.held[name]
+
+    def prune(self):
+        with suppress(Killed, Conflict):
+            prune(opened(self.root, self.keys, self.dies_at()))
+
+    def sleep(self):
+        """All that lives gives a sign of life afterwards, or not."""
+        days_pass(self.root)
+        for backup in self.writers:
+            own = self.root / f"writers/{backup.id}.json"
+            if self.chance.random() < 0.7 and own.exists():
+                own.touch()
+
+    def end(self):
+        """Once nobody writes, three prunes leave nothing that no point names."""
+        for backup in self.writers:
+            backup.close()
+        for _ in range(3):
+            days_pass(self.root)
+            prune(self.vault)
+        assert not list(self.root.glob("writers/*"))
+        for name in list(self.held):
+            delete_point(self.vault, name)
+        for _ in range(3):
+            days_pass(self.root)
+            prune(self.vault)
+        assert not list(self.root.glob("packs/*/*"))
+        assert not [path for path in self.root.rglob(".new-*")]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_point_is_ever_lost_and_nothing_else_stays(tmp_path, seed):
+    story = Story(tmp_path, seed)
+    story.tell(60)
+    story.end()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_no_point_is_ever_lost_in_many_stories(tmp_path, seed):
+    story = Story(tmp_path, seed)
+    story.tell(150)
+    story.end()
