@@ -14,7 +14,7 @@ from cliff.show import ShowOne
 from longshore.cli.commands import Point, all_commands
 from longshore.cli.shell import LongshoreApp
 from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
-from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server
+from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server, Web
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
 from longshore.planning.kinds import ConcernKind
@@ -320,6 +320,7 @@ _SECTIONS: dict[str, tuple[Any, str]] = {
     "[server]": (Server, "SERVER__"),
     "[server.keystone]": (Keystone, "SERVER__KEYSTONE__"),
     "[server.quotas]": (Quotas, "SERVER__QUOTAS__"),
+    "[server.web]": (Web, "SERVER__WEB__"),
     "[[server.clouds]]": (Cloud, ""),
 }
 

@@ -124,6 +124,19 @@ class Quotas(_Section):
     plan_bytes: int = Field(default=4 << 20, ge=1024, description="Size of one plan as JSON, in bytes.")
 
 
+class Web(_Section):
+    """The server's pages for browsers, below `/ui/`."""
+
+    enabled: bool = Field(default=True, description="Serve them beside the API.")
+    idle: float = Field(default=3600, ge=60, le=86400, description="Seconds without use after which one is logged out.")
+    longest: float = Field(
+        default=43200,
+        ge=300,
+        le=604800,
+        description="Seconds for which one is logged in at most; Keystone's token may end sooner.",
+    )
+
+
 class Server(_Section):
     """`longshore server`: the service on the network."""
 
@@ -180,6 +193,7 @@ class Server(_Section):
     keystone: Keystone
     clouds: list[Cloud] = []
     quotas: Quotas = Quotas()
+    web: Web = Web()
 
     @field_validator("trusted_proxies", "reach_allowed", "reach_refused")
     @classmethod

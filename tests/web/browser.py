@@ -89,10 +89,13 @@ class Page(HTMLParser):
 
 
 class Browser:
-    def __init__(self, store):
+    """By default, of a server for one person."""
+
+    def __init__(self, store, app=None, origin=f"http://{HOST}"):
         self.store = store
-        self.person = OnePerson()
-        self.app = Front(create_pages(create_app(store, local_files=True), self.person, "longshore_8443"), {HOST})
+        self.person = OnePerson("longshore_8443")
+        self.app = app or Front(create_pages(create_app(store, local_files=True), self.person), {HOST})
+        self.origin, self.address = origin, "127.0.0.1"
         self.cookies = httpx.Cookies()
         self.page = None
 
@@ -102,9 +105,9 @@ class Browser:
 
     def ask(self, method, path, *, follow=True, headers=None, **more):
         async def go():
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(self.address, 1))
             client = httpx.AsyncClient(
-                transport=transport, base_url=f"http://{HOST}", cookies=self.cookies, follow_redirects=follow
+                transport=transport, base_url=self.origin, cookies=self.cookies, follow_redirects=follow
             )
             async with client:
                 answer = await client.request(method, path, headers=headers, **more)
@@ -138,7 +141,7 @@ class Browser:
                 content=urlencode(sent),
                 headers={
                     "Content-Type": "application/x-www-form-urlencoded",
-                    "Origin": f"http://{HOST}",
+                    "Origin": self.origin,
                     "Sec-Fetch-Site": "same-origin",
                 },
             )

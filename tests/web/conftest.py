@@ -9,7 +9,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 from browser import Browser
 from cloud_stand_in import Cloud
 from filled import fill
+from many import Many, settings_for
 from small_fleet import Fleet, fleet_connect
+from small_keystone import small_keystone
 
 from longshore.engine import embedded
 from longshore.store import StateDirectory, Store
@@ -59,3 +61,43 @@ def filled(fleet):
     """And something of everything: plans, migrations in all states, replicas."""
     fill(fleet.store)
     return fleet
+
+
+@pytest.fixture(scope="session")
+def keystone_():
+    with small_keystone() as keystone:
+        yield keystone
+
+
+@pytest.fixture
+def keystone(keystone_):
+    """As it was at the beginning."""
+    url = keystone_.url
+    keystone_.__init__(url)
+    return keystone_
+
+
+@pytest.fixture
+def many(keystone, tmp_path, monkeypatch):
+    """A server, with clouds of project red, and a vCenter of project blue."""
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
+    monkeypatch.setattr("longshore.flows.clouds.connect", connect)
+    monkeypatch.setattr("longshore.service.providers.connect", Cloud)
+    state = StateDirectory(tmp_path / "state", keystone=settings_for(keystone).keystone, secrets="database")
+    store = Store(state)
+    many = Many(store, keystone)
+    settings = {"root": str(tmp_path / "fleet")}
+    for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):
+        many.of("red").providers.add(name, kind, settings, {"password": "x"})
+    many.of("blue").providers.add("vc-of-blue", "vsphere", settings, {"password": "x"})
+    yield many
+    store.close()
+
+
+@pytest.fixture
+def many_filled(many, tmp_path):
+    """And something of everything in project red."""
+    Fleet.create(tmp_path / "fleet")
+    fill(many.of("red"))
+    return many

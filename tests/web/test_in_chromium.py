@@ -39,8 +39,8 @@ def serving(store):
     """The address of pages over this store, and who may open them."""
     listening = _listen(0)
     port = listening.getsockname()[1]
-    person = OnePerson()
-    pages = create_pages(create_app(store, local_files=True), person, f"longshore_{port}")
+    person = OnePerson(f"longshore_{port}")
+    pages = create_pages(create_app(store, local_files=True), person)
     server = uvicorn.Server(uvicorn.Config(Front(pages, frozenset({f"127.0.0.1:{port}"})), log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -188,6 +188,7 @@ class PlanAnswer(_Strict):
 
 
 class PlanSummary(_Strict):
+    id: str = ""
     name: str
     project_id: str = ""  # empty without a server: nothing belongs to a project then
     description: str

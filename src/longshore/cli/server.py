@@ -9,12 +9,12 @@ from longshore.errors import InvalidInput
 
 
 class Server(Command):
-    """Serve the REST API on the network, for users whom Keystone knows. It ends with Ctrl-C; migrations go on."""
+    """Serve the REST API and its pages, for users whom Keystone knows. It ends with Ctrl-C; migrations go on."""
 
     def take_action(self, _args: Namespace) -> None:
-        from longshore.service.server import serve
+        from longshore.web.many import serve_many
 
-        serve(self.app.configured())
+        serve_many(self.app.configured())
 
 
 class ServerPolicy(Command):

@@ -141,6 +141,7 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
         plan = opened.plan
         answer.append(
             PlanSummary(
+                id=record.id,
                 name=plan.name,
                 project_id=record.project_id,
                 description=plan.description,

@@ -42,6 +42,7 @@ class Rule:
 
 
 RULES = (
+    Rule("migration:me:get", READER, "See what one may do oneself.", ("GET /v1/me",)),
     Rule(
         "migration:provider:get",
         READER,

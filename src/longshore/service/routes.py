@@ -16,6 +16,7 @@ from longshore.service.parts import may
 # In this order they are asked whether a path is theirs
 MODULES = {
     "health": {"", "healthz", "readyz"},
+    "me": {"me"},
     "providers": {"providers", "fingerprint"},
     "provider_changes": {"providers"},
     "inventories": {"providers"},

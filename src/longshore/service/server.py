@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from longshore.configuration import Cloud, Configuration, Server
 from longshore.engine import embedded
@@ -18,6 +19,7 @@ from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
 from longshore.service.caller import Access
 from longshore.service.policy import OsloPolicy
+from longshore.service.sessions import Sessions
 from longshore.store import StateDirectory, Store
 
 _LOOK = 5.0  # seconds between looks whether there is work and nobody doing it
@@ -25,10 +27,11 @@ _LOOK = 5.0  # seconds between looks whether there is work and nobody doing it
 _log = structlog.get_logger("longshore.server")
 
 
-def serve(configuration: Configuration) -> None:
+def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions, Server], ASGIApp]) -> None:
     """Until SIGTERM or SIGINT: requests under way are then answered. Migrations go on without it.
 
-    Raises InvalidInput when the configuration says nothing of a server, or what can't be.
+    `with_pages`: puts pages for browsers beside the API. Raises InvalidInput when the configuration says nothing of a
+    server, or what can't be.
     """
     from longshore.service.keystone import KeystoneTokens
 
@@ -49,7 +52,7 @@ def serve(configuration: Configuration) -> None:
     try:
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
         app.router.lifespan_context = _keeping_an_engine(store)
-        _run(settings, app)
+        _run(settings, with_pages(app, Sessions(store, settings), settings) if settings.web.enabled else app)
     finally:
         store.close()
 
@@ -68,7 +71,7 @@ def _text(path: Path | None) -> str | None:
     return str(path) if path else None
 
 
-def _run(settings: Server, app: FastAPI) -> None:
+def _run(settings: Server, app: ASGIApp) -> None:
     server = uvicorn.Server(_listening_as(settings, app))
     where = f"{settings.listen}:{settings.port}"
     try:
@@ -79,10 +82,12 @@ def _run(settings: Server, app: FastAPI) -> None:
     print(f"Longshore listens on {where}.", file=sys.stderr)
     print(f"Reach it with: LONGSHORE_URL={settings.url} longshore …, and OS_CLOUD or OS_* variables.", file=sys.stderr)
     print("Or by the catalogue (longshore server register): openstack migration …", file=sys.stderr, flush=True)
+    if settings.web.enabled:
+        print(f"Its pages are at {settings.url.rstrip('/')}/ui/.", file=sys.stderr, flush=True)
     server.run(sockets=[listening])
 
 
-def _listening_as(settings: Server, app: FastAPI) -> uvicorn.Config:
+def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.listen,

@@ -31,6 +31,7 @@ from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
 from longshore.store.state import StateDirectory
 from longshore.store.texts import Texts
+from longshore.store.web_sessions import WebSessions
 from longshore.store.workers import Workers
 
 
@@ -66,6 +67,7 @@ class Store:
         self.limits = Limits(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
+        self.web_sessions = WebSessions(self.database, box)
         self.figures = Figures(self.database)
 
     def scoped(self, scope: Scope) -> Self:

@@ -374,3 +374,14 @@ class LedgerRow(Base):
     state: Mapped[str] = mapped_column(default="intended")
     note: Mapped[str | None] = mapped_column(Text)
     changed_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+
+
+class WebSessionRow(Base):
+    """Somebody who has logged in to the pages: who, and with which tokens, is sealed."""
+
+    __tablename__ = "web_sessions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # a digest of what the browser has
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    used_at: Mapped[datetime]
+    ends_at: Mapped[datetime]

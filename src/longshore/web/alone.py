@@ -23,8 +23,8 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
     own = listening.getsockname()[1]
     api, unmount = mount(configuration)
     try:
-        person = OnePerson(lambda path: told(f"http://{_ADDRESS}:{own}{path}"))
-        pages = create_pages(api, person, f"longshore_{own}")
+        person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{_ADDRESS}:{own}{path}"))
+        pages = create_pages(api, person)
         hosts = frozenset({f"{_ADDRESS}:{own}", f"localhost:{own}"})
         settings = uvicorn.Config(
             Front(pages, hosts),

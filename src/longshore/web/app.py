@@ -1,10 +1,8 @@
 """The pages as an application: their routes, who may open them, and what is shown when something is refused."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,77 +12,88 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from longshore.api.me import Me
 from longshore.errors import LongshoreError
+from longshore.web.addresses import back_to
 from longshore.web.asking import Asking
-from longshore.web.forms import Foreign, read_form
+from longshore.web.forms import FOREIGN, read_form
+from longshore.web.page import Handler, Page
 from longshore.web.pages import migrations, overview, plans, providers, replicas, wizard
 from longshore.web.rendering import STATIC, THEMES, render
-from longshore.web.session import OnePerson
+from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
-Handler = Callable[[Request], Awaitable[Response]]
-_STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, "foreign-form": 403, "unreachable": 502}
+SUBJECTS = (overview, providers, plans, wizard, migrations, replicas)
+_STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
+_STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}
 _THEME_LASTS = 365 * 86400  # seconds
 
 
-def create_pages(api: ASGIApp, person: OnePerson, cookie: str) -> Starlette:
-    """`cookie`: its name, one for each such server of a host, which may have several."""
-    asking = Asking(api)
+def create_pages(api: ASGIApp, door: Door) -> Starlette:
+    async def visit_of(request: Request, *, anywhere: bool = False) -> Visit | Response:
+        entered = await door.enter(request, anywhere=anywhere)
+        if isinstance(entered, Visit):
+            request.state.visit = entered
+            if request.headers.get("x-longshore-place", entered.place) != entered.place:
+                return Response(status_code=204, headers={"HX-Refresh": "true"})
+        return entered
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        await asking.close()
-
-    def route(path: str, handler: Handler, methods: str) -> Route:
+    def subject(page: Page) -> Route:
         async def guarded(request: Request) -> Response:
-            request.state.session = person.find(request.cookies.get(cookie))
-            if request.state.session is None:
-                return render(request, "signed_out.html", 401, wrong_key=False, idle=person.idle)
-            request.state.asking = asking
+            visit = await visit_of(request)
+            if isinstance(visit, Response):
+                return visit
             try:
                 if request.method == "POST":
-                    request.state.form = await read_form(request, request.state.session)
+                    request.state.form = await read_form(request, visit.form_token)
+                async with Asking(api, visit) as asking:
+                    rules = (await asking.get(Me, "/v1/me")).rules
+                    request.state.visit = replace(visit, rules=frozenset(rules))
+                    if page.rule and page.rule not in rules:
+                        raise not_allowed()
+                    request.state.asking = asking
+                    return await page.handler(request)
+            except LongshoreError as error:
+                return await door.ended(request) if error.code == "unauthenticated" else refused(request, error)
+
+        return Route(f"/ui{page.path}", guarded, methods=[page.method])
+
+    def of_the_frame(path: str, handler: Handler) -> Route:
+        """A form that every page has, whatever roles somebody has."""
+
+        async def guarded(request: Request) -> Response:
+            visit = await visit_of(request, anywhere=True)
+            if isinstance(visit, Response):
+                return visit
+            try:
+                request.state.form = await read_form(request, visit.form_token)
                 return await handler(request)
             except LongshoreError as error:
                 return refused(request, error)
 
-        return Route(f"/ui{path}", guarded, methods=methods.split())
+        return Route(f"/ui{path}", guarded, methods=["POST"])
 
-    async def open_(request: Request) -> Response:
-        session_id = person.open(request.query_params.get("key", ""))
-        if session_id is None:
-            known = person.find(request.cookies.get(cookie))
-            if known is not None:
-                return RedirectResponse("/ui/", 303)
-            return render(request, "signed_out.html", 403, wrong_key=True, idle=person.idle)
-        answer = RedirectResponse("/ui/", 303)
-        answer.set_cookie(cookie, session_id, path="/ui", httponly=True, samesite="lax")
-        return answer
+    def of_the_door(path: str, handler: Handler, method: str) -> Route:
+        async def explained(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except LongshoreError as error:
+                return refused(request, error)
 
-    async def close(request: Request) -> Response:
-        person.close(request.cookies.get(cookie))
-        answer = render_signed_out(request)
-        answer.delete_cookie(cookie, path="/ui", httponly=True, samesite="lax")
-        return answer
+        return Route(f"/ui{path}", explained, methods=[method])
 
-    def render_signed_out(request: Request) -> Response:
-        request.state.session = None
-        return render(request, "signed_out.html", wrong_key=False, idle=person.idle)
-
-    subjects = (overview, providers, plans, wizard, migrations, replicas)
-    routes: list[Any] = [route(*described) for subject in subjects for described in subject.ROUTES]
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/ui/open", open_),
             Mount("/ui/static", _Kept(directory=STATIC)),
-            route("/theme", choose_theme, "POST"),
-            route("/close", close, "POST"),
-            *routes,
+            *(of_the_door(*described) for described in door.routes),
+            of_the_frame("/theme", choose_theme),
+            of_the_frame("/close", door.leave),
+            *(subject(page) for module in SUBJECTS for page in module.ROUTES),
         ],
         exception_handlers={HTTPException: _missing, Exception: _unforeseen},
-        lifespan=lifespan,
     )
+    app.state.door, app.state.api = door, api
+    return app
 
 
 async def choose_theme(request: Request) -> Response:
@@ -96,17 +105,10 @@ async def choose_theme(request: Request) -> Response:
     return answer
 
 
-def back_to(address: str) -> str:
-    """That of one of our own pages, whatever was sent."""
-    said = urlsplit(address)
-    own = not said.scheme and not said.netloc and said.path.startswith("/ui/") and "\\" not in address
-    return address if own else "/ui/"
-
-
 def refused(request: Request, error: LongshoreError) -> Response:
     """The sentence, and the way back. What a command line would do about it isn't said here."""
     advice = error.advice if "longshore " not in error.advice and "--" not in error.advice else ""
-    status = 403 if isinstance(error, Foreign) else _STATUS.get(error.code, 400)
+    status = _STATUS.get(error.code, 400)
     return render(request, "refused.html", status, message=error.message, advice=advice, code=error.code)
 
 
@@ -120,7 +122,9 @@ async def _missing(request: Request, error: Exception) -> Response:
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     _log.error("%s failed", request.url.path, exc_info=error)
-    said = "Something failed that nobody foresaw. The terminal where the pages were started says more."
+    alone = request.app.state.door.alone
+    where = "The terminal where the pages were started" if alone else "The server's log"
+    said = f"Something failed that nobody foresaw. {where} says more."
     return render(request, "refused.html", 500, message=said, advice="", code="unforeseen")
 
 

@@ -1,7 +1,8 @@
 """What pages ask of the REST API, in this process: as any caller, so that nothing is shown that he may not see."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -9,36 +10,58 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
 from longshore.client.wires import ANSWER_WITHIN, fault_of
+from longshore.web.visit import Visit
 
 T = TypeVar("T")
 
 
 class Asking:
-    """Every call raises LongshoreError with the service's own sentence, code and advice when it is refused.
+    """For one visit. Each call raises LongshoreError with the service's own sentence, code and advice when refused.
 
     An answer comes when it is whole: no streams of events go through it.
     """
 
-    def __init__(self, api: ASGIApp) -> None:
-        transport = httpx.ASGITransport(api, raise_app_exceptions=False)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://pages", timeout=ANSWER_WITHIN)
+    def __init__(self, api: ASGIApp, visit: Visit) -> None:
+        # The audit names the browser's address
+        transport = httpx.ASGITransport(api, raise_app_exceptions=False, client=(visit.address or "127.0.0.1", 0))
+        headers = {"X-Auth-Token": visit.token} if visit.token else {}
+        self._http = httpx.AsyncClient(
+            transport=transport, base_url="http://pages", timeout=ANSWER_WITHIN, headers=headers
+        )
+        self._everything = {"all_projects": "true"} if visit.everything else {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
 
     async def get(self, kind: type[T], path: str, **asked: Any) -> T:
-        said = {name: _plain(value) for name, value in asked.items() if value not in (None, "")}
-        return await self.ask(kind, "GET", f"{path}?{urlencode(said)}" if said else path)
+        return await self._ask(kind, "GET", path, asked=asked)
 
     async def post(self, kind: type[T], path: str, body: Mapping[str, Any] | None = None) -> T:
-        return await self.ask(kind, "POST", path, body)
+        return await self._ask(kind, "POST", path, body)
 
     async def ask(self, kind: type[T], method: str, path: str, body: Mapping[str, Any] | None = None) -> T:
-        answer = await self._http.request(method, path, json=body)
+        return await self._ask(kind, method, path, body)
+
+    async def _ask(
+        self,
+        kind: type[T],
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
+    ) -> T:
+        said = {name: _plain(value) for name, value in (asked or {}).items() if value not in (None, "")}
+        said |= self._everything
+        answer = await self._http.request(method, f"{path}?{urlencode(said)}" if said else path, json=body)
         if answer.status_code >= 400:
             raise fault_of(answer.status_code, answer.content)
         found: T = TypeAdapter(kind).validate_json(answer.content or b"null")
         return found
-
-    async def close(self) -> None:
-        await self._http.aclose()
 
 
 def part(name: str) -> str:

@@ -8,17 +8,19 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.web.session import Session
 
 TOKEN = "form_token"  # noqa: S105 the field's name
 _LARGEST = 1 << 20  # bytes
 _MOST = 20_000  # fields
 
 
+FOREIGN = "foreign-form"
+
+
 class Foreign(LongshoreError):
     """A form comes from another site, or from a page of a session that has ended."""
 
-    code = "foreign-form"
+    code = FOREIGN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Form:
         }
 
 
-async def read_form(request: Request, session: Session) -> Form:
-    """Raises Foreign, InvalidInput."""
+async def read_form(request: Request, form_token: str) -> Form:
+    """`form_token`: what it has to have been made with. Raises Foreign, InvalidInput."""
     _refuse_foreign(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise InvalidInput("This isn't a form.")
@@ -62,14 +64,18 @@ async def read_form(request: Request, session: Session) -> Form:
     except (ValueError, UnicodeDecodeError):
         raise InvalidInput("The form can't be read.") from None
     form = Form(fields)
-    if not secrets.compare_digest(form.exact(TOKEN).encode(), session.form_token.encode()):
-        raise Foreign("This form is of a page that was opened earlier.", advice="Load the page again.")
+    if not secrets.compare_digest(form.exact(TOKEN).encode(), form_token.encode()):
+        raise Foreign(
+            "This form is of a page that was opened earlier: nothing was changed.", advice="Load the page again."
+        )
     return form
 
 
 def _refuse_foreign(request: Request) -> None:
     """Browsers say where a form is from, and no page can make them lie."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    own = f"{request.url.scheme}://{request.headers.get('host')}"
-    if site not in (None, "same-origin") or origin not in (None, own):
+    # A proxy may have changed what is said of the way here, so the server's own word counts, too
+    own = (f"{request.url.scheme}://{request.headers.get('host')}", request.app.state.door.origin)
+    said = origin is not None or site is not None
+    if not said or site not in (None, "same-origin") or (origin is not None and origin not in own):
         raise Foreign("This form comes from another site: nothing was changed.")

@@ -1,7 +1,8 @@
-"""The door of `longshore web`: pages below /ui/, for requests that are meant for this address and for nobody else.
+"""What requests meet first: pages are below /ui/, and each answer of theirs says what a browser may do with it.
 
-The API isn't served beside them. Without Keystone it asks nobody who he is, and on this machine's loopback everybody
-could reach it; the pages ask it inside this process.
+`longshore web` answers those that are meant for its address and nobody else's, and doesn't serve the API beside its
+pages: without Keystone that asks nobody who he is, and on this machine's loopback everybody could reach it. The pages
+ask it inside this process. `longshore server` serves both.
 """
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,6 +30,22 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+class FrontOfMany:
+    """`api` gets whatever isn't for the pages. It takes no cookie."""
+
+    def __init__(self, pages: ASGIApp, api: ASGIApp) -> None:
+        self._pages = pages
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith("/ui/"):
+            await self._api(scope, receive, send)
+        elif scope["path"] == "/ui":
+            await RedirectResponse("/ui/", 302)(scope, receive, _with_headers(send, "/ui"))
+        else:
+            await self._pages(scope, receive, _with_headers(send, scope["path"]))
 
 
 class Front:

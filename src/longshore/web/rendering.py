@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from longshore.web.asking import part
 from longshore.web.progress import figures, moves, pace
-from longshore.web.session import Session
+from longshore.web.visit import Visit
 from longshore.web.words import duration, size
 
 STATIC = Path(__file__).parent / "static"
@@ -40,16 +40,24 @@ def environment() -> Environment:
 
 
 def render(request: Request, template: str, status: int = 200, **said: Any) -> HTMLResponse:
-    session: Session | None = request.state.session if hasattr(request.state, "session") else None
+    visit: Visit | None = getattr(request.state, "visit", None)
     theme = request.cookies.get("longshore_theme", "auto")
     frame: Mapping[str, Any] = {
         "path": request.url.path,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-        "form_token": session.form_token if session else "",
-        "signed_in": session is not None,
+        "form_token": visit.form_token if visit else "",
+        "visit": visit,
+        "may": visit.may if visit else _nothing,
+        # How the address calls what the page is about: by its name, or its id where all projects are shown
+        "called": next((request.path_params[one] for one in ("provider", "name") if one in request.path_params), ""),
+        "alone": request.app.state.door.alone,
         "theme": theme if theme in THEMES else "auto",
     }
     return HTMLResponse(environment().get_template(template).render(**frame, **said), status)
+
+
+def _nothing(_rule: str) -> bool:
+    return False
 
 
 def confirm(

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration
 from longshore.model.status import Status
 from longshore.web.asking import Asking, part
+from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration
 from longshore.web.texts import _
@@ -148,12 +149,12 @@ def _path(request: Request) -> str:
 
 
 ROUTES = [
-    ("/migrations", listed, "GET"),
-    ("/migrations/{migration}", one, "GET"),
-    ("/migrations/{migration}/cutover", ask_to_cut_over, "GET"),
-    ("/migrations/{migration}/cutover", _does("cutover"), "POST"),
-    ("/migrations/{migration}/cancel", ask_to_cancel, "GET"),
-    ("/migrations/{migration}/cancel", _does("cancel"), "POST"),
-    ("/migrations/{migration}/resume", _does("resume"), "POST"),
-    ("/migrations/{migration}/cleanup", clean_up, "POST"),
+    Page("/migrations", listed, "GET"),
+    Page("/migrations/{migration}", one, "GET"),
+    Page("/migrations/{migration}/cutover", ask_to_cut_over, "GET", "migration:migration:cutover"),
+    Page("/migrations/{migration}/cutover", _does("cutover"), "POST", "migration:migration:cutover"),
+    Page("/migrations/{migration}/cancel", ask_to_cancel, "GET", "migration:migration:cancel"),
+    Page("/migrations/{migration}/cancel", _does("cancel"), "POST", "migration:migration:cancel"),
+    Page("/migrations/{migration}/resume", _does("resume"), "POST", "migration:migration:resume"),
+    Page("/migrations/{migration}/cleanup", clean_up, "POST", "migration:migration:cancel"),
 ]

@@ -11,6 +11,7 @@ from longshore.model.replica import Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
+from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.states import of_condition, of_migration, waits_for_cutover
 
@@ -57,4 +58,4 @@ async def show(request: Request) -> Response:
     )
 
 
-ROUTES = [("/", show, "GET")]
+ROUTES = [Page("/", show, "GET")]

@@ -11,6 +11,7 @@ from longshore.api.schemas import Migration, PlanConcern, PlannedState, PlanSumm
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.asking import Asking, part
+from longshore.web.page import Page
 from longshore.web.pages.migrations import told_of_cutover
 from longshore.web.rendering import confirm, render
 from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status, waits_for_cutover
@@ -160,8 +161,9 @@ async def ask_to_cancel(request: Request) -> Response:
 
 
 async def ask_to_delete(request: Request) -> Response:
+    view = await request.state.asking.get(PlanView, _path(request))
     back = _page(request)
-    heading = _("Forget plan %(name)s?") % {"name": request.path_params["name"]}
+    heading = _("Forget plan %(name)s?") % {"name": view.plan["name"]}
     told = [_("What was moved stays as it is, and so do the records of its migrations.")]
     return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Forget it"), back=back, kind="danger")
 
@@ -192,16 +194,16 @@ def _path(request: Request) -> str:
 
 
 ROUTES = [
-    ("/plans", listed, "GET"),
-    ("/plans/{name}", one, "GET"),
-    ("/plans/{name}/concerns", concerns, "GET"),
-    ("/plans/{name}/start", start, "POST"),
-    ("/plans/{name}/cutover", ask_to_cut_over, "GET"),
-    ("/plans/{name}/cutover", _does("cutover"), "POST"),
-    ("/plans/{name}/cancel", ask_to_cancel, "GET"),
-    ("/plans/{name}/cancel", _does("cancel"), "POST"),
-    ("/plans/{name}/retry", _does("retry"), "POST"),
-    ("/plans/{name}/resume", _does("resume"), "POST"),
-    ("/plans/{name}/delete", ask_to_delete, "GET"),
-    ("/plans/{name}/delete", delete, "POST"),
+    Page("/plans", listed, "GET"),
+    Page("/plans/{name}", one, "GET"),
+    Page("/plans/{name}/concerns", concerns, "GET"),
+    Page("/plans/{name}/start", start, "POST", "migration:plan:start"),
+    Page("/plans/{name}/cutover", ask_to_cut_over, "GET", "migration:plan:cutover"),
+    Page("/plans/{name}/cutover", _does("cutover"), "POST", "migration:plan:cutover"),
+    Page("/plans/{name}/cancel", ask_to_cancel, "GET", "migration:plan:cancel"),
+    Page("/plans/{name}/cancel", _does("cancel"), "POST", "migration:plan:cancel"),
+    Page("/plans/{name}/retry", _does("retry"), "POST", "migration:plan:start"),
+    Page("/plans/{name}/resume", _does("resume"), "POST", "migration:plan:start"),
+    Page("/plans/{name}/delete", ask_to_delete, "GET", "migration:plan:delete"),
+    Page("/plans/{name}/delete", delete, "POST", "migration:plan:delete"),
 ]

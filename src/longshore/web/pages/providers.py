@@ -12,6 +12,7 @@ from longshore.model.machine import Machine
 from longshore.model.search import FIELDS
 from longshore.web.asking import Asking, part
 from longshore.web.forms import Form
+from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
 
@@ -57,7 +58,7 @@ async def _shown(request: Request, found: dict[str, str] | None, trouble: Longsh
 
 async def ask_to_remove(request: Request) -> Response:
     provider = await request.state.asking.get(Provider, _path(request))
-    page = f"/ui/providers/{part(provider.name)}"
+    page = f"/ui/providers/{part(request.path_params['provider'])}"
     told = [
         _("Its settings and its password are forgotten. Nothing in the cloud itself is touched."),
         _("It is refused while a migration or a replica has it."),
@@ -108,6 +109,13 @@ async def new_openstack(request: Request) -> Response:
 
 async def add_openstack(request: Request) -> Response:
     asking, said = request.state.asking, request.state.form
+    if said["by"] == "here":  # which only a server knows
+        settings: dict[str, Any] = {"transport": said["transport"] or "brick"}
+        settings |= {"region": said["region"]} if said["region"] else {}
+        try:
+            return await _added(asking, said["name"], "openstack", settings, {})
+        except LongshoreError as error:
+            return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
     by_credential = said["by"] == "credential"
     if by_credential:
         login = {"application_credential_id": said["credential_id"]}
@@ -116,7 +124,7 @@ async def add_openstack(request: Request) -> Response:
         login = {name: said[name] for name in _BY_PASSWORD}
         secrets = {"password": said.exact("password")}
     kind = "v3applicationcredential" if by_credential else "password"
-    settings: dict[str, Any] = {"auth": {"auth_url": said["auth_url"], **login}, "auth_type": kind}
+    settings = {"auth": {"auth_url": said["auth_url"], **login}, "auth_type": kind}
     settings |= {name: said[name] for name in ("region", "cacert", "ceph_conf", "ceph_user") if said[name]}
     settings["transport"] = said["transport"] or "brick"
     try:
@@ -148,7 +156,7 @@ async def machines(request: Request) -> Response:
     except LongshoreError as error:
         trouble = error
     if anew and trouble is None:
-        return RedirectResponse(f"/ui/providers/{part(provider.name)}/machines", 303)
+        return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines", 303)
     return render(
         request,
         "providers/machines.html",
@@ -204,15 +212,15 @@ def _told(settings: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 ROUTES = [
-    ("/providers", listed, "GET"),
-    ("/providers/new/vsphere", new_vsphere, "GET"),
-    ("/providers/new/vsphere", add_vsphere, "POST"),
-    ("/providers/new/openstack", new_openstack, "GET"),
-    ("/providers/new/openstack", add_openstack, "POST"),
-    ("/providers/{provider}", one, "GET"),
-    ("/providers/{provider}/check", check, "POST"),
-    ("/providers/{provider}/remove", ask_to_remove, "GET"),
-    ("/providers/{provider}/remove", remove, "POST"),
-    ("/providers/{provider}/machines", machines, "GET"),
-    ("/providers/{provider}/machines/{machine:path}", machine, "GET"),
+    Page("/providers", listed, "GET"),
+    Page("/providers/new/vsphere", new_vsphere, "GET", "migration:provider:create"),
+    Page("/providers/new/vsphere", add_vsphere, "POST", "migration:provider:create"),
+    Page("/providers/new/openstack", new_openstack, "GET", "migration:provider:create"),
+    Page("/providers/new/openstack", add_openstack, "POST", "migration:provider:create"),
+    Page("/providers/{provider}", one, "GET"),
+    Page("/providers/{provider}/check", check, "POST", "migration:provider:check"),
+    Page("/providers/{provider}/remove", ask_to_remove, "GET", "migration:provider:delete"),
+    Page("/providers/{provider}/remove", remove, "POST", "migration:provider:delete"),
+    Page("/providers/{provider}/machines", machines, "GET"),
+    Page("/providers/{provider}/machines/{machine:path}", machine, "GET"),
 ]

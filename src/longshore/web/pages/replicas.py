@@ -14,6 +14,7 @@ from longshore.api.schemas import Migration
 from longshore.model.replica import Stage
 from longshore.web.asking import Asking, part
 from longshore.web.charts import ages
+from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.states import of_condition, of_replica, of_status
 from longshore.web.texts import _
@@ -158,16 +159,16 @@ def _utc(at: datetime) -> datetime:
 
 
 ROUTES = [
-    ("/replicas", listed, "GET"),
-    ("/replicas/{replica}", one, "GET"),
-    ("/replicas/{replica}/sync", _does("sync"), "POST"),
-    ("/replicas/{replica}/pause", _does("pause"), "POST"),
-    ("/replicas/{replica}/resume", _does("resume"), "POST"),
-    ("/replicas/{replica}/test", test, "POST"),
-    ("/replicas/{replica}/failover", ask_to_fail_over, "GET"),
-    ("/replicas/{replica}/failover", fail_over, "POST"),
-    ("/replicas/{replica}/undo", ask_to_undo, "GET"),
-    ("/replicas/{replica}/undo", _does("undo"), "POST"),
-    ("/replicas/{replica}/commit", ask_to_commit, "GET"),
-    ("/replicas/{replica}/commit", _does("commit"), "POST"),
+    Page("/replicas", listed, "GET"),
+    Page("/replicas/{replica}", one, "GET"),
+    Page("/replicas/{replica}/sync", _does("sync"), "POST", "migration:replica:update"),
+    Page("/replicas/{replica}/pause", _does("pause"), "POST", "migration:replica:update"),
+    Page("/replicas/{replica}/resume", _does("resume"), "POST", "migration:replica:update"),
+    Page("/replicas/{replica}/test", test, "POST", "migration:replica:test"),
+    Page("/replicas/{replica}/failover", ask_to_fail_over, "GET", "migration:replica:failover"),
+    Page("/replicas/{replica}/failover", fail_over, "POST", "migration:replica:failover"),
+    Page("/replicas/{replica}/undo", ask_to_undo, "GET", "migration:replica:failover"),
+    Page("/replicas/{replica}/undo", _does("undo"), "POST", "migration:replica:failover"),
+    Page("/replicas/{replica}/commit", ask_to_commit, "GET", "migration:replica:failover"),
+    Page("/replicas/{replica}/commit", _does("commit"), "POST", "migration:replica:failover"),
 ]

@@ -16,6 +16,7 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import Machine
 from longshore.web.asking import Asking, part
 from longshore.web.forms import Form
+from longshore.web.page import Page
 from longshore.web.pages.plans import TYPES, shown_concerns
 from longshore.web.rendering import render
 from longshore.web.texts import _
@@ -213,8 +214,8 @@ def _path(request: Request) -> str:
 
 
 ROUTES = [
-    ("/new-plan", new, "GET"),
-    ("/new-plan", create, "POST"),
-    ("/plans/{name}/mappings", mappings, "GET"),
-    ("/plans/{name}/mappings", save, "POST"),
+    Page("/new-plan", new, "GET", "migration:plan:create"),
+    Page("/new-plan", create, "POST", "migration:plan:create"),
+    Page("/plans/{name}/mappings", mappings, "GET", "migration:plan:create"),
+    Page("/plans/{name}/mappings", save, "POST", "migration:plan:create"),
 ]

@@ -1,0 +1,21 @@
+"""Somebody who has logged in to the pages of a server."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`bound`: its token is of one project, and none of another can be had with it. `everything`: things of all
+    projects are shown. `token`: of the project; `identity`: by which Keystone gives those of projects."""
+
+    user_id: str
+    user_name: str
+    project_id: str | None  # None: not chosen yet
+    project_name: str
+    bound: bool
+    everything: bool
+    ends_at: datetime  # in UTC, whatever is done meanwhile
+    form_token: str = field(repr=False)  # every form that changes has it
+    identity: str = field(repr=False)
+    token: str = field(repr=False)

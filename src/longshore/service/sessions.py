@@ -1,0 +1,170 @@
+"""Logging in to the pages, and out of them: with Keystone's tokens, which the browser never sees.
+
+What a page then asks of the API it asks with the token of the session's project, as any caller.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from longshore.configuration import Server
+from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.model.session import Session
+from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins
+from longshore.service.failed_logins import FailedLogins
+from longshore.store import Store
+
+_LONGEST = 4096  # characters: as long as Keystone lets passwords be
+_audit = structlog.get_logger("longshore.audit")
+
+
+class Sessions:
+    """Every method waits for the database, and most for Keystone: call them in threads.
+
+    Those that log in answer with a key for the browser, of a new session in the place of the one that it had. They
+    raise AccessDenied (code "login-refused") with the same words whatever was wrong, TooManyFailed,
+    InvalidInput, Unreachable.
+    """
+
+    def __init__(self, store: Store, settings: Server) -> None:
+        keystone = settings.keystone
+        self._kept = store.web_sessions
+        self._logins = Logins(keystone.auth_url, str(keystone.cacert) if keystone.cacert else None)
+        self._idle = timedelta(seconds=settings.web.idle)
+        self._longest = timedelta(seconds=settings.web.longest)
+        self._failed = FailedLogins()
+        self._lock = threading.Lock()
+
+    def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str:
+        _refuse_unwieldy(domain, user, password)
+        account = f"{domain.casefold()}/{user.casefold()}"
+        return self._begin(lambda: self._logins.with_password(domain, user, password), account, address, had)
+
+    def with_credential(self, id_: str, secret: str, *, address: str, had: str | None) -> str:
+        _refuse_unwieldy(id_, secret)
+        return self._begin(lambda: self._logins.with_credential(id_, secret), id_, address, had)
+
+    def with_token(self, token: str, *, address: str, had: str | None) -> str:
+        _refuse_unwieldy(token)
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise _refused()
+        return self._begin(lambda: self._logins.with_token(token), token, address, had)
+
+    def find(self, key: str, *, used: bool) -> Session | None:
+        """`used`: somebody does something with it, and not a page by itself."""
+        return self._kept.find(key, self._idle, used=used)
+
+    def projects(self, session: Session) -> list[tuple[str, str]]:
+        """Ids and names of those that it can be of."""
+        if session.bound and session.project_id is not None:
+            return [(session.project_id, session.project_name)]
+        return self._logins.projects(session.identity)
+
+    def choose(self, key: str, session: Session, project_id: str) -> str:
+        """A new key, of the same session in another project. Raises AccessDenied, Unreachable."""
+        if session.bound:
+            raise InvalidInput("You have logged in to one project, and Keystone gives no token of another for that.")
+        try:
+            issued = self._logins.of_project(session.identity, project_id)
+        except (AccessDenied, NotFound):
+            raise AccessDenied("Keystone doesn't let you into that project.") from None
+        if session.token:
+            self._revoke(session.token)
+        return self._keep(_in_project(session, issued), instead_of=key)
+
+    def show_everything(self, key: str, session: Session, everything: bool) -> str:
+        """A new key, of the same session that shows things of all projects, or of its own alone."""
+        return self._keep(replace(session, everything=everything), instead_of=key)
+
+    def log_out(self, key: str, *, but: str = "") -> None:
+        """The session ends here, and its tokens at Keystone as far as that answers. `but`: a token that stays."""
+        session = self._kept.find(key, self._idle, used=False)
+        self._kept.forget(key)
+        if session is not None:
+            for token in {session.token, session.identity} - {"", but}:
+                self._revoke(token)
+            _audit.info("audit", action="log-out", outcome="done", user_id=session.user_id)
+
+    def _begin(self, issue: Callable[[], Issued], account: str, address: str, had: str | None) -> str:
+        with self._lock:
+            self._failed.begin(address, account)
+        outcome, user_id = "failed", None
+        try:
+            issued = issue()
+            outcome, user_id = "done", issued.user_id
+        except LongshoreError as error:
+            if isinstance(error, Unreachable) or error.code == FAULT:
+                raise Unreachable("Keystone doesn't answer.", advice="Try again in a moment.") from None
+            outcome = "refused"
+            if error.code == SECOND_FACTOR:
+                raise
+            raise _refused() from None
+        finally:
+            if outcome != "refused":
+                with self._lock:
+                    self._failed.succeeded(address, account)
+            _audit.info("audit", action="log-in", outcome=outcome, user_id=user_id, address=address)
+        if had is not None:
+            self.log_out(had, but=issued.token)
+        self._kept.forget_ended(self._idle)
+        return self._keep(self._session(issued), instead_of=None)
+
+    def _session(self, issued: Issued) -> Session:
+        session = Session(
+            user_id=issued.user_id,
+            user_name=issued.user_name,
+            project_id=issued.project_id,
+            project_name=issued.project_name,
+            bound=issued.project_id is not None,
+            everything=False,
+            ends_at=min(issued.ends_at, datetime.now(UTC) + self._longest),
+            form_token="",
+            identity=issued.token,
+            token=issued.token if issued.project_id is not None else "",
+        )
+        if session.bound:
+            return session
+        with suppress(LongshoreError):  # then it is chosen on a page, which says what is wrong
+            ids = [id_ for id_, _name in self._logins.projects(issued.token)]
+            if len(ids) == 1:
+                return _in_project(session, self._logins.of_project(issued.token, ids[0]))
+        return session
+
+    def _keep(self, session: Session, *, instead_of: str | None) -> str:
+        """With a new key and a new mark of its forms: what was open before acts on nothing of this one."""
+        key = secrets.token_urlsafe(32)
+        self._kept.put(key, replace(session, form_token=secrets.token_urlsafe(24)), instead_of)
+        return key
+
+    def _revoke(self, token: str) -> None:
+        with suppress(LongshoreError):  # it has ended, or does so in its time
+            self._logins.revoke(token)
+
+
+def _in_project(session: Session, issued: Issued) -> Session:
+    return replace(
+        session,
+        project_id=issued.project_id,
+        project_name=issued.project_name,
+        everything=False,
+        ends_at=min(session.ends_at, issued.ends_at),
+        token=issued.token,
+    )
+
+
+def _refuse_unwieldy(*said: str) -> None:
+    if not all(said):
+        raise InvalidInput("Something is missing.", advice="Fill in all fields.")
+    if any(len(one) > _LONGEST for one in said):
+        raise InvalidInput(f"A field is too long: {_LONGEST} characters are enough.")
+
+
+def _refused() -> AccessDenied:
+    return AccessDenied(
+        "Keystone doesn't let you in with that.", advice="Check it, and try again.", code="login-refused"
+    )

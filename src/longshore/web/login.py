@@ -1,0 +1,241 @@
+"""Who may use the pages of a server: whoever Keystone lets in, for one project at a time."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
+
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.me import Me
+from longshore.errors import LongshoreError
+from longshore.model.session import Session
+from longshore.web.addresses import back_to
+from longshore.web.asking import Asking
+from longshore.web.forms import FOREIGN, Form, read_form
+from longshore.web.rendering import render
+from longshore.web.texts import _
+from longshore.web.visit import Visit, not_allowed
+
+T = TypeVar("T")
+ALL_PROJECTS = "migration:all_projects"  # the policy's rule
+_AT_ONCE = 16  # requests that look for their sessions: nothing else that waits keeps people out
+_AT_KEYSTONE = 8  # that log in or ask for projects
+_STATUS = {"login-refused": 401, "second-factor": 401, "too-many-logins": 429, "unreachable": 503, FOREIGN: 403}
+_NOTES = {"out": _("You have logged out."), "ended": _("Your session has ended. Log in again.")}
+_WAYS = ("password", "credential", "token")
+
+
+class Sessions(Protocol):
+    """The service's. All methods wait for others, and raise LongshoreError."""
+
+    def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str: ...
+    def with_credential(self, id_: str, secret: str, *, address: str, had: str | None) -> str: ...
+    def with_token(self, token: str, *, address: str, had: str | None) -> str: ...
+    def find(self, key: str, *, used: bool) -> Session | None: ...
+    def projects(self, session: Session) -> list[tuple[str, str]]: ...
+    def choose(self, key: str, session: Session, project_id: str) -> str: ...
+    def show_everything(self, key: str, session: Session, everything: bool) -> str: ...
+    def log_out(self, key: str) -> None: ...
+
+
+class Login:
+    """A Door. `origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
+
+    alone = False
+
+    def __init__(self, sessions: Sessions, origin: str) -> None:
+        self.origin: str | None = origin
+        self._sessions = sessions
+        self._secure = origin.startswith("https://")
+        # Ports of a host share their cookies: without TLS, another server's must not be mistaken for ours
+        self._cookie = "__Host-longshore" if self._secure else f"longshore_{origin.rpartition(':')[2]}"
+        self._finding = CapacityLimiter(_AT_ONCE)
+        self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
+
+    @property
+    def routes(self) -> Sequence[tuple[str, Any, str]]:
+        return [
+            ("/login", self._ask, "GET"),
+            ("/login", self._log_in, "POST"),
+            ("/project", self._ask_for_project, "GET"),
+            ("/project", self._choose, "POST"),
+        ]
+
+    async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
+        session = await self._session(request)
+        if session is None:
+            return self._to_login(request, "ended" if self._cookie in request.cookies else "")
+        if session.project_id is None and not anywhere:
+            return RedirectResponse(f"/ui/project?to={quote(_here(request), safe='')}", 303)
+        return self._visit(request, session)
+
+    async def leave(self, request: Request) -> Response:
+        await self._in_thread(lambda: self._sessions.log_out(request.cookies.get(self._cookie, "")))
+        answer = RedirectResponse("/ui/login?note=out", 303)
+        self._forget(answer)
+        return answer
+
+    async def ended(self, request: Request) -> Response:
+        """Keystone has called its token invalid: no other page will be had with it."""
+        await self._in_thread(lambda: self._sessions.log_out(request.cookies.get(self._cookie, "")))
+        answer = self._to_login(request, "ended")
+        self._forget(answer)
+        return answer
+
+    # Logging in
+
+    async def _ask(self, request: Request) -> Response:
+        return self._asked(request, Form({}), request.query_params.get("by", ""), _to(request.query_params.get("to")))
+
+    def _asked(self, request: Request, said: Form, by: str, to: str, trouble: LongshoreError | None = None) -> Response:
+        """The form. Its mark is the browser's own until there is a session: nobody else can have it fill in one."""
+        mark = request.cookies.get(f"{self._cookie}-entry") or secrets.token_urlsafe(24)
+        note = _NOTES.get(request.query_params.get("note", ""), "")
+        request.state.visit = None
+        answer = render(
+            request,
+            "login.html",
+            200 if trouble is None else _STATUS.get(trouble.code, 400),
+            mark=mark,
+            said=said,
+            by=by if by in _WAYS else "password",
+            to=to,
+            note=note if trouble is None else "",
+            trouble=trouble,
+        )
+        self._set(answer, f"{self._cookie}-entry", mark)
+        return answer
+
+    async def _log_in(self, request: Request) -> Response:
+        said = Form({})
+        try:
+            # Without the cookie nothing fits
+            said = await read_form(request, request.cookies.get(f"{self._cookie}-entry") or secrets.token_urlsafe(24))
+            key = await self._in_thread(partial(self._begin, request, said))
+        except LongshoreError as error:
+            return self._asked(request, said, said["by"], _to(said["to"]), error)
+        answer = RedirectResponse(_to(said["to"]), 303)
+        self._set(answer, self._cookie, key)
+        answer.delete_cookie(f"{self._cookie}-entry", path="/", secure=self._secure, httponly=True, samesite="lax")
+        return answer
+
+    def _begin(self, request: Request, said: Form) -> str:
+        had, address = request.cookies.get(self._cookie), _address(request)
+        if said["by"] == "credential":
+            return self._sessions.with_credential(
+                said["credential_id"], said.exact("credential_secret"), address=address, had=had
+            )
+        if said["by"] == "token":
+            return self._sessions.with_token(said["token"], address=address, had=had)
+        return self._sessions.with_password(
+            said["domain"], said["user"], said.exact("password"), address=address, had=had
+        )
+
+    # Projects
+
+    async def _ask_for_project(self, request: Request) -> Response:
+        session = await self._session(request)
+        if session is None:
+            return self._to_login(request, "ended")
+        return await self._projects(request, session, None)
+
+    async def _projects(self, request: Request, session: Session, trouble: LongshoreError | None) -> Response:
+        request.state.visit = await self._known(request, session)
+        found: list[tuple[str, str]] = []
+        try:
+            found = await self._in_thread(lambda: self._sessions.projects(session))
+        except LongshoreError as error:
+            trouble = trouble or error
+        return render(
+            request,
+            "project.html",
+            200 if trouble is None else 400,
+            session=session,
+            projects=found,
+            to=_to(request.query_params.get("to")),
+            trouble=trouble,
+        )
+
+    async def _choose(self, request: Request) -> Response:
+        session = await self._session(request)
+        if session is None:
+            return self._to_login(request, "ended")
+        key = request.cookies[self._cookie]
+        try:
+            said = await read_form(request, session.form_token)
+            if said["project"]:
+                new = await self._in_thread(lambda: self._sessions.choose(key, session, said["project"]))
+            else:
+                wanted = said["everything"] == "yes"
+                if wanted and not (await self._known(request, session)).may(ALL_PROJECTS):
+                    raise not_allowed()
+                new = await self._in_thread(lambda: self._sessions.show_everything(key, session, wanted))
+        except LongshoreError as error:
+            return await self._projects(request, session, error)
+        # Where one was is the other project's: the overview fits each. What was asked for before there was one is shown
+        answer = RedirectResponse(_to(said["to"]) if session.project_id is None else "/ui/", 303)
+        self._set(answer, self._cookie, new)
+        return answer
+
+    async def _known(self, request: Request, session: Session) -> Visit:
+        """With what it may, as far as that can be known: this page is there for those who may nothing, too."""
+        visit = self._visit(request, session)
+        if session.project_id is not None:
+            async with Asking(request.app.state.api, replace(visit, everything=False)) as asking:
+                with suppress(LongshoreError):
+                    return replace(visit, rules=frozenset((await asking.get(Me, "/v1/me")).rules))
+        return visit
+
+    # Sessions
+
+    async def _session(self, request: Request) -> Session | None:
+        key = request.cookies.get(self._cookie)
+        if not key:
+            return None
+        by_itself = request.method == "GET" and "hx-request" in request.headers
+        find = partial(self._sessions.find, key, used=not by_itself)
+        return await to_thread.run_sync(find, limiter=self._finding)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await to_thread.run_sync(work, limiter=self._at_keystone)
+
+    def _visit(self, request: Request, session: Session) -> Visit:
+        return Visit(
+            form_token=session.form_token,
+            token=session.token,
+            address=_address(request),
+            user=session.user_name,
+            project_id=session.project_id or "",
+            project=session.project_name,
+            everything=session.everything,
+        )
+
+    def _to_login(self, request: Request, note: str) -> Response:
+        if "hx-request" in request.headers:  # the page that is open says that it isn't up to date
+            return Response(status_code=401)
+        to = _here(request) if request.method == "GET" else "/ui/"
+        return RedirectResponse(f"/ui/login?to={quote(to, safe='')}{f'&note={note}' if note else ''}", 303)
+
+    def _set(self, answer: Response, name: str, value: str) -> None:
+        answer.set_cookie(name, value, path="/", secure=self._secure, httponly=True, samesite="lax")
+
+    def _forget(self, answer: Response) -> None:
+        answer.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _to(address: str | None) -> str:
+    return back_to(address or "")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,0 +1,55 @@
+"""Who looks at pages, and how they were let in: by a link that works once, or by logging in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from longshore.errors import LongshoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody who was let in. Without a `token` the API is asked as its own user."""
+
+    form_token: str = field(repr=False)  # every form that changes has it
+    token: str = field(default="", repr=False)
+    address: str = ""  # where the browser is
+    user: str = ""
+    project_id: str = ""
+    project: str = ""
+    everything: bool = False  # things of all projects are shown
+    rules: frozenset[str] = frozenset()  # of the policy, that allow something
+
+    def may(self, rule: str) -> bool:
+        return rule in self.rules
+
+    @property
+    def place(self) -> str:
+        """What a page that is open is about; when that changes, it isn't brought up to date but loaded anew."""
+        return f"{self.project_id}{'*' if self.everything else ''}"
+
+
+class Door(Protocol):
+    """`routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks."""
+
+    alone: bool  # one person has the pages for himself, and the service on his own machine
+    origin: str | None  # of the pages as browsers know them, where requests don't say
+
+    @property
+    def routes(self) -> Sequence[tuple[str, Any, str]]: ...
+
+    async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
+        """Or what is shown to whom isn't let in. `anywhere`: a project needn't be chosen."""
+
+    async def leave(self, request: Request) -> Response:
+        """The session ends."""
+
+    async def ended(self, request: Request) -> Response:
+        """What is shown when the API doesn't take the session's token any more."""
+
+
+def not_allowed() -> LongshoreError:
+    return LongshoreError("Your roles don't allow this.", advice="Ask your project's administrator.", code="forbidden")

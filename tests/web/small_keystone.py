@@ -1,0 +1,162 @@
+"""A Keystone on a port, with a few users and projects: what logging in needs of one, and the middleware's questions."""
+
+import json
+import threading
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+DOMAIN = {"id": "default", "name": "Default"}
+ROLES = {"reader": ["reader"], "member": ["member", "reader"], "admin": ["admin", "manager", "member", "reader"]}
+
+
+class SmallKeystone:
+    def __init__(self, url):
+        self.url = url
+        self.users = {  # password, and the role in each project
+            "longshore": ("service", {"service": "admin"}),
+            "ann": ("ann's secret", {"red": "member", "blue": "member"}),
+            "rita": ("rita's secret", {"red": "reader"}),
+            "bob": ("bob's secret", {"blue": "member"}),
+            "root": ("root's secret", {"ops": "admin"}),
+            "nina": ("nina's secret", {}),
+            "olga": ("olga's secret", {"red": "observer"}),
+        }
+        self.credentials = {"cred-1": ("credential's secret", "ann", "red")}
+        self.tokens = {}  # user, project, end
+        self.logins = 0  # with a password that were tried
+        self.second_factor = set()  # users of whom more is asked
+        self.away = False
+        self.lives = timedelta(hours=1)
+
+    def issue(self, user, project=None, ends=None):
+        token = uuid.uuid4().hex
+        self.tokens[token] = (user, project, ends or datetime.now(UTC) + self.lives)
+        return token
+
+    def answer(self, method, path, auth, subject, body):
+        """Status, headers and body."""
+        if self.away:
+            return 503, {}, {"error": {"message": "Away.", "code": 503}}
+        if path in ("/v3", "/v3/"):
+            links = [{"rel": "self", "href": f"{self.url}/v3/"}]
+            return 200, {}, {"version": {"id": "v3.14", "status": "stable", "links": links}}
+        if path == "/v3/auth/tokens" and method == "POST":
+            return self._log_in(body["auth"])
+        if not self._lives(auth):
+            return 401, {}, {"error": {"message": "The request you have made requires authentication.", "code": 401}}
+        if path == "/v3/auth/projects":
+            user = self.tokens[auth][0]
+            return 200, {}, {"projects": [{"id": f"id-{p}", "name": p} for p in self.users[user][1]]}
+        if path.endswith("/application_credentials") and method == "POST":
+            user, project, _ends = self.tokens[auth]
+            self.credentials["made"] = ("its secret", user, project)
+            return 201, {}, {"application_credential": {"id": "made", "secret": "its secret"}}
+        if path == "/v3/auth/tokens" and not self._lives(subject):
+            return 404, {}, {"error": {"message": "Could not find token.", "code": 404}}
+        if path == "/v3/auth/tokens" and method == "DELETE":
+            del self.tokens[subject]
+            return 204, {}, None
+        if path == "/v3/auth/tokens":
+            return 200, {"X-Subject-Token": subject}, self._shown(subject)
+        return 404, {}, {"error": {"message": "Not here.", "code": 404}}
+
+    def _lives(self, token):
+        return token in self.tokens and self.tokens[token][2] > datetime.now(UTC)
+
+    def _log_in(self, auth):
+        refused = 401, {}, {"error": {"message": "The request you have made requires authentication.", "code": 401}}
+        identity = auth["identity"]
+        (how,) = identity["methods"]
+        scope, ends = auth.get("scope"), None
+        if how == "password":
+            self.logins += 1
+            said = identity["password"]["user"]
+            user = said.get("name")
+            right = user in self.users and said.get("domain", {}).get("name") == "Default"
+            if not right or said["password"] != self.users[user][0]:
+                return refused
+            if user in self.second_factor:
+                return (
+                    401,
+                    {"Openstack-Auth-Receipt": "r"},
+                    {
+                        "receipt": {"methods": ["password"]},
+                        "required_auth_methods": [["password", "totp"]],
+                    },
+                )
+        elif how == "token":
+            if not self._lives(identity["token"]["id"]):
+                return refused
+            user, of, ends = self.tokens[identity["token"]["id"]]
+            if of is not None:
+                return 403, {}, {"error": {"message": "Rescoping is off.", "code": 403}}
+        else:
+            said = identity["application_credential"]
+            if said["id"] not in self.credentials:
+                return 404, {}, {"error": {"message": "Could not find it.", "code": 404}}
+            secret, user, project = self.credentials[said["id"]]
+            if said["secret"] != secret:
+                return refused
+            token = self.issue(user, project)
+            return 201, {"X-Subject-Token": token}, self._shown(token)
+        project = None
+        if isinstance(scope, dict):
+            named = scope["project"]
+            project = named.get("name") or named["id"].removeprefix("id-")
+            if project not in self.users[user][1]:
+                return refused
+        token = self.issue(user, project, ends)
+        return 201, {"X-Subject-Token": token}, self._shown(token)
+
+    def _shown(self, token):
+        user, project, ends = self.tokens[token]
+        said = {
+            "methods": ["password"],
+            "user": {"id": f"id-{user}", "name": user, "domain": DOMAIN},
+            "issued_at": "2026-01-01T00:00:00.000000Z",
+            "expires_at": f"{ends.replace(tzinfo=None).isoformat()}Z",
+        }
+        if project is not None:
+            roles = ROLES.get(self.users[user][1][project], ["load-balancer_observer"])
+            endpoint = {"interface": "internal", "region": "R", "region_id": "R", "id": "e", "url": f"{self.url}/v3"}
+            said |= {
+                "project": {"id": f"id-{project}", "name": project, "domain": DOMAIN},
+                "roles": [{"id": role, "name": role} for role in roles],
+                "catalog": [{"type": "identity", "name": "keystone", "id": "k", "endpoints": [endpoint]}],
+            }
+        return {"token": said}
+
+
+@contextmanager
+def small_keystone():
+    class Handler(BaseHTTPRequestHandler):
+        def do(self):
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+            told = self.headers.get("X-Auth-Token"), self.headers.get("X-Subject-Token")
+            status, headers, answer = keystone.answer(self.command, urlsplit(self.path).path, *told, body)
+            text = json.dumps(answer).encode() if answer else b""
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_DELETE = do
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    keystone = SmallKeystone(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield keystone
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
