@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from moves import READY, kill_engine, remove_server, seen_on
+from moves import READY, kill_engine, remove_server, seen_on, wait_until
 
 from conftest import last_acknowledged, target_inventory, wait_for
 
@@ -57,6 +57,7 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     done = cli("restore", "create", tiny.name, "--vault", "offsite", *words, "-f", "json")
     assert done.returncode == 0, done.stderr
     restore = json.loads(done.stdout)["id"]
+    wait_until(cli, restore, lambda _, told: "Copying" in told, 120, "its copy to begin")
     kill_engine(cli)
     done = cli("migration", "wait", restore, "--plain")  # another engine goes on with it
     assert done.returncode == 0, done.stderr
