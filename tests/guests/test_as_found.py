@@ -42,13 +42,10 @@ class Devices:
             | {"st_size": found.st_size}
         )
 
-    def vfs_type(self, device):
-        return self.contents[device]
-
-    def vfs_uuid(self, device):
+    def blkid(self, device):
         if not self.contents[device]:
-            raise RuntimeError("blkid: no such tag")
-        return f"of {device}"
+            raise RuntimeError("blkid: no such device")
+        return {"TYPE": self.contents[device], "UUID": f"of {device}", "MINIMUM_IO_SIZE": "512"}
 
 
 @pytest.fixture

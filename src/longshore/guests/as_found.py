@@ -58,10 +58,10 @@ def _devices(guest: Guest) -> list[list[str]]:
     """What is on each, by its UUID: names are given anew at each start. A swap that holds a suspended system shows."""
     found = []
     for device in all_devices(guest.files):
-        uuid = ""
-        with suppress(RuntimeError):
-            uuid = guest.files.vfs_uuid(device)
-        found.append([guest.files.vfs_type(device), uuid])
+        said: dict[str, str] = {}
+        with suppress(RuntimeError):  # there is nothing on it
+            said = guest.files.blkid(device)  # in one call, each of which starts a program in the appliance
+        found.append([said.get("TYPE", ""), said.get("UUID", "")])
     return sorted(found)
 
 
