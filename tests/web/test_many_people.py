@@ -10,7 +10,7 @@ from test_doors import state
 from longshore.web.app import SUBJECTS
 
 OWN = {"Content-Type": "application/x-www-form-urlencoded", "Origin": ORIGIN}
-OF_THE_FRAME = {"/ui/theme", "/ui/close", "/ui/project"}
+OF_THE_FRAME = {"/ui/theme", "/ui/language", "/ui/close", "/ui/project"}
 ACTING = [page for subject in SUBJECTS for page in subject.ROUTES if page.rule]
 
 

@@ -42,10 +42,10 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
 
     def subject(page: Page) -> Route:
         async def guarded(request: Request) -> Response:
-            visit = await visit_of(request)
-            if isinstance(visit, Response):
-                return visit
             try:
+                visit = await visit_of(request)
+                if isinstance(visit, Response):
+                    return visit
                 if request.method == "POST":
                     request.state.form = await read_form(request, visit.form_token)
                 async with Asking(api, visit) as asking:
@@ -64,10 +64,10 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
         """A form that every page has, whatever roles somebody has."""
 
         async def guarded(request: Request) -> Response:
-            visit = await visit_of(request, anywhere=True)
-            if isinstance(visit, Response):
-                return visit
             try:
+                visit = await visit_of(request, anywhere=True)
+                if isinstance(visit, Response):
+                    return visit
                 request.state.form = await read_form(request, visit.form_token)
                 return await handler(request)
             except LongshoreError as error:

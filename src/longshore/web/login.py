@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -62,7 +62,7 @@ class Login:
         self._sessions = sessions
         self._secure = origin.startswith("https://")
         # Ports of a host share their cookies: without TLS, another server's must not be mistaken for ours
-        self._cookie = "__Host-longshore" if self._secure else f"longshore_{origin.rpartition(':')[2]}"
+        self._cookie = "__Host-longshore" if self._secure else f"longshore_{urlsplit(origin).port or 80}"
         self._finding = CapacityLimiter(_AT_ONCE)
         self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
 
