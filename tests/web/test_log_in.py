@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from many import COOKIE, ORIGIN, Many, choose, log_in
 
+from longshore.errors import Unreachable
 from longshore.service import failed_logins, token_cache
 from longshore.store import web_sessions
 
@@ -130,6 +131,9 @@ def test_without_tls_the_cookie_is_this_ports_alone(many):
     log_in(plain, "rita", "rita's secret")
     assert plain.path == "/ui/"
     assert set(plain.cookies) == {"longshore_9797"}
+    plain = Many(many.store, many.keystone, "http://cloud.example").browser()
+    log_in(plain, "rita", "rita's secret")
+    assert set(plain.cookies) == {"longshore_80"}
 
 
 def test_log_out_ends_it_here_and_at_keystone(many):
@@ -144,6 +148,21 @@ def test_log_out_ends_it_here_and_at_keystone(many):
     browser.cookies.set(COOKIE, before, domain="cloud.example", path="/")
     browser.get("/ui/plans")
     assert browser.path == "/ui/login", "the old cookie opens nothing"
+
+
+def test_a_database_that_is_away_is_said_and_logs_nobody_out(many, monkeypatch):
+    browser = many.logged_in("rita")
+
+    def away(*_args, **_more):
+        raise Unreachable("The database doesn't answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(many.sessions, "find", away)
+        page = browser.get("/ui/plans")
+        assert (browser.path, page.status) == ("/ui/plans", 502)
+        assert "The database doesn't answer." in page.text
+    browser.get("/ui/plans")
+    assert browser.path == "/ui/plans"
 
 
 @pytest.mark.parametrize("gone", [timedelta(seconds=3601), timedelta(hours=13)])

@@ -10,7 +10,7 @@ from test_doors import state
 from longshore.web.app import SUBJECTS
 
 OWN = {"Content-Type": "application/x-www-form-urlencoded", "Origin": ORIGIN}
-OF_THE_FRAME = {"/ui/theme", "/ui/close", "/ui/project"}
+OF_THE_FRAME = {"/ui/theme", "/ui/language", "/ui/close", "/ui/project"}
 ACTING = [page for subject in SUBJECTS for page in subject.ROUTES if page.rule]
 
 
@@ -100,7 +100,7 @@ def test_somebody_of_another_project_finds_nothing_there(many_filled):
     assert state(many_filled.store) == before
     for page in all_pages(bob).values():
         assert "mail01" not in page.source
-        assert "shop" not in page.source
+        assert "/shop" not in page.source
 
 
 def test_two_at_once_each_see_their_own(many):

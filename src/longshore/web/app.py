@@ -20,13 +20,15 @@ from longshore.web.forms import FOREIGN, read_form
 from longshore.web.page import Handler, Page
 from longshore.web.pages import migrations, overview, plans, providers, replicas, wizard
 from longshore.web.rendering import STATIC, THEMES, render
+from longshore.web.texts import COOKIE as LANGUAGE_COOKIE
+from longshore.web.texts import LANGUAGES, InTheirLanguage, _
 from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (overview, providers, plans, wizard, migrations, replicas)
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
 _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}
-_THEME_LASTS = 365 * 86400  # seconds
+_CHOICE_LASTS = 365 * 86400  # seconds
 
 
 def create_pages(api: ASGIApp, door: Door) -> Starlette:
@@ -40,10 +42,10 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
 
     def subject(page: Page) -> Route:
         async def guarded(request: Request) -> Response:
-            visit = await visit_of(request)
-            if isinstance(visit, Response):
-                return visit
             try:
+                visit = await visit_of(request)
+                if isinstance(visit, Response):
+                    return visit
                 if request.method == "POST":
                     request.state.form = await read_form(request, visit.form_token)
                 async with Asking(api, visit) as asking:
@@ -62,10 +64,10 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
         """A form that every page has, whatever roles somebody has."""
 
         async def guarded(request: Request) -> Response:
-            visit = await visit_of(request, anywhere=True)
-            if isinstance(visit, Response):
-                return visit
             try:
+                visit = await visit_of(request, anywhere=True)
+                if isinstance(visit, Response):
+                    return visit
                 request.state.form = await read_form(request, visit.form_token)
                 return await handler(request)
             except LongshoreError as error:
@@ -87,12 +89,14 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
             Mount("/ui/static", _Kept(directory=STATIC)),
             *(of_the_door(*described) for described in door.routes),
             of_the_frame("/theme", choose_theme),
+            of_the_frame("/language", choose_language),
             of_the_frame("/close", door.leave),
             *(subject(page) for module in SUBJECTS for page in module.ROUTES),
         ],
         exception_handlers={HTTPException: _missing, Exception: _unforeseen},
     )
     app.state.door, app.state.api = door, api
+    app.add_middleware(InTheirLanguage)
     return app
 
 
@@ -101,7 +105,15 @@ async def choose_theme(request: Request) -> Response:
     wanted = request.state.form["theme"]
     answer = RedirectResponse(back_to(request.state.form["back"]), 303)
     if wanted in THEMES:
-        answer.set_cookie("longshore_theme", wanted, _THEME_LASTS, path="/ui", httponly=True, samesite="lax")
+        answer.set_cookie("longshore_theme", wanted, _CHOICE_LASTS, path="/ui", httponly=True, samesite="lax")
+    return answer
+
+
+async def choose_language(request: Request) -> Response:
+    wanted = request.state.form["language"]
+    answer = RedirectResponse(back_to(request.state.form["back"]), 303)
+    if wanted in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, wanted, _CHOICE_LASTS, path="/ui", httponly=True, samesite="lax")
     return answer
 
 
@@ -109,22 +121,23 @@ def refused(request: Request, error: LongshoreError) -> Response:
     """The sentence, and the way back. What a command line would do about it isn't said here."""
     advice = error.advice if "longshore " not in error.advice and "--" not in error.advice else ""
     status = _STATUS.get(error.code, 400)
-    return render(request, "refused.html", status, message=error.message, advice=advice, code=error.code)
+    return render(request, "refused.html", status, message=_(error.message), advice=_(advice), code=error.code)
 
 
 async def _missing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    words = {404: "There is no such page.", 405: "This can't be asked for like that."}
+    words = {404: _("There is no such page."), 405: _("This can't be asked for like that.")}
     return render(
-        request, "refused.html", status, message=words.get(status, "That isn't possible."), advice="", code=""
+        request, "refused.html", status, message=words.get(status, _("That isn't possible.")), advice="", code=""
     )
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     _log.error("%s failed", request.url.path, exc_info=error)
-    alone = request.app.state.door.alone
-    where = "The terminal where the pages were started" if alone else "The server's log"
-    said = f"Something failed that nobody foresaw. {where} says more."
+    if request.app.state.door.alone:
+        said = _("Something failed that nobody foresaw. The terminal where the pages were started says more.")
+    else:
+        said = _("Something failed that nobody foresaw. The server's log says more.")
     return render(request, "refused.html", 500, message=said, advice="", code="unforeseen")
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from html import escape
 
+from longshore.web.texts import _
+
 Write = Callable[[float], str]  # how a value is called
 WIDTH, HEIGHT = 860, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 24
@@ -22,7 +24,7 @@ def ages(
     each was usable. `objective`: seconds."""
     edges = _edges(arrivals, since, until)
     if not edges:
-        return "<p>There was no point.</p>"
+        return f"<p>{escape(_('There was no point.'))}</p>"
     top = 1.1 * max(*(age for _, age in edges), objective or 1.0)
     length = (until - since).total_seconds()
 
@@ -32,11 +34,11 @@ def ages(
     line = " ".join(place(at, age) for at, age in _thinned(edges, since, until))
     drawn = [f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>']
     if objective is not None:
-        y = _y(objective, top)
+        y, said = _y(objective, top), _("%(age)s asked for") % {"age": write(objective)}
         drawn.append(
             f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" '
             'stroke-dasharray="6 4"/>'
-            f'<text x="{WIDTH - _RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(write(objective))} asked for</text>'
+            f'<text x="{WIDTH - _RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(said)}</text>'
         )
     ends = [(since, "start"), (until, "end")]
     drawn += [
@@ -44,13 +46,13 @@ def ages(
         f"{at:%Y-%m-%d %H:%M}</text>"
         for at, anchor in ends
     ]
-    return _svg("Age of the newest point", [*_scale(top, write), *drawn])
+    return _svg(_("Age of the newest point"), [*_scale(top, write), *drawn])
 
 
 def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
     """One for each value, with its name for who points at it."""
     if not values:
-        return "<p>There is nothing yet.</p>"
+        return f"<p>{escape(_('Nothing yet.'))}</p>"
     top = 1.1 * max(*(value for _, value in values), 1.0)
     wide = _ACROSS / len(values)
     drawn = [
@@ -65,7 +67,7 @@ def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
 def stacks(title: str, parts: Sequence[str], rows: Sequence[tuple[str, dict[str, float]]], write: Write) -> str:
     """A bar for each row, of its parts one after the other."""
     if not rows:
-        return "<p>There is nothing yet.</p>"
+        return f"<p>{escape(_('Nothing yet.'))}</p>"
     high, left = 22, 190
     most = max(sum(row.get(part, 0.0) for part in parts) for _, row in rows) or 1.0
     drawn = []

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from longshore.errors import InvalidInput, LongshoreError
+from longshore.web.texts import marked
 
 TOKEN = "form_token"  # noqa: S105 the field's name
 _LARGEST = 1 << 20  # bytes
@@ -66,7 +67,8 @@ async def read_form(request: Request, form_token: str) -> Form:
     form = Form(fields)
     if not secrets.compare_digest(form.exact(TOKEN).encode(), form_token.encode()):
         raise Foreign(
-            "This form is of a page that was opened earlier: nothing was changed.", advice="Load the page again."
+            marked("This form is of a page that was opened earlier: nothing was changed."),
+            advice=marked("Load the page again."),
         )
     return form
 
@@ -78,4 +80,4 @@ def _refuse_foreign(request: Request) -> None:
     own = (f"{request.url.scheme}://{request.headers.get('host')}", request.app.state.door.origin)
     said = origin is not None or site is not None
     if not said or site not in (None, "same-origin") or (origin is not None and origin not in own):
-        raise Foreign("This form comes from another site: nothing was changed.")
+        raise Foreign(marked("This form comes from another site: nothing was changed."))

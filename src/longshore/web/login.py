@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -19,7 +19,7 @@ from longshore.web.addresses import back_to
 from longshore.web.asking import Asking
 from longshore.web.forms import FOREIGN, Form, read_form
 from longshore.web.rendering import render
-from longshore.web.texts import _
+from longshore.web.texts import _, marked
 from longshore.web.visit import Visit, not_allowed
 
 T = TypeVar("T")
@@ -27,8 +27,16 @@ ALL_PROJECTS = "migration:all_projects"  # the policy's rule
 _AT_ONCE = 16  # requests that look for their sessions: nothing else that waits keeps people out
 _AT_KEYSTONE = 8  # that log in or ask for projects
 _STATUS = {"login-refused": 401, "second-factor": 401, "too-many-logins": 429, "unreachable": 503, FOREIGN: 403}
-_NOTES = {"out": _("You have logged out."), "ended": _("Your session has ended. Log in again.")}
+_NOTES = {"out": marked("You have logged out."), "ended": marked("Your session has ended. Log in again.")}
 _WAYS = ("password", "credential", "token")
+# What the service says of log-ins, for the catalogues
+SAID = (
+    marked("Keystone doesn't let you in with that."),
+    marked("Check it, and try again."),
+    marked("Keystone doesn't answer."),
+    marked("Try again in a moment."),
+    marked("Keystone doesn't let you into that project."),
+)
 
 
 class Sessions(Protocol):
@@ -54,7 +62,7 @@ class Login:
         self._sessions = sessions
         self._secure = origin.startswith("https://")
         # Ports of a host share their cookies: without TLS, another server's must not be mistaken for ours
-        self._cookie = "__Host-longshore" if self._secure else f"longshore_{origin.rpartition(':')[2]}"
+        self._cookie = "__Host-longshore" if self._secure else f"longshore_{urlsplit(origin).port or 80}"
         self._finding = CapacityLimiter(_AT_ONCE)
         self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
 
@@ -106,7 +114,7 @@ class Login:
             said=said,
             by=by if by in _WAYS else "password",
             to=to,
-            note=note if trouble is None else "",
+            note=_(note) if trouble is None else "",
             trouble=trouble,
         )
         self._set(answer, f"{self._cookie}-entry", mark)

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from longshore.web.asking import part
 from longshore.web.progress import figures, moves, pace
+from longshore.web.texts import LANGUAGES, _, language
 from longshore.web.visit import Visit
 from longshore.web.words import duration, size
 
@@ -31,10 +32,16 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
-    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    made.filters |= {"size": size, "duration": duration, "at": _at, "percent": _percent}
+    made.install_gettext_callables(_, _of_many, newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {"size": size, "duration": duration, "at": _at, "percent": _percent, "said": _}
     made.filters["urlencode"] = part
-    made.globals |= {"asset": _asset, "figures": figures, "moves": moves, "pace": pace}
+    made.globals |= {
+        "asset": _asset,
+        "figures": figures,
+        "moves": moves,
+        "pace": _pace,
+        "languages": list(LANGUAGES.items()),
+    }
     made.globals["ui"] = made.get_template("ui/patternfly.html").module
     return made
 
@@ -51,9 +58,19 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> H
         # How the address calls what the page is about: by its name, or its id where all projects are shown
         "called": next((request.path_params[one] for one in ("provider", "name") if one in request.path_params), ""),
         "alone": request.app.state.door.alone,
+        "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }
     return HTMLResponse(environment().get_template(template).render(**frame, **said), status)
+
+
+def _of_many(one: str, many: str, count: int) -> str:
+    return _(one if count == 1 else many)
+
+
+def _pace(rate: float, left: float | None) -> str:
+    said = pace(rate, None)
+    return said if left is None else _("%(pace)s, %(left)s left") % {"pace": said, "left": duration(left)}
 
 
 def _nothing(_rule: str) -> bool:

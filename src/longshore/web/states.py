@@ -8,6 +8,7 @@ from longshore.model.concern import Severity
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.progress import status_of
+from longshore.web.texts import marked
 
 
 class Shown(NamedTuple):
@@ -28,7 +29,15 @@ _KINDS = {
     "stranded": "bad",
 }
 WAITING = "waiting"  # the phase of a warm migration between two syncs
-CUTOVER = Shown("waits for cutover", "waiting")
+CUTOVER = Shown(marked("waits for cutover"), "waiting")
+# What templates translate where they show it, for the catalogues: states of migrations, of replicas, of concerns
+WORDS = (
+    *(marked("done"), marked("failed"), marked("cancelled"), marked("queued"), marked("planned"), marked("running")),
+    *(marked("rolling-back"), marked("parked"), marked("interrupted"), marked("stranded")),
+    *(marked("seeding"), marked("protected"), marked("failing-over"), marked("failed-over"), marked("failing-back")),
+    *(marked("failed-back"), marked("migrating"), marked("adopted")),
+    *(marked("blocker"), marked("warning"), marked("information")),
+)
 
 
 def of_status(status: str) -> Shown:

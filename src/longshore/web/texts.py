@@ -1,5 +1,75 @@
-"""Texts of pages that aren't in a template: marked for translation, as those are. There is no translation yet."""
+"""Texts of pages in the viewer's language: English as they are written, others from the catalogues in `locale/`.
+
+What the API says in sentences (errors, concerns, events) stays English, and names of phases, kinds and codes are those
+that commands have.
+"""
+
+import gettext
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+COOKIE = "longshore_language"
+_CATALOGUES = Path(__file__).parent / "locale"
+_language: ContextVar[str] = ContextVar("language", default="en")
 
 
 def _(text: str) -> str:
+    """In the language of the request that is answered."""
+    return _catalogue(_language.get()).gettext(text) if text else ""
+
+
+def marked(text: str) -> str:
+    """For a catalogue to have it; it is translated where it is shown."""
     return text
+
+
+def language() -> str:
+    return _language.get()
+
+
+class InTheirLanguage:
+    """Answers in the language that was chosen on a page, or that the browser asks for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            _language.set(_chosen(Headers(scope=scope)))
+        await self._app(scope, receive, send)
+
+
+def _chosen(headers: Headers) -> str:
+    chosen = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return preferred(headers.get("accept-language", ""))
+
+
+def preferred(accepted: str) -> str:
+    """Of our languages the one that is wanted most; `accepted` as in the header Accept-Language."""
+    wanted: list[tuple[float, str]] = []
+    for part in accepted.split(","):
+        name, _semicolon, weight = part.strip().partition(";")
+        known = name.strip().partition("-")[0].lower()
+        try:
+            share = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if known in LANGUAGES and share > 0:
+            wanted.append((share, known))
+    # Of those that are wanted as much the first
+    return max(wanted, key=lambda one: one[0])[1] if wanted else "en"
+
+
+@cache
+def _catalogue(wanted: str) -> gettext.NullTranslations:
+    if wanted == "en":
+        return gettext.NullTranslations()
+    return gettext.translation("longshore", _CATALOGUES, [wanted])

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from longshore.errors import LongshoreError
+from longshore.web.texts import marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,6 @@ class Door(Protocol):
 
 
 def not_allowed() -> LongshoreError:
-    return LongshoreError("Your roles don't allow this.", advice="Ask your project's administrator.", code="forbidden")
+    return LongshoreError(
+        marked("Your roles don't allow this."), advice=marked("Ask your project's administrator."), code="forbidden"
+    )

@@ -36,7 +36,7 @@ async def listed(request: Request) -> Response:
         live=any(not one.status.ended for one in found),
         migrations=found,
         wanted=status,
-        statuses=[(one.value, one.value) for one in Status],
+        statuses=[(one.value, _(one.value)) for one in Status],
         q=machine,
         later=bool(marker),
         older=found[-1].id if len(found) == PAGE else None,

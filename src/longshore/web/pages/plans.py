@@ -15,15 +15,21 @@ from longshore.web.page import Page
 from longshore.web.pages.migrations import told_of_cutover
 from longshore.web.rendering import confirm, render
 from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status, waits_for_cutover
-from longshore.web.texts import _
+from longshore.web.texts import _, marked
 
 PAGE = 50  # rows
 TYPES = [
-    ("dry-run", _("Dry run: a copy is booted, looked at and removed; the machines run on")),
-    ("cold", _("Cold: each machine is shut down, then copied")),
-    ("warm", _("Warm: copied while they run; you say when each is shut down for the last changes")),
+    ("dry-run", marked("Dry run: a copy is booted, looked at and removed; the machines run on")),
+    ("cold", marked("Cold: each machine is shut down, then copied")),
+    ("warm", marked("Warm: copied while they run; you say when each is shut down for the last changes")),
 ]
+
 _MOST_COPIED = 25  # machines whose disks are shown on one page
+
+
+def types() -> list[tuple[str, str]]:
+    """For a select."""
+    return [(value, _(said)) for value, said in TYPES]
 
 
 async def listed(request: Request) -> Response:
@@ -52,7 +58,7 @@ async def one(request: Request) -> Response:
         plan=view.plan,
         name=view.plan["name"],
         states=states,
-        state_choices=[("", _("Any state")), *((state, state) for state in states)],
+        state_choices=[("", _("Any state")), *((state, _(state)) for state in states)],
         rows=rows,
         total=len(fitting),
         size=PAGE,
@@ -113,7 +119,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         name=view.plan["name"],
         version=view.changed_at.isoformat(),
         type_=wanted,
-        types=TYPES,
+        types=types(),
         checked=found is not None,
         grouped=list(grouped.items()),
         counted=counted,

@@ -93,7 +93,7 @@ async def add_vsphere(request: Request) -> Response:
             secrets = {"password": said.exact("password")}
             return await _added(asking, said["name"], "vsphere", settings, secrets)
         else:
-            trouble = LongshoreError("The fingerprint has to be compared first.")
+            trouble = LongshoreError(_("The fingerprint has to be compared first."))
     except LongshoreError as error:
         trouble = error
     status = 200 if trouble is None else 400

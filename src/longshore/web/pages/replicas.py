@@ -17,10 +17,10 @@ from longshore.web.charts import ages
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.states import of_condition, of_replica, of_status
-from longshore.web.texts import _
+from longshore.web.texts import _, marked
 from longshore.web.words import duration
 
-_SPANS = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days")}
+_SPANS = {"1": marked("24 hours"), "7": marked("7 days"), "30": marked("30 days")}
 _LANDINGS, _POINTS = 20, 100  # rows, the last ones
 _PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
 
@@ -48,7 +48,7 @@ async def one(request: Request) -> Response:
         under_way=list(under_way),
         chart=_chart(report, int(days)),
         arrivals=_arrivals(report, int(days)),
-        spans=_SPANS,
+        spans={value: _(said) for value, said in _SPANS.items()},
         days=days,
         of_replica=of_replica,
         of_condition=of_condition,

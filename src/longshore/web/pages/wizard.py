@@ -17,7 +17,7 @@ from longshore.model.machine import Machine
 from longshore.web.asking import Asking, part
 from longshore.web.forms import Form
 from longshore.web.page import Page
-from longshore.web.pages.plans import TYPES, shown_concerns
+from longshore.web.pages.plans import shown_concerns, types
 from longshore.web.rendering import render
 from longshore.web.texts import _
 
@@ -63,7 +63,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         chosen=chosen,
         count=count,
         targets=[(p.name, p.name) for p in providers if p.kind == "openstack"],
-        types=TYPES,
+        types=types(),
         trouble=trouble,
     )
 
@@ -110,7 +110,7 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         plan=plan,
         offer=offer,
         rows=rows,
-        types=TYPES,
+        types=types(),
         type_=plan.get("defaults", {}).get("type") or "cold",
         trouble=trouble,
         version=view.changed_at.isoformat(),

@@ -10,7 +10,9 @@
     if (root.dataset.theme === "auto") root.classList.toggle(root.dataset.dark, dark.matches);
   }
 
-  const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  // As the viewer's region writes it, where that is of the page's language
+  const locale = navigator.language.startsWith(root.lang) ? navigator.language : root.lang;
+  const clock = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 
   function localTimes(within) {
     for (const time of within.querySelectorAll("time[datetime]")) {
@@ -22,10 +24,10 @@
   }
 
   function themeBySelect(within) {
-    const form = within.querySelector(".ls-theme");
-    if (!form) return;
-    form.classList.add("ls-by-itself");
-    form.querySelector("select").addEventListener("change", () => form.requestSubmit());
+    for (const form of within.querySelectorAll(".ls-theme")) {
+      form.classList.add("ls-by-itself");
+      form.querySelector("select").addEventListener("change", () => form.requestSubmit());
+    }
   }
 
   function ticksOfAll(within) {
