@@ -39,7 +39,7 @@ class Many:
     def logged_in(self, user, project=None):
         """A browser whose owner has done so, and is in that project."""
         browser = self.browser()
-        log_in(browser, user, self.keystone.users[user][0])
+        log_in(browser, user, self.keystone.users[user][0], to="/ui/project")
         if project is not None and browser.path == "/ui/project":
             choose(browser, project)
         assert browser.page.status == 200, browser.page.text

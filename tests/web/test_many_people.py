@@ -55,11 +55,17 @@ def test_a_reader_sees_everything_of_his_project_and_no_button(many_filled):
 
 
 def test_a_member_has_the_buttons(many_filled):
-    pages = all_pages(many_filled.logged_in("ann", "red"))
-    acting = {form.action for page in pages.values() for form in page.forms if form.method == "post"} - OF_THE_FRAME
+    ann, at = many_filled.logged_in("ann", "red"), words(many_filled)
+    plan, migration, replica = "/ui/plans/shop", f"/ui/migrations/{at['migration']}", f"/ui/replicas/{at['replica']}"
+    paths = [plan, f"{plan}/mappings", f"{plan}/cancel", migration, f"{migration}/cutover", replica]
+    paths += [f"{replica}/failover", "/ui/providers/vc", "/ui/providers/vc/remove", "/ui/providers/new/vsphere"]
+    pages = [ann.get(path) for path in paths]
+    assert all(page.status == 200 for page in pages)
+    acting = {form.action for page in pages for form in page.forms if form.method == "post"} - OF_THE_FRAME
     ends = {action.rpartition("/")[2] for action in acting}
     assert ends >= {"cutover", "cancel", "test", "failover", "sync", "pause", "check", "remove", "mappings", "vsphere"}
-    assert all(page.status == 200 for page in pages.values())
+    assert {"Cut over …", "Cancel …", "Mappings"} <= set(pages[0].links)
+    assert "Choose machines" not in ann.get("/ui/plans").links, "there is a plan"
 
 
 @pytest.mark.parametrize("user", ["rita", "olga"])
