@@ -24,6 +24,15 @@ pytestmark = [
 TO = ["--from", "here", "--to", "there", "--network", "front=front", "--boot-mark", READY]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def room(sides, admin_cloud):
+    """More than a project's ten snapshots and volumes: points, what is read, and the server twice at home."""
+    for project in sides[:2]:
+        path = f"/os-quota-sets/{project.cloud.current_project_id}"
+        answer = admin_cloud.block_storage.put(path, json={"quota_set": {"snapshots": 60, "volumes": 40}})
+        assert answer.ok, answer.text
+
+
 def port_of(project, server_id):
     (port,) = project.cloud.network.ports(device_id=server_id)
     return port
