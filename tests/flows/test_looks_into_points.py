@@ -161,6 +161,10 @@ def test_a_guest_that_has_changed_is_looked_into_again_and_lands_by_what_is_foun
     assert not any("broken off" in e.text for e in replica.store.events.of(landed.id))
     replica.ask(Wish.UNDO)
     only_the_replica(replica)
+    replica.sync()
+    assert replica.store.looks.get(replica.id).point == 3, "what is found at once is kept for the next one"
+    assert replica.land("failover").status is Status.DONE, replica.landing.error
+    assert count(replica, "look") == 3
 
 
 def test_what_has_changed_so_that_it_can_not_land_is_refused(begin):
@@ -243,6 +247,15 @@ def test_a_look_that_fails_is_said_and_costs_the_replica_nothing(begin, call):
     replica.store.looks.make_due(replica.id)
     replica.sync()
     assert "look-failed" not in conditions(replica)
+    only_the_replica(replica)
+
+
+def test_a_look_for_which_there_is_no_room_does_not_wait_for_it(begin):
+    replica = begin()
+    replica.world.plan_fault("create_volume", len(SIZES) + 1, "before", "quota")
+    assert replica.engine()[0] == 0
+    assert looks(replica)[0].status is Status.FAILED
+    assert "no room to create_volume" in conditions(replica)["look-failed"]
     only_the_replica(replica)
 
 

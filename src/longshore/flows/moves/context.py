@@ -6,7 +6,7 @@ from pathlib import Path
 
 from longshore.engine.job_context import JobContext
 from longshore.engine.limits import share_limits
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, Unreachable
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.job import JobKind
@@ -59,6 +59,8 @@ class MoveContext(JobContext):
         wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
         if asked.type is MigrationType.REPLICA and self.record.syncs:
             return False  # a later sync does as well, and the source's snapshot doesn't grow meanwhile
+        if asked.type is MigrationType.LOOK and error.code != Unreachable.code:
+            return False  # its replica tells that there is no room, and tomorrow there may be
         return wanted and super().parks_for(error)
 
     def text(self, mark: str) -> str:

@@ -67,6 +67,8 @@ class PointLanding(Migration):
         except LongshoreError as error:
             if error.code != GUEST_CHANGED:
                 raise
+        again_soon = partial(self._job.store.looks.make_due, self._job.request.of or "")
+        await step("look-due", type(None), again_soon)
         choice = await self._look_into_copies(prepared, volumes, ports, again="-again")
         return await super()._make_ready(prepared, volumes, ports, choice, again="-again")
 
