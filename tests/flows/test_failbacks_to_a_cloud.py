@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from small_clouds import OWN_MAC, SmallTarget
 
+from longshore.errors import Conflict
 from longshore.flows.replicas import marks
 from longshore.flows.replicas.found import find_replicas
 from longshore.model.replica import Stage, Wish
@@ -208,6 +209,20 @@ def test_a_server_that_cant_be_removed_runs_alone(plain):
     came_home(plain)
     plain.first.lift_faults()
     plain.ask(Wish.UNDO)
+    as_failed_over(plain)
+
+
+def test_a_port_that_cant_be_given_back_is_said_and_goes_before_all_else(plain):
+    (plain.first.root / "no-boot").touch()
+    plain.first.plan_fault("give_port_back", 1, "before", "error", stays=True)
+    plain.fail_back()
+    assert "The home-port" in plain.failback.error
+    assert plain.world.running() == [plain.server_id], "which doesn't need it"
+    with pytest.raises(Conflict, match="left what it made where the machine came from"):
+        plain.begin_failback()
+    plain.first.lift_faults()
+    (plain.first.root / "no-boot").unlink()
+    plain.clean_up(plain.failback_id)
     as_failed_over(plain)
 
 
