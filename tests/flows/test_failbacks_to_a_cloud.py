@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from small_clouds import OWN_MAC, SmallTarget
 
+from longshore.errors import Conflict
 from longshore.flows.replicas import marks
 from longshore.flows.replicas.found import find_replicas
 from longshore.model.replica import Stage, Wish
@@ -14,7 +15,7 @@ PORT = (OWN_MAC, ("10.0.0.21",))
 WROTE = b"written in the second cloud"
 
 
-@pytest.fixture(params=["volume", "image", "nova's port"])
+@pytest.fixture(params=["image", *(pytest.param(one, marks=pytest.mark.faults) for one in ("volume", "nova's port"))])
 def replica(protect_server, request):
     """Of a server that boots from a volume; of one whose root disk is none; of one whose port is Nova's to remove."""
     return failed_over(protect_server(local=request.param == "image", ports_of_nova=request.param == "nova's port"))
@@ -110,6 +111,7 @@ def as_committed(replica):
     assert replica.violations == []
 
 
+@pytest.mark.faults
 def test_a_point_from_before_and_one_from_after_can_both_be_failed_over_to(plain):
     plain.fail_back()
     plain.ask(Wish.COMMIT)
@@ -120,6 +122,7 @@ def test_a_point_from_before_and_one_from_after_can_both_be_failed_over_to(plain
         assert tried.status is Status.DONE, tried.error
 
 
+@pytest.mark.faults
 def test_it_fails_over_and_back_once_more(plain):
     plain.fail_back()
     plain.ask(Wish.COMMIT)
@@ -131,6 +134,7 @@ def test_it_fails_over_and_back_once_more(plain):
     as_committed(plain)
 
 
+@pytest.mark.faults
 def test_the_target_alone_tells_of_all_points(plain):
     plain.fail_back()
     plain.ask(Wish.COMMIT)
@@ -140,6 +144,7 @@ def test_the_target_alone_tells_of_all_points(plain):
     assert [point.number for point in found.points] == [point.number for point in plain.points]
 
 
+@pytest.mark.faults
 def test_where_the_server_is_gone_it_is_the_same(plain):
     ref = plain.came_from
     with plain.first.change() as state:
@@ -164,9 +169,11 @@ def test_where_the_server_is_gone_it_is_the_same(plain):
 def test_whoever_says_that_it_is_gone_is_told_that_it_isnt(plain):
     plain.fail_back(new_machine=True)
     assert plain.failback.error_code == "machine-there"
-    as_failed_over(plain)
+    assert plain.replica.stage is Stage.FAILED_OVER
+    assert plain.world.running() == [plain.server_id]
 
 
+@pytest.mark.faults
 def test_a_server_of_a_committed_failover_stays(plain):
     plain.ask(Wish.COMMIT)
     plain.fail_back()
@@ -191,6 +198,7 @@ def test_one_that_runs_at_home_is_left_alone(protect_server):
     assert replica.first.running() == [replica.came_from]
 
 
+@pytest.mark.faults
 def test_one_that_doesnt_come_up_goes_back(plain):
     (plain.first.root / "no-boot").touch()
     plain.fail_back()
@@ -199,6 +207,7 @@ def test_one_that_doesnt_come_up_goes_back(plain):
     as_failed_over(plain)
 
 
+@pytest.mark.faults
 def test_a_server_that_cant_be_removed_runs_alone(plain):
     """The one in the second cloud stays off beside it, and its replica failed back."""
     plain.fail_back()
@@ -208,6 +217,21 @@ def test_a_server_that_cant_be_removed_runs_alone(plain):
     came_home(plain)
     plain.first.lift_faults()
     plain.ask(Wish.UNDO)
+    as_failed_over(plain)
+
+
+@pytest.mark.faults
+def test_a_port_that_cant_be_given_back_is_said_and_goes_before_all_else(plain):
+    (plain.first.root / "no-boot").touch()
+    plain.first.plan_fault("give_port_back", 1, "before", "error", stays=True)
+    plain.fail_back()
+    assert "The home-port" in plain.failback.error
+    assert plain.world.running() == [plain.server_id], "which doesn't need it"
+    with pytest.raises(Conflict, match="left what it made where the machine came from"):
+        plain.begin_failback()
+    plain.first.lift_faults()
+    (plain.first.root / "no-boot").unlink()
+    plain.clean_up(plain.failback_id)
     as_failed_over(plain)
 
 
