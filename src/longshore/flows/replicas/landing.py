@@ -53,7 +53,7 @@ class PointLanding(Migration):
         prepared, volumes, ports = await self._begin()
         if self._job.request.type is MigrationType.FAILOVER:
             await step("way-back", type(None), partial(keep_way_back, self._job, volumes))
-        known = await step("known", Known, partial(what_is_known, self._job, self._point, prepared, ports))
+        known = await step("known", Known, partial(self._what_is_known, prepared, ports))
         choice = known.choice or await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, figures_of(CopyTotals(), ()), report, proof)
@@ -78,6 +78,9 @@ class PointLanding(Migration):
         if all(volume.id in kept for volume in volumes):
             return [kept[volume.id] for volume in volumes]
         return super()._safeguard(volumes)
+
+    def _what_is_known(self, prepared: Prepared, ports: list[Port]) -> Known:
+        return what_is_known(self._job, self._point, prepared, ports)
 
     @property
     def _point(self) -> PointRecord:
