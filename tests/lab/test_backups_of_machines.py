@@ -59,7 +59,7 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     restore = json.loads(done.stdout)["id"]
     wait_until(cli, restore, lambda _, told: "Copying" in told, 120, "its copy to begin")
     kill_engine(cli)
-    done = cli("migration", "wait", restore, "--plain")  # another engine goes on with it
+    done = cli("migration", "resume", restore, "--wait", "--plain")
     assert done.returncode == 0, done.stderr
     shown = cli.json("migration", "show", restore)
     assert shown["status"] == "done"
