@@ -147,8 +147,9 @@ def test_what_cannot_be_mounted_is_an_answer():
 
 def test_what_cannot_be_read_is_a_doubt(monkeypatch):
     disks = Disks({"/dev/sda1": "/dev/sda1"})
-    disks.mountpoints = Mock(side_effect=RuntimeError("input/output error"))
-    monkeypatch.setattr(findings, "find_drivers", Mock(side_effect=RuntimeError("input/output error")))
+    unreadable = Mock(side_effect=RuntimeError("input/output error"))
+    disks.mountpoints = disks.is_file = unreadable
+    monkeypatch.setattr(findings, "find_drivers", unreadable)
     found = find(disks, [])
     assert (found.inspected, found.drivers.inspected) == (True, False)
     assert found.doubts == ("What is on the guest's disks couldn't all be read: input/output error.",)
