@@ -48,10 +48,13 @@ def name_of(pack: bytes) -> str:
     return f"packs/{text[:2]}/{text}.pack"
 
 
-def compress(data: bytes) -> bytes:
-    """As a record has it before it is sealed. May be called from several threads."""
+def compress(data: bytes, *, always: bool = False) -> bytes:
+    """As a record has it before it is sealed; `always`: with zstd's checksum, also where it isn't shorter so.
+
+    May be called from several threads.
+    """
     packed = _compressor().compress(data)
-    return _ZSTD + packed if len(packed) < len(data) else _RAW + data
+    return _ZSTD + packed if always or len(packed) < len(data) else _RAW + data
 
 
 def expand(record: bytes) -> bytes:
@@ -141,7 +144,8 @@ class PackWriter:
 
     def add_node(self, level: int, id_: bytes, encode: Callable[[Callable[[bytes], bytes]], bytes]) -> Entry:
         """`encode` is given what turns packs and marks into what the node has for them."""
-        return self._add(level, id_, lambda: compress(encode(self._in_node)), MOST_NODE)
+        # Its id doesn't tell where things are: a flipped bit must not have a pack look as if nothing named it
+        return self._add(level, id_, lambda: compress(encode(self._in_node), always=True), MOST_NODE)
 
     def _add(self, level: int, id_: bytes, record: Callable[[], bytes], about: int) -> Entry:
         if len(self._open.data) + about > self._largest and self._open.records:
