@@ -143,6 +143,9 @@ class Alive(Upgraded):
             with self.fleet.world(name).change() as world:  # what the small clouds have learned since
                 world.setdefault("starts", 1)
                 world.setdefault("probes", {})
+                for port in world["ports"].values():
+                    port.setdefault("addresses", [])
+                    port.setdefault("device", None)
         self.store = Store(self.state)
         self.ids = {record.machine_name: record.id for record in self.store.migrations.all()}
         self.engines = []
