@@ -63,6 +63,13 @@ def asked(cli, *words):
     assert done.returncode == 0, done.stderr
 
 
+def writes(project, server_id):
+    """Its last acknowledged record, once it writes since it was started."""
+    server = project.cloud.compute.get_server(server_id)
+    wait_for(lambda: last_acknowledged(project.console(server)) > 0, 120, "the server to write")
+    return last_acknowledged(project.console(server))
+
+
 def failed_back(cli, name, tell):
     asked(cli, "failback", name)
     shown = is_at(cli, name, "failed-back", 1200)
@@ -95,7 +102,7 @@ def test_a_server_is_tried_fails_over_and_comes_home(cli, sides, servers, name, 
     time.sleep(10)  # of writing
     at_home = as_it_is(here)
 
-    acknowledged = last_acknowledged(there.console(there.cloud.compute.get_server(away)))
+    acknowledged = writes(there, away)
     new = failed_back(cli, name, tell)
     as_at_home(here, there, server, port, away, new, acknowledged)
 
@@ -109,7 +116,7 @@ def test_a_server_is_tried_fails_over_and_comes_home(cli, sides, servers, name, 
     assert now["volumes"].keys() == at_home["volumes"].keys()
     assert (now["images"], len(now["ports"])) == (at_home["images"], len(at_home["ports"]))
 
-    acknowledged = last_acknowledged(there.console(there.cloud.compute.get_server(away)))
+    acknowledged = writes(there, away)
     new = failed_back(cli, name, tell)
     as_at_home(here, there, server, port, away, new, acknowledged)
     asked(cli, "commit", name)
