@@ -9,14 +9,8 @@ from longshore.web.words import duration, moment, size
 if TYPE_CHECKING:
     from longshore.api.replica_reports import Landed, ReplicaReport
 
-PARTS = (
-    "prepare",
-    "clone",
-    "look",
-    "convert",
-    "boot",
-    "check",
-)  # of a machine's time until it was seen up, in their order
+# Of a machine's time until it was seen up, in their order
+PARTS = ("prepare", "clone", "look", "convert", "boot", "check")
 
 
 def facts(report: ReplicaReport) -> list[tuple[str, Any]]:

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.errors import NotFound
 from longshore.flows.facts import gather
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.source_side import reading_beforehand
@@ -24,7 +23,7 @@ from longshore.flows.moves.syncing import State
 from longshore.flows.moves.target_side import Prepared, make_ports
 from longshore.flows.moves.warm import WarmSync
 from longshore.flows.replicas.failing_back import QUICK, ROUNDS, finish
-from longshore.flows.replicas.way_back import find_return, require_off
+from longshore.flows.replicas.way_back import find_return, machine_if_there, require_off
 from longshore.flows.undo import PORTS_AT_HOME
 from longshore.model.forms import form
 from longshore.model.machine import Machine
@@ -82,10 +81,9 @@ class Returning(WarmSync):
         """Before anything is done to its ports it is written down what they are. Raises Conflict when it isn't off."""
         job = self._job
         ref = job.store.migrations.get(job.request.of or "").machine_ref
-        try:
-            with job.clouds.source(job.record.target_id) as source:
-                home = source.machine(ref)
-        except NotFound:
+        with job.clouds.source(job.record.target_id) as source:
+            home = machine_if_there(source, ref)
+        if home is None:
             return Home(None, {})
         require_off(home)
         ports = _ports_of(home, prepared)

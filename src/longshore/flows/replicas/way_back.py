@@ -14,6 +14,7 @@ from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode
 from longshore.model.target import Volume
+from longshore.providers.contract import Source
 from longshore.store import Entry, EntryState, MigrationRecord, PointRecord, ReplicaRecord, Store, ThingKind
 from longshore.store.adoption import was_adopted
 
@@ -112,10 +113,7 @@ def find_return(
     """
     record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
-        try:
-            home = source.machine(record.machine_ref)
-        except NotFound:
-            home = None
+        home = machine_if_there(source, record.machine_ref)
     if home is not None and gone:
         raise _is_there(home)
     if home is not None:
@@ -136,6 +134,13 @@ def find_return(
     if home is not None:  # those that lead to a port go with it
         like = replace(home, nics=tuple(replace(nic, floating_addresses={}) for nic in home.nics))
     return Return(server, home, replace(like, power=server.power, disks=tuple(disks)))
+
+
+def machine_if_there(source: Source, ref: str) -> Machine | None:
+    try:
+        return source.machine(ref)
+    except NotFound:
+        return None
 
 
 def require_off(home: Machine) -> None:
@@ -166,10 +171,7 @@ def machine_to_make(
     """
     record, _, _, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
-        try:
-            home = source.machine(record.machine_ref)
-        except NotFound:
-            home = None
+        home = machine_if_there(source, record.machine_ref)
         if home is not None:
             raise _is_there(home)
         if begins:
