@@ -43,7 +43,7 @@ browser-test: install
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
-	.venv/bin/pytest -m "faults and not soak" -q -n 4 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
+	.venv/bin/pytest -m "faults and not soak" -q -n 6 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where several tests run side by side.

@@ -41,7 +41,9 @@ class Run:
     def engine(self):
         """One life of an engine."""
         life = self.start_engine()
-        return life.wait(), life.said
+        status = life.wait()
+        print(life.said)  # which pytest shows of a test that fails
+        return status, life.said
 
     @property
     def record(self):

@@ -209,15 +209,17 @@ class World:
 
     def leave(self):
         """Of a volume: the process dies at the one that somebody named (`dies_leaving`), with all of it copied."""
-        path = self.root / "dies-leaving"
-        if path.exists():
-            path.write_text(str(left := int(path.read_text()) - 1))
-            if not left:
-                path.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
+        if "leaves" not in self.read():
+            return
+        with self.change() as state:  # two disks may be left at once
+            state["leaves"] -= 1
+            dies = not state["leaves"]
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def dies_leaving(self, number):
-        (self.root / "dies-leaving").write_text(str(number))
+        with self.change() as state:
+            state["leaves"] = number
 
     def add_server(self, *, local=False, ports_of_nova=False):
         """One that runs, and was there before anybody moved anything; its id. `local`: its root disk is no volume.

@@ -66,6 +66,7 @@ def test_cancelled_in_the_copy_everything_is_taken_back(cli, machine, sidedoor, 
     wait_for(lambda: sidedoor.machine(machine.name)["power"] == "poweredOn", 60, "the source to be on again")
 
 
+@pytest.mark.soak  # so it is every day with disks that are read by ssh: test_ssh_transport
 def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machine, sidedoor, cloud, tidy):
     wait_for(lambda: last_acknowledged(sidedoor.console(machine.name)) > 3, 120, "it to write after the cancel")
     sidedoor.set_read_speed(machine.name, 2001, 8)

@@ -460,7 +460,7 @@ def besides(now, before):
     return {kind: len(now[kind]) - len(known) for kind, known in before.items()}
 
 
-@pytest.mark.soak  # each end goes through a worker every day: test_worker_transport
+@pytest.mark.soak  # the target's end goes through a worker every day: test_worker_transport
 @pytest.mark.timeout(1800)
 def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, servers, failing, worker_image):
     """Nothing reaches the storage. One fails when it has been booted; all of them share one worker on either side."""

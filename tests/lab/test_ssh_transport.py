@@ -9,7 +9,7 @@ from pyVim.task import WaitForTask
 from pyVmomi import vim
 from secrecy import files, watch_processes, where_found
 
-from conftest import USER, end_engine, refused, with_both_clouds
+from conftest import USER, end_engine, refused, wait_for, with_both_clouds
 
 pytestmark = pytest.mark.lab
 
@@ -55,8 +55,8 @@ def test_a_tiny_machine_is_moved_whole_and_nobody_sees_the_key(cli, tiny, sidedo
 
 
 def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, cloud, tidy):
-    done = cli("migrate", tiny.name, *TO_TINY, "--limit", "4M")
-    assert done.returncode == 0, done.stderr
+    waiting = cli.start("migrate", tiny.name, *TO_TINY, "--limit", "4M", "--wait", "-f", "json")
+    wait_for(lambda: cli.json("migration", "list"), 60, "the migration to be there")
     migration = only_migration(cli)
 
     def checkpoints():
@@ -69,12 +69,24 @@ def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, clou
 
     wait_until(cli, migration, well_on_its_way, 180, "both disks to be well on their way")
     kill_engine(cli)
+    _, seen_first = waiting.communicate(timeout=60)
+    assert waiting.returncode != 0
     assert state_of(cli, migration)["status"] == "interrupted"
-    done = cli("migration", "resume", migration, "--wait", "--plain")
+    done = cli("migration", "resume", migration, "--wait", "-f", "json")
     assert done.returncode == 0, done.stderr
     shown = state_of(cli, migration)
+    assert shown["status"] == "done"
     assert_moved(sidedoor, cloud, tiny, shown)
     assert shown["result"]["bytes_read"] < sum(disk["size"] for disk in shown["disks"]) - (40 << 20)
+    assert shown["downtime_seconds"] > 0
+    assert shown["result"]["bytes_verified"] > 0
+    assert all(disk["root_digest"] for disk in shown["disks"])
+    # the user sees each phase, the disks' progress, and nothing of it is on standard output
+    for word in ("shutting-down", "snapshot", "copying", f"longshore migration resume {migration}"):
+        assert word in seen_first
+    for word in ("checking", "Hard disk 1: all of 256.0 MiB"):
+        assert word in done.stderr
+    assert {e["State"] for e in cli.json("migration", "ledger", migration)} == {"handed-over", "removed"}
 
 
 @pytest.mark.soak

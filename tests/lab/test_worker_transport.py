@@ -1,20 +1,11 @@
 """A machine moves into OpenStack through a worker: by the cloud's API and NBD over TLS alone, without its storage."""
 
 import subprocess
-import uuid
-from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from moves import READY, assert_moved, events, only_migration, state_of
 
 from conftest import LONGSHORE, wait_for, with_both_clouds
-from longshore.blocks.endpoints import connect
-from longshore.model.changes import Unknown
-from longshore.model.target import Owner
-from longshore.providers.openstack.connection import settings_from_cloud
-from longshore.providers.openstack.relay_pool import open_pool
-from longshore.providers.openstack.source import OpenstackSource
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -55,8 +46,6 @@ def test_a_machine_is_moved_cold_through_one_worker_for_both_disks(apart, tiny, 
     assert shown["result"]["bytes_verified"] == 512 << 20  # all of both disks was read back
     assert events(apart, shown["id"]).count("Booting a relay") == 1
 
-    assert_read_alike_both_ways(shown["server_id"])
-
     def workers():
         return [e for e in apart.json("migration", "ledger", shown["id"]) if e["Kind"] == "worker-server"]
 
@@ -66,46 +55,3 @@ def test_a_machine_is_moved_cold_through_one_worker_for_both_disks(apart, tiny, 
     assert not [s for s in cloud.compute.servers() if s.name == "longshore-worker"]
     assert not [g for g in cloud.network.security_groups() if g.description == mark]
     assert not [p for p in cloud.network.ports() if p.description == mark]
-
-
-class Nowhere:
-    """A ledger for a pool that this test itself ends."""
-
-    def intend(self, _owner): ...
-    def made(self, _owner, _server_id): ...
-    def gone(self, _owner): ...
-    def left(self, owner, why):
-        raise AssertionError(f"{owner.tag} is left: {why}")
-
-    def unsettled(self):
-        return []
-
-    def say(self, _owner, _text, _level): ...
-
-
-def assert_read_alike_both_ways(server_id):
-    """The running server as a source: a snapshot read through a relay holds what Ceph says it does."""
-    near, secrets = settings_from_cloud("lab")
-    far = replace(near, transport="worker", worker_network="private", ceph_conf="/nowhere")
-    servers = open_pool(far, secrets, Nowhere())
-    owner = Owner(f"test-{uuid.uuid4()}", "snapshot-1")
-    with closing(OpenstackSource(far, secrets, servers)) as through, closing(OpenstackSource(near, secrets)) as direct:
-        try:
-            snapshot = through.snapshot(server_id, "read", owner, quiesce=False)
-            key = max(snapshot.disks, key=lambda disk: disk.key).key
-            with through.open_disk(snapshot, key) as far_end, direct.open_disk(snapshot, key) as near_end:
-                assert far_end.probe().read_only
-                places = [8 << 20, 71 << 20, 128 << 20]  # noise, its end, the writer's records
-                assert pieces(far_end.uri, places) == pieces(near_end.uri, places)
-            assert isinstance(through.changed(snapshot, key, "earlier"), Unknown)
-        finally:
-            servers.end_all()
-            through.remove_snapshot(server_id, owner.tag)
-
-
-def pieces(uri, places):
-    handle = connect(uri)
-    found = [bytes(handle.pread(1 << 20, place)) for place in places]
-    handle.shutdown()
-    assert any(found[0])
-    return found
