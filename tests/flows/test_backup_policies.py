@@ -46,7 +46,8 @@ class Policy:
 
     def run_at_once(self):
         assert self.run() == 0
-        assert self.now.run.ended_at is not None, [event.text for one in self.last for event in self.store.events.of(one.id)]
+        why = [event.text for one in self.last for event in self.store.events.of(one.id)]
+        assert self.now.run.ended_at is not None, why
         return self.last
 
     @property

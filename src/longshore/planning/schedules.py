@@ -120,7 +120,7 @@ def follow(schedule: Calendar, due: datetime, now: datetime, record_id: str) -> 
 
 
 def after_begin(schedule: Calendar, due: datetime | None, now: datetime, record_id: str) -> Following:
-    """As `follow`; what begins before its time (`due`; None: it is the first), because somebody wants it, misses none."""
+    """As `follow`. What begins before its time (`due`; None: the first), because somebody wants it, misses none."""
     if due is None or now < due:
         return Following(next_time(schedule, now, record_id), 0)
     return follow(schedule, due, now, record_id)
