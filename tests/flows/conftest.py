@@ -2,6 +2,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import small_clouds
+from backed_up import BackedUp
 from between_clouds import BetweenClouds
 from protected import InThisProcess, Protected
 from protected_group import ProtectedGroup
@@ -95,3 +97,18 @@ def _call(item):
     if "call" not in params or item.get_closest_marker("faults") is None:
         return ()
     return params["call"], params.get("number", 1), params.get("when", "after")
+
+
+@pytest.fixture
+def backed_up(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setenv("SMALL_WORLD", str(tmp_path / "world"))
+    small_clouds.install(monkeypatch.setattr)
+
+    def begin(phrase=None):
+        begun.append(BackedUp(tmp_path, phrase))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.store.close()

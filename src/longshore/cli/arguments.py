@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
     from argparse import _ArgumentGroup as ArgumentGroup
 
 
@@ -66,3 +66,8 @@ def with_guest_key(group: ArgumentParser | ArgumentGroup) -> None:
         metavar="FILE",
         help="holds a passphrase for disks that LUKS encrypts, to look into them and convert them (may be repeated)",
     )
+
+
+def rules_of(args: Namespace) -> str | None:
+    """Of retention, from `--keep`: last=7,daily=14."""
+    return args.keep.replace("=", " ") if args.keep else None

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import time_of
+from longshore.cli.arguments import rules_of, time_of
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.given_files import text_of
 from longshore.cli.migrate import asked_of, with_request
@@ -42,7 +42,7 @@ class CreateReplica(ShowOne):
             source=args.source,
             target=args.target,
             schedule=_schedule(args) or "every 15m",
-            retention=_retention(args) or "last 24",
+            retention=rules_of(args) or "last 24",
             rpo=args.rpo,
             prove=args.prove,
             audit=args.audit,
@@ -71,7 +71,7 @@ class KeepAsReplica(ShowOne):
 
         wanted = KeptMigration(
             schedule=_schedule(args) or "every 15m",
-            retention=_retention(args) or "last 24",
+            retention=rules_of(args) or "last 24",
             rpo=args.rpo,
             prove=args.prove,
             audit=args.audit,
@@ -133,7 +133,7 @@ class UpdateReplica(ShowOne):
 
         change = ReplicaChange(
             schedule=_schedule(args),
-            retention=_retention(args),
+            retention=rules_of(args),
             rpo=args.rpo,
             prove=args.prove,
             audit=args.audit,
@@ -252,10 +252,6 @@ def _webhook(args: Namespace) -> SecretStr | None:
 
 def _schedule(args: Namespace) -> str | None:
     return f"every {args.every}" if args.every else args.schedule
-
-
-def _retention(args: Namespace) -> str | None:
-    return args.keep.replace("=", " ") if args.keep else None
 
 
 def shown(command: ShowOne, replica: Replica) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from longshore.api.adoption import FoundReplica, NewAdoption
+from longshore.api.backup_policies import BackupPolicy, BackupPolicyChange, BackupPolicyDetails, NewBackupPolicy
 from longshore.api.backups import Vault, VaultCheck, VaultPoint, VaultPointDetails
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
@@ -343,6 +344,25 @@ class Client:
         plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
         body = {"machine": machine, "source": source, "vault": vault, "request": plain}
         return self._ask(Migration, "POST", "/v1/backups", body)
+
+    def create_backup_policy(self, wanted: NewBackupPolicy) -> BackupPolicy:
+        return self._ask(BackupPolicy, "POST", "/v1/backup-policies", wanted.model_dump(mode="json"))
+
+    def backup_policies(self) -> list[BackupPolicy]:
+        return self._ask(list[BackupPolicy], "GET", "/v1/backup-policies")
+
+    def backup_policy(self, policy: str) -> BackupPolicyDetails:
+        return self._ask(BackupPolicyDetails, "GET", f"/v1/backup-policies/{_part(policy)}")
+
+    def change_backup_policy(self, policy: str, change: BackupPolicyChange) -> BackupPolicy:
+        body = change.model_dump(mode="json", exclude_unset=True)
+        return self._ask(BackupPolicy, "PATCH", f"/v1/backup-policies/{_part(policy)}", body)
+
+    def delete_backup_policy(self, policy: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/backup-policies/{_part(policy)}")
+
+    def run_backup_policy(self, policy: str) -> BackupPolicy:
+        return self._ask(BackupPolicy, "POST", f"/v1/backup-policies/{_part(policy)}/run")
 
     def restore(self, vault: str, point: str, target: str, request: MigrationRequest) -> Migration:
         plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")

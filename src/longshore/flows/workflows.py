@@ -8,6 +8,7 @@ from longshore.engine.outages import Outages
 from longshore.engine.parking import Parked, park_by, tell
 from longshore.engine.worker import Flows, Workflow
 from longshore.flows.backups.backing_up import Backup
+from longshore.flows.backups.by_policy import ByPolicy
 from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.cold import ColdMigration
@@ -118,6 +119,11 @@ async def backup(job_id: str) -> None:
     await _run(Backup, job_id)
 
 
+@DBOS.workflow(name="backup-policy")
+async def backup_policy(job_id: str) -> None:
+    await _run(ByPolicy, job_id)
+
+
 @DBOS.workflow(name="verification")
 async def verification(job_id: str) -> None:
     await _run(Verification, job_id)
@@ -152,6 +158,7 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.FAILBACK: Failback,
     JobKind.RETURN: Returning,
     JobKind.BACKUP: Backup,
+    JobKind.BACKUP_POLICY: ByPolicy,
     JobKind.VERIFICATION: Verification,
     JobKind.PRUNE: Pruning,
 }
@@ -175,6 +182,7 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.FAILBACK: failback,
     JobKind.RETURN: return_,
     JobKind.BACKUP: backup,
+    JobKind.BACKUP_POLICY: backup_policy,
     JobKind.VERIFICATION: verification,
     JobKind.PRUNE: prune,
 }

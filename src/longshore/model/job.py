@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     FAILBACK = "failback"  # the way back of one
     RETURN = "return"  # likewise, to a new server
     BACKUP = "backup"  # of a machine, to a point in a vault
+    BACKUP_POLICY = "backup-policy"  # one look at a policy: what is due begins, what has ended is noted
     VERIFICATION = "verification"  # of a vault
     PRUNE = "prune"
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
@@ -31,5 +32,5 @@ class JobKind(StrEnum):
 
 
 BEGIN_ANEW = tuple(  # as the database has them
-    kind.value for kind in (JobKind.SYNC, JobKind.REPLICA, JobKind.CLEAN_UP, JobKind.GROUP)
+    kind.value for kind in (JobKind.SYNC, JobKind.REPLICA, JobKind.CLEAN_UP, JobKind.GROUP, JobKind.BACKUP_POLICY)
 )

@@ -21,6 +21,7 @@ class MigrationType(StrEnum):
     GROUP_TEST = "group-test"  # tests of a group's replicas, tier after tier; each machine has a record of its own
     GROUP_FAILOVER = "group-failover"
     BACKUP = "backup"  # copied while it runs, to a point in a vault
+    BACKUP_POLICY = "backup-policy"  # backups by a clock; each machine's backup has a record of its own
     VERIFICATION = "verification"  # all that a vault's points name is read
     PRUNE = "prune"  # what no point of a vault names any more goes
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
@@ -166,7 +167,8 @@ class MigrationRequest:
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done
     volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has
-    of: str | None = None  # conversion: the migration that brought the machine; of a point: its replica
+    # conversion: the migration that brought the machine; of a point: its replica; backup, verification: the policy
+    of: str | None = None
     point: int | None = None  # of the replica: what a test or failover is made of
     new_machine: bool = False  # failback: the machine that it came from is gone, and another one is made
     new_server: bool = False  # failback: to a cloud, in full to a server that is made for it

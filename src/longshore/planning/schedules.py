@@ -41,7 +41,8 @@ def parse_calendar(text: str) -> Calendar:
     schedule = parse_schedule(text, timedelta(hours=1))
     if isinstance(schedule, Continuous):
         raise InvalidInput(
-            "Tests and audits can't be continuous.", advice='Say how often: "every 7d", "weekly sunday 03:00 UTC".'
+            "Tests, audits and backups can't be continuous.",
+            advice='Say how often: "every 7d", "weekly sunday 03:00 UTC".',
         )
     return schedule
 
@@ -116,6 +117,13 @@ def follow(schedule: Calendar, due: datetime, now: datetime, record_id: str) -> 
     while following <= now and missed < MOST_MISSED:
         missed, following = missed + 1, next_time(schedule, following, record_id)
     return Following(next_time(schedule, now, record_id) if following <= now else following, missed)
+
+
+def after_begin(schedule: Calendar, due: datetime | None, now: datetime, record_id: str) -> Following:
+    """As `follow`. What begins before its time (`due`; None: the first), because somebody wants it, misses none."""
+    if due is None or now < due:
+        return Following(next_time(schedule, now, record_id), 0)
+    return follow(schedule, due, now, record_id)
 
 
 def next_continuous(schedule: Continuous, newest: datetime | None, now: datetime, expected: timedelta) -> datetime:

@@ -50,7 +50,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     kind, own = body.request.type, (MigrationType.REPLICA, MigrationType.FAILBACK)
     if kind.of_point or kind.of_group or kind in own or body.request.point is not None:
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
-    if kind is MigrationType.BACKUP or kind.of_vault:
+    if kind in (MigrationType.BACKUP, MigrationType.BACKUP_POLICY) or kind.of_vault:
         raise InvalidInput("Vaults have commands of their own.", advice="Use: longshore backup create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
     record = store.migrations.add(

@@ -186,6 +186,23 @@ RULES = (
         ),
     ),
     Rule("migration:backup:create", MEMBER, "Back a machine up.", ("POST /v1/backups",)),
+    Rule(
+        "migration:backup-policy:get",
+        READER,
+        "List and show policies of backups, and why each of their points stays.",
+        ("GET /v1/backup-policies", "GET /v1/backup-policies/{policy}"),
+    ),
+    Rule(
+        "migration:backup-policy:change",
+        MEMBER,
+        "Make, change, run, pause and delete policies of backups.",
+        (
+            "POST /v1/backup-policies",
+            "PATCH /v1/backup-policies/{policy}",
+            "DELETE /v1/backup-policies/{policy}",
+            "POST /v1/backup-policies/{policy}/run",
+        ),
+    ),
     Rule("migration:restore:create", MEMBER, "Make a machine of a point in a vault.", ("POST /v1/restores",)),
     Rule(
         "migration:replica:get",

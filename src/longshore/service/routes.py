@@ -29,6 +29,7 @@ MODULES = {
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
     "backups": {"vaults", "backups", "restores"},
+    "backup_policies": {"backup-policies"},
     "limits": {"limits"},
     "inspections": {"inspections"},
     "stream": {"migrations"},

@@ -3,6 +3,7 @@
 Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
 """
 
+from longshore.store.backup_policies import BackupPolicyRecord
 from longshore.store.disks import DiskRecord
 from longshore.store.events import EventRecord
 from longshore.store.groups import GroupMember, GroupRecord, GroupRun
@@ -28,6 +29,7 @@ from longshore.store.workers import Leases, WorkerRecord, Workers
 __all__ = [
     "EVERY_PROJECT",
     "WHOLE",
+    "BackupPolicyRecord",
     "DiskRecord",
     "Entry",
     "EntryState",

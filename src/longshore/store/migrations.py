@@ -17,6 +17,7 @@ from longshore.model.replica import Protection
 from longshore.model.request import MADE_OF_POINTS, OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.adoption import refuse_known, take_over
+from longshore.store.backup_policies import NewBackupPolicy, add_policy, tell_policy
 from longshore.store.database import Database, in_portions, persistent, through_outages
 from longshore.store.disks import new_disk
 from longshore.store.failbacks import begin_failback, refuse_to_forget_way
@@ -47,6 +48,7 @@ class NewMigration:
     protection: Protection | None = None  # of a replica
     due_at: datetime | None = None  # of its first job, in UTC without a zone; None: at once
     run: GroupRun | None = None  # of a group
+    policy: NewBackupPolicy | None = None  # of backups
     state: dict[str, Any] | None = None  # that its first job finds
     found: FoundReplica | None = None  # of one that is adopted
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -119,6 +121,8 @@ class Migrations:
             for row, new in zip(rows, wanted, strict=True):
                 if new.protection is not None:
                     session.add(new_replica(row.id, new.protection))
+                if new.policy is not None:
+                    add_policy(session, row, new.policy)
                 if new.found is not None:
                     take_over(session, row, new.found)
                 if MigrationType(row.request.get("type", MigrationType.COLD)).of_point:
@@ -262,6 +266,7 @@ class Migrations:
             session.execute(own.values({name: in_column(value) for name, value in fields.items()}))
             row = session.get_one(MigrationRow, migration_id, populate_existing=True)
             tell_run(session, row.id)
+            tell_policy(session, row)
             if next_kind is None:
                 row.finished_at = row.finished_at or utc_now()
                 row.state = None

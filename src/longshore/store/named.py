@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.store.scope import Scope
-from longshore.store.tables import GroupRow, PlanRow, ProviderRow
+from longshore.store.tables import BackupPolicyRow, GroupRow, PlanRow, ProviderRow
 
-Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow)
+Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow, BackupPolicyRow)
 _KINDS: dict[type, tuple[str, str]] = {  # and how they are listed
     PlanRow: ("plan", "plan list"),
     ProviderRow: ("provider", "provider list"),
     GroupRow: ("group", "replica group list"),
+    BackupPolicyRow: ("backup policy", "backup policy list"),
 }
 
 

@@ -5,6 +5,7 @@ import os
 from copy import copy
 from typing import Self
 
+from longshore.store.backup_policies import BackupPolicies
 from longshore.store.barbican import Barbican
 from longshore.store.database import Database
 from longshore.store.disks import Disks
@@ -59,6 +60,7 @@ class Store:
         self.points = Points(self.database)
         self.looks = Looks(self.database)
         self.groups = Groups(self.database)
+        self.backup_policies = BackupPolicies(self.database)
         self.protection = Protection(self.database)
         self.plans = Plans(self.database, texts)
         self.plan_flavors = PlanFlavors(self.database)
@@ -80,6 +82,7 @@ class Store:
         view.outlines = self.outlines.scoped(scope)
         view.replicas = self.replicas.scoped(scope)
         view.groups = self.groups.scoped(scope)
+        view.backup_policies = self.backup_policies.scoped(scope)
         view.plans = self.plans.scoped(scope)
         view.limits = self.limits.scoped(scope)
         view.ledger = self.ledger.scoped(scope)

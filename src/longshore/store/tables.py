@@ -225,6 +225,31 @@ class LookRow(Base):
     error: Mapped[str | None] = mapped_column(Text)  # why the last look came to nothing
 
 
+class BackupPolicyRow(Base):
+    """What a policy has beside the migration that is its record, which says the source and the vault."""
+
+    __tablename__ = "backup_policies"
+
+    id: Mapped[str] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[str]
+    name: Mapped[str]
+    unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
+    machines: Mapped[list[str]] = mapped_column(JSON)  # names or references
+    wanted: Mapped[dict[str, Any] | None]  # a filter of machines, where they aren't named
+    schedule: Mapped[str]
+    retention: Mapped[str]
+    verify: Mapped[str | None]  # the schedule on which its vault is verified
+    due_at: Mapped[datetime]  # of the next run
+    verify_due_at: Mapped[datetime | None]
+    missed: Mapped[int] = mapped_column(default=0)  # times of the schedule, for which the last run made up
+    paused: Mapped[bool] = mapped_column(default=False)
+    asked: Mapped[bool] = mapped_column(default=False)  # somebody wants a run now
+    run: Mapped[dict[str, Any] | None]  # the last one, or the one under way
+    verification: Mapped[dict[str, Any] | None]  # likewise
+    error: Mapped[str | None] = mapped_column(Text)  # why the last look at it came to nothing
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class GroupRow(Base):
     """Replicas that are tried, and fail over, together."""
 

@@ -257,6 +257,7 @@ class Backup(Migration):
             "power": machine.power.value,
             "change_ids": {disk.key: disk.change_id for disk in snapshot.disks},
             "backup": job.id,
+            "policy": job.request.of,
             "keeps_snapshot": snapshot.is_base,
             "copies": [asdict(copy) for copy in copies],
         }

@@ -59,6 +59,8 @@ class MoveContext(JobContext):
         wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
         if asked.type is MigrationType.REPLICA and self.record.syncs:
             return False  # a later sync does as well, and the source's snapshot doesn't grow meanwhile
+        if asked.type is MigrationType.BACKUP_POLICY:
+            return False  # it says what is wrong, and looks again
         if asked.type is MigrationType.LOOK and error.code != Unreachable.code:
             return False  # its replica tells that there is no room, and tomorrow there may be
         return wanted and super().parks_for(error)

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from longshore.model.point import Arrival
 from longshore.model.schedule import Continuous, Schedule
+from longshore.planning import schedules
 from longshore.planning.protection_figures import Pace, forecast
 from longshore.planning.schedules import (
     Waiting,
-    follow,
     next_continuous,
     next_time,
     parse_calendar,
@@ -38,10 +38,7 @@ def after_begin(replica: ReplicaRecord, now: datetime) -> Due:
     schedule = _schedule(replica)
     if isinstance(schedule, Continuous):
         return Due(without_zone(now))
-    due = with_zone(replica.due_at)
-    if due is None or now < due:  # the first, or one that somebody wanted
-        return Due(without_zone(next_time(schedule, now, replica.id)))
-    following = follow(schedule, due, now, replica.id)
+    following = schedules.after_begin(schedule, with_zone(replica.due_at), now, replica.id)
     return Due(without_zone(following.due), following.missed)
 
 

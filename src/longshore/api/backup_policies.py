@@ -1,0 +1,99 @@
+"""Policies of backups, as they go over the wire."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from longshore.api.backups import Name
+from longshore.api.schemas import Moment
+from longshore.model.backup_policy import Stand
+from longshore.model.selection import MachineFilter
+
+Line = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewBackupPolicy(_Strict):
+    """Its machines are named, or found by a filter at each run."""
+
+    name: Name
+    source: str
+    vault: str
+    machines: Annotated[list[Line], Field(max_length=1000)] = Field(default_factory=list)
+    filter: MachineFilter | None = None  # with nothing in it: every machine of the source
+    schedule: Line  # as of a replica, but for "continuous"
+    retention: Line  # as of a replica
+    verify: Line | None = None  # the schedule on which the vault is verified
+
+
+class BackupPolicyChange(_Strict):
+    """What isn't said stays."""
+
+    machines: Annotated[list[Line], Field(max_length=1000)] | None = None
+    filter: MachineFilter | None = None
+    schedule: Line | None = None
+    retention: Line | None = None
+    verify: Line | None = None  # "never": not any more
+    paused: bool | None = None
+
+
+class PolicyBackup(_Strict):
+    """One machine's part of a run."""
+
+    machine_name: str
+    migration: str  # its id, which watches it
+    state: Stand
+    error: str | None
+    point: str | None
+    deleted: list[str]  # points that no rule kept any more
+
+
+class PolicyRun(_Strict):
+    begun_at: Moment
+    ended_at: Moment | None
+    missed: int  # further times of the schedule for which it made up, too
+    error: str | None  # why no machine could be chosen
+    backups: list[PolicyBackup]
+
+
+class PolicyVerification(_Strict):
+    migration: str
+    begun_at: Moment
+    state: Stand
+    error: str | None
+    suspect: list[str]  # points that can't be restored whole
+
+
+class BackupPolicy(_Strict):
+    id: str
+    project_id: str
+    name: str
+    source: str
+    vault: str
+    machines: list[str]
+    filter: MachineFilter | None
+    schedule: str
+    retention: str
+    verify: str | None
+    paused: bool
+    due_at: Moment | None  # of the next run; null: it is paused
+    verify_due_at: Moment | None
+    run: PolicyRun | None  # the last one, or the one under way
+    verification: PolicyVerification | None  # likewise
+    error: str | None  # why it can't be followed now
+
+
+class KeptPoint(_Strict):
+    name: str
+    machine_name: str
+    moment: Moment
+    suspect: bool
+    reasons: list[str]  # for which it stays; none: it goes after the machine's next successful backup
+
+
+class BackupPolicyDetails(BackupPolicy):
+    points: list[KeptPoint]  # that it has made, by machine, newest first
+    points_error: str | None  # why the vault can't be read now

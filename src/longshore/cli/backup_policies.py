@@ -1,0 +1,245 @@
+"""longshore backup policy …: what is backed up by a clock, and how long that is kept."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.arguments import rules_of
+from longshore.cli.command import Command, Lister, ShowOne
+from longshore.errors import InvalidInput
+from longshore.model.machine import PowerState
+from longshore.model.selection import MachineFilter
+from longshore.web.words import moment
+
+if TYPE_CHECKING:
+    from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails, KeptPoint, PolicyBackup
+
+
+class CreateBackupPolicy(ShowOne):
+    """Have machines of a source backed up to a vault on a schedule, and their points kept by rules.
+
+    A run backs up all machines that are named, or that the filter finds then. One that fails stops no other one. After
+    each backup the machine's points that no rule keeps are deleted; the newest good one never is. A run that was missed
+    is made up for once.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_policy(super().get_parser(prog_name), "what you call it")
+        parser.add_argument("--source", required=True, metavar="PROVIDER", help="where the machines are")
+        parser.add_argument("--vault", required=True, help="where their points go")
+        _with_machines(parser)
+        _with_rules(parser, required=True)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.backup_policies import NewBackupPolicy
+
+        wanted = _filter(args)
+        if not args.machine and wanted is None:
+            raise InvalidInput("Say which machines: --machine NAME, or a filter; --name '*' means all of the source.")
+        policy = NewBackupPolicy(
+            name=args.policy,
+            source=args.source,
+            vault=args.vault,
+            machines=args.machine,
+            filter=wanted,
+            schedule=args.schedule,
+            retention=rules_of(args) or "",
+            verify=args.verify,
+        )
+        return _fields(self.client.create_backup_policy(policy), for_people=self.for_people)
+
+
+class ListBackupPolicies(Lister):
+    """List policies of backups, by name."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        rows = [
+            (
+                policy.id,
+                policy.name,
+                policy.source,
+                policy.vault,
+                policy.schedule,
+                "paused" if policy.paused else moment(policy.due_at),
+                _run_in_words(policy),
+            )
+            for policy in self.client.backup_policies()
+        ]
+        return ("ID", "Name", "Source", "Vault", "Schedule", "Next run", "Last run"), rows
+
+
+class ShowBackupPolicy(ShowOne):
+    """Show a policy: what its last run and verification came to, and why each of its points stays."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_policy(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
+
+
+class UpdateBackupPolicy(ShowOne):
+    """Change a policy. A run under way goes on as it was begun."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_policy(super().get_parser(prog_name))
+        _with_machines(parser)
+        _with_rules(parser, required=False)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.backup_policies import BackupPolicyChange
+
+        wanted = _filter(args)
+        asked = {
+            "machines": args.machine or None,
+            "filter": wanted,
+            "schedule": args.schedule,
+            "retention": rules_of(args),
+            "verify": args.verify,
+        }
+        change = BackupPolicyChange.model_validate({name: value for name, value in asked.items() if value is not None})
+        return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
+
+
+class DeleteBackupPolicy(Command):
+    """Delete a policy. Its points stay, and backups under way go on."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_policy(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.delete_backup_policy(args.policy)
+
+
+class RunBackupPolicy(ShowOne):
+    """Back up a policy's machines now, whatever its schedule says, and even while it is paused.
+
+    It returns at once; what comes of it is said by: longshore backup policy show.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_policy(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self.client.run_backup_policy(args.policy), for_people=self.for_people)
+
+
+class PauseBackupPolicy(ShowOne):
+    """Have a policy run and verify nothing by its clocks until it is resumed. A run under way goes on."""
+
+    paused = True
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_policy(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.backup_policies import BackupPolicyChange
+
+        change = BackupPolicyChange(paused=self.paused)
+        return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
+
+
+class ResumeBackupPolicy(PauseBackupPolicy):
+    """Have a paused policy go by its clocks again. What was due meanwhile is made up for once, at once."""
+
+    paused = False
+
+
+def _with_policy(parser: ArgumentParser, what: str = "its name or id") -> ArgumentParser:
+    parser.add_argument("policy", help=what)
+    return parser
+
+
+def _with_machines(parser: ArgumentParser) -> None:
+    which = parser.add_argument_group("which machines: named, or found by a filter at each run")
+    which.add_argument(
+        "--machine", action="append", default=[], metavar="NAME", help="name, path or reference (may be repeated)"
+    )
+    which.add_argument("--folder", metavar="PATH", help="machines in this folder and below")
+    which.add_argument("--cluster", metavar="NAME", help="machines of this cluster")
+    which.add_argument("--tag", metavar="TAG", help="machines with this tag: NAME or CATEGORY/NAME")
+    which.add_argument("--power", choices=[state.value for state in PowerState], help="machines that are so")
+    which.add_argument("--name", metavar="PATTERN", help="machines that are called so: 'web-*'")
+
+
+def _with_rules(parser: ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--schedule",
+        required=required,
+        metavar="SCHEDULE",
+        help='"daily 02:00 Europe/Berlin", "every 6h", "cron 0 2 * * 1-5 UTC", …',
+    )
+    parser.add_argument(
+        "--keep", required=required, metavar="RULES", help="which points stay: last=7,daily=14,zone=Europe/Berlin"
+    )
+    parser.add_argument(
+        "--verify",
+        metavar="SCHEDULE",
+        help='when all that the vault holds is read and compared: "weekly sunday 03:00 Europe/Berlin"; never: not at '
+        "all (default of a new one)",
+    )
+
+
+def _filter(args: Namespace) -> MachineFilter | None:
+    power = PowerState(args.power) if args.power else None
+    wanted = MachineFilter(args.folder, args.cluster, args.tag, power, args.name)
+    return wanted or None
+
+
+def _fields(policy: BackupPolicy, *, for_people: bool) -> tuple[Any, Any]:
+    fields = policy.model_dump(mode="json")
+    if for_people:
+        fields["machines"] = ", ".join(policy.machines)
+        said = fields["filter"] or {}
+        fields["filter"] = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+        fields["due_at"], fields["verify_due_at"] = moment(policy.due_at), moment(policy.verify_due_at)
+        fields["run"] = _run_in_lines(policy)
+        fields["verification"] = _verification_in_words(policy)
+        if "points" in fields:
+            fields["points"] = _points_in_lines(policy)  # type: ignore[arg-type]
+    return tuple(fields), tuple(fields.values())
+
+
+def _run_in_words(policy: BackupPolicy) -> str:
+    run = policy.run
+    if run is None:
+        return ""
+    good = sum(one.state == "done" for one in run.backups)
+    ended = f"ended {moment(run.ended_at)}" if run.ended_at else "under way"
+    return f"{ended}: {run.error or f'{good} of {len(run.backups)} backed up'}"
+
+
+def _run_in_lines(policy: BackupPolicy) -> str:
+    backups = policy.run.backups if policy.run else []
+    return "\n".join([_run_in_words(policy), *(_backup_in_words(one) for one in backups)])
+
+
+def _backup_in_words(one: PolicyBackup) -> str:
+    said = [f"{one.machine_name}: {one.state.value}"]
+    if one.point:
+        said.append(f"point {one.point}")
+    if one.deleted:
+        said.append(f"{len(one.deleted)} old point(s) deleted")
+    if one.error:
+        said.append(one.error)
+    return ", ".join(said)
+
+
+def _verification_in_words(policy: BackupPolicy) -> str:
+    found = policy.verification
+    if found is None:
+        return ""
+    return ", ".join([f"{found.state.value}, begun {moment(found.begun_at)}", *([found.error] if found.error else [])])
+
+
+def _points_in_lines(policy: BackupPolicyDetails) -> str:
+    return "\n".join(_point_in_words(point) for point in policy.points)
+
+
+def _point_in_words(point: KeptPoint) -> str:
+    why = "; ".join(point.reasons) or "no rule keeps it: it goes after the next backup"
+    doubt = " (damaged)" if point.suspect else ""
+    return f"{point.machine_name} {moment(point.moment)}{doubt}: {why}"

@@ -1,0 +1,259 @@
+"""A policy's job: one look at what is due, and at what has ended.
+
+    a run is due:      choose the machines → write down which → queue a backup for each
+    a backup ended:    its point, or why there is none; points of its machine that no rule keeps go
+    a verification is due, or has ended: likewise, for the vault
+
+The policy's record has one job at a time. What it begins has records of its own, so a backup that fails stops no other
+one. Each thing is written down before it is queued: a look that is broken off begins anew, and begins nothing twice.
+"""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from longshore.engine.queue import places_of
+from longshore.engine.steps import step
+from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.flows.backups.clocks import next_verification
+from longshore.flows.backups.retention import thin
+from longshore.flows.moves.migration import Migration
+from longshore.flows.plans.check import select
+from longshore.model.backup_policy import MachineBackup, Run, Stand, Verification
+from longshore.model.concern import Severity
+from longshore.model.forms import form
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
+from longshore.planning import blocked
+from longshore.planning.machine_checks import machine_concerns
+from longshore.planning.schedules import after_begin, parse_calendar
+from longshore.providers.contract import Source
+from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
+from longshore.store.tables import with_zone, without_zone
+
+_AGAIN = timedelta(minutes=1)  # after a look that came to nothing
+_GONE = "Its record is gone."
+
+
+class ByPolicy(Migration):
+    async def run(self) -> None:
+        try:
+            await self._forward()
+        except LongshoreError as error:
+            await step("failed", type(None), partial(self._fail, error))
+
+    async def _forward(self) -> None:
+        await step("start", type(None), self._begin_look)
+        await step("begin", type(None), self._begin_run)
+        await step("queue", type(None), self._queue)
+        await step("note", type(None), self._note)
+        await step("begin-verification", type(None), self._begin_verification)
+        await step("verification", type(None), self._follow_verification)
+        await step("go-on", type(None), self._go_on)
+
+    def _begin_look(self) -> None:
+        self._job.raise_if_cancelled()
+        self._start()
+
+    def _policy(self) -> BackupPolicyRecord:
+        """Raises Cancelled when it was deleted."""
+        try:
+            return self._job.store.backup_policies.get(self._job.id)
+        except NotFound:
+            raise Cancelled("The policy was deleted.") from None
+
+    # A run
+
+    def _begin_run(self) -> None:
+        policy, now = self._policy(), datetime.now(UTC)
+        due = not policy.paused and policy.due_at <= without_zone(now)
+        if policy.runs or not (due or policy.asked):
+            return
+        following = after_begin(parse_calendar(policy.schedule), with_zone(policy.due_at), now, policy.id)
+        try:
+            run = Run(now, self._choose(policy))
+        except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
+            run = Run(now, (), now, str(error))
+            self._job.say(f"No machine could be chosen: {error}", "error")
+        self._job.store.backup_policies.begin(policy.id, run, without_zone(following.due), following.missed)
+
+    def _choose(self, policy: BackupPolicyRecord) -> tuple[MachineBackup, ...]:
+        """Raises LongshoreError when the source can't be asked, or nothing fits."""
+        with self._job.clouds.source(policy.source_id) as source:
+            if policy.wanted is not None:
+                chosen = [_chosen(machine) for machine in select(source, policy.wanted)]
+            else:
+                chosen = [self._named(source, name) for name in policy.machines]
+        if not chosen:
+            raise NotFound("No machine of the source fits the policy's filter.")
+        return tuple(chosen)
+
+    def _named(self, source: Source, name: str) -> MachineBackup:
+        """One that isn't there fails alone."""
+        try:
+            return _chosen(source.machine(name))
+        except LongshoreError as error:
+            if error.code != NotFound.code:
+                raise
+            return self._failed(MachineBackup(name, name, str(uuid.uuid4())), str(error))
+
+    def _queue(self) -> None:
+        policy = self._policy()
+        if policy.run is None or not any(one.stand is Stand.CHOSEN for one in policy.run.backups):
+            return
+        backups = tuple(self._queued(policy, one) for one in policy.run.backups)
+        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
+
+    def _queued(self, policy: BackupPolicyRecord, one: MachineBackup) -> MachineBackup:
+        if one.stand is not Stand.CHOSEN:
+            return one
+        job = self._job
+        if job.store.migrations.several([one.id]):  # by an earlier run of this step
+            return replace(one, stand=Stand.UNDER_WAY)
+        request = MigrationRequest(type=MigrationType.BACKUP, of=policy.id)
+        try:
+            with job.clouds.source(policy.source_id) as source:
+                machine = source.machine(one.machine_ref)
+            concerns = list(machine_concerns(machine, request))
+            if any(concern.severity is Severity.BLOCKER for concern in concerns):
+                raise blocked(concerns)
+            self._add(
+                NewMigration(
+                    machine_name=machine.name,
+                    machine_ref=machine.ref,
+                    source_id=policy.source_id,
+                    target_id=policy.vault_id,
+                    request=form(MigrationRequest).dump_python(request, mode="json"),
+                    places=places_of(machine),
+                    disks=machine.disks,
+                    id=one.id,
+                )
+            )
+        except LongshoreError as error:
+            return self._failed(one, str(error))
+        return replace(one, stand=Stand.UNDER_WAY)
+
+    def _note(self) -> None:
+        """What has become of its backups. Retention follows each that has made a point."""
+        policy = self._policy()
+        if policy.run is None or not policy.runs:
+            return
+        records = _by_id(self._job.store.migrations.several([one.id for one in policy.run.backups]))
+        run = policy.run
+        for number, one in enumerate(run.backups):
+            if one.stand is Stand.UNDER_WAY:
+                noted = self._noted(policy, one, records.get(one.id))
+                run = replace(run, backups=(*run.backups[:number], noted, *run.backups[number + 1 :]))
+        if all(one.stand.ended for one in run.backups):
+            run = replace(run, ended_at=datetime.now(UTC))
+            good = sum(one.stand is Stand.DONE for one in run.backups)
+            self._job.say(f"A run has ended: {good} of {len(run.backups)} machine(s) were backed up.")
+        self._job.store.backup_policies.keep(policy.id, run=run)
+
+    def _noted(self, policy: BackupPolicyRecord, one: MachineBackup, record: MigrationRecord | None) -> MachineBackup:
+        if record is None:
+            return self._failed(one, _GONE)
+        if not record.status.ended:
+            return one
+        if record.status is not Status.DONE or record.result is None:
+            return self._failed(one, record.error or "It was cancelled.")
+        point = str(record.result["point"])
+        try:
+            deleted = thin(self._job.store, self._job.clouds, policy, point)
+        except LongshoreError as error:
+            self._job.say(f"Old points of {one.machine_name} stay for now: {error}", "warning")
+            return replace(one, stand=Stand.DONE, point=point, error=f"Old points stay for now: {error}")
+        if deleted:
+            self._job.say(f"No rule keeps these points of {one.machine_name}; they are deleted: {', '.join(deleted)}.")
+        return replace(one, stand=Stand.DONE, point=point, deleted=deleted)
+
+    def _failed(self, one: MachineBackup, why: str) -> MachineBackup:
+        self._job.say(f"The backup of {one.machine_name} failed: {why}", "error")
+        return replace(one, stand=Stand.FAILED, error=why)
+
+    # Verification of the vault
+
+    def _begin_verification(self) -> None:
+        policy, now = self._policy(), datetime.now(UTC)
+        due = policy.verify_due_at
+        if policy.verifies or policy.paused or due is None or without_zone(now) < due or policy.verify is None:
+            return
+        suspect = policy.verification.suspect if policy.verification else ()
+        following = next_verification(policy.verify, policy.id, now)
+        begun = Verification(str(uuid.uuid4()), now, suspect=suspect)
+        self._job.store.backup_policies.begin_verification(policy.id, begun, following)
+
+    def _follow_verification(self) -> None:
+        policy = self._policy()
+        if policy.verification is None or policy.verification.stand.ended:
+            return
+        store, verification = self._job.store, policy.verification
+        found = store.migrations.several([verification.id])
+        if verification.stand is Stand.CHOSEN:
+            verification = replace(verification, stand=Stand.UNDER_WAY)
+            try:
+                if not found:
+                    self._add(self._verification_of(policy, verification.id))
+            except LongshoreError as error:  # somebody has begun one already
+                verification = replace(verification, stand=Stand.FAILED, error=str(error))
+        elif not found:
+            verification = replace(verification, stand=Stand.FAILED, error=_GONE)
+        elif found[0].status.ended:
+            verification = _verified(verification, found[0])
+        if verification.stand is Stand.FAILED:
+            self._job.say(f"The verification of the vault failed: {verification.error}", "error")
+        store.backup_policies.keep(policy.id, verification=verification)
+
+    def _verification_of(self, policy: BackupPolicyRecord, id_: str) -> NewMigration:
+        vault = self._job.store.providers.get(policy.vault_id)
+        request = MigrationRequest(type=MigrationType.VERIFICATION, of=policy.id)
+        return NewMigration(
+            machine_name=vault.name,
+            machine_ref=vault.id,
+            source_id=vault.id,
+            target_id=vault.id,
+            request=form(MigrationRequest).dump_python(request, mode="json"),
+            id=id_,
+        )
+
+    # The end of a look
+
+    def _add(self, new: NewMigration) -> None:
+        """It is the project's own. Raises Conflict."""
+        own = self._job.store.migrations.scoped(Scope(self._job.record.project_id))
+        own.add_together([new])
+
+    def _go_on(self) -> None:
+        job = self._job
+        job.store.backup_policies.go_on(job.id, job.job_id)
+
+    def _fail(self, error: LongshoreError) -> None:
+        job = self._job
+        if error.code == Cancelled.code:
+            job.store.backup_policies.remove(job.id)
+            job.store.migrations.end_job(
+                job.id, job.job_id, status=Status.CANCELLED, phase="cancelled", error=str(error), error_code=error.code
+            )
+            return
+        job.say(str(error), "error")
+        job.store.backup_policies.go_on(job.id, job.job_id, error=str(error), again=_AGAIN)
+
+
+def _chosen(machine: Machine) -> MachineBackup:
+    return MachineBackup(machine.name, machine.ref, str(uuid.uuid4()))
+
+
+def _verified(verification: Verification, record: MigrationRecord) -> Verification:
+    if record.result is None:  # it couldn't be read at all, or was cancelled
+        return replace(verification, stand=Stand.FAILED, error=record.error)
+    suspect = tuple(dict.fromkeys(fault["point"] for fault in record.result["faults"]))
+    stand = Stand.FAILED if suspect else Stand.DONE
+    return replace(verification, stand=stand, error=record.error, suspect=suspect)
+
+
+def _by_id(records: list[MigrationRecord]) -> dict[str, MigrationRecord]:
+    return {record.id: record for record in records}

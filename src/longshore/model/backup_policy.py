@@ -1,0 +1,50 @@
+"""What a policy of backups has come to: its last run, or the one under way, and its last verification."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Stand(StrEnum):
+    """Of one thing that a policy has begun."""
+
+    CHOSEN = "chosen"  # it is written down, and about to be queued
+    UNDER_WAY = "under way"
+    DONE = "done"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        return self in (Stand.DONE, Stand.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineBackup:
+    """One machine's part of a run."""
+
+    machine_name: str
+    machine_ref: str
+    id: str  # of its backup
+    stand: Stand = Stand.CHOSEN
+    error: str | None = None
+    point: str | None = None  # that it has made
+    deleted: tuple[str, ...] = ()  # points that no rule kept any more
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    begun_at: datetime
+    backups: tuple[MachineBackup, ...]
+    ended_at: datetime | None = None
+    error: str | None = None  # why it found no machines
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Of the policy's vault."""
+
+    id: str
+    begun_at: datetime
+    stand: Stand = Stand.CHOSEN
+    error: str | None = None
+    suspect: tuple[str, ...] = ()  # points that the last one which has ended found damaged

@@ -1,0 +1,229 @@
+"""Policies of backups: made, shown, changed, run, deleted."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.api.backup_policies import (
+    BackupPolicy,
+    BackupPolicyChange,
+    BackupPolicyDetails,
+    KeptPoint,
+    NewBackupPolicy,
+    PolicyBackup,
+    PolicyRun,
+    PolicyVerification,
+)
+from longshore.engine import embedded
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.flows.backups.clocks import next_verification
+from longshore.flows.backups.retention import decide_of_policy
+from longshore.flows.clouds import Clouds
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.selection import MachineFilter
+from longshore.planning.retention import parse_retention, write_retention
+from longshore.planning.schedules import next_time, parse_calendar
+from longshore.planning.validation import refuse_unreadable
+from longshore.providers.registry import kinds_for, refuse_missing_library
+from longshore.providers.vault.source import machine_of
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.store import BackupPolicyRecord, NewMigration, Store
+from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
+from longshore.store.backup_policies import kept_filter
+from longshore.store.tables import with_zone, without_zone
+from longshore.vault.points import points
+
+router = judged_router("/v1")
+_NEVER = "never"
+
+
+@router.post("/backup-policies", status_code=201)
+def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: TheCaller) -> BackupPolicy:
+    """Machines of a source are backed up to a vault on a schedule, and their points kept by rules. The first run is at
+    the schedule's next time, or when somebody asks for it."""
+    refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
+    _refuse_unclear(body.machines, body.filter)
+    now, id_ = datetime.now(UTC), str(uuid.uuid4())
+    due = next_time(parse_calendar(body.schedule), now, id_)
+    verify = body.verify if body.verify != _NEVER else None
+    new = NewPolicyRecord(
+        name=body.name,
+        machines=tuple(body.machines),
+        wanted=body.filter,
+        schedule=body.schedule,
+        retention=write_retention(parse_retention(body.retention)),
+        verify=verify,
+        due_at=without_zone(due),
+        verify_due_at=next_verification(verify, id_, now) if verify else None,
+    )
+    source, vault = store.providers.get(body.source), store.providers.get(body.vault)
+    if vault.kind not in kinds_for("vault"):
+        raise InvalidInput(f"Provider {vault.name} is {vault.kind}, no vault.", advice="See: longshore vault list.")
+    if source.kind in kinds_for("vault"):
+        raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machines' own source.")
+    if not caller.remote and not store.state.shared_database:
+        refuse_missing_library(source.kind, source.settings)
+    _refuse_unknown(clouds, source.id, body.machines)
+    with clouds.vault(vault.id, "write"):
+        pass  # it can be opened
+    record = NewMigration(
+        machine_name=body.name,
+        machine_ref=f"policy:{id_}",
+        source_id=source.id,
+        target_id=vault.id,
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.BACKUP_POLICY), mode="json"),
+        policy=new,
+        due_at=min(new.due_at, new.verify_due_at or new.due_at),
+        id=id_,
+    )
+    store.migrations.add_together([record])
+    embedded.ensure_running(store.state)
+    return BackupPolicy(**_told(store, store.backup_policies.get(id_)))
+
+
+@router.get("/backup-policies")
+def policies(store: TheStore) -> list[BackupPolicy]:
+    """By name."""
+    return [BackupPolicy(**_told(store, policy)) for policy in store.backup_policies.all()]
+
+
+@router.get("/backup-policies/{policy}")
+def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetails:
+    """One, by name or id: what its last run came to, and its points in the vault, each with why it stays."""
+    found = store.backup_policies.get(policy)
+    try:
+        kept, error = _kept(store, clouds, found), None
+    except LongshoreError as fault:
+        kept, error = [], str(fault)
+    return BackupPolicyDetails(**_told(store, found), points=kept, points_error=error)
+
+
+@router.patch("/backup-policies/{policy}")
+def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheClouds) -> BackupPolicy:
+    """What it backs up, when, how long it keeps that; paused, or no longer. A run under way goes on as it was begun."""
+    found, now = store.backup_policies.get(policy), datetime.now(UTC)
+    fields: dict[str, Any] = {}
+    if body.machines is not None or body.filter is not None:
+        _refuse_unclear(body.machines or [], body.filter)
+        _refuse_unknown(clouds, found.source_id, body.machines or [])
+        fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
+    if body.schedule is not None:
+        due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
+        fields |= {"schedule": body.schedule, "due_at": due}
+    if body.retention is not None:
+        fields["retention"] = write_retention(parse_retention(body.retention))
+    if body.verify is not None:
+        verify = body.verify if body.verify != _NEVER else None
+        fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
+    if body.paused is not None:
+        fields["paused"] = body.paused
+    if not fields:
+        raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy update.")
+    changed = store.backup_policies.change(found.id, **fields)
+    embedded.ensure_running(store.state)
+    return BackupPolicy(**_told(store, changed))
+
+
+@router.post("/backup-policies/{policy}/run", status_code=202)
+def run(policy: str, store: TheStore) -> BackupPolicy:
+    """Now, whatever its schedule says, and even while it is paused. While a run is under way: right after that."""
+    asked = store.backup_policies.change(store.backup_policies.get(policy).id, asked=True)
+    embedded.ensure_running(store.state)
+    return BackupPolicy(**_told(store, asked))
+
+
+@router.delete("/backup-policies/{policy}", status_code=204)
+def delete(policy: str, store: TheStore) -> None:
+    """Its points stay, until somebody deletes them; backups under way go on."""
+    store.backup_policies.remove(store.backup_policies.get(policy).id)
+    embedded.ensure_running(store.state)
+
+
+# Parts
+
+
+def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
+    """Raises InvalidInput."""
+    if bool(machines) == (wanted is not None):
+        raise InvalidInput("A policy names its machines or has a filter that finds them, one of the two.")
+
+
+def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None:
+    """Raises NotFound, InvalidInput for a name that means no machine, or several."""
+    if machines:
+        with clouds.source(source_id) as source:
+            found = [source.machine(name) for name in machines]
+        if len({machine.ref for machine in found}) < len(found):
+            raise InvalidInput("A machine is named twice.")
+
+
+def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
+    names = {record.id: record.name for record in store.providers.all()}
+    run, verification = found.run, found.verification
+    return {
+        "id": found.id,
+        "project_id": found.project_id,
+        "name": found.name,
+        "source": names.get(found.source_id, found.source_id),
+        "vault": names.get(found.vault_id, found.vault_id),
+        "machines": list(found.machines),
+        "filter": found.wanted,
+        "schedule": found.schedule,
+        "retention": found.retention,
+        "verify": found.verify,
+        "paused": found.paused,
+        "due_at": None if found.paused else with_zone(found.due_at),
+        "verify_due_at": None if found.paused else with_zone(found.verify_due_at),
+        "run": PolicyRun(
+            begun_at=run.begun_at,
+            ended_at=run.ended_at,
+            missed=found.missed,
+            error=run.error,
+            backups=[
+                PolicyBackup(
+                    machine_name=one.machine_name,
+                    migration=one.id,
+                    state=one.stand,
+                    error=one.error,
+                    point=one.point,
+                    deleted=list(one.deleted),
+                )
+                for one in run.backups
+            ],
+        )
+        if run
+        else None,
+        "verification": PolicyVerification(
+            migration=verification.id,
+            begun_at=verification.begun_at,
+            state=verification.stand,
+            error=verification.error,
+            suspect=list(verification.suspect),
+        )
+        if verification
+        else None,
+        "error": found.error,
+    }
+
+
+def _kept(store: Store, clouds: Clouds, found: BackupPolicyRecord) -> list[KeptPoint]:
+    with clouds.vault(found.vault_id, "read") as vault:
+        there = [point for point in points(vault) if point.content.get("policy") == found.id]
+    names = {point.name: machine_of(point).name for point in there}
+    in_use = store.backup_policies.points_in_use(found.vault_id)
+    kept: list[KeptPoint] = []
+    for decision in decide_of_policy(found, there, in_use, datetime.now(UTC)).values():
+        reasons = {one.point.id: list(one.reasons) for one in decision.kept}
+        judged = [*(one.point for one in decision.kept), *decision.going]
+        kept += [
+            KeptPoint(
+                name=point.id,
+                machine_name=names[point.id],
+                moment=point.moment,
+                suspect=point.suspect,
+                reasons=reasons.get(point.id, []),
+            )
+            for point in sorted(judged, key=lambda point: (point.moment, point.id), reverse=True)
+        ]
+    return kept

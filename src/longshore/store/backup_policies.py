@@ -1,0 +1,256 @@
+"""Policies of backups: what they ask for, and where their last run and verification stand.
+
+Each has a migration that is its record and has one job at a time, as a replica has: a look at what is due and at what
+has ended. When one of its backups ends, the look comes at once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.orm import Session
+
+from longshore.errors import Conflict
+from longshore.model.backup_policy import Run, Verification
+from longshore.model.forms import form
+from longshore.model.job import JobKind
+from longshore.model.request import MigrationType
+from longshore.model.selection import MachineFilter
+from longshore.model.status import UNFINISHED, Status
+from longshore.store.database import Database, through_outages
+from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
+from longshore.store.named import find_named, unique_name
+from longshore.store.scope import WHOLE, Scope
+from longshore.store.tables import BackupPolicyRow, MigrationRow, utc_now
+
+_LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
+
+
+@dataclass(frozen=True, slots=True)
+class NewBackupPolicy:
+    """Moments in UTC without a zone."""
+
+    name: str
+    machines: tuple[str, ...]
+    wanted: MachineFilter | None
+    schedule: str
+    retention: str
+    verify: str | None
+    due_at: datetime
+    verify_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPolicyRecord:
+    """Moments in UTC without a zone."""
+
+    id: str
+    project_id: str
+    name: str
+    source_id: str
+    vault_id: str
+    machines: tuple[str, ...]
+    wanted: MachineFilter | None
+    schedule: str
+    retention: str
+    verify: str | None
+    due_at: datetime
+    verify_due_at: datetime | None
+    missed: int
+    paused: bool
+    asked: bool
+    run: Run | None
+    verification: Verification | None
+    error: str | None
+    created_at: datetime
+
+    @property
+    def runs(self) -> bool:
+        return self.run is not None and self.run.ended_at is None
+
+    @property
+    def verifies(self) -> bool:
+        return self.verification is not None and not self.verification.stand.ended
+
+
+@through_outages
+class BackupPolicies:
+    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
+        self._database = database
+        self._scope = scope
+
+    def scoped(self, scope: Scope) -> "BackupPolicies":
+        return BackupPolicies(self._database, scope)
+
+    def all(self) -> list[BackupPolicyRecord]:
+        """By name."""
+        with self._database.session() as session:
+            query = select(BackupPolicyRow).where(self._visible()).order_by(BackupPolicyRow.name, BackupPolicyRow.id)
+            return [_record(session, row) for row in session.scalars(query)]
+
+    def get(self, name_or_id: str) -> BackupPolicyRecord:
+        """Raises NotFound."""
+        with self._database.session() as session:
+            return _record(session, self._find(session, name_or_id))
+
+    def change(self, policy_id: str, **fields: Any) -> BackupPolicyRecord:
+        """Columns, as they are to be from now on. It looks at once what that means."""
+        with self._database.session() as session:
+            row = self._find(session, policy_id)
+            for name, value in fields.items():
+                setattr(row, name, value)
+            hasten(session, row.id)
+            session.flush()
+            return _record(session, row)
+
+    def remove(self, policy_id: str) -> None:
+        """What it has begun goes on; its points stay. Its record ends at its next look."""
+        with self._database.session() as session:
+            row = session.get(BackupPolicyRow, policy_id)
+            if row is None:
+                return
+            session.delete(row)
+            session.get_one(MigrationRow, policy_id).cancel_requested = True
+            hasten(session, policy_id, cancelled=True)
+
+    # For its own job
+
+    def keep(self, policy_id: str, *, run: Run | None = None, verification: Verification | None = None) -> None:
+        """Where they stand. Nothing happens when the policy is gone."""
+        with self._database.session() as session:
+            row = session.get(BackupPolicyRow, policy_id)
+            if row is not None and run is not None:
+                row.run = form(Run).dump_python(run, mode="json")
+            if row is not None and verification is not None:
+                row.verification = form(Verification).dump_python(verification, mode="json")
+
+    def begin(self, policy_id: str, run: Run, due_at: datetime, missed: int) -> None:
+        """At once nobody wants one any more, and the next one is due. Called again, it does nothing while it runs."""
+        with self._database.session() as session:
+            row = session.get(BackupPolicyRow, policy_id)
+            if row is None or (row.run and row.run["ended_at"] is None):
+                return
+            row.run = form(Run).dump_python(run, mode="json")
+            row.asked, row.due_at, row.missed = False, due_at, missed
+
+    def begin_verification(self, policy_id: str, verification: Verification, due_at: datetime | None) -> None:
+        """Called again, it does nothing while that isn't over."""
+        with self._database.session() as session:
+            row = session.get(BackupPolicyRow, policy_id)
+            if row is None or _record(session, row).verifies:
+                return
+            row.verification = form(Verification).dump_python(verification, mode="json")
+            row.verify_due_at = due_at
+
+    def go_on(self, policy_id: str, job_id: str, *, error: str | None = None, again: timedelta | None = None) -> None:
+        """Its look has ended, and the next one is queued for when there is something to do: `again`, if that is said.
+
+        Called again, it does nothing.
+        """
+        next_id = str(uuid4())
+        with self._database.alone() as session:
+            if not end_job(session, job_id, Status.DONE):
+                return
+            migration = session.get_one(MigrationRow, policy_id)
+            row = session.get(BackupPolicyRow, policy_id)
+            due: datetime | None = None
+            if row is not None:
+                row.error = error
+                due = utc_now() + again if again is not None else _next_look(_record(session, row))
+            migration.phase = "waiting"
+            if migration.cancel_requested:
+                due = None
+            enqueue(session, [new_job(migration, JobKind.BACKUP_POLICY, id_=next_id, due_at=due)])
+
+    def points_in_use(self, vault_id: str) -> dict[str, tuple[str, ...]]:
+        """By point of a vault the migrations that restore it, as people call them."""
+        found: dict[str, tuple[str, ...]] = {}
+        with self._database.session() as session:
+            query = select(MigrationRow.machine_ref, MigrationRow.id).where(
+                MigrationRow.source_id == vault_id, MigrationRow.status.in_(UNFINISHED)
+            )
+            for point, id_ in session.execute(query):
+                found[point] = (*found.get(point, ()), f"restore {id_}")
+        return found
+
+    def _visible(self) -> ColumnElement[bool]:
+        return true() if self._scope.everything else BackupPolicyRow.project_id == self._scope.project_id
+
+    def _find(self, session: Session, name_or_id: str) -> BackupPolicyRow:
+        return find_named(session, BackupPolicyRow, self._visible(), self._scope, name_or_id)
+
+
+def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> None:
+    """Raises Conflict when the name is taken."""
+    unique = unique_name(Scope(record.project_id), new.name)
+    if session.scalar(select(BackupPolicyRow.id).where(BackupPolicyRow.unique_name == unique)):
+        raise Conflict(
+            f"A backup policy named {new.name} is there already.", advice="Choose another name or delete it."
+        )
+    session.add(
+        BackupPolicyRow(
+            id=record.id,
+            project_id=record.project_id,
+            name=new.name,
+            unique_name=unique,
+            machines=list(new.machines),
+            wanted=kept_filter(new.wanted),
+            schedule=new.schedule,
+            retention=new.retention,
+            verify=new.verify,
+            due_at=new.due_at,
+            verify_due_at=new.verify_due_at,
+        )
+    )
+
+
+def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
+    """As it goes into its column."""
+    return form(MachineFilter).dump_python(wanted, mode="json") if wanted is not None else None
+
+
+def tell_policy(session: Session, ended: MigrationRow) -> None:
+    """A backup or verification has ended: its policy looks at once, if it has one."""
+    if ended.request.get("type") in (MigrationType.BACKUP.value, MigrationType.VERIFICATION.value):
+        policy_id = ended.request.get("of")
+        if policy_id is not None:
+            hasten(session, policy_id)
+
+
+def _next_look(policy: BackupPolicyRecord) -> datetime | None:
+    """None: at once."""
+    if policy.asked and not policy.runs:
+        return None
+    moments = [utc_now() + _LOOK] if policy.runs or policy.verifies else []
+    if not policy.paused and not policy.runs:
+        moments.append(policy.due_at)
+    if not policy.paused and not policy.verifies and policy.verify_due_at is not None:
+        moments.append(policy.verify_due_at)
+    return min(moments, default=NEVER)
+
+
+def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
+    migration = session.get_one(MigrationRow, row.id)
+    return BackupPolicyRecord(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        source_id=migration.source_id,
+        vault_id=migration.target_id,
+        machines=tuple(row.machines),
+        wanted=form(MachineFilter).validate_python(row.wanted) if row.wanted is not None else None,
+        schedule=row.schedule,
+        retention=row.retention,
+        verify=row.verify,
+        due_at=row.due_at,
+        verify_due_at=row.verify_due_at,
+        missed=row.missed,
+        paused=row.paused,
+        asked=row.asked,
+        run=form(Run).validate_python(row.run) if row.run else None,
+        verification=form(Verification).validate_python(row.verification) if row.verification else None,
+        error=row.error,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,74 @@
+"""A machine of the small cloud that is backed up into a real vault, and restored: real copies between real servers.
+
+Steps are recorded in memory, as the durable engine records them; whoever is killed raises, and does nothing any more.
+"""
+
+from protected import InThisProcess
+from small_clouds import SIZES, World
+
+from longshore.model.status import Status
+from longshore.store import NewMigration, StateDirectory, Store
+from longshore.vault.disks import PointDisk
+from longshore.vault.points import points
+from longshore.vault.vault import Vault
+
+
+class BackedUp(InThisProcess):
+    longest = 300
+
+    def __init__(self, directory, phrase=None):
+        self.steps, self.dead = {}, False
+        self.world = World.create(directory / "world")
+        self.vault = Vault.create(directory / "vault", phrase)
+        self.store = Store(StateDirectory(directory / "state"))
+        settings = {"root": str(self.world.root)}
+        self.source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})
+        self.target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
+        secrets = {"pass_phrase": phrase} if phrase else {}
+        where = {"directory": str(self.vault.store.root)}
+        self.place = self.store.providers.add("small-vault", "vault", where, secrets)
+
+    def begin(self, source, ref, target, **request):
+        new = NewMigration("web", ref, source.id, target.id, request)
+        self.id = self.store.migrations.add_together([new])[0].id
+        return self.engine()[0]
+
+    def back_up(self, **request):
+        assert self.begin(self.source, "vm-1", self.place, type="backup", **request) == 0
+        assert self.record.status is Status.DONE, self.record.error
+        return self.record.result
+
+    def keep(self, kind):
+        """A verification or prune."""
+        self.begin(self.place, self.vault.id, self.place, type=kind)
+        return self.record
+
+    def restore(self, point, **request):
+        asked = {"networks": {"VM Network": "private"}, "boot_timeout": 5.0, "power": "on", **request}
+        self.begin(self.place, point, self.target, type="cold", **asked)
+        return self.record
+
+    @property
+    def record(self):
+        return self.store.migrations.get(self.id)
+
+    @property
+    def told(self):
+        return [event.text for event in self.store.events.of(self.id)]
+
+    @property
+    def points(self):
+        return list(points(self.vault))
+
+    def held(self, point):
+        return {key: PointDisk(self.vault, top).read(0, top.size) for key, top in point.disks.items()}
+
+    def at(self, moment):
+        """What the machine's disks held at a snapshot, by the source's own count."""
+        return {key: (self.world.root / f"snapshot-{moment}-{key}").read_bytes() for key in SIZES}
+
+    def assert_nothing_is_left(self, *, snapshots=0):
+        state = self.world.read()
+        assert len(state["snapshots"]) == snapshots
+        assert not list(self.vault.store.names("writers"))
+        assert not list(self.store.state.migration(self.id).glob("*.journal"))

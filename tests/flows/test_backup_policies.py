@@ -1,0 +1,192 @@
+"""Policies: runs of backups of the small cloud into a real vault, retention, clocks, verification."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from longshore.flows.backups import by_policy
+from longshore.flows.backups.retention import decide_of_policy
+from longshore.model.backup_policy import Stand
+from longshore.model.selection import MachineFilter
+from longshore.model.status import Status
+from longshore.store import NewMigration
+from longshore.store.backup_policies import NewBackupPolicy
+from longshore.store.jobs import NEVER
+from longshore.store.tables import utc_now
+from longshore.vault.points import point_names
+from longshore.vault.verify import verify
+
+pytestmark = pytest.mark.faults
+
+
+class Policy:
+    """One of the small cloud's machine, whose clocks stand still unless a test says otherwise."""
+
+    def __init__(self, backup, *, machines=("web",), wanted=None, keep="last 2", due_at=NEVER, **clocks):
+        self.backup, self.store = backup, backup.store
+        new = NewBackupPolicy("nightly", machines, wanted, "every 1d", keep, clocks.get("verify"), due_at, None)
+        record = NewMigration(
+            "nightly", "policy:1", backup.source.id, backup.place.id, {"type": "backup-policy"}, policy=new
+        )
+        self.id = self.store.migrations.add_together([record])[0].id
+
+    @property
+    def now(self):
+        return self.store.backup_policies.get(self.id)
+
+    @property
+    def last(self):
+        """The last run's backups."""
+        return self.now.run.backups
+
+    def run(self):
+        """The exit status of an engine that does what somebody wants."""
+        self.store.backup_policies.change(self.id, asked=True)
+        return self.backup.engine()[0]
+
+    def run_at_once(self):
+        assert self.run() == 0
+        why = [event.text for one in self.last for event in self.store.events.of(one.id)]
+        assert self.now.run.ended_at is not None, why
+        return self.last
+
+    @property
+    def told(self):
+        return [event.text for event in self.store.events.of(self.id)]
+
+    @property
+    def reasons(self):
+        """Of each point that stays, by name."""
+        decisions = decide_of_policy(self.now, self.backup.points, {}, datetime.now(UTC))
+        return {kept.point.id: kept.reasons for one in decisions.values() for kept in one.kept}
+
+
+def test_a_run_makes_a_point_of_each_machine_and_applies_the_retention(backed_up):
+    backup = backed_up()
+    by_hand = backup.back_up()["point"]
+    policy = Policy(backup, keep="last 2")
+    made = [policy.run_at_once()[0] for _ in range(3)]
+    assert [one.stand for one in made] == [Stand.DONE] * 3
+    assert [one.deleted for one in made] == [(), (), (made[0].point,)]
+    assert set(point_names(backup.vault)) == {by_hand, made[1].point, made[2].point}, "made by hand: it is left alone"
+    assert policy.reasons == {
+        made[2].point: ("newest usable point", "last 2: number 1"),
+        made[1].point: ("last 2: number 2",),
+    }
+    assert verify(backup.vault).faults == ()
+    newest = max(backup.points, key=lambda point: point.moment)
+    assert (newest.name, backup.held(newest)) == (made[2].point, backup.at(4))
+
+
+def test_one_that_fails_stops_no_other_and_is_said(backed_up):
+    backup = backed_up()
+    with backup.world.change() as state:
+        state["ref"] = "vm-1"  # there is no other one
+    policy = Policy(backup, machines=("gone", "web"))
+    gone, web = policy.run_at_once()
+    assert (gone.stand, web.stand) == (Stand.FAILED, Stand.DONE)
+    assert "gone" in gone.error
+    assert any("gone" in text for text in policy.told)
+    backup.world.plan_fault("snapshot", 2, "before", "error")
+    gone, web = policy.run_at_once()
+    assert (web.stand, web.point, web.deleted) == (Stand.FAILED, None, ())
+    assert "weakness" in web.error
+    assert len(backup.points) == 1
+
+
+def test_machines_are_found_by_a_filter_at_each_run(backed_up):
+    backup = backed_up()
+    policy = Policy(backup, machines=(), wanted=MachineFilter(name="we*"))
+    assert [one.machine_name for one in policy.run_at_once()] == ["web"]
+    policy.store.backup_policies.change(policy.id, wanted={"name": "db-*"})
+    assert policy.run_at_once() == ()
+    assert "fits" in policy.now.run.error
+
+
+def test_a_missed_run_is_made_up_for_once_and_a_paused_policy_rests(backed_up):
+    backup = backed_up()
+    long_ago = utc_now() - timedelta(days=5, hours=1)
+    policy = Policy(backup, due_at=long_ago)
+    policy.store.backup_policies.change(policy.id, paused=True)
+    assert backup.engine()[0] == 0
+    assert (policy.now.run, backup.points) == (None, [])
+    policy.store.backup_policies.change(policy.id, paused=False)
+    assert backup.engine()[0] == 0
+    assert len(backup.points) == 1, "one for all of them"
+    assert policy.now.missed in {5, 6}
+    assert utc_now() < policy.now.due_at <= utc_now() + timedelta(days=1)
+    assert backup.engine()[0] == 0
+    assert len(backup.points) == 1
+
+
+def test_a_verification_by_the_clock_says_what_it_found_and_damaged_points_push_no_good_one_out(backed_up):
+    backup = backed_up()
+    policy = Policy(backup, keep="last 1", verify="every 7d")
+    (good,) = policy.run_at_once()
+    assert backup.engine()[0] == 0
+    for name in backup.vault.store.names("packs"):
+        path = backup.vault.store.root / name
+        content = path.read_bytes()
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes((content[middle] ^ 1,)) + content[middle + 1 :])
+    policy.store.backup_policies.change(policy.id, verify_due_at=utc_now())
+    assert backup.engine()[0] == 0
+    found = policy.now.verification
+    assert (found.stand, found.suspect) == (Stand.FAILED, (good.point,))
+    assert "can't be restored whole" in found.error
+    assert utc_now() < policy.now.verify_due_at <= utc_now() + timedelta(days=7)
+    assert "none is usable" in policy.reasons[good.point][0]
+
+
+def test_whoever_restores_a_point_keeps_it(backed_up):
+    backup = backed_up()
+    policy = Policy(backup, keep="last 1")
+    (first,) = policy.run_at_once()
+    asked = {"type": "cold", "networks": {"VM Network": "private"}}
+    new = NewMigration("web", first.point, backup.place.id, backup.target.id, asked, due_at=NEVER)
+    (restore,) = backup.store.migrations.add_together([new])
+    (second,) = policy.run_at_once()
+    assert set(point_names(backup.vault)) == {first.point, second.point}
+    backup.store.migrations.request_cancel(restore.id)
+    (third,) = policy.run_at_once()
+    assert point_names(backup.vault) == [third.point]
+
+
+def test_a_policy_that_is_deleted_ends_and_its_points_stay(backed_up):
+    backup = backed_up()
+    policy = Policy(backup)
+    (one,) = policy.run_at_once()
+    policy.store.backup_policies.remove(policy.id)
+    assert backup.engine()[0] == 0
+    assert policy.store.backup_policies.all() == []
+    assert policy.store.migrations.get(policy.id).status is Status.CANCELLED
+    assert point_names(backup.vault) == [one.point]
+
+
+@pytest.mark.parametrize(("call", "number"), [("machine", 1), ("machine", 2), ("snapshot", 1)])
+def test_a_run_that_is_killed_goes_on_and_begins_nothing_twice(backed_up, call, number):
+    backup = backed_up()
+    policy = Policy(backup)
+    backup.world.plan_fault(call, number, "after", "kill")
+    assert policy.run() == -9
+    assert backup.engine()[0] == 0
+    (one,) = policy.last
+    assert (one.stand, len(backup.points)) == (Stand.DONE, 1)
+    assert len(backup.store.migrations.page(10, machine="web")) == 1
+    backup.id = one.id
+    backup.assert_nothing_is_left()
+
+
+def test_a_retention_that_is_killed_goes_on(backed_up, monkeypatch):
+    backup = backed_up()
+    policy = Policy(backup, keep="last 1")
+    (first,) = policy.run_at_once()
+
+    real = by_policy.thin
+    with monkeypatch.context() as patched:
+        patched.setattr(by_policy, "thin", lambda *args: (real(*args), patched.undo(), backup.kill()))
+        assert policy.run() == -9
+    assert backup.engine()[0] == 0
+    (second,) = policy.last
+    assert second.stand is Stand.DONE
+    assert point_names(backup.vault) == [second.point] != [first.point]

@@ -1,0 +1,89 @@
+"""Policies of backups over REST, as commands ask for them: made, shown, changed, refused, deleted."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from longshore.service.app import create_app
+from longshore.store import StateDirectory, Store
+from longshore.vault.vault import Vault
+
+POLICIES = "/v1/backup-policies"
+WANTED = {
+    "name": "nightly",
+    "source": "images",
+    "vault": "offsite",
+    "filter": {"name": "web*"},
+    "schedule": "daily 02:00 Europe/Berlin",
+    "retention": "last 3, daily 7",
+    "verify": "every 7d",
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(StateDirectory(tmp_path / "state"))
+    (tmp_path / "images").mkdir()
+    Vault.create(tmp_path / "vault", None)
+    store.providers.add("images", "files", {"url": f"file://{tmp_path}/images"}, {})
+    store.providers.add("offsite", "vault", {"directory": str(tmp_path / "vault")}, {})
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def ask(store, monkeypatch):
+    monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
+    with TestClient(create_app(store, local_files=True), raise_server_exceptions=False) as client:
+        yield lambda method, path, body=None: client.request(method, path, json=body)
+
+
+def test_a_policy_is_made_shown_changed_and_deleted(ask, store):
+    made = ask("POST", POLICIES, WANTED)
+    assert made.status_code == 201, made.text
+    assert (made.json()["run"], made.json()["retention"]) == (None, "last 3, daily 7, zone UTC")
+    (listed,) = ask("GET", POLICIES).json()
+    assert listed == made.json()
+    shown = ask("GET", f"{POLICIES}/nightly").json()
+    assert (shown["points"], shown["points_error"], shown["filter"]["name"]) == ([], None, "web*")
+    changed = ask("PATCH", f"{POLICIES}/nightly", {"retention": "last 9", "paused": True, "verify": "never"}).json()
+    assert (changed["retention"], changed["verify"], changed["due_at"]) == ("last 9, zone UTC", None, None)
+    assert changed["schedule"] == WANTED["schedule"], "what isn't said stays"
+    assert ask("PATCH", f"{POLICIES}/nightly", {"paused": False}).json()["due_at"] == shown["due_at"]
+    assert ask("POST", f"{POLICIES}/nightly/run").status_code == 202
+    assert store.backup_policies.get("nightly").asked
+    assert ask("DELETE", f"{POLICIES}/nightly").status_code == 204
+    assert ask("GET", f"{POLICIES}/nightly").status_code == 404
+    assert ask("POST", POLICIES, WANTED).status_code == 201, "its name is free again"
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"schedule": "continuous"}, 400),
+        ({"schedule": "now and then"}, 400),
+        ({"retention": "daily 0"}, 400),
+        ({"verify": "sometimes"}, 400),
+        ({"filter": None}, 400),
+        ({"machines": ["web"]}, 400),
+        ({"filter": None, "machines": ["nobody"]}, 404),
+        ({"vault": "images"}, 400),
+        ({"source": "offsite"}, 400),
+        ({"source": "nobody"}, 404),
+        ({"name": "../x"}, 400),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_kept(ask, store, said, status):
+    answer = ask("POST", POLICIES, {**WANTED, **said})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["message"]
+    assert (ask("GET", POLICIES).json(), store.migrations.all()) == ([], [])
+
+
+def test_a_name_is_taken_once_and_a_refused_change_changes_nothing(ask, store):
+    assert ask("POST", POLICIES, WANTED).status_code == 201
+    assert ask("POST", POLICIES, WANTED).status_code == 409
+    assert len(store.migrations.all()) == 1
+    before = ask("GET", POLICIES).json()
+    for change in ({}, {"retention": "last 2", "schedule": "continuous"}, {"machines": ["nobody"]}):
+        assert ask("PATCH", f"{POLICIES}/nightly", change).status_code in (400, 404)
+    assert ask("GET", POLICIES).json() == before
