@@ -10,6 +10,7 @@ from small_clouds import MAC, MARK, MIB, SIZES, World
 
 from longshore.model.status import Status
 from longshore.store import NewMigration, StateDirectory, Store
+from longshore.vault.directory import Directory
 from longshore.vault.disks import PointDisk
 from longshore.vault.points import points
 from longshore.vault.prune import prune
@@ -27,7 +28,7 @@ class BackedUp(InThisProcess):
     def __init__(self, directory, phrase=None):
         self.steps, self.dead = {}, False
         self.world = World.create(directory / "world")
-        self.vault = Vault.create(directory / "vault", phrase)
+        self.vault = Vault.create(Directory(directory / "vault"), phrase)
         self.store = Store(StateDirectory(directory / "state"))
         settings = {"root": str(self.world.root)}
         self.source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})

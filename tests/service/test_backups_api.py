@@ -10,6 +10,7 @@ from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
+from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point, folder_of, new_name
@@ -37,7 +38,7 @@ def ask(store, monkeypatch):
 def vault(ask, tmp_path):
     body = {"name": "offsite", "directory": str(tmp_path / "vault"), "pass_phrase": PHRASE}
     assert ask("POST", "/v1/vaults", body).status_code == 201
-    return Vault.open(tmp_path / "vault", "write", PHRASE)
+    return Vault.open(Directory(tmp_path / "vault"), "write", PHRASE)
 
 
 def with_point(vault, directory, name="web"):
@@ -92,7 +93,7 @@ def test_a_directory_with_something_in_it_is_left_alone(ask, tmp_path):
 
 
 def test_a_vault_of_another_installation_is_added_with_its_points(ask, tmp_path):
-    other = Vault.create(tmp_path / "other", PHRASE)
+    other = Vault.create(Directory(tmp_path / "other"), PHRASE)
     name = with_point(other, tmp_path)
     body = {"name": "theirs", "kind": "vault", "settings": {"directory": str(tmp_path / "other")}}
     assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": "wrong"}}).status_code == 403

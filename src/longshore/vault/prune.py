@@ -7,6 +7,8 @@ added, or is based on. Nothing is rewritten.
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from longshore.errors import Conflict, NotFound
@@ -60,13 +62,12 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
             f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them: nothing is pruned.",
             advice="Look for them in a copy of the vault; longshore vault verify names the points.",
         )
-    lists = {number_of(name): json.loads(store.read(name))["packs"] for name in sorted(store.names("condemned"))}
+    lists = dict(_condemned(vault))
     condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
     deleted, freed = 0, 0
     for number, packs in sorted(lists.items()):
         name = f"condemned/{number}.json"
-        old = now - store.changed_at(name) > vault.grace
-        if not old or any(writer.seen < number for writer in writers):
+        if not _older(vault, name, now - vault.grace) or any(writer.seen < number for writer in writers):
             continue
         for pack in map(bytes.fromhex, packs):
             if pack in named or pack not in there:
@@ -78,10 +79,9 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
         if lease is not None:
             store.delete(name)
     first = min((writer.began for writer in writers), default=now)
-    new = [pack for pack in there - named - condemned if _older(vault, pack, min(first, now - vault.grace))]
+    new = [pack for pack in there - named - condemned if _older(vault, name_of(pack), min(first, now - vault.grace))]
     if new and lease is not None:
-        number = max([*lists, *(writer.seen for writer in writers)], default=0) + 1
-        store.create(f"condemned/{number}.json", json.dumps({"packs": sorted(p.hex() for p in new)}).encode())
+        _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, new)
     if lease is not None:
         store.remove_broken_off(min(first, now - vault.grace))
     waiting = len((condemned - named) & there) - deleted + len(new)
@@ -95,15 +95,35 @@ def _named(vault: Vault, tops: list[Top]) -> set[bytes]:
     return {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
 
 
-def _older(vault: Vault, pack: bytes, moment: float) -> bool:
+def _condemned(vault: Vault) -> Iterator[tuple[int, list[str]]]:
+    """The lists that are there, and their packs."""
+    for name in sorted(vault.store.names("condemned")):
+        with suppress(NotFound):  # it has just gone
+            yield number_of(name), json.loads(vault.store.read(name))["packs"]
+
+
+def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
+    """On a list of this number, or of the next one that is free."""
+    listed = json.dumps({"packs": sorted(pack.hex() for pack in packs)}).encode()
+    while True:
+        try:
+            return vault.store.create(f"condemned/{number}.json", listed)
+        except Conflict:  # of a list that the store's own doesn't show yet
+            number += 1
+
+
+def _older(vault: Vault, name: str, moment: float) -> bool:
     try:
-        return vault.store.changed_at(name_of(pack)) < moment
+        return vault.store.changed_at(name) < moment
     except NotFound:
         return False
 
 
 def _size(vault: Vault, pack: bytes) -> int:
-    return vault.store.size(name_of(pack))
+    try:
+        return vault.store.size(name_of(pack))
+    except NotFound:  # it is in a list that comes late
+        return 0
 
 
 def _take_lease(vault: Vault) -> bytes:
