@@ -1,4 +1,4 @@
-"""An S3 server in this process, moto's, on loopback; and what can go wrong with one: lost answers, refusals, late lists."""
+"""An S3 server in this process, moto's, on loopback; and what can go wrong with one: answers lost, lists late."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""A vault with small packs in a directory or a bucket, disks to back up, and processes that die at any of their calls."""
+"""A vault with small packs in a directory or a bucket, disks to back up, and processes that die at any call."""
 
 import os
 import random

@@ -6,7 +6,6 @@ import time
 from datetime import timedelta
 
 import pytest
-from s3_server import SECRET
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.vault import bucket as bucket_module
@@ -15,6 +14,7 @@ from longshore.vault.directory import Directory
 from longshore.vault.errors import VaultFull
 from longshore.vault.store import store_at
 from longshore.vault.vault import Vault
+from s3_server import SECRET
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_what_is_wrong_is_said_in_a_sentence_and_never_taken_for_an_empty_vault(
 
 @pytest.mark.usefixtures("soon_told")
 def test_a_server_that_is_away_and_a_bucket_that_is_not_there_are_said(s3, url):
-    with pytest.raises(Unreachable, match="http://127.0.0.1:1 didn't answer"):
+    with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:1 didn't answer"):
         Vault.open(s3.store(url, endpoint="http://127.0.0.1:1"), "read")
     for do in (lambda store: Vault.open(store, "read"), Vault.create, lambda store: list(store.names("points"))):
         with pytest.raises(Unreachable, match="There is no bucket nowhere at"):
@@ -217,7 +217,9 @@ def test_a_server_that_is_away_and_a_bucket_that_is_not_there_are_said(s3, url):
 def test_a_server_that_overwrites_is_refused(s3, url, header, monkeypatch):
     """It heeds no conditions, as older ones do."""
     real = s3._app
-    monkeypatch.setattr(s3, "_app", lambda environ, begin: real({n: v for n, v in environ.items() if n != header}, begin))
+    monkeypatch.setattr(
+        s3, "_app", lambda environ, begin: real({n: v for n, v in environ.items() if n != header}, begin)
+    )
     with pytest.raises(InvalidInput, match="two writers could spoil the vault"):
         Vault.create(s3.store(url))
     assert s3.stored(url) == {}
@@ -240,7 +242,9 @@ def test_nothing_of_the_environment_is_mixed_in(s3, url, monkeypatch):
     assert SECRET not in repr(store) + repr(vars(store)["_store"])
 
 
-@pytest.mark.parametrize("url", ["s3://", "s3://b", "s3://UPPER/x", "s3://bucket/../x", "s3://bucket//x", "s3://bucket/a b", "https://b/x"])
+@pytest.mark.parametrize(
+    "url", ["s3://", "s3://b", "s3://UPPER/x", "s3://bucket/../x", "s3://bucket//x", "s3://bucket/a b", "https://b/x"]
+)
 def test_what_is_no_bucket_is_refused(url):
     with pytest.raises(InvalidInput, match="is no bucket"):
         parts_of(url)

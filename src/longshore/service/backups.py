@@ -44,7 +44,10 @@ router = judged_router("/v1")
 
 @router.post("/vaults", status_code=201)
 def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
-    """A new vault in a directory or a bucket. Its pass phrase can't be had back from it: without, all that is in it is lost."""
+    """A new vault in a directory or a bucket.
+
+    Its pass phrase can't be had back from it: without, all that is in it is lost.
+    """
     told = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key")}
     settings = {name: value for name, value in told.items() if value is not None}
     if caller.remote:

@@ -35,7 +35,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Bucket(Store):
-    lists_late = True
+    lists_late = 60.0
     side_by_side = 3
 
     def __init__(self, url: str, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
@@ -62,7 +62,7 @@ class Bucket(Store):
             conditional_put="etag",
             skip_signature=False,
             unsigned_payload=not clear,  # TLS sees to the body
-            credential_provider=lambda: keys,  # type: ignore[arg-type, return-value]
+            credential_provider=lambda: keys,  # type: ignore[arg-type]
             client_options={
                 "allow_http": clear,
                 "connect_timeout": _CONNECT,
@@ -109,7 +109,7 @@ class Bucket(Store):
                 self._store.put(name, data, mode="create", attributes={_MARK: mark}, use_multipart=False)
             except AlreadyExistsError:
                 # An earlier try has made it, and its answer was lost: the library's, or ours
-                if self._store.get(name, options={"head": True}).attributes.get(_MARK) != mark:  # type: ignore[call-overload]
+                if self._store.get(name, options={"head": True}).attributes.get(_MARK) != mark:
                     raise
 
         try:
@@ -144,7 +144,7 @@ class Bucket(Store):
                 yield found["path"]
 
     def changed_at(self, name: str) -> float:
-        return self._missing(name, lambda: self._store.head(name)["last_modified"].timestamp())
+        return self._missing(name, lambda: self._store.head(name)["last_modified"]).timestamp()
 
     def touch(self, name: str) -> None:
         """The same bytes once more, unless it was changed or deleted since they were read."""

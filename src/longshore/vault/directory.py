@@ -21,7 +21,7 @@ _BESIDE = ".new-"
 
 
 class Directory(Store):
-    lists_late = False
+    lists_late = 0.0
     side_by_side = 1
 
     def __init__(self, root: Path) -> None:

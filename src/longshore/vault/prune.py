@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from time import sleep
 
 from longshore.errors import Conflict, NotFound
 from longshore.vault.errors import Damaged
@@ -18,7 +19,7 @@ from longshore.vault.packs import PackReader, name_of
 from longshore.vault.points import points
 from longshore.vault.tree import walk
 from longshore.vault.vault import Vault
-from longshore.vault.writers import living, number_of
+from longshore.vault.writers import Writer, living, number_of
 
 _LEASE = "prune.json"
 
@@ -48,14 +49,8 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
     store = vault.store
     now = store.now()
     there = {bytes.fromhex(name[-69:-5]) for name in list(store.names("packs"))}
-    counted, tops = 0, list[Top]()
-    for point in points(vault):
-        counted += 1
-        tops += point.disks.values()
-    # After the points: whoever is based on one that was gone by then is seen here
-    writers = living(vault, now, sweep=lease is not None)
-    tops += [base for writer in writers for base in writer.bases]
-    named = _named(vault, tops)
+    seen: set[tuple[bytes, int]] = set()
+    counted, writers, named = _look(vault, now, seen, sweep=lease is not None)
     gone = named - there
     if gone and (lost := [pack for pack in gone if not store.has(name_of(pack))]):
         raise Damaged(
@@ -80,6 +75,13 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
             store.delete(name)
     first = min((writer.began for writer in writers), default=now)
     new = [pack for pack in there - named - condemned if _older(vault, name_of(pack), min(first, now - vault.grace))]
+    if new and lease is not None and store.lists_late:
+        # What a first look didn't see, since lists come late, a second one does: nothing that is needed is condemned
+        sleep(store.lists_late)
+        _keep_lease(vault, lease)
+        _, writers, named = _look(vault, now, seen, sweep=False)
+        first = min((first, *(writer.began for writer in writers)))
+        new = [pack for pack in new if pack not in named and _older(vault, name_of(pack), first)]
     if new and lease is not None:
         _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, new)
     if lease is not None:
@@ -88,11 +90,22 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
     return Pruned(counted, len(there), waiting, deleted, freed)
 
 
-def _named(vault: Vault, tops: list[Top]) -> set[bytes]:
-    """The packs that these disks need. Raises Damaged."""
-    seen: set[tuple[bytes, int]] = set()
+def _look(
+    vault: Vault, now: float, seen: set[tuple[bytes, int]], *, sweep: bool
+) -> tuple[int, list[Writer], set[bytes]]:
+    """How many points there are, the living writers, and the packs that any of them needs.
+
+    Of nodes that are in `seen` already, nothing is told again. Raises Damaged.
+    """
+    counted, tops = 0, list[Top]()
+    for point in points(vault):
+        counted += 1
+        tops += point.disks.values()
+    # After the points: whoever is based on one that was gone by then is seen here
+    writers = living(vault, now, sweep=sweep)
+    tops += [base for writer in writers for base in writer.bases]
     read = PackReader(vault).read
-    return {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
+    return counted, writers, {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
 
 
 def _condemned(vault: Vault) -> Iterator[tuple[int, list[str]]]:

@@ -17,7 +17,7 @@ class Store(ABC):
     no room. All may be called from several threads. `str` says where it is.
     """
 
-    lists_late: ClassVar[bool]  # a list may lack what was just made, and have what was just deleted
+    lists_late: ClassVar[float]  # seconds in which a list may lack what was made, and have what was deleted
     side_by_side: ClassVar[int]  # packs that are best stored at the same time
 
     @abstractmethod

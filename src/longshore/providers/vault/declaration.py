@@ -78,7 +78,9 @@ def _open(settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays
 def refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
     """Raises InvalidInput."""
     if settings.get("url") and not secrets.get(SECRET_KEY, "").strip():
-        raise InvalidInput("The bucket's secret key is missing.", advice="Name a file that holds it: --secret-key-file.")
+        raise InvalidInput(
+            "The bucket's secret key is missing.", advice="Name a file that holds it: --secret-key-file."
+        )
     if settings.get("directory") and SECRET_KEY in secrets:
         raise InvalidInput("A directory has no secret key.")
 

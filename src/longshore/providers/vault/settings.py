@@ -48,4 +48,6 @@ def _is_endpoint(text: str) -> bool:
     except ValueError:
         return False
     plain = not (parts.query or parts.fragment or parts.username or parts.password) and parts.path in ("", "/")
-    return text.isascii() and text.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+    return (
+        text.isascii() and text.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+    )
