@@ -9,10 +9,9 @@ import pytest
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.vault import bucket as bucket_module
-from longshore.vault.bucket import parts_of
 from longshore.vault.directory import Directory
 from longshore.vault.errors import VaultFull
-from longshore.vault.store import store_at
+from longshore.vault.store import parts_of, store_at
 from longshore.vault.vault import Vault
 from s3_server import SECRET
 
@@ -115,8 +114,9 @@ def test_a_new_vault_needs_a_free_place_and_one_that_was_given_up_leaves_none(st
     assert Vault.open(store, "write").id == vault.id
     with pytest.raises(Conflict):
         Vault.create(store)
-    store.discard(list(store.names("")))
+    vault.discard()
     assert list(store.names("")) == []
+    assert Vault.create(store, "a phrase").encrypted
 
 
 # Of a bucket alone

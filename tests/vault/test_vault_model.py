@@ -144,13 +144,15 @@ def in_directory(tmp_path, seed):
 
 @pytest.fixture
 def late(s3, monkeypatch):
-    """Its lists come late, until somebody waits for them; what is asked by its name doesn't."""
+    """Its lists come late, until somebody waits for them; what is asked by its name doesn't. Some answers are lost."""
     monkeypatch.setattr("longshore.vault.prune.sleep", lambda _seconds: s3.lists_come())
     return s3
 
 
 def in_bucket(tmp_path, s3, seed):
-    s3.late = random.Random(seed)
+    s3.late = chance = random.Random(seed)
+    faults = ["lost", (500, "InternalError"), (503, "SlowDown")]
+    s3.fault = lambda _method, _path: chance.choice(faults) if chance.random() < 0.005 else None
     return Story(tmp_path, InBucket(s3, f"s3://vaults/{secrets.token_hex(8)}"), seed)
 
 

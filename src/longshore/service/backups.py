@@ -59,11 +59,11 @@ def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGroun
     refuse_unreadable(name=body.name)
     store.providers.refuse_taken(body.name)
     place = store_of(parsed, secrets.get(SECRET_KEY))
-    OpenVault.create(place, secrets.get(PASS_PHRASE))
+    made = OpenVault.create(place, secrets.get(PASS_PHRASE))
     try:
         record = store.providers.add(body.name, VAULT.kind, settings, secrets)
     except BaseException:
-        place.discard(list(place.names("")))
+        made.discard()
         raise
     return _vault(store, record)
 

@@ -18,7 +18,7 @@ from obstore.store import S3Store
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.vault.errors import VaultFull
-from longshore.vault.store import Store
+from longshore.vault.store import Store, parts_of
 
 _CLOCK = "clock/"  # objects that are made to learn the server's time, and gone at once
 _PROBE = "probe/"
@@ -248,14 +248,6 @@ class Bucket(Store):
         return InvalidInput(
             f"The server {where} {what}: two writers could spoil the vault.", advice="It takes a later release of it."
         )
-
-
-def parts_of(url: str) -> tuple[str, str]:
-    """Bucket and prefix. Raises InvalidInput."""
-    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?", url)
-    if found is None:
-        raise InvalidInput(f"{url!a} is no bucket.", advice="Write s3://BUCKET/PREFIX, of letters, digits, - and _.")
-    return found[1], found[2].strip("/")
 
 
 def _code(error: Exception) -> str:

@@ -47,8 +47,8 @@ class Directory(Store):
         for name in names:
             self.delete(name)
         folders = {(self.root / name).parent for name in names} - {self.root}
-        with suppress(OSError):  # one that has more in it
-            for folder in (*folders, *((self.root,) if self._made else ())):
+        for folder in (*folders, *((self.root,) if self._made else ())):
+            with suppress(OSError):  # one that has more in it
                 folder.rmdir()
 
     def probe(self) -> None:

@@ -1,11 +1,12 @@
 """Where a vault's objects are: what a directory and a bucket have in common, so that nothing else knows which it is."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from longshore.errors import NotFound
+from longshore.errors import InvalidInput, NotFound
 
 REGION = "us-east-1"  # of a bucket, unless another is named: what servers of one's own mostly call theirs
 
@@ -94,3 +95,11 @@ def store_at(told: Mapping[str, str]) -> Store:
     from longshore.vault.bucket import Bucket  # whoever has a directory doesn't load what S3 takes
 
     return Bucket(**told)
+
+
+def parts_of(url: str) -> tuple[str, str]:
+    """Bucket and prefix of s3://BUCKET/PREFIX. Raises InvalidInput."""
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?", url)
+    if found is None:
+        raise InvalidInput(f"{url!a} is no bucket.", advice="Write s3://BUCKET/PREFIX, of letters, digits, - and _.")
+    return found[1], found[2].strip("/")

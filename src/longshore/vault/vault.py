@@ -3,12 +3,14 @@
 import json
 import secrets
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, Literal
 
-from longshore.errors import InvalidInput, NotFound
+from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT
 from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, wrong_key
@@ -16,6 +18,7 @@ from longshore.vault.store import Store
 
 FORMAT = "longshore vault 1"
 DESCRIPTION = "vault.json"
+_LEFT = ("README.txt", "restore.py")
 GRACE = 24 * 3600.0  # seconds, unless the vault says otherwise
 Use = Literal["read", "write", "prune"]
 _KNOWN: dict[Use, frozenset[str]] = {
@@ -49,42 +52,23 @@ class Vault:
         if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
             raise InvalidInput("The pass phrase isn't one line of text.")
         store.prepare()
-        made: list[str] = []
-        try:
-            return cls._made(store, pass_phrase, grace, made)
-        except BaseException:
-            store.discard(made)
-            raise
-
-    @classmethod
-    def _made(cls, store: Store, pass_phrase: str | None, grace: float, made: list[str]) -> "Vault":
-        """`made` gets the names of the vault's objects."""
+        id_, made = str(uuid.uuid4()), list[str]()
 
         def create(name: str, data: bytes) -> None:
             store.create(name, data)
             made.append(name)
 
-        id_ = str(uuid.uuid4())
-        features = [] if pass_phrase is None else ["aes-256-gcm"]
-        keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
-        if isinstance(keys, Sealed) and pass_phrase is not None:
-            wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
-            create(f"keys/{uuid.uuid4()}.json", json.dumps(wrapped.told, indent=1).encode())
-        for name in ("README.txt", "restore.py"):
-            create(name, (files("longshore.vault") / "left" / name).read_bytes())
-        description = {
-            "format": FORMAT,
-            "id": id_,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "block_size": BLOCK,
-            "fanout": FANOUT,
-            "compression": "zstd",
-            "encryption": "aes-256-gcm" if pass_phrase is not None else None,
-            "grace": grace,
-            "features": {use: features for use in _KNOWN},
-        }
-        create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
+        try:
+            keys = _fill(create, id_, pass_phrase, grace)
+        except BaseException:
+            with suppress(LongshoreError):  # what went wrong first is told
+                store.discard(made)
+            raise
         return cls(id_, store, keys, grace)
+
+    def discard(self) -> None:
+        """It has just been made, and is not to be."""
+        self.store.discard([DESCRIPTION, *_LEFT, _key_name(self.id)])
 
     @classmethod
     def open(cls, store: Store, use: Use, pass_phrase: str | None = None) -> "Vault":
@@ -102,6 +86,35 @@ class Vault:
         """As another process has opened it: with its `key`."""
         told = _described(store, use)
         return cls(told["id"], store, Sealed(bytes.fromhex(key)) if key else Plain(), float(told["grace"]))
+
+
+def _fill(create: Callable[[str, bytes], None], id_: str, pass_phrase: str | None, grace: float) -> Plain:
+    """With a new vault's objects; what it is comes last. Its keys."""
+    features = [] if pass_phrase is None else ["aes-256-gcm"]
+    keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
+    if isinstance(keys, Sealed) and pass_phrase is not None:
+        wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
+        create(_key_name(id_), json.dumps(wrapped.told, indent=1).encode())
+    for name in _LEFT:
+        create(name, (files("longshore.vault") / "left" / name).read_bytes())
+    description = {
+        "format": FORMAT,
+        "id": id_,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "block_size": BLOCK,
+        "fanout": FANOUT,
+        "compression": "zstd",
+        "encryption": "aes-256-gcm" if pass_phrase is not None else None,
+        "grace": grace,
+        "features": {use: features for use in _KNOWN},
+    }
+    create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
+    return keys
+
+
+def _key_name(id_: str) -> str:
+    """Of a vault's first key."""
+    return f"keys/{id_}.json"
 
 
 def _described(store: Store, use: Use) -> dict[str, Any]:

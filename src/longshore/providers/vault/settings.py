@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from longshore.errors import InvalidInput
 from longshore.model.reach import Reach
+from longshore.vault.store import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,6 @@ class VaultSettings:
             if self.endpoint or self.region or self.access_key:
                 raise InvalidInput("A directory has no endpoint, region or access key.")
             return
-        from longshore.vault.bucket import parts_of  # whoever has a directory doesn't load what S3 takes
-
         parts_of(self.url or "")
         if not self.access_key or not self.access_key.isprintable():
             raise InvalidInput("The bucket's access key is missing.", advice="Name it, and the secret key's file.")
