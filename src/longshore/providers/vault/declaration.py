@@ -28,7 +28,7 @@ _OPTIONS = (
     Option(
         "url",
         "or the bucket that it is in: s3://BUCKET/PREFIX",
-        to_change="the bucket and prefix that it is in now",
+        to_change="the bucket and prefix where a vault is now",
         metavar="URL",
         only_if_said=True,
     ),
