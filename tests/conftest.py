@@ -39,6 +39,24 @@ def paper():
 
 
 @pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server with a bucket "vaults", for vaults of different prefixes."""
+    from s3_server import S3Server
+
+    server = S3Server()
+    server.make_bucket("vaults")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(s3_server):
+    """The same, as good as it was."""
+    yield s3_server
+    s3_server.fault = s3_server.late = None
+
+
+@pytest.fixture(scope="session")
 def postgresql():
     """A PostgreSQL of the tests' own, from which each takes new databases."""
     from postgresql import Cluster

@@ -164,7 +164,7 @@ def test_a_server_takes_what_it_declares_safe_and_nothing_else(state):
 @pytest.mark.parametrize("known", [*registry.PROVIDERS, MADE_UP], ids=lambda known: known.kind)
 def test_what_is_declared_is_of_settings_that_there_are(known):
     shape = known.settings().__dataclass_fields__
-    secret = {"password", "ssh_key", "os_cloud", "token", "pass_phrase"}
+    secret = {"password", "ssh_key", "os_cloud", "token", "pass_phrase", "secret_key"}
     assert {option.name for option in known.options} - secret <= set(shape)
     assert known.safe | known.tells_which | known.sent_to <= set(shape)
     assert not {name for name in known.safe if name.endswith(("_file", "_dir", "_libdir", "_conf"))}

@@ -1156,7 +1156,7 @@ def small_connect(kind, settings, _secrets, side=None, _servers=None):
     if kind == "files":  # which need no stand-in
         return FilesSource(FilesSettings(**{name: value for name, value in settings.items() if name != "root"}))
     if kind == "vault":  # nor does this
-        return VaultSource(VaultSettings(settings["directory"]), _secrets.get("pass_phrase"))
+        return VaultSource(VaultSettings(**settings), _secrets.get("pass_phrase"), _secrets.get("secret_key"))
     world = World(settings["root"])
     if kind == "vsphere":
         return SmallSource(world)

@@ -6,6 +6,7 @@ from small_clouds import MAC, MARK, MIB, SIZES
 from longshore.model.status import Status
 from longshore.vault.prune import prune
 from longshore.vault.verify import verify
+from s3_server import SECRET
 
 pytestmark = pytest.mark.faults
 
@@ -37,6 +38,39 @@ def test_backups_hold_one_moment_each_and_store_what_differs(backed_up):
         assert point.content["machine"]["name"] == "web"
     assert verify(backup.vault).faults == ()
     backup.assert_nothing_is_left()
+
+
+def test_a_machine_is_backed_up_to_a_bucket_and_restored_from_it(backed_up, s3):
+    """Whose keys no file of ours has in clear, and no event tells."""
+    backup = backed_up(PHRASE, s3)
+    first = backup.back_up()
+    backup.world.guest_writes("2000", 2 * MIB + 5, b"a word")
+    second = backup.back_up()
+    assert second["base"] == first["point"]
+    assert 0 < second["bytes_read"] < MIB
+    assert [backup.held(point) == backup.at(n) for n, point in enumerate(backup.points, 1)] == [True, True]
+    (backup.world.root / "one-moment").touch()  # the small cloud boots what it is given, and this boots nothing
+    assert backup.restore(second["point"]).status is Status.DONE, backup.record.error
+    assert backup.keep("prune").status is Status.DONE
+    assert backup.keep("verification").status is Status.DONE
+    assert backup.record.result["faults"] == []
+    files = [path.read_bytes() for path in backup.store.state.root.rglob("*") if path.is_file()]
+    assert not [data for data in files if SECRET.encode() in data]
+    backup.assert_nothing_is_left()
+
+
+def test_a_bucket_that_fails_in_the_middle_of_a_backup_is_said_and_costs_nothing_that_was_there(backed_up, s3):
+    backup = backed_up(None, s3)
+    first = backup.back_up()
+    backup.world.guest_writes("2000", 2 * MIB + 5, b"a word")
+    s3.fault = lambda method, path: (403, "AccessDenied") if method == "PUT" and "/packs/" in path else None
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    assert backup.record.status is Status.FAILED
+    assert SECRET not in f"{backup.record.error} {backup.told}"
+    s3.fault = None
+    assert [point.name for point in backup.points] == [first["point"]]
+    assert backup.held(backup.points[0]) == backup.at(1)
+    assert verify(backup.vault).faults == ()
 
 
 def test_the_snapshot_that_tells_what_changes_is_kept_until_the_next_backup(backed_up):

@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
+from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
 
 POLICIES = "/v1/backup-policies"
@@ -23,7 +24,7 @@ WANTED = {
 def store(tmp_path):
     store = Store(StateDirectory(tmp_path / "state"))
     (tmp_path / "images").mkdir()
-    Vault.create(tmp_path / "vault", None)
+    Vault.create(Directory(tmp_path / "vault"), None)
     store.providers.add("images", "files", {"url": f"file://{tmp_path}/images"}, {})
     store.providers.add("offsite", "vault", {"directory": str(tmp_path / "vault")}, {})
     yield store

@@ -1,5 +1,6 @@
 """Vaults, backups and restores over REST, as commands ask for them: what is there, what is refused, what is queued."""
 
+import secrets
 from datetime import UTC, datetime
 
 import pytest
@@ -10,11 +11,13 @@ from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
+from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point, folder_of, new_name
 from longshore.vault.vault import Vault
 from longshore.vault.writers import finish, leave, register
+from s3_server import SECRET
 
 PHRASE = "a phrase of some length"
 
@@ -37,7 +40,7 @@ def ask(store, monkeypatch):
 def vault(ask, tmp_path):
     body = {"name": "offsite", "directory": str(tmp_path / "vault"), "pass_phrase": PHRASE}
     assert ask("POST", "/v1/vaults", body).status_code == 201
-    return Vault.open(tmp_path / "vault", "write", PHRASE)
+    return Vault.open(Directory(tmp_path / "vault"), "write", PHRASE)
 
 
 def with_point(vault, directory, name="web"):
@@ -67,6 +70,62 @@ def test_a_vault_is_made_and_its_pass_phrase_never_shown(ask, vault, tmp_path):
     assert (vault.store.root / "restore.py").read_text().startswith("#!/usr/bin/env python3")
 
 
+def test_a_vault_is_made_in_a_bucket_and_its_secret_key_never_shown(ask, store, s3):
+    where = {"endpoint": s3.endpoint, "access_key": "AKIATEST", "url": f"s3://vaults/{secrets.token_hex(4)}"}
+    body = {"name": "away", **where, "secret_key": f"{SECRET}\n", "pass_phrase": PHRASE}
+    made = ask("POST", "/v1/vaults", body)
+    assert (made.status_code, made.json()["url"], made.json()["directory"]) == (201, where["url"], None)
+    checked = ask("POST", "/v1/vaults/away/check").json()
+    assert (checked["encrypted"], checked["points"], checked["faults"]) == (True, 0, [])
+    again = ask("POST", "/v1/vaults", body | {"name": "other"})
+    assert again.status_code == 409
+    assert "Name a prefix that is free" in again.text
+    told = [ask("GET", path).text for path in ("/v1/vaults", "/v1/providers", "/v1/vaults/away", "/v1/providers/away")]
+    assert not [text for text in [*told, made.text, again.text] if SECRET in text or PHRASE in text]
+    added = {"name": "same", "kind": "vault", "settings": where}
+    added["secrets"] = {"secret_key": SECRET, "pass_phrase": PHRASE}
+    assert ask("POST", "/v1/providers", added).status_code == 201
+    assert ask("POST", "/v1/vaults/same/check").json()["points"] == 0
+    s3.fault = lambda _method, _path: (403, "SignatureDoesNotMatch")
+    refused = ask("POST", "/v1/vaults/away/check")
+    assert refused.status_code == 403
+    assert "The secret key isn't that of the access key AKIATEST" in refused.text
+
+
+def test_a_server_that_overwrites_is_noticed_by_check(ask, s3, monkeypatch):
+    where = {"endpoint": s3.endpoint, "access_key": "AKIATEST", "url": f"s3://vaults/{secrets.token_hex(4)}"}
+    assert ask("POST", "/v1/vaults", {"name": "away", **where, "secret_key": SECRET}).status_code == 201
+    real = s3._app
+    heedless = lambda environ, begin: real({n: v for n, v in environ.items() if not n.startswith("HTTP_IF_")}, begin)  # noqa: E731
+    monkeypatch.setattr(s3, "_app", heedless)
+    said = ask("POST", "/v1/vaults/away/check")
+    assert said.status_code == 400
+    assert "creates what is there already" in said.text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"directory": "/tmp/never-made-by-this-test"},
+        {"endpoint": "ftp://host"},
+        {"endpoint": "https://user:word@host"},
+        {"url": "s3://b"},
+        {"access_key": None},
+        {"secret_key": None},
+        {"region": "no region"},
+    ],
+)
+def test_a_bucket_that_is_not_fully_said_is_refused_and_nothing_is_made(ask, s3, said):
+    where = {"endpoint": s3.endpoint, "access_key": "AKIATEST", "url": f"s3://vaults/{secrets.token_hex(4)}"}
+    body = {"name": "../v" if not said else "v", "secret_key": SECRET, **where, **said}
+    answer = ask("POST", "/v1/vaults", body)
+    assert answer.status_code == 400
+    assert SECRET not in answer.text
+    assert ask("GET", "/v1/vaults").json() == []
+    assert s3.stored(where["url"]) == {}
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -92,7 +151,7 @@ def test_a_directory_with_something_in_it_is_left_alone(ask, tmp_path):
 
 
 def test_a_vault_of_another_installation_is_added_with_its_points(ask, tmp_path):
-    other = Vault.create(tmp_path / "other", PHRASE)
+    other = Vault.create(Directory(tmp_path / "other"), PHRASE)
     name = with_point(other, tmp_path)
     body = {"name": "theirs", "kind": "vault", "settings": {"directory": str(tmp_path / "other")}}
     assert ask("POST", "/v1/providers", {**body, "secrets": {"pass_phrase": "wrong"}}).status_code == 403

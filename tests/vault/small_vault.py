@@ -1,4 +1,4 @@
-"""A vault with small packs in a directory, disks to back up, and processes that die at any of their calls."""
+"""A vault with small packs in a directory or a bucket, disks to back up, and processes that die at any call."""
 
 import os
 import random
@@ -9,7 +9,8 @@ from pathlib import Path
 from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.geometry import BLOCK, FANOUT, Top
-from longshore.vault.points import Point, new_name, point_names, points, read_point
+from longshore.vault.points import Point, has_point, new_name, points, read_point
+from longshore.vault.store import Store
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, finish, leave, register
 
@@ -23,11 +24,61 @@ class Killed(BaseException):
     """The process is no more."""
 
 
-class Mortal(Directory):
+class InDirectory:
+    """Where a vault is, and what its tests do there behind its back."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def store(self):
+        return Directory(self.root)
+
+    def days_pass(self, seconds=2 * GRACE):
+        """For all objects."""
+        then = time.time() - seconds
+        for folder, _, files in os.walk(self.root):
+            for file in files:
+                path = Path(folder) / file
+                os.utime(path, (0, min(path.stat().st_mtime - seconds, then)))
+
+    def lists_come(self):
+        """They are never late."""
+
+    def copied_to(self, _directory):
+        """All of it, in a directory."""
+        return self.root
+
+
+class InBucket:
+    def __init__(self, server, url):
+        self.server, self.url = server, url
+
+    def store(self):
+        return self.server.store(self.url)
+
+    def days_pass(self, seconds=2 * GRACE):
+        self.server.days_pass(self.url, seconds)
+
+    def lists_come(self):
+        self.server.lists_come()
+
+    def copied_to(self, directory):
+        """Each object as a file of its name, as every S3 client copies them."""
+        for name, stored in self.server.stored(self.url).items():
+            path = directory / "copied" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(stored.value)
+        return directory / "copied"
+
+
+class Mortal(Store):
     """As one process sees it, which dies before or after its nth change, and changes nothing any more."""
 
-    def __init__(self, root, dies_at=None):
-        super().__init__(root)
+    side_by_side = 1  # so that the nth one is the same whenever a story is told
+
+    def __init__(self, store, dies_at=None):
+        self._store = store
+        self.lists_late = store.lists_late
         self.changes = 0
         self.dies_at = dies_at
         self.dead = False
@@ -46,27 +97,27 @@ class Mortal(Directory):
         return answer
 
     def create(self, name, data):
-        self._change(lambda: super(Mortal, self).create(name, data))
+        self._change(lambda: self._store.create(name, data))
 
     def delete(self, name):
-        self._change(lambda: super(Mortal, self).delete(name))
+        self._change(lambda: self._store.delete(name))
 
     def touch(self, name):
-        self._change(lambda: super(Mortal, self).touch(name))
+        self._change(lambda: self._store.touch(name))
 
 
-def opened(root: Path, keys, dies_at=None) -> Vault:
+def _passed_on(method):
+    return lambda self, *arguments: getattr(self._store, method)(*arguments)
+
+
+for _method in Store.__abstractmethods__ - {"create", "delete", "touch"}:
+    setattr(Mortal, _method, _passed_on(_method))
+Mortal.__abstractmethods__ = frozenset()
+
+
+def opened(place, keys, dies_at=None) -> Vault:
     """As a process of its own."""
-    return Vault("the-vault", Mortal(root, dies_at), keys, GRACE)
-
-
-def days_pass(root: Path, seconds=2 * GRACE):
-    """For all objects."""
-    then = time.time() - seconds
-    for folder, _, files in os.walk(root):
-        for file in files:
-            path = Path(folder) / file
-            os.utime(path, (0, min(path.stat().st_mtime - seconds, then)))
+    return Vault("the-vault", Mortal(place.store(), dies_at), keys, GRACE)
 
 
 class Content(dict):
@@ -97,9 +148,9 @@ class Content(dict):
 class Backup:
     """A writer, and what its disk is to be."""
 
-    def __init__(self, root, keys, directory, number, machine="m", dies_at=None):
+    def __init__(self, place, keys, directory, number, machine="m", dies_at=None):
         self.id = f"w{number}"
-        self.root, self.keys = root, keys
+        self.place, self.keys = place, keys
         self.folder = keys.name(machine)
         self.journal = directory / f"journal-{number}"
         self.content = Content()
@@ -109,13 +160,13 @@ class Backup:
         self.begin(dies_at)
 
     def begin(self, dies_at=None):
-        self.vault = opened(self.root, self.keys, dies_at)
+        self.vault = opened(self.place, self.keys, dies_at)
         self.disk = None
 
     def based_on(self, name):
         self.base = read_point(self.vault, name).top("d")
         register(self.vault, self.id, (self.base,))
-        if name not in point_names(self.vault):
+        if not has_point(self.vault, name):
             self.base = Top(SIZE, None)
 
     def open(self):

@@ -3,16 +3,18 @@
 import errno
 import os
 import random
+import secrets
 import subprocess
 import sys
 from datetime import UTC, datetime
 
 import nbd
 import pytest
-from small_vault import SIZE, Backup, days_pass, holds, opened, scribble
+from small_vault import SIZE, Backup, InBucket, InDirectory, holds, opened, scribble
 
 from longshore.blocks.endpoints import connect
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
+from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
@@ -33,9 +35,10 @@ def backed_up(request, tmp_path):
     return made(tmp_path, request.param)
 
 
-def made(tmp_path, phrase=None):
-    vault = Vault.create(tmp_path / "vault", phrase)
-    backup = Backup(vault.store.root, vault.keys, tmp_path, 1)
+def made(tmp_path, phrase=None, place=None):
+    place = place or InDirectory(tmp_path / "vault")
+    vault = Vault.create(place.store(), phrase)
+    backup = Backup(place, vault.keys, tmp_path, 1)
     backup.open()
     scribble(backup, random.Random(1), 12)
     backup.write(3 * BLOCK, b"a marker of the guest" * 100)
@@ -49,12 +52,12 @@ def whole(content):
     return bytes(disk)
 
 
-def stranger(vault, tmp_path, *arguments, modules=True):
+def stranger(vault, tmp_path, *arguments, modules=True, root=None):
     """The script in the vault, with nothing of ours; without `modules` nothing but Python and the zstd command."""
     (tmp_path / "phrase").write_text(PHRASE + "\n")
     options = ["--pass-phrase-file", str(tmp_path / "phrase")] if vault.encrypted else []
     python = [sys.executable, "-I"] if modules else ["/usr/bin/python3", "-I", "-S"]
-    command = [*python, str(vault.store.root / "restore.py"), *arguments, *options]
+    command = [*python, str((root or vault.store.root) / "restore.py"), *arguments, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -67,6 +70,17 @@ def test_a_stranger_restores_with_the_script_in_the_vault(backed_up, tmp_path):
     done = stranger(vault, tmp_path, name, "d", str(out))
     assert done.returncode == 0, done.stderr
     assert out.read_bytes() == whole(content)
+
+
+def test_a_stranger_restores_from_a_plain_copy_of_a_bucket(s3, tmp_path):
+    """And Longshore itself goes on with it as with any vault in a directory."""
+    place = InBucket(s3, f"s3://vaults/{secrets.token_hex(4)}")
+    vault, name, content = made(tmp_path, PHRASE, place)
+    root, out = place.copied_to(tmp_path), tmp_path / "out.raw"
+    done = stranger(vault, tmp_path, name, "d", str(out), root=root)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes() == whole(content)
+    assert holds(Vault.open(Directory(root), "read", PHRASE), name, content)
 
 
 def test_a_stranger_needs_no_module_for_a_vault_in_clear(tmp_path):
@@ -92,10 +106,10 @@ def test_a_wrong_pass_phrase_is_said_plainly(tmp_path):
     vault, _, _ = made(tmp_path, PHRASE)
     root = vault.store.root
     with pytest.raises(WrongKey, match="this pass phrase opens none of its keys"):
-        Vault.open(root, "read", "another one")
+        Vault.open(Directory(root), "read", "another one")
     with pytest.raises(InvalidInput, match="is encrypted"):
-        Vault.open(root, "read")
-    assert Vault.open(root, "write", PHRASE).key == vault.key
+        Vault.open(Directory(root), "read")
+    assert Vault.open(Directory(root), "write", PHRASE).key == vault.key
     (tmp_path / "wrong").write_text("wrong\n")
     said = subprocess.run(
         [sys.executable, str(root / "restore.py"), "--pass-phrase-file", str(tmp_path / "wrong")],
@@ -130,7 +144,7 @@ def test_a_flipped_bit_is_found_and_never_handed_out(backed_up, tmp_path):
 
 def test_whatever_bit_of_a_map_is_flipped_nothing_is_pruned(tmp_path):
     """It could have hidden the pack that a block is in, and that pack would have gone."""
-    vault, noise = Vault.create(tmp_path / "vault"), random.Random(4)
+    vault, noise = Vault.create(Directory(tmp_path / "vault")), random.Random(4)
     register(vault, "w1", ())
     disk = NewDisk(vault, Top(3 * BLOCK, None), tmp_path / "journal", pack_size=BLOCK)
     for number in range(3):  # each in a pack of its own, and so is the node, in which nothing can be packed
@@ -139,7 +153,7 @@ def test_whatever_bit_of_a_map_is_flipped_nothing_is_pruned(tmp_path):
     disk.close()
     finish(vault, "w1", Point("a/20261123T000000Z-00000000", datetime.now(UTC), {"d": top}, {}))
     leave(vault, "w1")
-    days_pass(vault.store.root, 3 * vault.grace)
+    InDirectory(vault.store.root).days_pass(3 * vault.grace)
     pack = vault.store.root / name_of(top.entry.pack)
     good, start = pack.read_bytes(), top.entry.offset
     for at in range(start, start + top.entry.length):
@@ -169,29 +183,29 @@ def test_what_a_later_release_needs_is_refused_for_that_use_only(tmp_path):
     vault, _, _ = made(tmp_path)
     path = vault.store.root / "vault.json"
     path.write_text(path.read_text().replace('"prune": []', '"prune": ["reference-counts"]'))
-    Vault.open(vault.store.root, "write")
+    Vault.open(vault.store, "write")
     with pytest.raises(InvalidInput, match="reference-counts"):
-        Vault.open(vault.store.root, "prune")
+        Vault.open(vault.store, "prune")
 
 
 def test_nothing_is_made_where_something_is(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     with pytest.raises(Conflict, match="isn't an empty directory"):
-        Vault.create(tmp_path / "full")
+        Vault.create(Directory(tmp_path / "full"))
     with pytest.raises(InvalidInput, match="isn't there"):
-        Vault.create(tmp_path / "no/where")
+        Vault.create(Directory(tmp_path / "no/where"))
     assert not (tmp_path / "no").exists()
     with pytest.raises(InvalidInput, match="one line"):
-        Vault.create(tmp_path / "vault", "two\nlines")
+        Vault.create(Directory(tmp_path / "vault"), "two\nlines")
     assert not (tmp_path / "vault").exists()
     with pytest.raises(NotFound, match="no vault in"):
-        Vault.open(tmp_path, "read")
+        Vault.open(Directory(tmp_path), "read")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../b", "a", "a/b/c", "/etc/passwd", "a/.b", ""])
 def test_no_name_of_a_point_leads_elsewhere(tmp_path, name):
-    vault = Vault.create(tmp_path / "vault")
+    vault = Vault.create(Directory(tmp_path / "vault"))
     with pytest.raises(InvalidInput):
         read_point(vault, name)
     with pytest.raises(InvalidInput):
@@ -201,7 +215,7 @@ def test_no_name_of_a_point_leads_elsewhere(tmp_path, name):
 def test_a_second_backup_stores_what_differs_and_deleting_rewrites_nothing(tmp_path):
     vault, name, content = made(tmp_path)
     before = {path: path.stat().st_ino for path in vault.store.root.glob("packs/*/*")}
-    again = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    again = Backup(InDirectory(vault.store.root), vault.keys, tmp_path, 2)
     again.based_on(name)
     again.open()
     again.content = type(content)(content)
@@ -219,7 +233,7 @@ def test_a_second_backup_stores_what_differs_and_deleting_rewrites_nothing(tmp_p
 
 def test_a_writer_that_was_taken_for_dead_writes_no_point(tmp_path):
     vault, _, _ = made(tmp_path)
-    backup = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    backup = Backup(InDirectory(vault.store.root), vault.keys, tmp_path, 2)
     backup.open()
     backup.write(0, b"late")
     leave(vault, backup.id)
@@ -232,7 +246,7 @@ def test_a_writer_that_was_taken_for_dead_writes_no_point(tmp_path):
 def test_after_one_pack_could_not_be_kept_no_flush_says_that_all_is_there(tmp_path):
     """Whoever flushes may be another than whoever was told that the vault is full."""
     vault, _, _ = made(tmp_path)
-    backup = Backup(vault.store.root, vault.keys, tmp_path, 2)
+    backup = Backup(InDirectory(vault.store.root), vault.keys, tmp_path, 2)
     backup.open()
     scribble(backup, random.Random(2), 10)
     backup.flush()
@@ -288,7 +302,7 @@ def test_two_points_never_share_a_name(tmp_path):
 
 def test_disks_are_served_over_nbd(tmp_path):
     """By a process of its own: written over several connections, read back, what is zero told, its point read-only."""
-    vault = Vault.create(tmp_path / "vault", PHRASE)
+    vault = Vault.create(Directory(tmp_path / "vault"), PHRASE)
     register(vault, "w1", ())
     chance = random.Random(5)
     noise = chance.randbytes(3 * BLOCK + 1)
@@ -311,7 +325,7 @@ def test_disks_are_served_over_nbd(tmp_path):
     expected[1000 : 1000 + len(noise)] = noise
     expected[BLOCK : 2 * BLOCK] = bytes(BLOCK)
     expected[SIZE - 3 :] = b"end"
-    served = PointDisk(opened(vault.store.root, vault.keys), top)
+    served = PointDisk(opened(InDirectory(vault.store.root), vault.keys), top)
     assert served.read(0, SIZE) == bytes(expected)
     with serve_disk(vault, top) as export:
         reader = connect(export.uri, extents=True)

@@ -9,6 +9,8 @@ from longshore.model.request import MigrationRequest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 
+Place = Annotated[str | None, Field(min_length=1, max_length=1000)]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -16,7 +18,12 @@ class _Strict(BaseModel):
 
 class NewVault(_Strict):
     name: Name
-    directory: Annotated[str, Field(min_length=1, max_length=1000)]  # absolute; empty, or not there yet
+    directory: Place = None  # absolute; empty, or not there yet
+    url: Place = None  # or s3://bucket/prefix, which has to be free
+    endpoint: Place = None  # of the bucket's S3 server; null: Amazon's
+    region: Place = None  # of the bucket; null: us-east-1
+    access_key: Place = None  # of the bucket: its id
+    secret_key: SecretStr | None = None
     pass_phrase: SecretStr | None = None  # null: it isn't encrypted, for ever
 
 
@@ -25,7 +32,8 @@ class Vault(_Strict):
 
     id: str
     name: str
-    directory: str | None  # null: another project's, which shares it
+    directory: str | None  # null: it is in a bucket, or another project's, which shares it
+    url: str | None  # of its bucket: null as well
 
 
 class VaultCheck(_Strict):

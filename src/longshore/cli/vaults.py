@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CreateVault(ShowOne):
-    """Make a vault in a directory, local or mounted from a file server, and add it.
+    """Make a vault in a directory, local or mounted from a file server, or in a bucket of an S3 server, and add it.
 
     Encrypted, it can be read with its pass phrase alone: keep that elsewhere, too. Whether it is encrypted can't be
     changed later. One that is there already is added with: longshore provider add vault.
@@ -25,20 +25,30 @@ class CreateVault(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("name", help="what you call it")
-        parser.add_argument("directory", type=Path, help="empty, or not there yet")
+        parser.add_argument("place", help="a directory that is empty or not there yet, or s3://BUCKET/PREFIX")
         parser.add_argument("--pass-phrase-file", type=Path, metavar="FILE", help="to encrypt it with")
+        group = parser.add_argument_group("in a bucket")
+        group.add_argument("--endpoint", metavar="URL", help="of its S3 server, as https://HOST:PORT (else Amazon's)")
+        group.add_argument("--region", help="of the bucket (else us-east-1)")
+        group.add_argument("--access-key", metavar="ID", help="that may get, put, delete and list objects there")
+        group.add_argument("--secret-key-file", type=Path, metavar="FILE", help="the secret key that belongs to it")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         phrase = text_of(args.pass_phrase_file) if args.pass_phrase_file else None
-        return _fields(self.client.create_vault(args.name, str(args.directory.absolute()), phrase))
+        where = {"url": args.place} if args.place.startswith("s3:") else {"directory": str(Path(args.place).absolute())}
+        for name in ("endpoint", "region", "access_key"):
+            if (value := getattr(args, name)) is not None:
+                where[name] = value
+        key = text_of(args.secret_key_file) if args.secret_key_file else None
+        return _fields(self.client.create_vault(args.name, where, phrase, key))
 
 
 class ListVaults(Lister):
     """List vaults, by name."""
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
-        return ("ID", "Name", "Directory"), [(v.id, v.name, v.directory) for v in self.client.vaults()]
+        return ("ID", "Name", "Place"), [(v.id, v.name, v.directory or v.url) for v in self.client.vaults()]
 
 
 class CheckVault(ShowOne):

@@ -317,8 +317,11 @@ class Client:
 
     # Vaults, backups, restores
 
-    def create_vault(self, name: str, directory: str, pass_phrase: str | None) -> Vault:
-        body = {"name": name, "directory": directory, "pass_phrase": pass_phrase}
+    def create_vault(
+        self, name: str, where: Mapping[str, str], pass_phrase: str | None, secret_key: str | None = None
+    ) -> Vault:
+        """`where`: its directory, or its bucket's url, endpoint, region and access_key."""
+        body = {"name": name, "pass_phrase": pass_phrase, "secret_key": secret_key, **where}
         return self._ask(Vault, "POST", "/v1/vaults", body)
 
     def vaults(self) -> list[Vault]:

@@ -1,8 +1,6 @@
 """Vaults and the points in them; machines that are backed up, and restored."""
 
-import shutil
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from longshore.api.backups import (
@@ -27,8 +25,8 @@ from longshore.planning.kinds import accept_blockers
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
-from longshore.providers.vault.declaration import PASS_PHRASE, VAULT
-from longshore.providers.vault.source import find_point, machine_of
+from longshore.providers.vault.declaration import PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
+from longshore.providers.vault.source import find_point, machine_of, store_of
 from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
@@ -46,24 +44,26 @@ router = judged_router("/v1")
 
 @router.post("/vaults", status_code=201)
 def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
-    """A new vault in a directory. Its pass phrase can't be had back from it: without, all that is in it is lost."""
-    settings = {"directory": body.directory}
+    """A new vault in a directory or a bucket.
+
+    Its pass phrase can't be had back from it: without, all that is in it is lost.
+    """
+    told = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key")}
+    settings = {name: value for name, value in told.items() if value is not None}
     if caller.remote:
         provider_settings(VAULT.kind, settings, grounds)
-    VAULT.settings()(**settings)  # raises InvalidInput for what is no path
+    given = {PASS_PHRASE: body.pass_phrase, SECRET_KEY: body.secret_key}
+    secrets = {name: value.get_secret_value().rstrip("\r\n") for name, value in given.items() if value}
+    parsed = VAULT.settings()(**settings)  # raises InvalidInput for what is no path and no bucket
+    refuse_incomplete(settings, secrets)
     refuse_unreadable(name=body.name)
     store.providers.refuse_taken(body.name)
-    phrase = body.pass_phrase.get_secret_value().rstrip("\r\n") if body.pass_phrase else None
-    directory = Path(body.directory)
-    there = directory.exists()
-    OpenVault.create(directory, phrase)
+    place = store_of(parsed, secrets.get(SECRET_KEY))
+    made = OpenVault.create(place, secrets.get(PASS_PHRASE))
     try:
-        record = store.providers.add(body.name, VAULT.kind, settings, {PASS_PHRASE: phrase} if phrase else {})
+        record = store.providers.add(body.name, VAULT.kind, settings, secrets)
     except BaseException:
-        for path in directory.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not there:
-            directory.rmdir()
+        made.discard()
         raise
     return _vault(store, record)
 
@@ -85,6 +85,7 @@ def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
     """Open it, read the documents and maps of its points, and see that the packs are there."""
     record = _record(store, vault)
     with clouds.vault(record.id, "read") as opened:
+        opened.store.probe()
         found = verify(opened, data=False)
         return VaultCheck(
             vault=_vault(store, record),
@@ -214,8 +215,8 @@ def _record(store: Store, name: str) -> ProviderRecord:
 
 
 def _vault(store: Store, record: ProviderRecord) -> Vault:
-    own = store.providers.is_own(record)
-    return Vault(id=record.id, name=record.name, directory=record.settings["directory"] if own else None)
+    where = record.settings if store.providers.is_own(record) else {}
+    return Vault(id=record.id, name=record.name, directory=where.get("directory"), url=where.get("url"))
 
 
 def _keep(store: Store, name: str, kind: MigrationType) -> Migration:

@@ -10,10 +10,11 @@ import sys
 import threading
 from pathlib import Path
 
-from longshore.errors import LongshoreError
+from longshore.errors import LongshoreError, Unreachable
 from longshore.vault.disks import DiskReader, NewDisk, PointDisk
 from longshore.vault.geometry import Top
 from longshore.vault.nbd import serve
+from longshore.vault.store import store_at
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, beat_every
 
@@ -22,7 +23,7 @@ def main(socket_path: str, pid_file: str, request: str) -> int:
     told = json.loads(Path(request).read_bytes())
     top = Top.of(told["top"])
     try:
-        vault = Vault.with_key(Path(told["vault"]), "write" if "journal" in told else "read", told["key"])
+        vault = Vault.with_key(store_at(told["vault"]), "write" if "journal" in told else "read", told["key"])
         if "journal" in told:
             beat(vault, told["writer"])
             disk: DiskReader = NewDisk(vault, top, Path(told["journal"]))
@@ -46,11 +47,11 @@ def _live(vault: Vault, writer_id: str) -> None:
     while not pause.wait(beat_every(vault)):
         try:
             beat(vault, writer_id)
+        except Unreachable as error:  # a file server or a bucket that is away for a moment
+            print(f"No sign of life could be given: {error}", file=sys.stderr, flush=True)
         except LongshoreError as error:
             print(error, file=sys.stderr, flush=True)
             os._exit(1)
-        except OSError as error:  # of a file server that is away for a moment
-            print(f"No sign of life could be given: {error}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,48 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from longshore.blocks.durable import sync_directory
-from longshore.errors import Conflict, NotFound, Unreachable
+from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
 from longshore.vault.errors import VaultFull
+from longshore.vault.store import Store
 
 _BESIDE = ".new-"
 
 
-class Directory:
-    """Every method raises Unreachable when the file system can't be used, VaultFull when it has no room."""
+class Directory(Store):
+    lists_late = 0.0
+    side_by_side = 1
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._made = False
 
     def __str__(self) -> str:
         return str(self.root)
 
+    def told(self) -> dict[str, str]:
+        return {"directory": str(self.root)}
+
+    def prepare(self) -> None:
+        root = self.root
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise Conflict(f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
+        if not root.parent.is_dir():
+            raise InvalidInput(f"{root.parent} isn't there.", advice="Make it, or mount it, first.")
+        self._made = not root.exists()
+        root.mkdir(mode=0o700, exist_ok=True)
+
+    def discard(self, names: list[str]) -> None:
+        for name in names:
+            self.delete(name)
+        folders = {(self.root / name).parent for name in names} - {self.root}
+        for folder in (*folders, *((self.root,) if self._made else ())):
+            with suppress(OSError):  # one that has more in it
+                folder.rmdir()
+
+    def probe(self) -> None:
+        """A file system links a file to a name that is free, or fails."""
+
     def create(self, name: str, data: bytes | bytearray) -> None:
-        """Raises Conflict when it is there already."""
         path = self.root / name
         with self._explained(name):
             self._make(path.parent)
@@ -46,12 +71,10 @@ class Directory:
                 beside.unlink()
 
     def read(self, name: str) -> bytes:
-        """Raises NotFound."""
         with self._explained(name):
             return (self.root / name).read_bytes()
 
     def read_part(self, name: str, offset: int, length: int) -> bytes:
-        """Fewer bytes where the object ends. Raises NotFound."""
         with self._explained(name):
             descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -60,19 +83,10 @@ class Directory:
                 os.close(descriptor)
 
     def size(self, name: str) -> int:
-        """Bytes. Raises NotFound."""
         with self._explained(name):
             return (self.root / name).stat().st_size
 
-    def has(self, name: str) -> bool:
-        try:
-            self.size(name)
-        except NotFound:
-            return False
-        return True
-
     def names(self, below: str) -> Iterator[str]:
-        """Of all objects whose names begin with this folder, in no order."""
         folders = [self.root / below]
         while folders:
             folder = folders.pop()
@@ -88,17 +102,14 @@ class Directory:
                     yield str(Path(path).relative_to(self.root))
 
     def changed_at(self, name: str) -> float:
-        """Seconds, by the file system's clock. Raises NotFound."""
         with self._explained(name):
             return (self.root / name).stat().st_mtime
 
     def touch(self, name: str) -> None:
-        """It has changed now. Raises NotFound."""
         with self._explained(name):
             os.utime(self.root / name)
 
     def now(self) -> float:
-        """Seconds, by the same clock."""
         path = self.root / f"{_BESIDE}{secrets.token_hex(8)}"
         with self._explained(path.name):
             path.touch(0o600, exist_ok=False)
@@ -108,12 +119,10 @@ class Directory:
                 path.unlink()
 
     def delete(self, name: str) -> None:
-        """Nothing to do when it is gone."""
         with suppress(NotFound), self._explained(name):
             (self.root / name).unlink()
 
     def remove_broken_off(self, before: float) -> None:
-        """What writers that were killed have left beside their objects."""
         for folder, _, files in os.walk(self.root):
             for file in files:
                 path = Path(folder) / file

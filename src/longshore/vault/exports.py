@@ -31,7 +31,7 @@ def serve_new_disk(vault: Vault, base: Top, journal: Path, writer_id: str) -> It
 
 @contextmanager
 def _serving(vault: Vault, what: dict[str, Any]) -> Iterator[LocalExport]:
-    told = json.dumps({"vault": str(vault.store.root), "key": vault.key, **what})
+    told = json.dumps({"vault": vault.store.told(), "key": vault.key, **what})
     command = [sys.executable, "-m", "longshore.vault"]
     with serve_own(f"the server of the vault {vault.store}", command, told) as export:
         yield export

@@ -132,7 +132,8 @@ class PackWriter:
         self._names: dict[bytes, bytes] = {}  # of packs that are complete, by their marks
         self._unstored: dict[bytes, _Open] = {}
         self._storing: list[Future[None]] = []
-        self._threads = ThreadPoolExecutor(1, "longshore-packs")
+        self._threads = ThreadPoolExecutor(vault.store.side_by_side, "longshore-packs")
+        self._counting = threading.Lock()
         self.stored = 0  # bytes, of all packs
 
     def close(self) -> None:
@@ -183,7 +184,8 @@ class PackWriter:
 
     def _store(self, name: bytes, pack: _Open) -> None:
         self._vault.store.create(name_of(name), pack.data)
-        self.stored += len(pack.data)
+        with self._counting:
+            self.stored += len(pack.data)
         del self._unstored[name]
 
     def pending(self) -> list["Future[None]"]:

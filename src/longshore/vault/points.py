@@ -65,6 +65,11 @@ def read_point(vault: Vault, name: str) -> Point:
         raise Damaged(f"{place} has no point.") from None
 
 
+def has_point(vault: Vault, name: str) -> bool:
+    """Whatever lists say, which may come late."""
+    return vault.store.has(_object(name))
+
+
 def point_names(vault: Vault, folder: str = "") -> list[str]:
     """Of all points, or those of one machine, oldest first."""
     below = f"points/{folder}" if folder else "points"

@@ -7,7 +7,10 @@ added, or is based on. Nothing is rewritten.
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from time import sleep
 
 from longshore.errors import Conflict, NotFound
 from longshore.vault.errors import Damaged
@@ -16,7 +19,7 @@ from longshore.vault.packs import PackReader, name_of
 from longshore.vault.points import points
 from longshore.vault.tree import walk
 from longshore.vault.vault import Vault
-from longshore.vault.writers import living, number_of
+from longshore.vault.writers import Writer, living, number_of
 
 _LEASE = "prune.json"
 
@@ -46,27 +49,20 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
     store = vault.store
     now = store.now()
     there = {bytes.fromhex(name[-69:-5]) for name in list(store.names("packs"))}
-    counted, tops = 0, list[Top]()
-    for point in points(vault):
-        counted += 1
-        tops += point.disks.values()
-    # After the points: whoever is based on one that was gone by then is seen here
-    writers = living(vault, now, sweep=lease is not None)
-    tops += [base for writer in writers for base in writer.bases]
-    named = _named(vault, tops)
+    seen: set[tuple[bytes, int]] = set()
+    counted, writers, named = _look(vault, now, seen, sweep=lease is not None)
     gone = named - there
     if gone and (lost := [pack for pack in gone if not store.has(name_of(pack))]):
         raise Damaged(
             f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them: nothing is pruned.",
             advice="Look for them in a copy of the vault; longshore vault verify names the points.",
         )
-    lists = {number_of(name): json.loads(store.read(name))["packs"] for name in sorted(store.names("condemned"))}
+    lists = dict(_condemned(vault))
     condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
     deleted, freed = 0, 0
     for number, packs in sorted(lists.items()):
         name = f"condemned/{number}.json"
-        old = now - store.changed_at(name) > vault.grace
-        if not old or any(writer.seen < number for writer in writers):
+        if not _older(vault, name, now - vault.grace) or any(writer.seen < number for writer in writers):
             continue
         for pack in map(bytes.fromhex, packs):
             if pack in named or pack not in there:
@@ -78,32 +74,69 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
         if lease is not None:
             store.delete(name)
     first = min((writer.began for writer in writers), default=now)
-    new = [pack for pack in there - named - condemned if _older(vault, pack, min(first, now - vault.grace))]
+    new = [pack for pack in there - named - condemned if _older(vault, name_of(pack), min(first, now - vault.grace))]
+    if new and lease is not None and store.lists_late:
+        # What a first look didn't see, since lists come late, a second one does: nothing that is needed is condemned
+        sleep(store.lists_late)
+        _keep_lease(vault, lease)
+        _, writers, named = _look(vault, now, seen, sweep=False)
+        first = min((first, *(writer.began for writer in writers)))
+        new = [pack for pack in new if pack not in named and _older(vault, name_of(pack), first)]
     if new and lease is not None:
-        number = max([*lists, *(writer.seen for writer in writers)], default=0) + 1
-        store.create(f"condemned/{number}.json", json.dumps({"packs": sorted(p.hex() for p in new)}).encode())
+        _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, new)
     if lease is not None:
         store.remove_broken_off(min(first, now - vault.grace))
     waiting = len((condemned - named) & there) - deleted + len(new)
     return Pruned(counted, len(there), waiting, deleted, freed)
 
 
-def _named(vault: Vault, tops: list[Top]) -> set[bytes]:
-    """The packs that these disks need. Raises Damaged."""
-    seen: set[tuple[bytes, int]] = set()
+def _look(
+    vault: Vault, now: float, seen: set[tuple[bytes, int]], *, sweep: bool
+) -> tuple[int, list[Writer], set[bytes]]:
+    """How many points there are, the living writers, and the packs that any of them needs.
+
+    Of nodes that are in `seen` already, nothing is told again. Raises Damaged.
+    """
+    counted, tops = 0, list[Top]()
+    for point in points(vault):
+        counted += 1
+        tops += point.disks.values()
+    # After the points: whoever is based on one that was gone by then is seen here
+    writers = living(vault, now, sweep=sweep)
+    tops += [base for writer in writers for base in writer.bases]
     read = PackReader(vault).read
-    return {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
+    return counted, writers, {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
 
 
-def _older(vault: Vault, pack: bytes, moment: float) -> bool:
+def _condemned(vault: Vault) -> Iterator[tuple[int, list[str]]]:
+    """The lists that are there, and their packs."""
+    for name in sorted(vault.store.names("condemned")):
+        with suppress(NotFound):  # it has just gone
+            yield number_of(name), json.loads(vault.store.read(name))["packs"]
+
+
+def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
+    """On a list of this number, or of the next one that is free."""
+    listed = json.dumps({"packs": sorted(pack.hex() for pack in packs)}).encode()
+    while True:
+        try:
+            return vault.store.create(f"condemned/{number}.json", listed)
+        except Conflict:  # of a list that the store's own doesn't show yet
+            number += 1
+
+
+def _older(vault: Vault, name: str, moment: float) -> bool:
     try:
-        return vault.store.changed_at(name_of(pack)) < moment
+        return vault.store.changed_at(name) < moment
     except NotFound:
         return False
 
 
 def _size(vault: Vault, pack: bytes) -> int:
-    return vault.store.size(name_of(pack))
+    try:
+        return vault.store.size(name_of(pack))
+    except NotFound:  # it is in a list that comes late
+        return 0
 
 
 def _take_lease(vault: Vault) -> bytes:

@@ -3,20 +3,22 @@
 import json
 import secrets
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
-from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.vault.directory import Directory
+from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT
 from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, wrong_key
+from longshore.vault.store import Store
 
 FORMAT = "longshore vault 1"
 DESCRIPTION = "vault.json"
+_LEFT = ("README.txt", "restore.py")
 GRACE = 24 * 3600.0  # seconds, unless the vault says otherwise
 Use = Literal["read", "write", "prune"]
 _KNOWN: dict[Use, frozenset[str]] = {
@@ -31,7 +33,7 @@ class Vault:
     """One that is open: where its objects are, and what seals them."""
 
     id: str
-    store: Directory
+    store: Store
     keys: Plain
     grace: float  # seconds without a sign of life after which a writer counts as dead, and before a pack may go
 
@@ -45,59 +47,79 @@ class Vault:
         return self.keys.key.hex() if isinstance(self.keys, Sealed) else ""
 
     @classmethod
-    def create(cls, root: Path, pass_phrase: str | None = None, *, grace: float = GRACE) -> "Vault":
-        """In a directory that is empty or isn't there. Raises Conflict, InvalidInput."""
+    def create(cls, store: Store, pass_phrase: str | None = None, *, grace: float = GRACE) -> "Vault":
+        """Where nothing is yet. Raises Conflict, InvalidInput."""
         if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
             raise InvalidInput("The pass phrase isn't one line of text.")
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise Conflict(f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
-        if not root.parent.is_dir():
-            raise InvalidInput(f"{root.parent} isn't there.", advice="Make it, or mount it, first.")
-        root.mkdir(mode=0o700, exist_ok=True)
-        store, id_ = Directory(root), str(uuid.uuid4())
-        features = [] if pass_phrase is None else ["aes-256-gcm"]
-        keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
-        if isinstance(keys, Sealed) and pass_phrase is not None:
-            wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
-            store.create(f"keys/{uuid.uuid4()}.json", json.dumps(wrapped.told, indent=1).encode())
-        for name in ("README.txt", "restore.py"):
-            store.create(name, (files("longshore.vault") / "left" / name).read_bytes())
-        description = {
-            "format": FORMAT,
-            "id": id_,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "block_size": BLOCK,
-            "fanout": FANOUT,
-            "compression": "zstd",
-            "encryption": "aes-256-gcm" if pass_phrase is not None else None,
-            "grace": grace,
-            "features": {use: features for use in _KNOWN},
-        }
-        store.create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
+        store.prepare()
+        id_, made = str(uuid.uuid4()), list[str]()
+
+        def create(name: str, data: bytes) -> None:
+            store.create(name, data)
+            made.append(name)
+
+        try:
+            keys = _fill(create, id_, pass_phrase, grace)
+        except BaseException:
+            with suppress(LongshoreError):  # what went wrong first is told
+                store.discard(made)
+            raise
         return cls(id_, store, keys, grace)
 
+    def discard(self) -> None:
+        """It has just been made, and is not to be."""
+        self.store.discard([DESCRIPTION, *_LEFT, _key_name(self.id)])
+
     @classmethod
-    def open(cls, root: Path, use: Use, pass_phrase: str | None = None) -> "Vault":
+    def open(cls, store: Store, use: Use, pass_phrase: str | None = None) -> "Vault":
         """Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged."""
-        store, told = _described(root, use)
+        told = _described(store, use)
         keys = Plain()
         if told["encryption"] is not None:
             keys = _unlocked(store, told["id"], pass_phrase)
         elif pass_phrase:
-            raise InvalidInput(f"The vault {root} isn't encrypted.", advice="Leave the pass phrase out.")
+            raise InvalidInput(f"The vault {store} isn't encrypted.", advice="Leave the pass phrase out.")
         return cls(told["id"], store, keys, float(told["grace"]))
 
     @classmethod
-    def with_key(cls, root: Path, use: Use, key: str) -> "Vault":
+    def with_key(cls, store: Store, use: Use, key: str) -> "Vault":
         """As another process has opened it: with its `key`."""
-        store, told = _described(root, use)
+        told = _described(store, use)
         return cls(told["id"], store, Sealed(bytes.fromhex(key)) if key else Plain(), float(told["grace"]))
 
 
-def _described(root: Path, use: Use) -> tuple[Directory, dict[str, Any]]:
-    store = Directory(root)
+def _fill(create: Callable[[str, bytes], None], id_: str, pass_phrase: str | None, grace: float) -> Plain:
+    """With a new vault's objects; what it is comes last. Its keys."""
+    features = [] if pass_phrase is None else ["aes-256-gcm"]
+    keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
+    if isinstance(keys, Sealed) and pass_phrase is not None:
+        wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
+        create(_key_name(id_), json.dumps(wrapped.told, indent=1).encode())
+    for name in _LEFT:
+        create(name, (files("longshore.vault") / "left" / name).read_bytes())
+    description = {
+        "format": FORMAT,
+        "id": id_,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "block_size": BLOCK,
+        "fanout": FANOUT,
+        "compression": "zstd",
+        "encryption": "aes-256-gcm" if pass_phrase is not None else None,
+        "grace": grace,
+        "features": {use: features for use in _KNOWN},
+    }
+    create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
+    return keys
+
+
+def _key_name(id_: str) -> str:
+    """Of a vault's first key."""
+    return f"keys/{id_}.json"
+
+
+def _described(store: Store, use: Use) -> dict[str, Any]:
     try:
-        told = json.loads(store.read(DESCRIPTION))
+        told: dict[str, Any] = json.loads(store.read(DESCRIPTION))
         features = told["features"][use]
         known = told["format"] == FORMAT and (told["block_size"], told["fanout"]) == (BLOCK, FANOUT)
         known = known and told["encryption"] in (None, "aes-256-gcm") and told["compression"] == "zstd"
@@ -105,19 +127,19 @@ def _described(root: Path, use: Use) -> tuple[Directory, dict[str, Any]]:
         float(told["grace"]), told["id"]
     except NotFound:
         raise NotFound(
-            f"There is no vault in {root}.", advice="Is it mounted? To make one: longshore vault create."
+            f"There is no vault in {store}.", advice="Is it mounted? To make one: longshore vault create."
         ) from None
     except (KeyError, TypeError, ValueError):
-        raise Damaged(f"{root / DESCRIPTION} can't be read.") from None
+        raise Damaged(f"{DESCRIPTION} of the vault {store} can't be read.") from None
     if not known or strange:
         raise InvalidInput(
-            f"The vault in {root} has what this release doesn't know ({', '.join(strange) or told['format']}).",
+            f"The vault in {store} has what this release doesn't know ({', '.join(strange) or told['format']}).",
             advice=f"Use a later release to {use} it.",
         )
-    return store, told
+    return told
 
 
-def _unlocked(store: Directory, id_: str, pass_phrase: str | None) -> Sealed:
+def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> Sealed:
     what = f"The vault {store}"
     if not pass_phrase:
         raise InvalidInput(f"{what} is encrypted.", advice="Give its pass phrase.")

@@ -62,8 +62,13 @@ def finish(vault: Vault, writer_id: str, point: Point) -> None:
 
 
 def leave(vault: Vault, writer_id: str) -> None:
-    """Nothing to do when it has left."""
-    vault.store.delete(_object(writer_id))
+    """Nothing to do when it has left.
+
+    Where lists come late its object stays until a pruner takes it for dead: so whoever doesn't see the new point in a
+    list yet still sees what it is based on.
+    """
+    if not vault.store.lists_late:
+        vault.store.delete(_object(writer_id))
 
 
 def living(vault: Vault, now: float, *, sweep: bool) -> list[Writer]:

@@ -49,7 +49,7 @@ from longshore.vault.disks import NewDisk
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.exports import serve_new_disk
 from longshore.vault.geometry import Top
-from longshore.vault.points import Point, folder_of, new_name, point_names, points
+from longshore.vault.points import Point, folder_of, has_point, new_name, points
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, finish, leave, register
 
@@ -126,7 +126,7 @@ class Backup(Migration):
             tops = tuple(Top.of(top) for top in found.tops.values()) if found else ()
             register(vault, job.id, tops)
             job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
-            if found is not None and found.point not in point_names(vault):  # it has just been deleted
+            if found is not None and not has_point(vault, found.point):  # it has just been deleted
                 leave(vault, job.id)
                 register(vault, job.id, ())
                 found = None

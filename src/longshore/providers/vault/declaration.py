@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from longshore.errors import AccessDenied
+from longshore.errors import AccessDenied, InvalidInput
 from longshore.model.platform import Side
 from longshore.providers.declared import Option, OptionKind, ProviderType
 from longshore.providers.vault.platform import PLATFORM
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from longshore.providers.grounds import Grounds
 
 PASS_PHRASE = "pass_phrase"  # noqa: S105 the secret's name
+SECRET_KEY = "secret_key"  # noqa: S105 as well
 
 _OPTIONS = (
     Option(
@@ -23,7 +24,29 @@ _OPTIONS = (
         OptionKind.PATH,
         to_change="where it is now",
         metavar="DIRECTORY",
-        required=True,
+    ),
+    Option(
+        "url",
+        "or the bucket that it is in: s3://BUCKET/PREFIX",
+        to_change="the bucket and prefix where a vault is now",
+        metavar="URL",
+        only_if_said=True,
+    ),
+    Option(
+        "endpoint",
+        "of the bucket's S3 server, as https://HOST:PORT; without, Amazon's",
+        metavar="URL",
+        only_if_said=True,
+    ),
+    Option("region", "of the bucket; without, us-east-1", only_if_said=True),
+    Option("access_key", "of the bucket: its id", metavar="ID", only_if_said=True),
+    Option(
+        SECRET_KEY,
+        "the secret key that belongs to the access key",
+        OptionKind.SECRET_FILE,
+        flag="--secret-key-file",
+        metavar="FILE",
+        called="secret key",
     ),
     Option(
         PASS_PHRASE,
@@ -49,22 +72,33 @@ def _settings() -> type[Any]:
 def _open(settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None) -> Provider:
     from longshore.providers.vault.source import VaultSource
 
-    return VaultSource(settings, secrets.get(PASS_PHRASE))
+    return VaultSource(settings, secrets.get(PASS_PHRASE), secrets.get(SECRET_KEY))
+
+
+def refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    """Raises InvalidInput."""
+    if settings.get("url") and not secrets.get(SECRET_KEY, "").strip():
+        raise InvalidInput(
+            "The bucket's secret key is missing.", advice="Name a file that holds it: --secret-key-file."
+        )
+    if settings.get("directory") and SECRET_KEY in secrets:
+        raise InvalidInput("A directory has no secret key.")
 
 
 VAULT = ProviderType(
     PLATFORM,
     frozenset({"source", "vault"}),
-    about="""Add a vault that is there already: a directory with backups.
+    about="""Add a vault that is there already: a directory or a bucket with backups.
 
 Its points are machines that can be restored. To make a new one: longshore vault create.""",
     heading="of a vault",
     options=_OPTIONS,
     safe=frozenset(),
     on_server=_on_server,
-    where=lambda settings: settings.get("directory"),
+    where=lambda settings: settings.get("directory") or settings.get("url"),
     settings=_settings,
     open=_open,
-    sent_to=frozenset(),
-    tells_which=frozenset({"directory"}),
+    sent_to=frozenset({"endpoint"}),
+    tells_which=frozenset({"directory", "url", "endpoint"}),
+    refuse_incomplete=refuse_incomplete,
 )

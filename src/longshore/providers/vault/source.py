@@ -6,7 +6,6 @@ Each point is a machine that is off, by the point's name. Restoring one is movin
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
@@ -20,22 +19,24 @@ from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
 from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.store import REGION, Store, store_at
 from longshore.vault.vault import Use, Vault
 
 
 class VaultSource(Source):
     """Holds nothing open between calls. May be used from several threads."""
 
-    def __init__(self, settings: VaultSettings, pass_phrase: str | None) -> None:
-        self._directory = Path(settings.directory)
+    def __init__(self, settings: VaultSettings, pass_phrase: str | None, secret_key: str | None = None) -> None:
+        self._settings = settings
+        self._store = store_of(settings, secret_key)
         self._pass_phrase = pass_phrase.rstrip("\r\n") if pass_phrase else None
 
     def __repr__(self) -> str:
-        return f"VaultSource({self._directory})"
+        return f"VaultSource({self._settings.directory or self._settings.url})"
 
     def open_vault(self, use: Use) -> Vault:
         """Raises NotFound, InvalidInput, WrongKey, Damaged."""
-        return Vault.open(self._directory, use, self._pass_phrase)
+        return Vault.open(self._store, use, self._pass_phrase)
 
     def check(self) -> dict[str, str]:
         """What is there. Raises as `open_vault` does."""
@@ -120,6 +121,20 @@ class VaultSource(Source):
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return self._open(snapshot, disk_key)
+
+
+def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
+    if settings.directory:
+        return store_at({"directory": settings.directory})
+    return store_at(
+        {
+            "url": settings.url or "",
+            "endpoint": settings.endpoint or "",
+            "region": settings.region or REGION,
+            "access_key": settings.access_key or "",
+            "secret_key": (secret_key or "").strip(),
+        }
+    )
 
 
 def machine_of(point: Point) -> Machine:

@@ -1,0 +1,256 @@
+"""A bucket of an S3 server that holds a vault's objects: each is one PUT that fails where the name is taken.
+
+Lists of such a server may come late; what is asked by its name is as it is now. Times are the server's. What is to be
+written and may be there already carries a mark of its own, so that a PUT whose answer was lost is known again.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError, PreconditionError
+from obstore.store import S3Store
+
+from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.vault.errors import VaultFull
+from longshore.vault.store import Store, parts_of
+
+_CLOCK = "clock/"  # objects that are made to learn the server's time, and gone at once
+_PROBE = "probe/"
+_MARK = "longshore-write"
+_TRIES = 4
+_PAUSE = 0.5  # seconds, doubled each time
+_CONNECT = timedelta(seconds=10)
+_STALLED = timedelta(seconds=60)  # without a byte of an answer
+_WHOLE = timedelta(minutes=10)  # 32 MiB at 56 KB/s
+_RETRY = timedelta(seconds=60)
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_FULL = {"QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull"}
+_Answer = TypeVar("_Answer")
+
+
+class Bucket(Store):
+    lists_late = 60.0
+    side_by_side = 3
+
+    def __init__(self, url: str, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
+        """`url`: s3://bucket/prefix. `endpoint`: empty for Amazon's of the region."""
+        self._told = {
+            "url": url,
+            "endpoint": endpoint,
+            "region": region,
+            "access_key": access_key,
+            "secret_key": secret_key,
+        }
+        self._url = url
+        self._endpoint = endpoint
+        self._bucket, self._prefix = parts_of(url)
+        clear = urlsplit(endpoint).scheme == "http"
+        # By a function: so nothing that this machine's environment says for other programs is mixed in
+        keys = {"access_key_id": access_key, "secret_access_key": secret_key, "expires_at": None}
+        told: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+        self._store = S3Store(
+            self._bucket,
+            prefix=self._prefix or None,
+            region=region,
+            virtual_hosted_style_request=False,
+            conditional_put="etag",
+            skip_signature=False,
+            unsigned_payload=not clear,  # TLS sees to the body
+            credential_provider=lambda: keys,  # type: ignore[arg-type]
+            client_options={
+                "allow_http": clear,
+                "connect_timeout": _CONNECT,
+                "read_timeout": _STALLED,
+                "timeout": _WHOLE,
+            },
+            retry_config={"max_retries": 6, "retry_timeout": _RETRY},
+            **told,
+        )
+
+    def __str__(self) -> str:
+        return self._url
+
+    def told(self) -> dict[str, str]:
+        return self._told
+
+    def prepare(self) -> None:
+        if next(self.names(""), None) is not None:
+            raise Conflict(f"There are objects in {self} already.", advice="Name a prefix that is free.")
+        self.probe()
+
+    def discard(self, names: list[str]) -> None:
+        for name in names:
+            self.delete(name)
+
+    def probe(self) -> None:
+        name = f"{_PROBE}{secrets.token_hex(8)}"
+        self.create(name, b"1")
+        try:
+            with suppress(Conflict):
+                self.create(name, b"2")
+                raise self._unfit("creates what is there already (If-None-Match)")
+            with suppress(PreconditionError, FileNotFoundError):
+                self._ask(name, lambda: self._store.put(name, b"3", mode={"e_tag": '"0"'}, use_multipart=False))
+                raise self._unfit("replaces what has changed meanwhile (If-Match)")
+        finally:
+            self.delete(name)
+
+    def create(self, name: str, data: bytes | bytearray) -> None:
+        mark = secrets.token_hex(16)
+
+        def put() -> None:
+            try:
+                self._store.put(name, data, mode="create", attributes={_MARK: mark}, use_multipart=False)
+            except AlreadyExistsError:
+                # An earlier try has made it, and its answer was lost: the library's, or ours
+                if self._store.get(name, options={"head": True}).attributes.get(_MARK) != mark:
+                    raise
+
+        try:
+            self._again(name, put)
+        except AlreadyExistsError:
+            raise Conflict(f"{name} is in the vault {self} already.") from None
+
+    def read(self, name: str) -> bytes:
+        return self._missing(name, lambda: bytes(self._store.get(name).bytes()))
+
+    def read_part(self, name: str, offset: int, length: int) -> bytes:
+        if not length:
+            return b""
+
+        def get() -> bytes:
+            try:
+                return bytes(self._store.get_range(name, start=offset, length=length))
+            except GenericError as error:
+                if _code(error) == "InvalidRange":
+                    return b""  # the object ends before that
+                raise
+
+        return self._missing(name, get)
+
+    def size(self, name: str) -> int:
+        return self._missing(name, lambda: self._store.head(name)["size"])
+
+    def names(self, below: str) -> Iterator[str]:
+        pages = self._ask(below, lambda: iter(self._store.list(below or None)))
+        while (page := self._ask(below, lambda: next(pages, None))) is not None:
+            for found in page:
+                yield found["path"]
+
+    def changed_at(self, name: str) -> float:
+        return self._missing(name, lambda: self._store.head(name)["last_modified"]).timestamp()
+
+    def touch(self, name: str) -> None:
+        """The same bytes once more, unless it was changed or deleted since they were read."""
+
+        def replace() -> None:
+            found = self._store.get(name)
+            tag = found.meta["e_tag"] or ""
+            self._store.put(
+                name, bytes(found.bytes()), mode={"e_tag": tag}, attributes=found.attributes, use_multipart=False
+            )
+
+        for _ in range(_TRIES):
+            with suppress(PreconditionError):  # the next look tells why
+                return self._missing(name, lambda: self._again(name, replace))
+        raise self._away(name)
+
+    def now(self) -> float:
+        name = f"{_CLOCK}{secrets.token_hex(8)}"
+        self.create(name, b"")
+        try:
+            return self.changed_at(name)
+        finally:
+            self.delete(name)
+
+    def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._ask(name, lambda: self._store.delete(name))
+
+    def remove_broken_off(self, before: float) -> None:
+        for folder in (_CLOCK, _PROBE):
+            for name in self.names(folder):
+                with suppress(NotFound):
+                    if self.changed_at(name) < before:
+                        self.delete(name)
+
+    def _missing(self, name: str, do: Callable[[], _Answer]) -> _Answer:
+        try:
+            return self._ask(name, do)
+        except FileNotFoundError:
+            raise NotFound(f"{name} isn't in the vault {self}.") from None
+
+    def _again(self, name: str, do: Callable[[], _Answer]) -> _Answer:
+        """What the library doesn't try twice, since it can't tell whether it was done."""
+        for number in range(_TRIES - 1):
+            try:
+                return self._ask(name, do)
+            except Unreachable as error:
+                if error.code != Unreachable.code:
+                    raise
+            time.sleep(_PAUSE * 2**number)
+        return self._ask(name, do)
+
+    def _ask(self, name: str, do: Callable[[], _Answer]) -> _Answer:
+        """Raises FileNotFoundError, AlreadyExistsError and PreconditionError, and what Store's methods may raise."""
+        try:
+            return do()
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except FileNotFoundError as error:
+            if _code(error) == "NoSuchBucket":
+                raise self._explained(name, error) from None
+            raise
+        except BaseError as error:
+            raise self._explained(name, error) from None
+
+    def _explained(self, name: str, error: Exception) -> LongshoreError:
+        """Never with the library's own words: they are long, and who knows what is in them."""
+        code, where = _code(error), self._endpoint or "Amazon's S3"
+        if code in _FULL:
+            return VaultFull(f"The vault in {self} is full ({code}).", advice="Make room, and go on.")
+        if code == "NoSuchBucket":
+            return Unreachable(
+                f"There is no bucket {self._bucket} at {where}.", advice="Make it first.", code="no-such-bucket"
+            )
+        if code == "RequestTimeTooSkewed":
+            return Unreachable(
+                f"{where} refuses what comes from this machine, whose clock is wrong.", advice="Set it.", code="clock"
+            )
+        if code == "AuthorizationHeaderMalformed" or "incorrectly configured region" in str(error):
+            return InvalidInput(f"The bucket {self._bucket} is in another region.", advice="Name that.")
+        if code == "InvalidAccessKeyId":
+            return AccessDenied(f"{where} doesn't know the access key {self._told['access_key']}.")
+        if code == "SignatureDoesNotMatch":
+            return AccessDenied(f"The secret key isn't that of the access key {self._told['access_key']} at {where}.")
+        if code == "AccessDenied" or isinstance(error, PermissionDeniedError):
+            return AccessDenied(
+                f"The access key {self._told['access_key']} may not use {name or 'the list'} of the vault {self}.",
+                advice="It has to be allowed to get, put, delete and list objects there.",
+            )
+        return self._away(name, code)
+
+    def _away(self, name: str, code: str = "") -> Unreachable:
+        said = f" (it said {code})" if code else ""
+        return Unreachable(
+            f"{self._endpoint or 'S3'} didn't answer as it should for {name or 'a list'} of the vault {self}{said}.",
+            advice="See whether it runs, and can be reached from here.",
+        )
+
+    def _unfit(self, what: str) -> InvalidInput:
+        where = self._endpoint or "S3"
+        return InvalidInput(
+            f"The server {where} {what}: two writers could spoil the vault.", advice="It takes a later release of it."
+        )
+
+
+def _code(error: Exception) -> str:
+    """S3's word for it."""
+    found = _CODE.search(str(error))
+    return found[1] if found else ""

@@ -1,0 +1,105 @@
+"""Where a vault's objects are: what a directory and a bucket have in common, so that nothing else knows which it is."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from longshore.errors import InvalidInput, NotFound
+
+REGION = "us-east-1"  # of a bucket, unless another is named: what servers of one's own mostly call theirs
+
+
+class Store(ABC):
+    """Objects with names like paths: each is written once, and is there in full or not at all.
+
+    Every method raises Unreachable when the store can't be used, AccessDenied when it refuses us, VaultFull when it has
+    no room. All may be called from several threads. `str` says where it is.
+    """
+
+    lists_late: ClassVar[float]  # seconds in which a list may lack what was made, and have what was deleted
+    side_by_side: ClassVar[int]  # packs that are best stored at the same time
+
+    @abstractmethod
+    def told(self) -> dict[str, str]:
+        """For another process that is to use it (`store_at`). It may be secret."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """For a new vault: nothing is there yet. Raises Conflict when something is, InvalidInput when it won't do."""
+
+    @abstractmethod
+    def discard(self, names: list[str]) -> None:
+        """These objects of a vault that is not to be, and what `prepare` has made for them."""
+
+    @abstractmethod
+    def probe(self) -> None:
+        """Raises InvalidInput when it doesn't keep what was written from being overwritten."""
+
+    @abstractmethod
+    def create(self, name: str, data: bytes | bytearray) -> None:
+        """Raises Conflict when it is there already."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Raises NotFound."""
+
+    @abstractmethod
+    def read_part(self, name: str, offset: int, length: int) -> bytes:
+        """Fewer bytes where the object ends. Raises NotFound."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """Bytes. Raises NotFound."""
+
+    def has(self, name: str) -> bool:
+        """Whatever lists say."""
+        try:
+            self.size(name)
+        except NotFound:
+            return False
+        return True
+
+    @abstractmethod
+    def names(self, below: str) -> Iterator[str]:
+        """Of all objects whose names begin with this folder, in no order."""
+
+    @abstractmethod
+    def changed_at(self, name: str) -> float:
+        """Seconds, by the store's own clock, never this machine's. Raises NotFound."""
+
+    @abstractmethod
+    def touch(self, name: str) -> None:
+        """It has changed now. What is gone is never made again so. Raises NotFound."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Seconds, by the same clock."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Nothing to do when it is gone."""
+
+    @abstractmethod
+    def remove_broken_off(self, before: float) -> None:
+        """What writers that were killed have left beside their objects before that time."""
+
+
+def store_at(told: Mapping[str, str]) -> Store:
+    """As `Store.told` says it."""
+    if "directory" in told:
+        from longshore.vault.directory import Directory
+
+        return Directory(Path(told["directory"]))
+    from longshore.vault.bucket import Bucket  # whoever has a directory doesn't load what S3 takes
+
+    return Bucket(**told)
+
+
+def parts_of(url: str) -> tuple[str, str]:
+    """Bucket and prefix of s3://BUCKET/PREFIX. Raises InvalidInput."""
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?", url)
+    if found is None:
+        raise InvalidInput(f"{url!a} is no bucket.", advice="Write s3://BUCKET/PREFIX, of letters, digits, - and _.")
+    return found[1], found[2].strip("/")
