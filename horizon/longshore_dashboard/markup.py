@@ -4,29 +4,27 @@ It comes from a server that is trusted, but names of machines in it are a strang
 should that fail once, nothing comes through here but the elements and attributes that pages are known to have.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from html import escape
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-_ELEMENTS = frozenset(
-    "a b button caption code dd details div dl dt em fieldset form h1 h2 h3 h4 h5 input label legend li nav ol option p "
-    "pre progress section select span strong summary table tbody td textarea th thead time tr ul br "
-    "svg g path rect line polyline text tspan title desc".split()
-)
+_KNOWN_ELEMENTS = """
+a b br button caption code dd details div dl dt em fieldset form h1 h2 h3 h4 h5 input label legend li nav ol option p pre
+progress section select span strong summary table tbody td textarea th thead time tr ul
+svg g path rect line polyline text tspan title desc
+"""
+_KNOWN_ATTRIBUTES = """
+id class role tabindex title for name value type method placeholder autocomplete spellcheck required checked selected
+disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple data-label data-refresh
+aria-label aria-hidden aria-current aria-describedby aria-live
+viewbox width height focusable fill stroke stroke-width stroke-dasharray points d x y x1 x2 y1 y2 text-anchor
+"""
+_ELEMENTS = frozenset(_KNOWN_ELEMENTS.split())
+_ATTRIBUTES = frozenset(_KNOWN_ATTRIBUTES.split())
 _VOID = frozenset(("input", "br"))
 _SILENT = frozenset(("script", "style", "template", "iframe", "object"))  # nothing of what is in them is shown either
 _ADDRESSES = frozenset(("href", "action", "formaction"))
-_ATTRIBUTES = frozenset(
-    "id class role tabindex title for name value type method placeholder autocomplete spellcheck required checked "
-    "selected disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple "
-    "data-label data-refresh data-ticks "
-    "aria-label aria-hidden aria-current aria-describedby aria-live "
-    "viewbox width height focusable fill stroke stroke-width stroke-dasharray points d x y x1 x2 y1 y2 "
-    "text-anchor".split()
-)
 
 
 class Foreign(ValueError):
@@ -39,8 +37,8 @@ class Shown(NamedTuple):
 
 
 def fit(page: str, shown_at: Callable[[str], str | None], csrf_token: str) -> Shown:
-    """`shown_at`: where an address of the page is in Horizon; None: nowhere, and no link is made. `csrf_token`: put into
-    each form that changes something. Raises Foreign."""
+    """`shown_at`: where an address of the page is in Horizon; None: nowhere, and no link is made. `csrf_token`: put
+    into each form that changes something. Raises Foreign."""
     reader = _Reader(shown_at, csrf_token)
     reader.feed(page)
     reader.close()

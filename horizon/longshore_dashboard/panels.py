@@ -1,7 +1,5 @@
 """The panels: of a project, and for administrators of all. Who sees none may open none either."""
 
-from __future__ import annotations
-
 import horizon
 from django.utils.translation import gettext_lazy as _
 

@@ -1,10 +1,8 @@
 """Asks Longshore's server for pages: as the user who is logged in to Horizon, for the project that he is in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 from django.conf import settings
@@ -39,7 +37,10 @@ def ask(
     url = base.url_for(request, SERVICE).rstrip("/") + quote(path)
     if request.META.get("QUERY_STRING"):
         url += f"?{request.META['QUERY_STRING']}"
+    # A form of one button has no field: then nothing else would say that it is one
+    kind = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
     headers = {
+        **kind,
         "X-Auth-Token": request.user.token.id,
         "Accept-Language": get_language() or "en",
         "X-Longshore-All-Projects": "true" if everything else "false",
@@ -48,7 +49,7 @@ def ask(
         answer = requests.request(
             "GET" if form is None else "POST",
             url,
-            data=None if form is None else list(form),
+            data=None if form is None else urlencode(list(form)),
             headers=headers,
             timeout=(_CONNECTED_WITHIN, _ANSWERED_WITHIN),
             verify=False if settings.OPENSTACK_SSL_NO_VERIFY else settings.OPENSTACK_SSL_CACERT or True,
@@ -58,8 +59,7 @@ def ask(
         raise Away from error
     if answer.status_code == 401:
         raise exceptions.NotAuthenticated
-    kind = answer.headers.get("Content-Type", "")
-    if not answer.is_redirect and not kind.startswith("text/html"):
+    if not answer.is_redirect and not answer.headers.get("Content-Type", "").startswith("text/html"):
         raise Away
     answer.encoding = "utf-8"
     return Answer(answer.status_code, answer.text, answer.headers["Location"] if answer.is_redirect else None)

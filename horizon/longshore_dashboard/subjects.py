@@ -1,10 +1,9 @@
 """The subjects that Longshore has pages of, and where Horizon shows each."""
 
-from __future__ import annotations
-
 from django.urls import reverse
 
 PAGES = "/ui/"  # of the server
+NEW_PLAN = "new-plan"  # beside the subjects: below plans it would be a plan's name
 SUBJECTS = ("overview", "plans", "migrations", "replicas", "providers")
 
 
@@ -16,7 +15,7 @@ def slug_of(subject: str) -> str:
 def page_of(subject: str, path: str) -> str:
     """The server's page for one of a panel's."""
     if subject == "overview":
-        return PAGES
+        return PAGES + path
     return f"{PAGES}{subject}/{path}" if path else f"{PAGES}{subject}"
 
 
@@ -27,7 +26,7 @@ def shown_at(address: str, dashboard: str) -> str | None:
     if not address.startswith(PAGES):
         return None
     path, mark, query = address[len(PAGES) :].partition("?")
-    subject, _slash, rest = path.partition("/")
-    if (subject or "overview") not in SUBJECTS or (subject == "overview"):
+    subject, _slash, rest = ("overview", "", path) if path in ("", NEW_PLAN) else path.partition("/")
+    if subject not in SUBJECTS or (subject == "overview" and rest != path):
         return None
-    return reverse(f"horizon:{dashboard}:{slug_of(subject or 'overview')}:index") + rest + mark + query
+    return str(reverse(f"horizon:{dashboard}:{slug_of(subject)}:index")) + rest + mark + query

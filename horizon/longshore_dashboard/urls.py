@@ -1,7 +1,5 @@
 """Addresses of a panel: whatever is below it."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

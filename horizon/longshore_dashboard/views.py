@@ -1,7 +1,5 @@
 """The one view: whatever is below a panel is a page of Longshore's server, in Horizon's frame."""
 
-from __future__ import annotations
-
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -13,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from longshore_dashboard.markup import Foreign, Shown, fit
 from longshore_dashboard.server import Away, ask
-from longshore_dashboard.subjects import page_of, shown_at
+from longshore_dashboard.subjects import NEW_PLAN, page_of, shown_at
 
 
 @never_cache
@@ -21,7 +19,7 @@ from longshore_dashboard.subjects import page_of, shown_at
 @require_http_methods(["GET", "POST"])
 def show(request: HttpRequest, path: str = "") -> HttpResponse:
     panel, dashboard = request.horizon["panel"], request.horizon["dashboard"].slug
-    if path and panel.subject == "overview":
+    if panel.subject == "overview" and path not in ("", NEW_PLAN):
         raise Http404
     form = None
     if request.method == "POST":
@@ -36,9 +34,7 @@ def show(request: HttpRequest, path: str = "") -> HttpResponse:
         if answer.elsewhere is None:
             return _framed(request, answer.status, fit(answer.page, at, get_token(request)))
         address = at(answer.elsewhere)
-        if address is None:
-            raise Away
-        return HttpResponseRedirect(address)
+        return _framed(request, 503, None) if address is None else HttpResponseRedirect(address)
     except (Away, Foreign):
         return _framed(request, 503, None)
 

@@ -60,9 +60,8 @@ class Seen(HTMLParser):
         elif self._form is not None and tag == "option" and self._select:
             if "selected" in of or self._select not in self._form["fields"]:
                 self._form["fields"][self._select] = [of["value"]]
-        elif self._form is not None and tag == "input" and of.get("name"):
-            if of.get("type") not in ("checkbox", "radio") or "checked" in of:
-                self._form["fields"].setdefault(of["name"], []).append(of.get("value") or "")
+        elif self._form is not None and tag == "input" and of.get("name") and _is_sent(of):
+            self._form["fields"].setdefault(of["name"], []).append(of.get("value") or "")
 
     def handle_endtag(self, tag):
         if tag == "form":
@@ -76,6 +75,10 @@ class Seen(HTMLParser):
     def form(self, action):
         (found, *_more) = [form for form in self.forms if form["action"] == action]
         return found
+
+
+def _is_sent(of):
+    return of.get("type") not in ("checkbox", "radio") or "checked" in of
 
 
 class Person:

@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-TESTS = Path(__file__).parents[2] / "tests"
-sys.path[:0] = [str(TESTS / part) for part in ("web", "service", "flows")]
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "flows"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "service"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "web"))
 
 from cloud_stand_in import Cloud
-from conftest import connect
 from filled import fill
 from many import Many, settings_for
 from small_fleet import Fleet
 from small_keystone import small_keystone
 
+from conftest import connect
 from longshore.engine import embedded
 from longshore.store import StateDirectory, Store
 
