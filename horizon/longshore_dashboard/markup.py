@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 _KNOWN_ELEMENTS = """
-a b br button caption code dd details div dl dt em fieldset form h1 h2 h3 h4 h5 input label legend li nav ol option p pre
-progress section select span strong summary table tbody td textarea th thead time tr ul
+a b br button caption code dd details div dl dt em fieldset form h1 h2 h3 h4 h5 input label legend li nav ol option p
+pre progress section select span strong summary table tbody td textarea th thead time tr ul
 svg g path rect line polyline text tspan title desc
 """
 _KNOWN_ATTRIBUTES = """
