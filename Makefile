@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test horizon-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -40,6 +40,13 @@ quick-test: install
 # In a real browser, which takes minutes; not a part of `make test`. What the pages look like is written to build/screenshots
 browser-test: install
 	.venv/bin/pytest -m browser -q
+
+# The plugin in Horizon of two ages. Each has an environment of its own, which is made from the package index the first
+# time: so it isn't a part of `make test`. What the server does for it is (tests/web/test_inside.py)
+horizon-test: install
+	for age in django32 django52; do \
+	  horizon/tests/prepare $$age && build/horizon/$$age/bin/python -m pytest -c horizon/tests/pytest.ini horizon/tests -q || exit 1; \
+	done
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install

@@ -29,6 +29,7 @@ class SmallKeystone:
         self.logins = 0  # of people with a password that were tried
         self.second_factor = set()  # users of whom more is asked
         self.away = False
+        self.migration = {}  # where the catalogue says that the service is: by project
         self.lives = timedelta(hours=1)
 
     def issue(self, user, project=None, ends=None):
@@ -50,6 +51,10 @@ class SmallKeystone:
         if path == "/v3/auth/projects":
             user = self.tokens[auth][0]
             return 200, {}, {"projects": [{"id": f"id-{p}", "name": p} for p in self.users[user][1]]}
+        if path.startswith("/v3/users/") and path.endswith("/projects"):
+            user = self.tokens[auth][0]
+            found = [{"id": f"id-{p}", "name": p, "enabled": True, "domain_id": "default"} for p in self.users[user][1]]
+            return 200, {}, {"projects": found, "links": {"next": None, "previous": None, "self": ""}}
         if path.endswith("/application_credentials") and method == "POST":
             user, project, _ends = self.tokens[auth]
             self.credentials["made"] = ("its secret", user, project)
@@ -104,6 +109,8 @@ class SmallKeystone:
             return 201, {"X-Subject-Token": token}, self._shown(token)
         project = None
         if isinstance(scope, dict):
+            if "project" not in scope:  # nobody has a role in a domain
+                return refused
             named = scope["project"]
             project = named.get("name") or named["id"].removeprefix("id-")
             if project not in self.users[user][1]:
@@ -121,13 +128,25 @@ class SmallKeystone:
         }
         if project is not None:
             roles = ROLES.get(self.users[user][1][project], ["load-balancer_observer"])
-            endpoint = {"interface": "internal", "region": "R", "region_id": "R", "id": "e", "url": f"{self.url}/v3"}
+            services = {"identity": f"{self.url}/v3"}
+            if project in self.migration:
+                services["migration"] = self.migration[project]
             said |= {
                 "project": {"id": f"id-{project}", "name": project, "domain": DOMAIN},
                 "roles": [{"id": role, "name": role} for role in roles],
-                "catalog": [{"type": "identity", "name": "keystone", "id": "k", "endpoints": [endpoint]}],
+                "catalog": [
+                    {"type": type_, "name": type_, "id": type_, "endpoints": _endpoints(url)}
+                    for type_, url in services.items()
+                ],
             }
         return {"token": said}
+
+
+def _endpoints(url):
+    return [
+        {"interface": interface, "region": "R", "region_id": "R", "id": interface, "url": url}
+        for interface in ("public", "internal")
+    ]
 
 
 @contextmanager

@@ -84,13 +84,16 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
 
         return Route(f"/ui{path}", explained, methods=[method])
 
+    frame = [
+        of_the_frame("/theme", choose_theme),
+        of_the_frame("/language", choose_language),
+        of_the_frame("/close", door.leave),
+    ]
     app = Starlette(
         routes=[
             Mount("/ui/static", _Kept(directory=STATIC)),
             *(of_the_door(*described) for described in door.routes),
-            of_the_frame("/theme", choose_theme),
-            of_the_frame("/language", choose_language),
-            of_the_frame("/close", door.leave),
+            *([] if door.inside else frame),
             *(subject(page) for module in SUBJECTS for page in module.ROUTES),
         ],
         exception_handlers={HTTPException: _missing, Exception: _unforeseen},

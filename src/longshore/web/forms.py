@@ -48,9 +48,11 @@ class Form:
         }
 
 
-async def read_form(request: Request, form_token: str) -> Form:
-    """`form_token`: what it has to have been made with. Raises Foreign, InvalidInput."""
-    _refuse_foreign(request)
+async def read_form(request: Request, form_token: str | None) -> Form:
+    """`form_token`: what it has to have been made with; None where whoever sends it isn't a browser, which a foreign
+    page could lead astray. Raises Foreign, InvalidInput."""
+    if form_token is not None:
+        _refuse_foreign(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise InvalidInput("This isn't a form.")
     body = bytearray()
@@ -65,7 +67,7 @@ async def read_form(request: Request, form_token: str) -> Form:
     except (ValueError, UnicodeDecodeError):
         raise InvalidInput("The form can't be read.") from None
     form = Form(fields)
-    if not secrets.compare_digest(form.exact(TOKEN).encode(), form_token.encode()):
+    if form_token is not None and not secrets.compare_digest(form.exact(TOKEN).encode(), form_token.encode()):
         raise Foreign(
             marked("This form is of a page that was opened earlier: nothing was changed."),
             advice=marked("Load the page again."),

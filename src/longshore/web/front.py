@@ -9,6 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longshore.web.inside import TOKEN
+
 CSP = "; ".join(
     [
         "default-src 'none'",
@@ -33,10 +35,12 @@ HEADERS = {
 
 
 class FrontOfMany:
-    """`api` gets whatever isn't for the pages. It takes no cookie."""
+    """`api` gets whatever isn't for the pages; it takes no cookie. `inside` are the pages for another program, which
+    brings its user's token in a header: no page of a foreign site can make a browser do that."""
 
-    def __init__(self, pages: ASGIApp, api: ASGIApp) -> None:
+    def __init__(self, pages: ASGIApp, inside: ASGIApp, api: ASGIApp) -> None:
         self._pages = pages
+        self._inside = inside
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +49,8 @@ class FrontOfMany:
         elif scope["path"] == "/ui":
             await RedirectResponse("/ui/", 302)(scope, receive, _with_headers(send, "/ui"))
         else:
-            await self._pages(scope, receive, _with_headers(send, scope["path"]))
+            pages = self._inside if TOKEN in Headers(scope=scope) else self._pages
+            await pages(scope, receive, _with_headers(send, scope["path"]))
 
 
 class Front:

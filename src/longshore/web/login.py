@@ -55,6 +55,7 @@ class Sessions(Protocol):
 class Login:
     """A Door. `origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
 
+    inside = False
     alone = False
 
     def __init__(self, sessions: Sessions, origin: str) -> None:

@@ -8,6 +8,7 @@ from longshore.configuration import Configuration, Server
 from longshore.service.server import serve
 from longshore.web.app import create_pages
 from longshore.web.front import FrontOfMany
+from longshore.web.inside import Inside
 from longshore.web.login import Login, Sessions
 
 
@@ -18,7 +19,8 @@ def serve_many(configuration: Configuration) -> None:
 
 def with_pages(api: ASGIApp, sessions: Sessions, settings: Server) -> ASGIApp:
     """The API, and below /ui/ its pages."""
-    return FrontOfMany(create_pages(api, Login(sessions, origin_of(settings.url))), api)
+    pages = create_pages(api, Login(sessions, origin_of(settings.url)))
+    return FrontOfMany(pages, create_pages(api, Inside()), api)
 
 
 def origin_of(url: str) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -23,9 +23,11 @@ THEMES = ("auto", "light", "dark")
 
 
 @cache
-def environment() -> Environment:
+def environment(inside: bool = False) -> Environment:
+    """`inside`: for another program's frame, and in its looks."""
+    whole = PackageLoader("longshore.web")
     made = Environment(
-        loader=PackageLoader("longshore.web"),
+        loader=ChoiceLoader([PackageLoader("longshore.web", "templates/inside"), whole]) if inside else whole,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -42,26 +44,27 @@ def environment() -> Environment:
         "pace": _pace,
         "languages": list(LANGUAGES.items()),
     }
-    made.globals["ui"] = made.get_template("ui/patternfly.html").module
+    made.globals["ui"] = made.get_template(f"ui/{'bootstrap' if inside else 'patternfly'}.html").module
     return made
 
 
 def render(request: Request, template: str, status: int = 200, **said: Any) -> HTMLResponse:
     visit: Visit | None = getattr(request.state, "visit", None)
     theme = request.cookies.get("longshore_theme", "auto")
+    door = request.app.state.door
     frame: Mapping[str, Any] = {
         "path": request.url.path,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-        "form_token": visit.form_token if visit else "",
+        "form_token": (visit.form_token if visit else None) or "",
         "visit": visit,
         "may": visit.may if visit else _nothing,
         # How the address calls what the page is about: by its name, or its id where all projects are shown
         "called": next((request.path_params[one] for one in ("provider", "name") if one in request.path_params), ""),
-        "alone": request.app.state.door.alone,
+        "alone": door.alone,
         "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }
-    return HTMLResponse(environment().get_template(template).render(**frame, **said), status)
+    return HTMLResponse(environment(door.inside).get_template(template).render(**frame, **said), status)
 
 
 def _of_many(one: str, many: str, count: int) -> str:

@@ -30,6 +30,7 @@ class OnePerson:
     """A Door. `cookie`: its name, one for each such server of a host, which may have several. `told`: is given the path
     of the next link when one has been used."""
 
+    inside = False
     alone = True
     origin: str | None = None
 

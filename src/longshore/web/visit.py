@@ -15,7 +15,7 @@ from longshore.web.texts import marked
 class Visit:
     """One request of somebody who was let in. Without a `token` the API is asked as its own user."""
 
-    form_token: str = field(repr=False)  # every form that changes has it
+    form_token: str | None = field(repr=False)  # every form that changes has it; None: see read_form
     token: str = field(default="", repr=False)
     address: str = ""  # where the browser is
     user: str = ""
@@ -36,6 +36,7 @@ class Visit:
 class Door(Protocol):
     """`routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks."""
 
+    inside: bool  # another program shows the pages in its own frame and looks, and keeps its own sessions
     alone: bool  # one person has the pages for himself, and the service on his own machine
     origin: str | None  # of the pages as browsers know them, where requests don't say
 

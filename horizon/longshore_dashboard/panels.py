@@ -1,0 +1,58 @@
+"""The panels: of a project, and for administrators of all. Who sees none may open none either."""
+
+import horizon
+from django.utils.translation import gettext_lazy as _
+
+from longshore_dashboard.subjects import slug_of
+
+_SERVICE = "openstack.services.migration"
+
+
+class _OfProject(horizon.Panel):
+    permissions = (_SERVICE,)
+    policy_rules = (("migration", "migration:me:get"),)
+
+
+class _OfAll(horizon.Panel):
+    permissions = (_SERVICE, "openstack.roles.admin")
+    policy_rules = (("migration", "migration:all_projects"),)
+
+
+class Overview(_OfProject):
+    name, subject, slug = _("Overview"), "overview", slug_of("overview")
+
+
+class Plans(_OfProject):
+    name, subject, slug = _("Plans"), "plans", slug_of("plans")
+
+
+class Migrations(_OfProject):
+    name, subject, slug = _("Migrations"), "migrations", slug_of("migrations")
+
+
+class Replicas(_OfProject):
+    name, subject, slug = _("Replicas"), "replicas", slug_of("replicas")
+
+
+class Providers(_OfProject):
+    name, subject, slug = _("Providers"), "providers", slug_of("providers")
+
+
+class OverviewOfAll(_OfAll):
+    name, subject, slug = _("Overview"), "overview", slug_of("overview")
+
+
+class PlansOfAll(_OfAll):
+    name, subject, slug = _("Plans"), "plans", slug_of("plans")
+
+
+class MigrationsOfAll(_OfAll):
+    name, subject, slug = _("Migrations"), "migrations", slug_of("migrations")
+
+
+class ReplicasOfAll(_OfAll):
+    name, subject, slug = _("Replicas"), "replicas", slug_of("replicas")
+
+
+class ProvidersOfAll(_OfAll):
+    name, subject, slug = _("Providers"), "providers", slug_of("providers")

@@ -1,0 +1,54 @@
+// Times in the viewer's zone, and keeping up to date what runs. Everything else works by links and forms alone.
+"use strict";
+
+(function () {
+  const frame = document.getElementById("longshore");
+  if (!frame) return;
+  const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const REST = 30 * 60 * 1000; // without a hand's move: each look renews Horizon's session
+  let moved = Date.now();
+  let asked = Date.now();
+  let busy = false;
+
+  function localTimes() {
+    for (const time of frame.querySelectorAll("time[datetime]")) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      time.title = time.dateTime;
+      time.textContent = clock.format(moment);
+    }
+  }
+
+  function stale(is) {
+    const said = frame.querySelector(".longshore-stale");
+    if (said) said.hidden = !is;
+  }
+
+  async function refresh() {
+    const page = document.getElementById("page");
+    const every = page ? Number(page.dataset.refresh) * 1000 : 0;
+    if (!every || busy || document.hidden || Date.now() - asked < every || Date.now() - moved > REST) return;
+    if (page.contains(document.activeElement) || page.querySelector("details[open]")) return;
+    busy = true;
+    try {
+      // So that Horizon answers 401 when its session has ended, not a page to log in at
+      const answer = await fetch(window.location.href, { headers: { "X-Requested-With": "XMLHttpRequest" } });
+      const found = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("page");
+      if (found) {
+        page.replaceWith(document.importNode(found, true));
+        localTimes();
+      }
+      stale(!found);
+    } catch (_away) {
+      stale(true);
+    }
+    asked = Date.now();
+    busy = false;
+  }
+
+  for (const hand of ["pointermove", "keydown", "scroll"]) {
+    document.addEventListener(hand, () => { moved = Date.now(); }, { passive: true });
+  }
+  localTimes();
+  window.setInterval(refresh, 1000);
+})();

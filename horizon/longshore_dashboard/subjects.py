@@ -1,0 +1,32 @@
+"""The subjects that Longshore has pages of, and where Horizon shows each."""
+
+from django.urls import reverse
+
+PAGES = "/ui/"  # of the server
+NEW_PLAN = "new-plan"  # beside the subjects: below plans it would be a plan's name
+SUBJECTS = ("overview", "plans", "migrations", "replicas", "providers")
+
+
+def slug_of(subject: str) -> str:
+    """Of its panel."""
+    return f"migration_{subject}"
+
+
+def page_of(subject: str, path: str) -> str:
+    """The server's page for one of a panel's."""
+    if subject == "overview":
+        return PAGES + path
+    return f"{PAGES}{subject}/{path}" if path else f"{PAGES}{subject}"
+
+
+def shown_at(address: str, dashboard: str) -> str | None:
+    """Where in Horizon the server's page of that address is; None: nowhere. `dashboard`: its slug."""
+    if address.startswith("#"):
+        return address
+    if not address.startswith(PAGES):
+        return None
+    path, mark, query = address[len(PAGES) :].partition("?")
+    subject, _slash, rest = ("overview", "", path) if path in ("", NEW_PLAN) else path.partition("/")
+    if subject not in SUBJECTS or (subject == "overview" and rest != path):
+        return None
+    return str(reverse(f"horizon:{dashboard}:{slug_of(subject)}:index")) + rest + mark + query
