@@ -255,13 +255,16 @@ def serve_qemu_nbd(
 
 
 @contextmanager
-def serve_own(name: str, command: Sequence[str], told: str) -> Iterator[LocalExport]:
+def serve_own(name: str, command: Sequence[str], told: str, *, port: int | None = None) -> Iterator[LocalExport]:
     """A server of ours: a command that is given a socket to listen on, a file to write its pid into then, and a file
-    with what it is told, which may be secret. Raises ExportError."""
+    with what it is told, which may be secret. With `port` it is given that instead of a socket, to listen on the
+    loopback address, where any user of this machine may connect; 0: any free one. Raises ExportError."""
     with ExitStack() as stack:
-        place = _Place.choose(stack.enter_context(private_directory()), None)
+        listen = None if port is None else Listen(port=port)
+        place = _Place.choose(stack.enter_context(private_directory()), listen)
         descriptor = stack.enter_context(_memory_file(told))
-        arguments = [*command, str(place.socket), str(place.pid_file), f"/dev/fd/{descriptor}"]
+        where = str(place.socket) if listen is None else str(place.port)
+        arguments = [*command, where, str(place.pid_file), f"/dev/fd/{descriptor}"]
         yield stack.enter_context(
             _running(name, arguments, place, death_signal="KILL", descriptors=[descriptor], environment=None)
         )

@@ -81,7 +81,7 @@ class ShowBackup(ShowOne):
     """Show a point, with its machine as it was then."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_point(super().get_parser(prog_name))
+        return with_point(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         point = self.client.vault_point(args.vault, args.point)
@@ -115,7 +115,7 @@ class CreateRestore(ShowOne):
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_point(super().get_parser(prog_name))
+        parser = with_point(super().get_parser(prog_name))
         parser.add_argument("--dry-run", action="store_true", help="only try it, beside whatever runs")
         parser.add_argument("--isolated", action="store_true", help="dry run: on networks of its own that lead nowhere")
         with_restore(parser)
@@ -128,7 +128,7 @@ class CreateRestore(ShowOne):
         return follow(self, self.client.restore(args.vault, args.point, args.target, request), args)
 
 
-def _with_point(parser: ArgumentParser) -> ArgumentParser:
+def with_point(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "point", help="its name, the part of that behind the slash, or its machine's name for the newest one"
     )

@@ -26,7 +26,7 @@ from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.declaration import PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
-from longshore.providers.vault.source import find_point, machine_of, store_of
+from longshore.providers.vault.source import find_point, machine_of, shown_machine, store_of
 from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
@@ -125,9 +125,7 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
     its machine's name."""
     with clouds.vault(_record(store, vault).id, "read") as opened:
         found = find_point(opened, point)
-    settings = machine_of(found).server_settings
-    machine = asdict(replace(machine_of(found), server_settings=replace(settings, user_data=None)))
-    return VaultPointDetails(**_told(found), machine=machine)
+    return VaultPointDetails(**_told(found), machine=asdict(shown_machine(found)))
 
 
 @router.delete("/vaults/{vault}/points/{point:path}", status_code=204)

@@ -1,6 +1,7 @@
-"""Serves one disk of a vault: `python -m longshore.vault SOCKET PID_FILE REQUEST`, which is a file of JSON.
+"""Serves one disk of a vault: `python -m longshore.vault WHERE PID_FILE REQUEST`, which is a file of JSON.
 
-For `longshore.vault.exports`. It ends with SIGTERM; what wasn't flushed by then is lost.
+WHERE is the path of a Unix socket, or a port of the loopback address. For `longshore.vault.exports`.
+It ends with SIGTERM; what wasn't flushed by then is lost.
 """
 
 import json
@@ -19,7 +20,7 @@ from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, beat_every
 
 
-def main(socket_path: str, pid_file: str, request: str) -> int:
+def main(where: str, pid_file: str, request: str) -> int:
     told = json.loads(Path(request).read_bytes())
     top = Top.of(told["top"])
     try:
@@ -33,12 +34,25 @@ def main(socket_path: str, pid_file: str, request: str) -> int:
     except LongshoreError as error:
         print(error, file=sys.stderr)
         return 1
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(socket_path)
-        listening.listen(64)
+    try:
+        listening = _listening(where)
+    except OSError as error:
+        print(f"{where} can't be listened on: {error.strerror}", file=sys.stderr)
+        return 1
+    with listening:
         Path(pid_file).write_text(f"{os.getpid()}\n")
         serve(listening, disk)
     return 0
+
+
+def _listening(where: str) -> socket.socket:
+    """Raises OSError."""
+    if where.isdecimal():
+        return socket.create_server(("127.0.0.1", int(where)), backlog=64)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(where)
+    listening.listen(64)
+    return listening
 
 
 def _live(vault: Vault, writer_id: str) -> None:

@@ -13,9 +13,9 @@ from longshore.vault.vault import Vault
 
 
 @contextmanager
-def serve_disk(vault: Vault, top: Top) -> Iterator[LocalExport]:
-    """A disk of a point, for reading. Raises ExportError."""
-    with _serving(vault, {"top": top.told()}) as export:
+def serve_disk(vault: Vault, top: Top, *, port: int | None = None) -> Iterator[LocalExport]:
+    """A disk of a point, for reading; with `port` on the loopback address (0: any free port). Raises ExportError."""
+    with _serving(vault, {"top": top.told()}, port) as export:
         yield export
 
 
@@ -30,8 +30,8 @@ def serve_new_disk(vault: Vault, base: Top, journal: Path, writer_id: str) -> It
 
 
 @contextmanager
-def _serving(vault: Vault, what: dict[str, Any]) -> Iterator[LocalExport]:
+def _serving(vault: Vault, what: dict[str, Any], port: int | None = None) -> Iterator[LocalExport]:
     told = json.dumps({"vault": vault.store.told(), "key": vault.key, **what})
     command = [sys.executable, "-m", "longshore.vault"]
-    with serve_own(f"the server of the vault {vault.store}", command, told) as export:
+    with serve_own(f"the server of the vault {vault.store}", command, told, port=port) as export:
         yield export

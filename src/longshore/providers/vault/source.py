@@ -157,6 +157,12 @@ def machine_of(point: Point) -> Machine:
     )
 
 
+def shown_machine(point: Point) -> Machine:
+    """As `machine_of` has it, without what may be secret: user data. Raises Damaged."""
+    machine = machine_of(point)
+    return replace(machine, server_settings=replace(machine.server_settings, user_data=None))
+
+
 def find_point(vault: Vault, word: str) -> Point:
     """By its name, or the part behind the slash; by its machine's name the newest one.
 

@@ -1,0 +1,159 @@
+"""longshore backup serve, longshore backup export: points of a vault on this machine, for other tools."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.backups import with_point
+from longshore.cli.command import Command, Lister
+from longshore.errors import InvalidInput
+from longshore.web.words import size
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from longshore.blocks.exports import LocalExport
+    from longshore.vault.points import Point
+    from longshore.vault.vault import Vault
+
+
+class ServePoint(Command):
+    """Serve a disk of a point over NBD, read-only, until Ctrl-C: for qemu-img, nbdcopy, guestfish and the like.
+
+    Its address is the one line on standard output, once it can be read. It is a Unix socket that only you may enter;
+    with --port anybody on this machine may read the disk. Nothing of it stays when it ends.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_point(super().get_parser(prog_name))
+        parser.add_argument(
+            "--disk",
+            type=int,
+            metavar="N",
+            help="which one, as backup show lists them, from 1; needed if there are more",
+        )
+        parser.add_argument(
+            "--port", type=_port, metavar="PORT", help="of the loopback address, instead of a socket; 0: any free one"
+        )
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.vault.exports import serve_disk
+
+        with (
+            _told_to_end() as ended,
+            _opened(self, args) as (vault, point),
+            serve_disk(vault, point.top(_disk(point, args.disk)), port=args.port) as export,
+        ):
+            print(export.uri, flush=True)
+            self.say("It is served until Ctrl-C.")
+            _wait(ended, export)
+
+
+class ExportPoint(Lister):
+    """Write a point's disks as qcow2 files, and machine.json, which describes its machine, to a directory.
+
+    They are in clear, for their owner's eyes only. machine.json is written last: without it an export isn't whole. One
+    that fails or is broken off leaves nothing.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_point(super().get_parser(prog_name))
+        parser.add_argument("directory", type=Path, help="empty, or not there yet")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.blocks.progress import bar
+        from longshore.blocks.request import Phase, Progress
+        from longshore.providers.vault.exporting import export_point
+
+        with _unwound_by_sigterm(), _opened(self, args) as (vault, point), bar(args.directory.name) as show:
+
+            def report(done: int, total: int) -> None:
+                show(Progress(Phase.COPY, total, done, total, done, 0, 0, 0, 0.0, 0.0, None))
+
+            told = export_point(vault, point, args.directory.absolute(), report)
+        rows = [(d["file"], d["label"], size(d["size"]) if self.for_people else d["size"]) for d in told["disks"]]
+        return ("File", "Disk", "Size"), rows
+
+
+@contextmanager
+def _opened(command: Command | Lister, args: Namespace) -> Iterator[tuple[Vault, Point]]:
+    """The vault and the point that were named. Raises InvalidInput where a server is to be asked: vaults are here."""
+    from longshore.flows.clouds import Clouds
+    from longshore.providers.vault.source import find_point
+    from longshore.store import StateDirectory, Store
+
+    configuration = command.app.configured()
+    if command.app.options.server or configuration.url:
+        raise InvalidInput(
+            "A vault is read where its directory is, and not through a server.", advice="Run it there without --server."
+        )
+    store = Store(StateDirectory.configured(configuration))
+    try:
+        with Clouds(store).vault(args.vault, "read") as vault:
+            yield vault, find_point(vault, args.point)
+    finally:
+        store.close()
+
+
+def _disk(point: Point, number: int | None) -> str:
+    """Its key. Raises InvalidInput."""
+    keys = list(point.disks)
+    if number is None:
+        if len(keys) > 1:
+            raise InvalidInput(f"The point {point.name} has {len(keys)} disks.", advice="Say which one: --disk 1.")
+        number = 1
+    if not 1 <= number <= len(keys):
+        raise InvalidInput(f"The point {point.name} has no disk {number}: it has {len(keys)}.")
+    return keys[number - 1]
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > 65535:
+        raise ArgumentTypeError(f'"{text}" is no port: give a number up to 65535')
+    return int(text)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[int]:
+    """A descriptor that becomes readable with Ctrl-C or SIGTERM, which end nothing by themselves meanwhile."""
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(writing)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
+
+
+def _wait(ended: int, export: LocalExport) -> None:
+    """Until it is told to end. Raises ExportError when the server ends by itself."""
+    while not select.select([ended, export.fileno()], [], [])[0]:
+        pass
+    export.check()
+
+
+@contextmanager
+def _unwound_by_sigterm() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signal.SIGTERM)
