@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test horizon-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts check quick-test browser-test horizon-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -18,15 +18,14 @@ lab-down:
 demo: lab-up
 	$(LAB) run demo/run
 
-test: tests-as-lab-starts tests-as-lab-waits lab-lanes
+test: tests-as-lab-starts lab-lanes
 
-# What waits for most of its time, or uses one processor, runs beside what computes: the lab's start, the types' check,
-# and tests that hold the lab to themselves
+# What waits for most of its time, or uses one processor, runs beside what computes: the lab's start and tests that hold
+# the lab to themselves, the types' check, and moves between small clouds
 tests-as-lab-starts: install
-	tests/beside build/lab-up $(MAKE) worker-image -- tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
-
-tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
+	tests/beside build/lab-alone $(MAKE) worker-image lab-alone -- \
+	  tests/beside build/check $(MAKE) check -- \
+	  tests/beside build/quick-test $(MAKE) quick-test -- $(MAKE) fault-test
 
 check: install
 	.venv/bin/ruff check
