@@ -20,11 +20,11 @@ demo: lab-up
 
 test: tests-as-lab-starts lab-lanes
 
-# What waits for most of its time, or uses one processor, runs beside what computes: the lab's start and tests that hold
-# the lab to themselves, the types' check, and moves between small clouds
+# The lab's start, and then tests that hold it to themselves, take as long as they take: what needs no lab gets the time
+# that they leave
 tests-as-lab-starts: install
 	tests/beside build/lab-alone $(MAKE) worker-image lab-alone -- \
-	  tests/beside build/check $(MAKE) check -- \
+	  nice tests/beside build/check $(MAKE) check -- \
 	  tests/beside build/quick-test $(MAKE) quick-test -- $(MAKE) fault-test
 
 check: install
