@@ -61,7 +61,7 @@ worker-image: lab-up
 	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
 
 lab-lanes: worker-image
-	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 3 --durations=40
+	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 4 --durations=40
 
 lab-alone: lab-up
 	$(LAB_PYTEST) -m "lab and not soak and alone"

@@ -702,8 +702,13 @@ class SmallTarget(Struck):
             if volume["reserved"] not in (None, owner.tag):
                 raise ProviderError(f"Volume {volume_id} is attached to something else.")
             volume["reserved"] = owner.tag
-        with serve_nbdkit("file", {"file": str(self._world.volume_file(volume_id))}, read_only=False) as export:
-            yield export
+        try:
+            with serve_nbdkit("file", {"file": str(self._world.volume_file(volume_id))}, read_only=False) as export:
+                yield export
+        except (Exception, asyncio.CancelledError):  # whoever was killed leaves it as it is
+            with self._world.change() as state:
+                state["volumes"][volume_id]["reserved"] = None
+            raise
         self._world.leave()
         if (self._world.root / "no-leaving").exists():
             (self._world.root / "no-leaving").unlink()

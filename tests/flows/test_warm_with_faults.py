@@ -55,7 +55,22 @@ CALLS = {
 }
 # What only looks is done in one step: the first and the last of that are enough
 LOOKING = {"tags", "networks", "volume_types", "flavors", "taken", "present", "quota_room", "room"}
-KILLED_AFTER = [(call, number) for call, times in CALLS.items() if call not in LOOKING for number in sorted({1, times})]
+# These steps of a landing are a cold migration's, too, which is killed after each of them every day
+COLD_TOO = {
+    "create_volume",
+    "create_port",
+    "look",
+    "snapshot_volume",
+    "convert",
+    "create_server",
+    "delete_volume_snapshot",
+}
+KILLED_AFTER = [
+    pytest.param(call, number, marks=[pytest.mark.soak] if call in COLD_TOO else [])
+    for call, times in CALLS.items()
+    if call not in LOOKING
+    for number in sorted({1, times})
+]
 KILLED_AFTER += [
     pytest.param(call, times // 2 + 1, marks=pytest.mark.soak)
     for call, times in CALLS.items()
