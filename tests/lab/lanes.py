@@ -41,7 +41,7 @@ ONE_APPLIANCE = {"test_drivers", "test_families", "test_findings", "test_finish"
 
 FIRST_LANE, SECOND_LANE, APPLIANCE = "the vCenter and demo", "the second vCenter", "one appliance"
 # By the minutes that they take: what takes long and begins late keeps the others waiting at the end. But what waits for
-# APIs itself begins early, beside those that compute: at the end it would have the processors to itself, and no use for them
+# APIs itself begins early, beside those that compute: at the end it would leave the processors idle
 FIRST = (
     FIRST_LANE,
     SECOND_LANE,
