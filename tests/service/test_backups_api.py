@@ -1,22 +1,16 @@
 """Vaults, backups and restores over REST, as commands ask for them: what is there, what is refused, what is queued."""
 
 import secrets
-from datetime import UTC, datetime
 
 import pytest
 from fastapi.testclient import TestClient
+from point_in_vault import with_point
 
-from longshore.model.forms import form
-from longshore.model.machine import Disk, Machine, Nic, PowerState
-from longshore.model.platform import Platform
 from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
-from longshore.vault.disks import NewDisk
-from longshore.vault.geometry import BLOCK, Top
-from longshore.vault.points import Point, folder_of, new_name
+from longshore.vault.geometry import BLOCK
 from longshore.vault.vault import Vault
-from longshore.vault.writers import finish, leave, register
 from s3_server import SECRET
 
 PHRASE = "a phrase of some length"
@@ -41,24 +35,6 @@ def vault(ask, tmp_path):
     body = {"name": "offsite", "directory": str(tmp_path / "vault"), "pass_phrase": PHRASE}
     assert ask("POST", "/v1/vaults", body).status_code == 201
     return Vault.open(Directory(tmp_path / "vault"), "write", PHRASE)
-
-
-def with_point(vault, directory, name="web"):
-    """One of a machine with one disk."""
-    register(vault, "w", ())
-    disk = NewDisk(vault, Top(4 * BLOCK, None), directory / "journal")
-    disk.write(0, b"boot" * 1000)
-    top = disk.finish()
-    disk.close()
-    disks = (Disk("2000", "Hard disk 1", 0, 4 * BLOCK, "[ds] web", "ds"),)
-    nics = (Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network"),)
-    machine = Machine("vm-1", name, PowerState.ON, 1, 256, disks, nics, platform=Platform("vsphere"))
-    content = {"machine": form(Machine).dump_python(machine, mode="json"), "consistency": "crash", "power": "on"}
-    point = Point(new_name(folder_of(vault, name), datetime.now(UTC)), datetime.now(UTC), {"2000": top}, content)
-    finish(vault, "w", point)
-    leave(vault, "w")
-    (directory / "journal").unlink()
-    return point.name
 
 
 def test_a_vault_is_made_and_its_pass_phrase_never_shown(ask, vault, tmp_path):

@@ -1,13 +1,21 @@
 """A state directory with something of everything, as it would be in the middle of a day's work."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
+from point_in_vault import with_point
+
+from longshore.model.backup_policy import MachineBackup, Run, Stand
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
+from longshore.model.selection import MachineFilter
 from longshore.planning import planfile
 from longshore.store import NewMigration
+from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.tables import utc_now
+from longshore.vault.directory import Directory
+from longshore.vault.vault import Vault
 
 GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
@@ -92,8 +100,44 @@ def fill(store):
     )
     migration(BAD_NAME, "vm-66", "cold", of_plan=False, status="cancelled", phase="cancelled")
     ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
+    ids |= backups(store, vc)
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
     return ids
+
+
+def backups(store, vc):
+    """A vault with points of two machines, and a policy that has run: one of its machines couldn't be read."""
+    place = store.state.root.parent / "vault"
+    vault = Vault.create(Directory(place), None)
+    record = store.providers.add("offsite", "vault", {"directory": str(place)}, {})
+    policy, now = str(uuid.uuid4()), datetime.now(UTC)
+    new = NewMigration(
+        machine_name="nightly",
+        machine_ref=f"policy:{policy}",
+        source_id=vc.id,
+        target_id=record.id,
+        request={"type": "backup-policy"},
+        policy=NewBackupPolicy(
+            name="nightly",
+            machines=(),
+            wanted=MachineFilter(name="app*"),
+            schedule="daily 02:00 UTC",
+            retention="last 2, zone UTC",
+            verify=None,
+            due_at=utc_now() + timedelta(hours=9),
+            verify_due_at=None,
+        ),
+        id=policy,
+    )
+    store.migrations.add_together([new])
+    with_point(vault, place.parent, BAD_NAME, now - timedelta(days=30))
+    made = [with_point(vault, place.parent, "app01", now - timedelta(days=age), policy=policy) for age in (3, 2, 1)]
+    begun = [
+        MachineBackup("app01", "vm-1", str(uuid.uuid4()), Stand.DONE, point=made[-1]),
+        MachineBackup("app02", "vm-2", str(uuid.uuid4()), Stand.FAILED, error="The host doesn't answer."),
+    ]
+    store.backup_policies.keep(policy, run=Run(now, tuple(begun), now))
+    return {"point": made[-1], "policy": policy}
 
 
 def replica(store, vc, cloud, name, ref, minutes):
