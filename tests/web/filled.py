@@ -35,7 +35,7 @@ def fill(store):
         "machines": [{"machine": name, "ref": f"vm-{n}"} for n, name in enumerate(("app01", "app02", "db01"), start=1)],
     }
     record = store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
-    ids = {}
+    ids = backups(store, vc)
 
     def migration(name, ref, type_="warm", *, of_plan=True, **fields):
         disks = (
@@ -100,7 +100,6 @@ def fill(store):
     )
     migration(BAD_NAME, "vm-66", "cold", of_plan=False, status="cancelled", phase="cancelled")
     ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
-    ids |= backups(store, vc)
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
     return ids
 
@@ -132,12 +131,25 @@ def backups(store, vc):
     store.migrations.add_together([new])
     with_point(vault, place.parent, BAD_NAME, now - timedelta(days=30))
     made = [with_point(vault, place.parent, "app01", now - timedelta(days=age), policy=policy) for age in (3, 2, 1)]
+    error = "The host doesn't answer."
+    asked = {"type": "backup", "of": policy}
+    first, second = store.migrations.add_together(
+        [NewMigration(name, f"vm-{n}", vc.id, record.id, asked) for n, name in enumerate(("app01", "app09"), start=1)]
+    )
+    store.migrations.update(first.id, status="done", phase="done", finished_at=utc_now(), result={"point": made[-1]})
+    store.migrations.update(second.id, status="failed", phase="copying", finished_at=utc_now(), error=error)
     begun = [
-        MachineBackup("app01", "vm-1", str(uuid.uuid4()), Stand.DONE, point=made[-1]),
-        MachineBackup("app02", "vm-2", str(uuid.uuid4()), Stand.FAILED, error="The host doesn't answer."),
+        MachineBackup("app01", "vm-1", first.id, Stand.DONE, point=made[-1]),
+        MachineBackup("app09", "vm-2", second.id, Stand.FAILED, error=error),
     ]
     store.backup_policies.keep(policy, run=Run(now, tuple(begun), now))
     return {"point": made[-1], "policy": policy}
+
+
+def names_of_backups(store):
+    """As pages' addresses have them."""
+    (point,) = [m.result["point"] for m in store.migrations.all() if m.result and "point" in m.result]
+    return {"vault": "offsite", "policy": "nightly", "point": point}
 
 
 def replica(store, vc, cloud, name, ref, minutes):

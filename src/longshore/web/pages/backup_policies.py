@@ -160,23 +160,23 @@ def _back(request: Request) -> RedirectResponse:
 
 
 def _page(request: Request) -> str:
-    return f"/ui/backups/policies/{part(request.path_params['name'])}"
+    return f"/ui/backups/policies/{part(request.path_params['policy'])}"
 
 
 def _path(request: Request) -> str:
-    return f"/v1/backup-policies/{part(request.path_params['name'])}"
+    return f"/v1/backup-policies/{part(request.path_params['policy'])}"
 
 
 _CHANGES = "migration:backup-policy:change"
 ROUTES = [
     Page("/backups/new-policy", new, "GET", _CHANGES),
     Page("/backups/new-policy", create, "POST", _CHANGES),
-    Page("/backups/policies/{name}", one, "GET"),
-    Page("/backups/policies/{name}/edit", edit, "GET", _CHANGES),
-    Page("/backups/policies/{name}/edit", change, "POST", _CHANGES),
-    Page("/backups/policies/{name}/run", run, "POST", _CHANGES),
-    Page("/backups/policies/{name}/pause", _paused(True), "POST", _CHANGES),
-    Page("/backups/policies/{name}/resume", _paused(False), "POST", _CHANGES),
-    Page("/backups/policies/{name}/delete", ask_to_delete, "GET", _CHANGES),
-    Page("/backups/policies/{name}/delete", delete, "POST", _CHANGES),
+    Page("/backups/policies/{policy}", one, "GET"),
+    Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
+    Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES),
+    Page("/backups/policies/{policy}/run", run, "POST", _CHANGES),
+    Page("/backups/policies/{policy}/pause", _paused(True), "POST", _CHANGES),
+    Page("/backups/policies/{policy}/resume", _paused(False), "POST", _CHANGES),
+    Page("/backups/policies/{policy}/delete", ask_to_delete, "GET", _CHANGES),
+    Page("/backups/policies/{policy}/delete", delete, "POST", _CHANGES),
 ]

@@ -191,7 +191,7 @@ async def _asked(
 
 
 def _path(request: Request) -> str:
-    return f"/v1/vaults/{part(request.path_params['name'])}"
+    return f"/v1/vaults/{part(request.path_params['vault'])}"
 
 
 def _point_path(request: Request) -> str:
@@ -199,7 +199,7 @@ def _point_path(request: Request) -> str:
 
 
 def _page(request: Request) -> str:
-    return f"/ui/backups/vaults/{part(request.path_params['name'])}"
+    return f"/ui/backups/vaults/{part(request.path_params['vault'])}"
 
 
 def _offset(request: Request) -> int:
@@ -211,11 +211,11 @@ ROUTES = [
     Page("/backups", listed, "GET"),
     Page("/backups/new", new, "GET", "migration:backup:create"),
     Page("/backups/new", create, "POST", "migration:backup:create"),
-    Page("/backups/vaults/{name}", one, "GET"),
-    Page("/backups/vaults/{name}/verify", _does("verify"), "POST", "migration:vault:keep"),
-    Page("/backups/vaults/{name}/prune", ask_to_prune, "GET", "migration:vault:keep"),
-    Page("/backups/vaults/{name}/prune", _does("prune"), "POST", "migration:vault:keep"),
-    Page("/backups/vaults/{name}/points/{point:path}", point, "GET"),
-    Page("/backups/vaults/{name}/delete/{point:path}", ask_to_delete, "GET", "migration:vault:keep"),
-    Page("/backups/vaults/{name}/delete/{point:path}", delete, "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}", one, "GET"),
+    Page("/backups/vaults/{vault}/verify", _does("verify"), "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/prune", ask_to_prune, "GET", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/prune", _does("prune"), "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/points/{point:path}", point, "GET"),
+    Page("/backups/vaults/{vault}/delete/{point:path}", ask_to_delete, "GET", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/delete/{point:path}", delete, "POST", "migration:vault:keep"),
 ]

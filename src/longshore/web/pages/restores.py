@@ -59,7 +59,7 @@ def _body(request: Request, said: Form) -> dict[str, Any]:
     }
     wanted |= {name: said[name] for name in ("server_name", "flavor") if said[name]}
     named = request.path_params
-    return {"vault": named["name"], "point": named["point"], "target": said["target"], "request": wanted}
+    return {"vault": named["vault"], "point": named["point"], "target": said["target"], "request": wanted}
 
 
 async def _shown(
@@ -67,7 +67,7 @@ async def _shown(
 ) -> Response:
     asking: Asking = request.state.asking
     named = request.path_params
-    path = f"/v1/vaults/{part(named['name'])}"
+    path = f"/v1/vaults/{part(named['vault'])}"
     vault, found, providers = await asyncio.gather(
         asking.get(Vault, path),
         asking.get(VaultPointDetails, f"{path}/points/{part(named['point'])}"),
@@ -110,6 +110,6 @@ async def _shown(
 
 
 ROUTES = [
-    Page("/backups/vaults/{name}/restore/{point:path}", ask, "GET", "migration:restore:create"),
-    Page("/backups/vaults/{name}/restore/{point:path}", begin, "POST", "migration:restore:create"),
+    Page("/backups/vaults/{vault}/restore/{point:path}", ask, "GET", "migration:restore:create"),
+    Page("/backups/vaults/{vault}/restore/{point:path}", begin, "POST", "migration:restore:create"),
 ]
