@@ -51,7 +51,7 @@ class Page(HTMLParser):
         elif tag == "select" and self._form:
             self._select, self._options = attributes["name"], []
             self._form.names.add(self._select)
-        elif tag == "textarea" and self._form:
+        elif tag == "textarea" and self._form and attributes.get("name"):
             self._lines = attributes["name"]
             self._form.names.add(self._lines)
             self._form.fields.append((self._lines, ""))
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         if tag == "form":
-            self._form = None
+            self._form = self._lines = None
         elif tag in ("script", "style", "title"):
             self._silent -= 1
         elif tag == "select" and self._select:

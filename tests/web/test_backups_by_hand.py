@@ -1,5 +1,7 @@
 """Backups as somebody uses them who has links and forms and nothing else."""
 
+from datetime import timedelta
+
 import pytest
 from filled import backups
 
@@ -136,11 +138,16 @@ def test_a_policy_is_made_changed_run_paused_and_deleted(filled):
     filled.submit(f"{AT}/policies/weekly/edit", retention="last 1", verify="")
     policy = filled.store.backup_policies.get("weekly")
     assert (policy.machines, policy.retention, policy.verify) == (("app01", "db01"), "last 1, zone UTC", None)
+    due = utc_now() - timedelta(days=1)
+    filled.store.backup_policies.change(policy.id, due_at=due)
+    filled.click("Change …")
+    filled.submit(f"{AT}/policies/weekly/edit")
+    assert filled.store.backup_policies.get("weekly").due_at == due, "a run that is due isn't forgotten"
     filled.submit(f"{AT}/policies/weekly/run")
     assert filled.store.backup_policies.get("weekly").asked
     assert "paused" in filled.submit(f"{AT}/policies/weekly/pause").text
     filled.submit(f"{AT}/policies/weekly/resume")
-    assert filled.store.backup_policies.get("weekly").due_at > utc_now()
+    assert not filled.store.backup_policies.get("weekly").paused
     filled.click("Delete …")
     filled.submit(f"{AT}/policies/weekly/delete")
     assert filled.path == AT

@@ -76,13 +76,21 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
+    """Only what is other than before is sent: a schedule that is set anew would forget a run that is due."""
     asking, said = request.state.asking, request.state.form
-    body = _wanted(said)
-    body["verify"] = body["verify"] or "never"
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    before: dict[str, Any] = {name: getattr(found, name) for name in _PROPOSED}
+    if found.filter is None:
+        before["machines"] = found.machines
+    else:
+        before["filter"] = {name: getattr(found.filter, name) for name in _FILTER}
+    body = {name: value for name, value in _wanted(said).items() if name not in before or before[name] != value}
+    if "verify" in body:
+        body["verify"] = body["verify"] or "never"
     try:
-        await asking.ask(BackupPolicy, "PATCH", _path(request), body)
+        if body:
+            await asking.ask(BackupPolicy, "PATCH", _path(request), body)
     except LongshoreError as error:
-        found = await asking.get(BackupPolicyDetails, _path(request))
         return await _asked(request, said, found, error)
     return _back(request)
 
