@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts check quick-test browser-test horizon-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test horizon-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -18,14 +18,16 @@ lab-down:
 demo: lab-up
 	$(LAB) run demo/run
 
-test: tests-as-lab-starts lab-lanes
+test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 
-# The lab's start, and then tests that hold it to themselves, take as long as they take: what needs no lab gets the time
-# that they leave
+# What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
+# Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
 tests-as-lab-starts: install
-	tests/beside build/lab-alone $(MAKE) worker-image lab-alone -- \
-	  nice tests/beside build/check $(MAKE) check -- \
-	  tests/beside build/quick-test $(MAKE) quick-test -- $(MAKE) fault-test
+	tests/beside build/lab-up $(MAKE) worker-image -- \
+	  tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
+
+tests-as-lab-waits: install
+	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
 
 check: install
 	.venv/bin/ruff check
@@ -49,7 +51,7 @@ horizon-test: install
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
-	.venv/bin/pytest -m "faults and not soak" -q -n 6 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
+	.venv/bin/pytest -m "faults and not soak" -q -n 4 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where several tests run side by side.

@@ -34,6 +34,10 @@ class Replicas(_OfProject):
     name, subject, slug = _("Replicas"), "replicas", slug_of("replicas")
 
 
+class Backups(_OfProject):
+    name, subject, slug = _("Backups"), "backups", slug_of("backups")
+
+
 class Providers(_OfProject):
     name, subject, slug = _("Providers"), "providers", slug_of("providers")
 
@@ -52,6 +56,10 @@ class MigrationsOfAll(_OfAll):
 
 class ReplicasOfAll(_OfAll):
     name, subject, slug = _("Replicas"), "replicas", slug_of("replicas")
+
+
+class BackupsOfAll(_OfAll):
+    name, subject, slug = _("Backups"), "backups", slug_of("backups")
 
 
 class ProvidersOfAll(_OfAll):

@@ -4,7 +4,7 @@ from django.urls import reverse
 
 PAGES = "/ui/"  # of the server
 NEW_PLAN = "new-plan"  # beside the subjects: below plans it would be a plan's name
-SUBJECTS = ("overview", "plans", "migrations", "replicas", "providers")
+SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers")
 
 
 def slug_of(subject: str) -> str:

@@ -1,7 +1,8 @@
 """The one exception hierarchy: each error says what happened, to what, and what to do about it.
 
 `str(error)` is the sentence a user reads. It must never hold a secret. `code` is stable and is what scripts and tests
-match on; `advice` is what to do, a sentence of its own.
+match on; `advice` is what to do, a sentence of its own. `field`: which part of what was asked for is wrong, where that
+is known, as requests call it.
 """
 
 
@@ -10,9 +11,10 @@ class LongshoreError(Exception):
 
     code = "error"
 
-    def __init__(self, message: str, *, advice: str = "", code: str | None = None) -> None:
+    def __init__(self, message: str, *, advice: str = "", code: str | None = None, field: str = "") -> None:
         self.message = message
         self.advice = advice
+        self.field = field
         if code is not None:
             self.code = code
         super().__init__(f"{message} {advice}".strip())

@@ -161,7 +161,8 @@ def test_a_copy_that_is_parked_in_its_middle_goes_on_from_its_checkpoint(begin, 
         away(run, call)
     done = {disk.key: disk.progress["done"] for disk in run.record.disks}
     for pid in serving(run.world.root):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended meanwhile
+            os.kill(pid, signal.SIGKILL)
     parked(run, life)
     back(run)
     assert life.wait(timeout=120) == 0

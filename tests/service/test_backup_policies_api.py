@@ -58,25 +58,26 @@ def test_a_policy_is_made_shown_changed_and_deleted(ask, store):
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("said", "status", "field"),
     [
-        ({"schedule": "continuous"}, 400),
-        ({"schedule": "now and then"}, 400),
-        ({"retention": "daily 0"}, 400),
-        ({"verify": "sometimes"}, 400),
-        ({"filter": None}, 400),
-        ({"machines": ["web"]}, 400),
-        ({"filter": None, "machines": ["nobody"]}, 404),
-        ({"vault": "images"}, 400),
-        ({"source": "offsite"}, 400),
-        ({"source": "nobody"}, 404),
-        ({"name": "../x"}, 400),
+        ({"schedule": "continuous"}, 400, "schedule"),
+        ({"schedule": "now and then"}, 400, "schedule"),
+        ({"retention": "daily 0"}, 400, "retention"),
+        ({"verify": "sometimes"}, 400, "verify"),
+        ({"filter": None}, 400, "machines"),
+        ({"machines": ["web"]}, 400, "machines"),
+        ({"filter": None, "machines": ["nobody"]}, 404, "machines"),
+        ({"vault": "images"}, 400, "vault"),
+        ({"source": "offsite"}, 400, "source"),
+        ({"source": "nobody"}, 404, "source"),
+        ({"name": "../x"}, 400, "name"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_and_nothing_is_kept(ask, store, said, status):
+def test_what_cannot_be_meant_is_refused_and_nothing_is_kept(ask, store, said, status, field):
     answer = ask("POST", POLICIES, {**WANTED, **said})
     assert answer.status_code == status, answer.text
     assert answer.json()["message"]
+    assert answer.json()["field"] == field
     assert (ask("GET", POLICIES).json(), store.migrations.all()) == ([], [])
 
 

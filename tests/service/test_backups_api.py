@@ -1,22 +1,19 @@
 """Vaults, backups and restores over REST, as commands ask for them: what is there, what is refused, what is queued."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cloud_stand_in import Cloud
 from fastapi.testclient import TestClient
+from point_in_vault import with_point
 
-from longshore.model.forms import form
-from longshore.model.machine import Disk, Machine, Nic, PowerState
-from longshore.model.platform import Platform
+from longshore.flows import clouds
 from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
-from longshore.vault.disks import NewDisk
-from longshore.vault.geometry import BLOCK, Top
-from longshore.vault.points import Point, folder_of, new_name
+from longshore.vault.geometry import BLOCK
 from longshore.vault.vault import Vault
-from longshore.vault.writers import finish, leave, register
 from s3_server import SECRET
 
 PHRASE = "a phrase of some length"
@@ -41,24 +38,6 @@ def vault(ask, tmp_path):
     body = {"name": "offsite", "directory": str(tmp_path / "vault"), "pass_phrase": PHRASE}
     assert ask("POST", "/v1/vaults", body).status_code == 201
     return Vault.open(Directory(tmp_path / "vault"), "write", PHRASE)
-
-
-def with_point(vault, directory, name="web"):
-    """One of a machine with one disk."""
-    register(vault, "w", ())
-    disk = NewDisk(vault, Top(4 * BLOCK, None), directory / "journal")
-    disk.write(0, b"boot" * 1000)
-    top = disk.finish()
-    disk.close()
-    disks = (Disk("2000", "Hard disk 1", 0, 4 * BLOCK, "[ds] web", "ds"),)
-    nics = (Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network"),)
-    machine = Machine("vm-1", name, PowerState.ON, 1, 256, disks, nics, platform=Platform("vsphere"))
-    content = {"machine": form(Machine).dump_python(machine, mode="json"), "consistency": "crash", "power": "on"}
-    point = Point(new_name(folder_of(vault, name), datetime.now(UTC)), datetime.now(UTC), {"2000": top}, content)
-    finish(vault, "w", point)
-    leave(vault, "w")
-    (directory / "journal").unlink()
-    return point.name
 
 
 def test_a_vault_is_made_and_its_pass_phrase_never_shown(ask, vault, tmp_path):
@@ -201,4 +180,47 @@ def test_nothing_is_migrated_into_a_vault(ask, store, vault, tmp_path):
     answer = ask("POST", "/v1/restores", body)
     assert answer.status_code == 400
     assert "machines can't be moved to it" in answer.json()["message"]
+    assert store.migrations.all() == []
+
+
+def test_contents_come_a_page_at_a_time_newest_first_and_say_why_a_point_stays(ask, store, vault, tmp_path):
+    source = {"name": "images", "kind": "files", "settings": {"url": f"file://{tmp_path}"}, "secrets": {}}
+    assert ask("POST", "/v1/providers", source).status_code == 201
+    wanted = {"name": "nightly", "source": "images", "vault": "offsite", "filter": {}, "schedule": "every 1d"}
+    policy = ask("POST", "/v1/backup-policies", {**wanted, "retention": "last 1"}).json()["id"]
+    days = [datetime.now(UTC) - timedelta(days=age) for age in (3, 2, 1, 0)]
+    by_hand = with_point(vault, tmp_path, "mail", days[0])
+    old, newer = (with_point(vault, tmp_path, "Web", day, policy=policy) for day in days[1:3])
+    gone = with_point(vault, tmp_path, "db", days[3], policy="deleted")
+    first = ask("GET", "/v1/vaults/offsite/contents?limit=2").json()
+    assert (first["encrypted"], first["of"], first["total"]) == (True, 4, 4)
+    assert [(one["name"], one["policy"], one["kept"]) for one in first["points"]] == [
+        (gone, None, None),
+        (newer, "nightly", ["newest usable point", "last 1: number 1"]),
+    ]
+    second = ask("GET", "/v1/vaults/offsite/contents?limit=2&offset=2").json()
+    assert [(one["name"], one["policy"], one["kept"]) for one in second["points"]] == [
+        (old, "nightly", []),
+        (by_hand, None, None),
+    ]
+    found = ask("GET", "/v1/vaults/offsite/contents?machine=WEB&limit=1").json()
+    assert (found["of"], found["total"], [one["name"] for one in found["points"]]) == (4, 2, [newer])
+    assert ask("GET", "/v1/vaults/offsite/contents?limit=0").status_code == 400
+    assert ask("GET", "/v1/vaults/images/contents").status_code == 400
+
+
+def test_what_stands_against_a_restore_is_told_and_nothing_is_made(ask, store, vault, tmp_path, monkeypatch):
+    with_point(vault, tmp_path)
+    real = clouds.connect
+    monkeypatch.setattr(clouds, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
+    store.providers.add("cloud", "openstack", {}, {})
+    body = {"vault": "offsite", "point": "web", "target": "cloud"}
+    found = ask("POST", "/v1/restores/check", body)
+    assert found.status_code == 200, found.text
+    assert {"web"} == {one["machine"] for one in found.json()}
+    assert "network-unmapped" in [one["code"] for one in found.json() if one["severity"] == "blocker"]
+    mapped = {"request": {"networks": {"VM Network": "private"}}}
+    assert "network-unmapped" not in [one["code"] for one in ask("POST", "/v1/restores/check", body | mapped).json()]
+    assert ask("POST", "/v1/restores/check", body | {"request": {"type": "warm"}}).status_code == 400
+    assert ask("POST", "/v1/restores/check", body | {"point": "nobody"}).status_code == 404
     assert store.migrations.all() == []

@@ -31,6 +31,7 @@ class Page(HTMLParser):
         self.elements, self.forms, self.links, self.text = [], [], {}, ""
         self._form = self._select = self._link = None
         self._options = []
+        self._lines = None  # of a text of several lines: its name
         self._silent = 0
         self.feed(answer.text)
         self.text = " ".join(self.text.split())
@@ -50,6 +51,10 @@ class Page(HTMLParser):
         elif tag == "select" and self._form:
             self._select, self._options = attributes["name"], []
             self._form.names.add(self._select)
+        elif tag == "textarea" and self._form and attributes.get("name"):
+            self._lines = attributes["name"]
+            self._form.names.add(self._lines)
+            self._form.fields.append((self._lines, ""))
         elif tag == "option" and self._select:
             if not self._options or "selected" in attributes:  # the first one, unless another is chosen
                 self._options = [attributes["value"]]
@@ -66,17 +71,22 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         if tag == "form":
-            self._form = None
+            self._form = self._lines = None
         elif tag in ("script", "style", "title"):
             self._silent -= 1
         elif tag == "select" and self._select:
             self._form.fields += [(self._select, value) for value in self._options]
             self._select = None
+        elif tag == "textarea":
+            self._lines = None
         elif tag == "a":
             self._link = None
 
     def handle_data(self, data):
         if self._silent:
+            return
+        if self._lines is not None:
+            self._form.fields[-1] = (self._lines, data)
             return
         self.text += data
         if self._link is not None and data.strip():

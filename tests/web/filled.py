@@ -1,13 +1,21 @@
 """A state directory with something of everything, as it would be in the middle of a day's work."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
+from point_in_vault import with_point
+
+from longshore.model.backup_policy import MachineBackup, Run, Stand
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
+from longshore.model.selection import MachineFilter
 from longshore.planning import planfile
 from longshore.store import NewMigration
+from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.tables import utc_now
+from longshore.vault.directory import Directory
+from longshore.vault.vault import Vault
 
 GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
@@ -27,7 +35,7 @@ def fill(store):
         "machines": [{"machine": name, "ref": f"vm-{n}"} for n, name in enumerate(("app01", "app02", "db01"), start=1)],
     }
     record = store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
-    ids = {}
+    ids = backups(store, vc)
 
     def migration(name, ref, type_="warm", *, of_plan=True, **fields):
         disks = (
@@ -94,6 +102,54 @@ def fill(store):
     ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
     return ids
+
+
+def backups(store, vc):
+    """A vault with points of two machines, and a policy that has run: one of its machines couldn't be read."""
+    place = store.state.root.parent / "vault"
+    vault = Vault.create(Directory(place), None)
+    record = store.providers.add("offsite", "vault", {"directory": str(place)}, {})
+    policy, now = str(uuid.uuid4()), datetime.now(UTC)
+    new = NewMigration(
+        machine_name="nightly",
+        machine_ref=f"policy:{policy}",
+        source_id=vc.id,
+        target_id=record.id,
+        request={"type": "backup-policy"},
+        policy=NewBackupPolicy(
+            name="nightly",
+            machines=(),
+            wanted=MachineFilter(name="app*"),
+            schedule="daily 02:00 UTC",
+            retention="last 2, zone UTC",
+            verify=None,
+            due_at=utc_now() + timedelta(hours=9),
+            verify_due_at=None,
+        ),
+        id=policy,
+    )
+    store.migrations.add_together([new])
+    with_point(vault, place.parent, BAD_NAME, now - timedelta(days=30))
+    made = [with_point(vault, place.parent, "app01", now - timedelta(days=age), policy=policy) for age in (3, 2, 1)]
+    error = "The host doesn't answer."
+    asked = {"type": "backup", "of": policy}
+    first, second = store.migrations.add_together(
+        [NewMigration(name, f"vm-{n}", vc.id, record.id, asked) for n, name in enumerate(("app01", "app09"), start=1)]
+    )
+    store.migrations.update(first.id, status="done", phase="done", finished_at=utc_now(), result={"point": made[-1]})
+    store.migrations.update(second.id, status="failed", phase="copying", finished_at=utc_now(), error=error)
+    begun = [
+        MachineBackup("app01", "vm-1", first.id, Stand.DONE, point=made[-1]),
+        MachineBackup("app09", "vm-2", second.id, Stand.FAILED, error=error),
+    ]
+    store.backup_policies.keep(policy, run=Run(now, tuple(begun), now))
+    return {"point": made[-1], "policy": policy}
+
+
+def names_of_backups(store):
+    """As pages' addresses have them."""
+    (point,) = [m.result["point"] for m in store.migrations.all() if m.result and "point" in m.result]
+    return {"vault": "offsite", "policy": "nightly", "point": point}
 
 
 def replica(store, vc, cloud, name, ref, minutes):

@@ -4,10 +4,11 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import uvicorn
-from filled import fill
+from filled import backups, fill
 
 from longshore.service import create_app
 from longshore.web.alone import _listen
@@ -116,6 +117,13 @@ def addresses(ids):
         "replicas": "/ui/replicas",
         "replica": f"/ui/replicas/{ids['replica']}",
         "failover": f"/ui/replicas/{ids['replica']}/failover",
+        "backups": "/ui/backups",
+        "vault": "/ui/backups/vaults/offsite",
+        "point": f"/ui/backups/vaults/offsite/points/{quote(ids['point'], safe='')}",
+        "restore": f"/ui/backups/vaults/offsite/restore/{quote(ids['point'], safe='')}",
+        "back-up": "/ui/backups/new?source=vc&machine=vm-1&machine=vm-2",
+        "policy": "/ui/backups/policies/nightly",
+        "new-policy": "/ui/backups/new-policy",
     }
 
 
@@ -194,5 +202,33 @@ def test_a_plan_is_made_in_the_browser_and_its_blocker_goes_as_it_is_mapped(thre
         expect(page.get_by_text("1 queued").first).to_be_visible()
         page.get_by_label("Colours").select_option("light")
         expect(page.locator("html")).not_to_have_class("pf-v6-theme-dark")
+        looking.context.close()
+        assert looking.wrong == []
+
+
+def test_a_machine_is_backed_up_and_a_point_restored_in_the_browser(three_machines, chromium):
+    backups(three_machines, three_machines.providers.get("vc"))
+    expect = playwright.expect
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person, viewport={"width": 390, "height": 844})
+        page = looking.page
+        page.goto(f"{address}/ui/providers/vc/machines")
+        page.get_by_label("Choose db01").check()
+        page.get_by_role("button", name="Back up the chosen ones").click()
+        expect(page.get_by_role("listitem").filter(has_text="db01")).to_be_visible()
+        page.get_by_role("button", name="Back up now").click()
+        expect(page.get_by_role("heading", name="db01")).to_be_visible()
+        page.get_by_role("link", name="Backups").click()
+        page.get_by_role("link", name="offsite").click()
+        page.get_by_label("A part of the machine's name").fill("app")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="Restore").first.click()
+        expect(page.get_by_role("button", name="Restore now")).to_have_count(0)
+        page.get_by_label("Network for VM Network").select_option("private")
+        page.get_by_label("How").select_option("dry-run")
+        page.get_by_role("button", name="Check what stands against it").click()
+        expect(page.locator("#concerns")).to_contain_text("boot-proof-unsure", timeout=60_000)
+        page.get_by_role("button", name="Restore now").click()
+        expect(page.get_by_role("heading", name="app01")).to_be_visible()
         looking.context.close()
         assert looking.wrong == []

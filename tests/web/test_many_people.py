@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 from browser import Page
+from filled import names_of_backups
 from many import ORIGIN, choose, log_in
 from test_doors import state
 
@@ -18,7 +19,8 @@ def words(many):
     """What stands for the parts of addresses: things of project red."""
     store = many.of("red")
     ids = {m.machine_name: m.id for m in store.migrations.all()}
-    return {"provider": "vc", "name": "shop", "migration": ids["app01"], "replica": ids["mail01"], "machine": "vm-1"}
+    of_plan = {"provider": "vc", "name": "shop", "migration": ids["app01"], "machine": "vm-1"}
+    return {**of_plan, "replica": ids["mail01"], **names_of_backups(store)}
 
 
 def all_pages(browser):

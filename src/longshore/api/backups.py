@@ -74,3 +74,18 @@ class VaultPoint(_Strict):
 
 class VaultPointDetails(VaultPoint):
     machine: dict[str, Any]  # as it was then; nothing secret
+
+
+class PointInVault(VaultPoint):
+    policy: str | None  # that has made it, by its name; null: none that there is now
+    suspect: bool | None  # a verification has found damage in it; null: no policy judges it
+    kept: list[str] | None  # why it stays; none: it goes after the machine's next successful backup; null: as above
+
+
+class VaultContents(_Strict):
+    """A page of its points, newest first."""
+
+    encrypted: bool
+    of: int  # points that are in it
+    total: int  # points that fit what was asked for
+    points: list[PointInVault]

@@ -35,6 +35,7 @@ class ErrorBody(_Strict):
     code: str
     message: str  # with the advice at its end
     advice: str = ""  # what to do about it, where that can be said
+    field: str = ""  # of the body, that is wrong, where it is a single one
 
 
 class NewProvider(_Strict):

@@ -136,7 +136,8 @@ def fault_of(status: int, body: bytes) -> LongshoreError:
     try:
         fault = json.loads(body)
         advice = fault.get("advice") or ""
-        return LongshoreError(fault["message"].removesuffix(advice).rstrip(), advice=advice, code=fault["code"])
+        message, field = fault["message"].removesuffix(advice).rstrip(), fault.get("field") or ""
+        return LongshoreError(message, advice=advice, code=fault["code"], field=field)
     except (ValueError, TypeError, KeyError):
         return Unreachable(f"No Longshore server answers there (HTTP status {status}).", advice="Check the address.")
 

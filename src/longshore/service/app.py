@@ -112,7 +112,8 @@ def _without_routes(
         if fault["type"] == "json_invalid":
             why = f"{str(fault['ctx']['error']).rstrip('.')}, at character {fault['loc'][-1]}"
             return JSONResponse({"code": "invalid-input", "message": f"The body isn't JSON ({why})."}, 400)
-        where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
-        return JSONResponse({"code": "invalid-input", "message": f"{where}: {fault['msg']}."}, 400)
+        where = ".".join(str(part) for part in fault["loc"][1:])
+        body = {"code": "invalid-input", "message": f"{where or 'body'}: {fault['msg']}."}
+        return JSONResponse(body | {"field": where} if where else body, 400)
 
     return app

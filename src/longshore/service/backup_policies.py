@@ -1,6 +1,8 @@
 """Policies of backups: made, shown, changed, run, deleted."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,23 +47,35 @@ def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: Th
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
     now, id_ = datetime.now(UTC), str(uuid.uuid4())
-    due = next_time(parse_calendar(body.schedule), now, id_)
+    with _said_of("schedule"):
+        due = next_time(parse_calendar(body.schedule), now, id_)
+    with _said_of("retention"):
+        retention = write_retention(parse_retention(body.retention))
     verify = body.verify if body.verify != _NEVER else None
+    with _said_of("verify"):
+        verify_due_at = next_verification(verify, id_, now) if verify else None
     new = NewPolicyRecord(
         name=body.name,
         machines=tuple(body.machines),
         wanted=body.filter,
         schedule=body.schedule,
-        retention=write_retention(parse_retention(body.retention)),
+        retention=retention,
         verify=verify,
         due_at=without_zone(due),
-        verify_due_at=next_verification(verify, id_, now) if verify else None,
+        verify_due_at=verify_due_at,
     )
-    source, vault = store.providers.get(body.source), store.providers.get(body.vault)
+    with _said_of("source"):
+        source = store.providers.get(body.source)
+    with _said_of("vault"):
+        vault = store.providers.get(body.vault)
     if vault.kind not in kinds_for("vault"):
-        raise InvalidInput(f"Provider {vault.name} is {vault.kind}, no vault.", advice="See: longshore vault list.")
+        raise InvalidInput(
+            f"Provider {vault.name} is {vault.kind}, no vault.", advice="See: longshore vault list.", field="vault"
+        )
     if source.kind in kinds_for("vault"):
-        raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machines' own source.")
+        raise InvalidInput(
+            "What is in a vault isn't backed up once more.", advice="Name the machines' own source.", field="source"
+        )
     if not caller.remote and not store.state.shared_database:
         refuse_missing_library(source.kind, source.settings)
     _refuse_unknown(clouds, source.id, body.machines)
@@ -109,13 +123,16 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         _refuse_unknown(clouds, found.source_id, body.machines or [])
         fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
     if body.schedule is not None:
-        due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
+        with _said_of("schedule"):
+            due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
         fields |= {"schedule": body.schedule, "due_at": due}
     if body.retention is not None:
-        fields["retention"] = write_retention(parse_retention(body.retention))
+        with _said_of("retention"):
+            fields["retention"] = write_retention(parse_retention(body.retention))
     if body.verify is not None:
         verify = body.verify if body.verify != _NEVER else None
-        fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
+        with _said_of("verify"):
+            fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
     if body.paused is not None:
         fields["paused"] = body.paused
     if not fields:
@@ -143,19 +160,31 @@ def delete(policy: str, store: TheStore) -> None:
 # Parts
 
 
+@contextmanager
+def _said_of(field: str) -> Iterator[None]:
+    """What is refused in here is that field of the body."""
+    try:
+        yield
+    except LongshoreError as error:
+        error.field = field
+        raise
+
+
 def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
     """Raises InvalidInput."""
     if bool(machines) == (wanted is not None):
-        raise InvalidInput("A policy names its machines or has a filter that finds them, one of the two.")
+        raise InvalidInput(
+            "A policy names its machines or has a filter that finds them, one of the two.", field="machines"
+        )
 
 
 def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None:
     """Raises NotFound, InvalidInput for a name that means no machine, or several."""
     if machines:
-        with clouds.source(source_id) as source:
+        with clouds.source(source_id) as source, _said_of("machines"):
             found = [source.machine(name) for name in machines]
         if len({machine.ref for machine in found}) < len(found):
-            raise InvalidInput("A machine is named twice.")
+            raise InvalidInput("A machine is named twice.", field="machines")
 
 
 def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:

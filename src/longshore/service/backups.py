@@ -12,10 +12,11 @@ from longshore.api.backups import (
     VaultPoint,
     VaultPointDetails,
 )
-from longshore.api.schemas import Migration
+from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
+from longshore.flows.clouds import Clouds
 from longshore.model.concern import Severity
 from longshore.model.forms import form
 from longshore.model.machine import PowerState
@@ -27,7 +28,7 @@ from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.declaration import PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
 from longshore.providers.vault.source import find_point, machine_of, shown_machine, store_of
-from longshore.service.beforehand import look_beforehand
+from longshore.service.beforehand import concerns_beforehand, look_beforehand
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.remote import provider_settings, refuse_unsafe
@@ -48,8 +49,8 @@ def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGroun
 
     Its pass phrase can't be had back from it: without, all that is in it is lost.
     """
-    told = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key")}
-    settings = {name: value for name, value in told.items() if value is not None}
+    where = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key")}
+    settings = {name: value for name, value in where.items() if value is not None}
     if caller.remote:
         provider_settings(VAULT.kind, settings, grounds)
     given = {PASS_PHRASE: body.pass_phrase, SECRET_KEY: body.secret_key}
@@ -77,13 +78,13 @@ def vaults(store: TheStore) -> list[Vault]:
 @router.get("/vaults/{vault}")
 def vault(vault: str, store: TheStore) -> Vault:
     """One, by its name or id."""
-    return _vault(store, _record(store, vault))
+    return _vault(store, vault_record(store, vault))
 
 
 @router.post("/vaults/{vault}/check")
 def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
     """Open it, read the documents and maps of its points, and see that the packs are there."""
-    record = _record(store, vault)
+    record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         opened.store.probe()
         found = verify(opened, data=False)
@@ -115,23 +116,23 @@ def prune(vault: str, store: TheStore) -> Migration:
 @router.get("/vaults/{vault}/points")
 def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
     """Oldest first."""
-    with clouds.vault(_record(store, vault).id, "read") as opened:
-        return [VaultPoint(**_told(point)) for point in points(opened)]
+    with clouds.vault(vault_record(store, vault).id, "read") as opened:
+        return [VaultPoint(**told(point)) for point in points(opened)]
 
 
 @router.get("/vaults/{vault}/points/{point:path}")
 def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
     """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
     its machine's name."""
-    with clouds.vault(_record(store, vault).id, "read") as opened:
+    with clouds.vault(vault_record(store, vault).id, "read") as opened:
         found = find_point(opened, point)
-    return VaultPointDetails(**_told(found), machine=asdict(shown_machine(found)))
+    return VaultPointDetails(**told(found), machine=asdict(shown_machine(found)))
 
 
 @router.delete("/vaults/{vault}/points/{point:path}", status_code=204)
 def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> None:
     """One, by its whole name. No other point needs it; its blocks go when the vault is pruned."""
-    record = _record(store, vault)
+    record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         read_point(opened, point)
         _refuse_in_use(store, record.id, point)
@@ -150,7 +151,7 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
         refuse_unsafe(asdict(body.request))
     refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
     check_request(request)
-    vault = _record(store, body.vault)
+    vault = vault_record(store, body.vault)
     source = store.providers.get(body.source)
     if source.id == vault.id or source.kind in kinds_for("vault"):
         raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machine's own source.")
@@ -175,18 +176,20 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
     return _begun(store, record)
 
 
+@router.post("/restores/check")
+def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
+    """Everything that stands against it, or might: nothing is made."""
+    found, request = _restored(body, store, clouds)
+    concerns = concerns_beforehand(store, clouds, caller, found.name, body.vault, body.target, request)
+    return [PlanConcern(**{**asdict(concern), "machine": machine_of(found).name}) for concern in concerns]
+
+
 @router.post("/restores", status_code=202)
 def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
     """A machine is made of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
     migration does it. Type "dry-run": it is tried, and removed again."""
-    request = body.request
-    if request.type not in (MigrationType.COLD, MigrationType.DRY_RUN):
-        raise InvalidInput("A restore is of type cold or dry-run.")
-    vault = _record(store, body.vault)
-    with clouds.vault(vault.id, "read") as opened:
-        found = find_point(opened, body.point)
-    request = replace(request, power=_power(request, found))
-    looked = look_beforehand(store, clouds, caller, found.name, vault.id, body.target, request)
+    found, request = _restored(body, store, clouds)
+    looked = look_beforehand(store, clouds, caller, found.name, body.vault, body.target, request)
     record = store.migrations.add(
         machine_name=looked.machine.name,
         machine_ref=looked.machine.ref,
@@ -204,7 +207,17 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
 # Parts
 
 
-def _record(store: Store, name: str) -> ProviderRecord:
+def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, MigrationRequest]:
+    """The point, and what is asked for it. Raises InvalidInput, NotFound, Conflict."""
+    request = body.request
+    if request.type not in (MigrationType.COLD, MigrationType.DRY_RUN):
+        raise InvalidInput("A restore is of type cold or dry-run.")
+    with clouds.vault(vault_record(store, body.vault).id, "read") as opened:
+        found = find_point(opened, body.point)
+    return found, replace(request, power=_power(request, found))
+
+
+def vault_record(store: Store, name: str) -> ProviderRecord:
     """Raises NotFound, InvalidInput."""
     record = store.providers.get(name)
     if record.kind not in kinds_for("vault"):
@@ -218,7 +231,7 @@ def _vault(store: Store, record: ProviderRecord) -> Vault:
 
 
 def _keep(store: Store, name: str, kind: MigrationType) -> Migration:
-    vault = _record(store, name)
+    vault = vault_record(store, name)
     record = store.migrations.add(
         machine_name=vault.name,
         machine_ref=vault.id,
@@ -235,7 +248,7 @@ def _begun(store: Store, record: MigrationRecord) -> Migration:
     return shown(store, [store.migrations.get(record.id)])[0]
 
 
-def _told(point: Point) -> dict[str, Any]:
+def told(point: Point) -> dict[str, Any]:
     return {
         "name": point.name,
         "machine_name": machine_of(point).name,

@@ -1,6 +1,6 @@
 """What can be known of a machine before anything is queued for it: what doesn't fit is refused here."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather, gather_for_volume
@@ -41,6 +41,38 @@ def look_beforehand(  # noqa: PLR0917
 
     Raises LongshoreError for all that stands against it.
     """
+    looked, landing, concerns = _look(store, clouds, caller, name, source, target, request, protection)
+    if landing is None:
+        raise blocked([*concerns, *looked.unused])
+    said = concerns if protection is not None else []
+    return replace(looked, unused=[*looked.unused, *said])
+
+
+def concerns_beforehand(  # noqa: PLR0917
+    store: Store,
+    clouds: Clouds,
+    caller: Caller,
+    name: str,
+    source: str,
+    target: str,
+    request: MigrationRequest,
+) -> list[Concern]:
+    """All that `look_beforehand` would weigh, and nothing is refused for it. Raises LongshoreError for what can't be
+    looked at."""
+    looked, _landing, concerns = _look(store, clouds, caller, name, source, target, request, None)
+    return [*concerns, *looked.unused]
+
+
+def _look(  # noqa: PLR0917
+    store: Store,
+    clouds: Clouds,
+    caller: Caller,
+    name: str,
+    source: str,
+    target: str,
+    request: MigrationRequest,
+    protection: Wanted | None,
+) -> tuple[Beforehand, Landing | VolumeLanding | None, list[Concern]]:
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(machine=name, source=source, target=target)
@@ -69,7 +101,4 @@ def look_beforehand(  # noqa: PLR0917
                 concerns = accept_blockers(further, request.accept)
                 landing = None if any(c.severity is Severity.BLOCKER for c in concerns) else landing
     unused = list(unused_of_machine(machine, request))
-    if landing is None:
-        raise blocked([*concerns, *unused])
-    said = concerns if protection is not None else []
-    return Beforehand(machine, provider.id, target_id, [*unused, *said])
+    return Beforehand(machine, provider.id, target_id, unused), landing, list(concerns)

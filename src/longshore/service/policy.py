@@ -171,6 +171,7 @@ RULES = (
             "GET /v1/vaults/{vault}",
             "POST /v1/vaults/{vault}/check",
             "GET /v1/vaults/{vault}/points",
+            "GET /v1/vaults/{vault}/contents",
             "GET /v1/vaults/{vault}/points/{point:path}",
         ),
     ),
@@ -203,7 +204,12 @@ RULES = (
             "POST /v1/backup-policies/{policy}/run",
         ),
     ),
-    Rule("migration:restore:create", MEMBER, "Make a machine of a point in a vault.", ("POST /v1/restores",)),
+    Rule(
+        "migration:restore:create",
+        MEMBER,
+        "Make a machine of a point in a vault.",
+        ("POST /v1/restores", "POST /v1/restores/check"),
+    ),
     Rule(
         "migration:replica:get",
         READER,

@@ -4,6 +4,8 @@ from longshore.errors import LongshoreError
 
 
 def body_of(error: LongshoreError) -> dict[str, str]:
-    """As api's ErrorBody: the whole sentence, and the advice at its end once more by itself where there is any."""
+    """As api's ErrorBody: the whole sentence, and the advice at its end once more by itself where there is any;
+    and which field it is about, where that is known."""
     body = {"code": error.code, "message": str(error)}
-    return body | {"advice": error.advice} if error.advice else body
+    further = {"advice": error.advice, "field": error.field}
+    return body | {name: said for name, said in further.items() if said}

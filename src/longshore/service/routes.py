@@ -29,6 +29,7 @@ MODULES = {
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
     "backups": {"vaults", "backups", "restores"},
+    "vault_contents": {"vaults"},
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},
     "inspections": {"inspections"},

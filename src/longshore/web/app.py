@@ -18,14 +18,24 @@ from longshore.web.addresses import back_to
 from longshore.web.asking import Asking
 from longshore.web.forms import FOREIGN, read_form
 from longshore.web.page import Handler, Page
-from longshore.web.pages import migrations, overview, plans, providers, replicas, wizard
+from longshore.web.pages import (
+    backup_policies,
+    backups,
+    migrations,
+    overview,
+    plans,
+    providers,
+    replicas,
+    restores,
+    wizard,
+)
 from longshore.web.rendering import STATIC, THEMES, render
 from longshore.web.texts import COOKIE as LANGUAGE_COOKIE
 from longshore.web.texts import LANGUAGES, InTheirLanguage, _
 from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
-SUBJECTS = (overview, providers, plans, wizard, migrations, replicas)
+SUBJECTS = (overview, providers, plans, wizard, migrations, replicas, backups, backup_policies, restores)
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
 _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}
 _CHOICE_LASTS = 365 * 86400  # seconds

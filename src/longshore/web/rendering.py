@@ -20,6 +20,7 @@ from longshore.web.words import duration, size
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("auto", "light", "dark")
+_CALLED = ("provider", "name", "vault", "policy")  # what parts of addresses are names
 
 
 @cache
@@ -59,7 +60,7 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> H
         "visit": visit,
         "may": visit.may if visit else _nothing,
         # How the address calls what the page is about: by its name, or its id where all projects are shown
-        "called": next((request.path_params[one] for one in ("provider", "name") if one in request.path_params), ""),
+        "called": next((request.path_params[one] for one in _CALLED if one in request.path_params), ""),
         "alone": door.alone,
         "language": language(),
         "theme": theme if theme in THEMES else "auto",

@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from longshore.api.backup_policies import BackupPolicy
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
+from longshore.model.backup_policy import Stand
 from longshore.model.concern import Severity
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
@@ -37,6 +39,7 @@ WORDS = (
     *(marked("seeding"), marked("protected"), marked("failing-over"), marked("failed-over"), marked("failing-back")),
     *(marked("failed-back"), marked("migrating"), marked("adopted")),
     *(marked("blocker"), marked("warning"), marked("information")),
+    *(marked("chosen"), marked("under way"), marked("paused"), marked("not run yet")),
 )
 
 
@@ -86,6 +89,23 @@ def of_replica(replica: Replica) -> Shown:
     kinds = {"seeding": "working", "protected": "good", "failed-over": "waiting", "failed-back": "waiting"}
     kinds |= dict.fromkeys(("failing-over", "failing-back", "migrating"), "working")
     return Shown(replica.stage.value, "bad" if bad else kinds.get(replica.stage.value, "plain"))
+
+
+_STANDS = {Stand.CHOSEN: "plain", Stand.UNDER_WAY: "working", Stand.DONE: "good", Stand.FAILED: "bad"}
+
+
+def of_stand(stand: Stand) -> Shown:
+    return Shown(stand.value, _STANDS[stand])
+
+
+def of_policy(policy: BackupPolicy) -> Shown:
+    """What its last run came to, or that one is under way."""
+    run = policy.run
+    if policy.error or (run and (run.error or any(one.state is Stand.FAILED for one in run.backups))):
+        return of_stand(Stand.FAILED)
+    if run:
+        return of_stand(Stand.DONE if run.ended_at else Stand.UNDER_WAY)
+    return Shown("not run yet", "plain")
 
 
 _SEVERITIES = {Severity.BLOCKER: "bad", Severity.WARNING: "warning", Severity.INFORMATION: "plain"}

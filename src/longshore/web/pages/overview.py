@@ -16,7 +16,7 @@ from longshore.web.rendering import render
 from longshore.web.states import of_condition, of_migration, waits_for_cutover
 
 _SHOWN = 20  # of each kind
-_OWN_PAGES = (MigrationType.REPLICA,)  # which have a record of this kind, and are shown as something else
+_OWN_PAGES = (MigrationType.REPLICA, MigrationType.BACKUP_POLICY)  # have such a record, and are shown as something else
 
 
 async def show(request: Request) -> Response:

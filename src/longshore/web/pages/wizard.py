@@ -15,11 +15,11 @@ from longshore.api.schemas import FoundMachine, PlanAnswer, PlanView, Provider
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import Machine
 from longshore.web.asking import Asking, part
+from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.plans import shown_concerns, types
 from longshore.web.rendering import render
-from longshore.web.texts import _
 
 _AT_ONCE = 1000  # machines that are asked for
 _MOST = 10_000
@@ -124,12 +124,7 @@ class _Rows:
         mapped: Mapping[str, Any] = plan.get("mappings") or {}
         networks = Counter(name for m in machines for name in {nic.network for nic in m.nics})
         storage = Counter(name for m in machines for name in {disk.storage for disk in m.disks})
-        named, no_subnet = Counter(network.name for network in offer.networks), _("no subnet")
-        # By name where that is clear, as a proposal writes it
-        self.network_choices = [
-            (n.name if named[n.name] == 1 else n.id, f"{n.name} ({', '.join(s.cidr for s in n.subnets) or no_subnet})")
-            for n in offer.networks
-        ]
+        self.network_choices = network_choices(offer)
         ids = {n.id: value for n, (value, _said) in zip(offer.networks, self.network_choices, strict=True)}
         to_network = mapped.get("networks") or {}
         self.networks = [
@@ -138,7 +133,7 @@ class _Rows:
         self.storage_choices = [(name, name) for name in offer.volume_types]
         to_storage = mapped.get("storage") or {}
         self.storage = [(name, count, to_storage.get(name, "")) for name, count in sorted(storage.items())]
-        self.flavor_choices = [(f.name, f"{f.name} ({f.cpus} CPU, {f.memory_mib} MiB)") for f in offer.flavors]
+        self.flavor_choices = flavor_choices(offer)
         rules = mapped.get("flavors") or []
         sizes = Counter((m.memory_mib, m.cpus) for m in machines)
         self.sizes = [

@@ -1,0 +1,79 @@
+"""What a vault holds, a page at a time, newest first: each point with the policy that made it, and why it stays."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Query
+
+from longshore.api.backups import PointInVault, VaultContents
+from longshore.errors import NotFound
+from longshore.flows.backups.retention import decide_of_policy, folder_in
+from longshore.providers.vault.source import machine_of
+from longshore.service.backups import told, vault_record
+from longshore.service.parts import TheClouds, TheStore, judged_router
+from longshore.store import BackupPolicyRecord, Store
+from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.vault import Vault
+
+router = judged_router("/v1")
+
+_MOST = 1000  # points of one answer
+
+
+@router.get("/vaults/{vault}/contents")
+def contents(  # noqa: PLR0917
+    vault: str,
+    store: TheStore,
+    clouds: TheClouds,
+    machine: Annotated[str, Query(max_length=255, description="A part of the names of machines.")] = "",
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> VaultContents:
+    """Its points, newest first. Without `machine` only those of this page are read."""
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        names = point_names(opened)[::-1]
+        if machine:
+            fitting = [point for point in points(opened) if machine.casefold() in machine_of(point).name.casefold()]
+            total, page = len(fitting), fitting[::-1][offset : offset + limit]
+        else:
+            total, page = len(names), _read(opened, names[offset : offset + limit])
+        made_by = {one.id: one for one in store.backup_policies.all() if one.vault_id == record.id}
+        reasons = _reasons(store, opened, record.id, list(made_by.values()), page)
+        shown = [
+            PointInVault(
+                **told(point),
+                policy=made_by[point.content["policy"]].name if point.content.get("policy") in made_by else None,
+                suspect=reasons[point.name][0] if point.name in reasons else None,
+                kept=reasons[point.name][1] if point.name in reasons else None,
+            )
+            for point in page
+        ]
+        return VaultContents(encrypted=opened.encrypted, of=len(names), total=total, points=shown)
+
+
+def _read(vault: Vault, names: Sequence[str]) -> list[Point]:
+    """Without what goes meanwhile."""
+    found: list[Point] = []
+    for name in names:
+        try:
+            found.append(read_point(vault, name))
+        except NotFound:
+            continue
+    return found
+
+
+def _reasons(
+    store: Store, vault: Vault, vault_id: str, policies: Sequence[BackupPolicyRecord], page: Sequence[Point]
+) -> dict[str, tuple[bool, list[str]]]:
+    """By point that a policy judges: whether it is suspect, and why it stays. All of its machine's are looked at."""
+    in_use, now = store.backup_policies.points_in_use(vault_id), datetime.now(UTC)
+    judged: dict[str, tuple[bool, list[str]]] = {}
+    for folder in {folder_in(point.name) for point in page if point.content.get("policy")}:
+        of_machine = list(points(vault, folder))
+        for policy in policies:
+            for decision in decide_of_policy(policy, of_machine, in_use, now).values():
+                judged |= {one.point.id: (one.point.suspect, list(one.reasons)) for one in decision.kept}
+                judged |= {point.id: (point.suspect, []) for point in decision.going}
+    return judged

@@ -1,0 +1,190 @@
+"""Policies of backups: made, looked at, changed, run, paused, deleted."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails
+from longshore.api.backups import Vault
+from longshore.api.schemas import Provider
+from longshore.errors import LongshoreError
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form
+from longshore.web.page import Page
+from longshore.web.pages.backups import VAULT
+from longshore.web.rendering import confirm, render
+from longshore.web.states import of_policy, of_stand
+from longshore.web.texts import _
+
+_POINTS = 200  # rows, of one page
+_FILTER = ("folder", "cluster", "tag", "power", "name")
+_FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify")  # where a refusal can stand
+# A proposal: nights, and a tail that grows thin
+_PROPOSED = {
+    "schedule": "daily 02:00 UTC",
+    "retention": "last 7, weekly 8, monthly 12",
+    "verify": "weekly sunday 06:00 UTC",
+}
+
+
+async def one(request: Request) -> Response:
+    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
+    run, verification = found.run, found.verification
+    at_work = (run and not run.ended_at) or (verification and not verification.state.ended)
+    return render(
+        request,
+        "backups/policy.html",
+        live=bool(at_work),
+        p=found,
+        points=found.points[:_POINTS],
+        more=len(found.points) - _POINTS,
+        of_policy=of_policy,
+        of_stand=of_stand,
+    )
+
+
+# Made and changed
+
+
+async def new(request: Request) -> Response:
+    said = {"which": ["filter"], "source": [request.query_params.get("source", "")]}
+    return await _asked(request, Form(said | {name: [value] for name, value in _PROPOSED.items()}), None, None)
+
+
+async def create(request: Request) -> Response:
+    said = request.state.form
+    body = {name: said[name] for name in ("name", "source", "vault")} | _wanted(said)
+    try:
+        made = await request.state.asking.post(BackupPolicy, "/v1/backup-policies", body)
+    except LongshoreError as error:
+        return await _asked(request, said, None, error)
+    return RedirectResponse(f"/ui/backups/policies/{part(made.name)}", 303)
+
+
+async def edit(request: Request) -> Response:
+    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
+    wanted = found.filter
+    said = {
+        "which": ["machines" if wanted is None else "filter"],
+        "machines": ["\n".join(found.machines)],
+        **{f"filter-{name}": [getattr(wanted, name) or ""] for name in _FILTER if wanted is not None},
+        **{name: [getattr(found, name) or ""] for name in _PROPOSED},
+    }
+    return await _asked(request, Form(said), found, None)
+
+
+async def change(request: Request) -> Response:
+    """Only what is other than before is sent: a schedule that is set anew would forget a run that is due."""
+    asking, said = request.state.asking, request.state.form
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    before: dict[str, Any] = {name: getattr(found, name) for name in _PROPOSED}
+    if found.filter is None:
+        before["machines"] = found.machines
+    else:
+        before["filter"] = {name: getattr(found.filter, name) for name in _FILTER}
+    body = {name: value for name, value in _wanted(said).items() if name not in before or before[name] != value}
+    if "verify" in body:
+        body["verify"] = body["verify"] or "never"
+    try:
+        if body:
+            await asking.ask(BackupPolicy, "PATCH", _path(request), body)
+    except LongshoreError as error:
+        return await _asked(request, said, found, error)
+    return _back(request)
+
+
+def _wanted(said: Form) -> dict[str, Any]:
+    body: dict[str, Any] = {name: said[name] or None for name in _PROPOSED}
+    if said["which"] == "machines":
+        body["machines"] = [line.strip() for line in said["machines"].split("\n") if line.strip()]
+    else:
+        body["filter"] = {name: said[f"filter-{name}"] or None for name in _FILTER}
+    return body
+
+
+async def _asked(
+    request: Request, said: Form, changed: BackupPolicyDetails | None, trouble: LongshoreError | None
+) -> Response:
+    """`changed`: the policy, if it is there already."""
+    asking: Asking = request.state.asking
+    providers, vaults = await asyncio.gather(
+        asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
+    )
+    # Of what is inside a field (machines.3, filter.name) the whole field is shown to be wrong
+    field = trouble.field.partition(".")[0] if trouble else ""
+    at = "machines" if field == "filter" else field if field in _FIELDS else ""
+    return render(
+        request,
+        "backups/policy_form.html",
+        200 if trouble is None else 400,
+        said=said,
+        p=changed,
+        sources=[(one.name, one.name) for one in providers if one.kind != VAULT],
+        vaults=[(one.name, one.name) for one in vaults],
+        wrong={at: trouble.message} if trouble and at else {},
+        trouble=None if at else trouble,
+    )
+
+
+# Told what to do
+
+
+async def run(request: Request) -> Response:
+    await request.state.asking.post(BackupPolicy, f"{_path(request)}/run")
+    return _back(request)
+
+
+def _paused(paused: bool) -> Any:
+    async def act(request: Request) -> Response:
+        await request.state.asking.ask(BackupPolicy, "PATCH", _path(request), {"paused": paused})
+        return _back(request)
+
+    return act
+
+
+async def ask_to_delete(request: Request) -> Response:
+    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
+    told = [
+        _("Its machines aren't backed up by it any more; backups under way go on."),
+        _("Its points stay until somebody deletes them: no rule thins them out any more."),
+    ]
+    back = _page(request)
+    heading = _("Delete the policy %(name)s?") % {"name": found.name}
+    return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Delete it"), back=back, kind="danger")
+
+
+async def delete(request: Request) -> Response:
+    await request.state.asking.ask(type(None), "DELETE", _path(request))
+    return RedirectResponse("/ui/backups", 303)
+
+
+# Parts
+
+
+def _back(request: Request) -> RedirectResponse:
+    return RedirectResponse(_page(request), 303)
+
+
+def _page(request: Request) -> str:
+    return f"/ui/backups/policies/{part(request.path_params['policy'])}"
+
+
+def _path(request: Request) -> str:
+    return f"/v1/backup-policies/{part(request.path_params['policy'])}"
+
+
+_CHANGES = "migration:backup-policy:change"
+ROUTES = [
+    Page("/backups/new-policy", new, "GET", _CHANGES),
+    Page("/backups/new-policy", create, "POST", _CHANGES),
+    Page("/backups/policies/{policy}", one, "GET"),
+    Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
+    Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES),
+    Page("/backups/policies/{policy}/run", run, "POST", _CHANGES),
+    Page("/backups/policies/{policy}/pause", _paused(True), "POST", _CHANGES),
+    Page("/backups/policies/{policy}/resume", _paused(False), "POST", _CHANGES),
+    Page("/backups/policies/{policy}/delete", ask_to_delete, "GET", _CHANGES),
+    Page("/backups/policies/{policy}/delete", delete, "POST", _CHANGES),
+]

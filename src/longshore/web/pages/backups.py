@@ -1,0 +1,221 @@
+"""Vaults: what they hold, what is done with a point, and machines that are backed up now."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.backup_policies import BackupPolicy
+from longshore.api.backups import Vault, VaultContents, VaultPointDetails
+from longshore.api.inventories import MachinePage
+from longshore.api.schemas import Migration, Provider
+from longshore.errors import LongshoreError
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form
+from longshore.web.page import Page
+from longshore.web.rendering import confirm, render
+from longshore.web.states import of_policy
+from longshore.web.texts import _
+
+VAULT = "vault"  # the kind of provider
+PAGE = 50  # rows
+_LOOKED_INTO = 20  # vaults, for one page
+_AT_ONCE = 1000  # machines that are asked for
+
+
+async def listed(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    vaults, policies = await asyncio.gather(
+        asking.get(list[Vault], "/v1/vaults"), asking.get(list[BackupPolicy], "/v1/backup-policies")
+    )
+    held = await asyncio.gather(*(_held(asking, one) for one in vaults[:_LOOKED_INTO]))
+    return render(
+        request,
+        "backups/list.html",
+        live=any(one.run and not one.run.ended_at for one in policies),
+        vaults=[(one, *held[n]) if n < len(held) else (one, None, None) for n, one in enumerate(vaults)],
+        policies=policies,
+        of_policy=of_policy,
+    )
+
+
+async def _held(asking: Asking, vault: Vault) -> tuple[VaultContents | None, LongshoreError | None]:
+    """What is in it, or why that can't be said now."""
+    try:
+        return await asking.get(VaultContents, f"/v1/vaults/{part(vault.id)}/contents", limit=1), None
+    except LongshoreError as error:
+        return None, error
+
+
+async def one(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    vault = await asking.get(Vault, _path(request))
+    q, offset = request.query_params.get("q", "").strip(), _offset(request)
+    contents, trouble = None, None
+    try:
+        contents = await asking.get(
+            VaultContents, f"{_path(request)}/contents", machine=q[:255], limit=PAGE, offset=offset
+        )
+    except LongshoreError as error:
+        trouble = error
+    return render(
+        request,
+        "backups/vault.html",
+        vault=vault,
+        contents=contents,
+        trouble=trouble,
+        q=q,
+        offset=offset,
+        rows=PAGE,
+    )
+
+
+def _does(verb: str) -> Any:
+    async def act(request: Request) -> Response:
+        begun = await request.state.asking.post(Migration, f"{_path(request)}/{verb}")
+        return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+
+    return act
+
+
+async def ask_to_prune(request: Request) -> Response:
+    vault = await request.state.asking.get(Vault, _path(request))
+    told = [
+        _("What no point names any more is condemned now, and removed by a prune a day later."),
+        _("No point is touched, and backups go on meanwhile."),
+    ]
+    heading = _("Prune %(name)s?") % {"name": vault.name}
+    back = _page(request)
+    return confirm(request, heading, told=told, does=f"{back}/prune", said=_("Prune it"), back=back)
+
+
+# Points
+
+
+async def point(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    vault, found = await asyncio.gather(
+        asking.get(Vault, _path(request)), asking.get(VaultPointDetails, _point_path(request))
+    )
+    disks = {disk["key"]: disk for disk in found.machine["disks"]}
+    return render(
+        request,
+        "backups/point.html",
+        vault=vault,
+        point=found,
+        disks=[disks[key] for key in found.disks if key in disks],
+    )
+
+
+async def ask_to_delete(request: Request) -> Response:
+    found = await request.state.asking.get(VaultPointDetails, _point_path(request))
+    told = [
+        _("The machine can't be restored as it was at this moment any more."),
+        _("No other point needs it. What only it named is freed when the vault is pruned."),
+    ]
+    heading = _("Delete the point of %(name)s?") % {"name": found.machine_name}
+    back = f"{_page(request)}/points/{part(found.name)}"
+    does = f"{_page(request)}/delete/{part(found.name)}"
+    # Its whole name stands in it: which of a machine's points goes can be seen
+    return confirm(request, heading, told=[found.name, *told], does=does, said=_("Delete it"), back=back, kind="danger")
+
+
+async def delete(request: Request) -> Response:
+    await request.state.asking.ask(type(None), "DELETE", _point_path(request))
+    return RedirectResponse(_page(request), 303)
+
+
+# Backups
+
+
+async def new(request: Request) -> Response:
+    asked = request.query_params
+    said = Form({name: asked.getlist(name) for name in ("source", "machine", "vault")})
+    return await _asked(request, said, said.all("machine"), 0, {})
+
+
+async def create(request: Request) -> Response:
+    """Each by itself: what can't be backed up stands in nobody's way, and is said."""
+    asking, said = request.state.asking, request.state.form
+    begun: list[Migration] = []
+    refused: dict[str, LongshoreError] = {}
+    for machine in said.all("machine"):
+        wanted = {"quiesce": bool(said["quiesce"])}
+        body = {"machine": machine, "source": said["source"], "vault": said["vault"], "request": wanted}
+        try:
+            begun.append(await asking.post(Migration, "/v1/backups", body))
+        except LongshoreError as error:
+            refused[machine] = error
+    if begun and not refused:
+        only = f"/{part(begun[0].id)}" if len(begun) == 1 else ""
+        return RedirectResponse(f"/ui/migrations{only}", 303)
+    return await _asked(request, said, list(refused) or said.all("machine"), len(begun), refused)
+
+
+async def _asked(
+    request: Request,
+    said: Form,
+    chosen: list[str],
+    begun: int,
+    refused: dict[str, LongshoreError],
+) -> Response:
+    asking: Asking = request.state.asking
+    providers, vaults = await asyncio.gather(
+        asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
+    )
+    names: dict[str, str] = {}
+    trouble: LongshoreError | None = None
+    if chosen and said["source"]:
+        try:
+            path = f"/v1/providers/{part(said['source'])}/inventory/machines"
+            page = await asking.get(MachinePage, path, limit=_AT_ONCE)
+            names = {machine.ref: machine.name for machine in page.machines}
+        except LongshoreError as error:
+            trouble = error
+    return render(
+        request,
+        "backups/new.html",
+        400 if refused or trouble else 200,
+        said=said,
+        chosen=[(ref, names.get(ref, ref)) for ref in chosen],
+        begun=begun,
+        refused=[(names.get(ref, ref), error) for ref, error in refused.items()],
+        trouble=trouble,
+        sources=[one for one in providers if one.kind != VAULT],
+        vaults=[(one.name, one.name) for one in vaults],
+    )
+
+
+# Parts
+
+
+def _path(request: Request) -> str:
+    return f"/v1/vaults/{part(request.path_params['vault'])}"
+
+
+def _point_path(request: Request) -> str:
+    return f"{_path(request)}/points/{part(request.path_params['point'])}"
+
+
+def _page(request: Request) -> str:
+    return f"/ui/backups/vaults/{part(request.path_params['vault'])}"
+
+
+def _offset(request: Request) -> int:
+    said = request.query_params.get("offset", "0")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+
+
+ROUTES = [
+    Page("/backups", listed, "GET"),
+    Page("/backups/new", new, "GET", "migration:backup:create"),
+    Page("/backups/new", create, "POST", "migration:backup:create"),
+    Page("/backups/vaults/{vault}", one, "GET"),
+    Page("/backups/vaults/{vault}/verify", _does("verify"), "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/prune", ask_to_prune, "GET", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/prune", _does("prune"), "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/points/{point:path}", point, "GET"),
+    Page("/backups/vaults/{vault}/delete/{point:path}", ask_to_delete, "GET", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/delete/{point:path}", delete, "POST", "migration:vault:keep"),
+]

@@ -1,0 +1,115 @@
+"""A point in a vault becomes a machine: what it is to be, what stands against that, and its beginning."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.backups import Vault, VaultPointDetails
+from longshore.api.inventories import TargetOffer
+from longshore.api.schemas import Migration, PlanConcern, Provider
+from longshore.errors import LongshoreError
+from longshore.model.concern import Severity
+from longshore.web.asking import Asking, part
+from longshore.web.choices import flavor_choices, network_choices
+from longshore.web.forms import Form
+from longshore.web.page import Page
+from longshore.web.rendering import render
+from longshore.web.states import of_severity
+from longshore.web.texts import _, marked
+
+_TYPES = [
+    ("cold", marked("Restore it: the server stays")),
+    ("dry-run", marked("Only try it: the server is booted, looked at and removed")),
+]
+_POWERS = [
+    ("as-before", marked("As the machine was when it was backed up")),
+    ("on", marked("Left running")),
+    ("off", marked("Shut down once it was seen up")),
+]
+
+
+async def ask(request: Request) -> Response:
+    return await _shown(request, Form({"target": [request.query_params.get("target", "")]}), None, None)
+
+
+async def begin(request: Request) -> Response:
+    """Or, if only that is wanted, what stands against it."""
+    asking, said = request.state.asking, request.state.form
+    body = _body(request, said)
+    try:
+        if said["do"] == "start":
+            begun = await asking.post(Migration, "/v1/restores", body)
+            return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+        concerns = await asking.post(list[PlanConcern], "/v1/restores/check", body)
+    except LongshoreError as error:
+        return await _shown(request, said, None, error)
+    return await _shown(request, said, concerns, None)
+
+
+def _body(request: Request, said: Form) -> dict[str, Any]:
+    chosen = dict(zip(said.all("n-name"), said.all("n-to"), strict=False))
+    wanted: dict[str, Any] = {
+        "type": said["type"] or "cold",
+        "networks": {source: to for source, to in chosen.items() if to},
+        "power": said["power"] or "as-before",
+        "isolated": bool(said["isolated"]) and said["type"] == "dry-run",
+        "accept": said.all("accept"),
+    }
+    wanted |= {name: said[name] for name in ("server_name", "flavor") if said[name]}
+    named = request.path_params
+    return {"vault": named["vault"], "point": named["point"], "target": said["target"], "request": wanted}
+
+
+async def _shown(
+    request: Request, said: Form, concerns: list[PlanConcern] | None, trouble: LongshoreError | None
+) -> Response:
+    asking: Asking = request.state.asking
+    named = request.path_params
+    path = f"/v1/vaults/{part(named['vault'])}"
+    vault, found, providers = await asyncio.gather(
+        asking.get(Vault, path),
+        asking.get(VaultPointDetails, f"{path}/points/{part(named['point'])}"),
+        asking.get(list[Provider], "/v1/providers"),
+    )
+    targets = [one.name for one in providers if one.kind == "openstack"]
+    target = said["target"] or (targets[0] if len(targets) == 1 else "")
+    offer = None
+    if target:
+        try:
+            offer = await asking.get(TargetOffer, f"/v1/providers/{part(target)}/offer")
+        except LongshoreError as error:
+            trouble = trouble or error
+    order = list(Severity)
+    weighed = sorted(concerns or [], key=lambda one: (order.index(one.severity), one.code))
+    blocked = [one for one in weighed if one.severity is Severity.BLOCKER]
+    return render(
+        request,
+        "backups/restore.html",
+        200 if trouble is None else 400,
+        vault=vault,
+        point=found,
+        said=said,
+        targets=targets,
+        target=target,
+        networks=sorted({nic["network"] for nic in found.machine["nics"]}),
+        mapped=dict(zip(said.all("n-name"), said.all("n-to"), strict=False)),
+        network_choices=network_choices(offer) if offer else None,
+        flavor_choices=flavor_choices(offer) if offer else None,
+        types=[(value, _(text)) for value, text in _TYPES],
+        powers=[(value, _(text)) for value, text in _POWERS],
+        checked=concerns is not None,
+        concerns=weighed,
+        blocked=bool(blocked),
+        acceptable=sorted({one.code for one in blocked if one.acceptable}),
+        accepted=said.all("accept"),
+        of_severity=of_severity,
+        trouble=trouble,
+    )
+
+
+ROUTES = [
+    Page("/backups/vaults/{vault}/restore/{point:path}", ask, "GET", "migration:restore:create"),
+    Page("/backups/vaults/{vault}/restore/{point:path}", begin, "POST", "migration:restore:create"),
+]

@@ -1,0 +1,35 @@
+"""A point as a backup makes it, of a machine that nobody has."""
+
+from datetime import UTC, datetime
+
+from longshore.model.forms import form
+from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.platform import Platform
+from longshore.vault.disks import NewDisk
+from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.points import Point, folder_of, new_name
+from longshore.vault.writers import finish, leave, register
+
+
+def with_point(vault, directory, name="web", moment=None, **content):
+    """One of a machine with one disk. Answers its name."""
+    register(vault, "w", ())
+    disk = NewDisk(vault, Top(4 * BLOCK, None), directory / "journal")
+    disk.write(0, b"boot" * 1000)
+    top = disk.finish()
+    disk.close()
+    disks = (Disk("2000", "Hard disk 1", 0, 4 * BLOCK, "[ds] web", "ds"),)
+    nics = (Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network"),)
+    machine = Machine("vm-1", name, PowerState.ON, 1, 256, disks, nics, platform=Platform("vsphere"))
+    told = {
+        "machine": form(Machine).dump_python(machine, mode="json"),
+        "consistency": "crash",
+        "power": "on",
+        **content,
+    }
+    moment = moment or datetime.now(UTC)
+    point = Point(new_name(folder_of(vault, name), moment), moment, {"2000": top}, told)
+    finish(vault, "w", point)
+    leave(vault, "w")
+    (directory / "journal").unlink()
+    return point.name

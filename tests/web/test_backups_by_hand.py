@@ -1,0 +1,168 @@
+"""Backups as somebody uses them who has links and forms and nothing else."""
+
+from datetime import timedelta
+
+import pytest
+from filled import backups
+
+from longshore.store.tables import utc_now
+
+AT = "/ui/backups"
+
+
+@pytest.fixture
+def idle(fleet):
+    """Nothing is done with any machine but backups."""
+    backups(fleet.store, fleet.store.providers.get("vc"))
+    return fleet
+
+
+def points_of(browser):
+    return browser.get(f"{AT}/vaults/offsite").text.count("Restore …")
+
+
+def test_what_is_protected_and_what_came_of_it_is_seen_at_once(filled):
+    page = filled.get("/ui/")
+    page = filled.click("Backups")
+    assert "app09: The host doesn't answer." in page.text
+    page = filled.click("nightly")
+    assert "Names like app*" in page.text
+    assert "nothing: it goes after the next backup" in page.text
+    page = filled.click("offsite")
+    assert "1–4 of 4" in page.text
+    assert "not encrypted" in page.text
+    page = filled.submit(f"{AT}/vaults/offsite", q="APP")
+    assert "1–3 of 3" in page.text
+    assert "No point fits" in filled.submit(f"{AT}/vaults/offsite", q="nobody").text
+
+
+def test_a_vault_that_is_away_hides_nothing_else(filled):
+    root = filled.store.state.root.parent
+    (root / "vault").rename(root / "away")
+    page = filled.get(AT)
+    assert (page.status, "can't be read" in page.text, "nightly" in page.text) == (200, True, True)
+    page = filled.get(f"{AT}/policies/nightly")
+    assert "Names like app*" in page.text
+    assert "Restore …" not in filled.get(f"{AT}/vaults/offsite").text
+
+
+def test_chosen_machines_are_backed_up_and_what_cannot_be_is_said(idle):
+    idle.get("/ui/providers/vc/machines")
+    assert "Back up the chosen ones …" in idle.page.text
+    page = idle.get(f"{AT}/new?source=vc&machine=vm-1&machine=vm-2&machine=vm-7")
+    assert "app01app02vm-7" in page.text
+    page = idle.submit(f"{AT}/new", vault="offsite")
+    assert page.status == 400
+    assert "2 have begun." in page.text
+    begun = [one for one in idle.store.migrations.all() if one.request["type"] == "backup" and not one.status.ended]
+    assert sorted(one.machine_name for one in begun) == ["app01", "app02"]
+    assert [value for name, value in page.form(f"{AT}/new").fields if name == "machine"] == ["vm-7"]
+    idle.get(f"{AT}/new?source=vc&machine=vm-3&vault=offsite")
+    idle.submit(f"{AT}/new", also=[("quiesce", "yes")])
+    (made,) = [one for one in idle.store.migrations.all() if one.request.get("quiesce")]
+    assert (made.machine_name, made.request["type"]) == ("db01", "backup")
+    assert idle.path == f"/ui/migrations/{made.id}"
+
+
+def test_whoever_chose_no_machine_is_told_where_they_are(filled):
+    filled.get(f"{AT}/new")
+    assert "Choose" in filled.click("Machines of vc").text
+
+
+def test_a_point_is_deleted_when_that_was_confirmed(filled):
+    assert points_of(filled) == 4
+    filled.click("app01")
+    assert "VM Network" in filled.page.text
+    page = filled.click("Delete …")
+    action = next(form.action for form in page.forms if "/delete/" in (form.action or ""))
+    filled.submit(action)
+    assert filled.path == f"{AT}/vaults/offsite"
+    assert points_of(filled) == 3
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("verify", "verification"), ("prune", "prune")])
+def test_a_vault_is_verified_and_pruned(filled, verb, kind):
+    filled.get(f"{AT}/vaults/offsite" + ("/prune" if verb == "prune" else ""))
+    page = filled.submit(f"{AT}/vaults/offsite/{verb}")
+    assert kind in page.text
+    (record,) = [one for one in filled.store.migrations.all() if one.request["type"] == kind]
+    assert filled.path == f"/ui/migrations/{record.id}"
+
+
+def test_a_point_is_restored_once_its_concerns_were_seen(filled):
+    filled.get(f"{AT}/vaults/offsite?q=app01")
+    page = filled.click("Restore …")
+    at = filled.path
+    assert "Restore now" not in page.text
+    page = filled.submit(at, button=("do", "check"))
+    assert "network-unmapped" in page.text
+    assert ("do", "start") not in page.form(at).buttons
+    refused = filled.submit(at, button=("do", "start"))
+    assert (refused.status, "can't be migrated" in refused.text or "VM Network" in refused.text) == (400, True)
+    page = filled.submit(at, button=("do", "check"), **{"n-to": "private"}, server_name="app01-again", type="dry-run")
+    assert "network-unmapped" not in page.text, page.text
+    assert ("do", "start") in page.form(at).buttons, page.text
+    page = filled.submit(at, button=("do", "start"), also=[("isolated", "yes")])
+    record = filled.store.migrations.all()[-1]
+    assert filled.path == f"/ui/migrations/{record.id}", page.text
+    asked = {name: record.request[name] for name in ("type", "networks", "server_name", "isolated", "power")}
+    assert asked == {
+        "type": "dry-run",
+        "networks": {"VM Network": "private"},
+        "server_name": "app01-again",
+        "isolated": True,
+        "power": "on",
+    }
+
+
+def test_a_policy_is_made_changed_run_paused_and_deleted(filled):
+    filled.get(AT)
+    filled.click("New policy …")
+    wrong = filled.submit(f"{AT}/new-policy", name="weekly", source="vc", vault="offsite", schedule="now and then")
+    assert wrong.status == 400
+    (field,) = [of for tag, of in wrong.elements if tag == "input" and of.get("name") == "schedule"]
+    assert (field["value"], field["aria-describedby"]) == ("now and then", "f-schedule-help")
+    assert "alert" not in [of.get("role") for _tag, of in wrong.elements], "it is said at its field, and there alone"
+    page = filled.submit(
+        f"{AT}/new-policy", schedule="weekly sunday 03:00 UTC", which="machines", machines="app01\napp01"
+    )
+    assert "A machine is named twice." in page.text
+    filled.submit(f"{AT}/new-policy", machines="app01\ndb01\n")
+    assert filled.path == f"{AT}/policies/weekly", filled.page.text
+    assert "app01, db01" in filled.page.text
+    assert "not run yet" in filled.page.text
+    filled.click("Change …")
+    assert [v for n, v in filled.page.form(f"{AT}/policies/weekly/edit").fields if n == "retention"] == [
+        "last 7, weekly 8, monthly 12, zone UTC"
+    ]
+    filled.submit(f"{AT}/policies/weekly/edit", retention="last 1", verify="")
+    policy = filled.store.backup_policies.get("weekly")
+    assert (policy.machines, policy.retention, policy.verify) == (("app01", "db01"), "last 1, zone UTC", None)
+    due = utc_now() - timedelta(days=1)
+    filled.store.backup_policies.change(policy.id, due_at=due)
+    filled.click("Change …")
+    filled.submit(f"{AT}/policies/weekly/edit")
+    assert filled.store.backup_policies.get("weekly").due_at == due, "a run that is due isn't forgotten"
+    filled.submit(f"{AT}/policies/weekly/run")
+    assert filled.store.backup_policies.get("weekly").asked
+    assert "paused" in filled.submit(f"{AT}/policies/weekly/pause").text
+    filled.submit(f"{AT}/policies/weekly/resume")
+    assert not filled.store.backup_policies.get("weekly").paused
+    filled.click("Delete …")
+    filled.submit(f"{AT}/policies/weekly/delete")
+    assert filled.path == AT
+    assert "weekly" not in filled.page.text
+
+
+def test_without_a_vault_the_next_step_is_told(fleet):
+    assert "longshore vault create" in fleet.get(AT).text
+    assert "There is no vault yet" in fleet.get(f"{AT}/new-policy").text
+
+
+def test_a_reader_is_offered_nothing_that_acts(many_filled):
+    reader = many_filled.logged_in("rita")
+    assert "nightly" in reader.get(AT).text
+    said = [reader.get(f"{AT}{path}").text for path in ("", "/vaults/offsite", "/policies/nightly")]
+    for action in ("New policy", "Back up", "Restore …", "Delete …", "Run now", "Prune", "Change …"):
+        assert not [text for text in said if action in text], action
+    assert reader.get(f"{AT}/new-policy").status == 403
