@@ -129,7 +129,7 @@ def a_state(tmp_path_factory):
 
 def refused(answer):
     assert 400 <= answer.status_code < 500, answer.text
-    assert {"code", "message"} <= set(answer.json()) <= {"code", "message", "advice"}
+    assert {"code", "message"} <= set(answer.json()) <= {"code", "message", "advice", "field"}
     said = answer.json()["message"]
     assert not said.startswith("body: ")
     assert all(character.isprintable() for character in said), said
