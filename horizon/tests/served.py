@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import structlog
 import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "flows"))
@@ -27,6 +28,8 @@ from longshore.store import StateDirectory, Store
 
 
 def main():
+    # Nobody reads on after the first line: a full pipe would hold the server
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     patch = pytest.MonkeyPatch()
     patch.setattr(embedded, "ensure_running", lambda _state: None)
     patch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
