@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class FaultyIdentity:
-    """`faults`: by method and last fixed part of the path ("POST secrets"), a status to answer with, or "lost": it is
-    done, and the connection is cut before the answer."""
+    """`faults`: by method and last fixed part of the path ("POST secrets"), a status to answer with, a list of those of
+    the next answers, or "lost": it is done, and the connection is cut before the answer."""
 
     def __init__(self, url):
         self.url = url
@@ -100,6 +100,8 @@ def faulty_identity():
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
             kind = next((p for p in reversed(asked.path.split("/")) if p in ("application_credentials", "secrets")), "")
             fault = identity.faults.get(f"{self.command} {kind}")
+            if isinstance(fault, list):
+                fault = fault.pop(0) if fault else None
             if isinstance(fault, int):
                 said = {
                     "error": {"message": "Not here.", "code": fault},

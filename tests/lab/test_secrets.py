@@ -202,7 +202,7 @@ def test_while_barbican_is_away_nothing_is_half_done(served, lab, cloud):
     served.did(token, "POST", "/providers/away/check")
     with without_barbican():
         refused = served.ask(token, "POST", "/providers", HERE | {"name": "another"})
-        assert (refused.status_code, refused.json()["code"]) == (502, "unreachable")
+        assert (refused.status_code, refused.json()["code"]) == (502, "unreachable"), refused.text
         assert refused.json()["message"].startswith("Barbican")
         assert [p["name"] for p in served.did(token, "GET", "/providers")] == ["away"]
         # What was opened a while ago is known: work goes on

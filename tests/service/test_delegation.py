@@ -72,6 +72,12 @@ def test_what_keystone_refuses_or_loses_leaves_nothing(api, identity, fault, sta
     assert (identity.credentials, left(api), api.did("ann", "GET", "/v1/providers")) == ({}, 0, [])
 
 
+def test_a_keystone_that_misses_the_users_roles_for_a_moment_is_asked_again(api, identity):
+    identity.faults["POST application_credentials"] = [400, 400]
+    api.did("ann", "POST", "/v1/providers", HERE)
+    assert len(identity.credentials) == 1
+
+
 def test_a_cloud_that_does_not_let_it_in_leaves_nothing(api, identity, monkeypatch):
     def refuse(_self):
         raise AccessDenied("The cloud refused the login.")

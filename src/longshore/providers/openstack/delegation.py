@@ -19,6 +19,8 @@ from longshore.errors import AccessDenied, NotFound
 from longshore.providers.openstack.faults import explained
 
 _TIMEOUT = 30.0  # seconds for an answer
+# While somebody else is given a role, Keystone may not find those of a token's user for a moment, and says 400
+_ROLES_NOT_FOUND = {"retriable_status_codes": [400], "status_code_retries": 2, "status_code_retry_delay": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Delegation:
     def make(self, user_id: str, name: str) -> ApplicationCredential:
         wanted = {"name": name, "description": "Longshore acts by it in this project", "unrestricted": False}
         with explained(f"make the application credential {name}"):
-            answer = self._session.post(self._of(user_id), json={"application_credential": wanted})
+            answer = self._session.post(self._of(user_id), json={"application_credential": wanted}, **_ROLES_NOT_FOUND)
         made = answer.json()["application_credential"]
         return ApplicationCredential(made["id"], made["secret"])
 
