@@ -68,6 +68,10 @@ def test_a_run_makes_a_point_of_each_machine_and_applies_the_retention(backed_up
     assert [one.stand for one in made] == [Stand.DONE] * 3
     assert [one.deleted for one in made] == [(), (), (made[0].point,)]
     assert set(point_names(backup.vault)) == {by_hand, made[1].point, made[2].point}, "made by hand: it is left alone"
+    rules = {point.name: point.content["rules"] for point in backup.points}
+    assert rules[by_hand] is None
+    told = {name: rules[made[2].point][name] for name in ("name", "machines", "schedule", "retention")}
+    assert told == {"name": "nightly", "machines": ["web"], "schedule": "every 1d", "retention": "last 2"}
     assert policy.reasons == {
         made[2].point: ("newest usable point", "last 2: number 1"),
         made[1].point: ("last 2: number 2",),

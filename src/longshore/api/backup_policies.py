@@ -1,5 +1,6 @@
 """Policies of backups, as they go over the wire."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,6 +39,27 @@ class BackupPolicyChange(_Strict):
     retention: Line | None = None
     verify: Line | None = None  # "never": not any more
     paused: bool | None = None
+
+
+class VaultImport(_Strict):
+    """Policies that a vault's points tell of, and that aren't here, are made."""
+
+    sources: dict[str, str] = Field(default_factory=dict)  # providers here, by what the policies call them
+    paused: bool = True  # since the installation that had them may be at work still
+
+
+class ImportOutcome(StrEnum):
+    MADE = "made"
+    THERE = "there already"
+    REFUSED = "refused"
+
+
+class ImportedPolicy(_Strict):
+    id: str
+    name: str | None  # null: its points don't say
+    points: int  # that it has made
+    outcome: ImportOutcome
+    error: str | None  # why it was refused
 
 
 class PolicyBackup(_Strict):

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.given_files import text_of
 from longshore.cli.migrations import follow, with_wait
@@ -66,6 +67,36 @@ class CheckVault(ShowOne):
             raise LongshoreError("\n".join(found.faults), code="vault-damaged")
         fields = {"name": found.vault.name, "encrypted": found.encrypted, "points": found.points}
         return tuple(fields), tuple(fields.values())
+
+
+class ImportVault(Lister):
+    """Have the policies of backups again that have made a vault's points, as after the loss of the database.
+
+    Each is made as its newest point tells of it, and judges its old points again. It is paused, since the installation
+    that had it may be at work still: longshore backup policy resume. Points need no import.
+    """
+
+    _refused = False
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_vault(super().get_parser(prog_name))
+        with_mapping(
+            parser, "--source", "NAME=PROVIDER", "a source of the policies, and what it is called here, if that is new"
+        )
+        parser.add_argument("--resume", action="store_true", help="don't pause them")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        imported = self.client.import_vault(args.vault, dict(args.source), paused=not args.resume)
+        if not imported:
+            self.say("No policy has made points of this vault.")
+        self._refused = any(one.outcome.value == "refused" for one in imported)
+        rows = [(one.id, one.name or "", one.points, one.outcome.value, one.error or "") for one in imported]
+        return ("ID", "Name", "Points", "Outcome", "To be said"), rows
+
+    def run(self, parsed_args: Namespace) -> int:
+        """The table is printed first: what is in it is why the exit code is 1."""
+        return super().run(parsed_args) or int(self._refused)
 
 
 class VerifyVault(ShowOne):

@@ -8,7 +8,13 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from longshore.api.adoption import FoundReplica, NewAdoption
-from longshore.api.backup_policies import BackupPolicy, BackupPolicyChange, BackupPolicyDetails, NewBackupPolicy
+from longshore.api.backup_policies import (
+    BackupPolicy,
+    BackupPolicyChange,
+    BackupPolicyDetails,
+    ImportedPolicy,
+    NewBackupPolicy,
+)
 from longshore.api.backups import Vault, VaultCheck, VaultPoint, VaultPointDetails
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
@@ -329,6 +335,10 @@ class Client:
 
     def check_vault(self, vault: str) -> VaultCheck:
         return self._ask(VaultCheck, "POST", f"/v1/vaults/{_part(vault)}/check")
+
+    def import_vault(self, vault: str, sources: Mapping[str, str], *, paused: bool) -> list[ImportedPolicy]:
+        body = {"sources": dict(sources), "paused": paused}
+        return self._ask(list[ImportedPolicy], "POST", f"/v1/vaults/{_part(vault)}/import", body)
 
     def keep_vault(self, vault: str, what: str) -> Migration:
         """`what`: verify or prune."""

@@ -29,6 +29,7 @@ from longshore.planning.schedules import next_time, parse_calendar
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.source import machine_of
+from longshore.service.caller import Caller
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.store import BackupPolicyRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
@@ -44,9 +45,16 @@ _NEVER = "never"
 def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: TheCaller) -> BackupPolicy:
     """Machines of a source are backed up to a vault on a schedule, and their points kept by rules. The first run is at
     the schedule's next time, or when somebody asks for it."""
+    return add(body, store, clouds, caller, id_=str(uuid.uuid4()))
+
+
+def add(
+    body: NewBackupPolicy, store: Store, clouds: Clouds, caller: Caller, id_: str, *, paused: bool = False
+) -> BackupPolicy:
+    """One of that id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
-    now, id_ = datetime.now(UTC), str(uuid.uuid4())
+    now = datetime.now(UTC)
     with _said_of("schedule"):
         due = next_time(parse_calendar(body.schedule), now, id_)
     with _said_of("retention"):
@@ -63,6 +71,7 @@ def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: Th
         verify=verify,
         due_at=without_zone(due),
         verify_due_at=verify_due_at,
+        paused=paused,
     )
     with _said_of("source"):
         source = store.providers.get(body.source)

@@ -196,12 +196,13 @@ RULES = (
     Rule(
         "migration:backup-policy:change",
         MEMBER,
-        "Make, change, run, pause and delete policies of backups.",
+        "Make, change, run, pause and delete policies of backups, and bring them back from a vault.",
         (
             "POST /v1/backup-policies",
             "PATCH /v1/backup-policies/{policy}",
             "DELETE /v1/backup-policies/{policy}",
             "POST /v1/backup-policies/{policy}/run",
+            "POST /v1/vaults/{vault}/import",
         ),
     ),
     Rule(

@@ -40,6 +40,7 @@ class NewBackupPolicy:
     verify: str | None
     due_at: datetime
     verify_due_at: datetime | None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,7 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
             verify=new.verify,
             due_at=new.due_at,
             verify_due_at=new.verify_due_at,
+            paused=new.paused,
         )
     )
 

@@ -45,6 +45,7 @@ from longshore.model.point import Consistency
 from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, ThingKind
+from longshore.store.backup_policies import kept_filter
 from longshore.vault.disks import NewDisk
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.exports import serve_new_disk
@@ -258,6 +259,7 @@ class Backup(Migration):
             "change_ids": {disk.key: disk.change_id for disk in snapshot.disks},
             "backup": job.id,
             "policy": job.request.of,
+            "rules": _rules(job),
             "keeps_snapshot": snapshot.is_base,
             "copies": [asdict(copy) for copy in copies],
         }
@@ -325,6 +327,25 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
     except NotFound:  # another installation's: what it has kept is for that to remove
         kept = None
     return Basis(found.name, tops, ids, kept)
+
+
+def _rules(job: MoveContext) -> dict[str, Any] | None:
+    """What the policy that wants this backup asks for, so that another installation can go on with it; None without."""
+    if job.request.of is None:
+        return None
+    try:
+        policy = job.store.backup_policies.get(job.request.of)
+    except NotFound:  # it has just been deleted
+        return None
+    return {
+        "name": policy.name,
+        "source": job.store.providers.get(policy.source_id).name,
+        "machines": list(policy.machines),
+        "filter": kept_filter(policy.wanted),
+        "schedule": policy.schedule,
+        "retention": policy.retention,
+        "verify": policy.verify,
+    }
 
 
 def _base_of(disk: Disk, basis: Basis | None) -> Top:

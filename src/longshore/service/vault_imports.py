@@ -1,0 +1,94 @@
+"""Policies of backups come back from a vault: its points say which policy has made them, and what it asks for."""
+
+from collections import Counter
+from typing import Any
+
+from pydantic import ValidationError
+
+from longshore.api.backup_policies import ImportedPolicy, ImportOutcome, NewBackupPolicy, VaultImport
+from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.flows.clouds import Clouds
+from longshore.service.backup_policies import add
+from longshore.service.backups import vault_record
+from longshore.service.caller import Caller
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.store import Store
+from longshore.store.scope import WHOLE
+from longshore.vault.points import Point, points
+
+router = judged_router("/v1")
+
+
+@router.post("/vaults/{vault}/import")
+def import_vault(
+    vault: str, body: VaultImport, store: TheStore, clouds: TheClouds, caller: TheCaller
+) -> list[ImportedPolicy]:
+    """Each policy that has made points of the vault, and isn't here, is made as its newest point tells of it, with its
+    id: so it judges the points that it has made. Each by itself: what can't be made stands in no other's way."""
+    record = vault_record(store, vault)
+    newest: dict[str, Point] = {}
+    made: Counter[str] = Counter()
+    with clouds.vault(record.id, "read") as opened:
+        for point in points(opened):
+            id_ = point.content.get("policy")
+            if isinstance(id_, str):
+                made[id_] += 1
+                if id_ not in newest or newest[id_].moment < point.moment:
+                    newest[id_] = point
+    return [
+        _imported(id_, _rules_in(point), record.name, made[id_], body, store, clouds, caller)
+        for id_, point in sorted(newest.items())
+    ]
+
+
+def _rules_in(point: Point) -> dict[str, Any] | None:
+    rules = point.content.get("rules")
+    return rules if isinstance(rules, dict) else None
+
+
+def _imported(  # noqa: PLR0917
+    id_: str,
+    rules: dict[str, Any] | None,
+    vault: str,
+    made: int,
+    body: VaultImport,
+    store: Store,
+    clouds: Clouds,
+    caller: Caller,
+) -> ImportedPolicy:
+    name = str(rules.get("name")) if rules else None
+    try:
+        store.backup_policies.get(id_)
+        return ImportedPolicy(id=id_, name=name, points=made, outcome=ImportOutcome.THERE, error=None)
+    except NotFound:
+        pass
+    try:
+        _refuse_known(store, id_)
+        add(_wanted(rules, vault, body), store, clouds, caller, id_, paused=body.paused)
+    except LongshoreError as error:
+        return ImportedPolicy(id=id_, name=name, points=made, outcome=ImportOutcome.REFUSED, error=str(error))
+    return ImportedPolicy(id=id_, name=name, points=made, outcome=ImportOutcome.MADE, error=None)
+
+
+def _refuse_known(store: Store, id_: str) -> None:
+    if store.migrations.several([id_]):
+        raise Conflict(
+            "It was here, and was deleted.", advice=f"To have it again: longshore migration delete {id_}, then import."
+        )
+    if store.migrations.scoped(WHOLE).several([id_]):
+        raise Conflict("Another project has it.")
+
+
+def _wanted(rules: dict[str, Any] | None, vault: str, body: VaultImport) -> NewBackupPolicy:
+    """Raises InvalidInput."""
+    if rules is None:
+        raise InvalidInput(
+            "Its points don't say what it asks for.", advice="Make a new one: longshore backup policy create."
+        )
+    source = body.sources.get(str(rules.get("source")), rules.get("source"))
+    try:
+        return NewBackupPolicy(**{**rules, "source": source, "vault": vault})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise InvalidInput(f"What its points say of it can't be meant: {where}: {fault['msg']}.") from None
