@@ -1,10 +1,13 @@
 """Policies of backups over REST, as commands ask for them: made, shown, changed, refused, deleted."""
 
+from datetime import timedelta
+
 import pytest
 from fastapi.testclient import TestClient
 
 from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
+from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
 
@@ -89,3 +92,28 @@ def test_a_name_is_taken_once_and_a_refused_change_changes_nothing(ask, store):
     for change in ({}, {"retention": "last 2", "schedule": "continuous"}, {"machines": ["nobody"]}):
         assert ask("PATCH", f"{POLICIES}/nightly", change).status_code in (400, 404)
     assert ask("GET", POLICIES).json() == before
+
+
+def test_a_schedule_that_is_said_again_forgets_no_run_that_is_due(ask, store):
+    id_ = ask("POST", POLICIES, WANTED).json()["id"]
+    due = utc_now() - timedelta(hours=1)
+    store.backup_policies.change(id_, due_at=due, verify_due_at=due)
+    again = {"schedule": WANTED["schedule"], "verify": WANTED["verify"], "retention": "last 5"}
+    assert ask("PATCH", f"{POLICIES}/nightly", again).status_code == 200
+    found = store.backup_policies.get(id_)
+    assert (found.due_at, found.verify_due_at, found.retention) == (due, due, "last 5, zone UTC")
+    assert ask("PATCH", f"{POLICIES}/nightly", {"schedule": "daily 05:00 UTC"}).status_code == 200
+    assert store.backup_policies.get(id_).due_at > utc_now()
+    assert ask("PATCH", f"{POLICIES}/nightly", {"schedule": None}).status_code == 400
+
+
+def test_its_record_is_neither_cancelled_nor_interrupted_while_it_rests(ask, store):
+    id_ = ask("POST", POLICIES, WANTED).json()["id"]
+    refused = ask("POST", f"/v1/migrations/{id_}/cancel")
+    assert (refused.status_code, "longshore backup policy delete nightly" in refused.json()["message"]) == (409, True)
+    assert store.backup_policies.get(id_)
+    ask("PATCH", f"{POLICIES}/nightly", {"paused": True})
+    job = store.migrations.get(id_).job
+    assert ask("GET", f"/v1/migrations/{id_}").json()["interrupted"], "it is to look at what being paused means"
+    store.backup_policies.go_on(id_, job.id)
+    assert not ask("GET", f"/v1/migrations/{id_}").json()["interrupted"]

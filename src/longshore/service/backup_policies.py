@@ -131,20 +131,20 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         _refuse_unclear(body.machines or [], body.filter)
         _refuse_unknown(clouds, found.source_id, body.machines or [])
         fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
-    if body.schedule is not None:
+    if body.schedule is not None and body.schedule != found.schedule:  # or a run that is due would be forgotten
         with _said_of("schedule"):
             due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
         fields |= {"schedule": body.schedule, "due_at": due}
     if body.retention is not None:
         with _said_of("retention"):
             fields["retention"] = write_retention(parse_retention(body.retention))
-    if body.verify is not None:
+    if body.verify is not None and body.verify != (found.verify or _NEVER):
         verify = body.verify if body.verify != _NEVER else None
         with _said_of("verify"):
             fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
     if body.paused is not None:
         fields["paused"] = body.paused
-    if not fields:
+    if not body.model_dump(exclude_none=True):
         raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy update.")
     changed = store.backup_policies.change(found.id, **fields)
     embedded.ensure_running(store.state)

@@ -215,9 +215,18 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)
 def cancel(migration: str, store: TheStore) -> Migration:
-    """Stop and take back everything made so far; the engine does it. Raises Conflict for a replica's record."""
-    if store.migrations.get(migration).request.get("type") == MigrationType.REPLICA.value:
+    """Stop and take back everything made so far; the engine does it. Raises Conflict for the record of a replica or of
+    a policy of backups."""
+    found = store.migrations.get(migration)
+    if found.request.get("type") == MigrationType.REPLICA.value:
         raise Conflict("This is a replica.", advice=f"To have all of it removed: longshore replica delete {migration}.")
+    if found.request.get("type") == MigrationType.BACKUP_POLICY.value:
+        name = found.machine_name
+        raise Conflict(
+            "This is a policy of backups.",
+            advice=f"To stop it: longshore backup policy pause {name}; "
+            f"for good: longshore backup policy delete {name}.",
+        )
     record = store.migrations.request_cancel(migration)
     embedded.ensure_running(store.state)
     return _migration(store, record)

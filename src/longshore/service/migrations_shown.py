@@ -12,6 +12,7 @@ from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.store import DiskRecord, MigrationRecord, Store
+from longshore.store.jobs import NEVER
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
@@ -47,7 +48,7 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             wave=record.wave if record.plan_id else None,
             request=form(MigrationRequest).validate_python(record.request),
             status=record.status,
-            interrupted=not record.status.ended and not crew.running,
+            interrupted=not record.status.ended and not crew.running and not _rests(record),
             stranded=crew.why(record),
             parked=record.job.reason if record.job and record.status is Status.PARKED else None,
             due_at=record.job.due_at if record.job else None,
@@ -84,3 +85,8 @@ def _progress(disk: DiskRecord) -> DiskProgress:
         volume_id=disk.volume_id,
         root_digest=disk.root_digest,
     )
+
+
+def _rests(record: MigrationRecord) -> bool:
+    """Whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
+    return record.job is not None and record.job.due_at == NEVER and not record.cancel_requested
