@@ -7,12 +7,14 @@ import pytest
 from longshore.flows.backups import by_policy
 from longshore.flows.backups.retention import decide_of_policy
 from longshore.model.backup_policy import Stand
+from longshore.model.point import Hold
 from longshore.model.selection import MachineFilter
 from longshore.model.status import Status
 from longshore.store import NewMigration
 from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now
+from longshore.vault.holds import hold_point, release_point
 from longshore.vault.points import point_names
 from longshore.vault.verify import verify
 
@@ -56,8 +58,18 @@ class Policy:
     @property
     def reasons(self):
         """Of each point that stays, by name."""
-        decisions = decide_of_policy(self.now, self.backup.points, {}, datetime.now(UTC))
+        decisions = decide_of_policy(self.now, self.backup.points, {}, {}, datetime.now(UTC))
         return {kept.point.id: kept.reasons for one in decisions.values() for kept in one.kept}
+
+
+def test_a_point_that_is_held_in_the_vault_outlives_every_rule(backed_up):
+    backup = backed_up()
+    policy = Policy(backup, keep="last 1")
+    first = policy.run_at_once()[0].point
+    hold_point(backup.vault, first, Hold("audit"))
+    assert policy.run_at_once()[0].deleted == ()
+    release_point(backup.vault, first, "audit")
+    assert first in policy.run_at_once()[0].deleted
 
 
 def test_a_run_makes_a_point_of_each_machine_and_applies_the_retention(backed_up):

@@ -57,7 +57,7 @@ def test_what_replicas_retention_says_is_said_of_points_in_a_vault(moments, rete
     others = [in_vault(f"db/{number:03}", NOW - timedelta(hours=number)) for number in range(3)]
     foreign = [in_vault("web/by-hand", NOW, None), in_vault("web/another", NOW, "theirs")]
     in_use = dict.fromkeys(used, ("restore 7",))
-    found = decide_of_policy(policy_of(written, tuple(suspect)), [*there, *others, *foreign], in_use, NOW)
+    found = decide_of_policy(policy_of(written, tuple(suspect)), [*there, *others, *foreign], in_use, {}, NOW)
     replica = [
         of_replica(number, moments[number], suspect=name in suspect, users=("restore 7",) if name in used else ())
         for name, number in number_of.items()

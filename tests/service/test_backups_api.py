@@ -224,3 +224,22 @@ def test_what_stands_against_a_restore_is_told_and_nothing_is_made(ask, store, v
     assert ask("POST", "/v1/restores/check", body | {"request": {"type": "warm"}}).status_code == 400
     assert ask("POST", "/v1/restores/check", body | {"point": "nobody"}).status_code == 404
     assert store.migrations.all() == []
+
+
+def test_a_point_that_is_held_is_deleted_by_nobody_until_it_is_released(ask, vault, tmp_path):
+    point = with_point(vault, tmp_path)
+    at = f"/v1/vaults/offsite/points/{point}"
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    held = ask("POST", f"{at}/hold", {"name": "audit", "until": until})
+    assert (held.status_code, held.json()["hold"]["name"]) == (200, "audit"), held.text
+    assert ask("GET", at).json()["hold"]["name"] == "audit"
+    assert [one["hold"]["name"] for one in ask("GET", "/v1/vaults/offsite/points").json()] == ["audit"]
+    refused = ask("DELETE", at)
+    assert (refused.status_code, refused.json()["code"]) == (409, "point-held")
+    assert f"longshore backup release {point} --name audit" in refused.json()["message"]
+    assert ask("POST", f"{at}/hold", {}).status_code == 409
+    assert ask("POST", f"{at}/release", {"name": "other"}).status_code == 404
+    assert ask("POST", f"{at}/release", {"name": "audit"}).json()["hold"] is None
+    assert ask("DELETE", at).status_code == 204
+    assert ask("POST", f"{at}/hold", {}).status_code == 404
+    assert not list(vault.store.names("holds"))

@@ -19,8 +19,9 @@ from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.holds import delete_point
 from longshore.vault.packs import name_of
-from longshore.vault.points import Point, delete_point, read_point
+from longshore.vault.points import Point, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify

@@ -10,7 +10,8 @@ from small_vault import Backup, Content, InBucket, InDirectory, Killed, all_poin
 
 from longshore.errors import Conflict, NotFound
 from longshore.vault.errors import Damaged, WriterLost
-from longshore.vault.points import delete_point, has_point
+from longshore.vault.holds import delete_point
+from longshore.vault.points import has_point
 from longshore.vault.prune import prune
 from longshore.vault.sealing import Plain, Sealed
 from longshore.vault.verify import verify

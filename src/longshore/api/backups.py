@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from longshore.api.replicas import Hold
 from longshore.api.schemas import Moment
 from longshore.model.request import MigrationRequest
 
@@ -70,6 +71,7 @@ class VaultPoint(_Strict):
     consistency: str
     size: int  # of its disks together
     disks: list[str]  # their keys
+    hold: Hold | None  # for which nobody deletes it
 
 
 class VaultPointDetails(VaultPoint):

@@ -71,3 +71,12 @@ def with_guest_key(group: ArgumentParser | ArgumentGroup) -> None:
 def rules_of(args: Namespace) -> str | None:
     """Of retention, from `--keep`: last=7,daily=14."""
     return args.keep.replace("=", " ") if args.keep else None
+
+
+def with_hold_name(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("--name", default="held", help="of the wish that a point stays (default: %(default)s)")
+    return parser
+
+
+def with_until(parser: ArgumentParser) -> None:
+    parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")

@@ -6,15 +6,16 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import rate, with_accept
+from longshore.cli.arguments import rate, with_accept, with_hold_name, with_until
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
+from longshore.cli.points import held
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
-    from longshore.api.backups import VaultPoint
+    from longshore.api.backups import VaultPoint, VaultPointDetails
 
 
 class CreateBackup(ShowOne):
@@ -64,7 +65,9 @@ class ListBackups(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.vault_points(args.vault)
         fitting = [point for point in found if args.machine in (None, point.machine_name)]
-        return ("Point", "Machine", "Moment", "Consistency", "Size", "Disks"), [self._row(point) for point in fitting]
+        return ("Point", "Machine", "Moment", "Consistency", "Size", "Disks", "Held"), [
+            self._row(point) for point in fitting
+        ]
 
     def _row(self, point: VaultPoint) -> tuple[Any, ...]:
         return (
@@ -74,6 +77,7 @@ class ListBackups(Lister):
             point.consistency,
             size(point.size) if self.for_people else point.size,
             len(point.disks),
+            held(point.hold),
         )
 
 
@@ -84,18 +88,11 @@ class ShowBackup(ShowOne):
         return with_point(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        point = self.client.vault_point(args.vault, args.point)
-        fields = point.model_dump(mode="json")
-        if self.for_people:
-            disks = {disk["key"]: disk for disk in point.machine["disks"]}
-            fields["machine"] = f"{point.machine['cpus']} CPU(s), {point.machine['memory_mib']} MiB of memory"
-            fields["disks"] = "\n".join(f"{disks[key]['label']}: {size(disks[key]['size'])}" for key in point.disks)
-            fields["size"] = size(point.size)
-        return tuple(fields), tuple(fields.values())
+        return _details(self.client.vault_point(args.vault, args.point), for_people=self.for_people)
 
 
 class DeleteBackup(Command):
-    """Delete a point, any of them: no other one needs it. What only it names goes when the vault is pruned."""
+    """Delete a point, any that isn't held: no other one needs it. What only it names goes when the vault is pruned."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -105,6 +102,37 @@ class DeleteBackup(Command):
 
     def take_action(self, args: Namespace) -> None:
         self.client.delete_vault_point(args.vault, args.point)
+
+
+class HoldBackup(ShowOne):
+    """Keep a point, whatever the retention says, until it is released or a time has passed.
+
+    It is written in the vault: other installations that use it heed it, too.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_hold_name(with_point(super().get_parser(prog_name)))
+        with_until(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewHold
+
+        hold = NewHold(name=args.name, until=args.until)
+        return _details(self.client.hold_vault_point(args.vault, args.point, hold), for_people=self.for_people)
+
+
+class ReleaseBackup(ShowOne):
+    """Leave a point in a vault to the retention again."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_hold_name(with_point(super().get_parser(prog_name)))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.api.replicas import NewHold
+
+        released = self.client.release_vault_point(args.vault, args.point, NewHold(name=args.name))
+        return _details(released, for_people=self.for_people)
 
 
 class CreateRestore(ShowOne):
@@ -134,3 +162,14 @@ def with_point(parser: ArgumentParser) -> ArgumentParser:
     )
     parser.add_argument("--vault", required=True)
     return parser
+
+
+def _details(point: VaultPointDetails, *, for_people: bool) -> tuple[Any, Any]:
+    fields = point.model_dump(mode="json")
+    if for_people:
+        disks = {disk["key"]: disk for disk in point.machine["disks"]}
+        fields["machine"] = f"{point.machine['cpus']} CPU(s), {point.machine['memory_mib']} MiB of memory"
+        fields["disks"] = "\n".join(f"{disks[key]['label']}: {size(disks[key]['size'])}" for key in point.disks)
+        fields["size"] = size(point.size)
+        fields["hold"] = held(point.hold)
+    return tuple(fields), tuple(fields.values())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import time_of
+from longshore.cli.arguments import with_hold_name, with_until
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.replicas import with_replica
 from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
-    from longshore.api.replicas import Point
+    from longshore.api.replicas import Hold, Point
 
 
 class ListPoints(Lister):
@@ -51,8 +51,8 @@ class HoldPoint(ShowOne):
     """Keep a point, whatever the retention says."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_name(_with_point(super().get_parser(prog_name)))
-        parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
+        parser = with_hold_name(_with_point(super().get_parser(prog_name)))
+        with_until(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -66,7 +66,7 @@ class ReleasePoint(ShowOne):
     """Leave a point to the retention again."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_name(_with_point(super().get_parser(prog_name)))
+        return with_hold_name(_with_point(super().get_parser(prog_name)))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
@@ -90,9 +90,10 @@ def _with_point(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def _with_name(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("--name", default="held", help="of the wish: several may hold a point (default: %(default)s)")
-    return parser
+def held(hold: Hold | None) -> str:
+    if hold is None:
+        return ""
+    return f"{hold.name} until {moment(hold.until)}" if hold.until else hold.name
 
 
 def _fields(command: ShowOne, point: Point) -> tuple[Any, Any]:
@@ -101,9 +102,7 @@ def _fields(command: ShowOne, point: Point) -> tuple[Any, Any]:
         fields["machine"] = f"{point.machine['name']} ({point.machine['ref']})" if point.machine else None
         fields["kept"] = "\n".join(point.kept)
         fields["users"] = "\n".join(point.users)
-        fields["holds"] = "\n".join(
-            f"{hold.name} until {moment(hold.until)}" if hold.until else hold.name for hold in point.holds
-        )
+        fields["holds"] = "\n".join(map(held, point.holds))
         fields["disks"] = "\n".join(
             f"{disk['label']}: snapshot {disk['snapshot_id']}, digest {disk['root_digest'][:16]}…"
             for disk in point.disks

@@ -353,6 +353,14 @@ class Client:
     def delete_vault_point(self, vault: str, point: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")
 
+    def hold_vault_point(self, vault: str, point: str, hold: NewHold) -> VaultPointDetails:
+        path = f"/v1/vaults/{_part(vault)}/points/{_part(point)}/hold"
+        return self._ask(VaultPointDetails, "POST", path, hold.model_dump(mode="json"))
+
+    def release_vault_point(self, vault: str, point: str, hold: NewHold) -> VaultPointDetails:
+        path = f"/v1/vaults/{_part(vault)}/points/{_part(point)}/release"
+        return self._ask(VaultPointDetails, "POST", path, hold.model_dump(mode="json"))
+
     def back_up(self, machine: str, source: str, vault: str, request: MigrationRequest) -> Migration:
         plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
         body = {"machine": machine, "source": source, "vault": vault, "request": plain}

@@ -35,6 +35,7 @@ from longshore.store import BackupPolicyRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
 from longshore.store.backup_policies import kept_filter
 from longshore.store.tables import with_zone, without_zone
+from longshore.vault.holds import holds
 from longshore.vault.points import points
 
 router = judged_router("/v1")
@@ -248,10 +249,11 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
 def _kept(store: Store, clouds: Clouds, found: BackupPolicyRecord) -> list[KeptPoint]:
     with clouds.vault(found.vault_id, "read") as vault:
         there = [point for point in points(vault) if point.content.get("policy") == found.id]
+        held = holds(vault)
     names = {point.name: machine_of(point).name for point in there}
     in_use = store.backup_policies.points_in_use(found.vault_id)
     kept: list[KeptPoint] = []
-    for decision in decide_of_policy(found, there, in_use, datetime.now(UTC)).values():
+    for decision in decide_of_policy(found, there, in_use, held, datetime.now(UTC)).values():
         reasons = {one.point.id: list(one.reasons) for one in decision.kept}
         judged = [*(one.point for one in decision.kept), *decision.going]
         kept += [

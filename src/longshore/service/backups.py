@@ -20,6 +20,7 @@ from longshore.flows.clouds import Clouds
 from longshore.model.concern import Severity
 from longshore.model.forms import form
 from longshore.model.machine import PowerState
+from longshore.model.point import Hold
 from longshore.model.request import MigrationRequest, MigrationType, PowerAfter
 from longshore.planning import blocked
 from longshore.planning.kinds import accept_blockers
@@ -33,7 +34,8 @@ from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.remote import provider_settings, refuse_unsafe
 from longshore.store import MigrationRecord, ProviderRecord, Store
-from longshore.vault.points import Point, delete_point, points, read_point
+from longshore.vault.holds import delete_point, hold_of, holds
+from longshore.vault.points import Point, points, read_point
 from longshore.vault.vault import Vault as OpenVault
 from longshore.vault.verify import verify
 
@@ -117,7 +119,8 @@ def prune(vault: str, store: TheStore) -> Migration:
 def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
     """Oldest first."""
     with clouds.vault(vault_record(store, vault).id, "read") as opened:
-        return [VaultPoint(**told(point)) for point in points(opened)]
+        held = holds(opened)
+        return [VaultPoint(**told(point, held.get(point.name))) for point in points(opened)]
 
 
 @router.get("/vaults/{vault}/points/{point:path}")
@@ -125,13 +128,13 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
     """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
     its machine's name."""
     with clouds.vault(vault_record(store, vault).id, "read") as opened:
-        found = find_point(opened, point)
-    return VaultPointDetails(**told(found), machine=asdict(shown_machine(found)))
+        return details(opened, find_point(opened, point))
 
 
 @router.delete("/vaults/{vault}/points/{point:path}", status_code=204)
 def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> None:
-    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned."""
+    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned. Raises Conflict while it
+    is held, or being restored."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         read_point(opened, point)
@@ -248,7 +251,11 @@ def _begun(store: Store, record: MigrationRecord) -> Migration:
     return shown(store, [store.migrations.get(record.id)])[0]
 
 
-def told(point: Point) -> dict[str, Any]:
+def details(vault: OpenVault, point: Point) -> VaultPointDetails:
+    return VaultPointDetails(**told(point, hold_of(vault, point.name)), machine=asdict(shown_machine(point)))
+
+
+def told(point: Point, hold: Hold | None) -> dict[str, Any]:
     return {
         "name": point.name,
         "machine_name": machine_of(point).name,
@@ -256,6 +263,7 @@ def told(point: Point) -> dict[str, Any]:
         "consistency": point.content.get("consistency", ""),
         "size": sum(top.size for top in point.disks.values()),
         "disks": list(point.disks),
+        "hold": asdict(hold) if hold else None,
     }
 
 

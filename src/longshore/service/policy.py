@@ -179,11 +179,13 @@ RULES = (
     Rule(
         "migration:vault:keep",
         MEMBER,
-        "Have a vault verified and pruned, and points in it deleted.",
+        "Have a vault verified and pruned, and points in it held, released and deleted.",
         (
             "POST /v1/vaults/{vault}/verify",
             "POST /v1/vaults/{vault}/prune",
             "DELETE /v1/vaults/{vault}/points/{point:path}",
+            "POST /v1/vaults/{vault}/points/{point:path}/hold",
+            "POST /v1/vaults/{vault}/points/{point:path}/release",
         ),
     ),
     Rule("migration:backup:create", MEMBER, "Back a machine up.", ("POST /v1/backups",)),

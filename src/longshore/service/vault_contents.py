@@ -1,6 +1,6 @@
 """What a vault holds, a page at a time, newest first: each point with the policy that made it, and why it stays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -9,10 +9,12 @@ from fastapi import Query
 from longshore.api.backups import PointInVault, VaultContents
 from longshore.errors import NotFound
 from longshore.flows.backups.retention import decide_of_policy, folder_in
+from longshore.model.point import Hold
 from longshore.providers.vault.source import machine_of
 from longshore.service.backups import told, vault_record
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.store import BackupPolicyRecord, Store
+from longshore.vault.holds import holds
 from longshore.vault.points import Point, point_names, points, read_point
 from longshore.vault.vault import Vault
 
@@ -40,10 +42,11 @@ def contents(  # noqa: PLR0917
         else:
             total, page = len(names), _read(opened, names[offset : offset + limit])
         made_by = {one.id: one for one in store.backup_policies.all() if one.vault_id == record.id}
-        reasons = _reasons(store, opened, record.id, list(made_by.values()), page)
+        held = holds(opened)
+        reasons = _reasons(store, opened, record.id, list(made_by.values()), page, held)
         shown = [
             PointInVault(
-                **told(point),
+                **told(point, held.get(point.name)),
                 policy=made_by[point.content["policy"]].name if point.content.get("policy") in made_by else None,
                 suspect=reasons[point.name][0] if point.name in reasons else None,
                 kept=reasons[point.name][1] if point.name in reasons else None,
@@ -64,8 +67,13 @@ def _read(vault: Vault, names: Sequence[str]) -> list[Point]:
     return found
 
 
-def _reasons(
-    store: Store, vault: Vault, vault_id: str, policies: Sequence[BackupPolicyRecord], page: Sequence[Point]
+def _reasons(  # noqa: PLR0917
+    store: Store,
+    vault: Vault,
+    vault_id: str,
+    policies: Sequence[BackupPolicyRecord],
+    page: Sequence[Point],
+    held: Mapping[str, Hold],
 ) -> dict[str, tuple[bool, list[str]]]:
     """By point that a policy judges: whether it is suspect, and why it stays. All of its machine's are looked at."""
     in_use, now = store.backup_policies.points_in_use(vault_id), datetime.now(UTC)
@@ -73,7 +81,7 @@ def _reasons(
     for folder in {folder_in(point.name) for point in page if point.content.get("policy")}:
         of_machine = list(points(vault, folder))
         for policy in policies:
-            for decision in decide_of_policy(policy, of_machine, in_use, now).values():
+            for decision in decide_of_policy(policy, of_machine, in_use, held, now).values():
                 judged |= {one.point.id: (one.point.suspect, list(one.reasons)) for one in decision.kept}
                 judged |= {point.id: (point.suspect, []) for point in decision.going}
     return judged

@@ -86,8 +86,8 @@ def points(vault: Vault, folder: str = "") -> Iterator[Point]:
             continue
 
 
-def delete_point(vault: Vault, name: str) -> None:
-    """Its blocks go when the vault is pruned, unless others name them. Nothing to do when it is gone."""
+def discard_point(vault: Vault, name: str) -> None:
+    """Whoever may hold it: what deletes a point that others know of is `delete_point` (holds.py)."""
     vault.store.delete(_object(name))
 
 

@@ -4,6 +4,7 @@ A policy judges the points that it has made. Those that somebody made by hand, o
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from longshore.errors import Conflict
@@ -11,14 +12,20 @@ from longshore.flows.clouds import Clouds
 from longshore.model import point as model
 from longshore.planning.retention import Decision, decide, parse_retention
 from longshore.store import BackupPolicyRecord, Store
-from longshore.vault.points import Point, delete_point, points
+from longshore.vault.holds import Held, delete_point, holds
+from longshore.vault.points import Point, points
 from longshore.vault.vault import Vault
 
 
 def decide_of_policy(
-    policy: BackupPolicyRecord, found: Iterable[Point], in_use: Mapping[str, tuple[str, ...]], now: datetime
+    policy: BackupPolicyRecord,
+    found: Iterable[Point],
+    in_use: Mapping[str, tuple[str, ...]],
+    held: Mapping[str, model.Hold],
+    now: datetime,
 ) -> dict[str, Decision]:
-    """By machine, as points' names begin with it. `in_use`: by point what stands on it, as people call it."""
+    """By machine, as points' names begin with it. By point `in_use`: what stands on it, as people call it; `held`: what
+    is to keep it."""
     suspect = policy.verification.suspect if policy.verification else ()
     machines: dict[str, list[model.Point]] = {}
     for point in found:
@@ -29,6 +36,7 @@ def decide_of_policy(
             model.Arrival(point.moment, point.moment),
             model.Consistency(point.content["consistency"]),
             suspect=point.name in suspect,
+            holds=(held[point.name],) if point.name in held else (),
             users=in_use.get(point.name, ()),
         )
         machines.setdefault(folder_in(point.name), []).append(seen)
@@ -44,9 +52,12 @@ def thin(store: Store, clouds: Clouds, policy: BackupPolicyRecord, made: str) ->
     """Delete what no rule keeps of the machine of the point that was `made`. The names of what goes."""
     with clouds.vault(policy.vault_id, "write") as vault:
         decision = _decision(store, vault, policy, made)
+        deleted: list[str] = []
         for point in decision.going:
-            delete_point(vault, point.id)
-    return tuple(point.id for point in decision.going)
+            with suppress(Held):  # since a moment ago, or the list of holds came late
+                delete_point(vault, point.id)
+                deleted.append(point.id)
+    return tuple(deleted)
 
 
 def _decision(store: Store, vault: Vault, policy: BackupPolicyRecord, made: str) -> Decision:
@@ -56,4 +67,4 @@ def _decision(store: Store, vault: Vault, policy: BackupPolicyRecord, made: str)
     if made not in [point.name for point in found]:
         raise Conflict(f"The point {made} is gone, so no other one was deleted.")
     in_use = store.backup_policies.points_in_use(policy.vault_id)
-    return decide_of_policy(policy, found, in_use, datetime.now(UTC))[folder]
+    return decide_of_policy(policy, found, in_use, holds(vault, folder), datetime.now(UTC))[folder]

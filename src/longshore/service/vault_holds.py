@@ -1,0 +1,31 @@
+"""Points in vaults that are to stay, whatever rules say."""
+
+from longshore.api.backups import VaultPointDetails
+from longshore.api.replicas import NewHold
+from longshore.model.point import Hold
+from longshore.providers.vault.source import find_point
+from longshore.service.backups import details, vault_record
+from longshore.service.parts import TheClouds, TheStore, judged_router
+from longshore.store.tables import with_zone
+from longshore.vault.holds import hold_point, release_point
+
+router = judged_router("/v1")
+
+
+@router.post("/vaults/{vault}/points/{point:path}/hold")
+def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+    """No retention deletes it until then, or until it is released, and nobody does by hand; other installations that
+    use the vault heed it, too. Raises Conflict when it is held already."""
+    with clouds.vault(vault_record(store, vault).id, "write") as opened:
+        found = find_point(opened, point)
+        hold_point(opened, found.name, Hold(body.name, with_zone(body.until)))
+        return details(opened, found)
+
+
+@router.post("/vaults/{vault}/points/{point:path}/release")
+def release(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+    """Whether it stays is for the retention to say again. Raises NotFound when nothing of that name holds it."""
+    with clouds.vault(vault_record(store, vault).id, "write") as opened:
+        found = find_point(opened, point)
+        release_point(opened, found.name, body.name)
+        return details(opened, found)
