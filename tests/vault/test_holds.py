@@ -95,7 +95,16 @@ def test_what_it_is_held_for_is_not_read_without_the_key(vault):
     assert (b"murder" in written) is not vault.encrypted
 
 
-@pytest.mark.parametrize("call", range(8))
+def test_a_hold_that_has_ended_and_a_new_one_are_told_apart_whoever_looked_before(vault):
+    """Somebody who deletes the point has seen the old one, and comes back when the new one is there."""
+    hold_point(vault, POINT, Hold("over", datetime.now(UTC) - timedelta(hours=1)))
+    vault.store.call, vault.store.does = 4, lambda: hold_point(vault, POINT, AUDIT)
+    with pytest.raises(Held):
+        delete_point(vault, POINT)
+    assert (has_point(vault, POINT), hold_of(vault, POINT)) == (True, AUDIT)
+
+
+@pytest.mark.parametrize("call", range(12))
 @pytest.mark.parametrize("first", ["hold", "delete"])
 def test_whoever_comes_between_it_is_held_or_deleted_and_never_both(vault, first, call):
     held = deleted = False
@@ -124,7 +133,7 @@ def test_whoever_comes_between_it_is_held_or_deleted_and_never_both(vault, first
     assert bool(left(vault)) is held
 
 
-@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("call", range(12))
 def test_whoever_dies_while_he_deletes_is_followed_by_the_next(vault, call):
     def die():
         raise Killed
@@ -140,7 +149,7 @@ def test_whoever_dies_while_he_deletes_is_followed_by_the_next(vault, call):
     assert (has_point(vault, POINT), left(vault)) == (False, [])
 
 
-@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("call", range(12))
 def test_whoever_dies_while_he_holds_has_held_it_or_not(vault, call):
     def die():
         raise Killed

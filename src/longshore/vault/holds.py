@@ -1,11 +1,16 @@
 """Holds: a point that is held stays, whoever follows whatever rules, until it is released or a time has passed.
 
-A hold is an object beside its point. Its name is known, so it is found whatever lists say, which may come late. Whoever
-deletes a point takes that name first: so nobody holds a point that is being deleted, or deletes one that is held.
+What becomes of that is told by objects beside the point, numbered from 1 on: a hold, its release, the mark of somebody
+who deletes the point. The last number is what counts. None is changed, or goes before the point does, and only one can
+be made of each number: so nobody holds a point that is being deleted, or deletes one that is held, whatever he saw
+before. Numbers are asked for one by one, whatever lists say, which may come late.
 """
 
-from datetime import UTC, datetime
-from typing import Any
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.point import Hold
@@ -14,6 +19,7 @@ from longshore.vault.points import discard_point, has_point, read_point
 from longshore.vault.vault import Vault
 
 _BELOW, _SUFFIX = "holds/", ".hold"
+_RELEASED: dict[str, Any] = {"released": True}
 _DELETING: dict[str, Any] = {"deleting": True}
 
 
@@ -26,39 +32,37 @@ class Held(Conflict):
 def hold_point(vault: Vault, point: str, hold: Hold) -> None:
     """By the point's whole name. Raises NotFound; Held when it is held already; Conflict while it is being deleted."""
     read_point(vault, point)
-    place = _object(point)
-    if not _is_free(vault, point):
+    last = _last(vault, point, vault.store.now)
+    if last.deleting:
         raise Conflict(f"The point {point} is being deleted.")
+    _refuse_held(point, last)
     told = {"name": hold.name, "until": hold.until.isoformat() if hold.until else None}
-    vault.store.create(place, vault.keys.write_document(place, told))
+    _add(vault, point, last.number + 1, told)
     if not has_point(vault, point):  # it was deleted a moment ago
-        vault.store.delete(place)
+        _forget(vault, point)
         read_point(vault, point)
 
 
 def release_point(vault: Vault, point: str, name: str) -> None:
     """Raises NotFound when nothing of that name holds it."""
-    hold = hold_of(vault, point)
-    if hold is None or hold.name != name:
-        by = f"; {hold.name} does" if hold else ""
+    last = _last(vault, point, vault.store.now)
+    if last.hold is None or last.hold.name != name:
+        by = f"; {last.hold.name} does" if last.hold else ""
         raise NotFound(f"{name} doesn't hold the point {point}{by}.")
-    vault.store.delete(_object(point))
+    _add(vault, point, last.number + 1, _RELEASED)
 
 
 def hold_of(vault: Vault, point: str) -> Hold | None:
-    """None, too, when its time has passed. Raises Damaged."""
-    hold = _read(vault, _object(point))
-    return hold if isinstance(hold, Hold) and hold.counts(datetime.now(UTC)) else None
+    """None, too, when its time has passed, by this machine's clock. Raises Damaged."""
+    return _last(vault, point, time.time).hold
 
 
 def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
     """By point: of all, or of one machine's. One that has just been held may be missing where lists come late."""
-    found: dict[str, Hold] = {}
-    for place in list(vault.store.names(f"{_BELOW}{folder}" if folder else _BELOW.rstrip("/"))):
-        point = place.removeprefix(_BELOW).removesuffix(_SUFFIX)
-        if place.endswith(_SUFFIX) and (hold := hold_of(vault, point)) is not None:
-            found[point] = hold
-    return found
+    names = vault.store.names(f"{_BELOW}{folder}" if folder else _BELOW.rstrip("/"))
+    told = {name.removeprefix(_BELOW).rpartition("/")[0] for name in names if name.endswith(_SUFFIX)}
+    found = ((point, hold_of(vault, point)) for point in sorted(told))
+    return {point: hold for point, hold in found if hold is not None}
 
 
 def delete_point(vault: Vault, point: str) -> None:
@@ -66,48 +70,69 @@ def delete_point(vault: Vault, point: str) -> None:
 
     Nothing to do when it is gone. Raises Held.
     """
-    place = _object(point)
-    while has_point(vault, point) and _is_free(vault, point):
-        try:
-            vault.store.create(place, vault.keys.write_document(place, _DELETING))
+    while has_point(vault, point) and not (last := _last(vault, point, vault.store.now)).deleting:
+        _refuse_held(point, last)
+        with suppress(Conflict):  # somebody holds it since a moment ago, or deletes it
+            _add(vault, point, last.number + 1, _DELETING)
             break
-        except Conflict:  # somebody holds it since a moment ago, or deletes it
-            continue
     discard_point(vault, point)
-    vault.store.delete(place)
+    _forget(vault, point)
 
 
-def _is_free(vault: Vault, point: str) -> bool:
-    """Whether nothing has the name of its hold; not, while somebody deletes the point, or has died while he did.
+class _Last(NamedTuple):
+    """What the last number says; 0: there is none."""
 
-    What has outlived its time is removed. Raises Held.
-    """
-    place = _object(point)
-    found = _read(vault, place)
-    if found is None:
-        return True
-    if not isinstance(found, Hold):
-        return False
-    if found.counts(datetime.now(UTC)):
-        again = f"Release it first: longshore backup release {point} --name {found.name}."
-        raise Held(f"The point {point} is held ({found.name}).", advice=again)
-    vault.store.delete(place)
-    return True
+    number: int
+    hold: Hold | None = None  # that counts now
+    deleting: bool = False
 
 
-def _object(point: str) -> str:
-    return f"{_BELOW}{point}{_SUFFIX}"
-
-
-def _read(vault: Vault, place: str) -> Hold | dict[str, Any] | None:
-    """A hold, the mark of a point that is being deleted, or nothing. Raises Damaged."""
+def _last(vault: Vault, point: str, now: Callable[[], float]) -> _Last:
+    """`now`: seconds, by the clock that a hold's end is compared with. Raises Damaged."""
+    number, place = 0, ""
+    while vault.store.has(following := _object(point, number + 1)):
+        number, place = number + 1, following
+    if number == 0:
+        return _Last(0)
     try:
         told = vault.keys.read_document(place, vault.store.read(place))
-    except NotFound:
-        return None
-    if told == _DELETING:
-        return told
+    except NotFound:  # the point is gone
+        return _Last(0)
+    if told in (_RELEASED, _DELETING):
+        return _Last(number, deleting=told == _DELETING)
     try:
-        return Hold(told["name"], datetime.fromisoformat(told["until"]) if told["until"] else None)
+        hold = Hold(told["name"], datetime.fromisoformat(told["until"]) if told["until"] else None)
     except (KeyError, TypeError, ValueError):
         raise Damaged(f"{place} has no hold.") from None
+    counts = hold.until is None or now() < hold.until.timestamp()
+    return _Last(number, hold if counts else None)
+
+
+def _refuse_held(point: str, last: _Last) -> None:
+    if last.hold is not None:
+        again = f"Release it first: longshore backup release {point} --name {last.hold.name}."
+        raise Held(f"The point {point} is held ({last.hold.name}).", advice=again)
+
+
+def _add(vault: Vault, point: str, number: int, content: dict[str, Any]) -> None:
+    """Raises Conflict when somebody else has made that number."""
+    place = _object(point, number)
+    try:
+        vault.store.create(place, vault.keys.write_document(place, content))
+    except Conflict:
+        raise Conflict(
+            f"Somebody else has just held or released the point {point}.", advice="Look at it again."
+        ) from None
+
+
+def _forget(vault: Vault, point: str) -> None:
+    """Of a point that is gone: the last number first, so that none is found without those before it."""
+    number = 1
+    while vault.store.has(_object(point, number)):
+        number += 1
+    for each in range(number - 1, 0, -1):
+        vault.store.delete(_object(point, each))
+
+
+def _object(point: str, number: int) -> str:
+    return f"{_BELOW}{point}/{number}{_SUFFIX}"
