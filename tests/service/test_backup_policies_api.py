@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
+from asking import asking
 
-from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
 from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
@@ -36,9 +35,8 @@ def store(tmp_path):
 
 @pytest.fixture
 def ask(store, monkeypatch):
-    monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
-    with TestClient(create_app(store, local_files=True), raise_server_exceptions=False) as client:
-        yield lambda method, path, body=None: client.request(method, path, json=body)
+    with asking(store, monkeypatch) as ask:
+        yield ask
 
 
 def test_a_policy_is_made_shown_changed_and_deleted(ask, store):

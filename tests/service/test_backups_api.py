@@ -4,12 +4,11 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asking import asking
 from cloud_stand_in import Cloud
-from fastapi.testclient import TestClient
 from point_in_vault import with_point
 
 from longshore.flows import clouds
-from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.geometry import BLOCK
@@ -28,9 +27,8 @@ def store(tmp_path):
 
 @pytest.fixture
 def ask(store, monkeypatch):
-    monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
-    with TestClient(create_app(store, local_files=True), raise_server_exceptions=False) as client:
-        yield lambda method, path, body=None: client.request(method, path, json=body)
+    with asking(store, monkeypatch) as ask:
+        yield ask
 
 
 @pytest.fixture

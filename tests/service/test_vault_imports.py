@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fastapi.testclient import TestClient
+from asking import asking
 from point_in_vault import with_point
 
-from longshore.service.app import create_app
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
@@ -47,9 +46,8 @@ def store(tmp_path, vault):
 
 @pytest.fixture
 def ask(store, monkeypatch):
-    monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
-    with TestClient(create_app(store, local_files=True), raise_server_exceptions=False) as client:
-        yield lambda method, path, body=None: client.request(method, path, json=body)
+    with asking(store, monkeypatch) as ask:
+        yield ask
 
 
 def test_a_policy_comes_back_as_its_newest_point_tells_of_it_and_judges_its_old_points(ask, store):

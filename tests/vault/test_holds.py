@@ -56,6 +56,16 @@ def vault(request, tmp_path):
     return vault
 
 
+def killed_at(vault, call, do):
+    def die():
+        raise Killed
+
+    vault.store.call, vault.store.does = call, die
+    with suppress(Killed):
+        do()
+    vault.store.call = -1
+
+
 def left(vault):
     return list(vault.store.names("holds"))
 
@@ -135,13 +145,7 @@ def test_whoever_comes_between_it_is_held_or_deleted_and_never_both(vault, first
 
 @pytest.mark.parametrize("call", range(12))
 def test_whoever_dies_while_he_deletes_is_followed_by_the_next(vault, call):
-    def die():
-        raise Killed
-
-    vault.store.call, vault.store.does = call, die
-    with suppress(Killed):
-        delete_point(vault, POINT)
-    vault.store.call = -1
+    killed_at(vault, call, lambda: delete_point(vault, POINT))
     if has_point(vault, POINT) and left(vault):
         with pytest.raises(Conflict, match="is being deleted"):
             hold_point(vault, POINT, AUDIT)
@@ -151,13 +155,7 @@ def test_whoever_dies_while_he_deletes_is_followed_by_the_next(vault, call):
 
 @pytest.mark.parametrize("call", range(12))
 def test_whoever_dies_while_he_holds_has_held_it_or_not(vault, call):
-    def die():
-        raise Killed
-
-    vault.store.call, vault.store.does = call, die
-    with suppress(Killed):
-        hold_point(vault, POINT, AUDIT)
-    vault.store.call = -1
+    killed_at(vault, call, lambda: hold_point(vault, POINT, AUDIT))
     held = bool(holds(vault))
     with suppress(LongshoreError):
         delete_point(vault, POINT)

@@ -10,7 +10,7 @@ from longshore.cli.arguments import rate, with_accept, with_hold_name, with_unti
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
-from longshore.cli.points import held
+from longshore.cli.points import hold_in_words
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.web.words import moment, size
 
@@ -77,7 +77,7 @@ class ListBackups(Lister):
             point.consistency,
             size(point.size) if self.for_people else point.size,
             len(point.disks),
-            held(point.hold),
+            hold_in_words(point.hold),
         )
 
 
@@ -171,5 +171,5 @@ def _details(point: VaultPointDetails, *, for_people: bool) -> tuple[Any, Any]:
         fields["machine"] = f"{point.machine['cpus']} CPU(s), {point.machine['memory_mib']} MiB of memory"
         fields["disks"] = "\n".join(f"{disks[key]['label']}: {size(disks[key]['size'])}" for key in point.disks)
         fields["size"] = size(point.size)
-        fields["hold"] = held(point.hold)
+        fields["hold"] = hold_in_words(point.hold)
     return tuple(fields), tuple(fields.values())

@@ -90,7 +90,7 @@ def _with_point(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def held(hold: Hold | None) -> str:
+def hold_in_words(hold: Hold | None) -> str:
     if hold is None:
         return ""
     return f"{hold.name} until {moment(hold.until)}" if hold.until else hold.name
@@ -102,7 +102,7 @@ def _fields(command: ShowOne, point: Point) -> tuple[Any, Any]:
         fields["machine"] = f"{point.machine['name']} ({point.machine['ref']})" if point.machine else None
         fields["kept"] = "\n".join(point.kept)
         fields["users"] = "\n".join(point.users)
-        fields["holds"] = "\n".join(map(held, point.holds))
+        fields["holds"] = "\n".join(map(hold_in_words, point.holds))
         fields["disks"] = "\n".join(
             f"{disk['label']}: snapshot {disk['snapshot_id']}, digest {disk['root_digest'][:16]}…"
             for disk in point.disks

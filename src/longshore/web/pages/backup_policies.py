@@ -76,7 +76,7 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Only what is other than before is sent: a schedule that is set anew would forget a run that is due."""
+    """Only what is other than before is sent: machines that are named again would be looked for at the source."""
     asking, said = request.state.asking, request.state.form
     found = await asking.get(BackupPolicyDetails, _path(request))
     before: dict[str, Any] = {name: getattr(found, name) for name in _PROPOSED}
