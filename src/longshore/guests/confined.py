@@ -6,7 +6,6 @@ in shape and size, and so is its time. When this returns nothing of it is left.
 
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from longshore.processes.private import private_directory
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
 NONSENSE = "The programs that worked on the guest gave no understandable answer."
 _LONGEST_TEXT = 2000  # characters
+_STANDARD_ERROR = 2  # whatever Python's own is at the moment
 _GRACE = 5.0  # seconds to end by itself when all is said
 _END = 1 << 16  # bytes of what was printed last, which are kept in any case
 _WAYS_TO_ALLOW = (
@@ -160,7 +160,10 @@ class _Log(threading.Thread):
         self._end = b""
 
     def run(self) -> None:
-        out = sys.stderr.buffer
+        with open(_STANDARD_ERROR, "wb", closefd=False) as out:
+            self._copy(out)
+
+    def _copy(self, out: IO[bytes]) -> None:
         over = 0
         while piece := self._source.read1(_END):  # type: ignore[attr-defined]
             self._end = (self._end + piece)[-_END:]

@@ -1,0 +1,40 @@
+"""Files in points of vaults, as they go over the wire. Sizes are bytes.
+
+What a point's disks hold was written by a stranger: names are escaped where they can't be printed, and all of it may be
+a lie.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from longshore.api.schemas import Moment
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PointFile(_Strict):
+    path: str  # in the guest's tree, or DISK.PARTITION:/path
+    kind: Literal["file", "directory", "link", "other"]
+    size: int
+    modified: Moment | None  # null: no time that there is
+    target: str | None  # of a link
+
+
+class PointPart(_Strict):
+    """A partition, or a disk that has none."""
+
+    place: str  # DISK.PARTITION, both from 1; partition 0: the whole disk
+    kind: str  # "ext", "NTFS", "XFS", "LVM", …; empty when that isn't known
+    size: int
+    path: str | None  # what the paths of its files begin with; null: it isn't read
+    interrupted: bool  # it was in use: its newest changes may be in its journal alone, and are missing here then
+
+
+class PointFiles(_Strict):
+    point: str
+    files: list[PointFile]
+    more: bool  # there are more than are in here
+    parts: list[PointPart]

@@ -1,0 +1,28 @@
+"""Names of a guest's files as text: what can be printed as it is, everything else, and the backslash, escaped.
+
+A guest's names are bytes, with line ends and a terminal's commands among them. What is shown can be given back.
+"""
+
+import re
+
+_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})|\\\\")
+
+
+def shown_name(name: bytes) -> str:
+    parts = []
+    for letter in name.decode(errors="surrogateescape"):
+        if letter == "\\":
+            parts.append("\\\\")
+        elif letter.isprintable():
+            parts.append(letter)
+        else:
+            parts += [f"\\x{byte:02x}" for byte in letter.encode(errors="surrogateescape")]
+    return "".join(parts)
+
+
+def meant_name(shown: str) -> bytes:
+    """The other way round."""
+    return _ESCAPED.sub(
+        lambda found: bytes.fromhex(found[1].decode()) if found[1] else b"\\",
+        shown.encode(errors="surrogateescape"),
+    )

@@ -1,0 +1,283 @@
+"""Files on a guest's disks, listed, found and fetched, without mounting anything here.
+
+What is on the disks is a stranger's: a confined process reads it (see longshore.guests.confinement), which has the
+disks, read-only, and a socket for what it finds. What comes from there is taken for what it may be: lies of a limited
+size. Paths are as longshore.guests.file_tree has them.
+"""
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
+from longshore.guests.confined import NONSENSE, run_confined
+from longshore.guests.confinement import Confinement
+from longshore.guests.limits import Limits
+from longshore.processes.private import private_directory
+from longshore.vault.disks import DiskReader
+from longshore.vault.geometry import Entry
+from longshore.vault.nbd import serve
+
+MOST_ENTRIES = 100_000  # of one answer
+_LONGEST_LINE = 1 << 16
+_PIECE = 1 << 20
+_LOOKING = Limits(seconds=600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
+_FETCHING = Limits(seconds=24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
+
+Kind = Literal["file", "directory", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    path: str
+    kind: Kind
+    size: int  # bytes
+    modified: int  # seconds since 1970
+    target: str  # of a link
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSystem:
+    place: str  # DISK.PARTITION, both from 1; .0 is a whole disk
+    kind: str  # "ext", "NTFS", "FAT", "exFAT"
+    size: int  # bytes
+    path: str  # what the paths of its files begin with
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadPart:
+    place: str
+    kind: str  # "XFS", "LVM", …; empty when that isn't known
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What an answer is good for."""
+
+    more: bool  # there are more entries than are in it
+    systems: list[FoundSystem]
+    unread: list[UnreadPart]
+    interrupted: list[str]  # places of file systems whose newest changes may be in their journals alone
+
+
+@dataclass(frozen=True, slots=True)
+class FileListing:
+    entries: list[FileEntry]
+    looked: Looked
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """Its bytes, or those of a tar archive of a directory. `pieces` raises ConversionError when it isn't whole."""
+
+    name: str
+    kind: Literal["file", "directory"]
+    size: int | None  # bytes; None: not known beforehand
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    kind: Literal["file", "directory"]
+    size: int
+    name: str
+
+
+def list_files(disks: Sequence[DiskReader], path: str) -> FileListing:
+    """What is in a directory, or the file itself. Raises NotFound, InvalidInput, ConversionError."""
+    return _listing(disks, {"operation": "list", "path": path})
+
+
+def find_files(disks: Sequence[DiskReader], pattern: str, path: str = "/") -> FileListing:
+    """What has a name, or with a slash in the pattern a path, that it fits, like a shell's; case doesn't matter.
+
+    Raises NotFound, InvalidInput, ConversionError.
+    """
+    return _listing(disks, {"operation": "find", "pattern": pattern, "path": path})
+
+
+@contextmanager
+def fetched(disks: Sequence[DiskReader], path: str) -> Iterator[FetchedFile]:
+    """Raises NotFound, InvalidInput, ConversionError."""
+    with _reading(disks, {"operation": "get", "path": path}, _FETCHING) as reading:
+        head = reading.line(_Head)
+        size = head.size if head.kind == "file" else None
+        yield FetchedFile(head.name, head.kind, size, reading.pieces(size))
+
+
+def _listing(disks: Sequence[DiskReader], request: Mapping[str, Any]) -> FileListing:
+    with _reading(disks, request, _LOOKING) as reading:
+        reading.line(dict[str, str])
+        entries: list[FileEntry] = []
+        while len(entries) <= MOST_ENTRIES and (entry := reading.next_line(FileEntry)) is not None:
+            entries.append(entry)
+        return FileListing(entries, reading.result())
+
+
+class _Reading:
+    """A confined process at work. Its error comes before anything that is missing of its answer."""
+
+    def __init__(self, answer: IO[bytes], told: "_Told") -> None:
+        self._answer = answer
+        self._told = told
+
+    def line(self, shape: Any) -> Any:
+        found = self.next_line(shape)
+        if found is None:
+            self.result()
+            raise ConversionError(NONSENSE)
+        return found
+
+    def next_line(self, shape: Any) -> Any:
+        line = self._answer.readline(_LONGEST_LINE)
+        if not line:
+            return None
+        try:
+            return TypeAdapter(shape).validate_python(json.loads(line))
+        except (ValueError, ValidationError, RecursionError):
+            raise ConversionError(NONSENSE) from None
+
+    def pieces(self, size: int | None) -> Iterator[bytes]:
+        done = 0
+        while piece := self._answer.read(_PIECE):
+            done += len(piece)
+            yield piece
+        self.result()
+        if size is not None and done != size:
+            raise ConversionError("The file isn't as long as its file system says.")
+
+    def result(self) -> Looked:
+        try:
+            looked: Looked = TypeAdapter(Looked).validate_python(self._told.result())
+        except ValidationError:
+            raise ConversionError(NONSENSE) from None
+        return looked
+
+
+class _Noting(DiskReader):
+    """Keeps why a disk couldn't be read: whoever reads it is told no more than that."""
+
+    def __init__(self, disk: DiskReader) -> None:
+        self.size = disk.size
+        self.error: LongshoreError | None = None
+        self._disk = disk
+
+    def entry(self, block: int) -> Entry | None:
+        return self._disk.entry(block)
+
+    def block(self, number: int, entry: Entry) -> bytes:
+        return self._disk.block(number, entry)
+
+    def leaf_is_zero(self, leaf: int) -> bool:
+        return self._disk.leaf_is_zero(leaf)
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            return self._disk.read(offset, length)
+        except LongshoreError as error:
+            self.error = error
+            raise
+
+
+class _Told(threading.Thread):
+    """What the confined process says when it ends; it is forked from this thread, which lives as long."""
+
+    def __init__(
+        self,
+        confinement: Confinement,
+        request: Mapping[str, Any],
+        disks: Sequence[_Noting],
+        answering: socket.socket,
+    ) -> None:
+        super().__init__(name="longshore-files", daemon=True)
+        self._confinement = confinement
+        self._request = request
+        self._disks = disks
+        self._answering = answering
+        self._result: dict[str, Any] | None = None
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        command = (sys.executable, "-m", "longshore.guests.files_confined")
+        try:
+            self._result = run_confined(self._confinement, command, self._request, lambda _: None)
+        except Exception as error:  # noqa: BLE001 whoever waits for it raises it
+            self._error = error
+        finally:
+            with suppress(OSError):
+                self._answering.shutdown(socket.SHUT_RDWR)  # nobody comes any more
+
+    def result(self) -> dict[str, Any]:
+        """Raises NotFound, InvalidInput, ConversionError, and why a disk couldn't be read."""
+        self.join()
+        for disk in self._disks:
+            if disk.error is not None:
+                raise disk.error
+        match self._error:
+            case None:
+                assert self._result is not None
+                return self._result
+            case ConversionError(code=NotFound.code) as error:
+                raise NotFound(error.message, advice=error.advice)
+            case ConversionError(code=InvalidInput.code) as error:
+                raise InvalidInput(error.message, advice=error.advice)
+            case error:
+                raise error
+
+
+@contextmanager
+def _reading(disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Limits) -> Iterator[_Reading]:
+    with ExitStack() as stack:
+        directory = stack.enter_context(private_directory())
+        places = {}
+        noting = [_Noting(disk) for disk in disks]
+        for position, disk in enumerate(noting):
+            places[f"/disks/{position}"] = path = directory / f"disk-{position}"
+            stack.enter_context(_served(disk, path))
+        answering = stack.enter_context(_listening(directory / "answer"))
+        confined = directory / "confined"
+        confined.mkdir(mode=0o700)
+        confinement = Confinement(confined, limits, sockets={**places, "/answer": directory / "answer"})
+        told = _Told(confinement, {**request, "disks": list(places)}, noting, answering)
+        told.start()
+        stack.callback(told.join)
+        try:
+            connection, _ = answering.accept()
+        except OSError:  # it has ended before
+            told.result()
+            raise ConversionError(NONSENSE) from None
+        stack.enter_context(connection)
+        yield _Reading(stack.enter_context(closing(connection.makefile("rb"))), told)
+
+
+@contextmanager
+def _served(disk: DiskReader, path: Path) -> Iterator[None]:
+    with _listening(path) as listening:
+        threading.Thread(target=_serve, args=(listening, disk), name="longshore-files-disk", daemon=True).start()
+        yield
+
+
+def _serve(listening: socket.socket, disk: DiskReader) -> None:
+    with suppress(OSError):  # nobody listens any more
+        serve(listening, disk)
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen(16)
+        try:
+            yield listening
+        finally:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)  # whoever waits for somebody to come goes on

@@ -1,0 +1,178 @@
+"""The confined process that reads files of a guest's disks: see longshore.guests.files, which starts it.
+
+Reads one line of JSON, the request, from standard input. What was asked for goes to the socket /answer: a line of JSON
+that says what it is, and then lines of entries, a file's bytes, or a tar of a directory. When all is said, it says
+{"result": …} on standard output, or {"error": …}.
+"""
+
+import fnmatch
+import json
+import re
+import socket
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from io import BufferedIOBase, RawIOBase
+from typing import Any, BinaryIO, cast
+
+from longshore.errors import ConversionError, InvalidInput, LongshoreError
+from longshore.guests.file_names import meant_name, shown_name
+from longshore.guests.file_systems import Disk, Node, file_systems
+from longshore.guests.file_tree import FileTree
+
+ANSWER = "/answer"
+MOST_ENTRIES = 100_000  # of one answer
+_DEEPEST = 200  # directories inside each other
+
+
+def main() -> int:
+    request = json.loads(sys.stdin.readline())
+    try:
+        systems, others, broken = file_systems([Disk(place) for place in request["disks"]])
+        tree = FileTree(systems)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(ANSWER)
+            with connection.makefile("wb", buffering=1 << 20) as out:
+                more = _OPERATIONS[request["operation"]](tree, request, cast("BinaryIO", out))
+        result = {
+            "more": more,
+            "systems": [
+                {
+                    "place": one.part.place,
+                    "kind": one.part.kind,
+                    "size": one.part.size,
+                    "path": f"{tree.place_of(one)}/",
+                }
+                for one in systems
+            ],
+            "unread": [{"place": one.place, "kind": one.kind, "size": one.size} for one in (*others, *broken)],
+            "interrupted": [one.part.place for one in systems if one.part.interrupted],
+        }
+        print(json.dumps({"result": result}), flush=True)
+    except LongshoreError as error:
+        return _fail(error)
+    except BrokenPipeError:  # nobody wants it any more
+        return 1
+    except OSError as error:
+        return _fail(ConversionError(f"Not all of it can be read: {error}."))
+    except MemoryError:
+        return _fail(LongshoreError("There is more in it than can be looked at."))
+    return 0
+
+
+def _fail(error: LongshoreError) -> int:
+    told = {"message": error.message, "advice": error.advice, "code": error.code}
+    print(json.dumps({"error": told}), flush=True)
+    return 1
+
+
+def _list(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
+    """Whether there is more than was said."""
+    if tree.root is None and request["path"] == "/":  # each by its place, then
+        return _say(out, ((f"{one.part.place}:/", one.root) for one in tree.systems))
+    shown, node = tree.find(request["path"])
+    if node.kind != "directory":
+        return _say(out, iter([(shown, node)]))
+    return _say(out, iter(sorted(tree.children(shown, node), key=lambda one: one[0].casefold())))
+
+
+def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
+    wanted = re.compile(fnmatch.translate(request["pattern"].casefold()))
+    whole = "/" in request["pattern"]
+
+    def fits(shown: str) -> bool:
+        path = shown.casefold()
+        return wanted.fullmatch(path if whole else path.rpartition("/")[2]) is not None
+
+    starts = [tree.find(request["path"])] if request["path"] != "/" else list(_everything(tree))
+    return _say(out, ((shown, node) for start in starts for shown, node in _below(tree, *start) if fits(shown)))
+
+
+def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
+    """The guest's tree, and what it doesn't mount."""
+    if tree.root is not None:
+        yield "/", tree.root.root
+    for system in tree.systems:
+        if (place := tree.place_of(system)).endswith(":"):
+            yield f"{place}/", system.root
+
+
+def _below(tree: FileTree, shown: str, top: Node) -> Iterator[tuple[str, Node]]:
+    todo, seen = [(shown, top, 0)], {(id(top.system), top.number)}
+    while todo:
+        at, directory, depth = todo.pop()
+        try:
+            children = list(tree.children(at, directory))
+        except OSError:
+            continue
+        for path, node in children:
+            yield path, node
+            key = id(node.system), node.number
+            if node.kind == "directory" and key not in seen and depth < _DEEPEST:
+                seen.add(key)
+                todo.append((path, node, depth + 1))
+
+
+def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
+    shown, node = tree.find(request["path"])
+    if node.kind == "other":
+        raise InvalidInput(f"{shown} is neither a file nor a directory.")
+    _line(out, {"kind": node.kind, "size": node.size, "name": shown.rstrip("/").rpartition("/")[2] or "files"})
+    if node.kind == "file":
+        for piece in node.pieces():
+            out.write(piece)
+        return False
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
+        for path, one in _below(tree, shown, node):
+            _add(archive, path.removeprefix(shown.rstrip("/")).lstrip("/"), one)
+    return False
+
+
+def _add(archive: tarfile.TarFile, name: str, node: Node) -> None:
+    info = tarfile.TarInfo(meant_name(name).decode(errors="surrogateescape"))
+    info.mode, info.uid, info.gid, info.mtime = node.mode, node.user, node.group, max(node.modified, 0)
+    match node.kind:
+        case "directory":
+            info.type = tarfile.DIRTYPE
+            archive.addfile(info)
+        case "link":
+            info.type, info.linkname = tarfile.SYMTYPE, node.target.decode(errors="surrogateescape")
+            archive.addfile(info)
+        case "file":
+            info.size = node.size
+            archive.addfile(info, cast("BinaryIO", _Content(node)))
+
+
+class _Content(RawIOBase):
+    """A node's, as tarfile reads it."""
+
+    def __init__(self, node: Node) -> None:
+        self._pieces = node.pieces()
+        self._left = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        while len(self._left) < size and (piece := next(self._pieces, b"")):
+            self._left += piece
+        read, self._left = self._left[:size], self._left[size:]
+        return read
+
+
+def _say(out: BinaryIO, entries: Iterator[tuple[str, Node]]) -> bool:
+    """Whether there are more than may be said."""
+    _line(out, {"kind": "entries"})
+    for number, (shown, node) in enumerate(entries):
+        if number == MOST_ENTRIES:
+            return True
+        told = {"path": shown, "kind": node.kind, "size": node.size, "modified": node.modified}
+        _line(out, told | {"target": shown_name(node.target)})
+    return False
+
+
+def _line(out: BufferedIOBase | BinaryIO, what: Mapping[str, Any]) -> None:
+    out.write(json.dumps(what).encode() + b"\n")
+
+
+_OPERATIONS = {"list": _list, "find": _find, "get": _get}
+
+if __name__ == "__main__":
+    sys.exit(main())

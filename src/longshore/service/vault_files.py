@@ -1,0 +1,116 @@
+"""Files in points: listed, found, and sent one by one, without restoring a machine."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from anyio import CancelScope
+from fastapi import Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from longshore.api.files import PointFile, PointFiles, PointPart
+from longshore.flows.clouds import Clouds
+from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
+from longshore.providers.vault.source import find_point
+from longshore.service.backups import vault_record
+from longshore.service.caller import Access
+from longshore.service.parts import TheClouds, TheStore, caller_of, judged_router
+from longshore.store import Store
+from longshore.vault.disks import PointDisk
+
+router = judged_router("/v1")
+
+_MOST = 10_000  # files of one answer
+
+_Path = Annotated[str, Query(max_length=4096, description="/etc/hosts, or DISK.PARTITION:/path.")]
+
+
+@router.get("/vaults/{vault}/files/{point:path}")
+def files(  # noqa: PLR0917
+    vault: str,
+    point: str,
+    store: TheStore,
+    clouds: TheClouds,
+    path: _Path = "/",
+    find: Annotated[str | None, Query(max_length=1000, description="A name, or a pattern like a shell's.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 1000,
+) -> PointFiles:
+    """What is in a directory of the guest's, or the file itself; with `find` what is anywhere below it and has a name
+    that fits, or with a slash in it a path. Case doesn't matter for that."""
+    with _disks(store, clouds, vault, point) as (name, disks):
+        listing = list_files(disks, path) if find is None else find_files(disks, find, path)
+    return _told(name, listing, limit)
+
+
+async def _while_sent(request: Request) -> AsyncIterator[ExitStack]:
+    """What is open until all of the answer is sent, or nobody wants it any more. Raises Busy."""
+    access: Access | None = request.app.state.access
+    stack = ExitStack()
+    try:
+        if access is None:
+            yield stack
+            return
+        async with request.app.state.fetching.turn(caller_of(request).project_id):
+            yield stack
+    finally:
+        with CancelScope(shield=True):
+            await run_in_threadpool(stack.close)
+
+
+@router.get("/vaults/{vault}/file/{point:path}", response_class=StreamingResponse)
+def file(  # noqa: PLR0917
+    vault: str,
+    point: str,
+    path: _Path,
+    store: TheStore,
+    clouds: TheClouds,
+    opened: Annotated[ExitStack, Depends(_while_sent)],
+) -> StreamingResponse:
+    """A file's bytes, or a directory as a tar archive (`application/x-tar`). One that is broken off isn't whole."""
+    _, disks = opened.enter_context(_disks(store, clouds, vault, point))
+    found = opened.enter_context(fetched(disks, path))
+    is_file = found.kind == "file"
+    name = quote(found.name if is_file else f"{found.name}.tar", safe="")
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "X-Content-Type-Options": "nosniff"}
+    if found.size is not None:
+        headers["Content-Length"] = str(found.size)
+    kind = "application/octet-stream" if is_file else "application/x-tar"
+    return StreamingResponse(found.pieces, media_type=kind, headers=headers)
+
+
+@contextmanager
+def _disks(store: Store, clouds: Clouds, vault: str, point: str) -> Iterator[tuple[str, list[PointDisk]]]:
+    """Of a point, with its name. Raises NotFound."""
+    with clouds.vault(vault_record(store, vault).id, "read") as opened:
+        found = find_point(opened, point)
+        yield found.name, [PointDisk(opened, top) for top in found.disks.values()]
+
+
+def _told(point: str, listing: FileListing, limit: int) -> PointFiles:
+    looked = listing.looked
+    read = [
+        PointPart(
+            place=one.place, kind=one.kind, size=one.size, path=one.path, interrupted=one.place in looked.interrupted
+        )
+        for one in looked.systems
+    ]
+    unread = [
+        PointPart(place=one.place, kind=one.kind, size=one.size, path=None, interrupted=False) for one in looked.unread
+    ]
+    return PointFiles(
+        point=point,
+        files=[_file(entry) for entry in listing.entries[:limit]],
+        more=looked.more or len(listing.entries) > limit,
+        parts=sorted(read + unread, key=lambda part: [int(number) for number in part.place.split(".")]),
+    )
+
+
+def _file(entry: FileEntry) -> PointFile:
+    try:
+        modified = datetime.fromtimestamp(entry.modified, UTC)
+    except (ValueError, OverflowError, OSError):
+        modified = None
+    return PointFile(path=entry.path, kind=entry.kind, size=entry.size, modified=modified, target=entry.target or None)
