@@ -19,6 +19,7 @@ from lives import WorkerLife
 from small_fleet import Fleet, one_small_disk
 from sqlalchemy import func, select
 
+from longshore.model.job import JobKind
 from longshore.model.limit import LimitOf, Place
 from longshore.model.replica import PointState, Protection
 from longshore.model.schedule import Every
@@ -40,7 +41,7 @@ class Sample:
     """What was at work at one moment."""
 
     hosts: Counter
-    machines: Counter
+    machines: Counter  # and kinds of job
     workers: Counter
 
 
@@ -94,8 +95,11 @@ class Shop:
     def look(self):
         """Limits are kept at every moment at which anybody looks."""
         at_work = [record for record in self.store.queue.records() if record.at_work]
+        machines = Counter(
+            (one.machine_ref, one.kind) for one in at_work
+        )  # a look is into a point, beside the next sync
         self.samples.append(
-            Sample(*(Counter(getattr(one, what) for one in at_work) for what in ("host", "machine_ref", "worker_id")))
+            Sample(Counter(one.host for one in at_work), machines, Counter(one.worker_id for one in at_work))
         )
 
     def until(self, condition, seconds):
@@ -120,7 +124,8 @@ class Shop:
     def assert_limits_kept(self):
         for sample in self.samples:
             assert max(sample.hosts.values(), default=0) <= OF_A_HOST
-            assert set(sample.machines.values()) <= {1}, "two are at work on one machine"
+            assert set(sample.machines.values()) <= {1}, f"two of a kind are at work on one machine: {sample.machines}"
+            assert {kind for _, kind in sample.machines} <= {JobKind.REPLICA, JobKind.LOOK}
             assert max(sample.workers.values(), default=0) <= OF_A_WORKER + 1  # one more, for who had nothing
 
     def assert_whole(self):

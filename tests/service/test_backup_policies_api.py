@@ -1,11 +1,13 @@
 """Policies of backups over REST, as commands ask for them: made, shown, changed, refused, deleted."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asking import asking
+from point_in_vault import with_point
 
-from longshore.store import StateDirectory, Store
+from longshore.model.status import Status
+from longshore.store import NewMigration, StateDirectory, Store
 from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
@@ -115,3 +117,68 @@ def test_its_record_is_neither_cancelled_nor_interrupted_while_it_rests(ask, sto
     assert ask("GET", f"/v1/migrations/{id_}").json()["interrupted"], "it is to look at what being paused means"
     store.backup_policies.go_on(id_, job.id)
     assert not ask("GET", f"/v1/migrations/{id_}").json()["interrupted"]
+
+
+PROVED = {**WANTED, "prove": "weekly saturday 03:00 Europe/Berlin", "prove_on": "cloud"}
+
+
+@pytest.fixture
+def cloud(store):
+    return store.providers.add("cloud", "openstack", {"auth_url": "https://cloud.example/v3"}, {})
+
+
+def test_a_policy_says_when_and_where_its_points_are_proved(ask, store, cloud):
+    made = ask("POST", POLICIES, {**PROVED, "prove_networks": {"VM Network": "private"}})
+    assert made.status_code == 201, made.text
+    told = made.json()
+    assert (told["prove"], told["prove_on"], told["proof"]) == (PROVED["prove"], "cloud", None)
+    assert (told["prove_networks"], told["prove_due_at"] is None) == ({"VM Network": "private"}, False)
+    changed = ask("PATCH", f"{POLICIES}/nightly", {"prove": "every 1d"}).json()
+    assert (changed["prove"], changed["prove_on"]) == ("every 1d", "cloud")
+    assert changed["prove_networks"] == told["prove_networks"], "what isn't said stays"
+    changed = ask("PATCH", f"{POLICIES}/nightly", {"prove": "never"}).json()
+    assert (changed["prove"], changed["prove_on"], changed["prove_due_at"]) == (None, None, None)
+    assert store.backup_policies.get("nightly").prove_due_at is None
+    assert ask("PATCH", f"{POLICIES}/nightly", {"prove_on": "cloud"}).status_code == 400, "when isn't said"
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "field"),
+    [
+        ({"prove_on": None}, 400, "prove_on"),
+        ({"prove": None}, 400, "prove"),
+        ({"prove": "sometimes"}, 400, "prove"),
+        ({"prove_on": "nobody"}, 404, "prove_on"),
+        ({"prove_on": "images"}, 400, "prove_on"),
+        ({"prove_on": "offsite"}, 400, "prove_on"),
+    ],
+)
+def test_a_proof_that_cannot_be_is_refused(ask, store, cloud, said, status, field):
+    answer = ask("POST", POLICIES, {**PROVED, **said})
+    assert (answer.status_code, answer.json().get("field")) == (status, field), answer.text
+    assert store.migrations.all() == []
+
+
+def test_a_point_says_how_its_last_trial_ended_and_whose_clock_it_was_does_not_matter(ask, store, cloud, tmp_path):
+    vault, place = Vault.open(Directory(tmp_path / "vault"), "write", None), store.providers.get("offsite")
+    good, bad, unsaid = (with_point(vault, tmp_path, name, datetime.now(UTC)) for name in ("web", "db", "mail"))
+
+    def tried(point, **ended):
+        new = NewMigration("x", point, place.id, cloud.id, {"type": "dry-run"})
+        (record,) = store.migrations.add_together([new])
+        store.migrations.end_job(record.id, record.job.id, **ended)
+
+    tried(good, status=Status.FAILED, error="The quota is short.")
+    tried(good, status=Status.DONE, result={"proof": "console"})
+    tried(bad, status=Status.FAILED, error="Its guest wasn't seen up.")
+    tried(unsaid, status=Status.DONE, result={"proof": "none"})
+    listed = {point["name"]: point["trial"] for point in ask("GET", "/v1/vaults/offsite/points").json()}
+    assert (listed[good]["shown_by"], listed[good]["error"]) == ("console", None)
+    assert (listed[bad]["shown_by"], listed[bad]["error"]) == (None, "Its guest wasn't seen up.")
+    assert listed[unsaid] is None, "nothing had to show that it was up"
+    assert ask("GET", f"/v1/vaults/offsite/points/{good}").json()["trial"] == listed[good]
+
+
+def test_a_restore_that_somebody_asks_for_is_no_policys(ask, store, cloud):
+    asked = {"vault": "offsite", "point": "web", "target": "cloud", "request": {"type": "dry-run", "of": "nightly"}}
+    assert ask("POST", "/v1/restores", asked).status_code == 400

@@ -241,3 +241,17 @@ def test_a_point_that_is_held_is_deleted_by_nobody_until_it_is_released(ask, vau
     assert ask("DELETE", at).status_code == 204
     assert ask("POST", f"{at}/hold", {}).status_code == 404
     assert not list(vault.store.names("holds"))
+
+
+def test_a_vault_is_copied_into_another_and_never_in_clear_unasked(ask, vault, store, tmp_path):
+    assert ask("POST", "/v1/vaults", {"name": "clear", "directory": str(tmp_path / "clear")}).status_code == 201
+    store.providers.add("again", "vault", {"directory": str(tmp_path / "vault")}, {"pass_phrase": PHRASE})
+    refused = ask("POST", "/v1/vaults/offsite/copy", {"to": "clear"})
+    assert (refused.status_code, "--in-clear" in refused.json()["message"]) == (400, True)
+    assert ask("POST", "/v1/vaults/offsite/copy", {"to": "again"}).status_code == 400
+    assert ask("POST", "/v1/vaults/offsite/copy", {"to": "nobody"}).status_code == 404
+    assert store.migrations.all() == []
+    begun = ask("POST", "/v1/vaults/offsite/copy", {"to": "clear", "in_clear": True})
+    assert (begun.status_code, begun.json()["request"]["type"]) == (202, "vault-copy")
+    assert ask("POST", "/v1/vaults/offsite/copy", {"to": "clear", "in_clear": True}).status_code == 409
+    assert ask("POST", "/v1/vaults/clear/copy", {"to": "offsite"}).status_code == 202

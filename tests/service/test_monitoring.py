@@ -20,6 +20,7 @@ from longshore.model.status import Status
 from longshore.service import create_app
 from longshore.store import NewMigration, StateDirectory, Store
 from longshore.store.audits import Audited
+from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.tables import JobRow
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -54,6 +55,7 @@ def figures(request, tmp_path_factory):
         session.execute(jobs.where(JobRow.id == synced.job.id).values(kind="sync", due_at=datetime(2100, 1, 1)))
 
     with_replicas(store, source, target)
+    with_policies(store, source, target)
 
     async def scrape():
         app = create_app(store, access=access(), metrics=True)
@@ -101,6 +103,34 @@ def with_replicas(store, source, target):
             )
         with store.database.session() as session:  # the queue's figures are about others
             session.execute(delete(JobRow).where(JobRow.record_id == record.id))
+
+
+def with_policies(store, source, target):
+    """One whose point was seen up, one whose point wasn't, one that proves nothing yet, one that never does."""
+    trials = {
+        "good": {"stand": "done", "shown_by": "console", "seconds": {"copy": 20.0, "all": 61.5}},
+        "bad": {"stand": "failed", "error": "The quota is short."},
+    }
+    for name in ("good", "bad", "new", "never"):
+        prove = None if name == "never" else "every 7d"
+        due = datetime(2100, 1, 1)
+        proofs = {"prove": prove, "prove_on": target, "prove_due_at": due}
+        new = NewBackupPolicy(name, ("web",), None, "every 1d", "last 2", None, due, None, **proofs)
+        (record,) = store.migrations.add_together(
+            [NewMigration(name, f"policy:{name}", source, target, {"type": "backup-policy"}, policy=new)]
+        )
+        if name in trials:
+            at = "2026-01-01T00:00:00Z"
+            trial = {"machine_name": "web", "point": "web/1", "id": "t", **trials[name]}
+            store.backup_policies.change(record.id, proof={"begun_at": at, "ended_at": at, "trials": [trial]})
+        with store.database.session() as session:  # as with replicas
+            session.execute(delete(JobRow).where(JobRow.record_id == record.id))
+
+
+def test_figures_of_proofs_of_backups_are_those_of_the_last_ones(figures):
+    for outcome in ("good", "failed", "none"):
+        assert value(figures, "longshore_backup_proofs", outcome=outcome) == 1, outcome
+    assert value(figures, "longshore_backup_rto_seconds", of="worst") == 61.5
 
 
 def test_figures_of_replicas_are_those_of_what_stands(figures):

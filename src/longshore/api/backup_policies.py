@@ -12,6 +12,8 @@ from longshore.model.selection import MachineFilter
 
 Line = Annotated[str, Field(min_length=1, max_length=255)]
 
+Networks = Annotated[dict[Line, Line], Field(max_length=1000)]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -28,6 +30,10 @@ class NewBackupPolicy(_Strict):
     schedule: Line  # as of a replica, but for "continuous"
     retention: Line  # as of a replica
     verify: Line | None = None  # the schedule on which the vault is verified
+    prove: Line | None = None  # on which the newest good points are restored, booted and taken away again
+    prove_on: Line | None = None  # the cloud where that happens
+    # By the machines' networks those of the cloud that are copied for it, to networks that lead nowhere
+    prove_networks: Networks = Field(default_factory=dict)
 
 
 class BackupPolicyChange(_Strict):
@@ -38,6 +44,9 @@ class BackupPolicyChange(_Strict):
     schedule: Line | None = None
     retention: Line | None = None
     verify: Line | None = None  # "never": not any more
+    prove: Line | None = None  # likewise
+    prove_on: Line | None = None
+    prove_networks: Networks | None = None
     paused: bool | None = None
 
 
@@ -89,6 +98,23 @@ class PolicyVerification(_Strict):
     suspect: list[str]  # points that can't be restored whole
 
 
+class PointTrial(_Strict):
+    machine_name: str
+    point: str
+    migration: str  # its restore, a dry run
+    state: Stand
+    error: str | None  # why it wasn't seen up
+    shown_by: str | None  # what has shown that it is up
+    seconds: dict[str, float]  # that the parts took until then, and "all" of them: the RTO
+
+
+class PolicyProof(_Strict):
+    begun_at: Moment
+    ended_at: Moment | None
+    error: str | None  # why no point could be chosen
+    trials: list[PointTrial]
+
+
 class BackupPolicy(_Strict):
     id: str
     project_id: str
@@ -100,11 +126,16 @@ class BackupPolicy(_Strict):
     schedule: str
     retention: str
     verify: str | None
+    prove: str | None
+    prove_on: str | None
+    prove_networks: dict[str, str]
     paused: bool
     due_at: Moment | None  # of the next run; null: it is paused
     verify_due_at: Moment | None
+    prove_due_at: Moment | None
     run: PolicyRun | None  # the last one, or the one under way
     verification: PolicyVerification | None  # likewise
+    proof: PolicyProof | None  # likewise
     error: str | None  # why it can't be followed now
 
 

@@ -37,6 +37,11 @@ class Vault(_Strict):
     url: str | None  # of its bucket: null as well
 
 
+class VaultCopy(_Strict):
+    to: str  # the other vault
+    in_clear: bool = False  # from an encrypted vault into one that isn't
+
+
 class VaultCheck(_Strict):
     """What is in a vault: the documents and maps of its points were read, of packs only that they are there."""
 
@@ -62,6 +67,15 @@ class NewRestore(_Strict):
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type: cold or dry-run
 
 
+class LastTrial(_Strict):
+    """A restore of a point as a dry run, by a policy's clock or by hand, while its record is kept."""
+
+    migration: str
+    at: Moment
+    shown_by: str | None  # what has shown that it is up
+    error: str | None  # why it wasn't seen up
+
+
 class VaultPoint(_Strict):
     """One moment of all disks of a machine."""
 
@@ -72,6 +86,7 @@ class VaultPoint(_Strict):
     size: int  # of its disks together
     disks: list[str]  # their keys
     hold: Hold | None  # for which nobody deletes it
+    trial: LastTrial | None  # the last one that has ended
 
 
 class VaultPointDetails(VaultPoint):

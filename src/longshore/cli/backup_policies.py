@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import rules_of
+from longshore.cli.arguments import rules_of, with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
@@ -13,7 +13,7 @@ from longshore.model.selection import MachineFilter
 from longshore.web.words import moment
 
 if TYPE_CHECKING:
-    from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails, KeptPoint, PolicyBackup
+    from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails, KeptPoint, PointTrial, PolicyBackup
 
 
 class CreateBackupPolicy(ShowOne):
@@ -47,6 +47,9 @@ class CreateBackupPolicy(ShowOne):
             schedule=args.schedule,
             retention=rules_of(args) or "",
             verify=args.verify,
+            prove=args.prove,
+            prove_on=args.prove_on,
+            prove_networks=dict(args.network),
         )
         return _fields(self.client.create_backup_policy(policy), for_people=self.for_people)
 
@@ -71,7 +74,7 @@ class ListBackupPolicies(Lister):
 
 
 class ShowBackupPolicy(ShowOne):
-    """Show a policy: what its last run and verification came to, and why each of its points stays."""
+    """Show a policy: what its last run, verification and proof came to, and why each of its points stays."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_policy(super().get_parser(prog_name))
@@ -99,6 +102,9 @@ class UpdateBackupPolicy(ShowOne):
             "schedule": args.schedule,
             "retention": rules_of(args),
             "verify": args.verify,
+            "prove": args.prove,
+            "prove_on": args.prove_on,
+            "prove_networks": dict(args.network) or None,
         }
         change = BackupPolicyChange.model_validate({name: value for name, value in asked.items() if value is not None})
         return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
@@ -128,7 +134,7 @@ class RunBackupPolicy(ShowOne):
 
 
 class PauseBackupPolicy(ShowOne):
-    """Have a policy run and verify nothing by its clocks until it is resumed. A run under way goes on."""
+    """Have a policy run, verify and prove nothing by its clocks until it is resumed. A run under way goes on."""
 
     paused = True
 
@@ -182,6 +188,20 @@ def _with_rules(parser: ArgumentParser, *, required: bool) -> None:
         "all (default of a new one)",
     )
 
+    parser.add_argument(
+        "--prove",
+        metavar="SCHEDULE",
+        help="when the newest good point of each machine is restored, booted on networks that lead nowhere, seen up "
+        'and taken away again: "weekly saturday 03:00 Europe/Berlin"; never: not at all (default of a new one)',
+    )
+    parser.add_argument("--prove-on", metavar="CLOUD", help="the provider on which they are proved")
+    with_mapping(
+        parser,
+        "--network",
+        "SOURCE=TARGET",
+        "proof: a network of the machines, and the cloud's one that is copied for it (may be repeated)",
+    )
+
 
 def _filter(args: Namespace) -> MachineFilter | None:
     power = PowerState(args.power) if args.power else None
@@ -196,8 +216,10 @@ def _fields(policy: BackupPolicy, *, for_people: bool) -> tuple[Any, Any]:
         said = fields["filter"] or {}
         fields["filter"] = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
         fields["due_at"], fields["verify_due_at"] = moment(policy.due_at), moment(policy.verify_due_at)
+        fields["prove_networks"] = ", ".join(f"{source}={target}" for source, target in policy.prove_networks.items())
         fields["run"] = _run_in_lines(policy)
         fields["verification"] = _verification_in_words(policy)
+        fields["prove_due_at"], fields["proof"] = moment(policy.prove_due_at), _proof_in_lines(policy)
         if "points" in fields:
             fields["points"] = _points_in_lines(policy)  # type: ignore[arg-type]
     return tuple(fields), tuple(fields.values())
@@ -233,6 +255,28 @@ def _verification_in_words(policy: BackupPolicy) -> str:
     if found is None:
         return ""
     return ", ".join([f"{found.state.value}, begun {moment(found.begun_at)}", *([found.error] if found.error else [])])
+
+
+def _proof_in_lines(policy: BackupPolicy) -> str:
+    proof = policy.proof
+    if proof is None:
+        return ""
+    good = sum(one.state == "done" for one in proof.trials)
+    ended = f"ended {moment(proof.ended_at)}" if proof.ended_at else "under way"
+    first = f"{ended}: {proof.error or f'{good} of {len(proof.trials)} seen up'}"
+    return "\n".join([first, *(_trial_in_words(one) for one in proof.trials)])
+
+
+def _trial_in_words(one: PointTrial) -> str:
+    said = [f"{one.machine_name}: {one.state.value}, point {one.point}"]
+    if one.shown_by:
+        said.append(f"shown by {one.shown_by}")
+    parts = [f"{part} {seconds:g} s" for part, seconds in one.seconds.items() if part != "all"]
+    if parts:
+        said.append(f"{one.seconds['all']:g} s ({', '.join(parts)})")
+    if one.error:
+        said.append(one.error)
+    return ", ".join(said)
 
 
 def _points_in_lines(policy: BackupPolicyDetails) -> str:

@@ -65,7 +65,7 @@ class ListBackups(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.vault_points(args.vault)
         fitting = [point for point in found if args.machine in (None, point.machine_name)]
-        return ("Point", "Machine", "Moment", "Consistency", "Size", "Disks", "Held"), [
+        return ("Point", "Machine", "Moment", "Consistency", "Size", "Disks", "Held", "Proved"), [
             self._row(point) for point in fitting
         ]
 
@@ -78,6 +78,7 @@ class ListBackups(Lister):
             size(point.size) if self.for_people else point.size,
             len(point.disks),
             hold_in_words(point.hold),
+            _trial_in_words(point),
         )
 
 
@@ -156,6 +157,15 @@ class CreateRestore(ShowOne):
         return follow(self, self.client.restore(args.vault, args.point, args.target, request), args)
 
 
+def _trial_in_words(point: VaultPoint, *, whole: bool = False) -> str:
+    trial = point.trial
+    if trial is None:
+        return ""
+    if trial.error is None:
+        return f"{moment(trial.at)}" + (f", shown by {trial.shown_by}" if whole else "")
+    return f"failed {moment(trial.at)}" + (f": {trial.error}" if whole else "")
+
+
 def with_point(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "point", help="its name, the part of that behind the slash, or its machine's name for the newest one"
@@ -172,4 +182,5 @@ def _details(point: VaultPointDetails, *, for_people: bool) -> tuple[Any, Any]:
         fields["disks"] = "\n".join(f"{disks[key]['label']}: {size(disks[key]['size'])}" for key in point.disks)
         fields["size"] = size(point.size)
         fields["hold"] = hold_in_words(point.hold)
+        fields["trial"] = _trial_in_words(point, whole=True)
     return tuple(fields), tuple(fields.values())

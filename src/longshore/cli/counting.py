@@ -12,7 +12,7 @@ PATIENCE = 2.0  # seconds in which nobody asks how far it is
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+def counting(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """Gives a function to be told (done, all) whenever there is news; nothing is shown of what is done at once."""
     if not sys.stderr.isatty():
         yield lambda _done, _all: None

@@ -69,6 +69,24 @@ class CheckVault(ShowOne):
         return tuple(fields), tuple(fields.values())
 
 
+class CopyVault(ShowOne):
+    """Copy the points of a vault that another one hasn't got into that, oldest first.
+
+    What is the same as in the point before isn't read again, every block is compared with its digest, and a point is
+    there when all of it is. A copy that was broken off is gone on with by the next one.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_vault(super().get_parser(prog_name))
+        parser.add_argument("to", help="the other vault's name")
+        parser.add_argument("--in-clear", action="store_true", help="from an encrypted vault into one that isn't")
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return follow(self, self.client.copy_vault(args.vault, args.to, in_clear=args.in_clear), args)
+
+
 class ImportVault(Lister):
     """Have the policies of backups again that have made a vault's points, as after the loss of the database.
 

@@ -16,8 +16,16 @@ Application = Callable[
 ]
 
 
-async def ask(app: Application, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-    """Status and body of the answer. `path`: quoted, with its query. Raises what the application raises."""
+BAD = 400  # the first status that isn't an answer to what was asked
+
+
+async def ask(
+    app: Application, method: str, path: str, body: Any = None, *, take: Callable[[bytes], None] | None = None
+) -> tuple[int, bytes]:
+    """Status and body of the answer. `path`: quoted, with its query. Raises what the application raises.
+
+    `take` is given the pieces of a body as they come, instead, unless it is an error's.
+    """
     content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
     headers = [(b"host", b"embedded"), (b"content-length", b"%d" % len(content))]
     if content:
@@ -39,7 +47,8 @@ async def ask(app: Application, method: str, path: str, body: Any = None) -> tup
     }
     unsent = [{"type": "http.request", "body": content, "more_body": False}]
     answered = asyncio.Event()
-    status, parts = 0, []
+    status = 0
+    parts: list[bytes] = []
 
     async def receive() -> Message:
         if unsent:
@@ -52,7 +61,8 @@ async def ask(app: Application, method: str, path: str, body: Any = None) -> tup
         if message["type"] == "http.response.start":
             status = message["status"]
         elif message["type"] == "http.response.body":
-            parts.append(message.get("body", b""))
+            keep = take if take is not None and status < BAD else parts.append
+            keep(message.get("body", b""))
             if not message.get("more_body", False):
                 answered.set()
 

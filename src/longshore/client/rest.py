@@ -16,6 +16,7 @@ from longshore.api.backup_policies import (
     NewBackupPolicy,
 )
 from longshore.api.backups import Vault, VaultCheck, VaultPoint, VaultPointDetails
+from longshore.api.files import PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.replica_reports import ReplicaReport
@@ -40,6 +41,7 @@ from longshore.api.schemas import (
     ProviderCheck,
 )
 from longshore.api.tenancy import TenancyJob
+from longshore.client.in_process import BAD
 from longshore.client.wires import Wire, fault_of
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
@@ -49,6 +51,7 @@ from longshore.model.selection import EVERY, MachineFilter
 T = TypeVar("T")
 _MACHINES_AT_ONCE = 1000
 _PAGE = 1000
+_FILES = 10_000
 _PATHS = ("cacert", "ca_file")  # settings that name files of this machine, which another has no use for
 
 
@@ -344,11 +347,26 @@ class Client:
         """`what`: verify or prune."""
         return self._ask(Migration, "POST", f"/v1/vaults/{_part(vault)}/{what}")
 
+    def copy_vault(self, vault: str, to: str, *, in_clear: bool) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/vaults/{_part(vault)}/copy", {"to": to, "in_clear": in_clear})
+
     def vault_points(self, vault: str) -> list[VaultPoint]:
         return self._ask(list[VaultPoint], "GET", f"/v1/vaults/{_part(vault)}/points")
 
     def vault_point(self, vault: str, point: str) -> VaultPointDetails:
         return self._ask(VaultPointDetails, "GET", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")
+
+    def point_files(self, vault: str, point: str, path: str, find: str | None = None) -> PointFiles:
+        query = {"path": path, "limit": _FILES} | ({"find": find} if find is not None else {})
+        where = f"/v1/vaults/{_part(vault)}/files/{_part(point)}"
+        return self._ask(PointFiles, "GET", f"{where}?{urlencode(query)}")
+
+    def fetch_file(self, vault: str, point: str, path: str, take: Callable[[bytes], None]) -> None:
+        """`take` is given its bytes as they come, or those of a tar of a directory."""
+        where = f"/v1/vaults/{_part(vault)}/file/{_part(point)}"
+        status, content = self._wire.fetch(f"{where}?{urlencode({'path': path})}", take)
+        if status >= BAD:
+            raise fault_of(status, content)
 
     def delete_vault_point(self, vault: str, point: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")

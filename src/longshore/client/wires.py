@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from longshore.client.in_process import ask
+from longshore.client.in_process import BAD, ask
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ class Wire(Protocol):
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Status and body of the answer. Raises LongshoreError when there is none."""
+
+    def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
+        """The same of a GET whose body is given to `take` as it comes, unless it is an error's.
+
+        Raises LongshoreError when there is no answer, or not all of it.
+        """
 
     def close(self) -> None: ...
 
@@ -38,12 +45,21 @@ class Embedded:
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         return self._loop.run(ask(self._app, method, path, body))
 
+    def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
+        try:
+            return self._loop.run(ask(self._app, "GET", path, take=take))
+        except RuntimeError as error:
+            if isinstance(error.__cause__, LongshoreError):  # it came when the answer had begun
+                raise error.__cause__ from None
+            raise
+
     def close(self) -> None:
         self._loop.close()
         self._unmount()
 
 
 _BUSY_TRIES = 12
+_PIECE = 1 << 20  # bytes
 
 
 class Remote:
@@ -72,11 +88,31 @@ class Remote:
         )
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        answer = self._answer(method, path, json=body)
+        return answer.status_code, answer.content
+
+    def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
+        from requests import RequestException
+
+        answer = self._answer("GET", path, stream=True)
+        with answer:
+            try:
+                if answer.status_code >= BAD:
+                    return answer.status_code, answer.content
+                for piece in answer.iter_content(_PIECE):
+                    take(piece)
+            except RequestException:
+                raise Unreachable(
+                    "The server broke off before all was there.", advice="Its log says why; try again."
+                ) from None
+        return answer.status_code, b""
+
+    def _answer(self, method: str, path: str, **how: Any) -> Any:
         from keystoneauth1 import exceptions as auth
 
         try:
             self._log_in()
-            answer = self._adapter.request(path, method, json=body, raise_exc=False, timeout=ANSWER_WITHIN)
+            return self._adapter.request(path, method, raise_exc=False, timeout=ANSWER_WITHIN, **how)
         except (auth.EndpointNotFound, auth.EmptyCatalog):
             raise NotFound(
                 f"The cloud's catalogue has no service of type {SERVICE_TYPE}.",
@@ -94,7 +130,6 @@ class Remote:
             raise Unreachable(f"The server doesn't answer: {_short(error)}.", advice="Is it running there?") from None
         except auth.ClientException as error:
             raise LongshoreError(f"The server could not be asked: {_short(error)}.") from None
-        return answer.status_code, answer.content
 
     def _log_in(self) -> None:
         """Unless there is a token. Apart from what the server is asked, so that it is told who doesn't answer."""

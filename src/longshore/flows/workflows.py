@@ -9,6 +9,7 @@ from longshore.engine.parking import Parked, park_by, tell
 from longshore.engine.worker import Flows, Workflow
 from longshore.flows.backups.backing_up import Backup
 from longshore.flows.backups.by_policy import ByPolicy
+from longshore.flows.backups.copying import CopyingVault
 from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.cold import ColdMigration
@@ -129,6 +130,11 @@ async def verification(job_id: str) -> None:
     await _run(Verification, job_id)
 
 
+@DBOS.workflow(name="vault-copy")
+async def vault_copy(job_id: str) -> None:
+    await _run(CopyingVault, job_id)
+
+
 @DBOS.workflow(name="prune")
 async def prune(job_id: str) -> None:
     await _run(Pruning, job_id)
@@ -161,6 +167,7 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.BACKUP_POLICY: ByPolicy,
     JobKind.VERIFICATION: Verification,
     JobKind.PRUNE: Pruning,
+    JobKind.VAULT_COPY: CopyingVault,
 }
 
 
@@ -185,6 +192,7 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.BACKUP_POLICY: backup_policy,
     JobKind.VERIFICATION: verification,
     JobKind.PRUNE: prune,
+    JobKind.VAULT_COPY: vault_copy,
 }
 
 

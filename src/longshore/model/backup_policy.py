@@ -1,6 +1,6 @@
-"""What a policy of backups has come to: its last run, or the one under way, and its last verification."""
+"""What a policy of backups has come to: its last run, or the one under way, its last verification and proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -48,3 +48,30 @@ class Verification:
     stand: Stand = Stand.CHOSEN
     error: str | None = None
     suspect: tuple[str, ...] = ()  # points that the last one which has ended found damaged
+
+
+@dataclass(frozen=True, slots=True)
+class PointTrial:
+    """A machine's newest good point in a proof: restored, booted, and taken away again."""
+
+    machine_name: str
+    point: str
+    id: str  # of its restore, a dry run
+    stand: Stand = Stand.CHOSEN
+    error: str | None = None  # why it wasn't seen up
+    shown_by: str | None = None  # what has shown that it is up
+    seconds: dict[str, float] = field(default_factory=dict)  # that its parts took until then, and all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Of the policy's machines, one after another."""
+
+    begun_at: datetime
+    trials: tuple[PointTrial, ...]
+    ended_at: datetime | None = None
+    error: str | None = None  # why no point could be chosen
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None or any(trial.stand is Stand.FAILED for trial in self.trials)

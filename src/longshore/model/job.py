@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     BACKUP_POLICY = "backup-policy"  # one look at a policy: what is due begins, what has ended is noted
     VERIFICATION = "verification"  # of a vault
     PRUNE = "prune"
+    VAULT_COPY = "vault-copy"  # of a vault's points, into another one
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over

@@ -24,6 +24,7 @@ class MigrationType(StrEnum):
     BACKUP_POLICY = "backup-policy"  # backups by a clock; each machine's backup has a record of its own
     VERIFICATION = "verification"  # all that a vault's points name is read
     PRUNE = "prune"  # what no point of a vault names any more goes
+    VAULT_COPY = "vault-copy"  # a vault's points, into another vault
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
 
     @property
@@ -38,7 +39,7 @@ class MigrationType(StrEnum):
     @property
     def of_vault(self) -> bool:
         """About a vault itself: there is no machine."""
-        return self in (MigrationType.VERIFICATION, MigrationType.PRUNE)
+        return self in (MigrationType.VERIFICATION, MigrationType.PRUNE, MigrationType.VAULT_COPY)
 
     @property
     def rehearses(self) -> bool:

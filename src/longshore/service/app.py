@@ -18,7 +18,7 @@ from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
 from longshore.service.tenancy_jobs import Jobs
-from longshore.service.turns import COME_AGAIN, Busy, turns_at_clouds
+from longshore.service.turns import COME_AGAIN, Busy, turns_at_clouds, turns_of_files
 from longshore.store import StateDirectory, Store
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
@@ -86,6 +86,7 @@ def _without_routes(
     app.state.inventories = KeptInventories()
     app.state.access = access
     app.state.turns = turns_at_clouds()
+    app.state.fetching = turns_of_files()
     app.state.streams = Streams()
     app.state.tenancy_jobs = Jobs()
     if access is not None:

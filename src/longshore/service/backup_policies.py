@@ -12,13 +12,15 @@ from longshore.api.backup_policies import (
     BackupPolicyDetails,
     KeptPoint,
     NewBackupPolicy,
+    PointTrial,
     PolicyBackup,
+    PolicyProof,
     PolicyRun,
     PolicyVerification,
 )
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.flows.backups.clocks import next_verification
+from longshore.flows.backups.clocks import next_proof, next_verification
 from longshore.flows.backups.retention import decide_of_policy
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
@@ -26,7 +28,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar
-from longshore.planning.validation import refuse_unreadable
+from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.source import machine_of
 from longshore.service.caller import Caller
@@ -63,6 +65,11 @@ def add(
     verify = body.verify if body.verify != _NEVER else None
     with _said_of("verify"):
         verify_due_at = next_verification(verify, id_, now) if verify else None
+    prove = _proof_asked(store, body.prove, body.prove_on)
+    with _said_of("prove_networks"):
+        check_request(MigrationRequest(networks=body.prove_networks))
+    with _said_of("prove"):
+        prove_due_at = next_proof(body.prove, id_, now) if prove["prove"] and body.prove else None
     new = NewPolicyRecord(
         name=body.name,
         machines=tuple(body.machines),
@@ -73,6 +80,9 @@ def add(
         due_at=without_zone(due),
         verify_due_at=verify_due_at,
         paused=paused,
+        prove_due_at=prove_due_at,
+        **prove,
+        prove_networks=body.prove_networks,
     )
     with _said_of("source"):
         source = store.providers.get(body.source)
@@ -98,7 +108,7 @@ def add(
         target_id=vault.id,
         request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.BACKUP_POLICY), mode="json"),
         policy=new,
-        due_at=min(new.due_at, new.verify_due_at or new.due_at),
+        due_at=min(moment for moment in (new.due_at, new.verify_due_at, new.prove_due_at) if moment is not None),
         id=id_,
     )
     store.migrations.add_together([record])
@@ -132,7 +142,8 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         _refuse_unclear(body.machines or [], body.filter)
         _refuse_unknown(clouds, found.source_id, body.machines or [])
         fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
-    if body.schedule is not None and body.schedule != found.schedule:  # or a run that is due would be forgotten
+    # What is said as it was keeps its moment: set anew, it would forget what is due
+    if body.schedule is not None and body.schedule != found.schedule:
         with _said_of("schedule"):
             due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
         fields |= {"schedule": body.schedule, "due_at": due}
@@ -143,6 +154,16 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         verify = body.verify if body.verify != _NEVER else None
         with _said_of("verify"):
             fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
+    if body.prove is not None or body.prove_on is not None:
+        fields |= _proof_asked(store, body.prove or found.prove, body.prove_on or found.prove_on)
+        prove = fields["prove"]
+        if prove != found.prove:
+            with _said_of("prove"):
+                fields["prove_due_at"] = next_proof(prove, found.id, now) if prove else None
+    if body.prove_networks is not None:
+        with _said_of("prove_networks"):
+            check_request(MigrationRequest(networks=body.prove_networks))
+        fields["prove_networks"] = body.prove_networks
     if body.paused is not None:
         fields["paused"] = body.paused
     if not body.model_dump(exclude_none=True):
@@ -197,9 +218,28 @@ def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None
             raise InvalidInput("A machine is named twice.", field="machines")
 
 
+def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[str, str | None]:
+    """As columns. Raises InvalidInput, NotFound."""
+    if prove is None and prove_on is not None:
+        raise InvalidInput("When the points are proved isn't said.", advice="Say it: --prove.", field="prove")
+    if prove is None or prove == _NEVER:
+        return {"prove": None, "prove_on": None}
+    with _said_of("prove"):
+        parse_calendar(prove)
+    if prove_on is None:
+        raise InvalidInput(
+            "Where the points are proved isn't said.", advice="Name a cloud: --prove-on CLOUD.", field="prove_on"
+        )
+    with _said_of("prove_on"):
+        cloud = store.providers.get(prove_on)
+    if cloud.kind not in kinds_for("target") or cloud.kind in kinds_for("vault"):
+        raise InvalidInput(f"Nothing boots on provider {cloud.name}: it is {cloud.kind}.", field="prove_on")
+    return {"prove": prove, "prove_on": cloud.id}
+
+
 def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
     names = {record.id: record.name for record in store.providers.all()}
-    run, verification = found.run, found.verification
+    run, verification, proof = found.run, found.verification, found.proof
     return {
         "id": found.id,
         "project_id": found.project_id,
@@ -211,9 +251,13 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
         "schedule": found.schedule,
         "retention": found.retention,
         "verify": found.verify,
+        "prove": found.prove,
+        "prove_on": names.get(found.prove_on, found.prove_on) if found.prove_on else None,
+        "prove_networks": found.prove_networks,
         "paused": found.paused,
         "due_at": None if found.paused else with_zone(found.due_at),
         "verify_due_at": None if found.paused else with_zone(found.verify_due_at),
+        "prove_due_at": None if found.paused else with_zone(found.prove_due_at),
         "run": PolicyRun(
             begun_at=run.begun_at,
             ended_at=run.ended_at,
@@ -241,6 +285,25 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
             suspect=list(verification.suspect),
         )
         if verification
+        else None,
+        "proof": PolicyProof(
+            begun_at=proof.begun_at,
+            ended_at=proof.ended_at,
+            error=proof.error,
+            trials=[
+                PointTrial(
+                    machine_name=one.machine_name,
+                    point=one.point,
+                    migration=one.id,
+                    state=one.stand,
+                    error=one.error,
+                    shown_by=one.shown_by,
+                    seconds=one.seconds,
+                )
+                for one in proof.trials
+            ],
+        )
+        if proof
         else None,
         "error": found.error,
     }

@@ -4,11 +4,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from longshore.api.backups import (
+    LastTrial,
     NewBackup,
     NewRestore,
     NewVault,
     Vault,
     VaultCheck,
+    VaultCopy,
     VaultPoint,
     VaultPointDetails,
 )
@@ -34,6 +36,8 @@ from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.remote import provider_settings, refuse_unsafe
 from longshore.store import MigrationRecord, ProviderRecord, Store
+from longshore.store.backup_policies import Trial
+from longshore.store.tables import with_zone
 from longshore.vault.holds import delete_point, hold_of, holds
 from longshore.vault.points import Point, points, read_point
 from longshore.vault.vault import Vault as OpenVault
@@ -112,23 +116,49 @@ def prune(vault: str, store: TheStore) -> Migration:
     return _keep(store, vault, MigrationType.PRUNE)
 
 
+@router.post("/vaults/{vault}/copy", status_code=202)
+def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
+    """Its points that another vault hasn't got are copied into that, oldest first. It is watched as a migration, of
+    type "vault-copy"; how many and how many bytes is in its result."""
+    source, target = vault_record(store, vault), vault_record(store, body.to)
+    with clouds.vault(source.id, "write") as ours, clouds.vault(target.id, "write") as other:
+        if ours.id == other.id:
+            raise InvalidInput("A vault isn't copied into itself.", field="to")
+        if ours.encrypted and not other.encrypted and not body.in_clear:
+            raise InvalidInput(
+                f"{source.name} is encrypted and {target.name} isn't.",
+                advice="If all may be read there: longshore vault copy --in-clear.",
+                field="in_clear",
+            )
+    record = store.migrations.add(
+        machine_name=source.name,
+        machine_ref=target.id,
+        source_id=source.id,
+        target_id=target.id,
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.VAULT_COPY), mode="json"),
+    )
+    return _begun(store, record)
+
+
 # Points
 
 
 @router.get("/vaults/{vault}/points")
 def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
     """Oldest first."""
-    with clouds.vault(vault_record(store, vault).id, "read") as opened:
-        held = holds(opened)
-        return [VaultPoint(**told(point, held.get(point.name))) for point in points(opened)]
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        held, trials = holds(opened), store.backup_policies.trials(record.id)
+        return [VaultPoint(**told(point, held.get(point.name), trials.get(point.name))) for point in points(opened)]
 
 
 @router.get("/vaults/{vault}/points/{point:path}")
 def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
     """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
     its machine's name."""
-    with clouds.vault(vault_record(store, vault).id, "read") as opened:
-        return details(opened, find_point(opened, point))
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        return details(store, record.id, opened, find_point(opened, point))
 
 
 @router.delete("/vaults/{vault}/points/{point:path}", status_code=204)
@@ -215,6 +245,8 @@ def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, Mi
     request = body.request
     if request.type not in (MigrationType.COLD, MigrationType.DRY_RUN):
         raise InvalidInput("A restore is of type cold or dry-run.")
+    if request.of is not None:
+        raise InvalidInput("Whose restore it is can't be said: it is your own.", field="request.of")
     with clouds.vault(vault_record(store, body.vault).id, "read") as opened:
         found = find_point(opened, body.point)
     return found, replace(request, power=_power(request, found))
@@ -251,11 +283,12 @@ def _begun(store: Store, record: MigrationRecord) -> Migration:
     return shown(store, [store.migrations.get(record.id)])[0]
 
 
-def details(vault: OpenVault, point: Point) -> VaultPointDetails:
-    return VaultPointDetails(**told(point, hold_of(vault, point.name)), machine=asdict(shown_machine(point)))
+def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> VaultPointDetails:
+    trial = store.backup_policies.trials(vault_id).get(point.name)
+    return VaultPointDetails(**told(point, hold_of(vault, point.name), trial), machine=asdict(shown_machine(point)))
 
 
-def told(point: Point, hold: Hold | None) -> dict[str, Any]:
+def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
     return {
         "name": point.name,
         "machine_name": machine_of(point).name,
@@ -264,6 +297,11 @@ def told(point: Point, hold: Hold | None) -> dict[str, Any]:
         "size": sum(top.size for top in point.disks.values()),
         "disks": list(point.disks),
         "hold": asdict(hold) if hold else None,
+        "trial": LastTrial(
+            migration=trial.migration_id, at=with_zone(trial.at), shown_by=trial.shown_by, error=trial.error
+        )
+        if trial
+        else None,
     }
 
 

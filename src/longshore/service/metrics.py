@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.engine.stranded import Lack, crew_of
 from longshore.model.status import Status
+from longshore.service.backup_metrics import metrics_of_backups
 from longshore.service.parts import judged_router
 from longshore.service.replica_metrics import metrics_of
 from longshore.store import QueueRecord, Store
@@ -50,6 +51,7 @@ class _OfTheStore(Collector):
         yield from self._of_the_bytes()
         yield from self._of_the_points()
         yield from metrics_of(self._store)
+        yield from metrics_of_backups(self._store)
 
     def _of_the_bytes(self) -> Iterator[Metric]:
         moved = GaugeMetricFamily(

@@ -175,14 +175,21 @@ RULES = (
             "GET /v1/vaults/{vault}/points/{point:path}",
         ),
     ),
+    Rule(
+        "migration:vault:read-files",
+        MEMBER,
+        "List, find and fetch the files in points of a vault.",
+        ("GET /v1/vaults/{vault}/files/{point:path}", "GET /v1/vaults/{vault}/file/{point:path}"),
+    ),
     Rule("migration:vault:create", MEMBER, "Make a vault.", ("POST /v1/vaults",)),
     Rule(
         "migration:vault:keep",
         MEMBER,
-        "Have a vault verified and pruned, and points in it held, released and deleted.",
+        "Have a vault verified, pruned and copied into another one, and points in it held, released and deleted.",
         (
             "POST /v1/vaults/{vault}/verify",
             "POST /v1/vaults/{vault}/prune",
+            "POST /v1/vaults/{vault}/copy",
             "DELETE /v1/vaults/{vault}/points/{point:path}",
             "POST /v1/vaults/{vault}/points/{point:path}/hold",
             "POST /v1/vaults/{vault}/points/{point:path}/release",

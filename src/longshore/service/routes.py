@@ -30,6 +30,7 @@ MODULES = {
     "failbacks": {"replicas"},
     "backups": {"vaults", "backups", "restores"},
     "vault_contents": {"vaults"},
+    "vault_files": {"vaults"},
     "vault_holds": {"vaults"},
     "vault_imports": {"vaults"},
     "backup_policies": {"backup-policies"},

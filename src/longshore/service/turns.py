@@ -16,6 +16,8 @@ from longshore.errors import LongshoreError
 OF_CLOUDS = 6  # requests of one project that wait for clouds
 OF_ALL_CLOUDS = 24  # of the 40 threads in which requests are answered
 QUEUE = 50  # requests of one project that wait for their turn at clouds
+OF_FILES = 2  # files that are sent to one project: each takes a confined process while it is
+OF_ALL_FILES = 8
 IN_WORK = 10  # requests of one project, of any kind: those at clouds leave some to others of their project
 LINE = 1000  # requests of one project that wait to be worked on
 PATIENCE = 30.0  # seconds that they do
@@ -64,6 +66,10 @@ class Turns:
 
 def turns_at_clouds() -> Turns:
     return Turns(OF_CLOUDS, QUEUE, OF_ALL_CLOUDS)
+
+
+def turns_of_files() -> Turns:
+    return Turns(OF_FILES, OF_FILES, OF_ALL_FILES)
 
 
 def turns_of_all() -> Turns:

@@ -44,9 +44,10 @@ def contents(  # noqa: PLR0917
         made_by = {one.id: one for one in store.backup_policies.all() if one.vault_id == record.id}
         held = holds(opened)
         reasons = _reasons(store, opened, record.id, list(made_by.values()), page, held)
+        trials = store.backup_policies.trials(record.id)
         shown = [
             PointInVault(
-                **told(point, held.get(point.name)),
+                **told(point, held.get(point.name), trials.get(point.name)),
                 policy=made_by[point.content["policy"]].name if point.content.get("policy") in made_by else None,
                 suspect=reasons[point.name][0] if point.name in reasons else None,
                 kept=reasons[point.name][1] if point.name in reasons else None,

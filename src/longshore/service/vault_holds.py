@@ -16,16 +16,18 @@ router = judged_router("/v1")
 def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
     """No retention deletes it until then, or until it is released, and nobody does by hand; other installations that
     use the vault heed it, too. Raises Conflict when it is held already."""
-    with clouds.vault(vault_record(store, vault).id, "write") as opened:
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)
         hold_point(opened, found.name, Hold(body.name, with_zone(body.until)))
-        return details(opened, found)
+        return details(store, record.id, opened, found)
 
 
 @router.post("/vaults/{vault}/points/{point:path}/release")
 def release(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
     """Whether it stays is for the retention to say again. Raises NotFound when nothing of that name holds it."""
-    with clouds.vault(vault_record(store, vault).id, "write") as opened:
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)
         release_point(opened, found.name, body.name)
-        return details(opened, found)
+        return details(store, record.id, opened, found)

@@ -13,19 +13,21 @@ from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
-from longshore.model.backup_policy import Run, Verification
+from longshore.model.backup_policy import Proof, Run, Verification
 from longshore.model.forms import form
 from longshore.model.job import JobKind
-from longshore.model.request import MigrationType
+from longshore.model.request import BootProof, MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
 from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
+from longshore.store.migration_records import visible_migrations
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, utc_now
 
 _LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
+_BEGUN = (MigrationType.BACKUP.value, MigrationType.VERIFICATION.value, MigrationType.DRY_RUN.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class NewBackupPolicy:
     due_at: datetime
     verify_due_at: datetime | None
     paused: bool = False
+    prove: str | None = None
+    prove_on: str | None = None  # the id of a cloud
+    prove_networks: dict[str, str] | None = None  # those of the cloud that are copied, by networks of the machines
+    prove_due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,18 @@ class BackupPolicyRecord:
     schedule: str
     retention: str
     verify: str | None
+    prove: str | None
+    prove_on: str | None  # the id of a cloud
+    prove_networks: dict[str, str]
     due_at: datetime
     verify_due_at: datetime | None
+    prove_due_at: datetime | None
     missed: int
     paused: bool
     asked: bool
     run: Run | None
     verification: Verification | None
+    proof: Proof | None
     error: str | None
     created_at: datetime
 
@@ -74,6 +85,20 @@ class BackupPolicyRecord:
     @property
     def verifies(self) -> bool:
         return self.verification is not None and not self.verification.stand.ended
+
+    @property
+    def proves(self) -> bool:
+        return self.proof is not None and self.proof.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A restore of a point that was booted, and taken away again."""
+
+    migration_id: str
+    at: datetime  # when it was seen up, else when it failed; in UTC without a zone
+    shown_by: str | None  # what has shown that it is up
+    error: str | None  # why it wasn't seen up
 
 
 @through_outages
@@ -118,7 +143,14 @@ class BackupPolicies:
 
     # For its own job
 
-    def keep(self, policy_id: str, *, run: Run | None = None, verification: Verification | None = None) -> None:
+    def keep(
+        self,
+        policy_id: str,
+        *,
+        run: Run | None = None,
+        verification: Verification | None = None,
+        proof: Proof | None = None,
+    ) -> None:
         """Where they stand. Nothing happens when the policy is gone."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
@@ -126,6 +158,8 @@ class BackupPolicies:
                 row.run = form(Run).dump_python(run, mode="json")
             if row is not None and verification is not None:
                 row.verification = form(Verification).dump_python(verification, mode="json")
+            if row is not None and proof is not None:
+                row.proof = form(Proof).dump_python(proof, mode="json")
 
     def begin(self, policy_id: str, run: Run, due_at: datetime, missed: int) -> None:
         """At once nobody wants one any more, and the next one is due. Called again, it does nothing while it runs."""
@@ -144,6 +178,15 @@ class BackupPolicies:
                 return
             row.verification = form(Verification).dump_python(verification, mode="json")
             row.verify_due_at = due_at
+
+    def begin_proof(self, policy_id: str, proof: Proof, due_at: datetime) -> None:
+        """Called again, it does nothing while that isn't over."""
+        with self._database.session() as session:
+            row = session.get(BackupPolicyRow, policy_id)
+            if row is None or _record(session, row).proves:
+                return
+            row.proof = form(Proof).dump_python(proof, mode="json")
+            row.prove_due_at = due_at
 
     def go_on(self, policy_id: str, job_id: str, *, error: str | None = None, again: timedelta | None = None) -> None:
         """Its look has ended, and the next one is queued for when there is something to do: `again`, if that is said.
@@ -176,6 +219,25 @@ class BackupPolicies:
                 found[point] = (*found.get(point, ()), f"restore {id_}")
         return found
 
+    def trials(self, vault_id: str) -> dict[str, Trial]:
+        """By point of a vault its last trial on record, by a clock or by hand: a dry run of it that has ended.
+
+        One that was cancelled, or had nothing to show, says nothing of its point.
+        """
+        with self._database.session() as session:
+            query = (
+                select(MigrationRow)
+                .where(
+                    MigrationRow.source_id == vault_id,
+                    MigrationRow.request["type"].as_string() == MigrationType.DRY_RUN.value,
+                    MigrationRow.status.in_((Status.DONE.value, Status.FAILED.value)),
+                    visible_migrations(self._scope),
+                )
+                .order_by(MigrationRow.finished_at)
+            )
+            found = [(row.machine_ref, _trial(row)) for row in session.scalars(query)]
+        return {point: trial for point, trial in found if trial.error is not None or trial.shown_by}
+
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else BackupPolicyRow.project_id == self._scope.project_id
 
@@ -201,9 +263,13 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
             schedule=new.schedule,
             retention=new.retention,
             verify=new.verify,
+            prove=new.prove,
+            prove_on=new.prove_on,
+            prove_networks=new.prove_networks,
             due_at=new.due_at,
             verify_due_at=new.verify_due_at,
             paused=new.paused,
+            prove_due_at=new.prove_due_at,
         )
     )
 
@@ -214,22 +280,32 @@ def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
 
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
-    """A backup or verification has ended: its policy looks at once, if it has one."""
-    if ended.request.get("type") in (MigrationType.BACKUP.value, MigrationType.VERIFICATION.value):
+    """A backup, verification or trial has ended: its policy looks at once, if it has one."""
+    if ended.request.get("type") in _BEGUN:
         policy_id = ended.request.get("of")
         if policy_id is not None:
             hasten(session, policy_id)
+
+
+def _trial(row: MigrationRow) -> Trial:
+    at = row.target_up_at or row.finished_at or row.created_at
+    if row.status == Status.DONE.value:
+        shown_by = (row.result or {}).get("proof")
+        return Trial(row.id, at, shown_by if shown_by != BootProof.NONE.value else None, None)
+    return Trial(row.id, row.finished_at or at, None, row.error or "It failed.")
 
 
 def _next_look(policy: BackupPolicyRecord) -> datetime | None:
     """None: at once."""
     if policy.asked and not policy.runs:
         return None
-    moments = [utc_now() + _LOOK] if policy.runs or policy.verifies else []
+    moments = [utc_now() + _LOOK] if policy.runs or policy.verifies or policy.proves else []
     if not policy.paused and not policy.runs:
         moments.append(policy.due_at)
     if not policy.paused and not policy.verifies and policy.verify_due_at is not None:
         moments.append(policy.verify_due_at)
+    if not policy.paused and not policy.proves and policy.prove_due_at is not None:
+        moments.append(policy.prove_due_at)
     return min(moments, default=NEVER)
 
 
@@ -246,13 +322,18 @@ def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
         schedule=row.schedule,
         retention=row.retention,
         verify=row.verify,
+        prove=row.prove,
+        prove_on=row.prove_on,
+        prove_networks=row.prove_networks or {},
         due_at=row.due_at,
         verify_due_at=row.verify_due_at,
+        prove_due_at=row.prove_due_at,
         missed=row.missed,
         paused=row.paused,
         asked=row.asked,
         run=form(Run).validate_python(row.run) if row.run else None,
         verification=form(Verification).validate_python(row.verification) if row.verification else None,
+        proof=form(Proof).validate_python(row.proof) if row.proof else None,
         error=row.error,
         created_at=row.created_at,
     )

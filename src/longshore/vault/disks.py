@@ -90,7 +90,8 @@ class PointDisk(DiskReader):
     def block(self, number: int, entry: Entry) -> bytes:
         """Nothing is handed out that isn't what was written. Raises Damaged."""
         with self._lock:
-            found = self._blocks.get(entry.id)
+            if (found := self._blocks.get(entry.id)) is not None:
+                self._blocks.move_to_end(entry.id)
         if found is None:
             found = self._packs.read(entry)
             if len(found) != self.length_of(number) or self._digest(found) != entry.id:

@@ -115,7 +115,7 @@ class Backup(Migration):
     def _name(self, machine: Machine) -> str:
         """Of the point to come."""
         with self._vault() as vault:
-            return new_name(folder_of(vault, _identity(machine)), datetime.now(UTC))
+            return new_name(folder_of(vault, identity_of(machine)), datetime.now(UTC))
 
     def _register(self, machine: Machine) -> list[Basis]:
         """In the vault, before anything is added to it. The point that it begins as, if there is one."""
@@ -311,7 +311,7 @@ def _track(job: MoveContext, machine: Machine) -> None:
 def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
     """Of the same machine; None, too, when a point of it can't be read."""
     try:
-        there = list(points(vault, folder_of(vault, _identity(machine))))
+        there = list(points(vault, folder_of(vault, identity_of(machine))))
     except Damaged as error:
         job.say(f"{error} The backup begins without it.", "warning")
         return None
@@ -345,6 +345,9 @@ def _rules(job: MoveContext) -> dict[str, Any] | None:
         "schedule": policy.schedule,
         "retention": policy.retention,
         "verify": policy.verify,
+        "prove": policy.prove,
+        "prove_on": job.store.providers.get(policy.prove_on).name if policy.prove_on else None,
+        "prove_networks": policy.prove_networks,
     }
 
 
@@ -354,7 +357,7 @@ def _base_of(disk: Disk, basis: Basis | None) -> Top:
     return Top.of(basis.tops[disk.key])
 
 
-def _identity(machine: Machine) -> str:
+def identity_of(machine: Machine) -> str:
     """Which machine it is, whatever installation looks at it."""
     return f"{machine.platform}\n{machine.instance_uuid or machine.uuid or machine.ref}"
 

@@ -3,6 +3,7 @@
     a run is due:      choose the machines → write down which → queue a backup for each
     a backup ended:    its point, or why there is none; points of its machine that no rule keeps go
     a verification is due, or has ended: likewise, for the vault
+    a proof is due, or a trial has ended: likewise, for the newest point of each machine, one after another
 
 The policy's record has one job at a time. What it begins has records of its own, so a backup that fails stops no other
 one. Each thing is written down before it is queued: a look that is broken off begins anew, and begins nothing twice.
@@ -17,6 +18,7 @@ from longshore.engine.queue import places_of
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.clocks import next_verification
+from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
 from longshore.flows.backups.retention import thin
 from longshore.flows.moves.migration import Migration
 from longshore.flows.plans.check import select
@@ -51,6 +53,8 @@ class ByPolicy(Migration):
         await step("note", type(None), self._note)
         await step("begin-verification", type(None), self._begin_verification)
         await step("verification", type(None), self._follow_verification)
+        await step("begin-proof", type(None), self._begin_proof)
+        await step("proof", type(None), self._follow_proof)
         await step("go-on", type(None), self._go_on)
 
     def _begin_look(self) -> None:
@@ -219,6 +223,14 @@ class ByPolicy(Migration):
             request=form(MigrationRequest).dump_python(request, mode="json"),
             id=id_,
         )
+
+    # Proof of its points
+
+    def _begin_proof(self) -> None:
+        begin_proof_if_due(self._job, self._policy())
+
+    def _follow_proof(self) -> None:
+        follow_proof(self._job, self._policy())
 
     # The end of a look
 

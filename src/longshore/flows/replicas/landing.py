@@ -40,6 +40,8 @@ from longshore.store.tables import utc_now, with_zone
 _PARTS = {
     "preparing": "prepare",
     "making-volumes": "clone",
+    "snapshot": "copy",  # of a backup's point: it lies elsewhere
+    "copying": "copy",
     "inspecting": "look",
     "safeguarding": "convert",
     "converting": "convert",

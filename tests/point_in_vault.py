@@ -11,14 +11,15 @@ from longshore.vault.points import Point, folder_of, new_name
 from longshore.vault.writers import finish, leave, register
 
 
-def with_point(vault, directory, name="web", moment=None, **content):
+def with_point(vault, directory, name="web", moment=None, content_of_disk=b"boot" * 1000, **content):
     """One of a machine with one disk. Answers its name."""
+    size = max(4 * BLOCK, len(content_of_disk))
     register(vault, "w", ())
-    disk = NewDisk(vault, Top(4 * BLOCK, None), directory / "journal")
-    disk.write(0, b"boot" * 1000)
+    disk = NewDisk(vault, Top(size, None), directory / "journal")
+    disk.write(0, content_of_disk)
     top = disk.finish()
     disk.close()
-    disks = (Disk("2000", "Hard disk 1", 0, 4 * BLOCK, "[ds] web", "ds"),)
+    disks = (Disk("2000", "Hard disk 1", 0, size, "[ds] web", "ds"),)
     nics = (Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "VM Network"),)
     machine = Machine("vm-1", name, PowerState.ON, 1, 256, disks, nics, platform=Platform("vsphere"))
     told = {

@@ -1,0 +1,177 @@
+"""A vault's points, copied into another vault.
+
+    which points aren't there yet → say in both vaults that somebody is at work
+      → each point, oldest first: its disks, its document → leave both
+
+Each point's document is written when all of it is there, and by the same name behind the slash: so a copy that is done
+again copies what is missing. What a disk has in common with the point of the machine that was copied before is neither
+read nor written again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from longshore.engine.steps import step
+from longshore.errors import LongshoreError, NotFound
+from longshore.flows.backups.backing_up import identity_of
+from longshore.flows.moves.migration import Migration
+from longshore.flows.undo import undo
+from longshore.model.target import Owner
+from longshore.providers.vault.source import machine_of
+from longshore.store import EntryState, ThingKind
+from longshore.vault.copies import Before, copy_disk
+from longshore.vault.points import Point, folder_of, has_point, point_names, points, read_point
+from longshore.vault.vault import Vault
+from longshore.vault.writers import beat, finish, register
+
+_WRITER, _READER = "writer", "reader"
+_OF_ITS_SOURCE = ("backup", "keeps_snapshot")  # what a point says of the machine's own cloud: the first one's business
+
+
+class Copy(NamedTuple):
+    """Names of one point in both vaults, and of the one before it that both will have by then."""
+
+    source: str
+    target: str
+    before: tuple[str, str] | None
+
+
+class Done(NamedTuple):
+    read: int  # bytes
+    stored: int
+
+
+class CopyingVault(Migration):
+    async def _forward(self) -> dict[str, Any]:
+        await step("start", type(None), self._start)
+        wanted = await step("choose", list[Copy], self._choose)
+        await step("register", type(None), partial(self._register, wanted))
+        read = stored = copied = 0
+        for number, one in enumerate(wanted, start=1):
+            done = await step(f"point-{number}", list[Done], partial(self._copy_point, one, number, len(wanted)))
+            copied += len(done)
+            read, stored = read + sum(each.read for each in done), stored + sum(each.stored for each in done)
+        return {"points": copied, "bytes_read": read, "bytes_stored": stored}
+
+    def _choose(self) -> list[Copy]:
+        """What the other vault hasn't got, oldest first of each machine."""
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("choosing", "Looking for points that the other vault hasn't got.")
+        wanted: list[Copy] = []
+        last: dict[str, tuple[str, str]] = {}
+        with self._both() as (source, target):
+            there = set(point_names(target))
+            for point in points(source):
+                name = f"{folder_of(target, identity_of(machine_of(point)))}/{point.name.rpartition('/')[2]}"
+                folder = point.name.partition("/")[0]
+                if name not in there and not has_point(target, name):
+                    wanted.append(Copy(point.name, name, last.get(folder)))
+                last[folder] = point.name, name
+        job.say(f"{len(wanted)} point(s) are to be copied.")
+        return wanted
+
+    def _register(self, wanted: list[Copy]) -> None:
+        """In both vaults: what is read stays until it is copied, and what is written isn't pruned meanwhile."""
+        job = self._job
+        job.raise_if_cancelled()
+        with self._both() as (source, target):
+            of_source = [one.source for one in wanted] + [one.before[0] for one in wanted if one.before]
+            of_target = [one.before[1] for one in wanted if one.before]
+            for vault, provider, name, read in (
+                (source, job.record.source_id, _READER, of_source),
+                (target, job.record.target_id, _WRITER, of_target),
+            ):
+                entry = job.store.ledger.intend(Owner(job.id, name), provider, ThingKind.VAULT_WRITER, None)
+                register(vault, job.id, tuple(top for point in _found(vault, read) for top in point.disks.values()))
+                job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
+
+    def _copy_point(self, one: Copy, number: int, of: int) -> list[Done]:
+        """Empty when it was deleted meanwhile."""
+        job = self._job
+        job.raise_if_cancelled()
+        job.phase("copying", f"Copying point {number} of {of}, {one.source}.")
+        with self._both() as (source, target):
+            beat(source, job.id)
+            beat(target, job.id)
+            if has_point(target, one.target):  # by an earlier try of this step
+                return [Done(0, 0)]
+            if not (found := _found(source, [one.source])):
+                job.say(f"The point {one.source} was deleted meanwhile.", "warning")
+                return []
+            (point,), before = found, self._before(source, target, one)
+            done = [Done(0, 0)]
+            disks = {}
+            for key, top in point.disks.items():
+                journal = self._journal(number, key)
+                copied = copy_disk(source, target, top, before.get(key), journal, partial(self._go_on, source, target))
+                disks[key] = copied.top
+                done.append(Done(copied.read, copied.stored))
+            finish(target, job.id, Point(one.target, point.moment, disks, _content(source, target, point)))
+            self._remove_journals()
+        return [Done(sum(each.read for each in done), sum(each.stored for each in done))]
+
+    def _before(self, source: Vault, target: Vault, one: Copy) -> dict[str, Before]:
+        """By disk. None where the point before is gone on one of the sides: then all of it is copied."""
+        if one.before is None:
+            return {}
+        theirs, ours = _found(source, one.before[:1]), _found(target, one.before[1:])
+        if not theirs or not ours:
+            return {}
+        return {key: Before(top, ours[0].disks[key]) for key, top in theirs[0].disks.items() if key in ours[0].disks}
+
+    def _go_on(self, source: Vault, target: Vault) -> None:
+        self._job.raise_if_cancelled()
+        beat(source, self._job.id)
+        beat(target, self._job.id)
+
+    def _journal(self, number: int, key: str) -> Path:
+        directory: Path = self._job.store.state.migration(self._job.id)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return directory / f"{number}-{key}.journal"
+
+    @contextmanager
+    def _both(self) -> Iterator[tuple[Vault, Vault]]:
+        clouds, record = self._job.clouds, self._job.record
+        with clouds.vault(record.source_id, "write") as source, clouds.vault(record.target_id, "write") as target:
+            yield source, target
+
+    def _roll_back(self, error: LongshoreError) -> None:
+        """Points that are copied stay: each is whole. The next copy goes on after them."""
+        super()._roll_back(error)
+        self._remove_journals()
+
+    def _remove_journals(self) -> None:
+        for path in self._job.store.state.migration(self._job.id).glob("*.journal"):
+            path.unlink()
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        job = self._job
+        self._remove_journals()  # one that was killed behind its point's end has left its own
+        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind is ThingKind.VAULT_WRITER):
+            job.say(sentence, "warning")
+        self._done(result)
+
+
+def _found(vault: Vault, names: Any) -> list[Point]:
+    """Without those that are gone."""
+    found = []
+    for name in names:
+        try:
+            found.append(read_point(vault, name))
+        except NotFound:
+            continue
+    return found
+
+
+def _content(source: Vault, target: Vault, point: Point) -> dict[str, Any]:
+    content = {name: said for name, said in point.content.items() if name not in _OF_ITS_SOURCE}
+    if not target.encrypted:  # where user data, which may hold secrets, isn't kept
+        machine = content["machine"]
+        settings = machine.get("server_settings")
+        if settings:
+            content["machine"] = machine | {"server_settings": settings | {"user_data": None}}
+    return content | {"copied_from": {"vault": source.id, "point": point.name}}

@@ -1,0 +1,132 @@
+"""Proofs of a policy's points by a clock of their own: its machines' newest good points are restored as dry runs.
+
+That is what `restore create --dry-run --isolated` begins: a clone is booted on networks that lead nowhere, is seen up,
+and goes with all that was made for it. One after another, so that a proof takes no more of the cloud than a single
+machine does.
+"""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
+from longshore.flows.backups.clocks import next_proof
+from longshore.flows.backups.retention import folder_in
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.replicas.landing import parts_of
+from longshore.model.backup_policy import PointTrial, Proof, Stand
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
+from longshore.model.status import Status
+from longshore.providers.vault.source import machine_of
+from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
+from longshore.store.tables import without_zone
+from longshore.vault.points import Point, points
+
+
+def begin_proof_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
+    """Which points it is about is written down. However many times were missed, it is one proof."""
+    now = datetime.now(UTC)
+    if policy.proves or policy.paused or policy.prove is None or policy.prove_due_at is None:
+        return
+    if without_zone(now) < policy.prove_due_at:
+        return
+    try:
+        proof = Proof(now, _choose(job, policy))
+    except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
+        proof = Proof(now, (), now, str(error))
+        job.say(f"No point could be proved: {error}", "error")
+    job.store.backup_policies.begin_proof(policy.id, proof, next_proof(policy.prove, policy.id, now))
+
+
+def follow_proof(job: MoveContext, policy: BackupPolicyRecord) -> None:
+    """Notes what has ended, and queues the next trial when none is under way."""
+    proof = policy.proof
+    if proof is None or proof.ended_at is not None:
+        return
+    trials: list[PointTrial] = []
+    for trial in proof.trials:
+        one = _noted(job, trial) if trial.stand is Stand.UNDER_WAY else trial
+        if one.stand is Stand.CHOSEN and all(before.stand.ended for before in trials):
+            one = _queued(job, policy, one)
+        trials.append(one)
+    proof = replace(proof, trials=tuple(trials))
+    if all(trial.stand.ended for trial in trials):
+        proof = replace(proof, ended_at=datetime.now(UTC))
+        good = sum(trial.stand is Stand.DONE for trial in trials)
+        job.say(f"A proof has ended: {good} of {len(trials)} point(s) were restored and seen up.")
+    job.store.backup_policies.keep(policy.id, proof=proof)
+
+
+def _choose(job: MoveContext, policy: BackupPolicyRecord) -> tuple[PointTrial, ...]:
+    """The newest of each machine that no verification found damaged. Raises LongshoreError when there is none."""
+    suspect = policy.verification.suspect if policy.verification else ()
+    newest: dict[str, Point] = {}
+    with job.clouds.vault(policy.vault_id, "read") as vault:
+        for point in points(vault):  # oldest first
+            if point.content.get("policy") == policy.id and point.name not in suspect:
+                folder = folder_in(point.name)
+                if folder not in newest or newest[folder].moment <= point.moment:
+                    newest[folder] = point
+    if not newest:
+        raise NotFound("The policy has no good point yet.")
+    return tuple(PointTrial(machine_of(point).name, point.name, str(uuid.uuid4())) for point in newest.values())
+
+
+def _queued(job: MoveContext, policy: BackupPolicyRecord, one: PointTrial) -> PointTrial:
+    store = job.store
+    if store.migrations.several([one.id]):  # by an earlier run of this step
+        return replace(one, stand=Stand.UNDER_WAY)
+    # Nobody waits for it at night: what is short then is an outcome, and other machines have their turn
+    request = MigrationRequest(
+        type=MigrationType.DRY_RUN,
+        of=policy.id,
+        isolated=True,
+        networks=policy.prove_networks,
+        when_stuck=WhenStuck.TAKE_BACK,
+    )
+    try:
+        if policy.prove_on is None:
+            raise Conflict("The policy has no cloud any more where its points are proved.")
+        new = NewMigration(
+            machine_name=one.machine_name,
+            machine_ref=one.point,
+            source_id=policy.vault_id,
+            target_id=store.providers.get(policy.prove_on).id,
+            request=form(MigrationRequest).dump_python(request, mode="json"),
+            id=one.id,
+        )
+        with job.clouds.source(policy.vault_id) as vault:
+            new = replace(new, disks=vault.machine(one.point).disks)
+        store.migrations.scoped(Scope(job.record.project_id)).add_together([new])
+    except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
+        return _failed(job, one, str(error))
+    return replace(one, stand=Stand.UNDER_WAY)
+
+
+def _noted(job: MoveContext, one: PointTrial) -> PointTrial:
+    found = job.store.migrations.several([one.id])
+    if not found:
+        return _failed(job, one, "Its record is gone.")
+    (record,) = found
+    if not record.status.ended:
+        return one
+    one = replace(one, seconds=_seconds(job, record))
+    if record.status is not Status.DONE or record.result is None:
+        return _failed(job, one, record.error or "It was cancelled.")
+    return replace(one, stand=Stand.DONE, shown_by=record.result.get("proof"))
+
+
+def _seconds(job: MoveContext, record: MigrationRecord) -> dict[str, float]:
+    """Of each part, until the machine was seen up or it failed."""
+    end = record.target_up_at or record.finished_at
+    return parts_of(job.store.events.of(record.id, limit=10_000), end) if end is not None else {}
+
+
+def _failed(job: MoveContext, one: PointTrial, why: str) -> PointTrial:
+    job.say(f"The proof of {one.machine_name}'s point {one.point} failed: {why}", "error")
+    return replace(one, stand=Stand.FAILED, error=why)

@@ -1,0 +1,169 @@
+"""A vault's points in another vault, too: equal, whatever keys each has, whole or not there, and only what is new."""
+
+import pytest
+from small_clouds import MIB
+
+from longshore.model.status import Status
+from longshore.store import NewMigration
+from longshore.vault.directory import Directory
+from longshore.vault.disks import PointDisk
+from longshore.vault.holds import delete_point
+from longshore.vault.points import points, read_point
+from longshore.vault.prune import prune
+from longshore.vault.vault import Vault
+from longshore.vault.verify import verify
+
+pytestmark = pytest.mark.faults
+
+PHRASE, OTHER = "of the vault", "of the other vault"
+
+
+class Copied:
+    """A vault with two points, and one that they are copied to."""
+
+    def __init__(self, backup, directory, phrase):
+        self.backup = backup
+        self.vault = Vault.create(Directory(directory / "other"), phrase)
+        secrets = {"pass_phrase": phrase} if phrase else {}
+        self.place = backup.store.providers.add(
+            "other-vault", "vault", {"directory": str(directory / "other")}, secrets
+        )
+        backup.back_up()
+        backup.world.guest_writes("2000", 2 * MIB + 5, b"a word")
+        backup.back_up()
+
+    def begin(self):
+        new = NewMigration("offsite", self.place.id, self.backup.place.id, self.place.id, {"type": "vault-copy"})
+        self.backup.id = self.backup.store.migrations.add_together([new])[0].id
+
+    def copy(self):
+        self.begin()
+        self.backup.engine()
+        assert self.backup.record.status is Status.DONE, self.backup.record.error
+        return self.backup.record.result
+
+    def assert_equal(self):
+        """Each point of the one is in the other, and holds the same."""
+        theirs = {point.name.rpartition("/")[2]: point for point in self.backup.points}
+        ours = {point.name.rpartition("/")[2]: point for point in points(self.vault)}
+        assert ours.keys() == theirs.keys()
+        for name, point in ours.items():
+            assert (point.moment, list(point.disks)) == (theirs[name].moment, list(theirs[name].disks))
+            assert self.held(point) == self.backup.held(theirs[name])
+        assert verify(self.vault).faults == ()
+        assert not list(self.vault.store.names("writers"))
+        self.backup.assert_nothing_is_left()
+
+    def held(self, point):
+        return {key: PointDisk(self.vault, top).read(0, top.size) for key, top in point.disks.items()}
+
+    def packs(self):
+        return sum(self.vault.store.size(name) for name in self.vault.store.names("packs"))
+
+
+@pytest.fixture
+def copied(backed_up, tmp_path):
+    return lambda phrase=PHRASE, other=OTHER: Copied(backed_up(phrase), tmp_path, other)
+
+
+@pytest.mark.parametrize(("phrase", "other"), [(PHRASE, OTHER), (None, OTHER)])
+def test_points_are_equal_in_both_and_only_what_is_new_is_copied(copied, phrase, other):
+    shop = copied(phrase, other)
+    first = shop.copy()
+    assert first["points"] == 2
+    shop.assert_equal()
+    size = shop.packs()
+    shop.backup.world.guest_writes("2001", MIB + 5, b"another word")
+    shop.backup.back_up()
+    second = shop.copy()
+    assert (second["points"], 0 < second["bytes_read"] <= MIB) == (1, True)
+    assert 0 < shop.packs() - size < MIB
+    shop.assert_equal()
+    assert (shop.copy()["points"], shop.copy()["bytes_read"]) == (0, 0)
+
+
+def test_a_machine_is_restored_from_the_copy_when_the_first_vault_is_gone(copied):
+    shop = copied()
+    shop.copy()
+    for name in shop.backup.points:
+        delete_point(shop.backup.vault, name.name)
+    (shop.backup.world.root / "one-moment").touch()
+    (newest,) = [point.name for point in points(shop.vault)][-1:]
+    shop.backup.place = shop.place
+    assert shop.backup.restore(newest).status is Status.DONE, shop.backup.record.error
+
+
+def test_what_is_damaged_is_copied_nowhere(copied):
+    shop = copied()
+    for pack in shop.backup.vault.store.root.glob("packs/*/*.pack"):
+        data = bytearray(pack.read_bytes())
+        data[100] ^= 1
+        pack.chmod(0o600)
+        pack.write_bytes(data)
+    shop.begin()
+    shop.backup.engine()
+    assert (shop.backup.record.status, shop.backup.record.error_code) == (Status.FAILED, "vault-damaged")
+    assert list(points(shop.vault)) == []
+    shop.backup.assert_nothing_is_left()
+
+
+def test_a_secret_of_user_data_goes_into_no_vault_in_clear(backed_up, tmp_path, monkeypatch):
+    shop = Copied(backed_up(PHRASE), tmp_path, None)
+    monkeypatch.setattr("longshore.flows.backups.copying.read_point", with_user_data)
+    shop.copy()
+    assert [point.content["machine"]["server_settings"]["user_data"] for point in points(shop.vault)] == [None, None]
+
+
+def with_user_data(vault, name):
+    point = read_point(vault, name)
+    point.content["machine"]["server_settings"]["user_data"] = "hunter2"
+    return point
+
+
+@pytest.mark.parametrize("change", [1, 4, 7, 10, 13])
+def test_a_copy_that_is_killed_goes_on_and_leaves_no_half_point(copied, monkeypatch, change):
+    shop = copied()
+    left, create, touch = change, Directory.create, Directory.touch
+
+    def counted(do):
+        def change(self, *arguments):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                shop.backup.kill()
+            do(self, *arguments)
+
+        return change
+
+    shop.begin()
+    monkeypatch.setattr(Directory, "create", counted(create))
+    monkeypatch.setattr(Directory, "touch", counted(touch))
+    killed = shop.backup.engine()[0] != 0
+    left = 0
+    assert killed is (shop.backup.record.status is not Status.DONE)
+    assert verify(shop.vault).faults == ()
+    prune(shop.vault)
+    prune(shop.backup.vault)
+    assert shop.backup.engine()[0] == 0
+    assert shop.backup.record.status is Status.DONE, shop.backup.record.error
+    shop.assert_equal()
+
+
+def test_a_copy_that_is_cancelled_leaves_what_it_has_copied_and_nothing_else(copied, monkeypatch):
+    shop = copied()
+    finish = "longshore.flows.backups.copying.finish"
+    from longshore.vault.writers import finish as really
+
+    def cancelled(vault, writer, point):
+        really(vault, writer, point)
+        shop.backup.store.migrations.request_cancel(shop.backup.id)
+
+    monkeypatch.setattr(finish, cancelled)
+    shop.begin()
+    shop.backup.engine()
+    assert shop.backup.record.status is Status.CANCELLED
+    assert len(list(points(shop.vault))) == 1
+    assert not list(shop.vault.store.names("writers"))
+    monkeypatch.setattr(finish, really)
+    assert shop.copy()["points"] == 1
+    shop.assert_equal()
