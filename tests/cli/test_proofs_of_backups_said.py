@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 from in_process import longshore
-from point_in_vault import with_point
 
 from longshore.model.status import Status
 from longshore.store import NewMigration, StateDirectory, Store
@@ -12,6 +11,7 @@ from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.jobs import NEVER
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
+from point_in_vault import with_point
 
 
 @pytest.fixture

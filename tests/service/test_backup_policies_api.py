@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asking import asking
-from point_in_vault import with_point
 
 from longshore.model.status import Status
 from longshore.store import NewMigration, StateDirectory, Store
 from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
+from point_in_vault import with_point
 
 POLICIES = "/v1/backup-policies"
 WANTED = {

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from asking import asking
 from cloud_stand_in import Cloud
-from point_in_vault import with_point
 
 from longshore.flows import clouds
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.geometry import BLOCK
 from longshore.vault.vault import Vault
+from point_in_vault import with_point
 from s3_server import SECRET
 
 PHRASE = "a phrase of some length"

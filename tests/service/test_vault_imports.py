@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asking import asking
-from point_in_vault import with_point
 
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
+from point_in_vault import with_point
 
 NIGHTLY, WEEKLY = "9b2f3a52-7d0c-4c8e-9a65-0f5f0c4c8a01", "9b2f3a52-7d0c-4c8e-9a65-0f5f0c4c8a02"
 RULES = {

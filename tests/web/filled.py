@@ -3,8 +3,6 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from point_in_vault import with_point
-
 from longshore.model.backup_policy import MachineBackup, Run, Stand
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
@@ -16,6 +14,7 @@ from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
+from point_in_vault import with_point
 
 GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
