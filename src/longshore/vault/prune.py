@@ -59,12 +59,20 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
         )
     lists = dict(_condemned(vault))
     condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
+    due = [number for number in sorted(lists) if _older(vault, f"condemned/{number}.json", now - vault.grace)]
+    new = there - named - condemned
+    if lease is not None and store.lists_late and (due or new):
+        # What a first look didn't see, since lists come late, a second one does: a writer, or a point. So nothing that
+        # is needed is deleted or condemned, and a writer that is too late for both looks hears that it is lost
+        sleep(store.lists_late)
+        _keep_lease(vault, lease)
+        _, others, more = _look(vault, now, seen, sweep=True)
+        writers, named, new = [*writers, *others], named | more, new - more
     deleted, freed = 0, 0
-    for number, packs in sorted(lists.items()):
-        name = f"condemned/{number}.json"
-        if not _older(vault, name, now - vault.grace) or any(writer.seen < number for writer in writers):
+    for number in due:
+        if any(writer.seen < number for writer in writers):
             continue
-        for pack in map(bytes.fromhex, packs):
+        for pack in map(bytes.fromhex, lists[number]):
             if pack in named or pack not in there:
                 continue
             deleted, freed = deleted + 1, freed + _size(vault, pack)
@@ -72,21 +80,14 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
                 _keep_lease(vault, lease)
                 store.delete(name_of(pack))
         if lease is not None:
-            store.delete(name)
-    first = min((writer.began for writer in writers), default=now)
-    new = [pack for pack in there - named - condemned if _older(vault, name_of(pack), min(first, now - vault.grace))]
-    if new and lease is not None and store.lists_late:
-        # What a first look didn't see, since lists come late, a second one does: nothing that is needed is condemned
-        sleep(store.lists_late)
-        _keep_lease(vault, lease)
-        _, writers, named = _look(vault, now, seen, sweep=False)
-        first = min((first, *(writer.began for writer in writers)))
-        new = [pack for pack in new if pack not in named and _older(vault, name_of(pack), first)]
-    if new and lease is not None:
-        _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, new)
+            store.delete(f"condemned/{number}.json")
+    first = min((now - vault.grace, *(writer.began for writer in writers)))
+    listed = [pack for pack in new if _older(vault, name_of(pack), first)]
+    if listed and lease is not None:
+        _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, listed)
     if lease is not None:
-        store.remove_broken_off(min(first, now - vault.grace))
-    waiting = len((condemned - named) & there) - deleted + len(new)
+        store.remove_broken_off(first)
+    waiting = len((condemned - named) & there) - deleted + len(listed)
     return Pruned(counted, len(there), waiting, deleted, freed)
 
 
