@@ -1,4 +1,4 @@
-"""What commands say of the proofs of a backup policy, and of its points' trials."""
+"""What commands say of the copies and proofs of a backup policy, and of its points' trials."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,11 @@ def point(tmp_path):
     place = store.providers.add("offsite", "vault", {"directory": str(tmp_path / "vault")}, {}).id
     cloud = store.providers.add("cloud", "openstack", {}, {}).id
     clocks = {"prove": "weekly saturday 03:00 UTC", "prove_on": cloud, "prove_due_at": NEVER}
-    policy = NewBackupPolicy("nightly", ("web",), None, "every 1d", "last 2", None, NEVER, None, **clocks)
+    Vault.create(Directory(tmp_path / "second"), None)
+    second = store.providers.add("second", "vault", {"directory": str(tmp_path / "second")}, {}).id
+    policy = NewBackupPolicy(
+        "nightly", ("web",), None, "every 1d", "last 2", None, NEVER, None, copy_to=second, **clocks
+    )
     new = NewMigration("nightly", "policy:1", source, place, {"type": "backup-policy"}, policy=policy)
     (record,) = store.migrations.add_together([new])
     point = with_point(vault, tmp_path, policy=record.id)
@@ -38,7 +42,8 @@ def point(tmp_path):
     told = {"machine_name": "web", "point": point, "id": trial.id, "stand": "done", "shown_by": "console"}
     at = datetime.now(UTC).isoformat()
     proof = {"begun_at": at, "ended_at": at, "trials": [{**told, "seconds": seconds}]}
-    store.backup_policies.change(record.id, proof=proof)
+    copy = {"id": "c", "begun_at": at, "stand": "done", "points": 4, "deleted": ["web/1"]}
+    store.backup_policies.change(record.id, copy=copy, proof=proof)
     store.close()
     return point
 
@@ -49,6 +54,8 @@ def test_a_policy_and_a_point_say_what_was_proved_and_in_which_time(point, tmp_p
     said = " ".join(shown.stdout.replace("|", " ").split())
     for words in ("weekly saturday 03:00 UTC", "1 of 1 seen up", "shown by console", "25 s (copy 20 s, boot 5 s)"):
         assert words in said
+    assert "copy_to second" in said
+    assert "4 point(s) copied, 1 old point(s) deleted" in said
     shown = longshore(tmp_path / "state", "backup", "show", point, "--vault", "offsite")
     assert "shown by console" in shown.stdout, "the last one counts"
     assert "No room." not in shown.stdout

@@ -8,7 +8,7 @@ from longshore.store import NewMigration
 from longshore.vault.directory import Directory
 from longshore.vault.disks import PointDisk
 from longshore.vault.holds import delete_point
-from longshore.vault.points import points, read_point
+from longshore.vault.points import point_names, points, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
@@ -50,6 +50,7 @@ class Copied:
         for name, point in ours.items():
             assert (point.moment, list(point.disks)) == (theirs[name].moment, list(theirs[name].disks))
             assert self.held(point) == self.backup.held(theirs[name])
+        assert len({name.partition("/")[0] for name in point_names(self.vault)}) == 1, "all of them of one machine"
         assert verify(self.vault).faults == ()
         assert not list(self.vault.store.names("writers"))
         self.backup.assert_nothing_is_left()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longshore.flows.backups.retention import decide_of_policy
+from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.model.backup_policy import Stand, Verification
 from longshore.model.point import Consistency
 from longshore.model.replica import PointState
@@ -33,7 +33,9 @@ moments = st.lists(st.integers(0, 65 * 24).map(lambda hour: BEGIN + timedelta(ho
 def policy_of(retention, suspect):
     verification = Verification("v", NOW, Stand.FAILED, "damaged", suspect)
     fields = {field.name: None for field in dataclasses.fields(BackupPolicyRecord)}
-    return BackupPolicyRecord(**fields | {"id": "mine", "retention": retention, "verification": verification})
+    return BackupPolicyRecord(
+        **fields | {"id": "mine", "vault_id": "v", "retention": retention, "verification": verification}
+    )
 
 
 def in_vault(name, moment, policy="mine"):
@@ -57,7 +59,8 @@ def test_what_replicas_retention_says_is_said_of_points_in_a_vault(moments, rete
     others = [in_vault(f"db/{number:03}", NOW - timedelta(hours=number)) for number in range(3)]
     foreign = [in_vault("web/by-hand", NOW, None), in_vault("web/another", NOW, "theirs")]
     in_use = dict.fromkeys(used, ("restore 7",))
-    found = decide_of_policy(policy_of(written, tuple(suspect)), [*there, *others, *foreign], in_use, {}, NOW)
+    policy, all_there = policy_of(written, tuple(suspect)), [*there, *others, *foreign]
+    found = decide_of_policy(policy, all_there, in_use, {}, NOW, suspect=suspects_of(policy, "v"))
     replica = [
         of_replica(number, moments[number], suspect=name in suspect, users=("restore 7",) if name in used else ())
         for name, number in number_of.items()

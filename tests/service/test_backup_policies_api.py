@@ -119,6 +119,56 @@ def test_its_record_is_neither_cancelled_nor_interrupted_while_it_rests(ask, sto
     assert not ask("GET", f"/v1/migrations/{id_}").json()["interrupted"]
 
 
+@pytest.fixture
+def second(store, tmp_path):
+    """Vaults that points could be copied to: another one, the same one by another name, an encrypted one."""
+    Vault.create(Directory(tmp_path / "second"), None)
+    Vault.create(Directory(tmp_path / "locked"), "of the locked one")
+    for name, directory in (("second", "second"), ("again", "vault"), ("locked", "locked")):
+        secrets = {"pass_phrase": "of the locked one"} if name == "locked" else {}
+        store.providers.add(name, "vault", {"directory": str(tmp_path / directory)}, secrets)
+
+
+def test_a_policy_says_where_its_points_are_copied_to(ask, store, second):
+    made = ask("POST", POLICIES, {**WANTED, "copy_to": "second"})
+    assert made.status_code == 201, made.text
+    assert (made.json()["copy_to"], made.json()["copied"]) == ("second", None)
+    id_ = made.json()["id"]
+    at = "2026-01-01T00:00:00Z"
+    done = {"id": "c", "begun_at": at, "stand": "done", "error": None, "points": 3, "deleted": ["web/1"]}
+    store.backup_policies.change(id_, copy=done)
+    told = ask("GET", f"{POLICIES}/nightly").json()["copied"]
+    assert (told["migration"], told["state"], told["points"], told["deleted"]) == ("c", "done", 3, ["web/1"])
+    assert ask("PATCH", f"{POLICIES}/nightly", {"copy_to": "second"}).json()["copied"], "said again, it is as it was"
+    changed = ask("PATCH", f"{POLICIES}/nightly", {"copy_to": "locked"}).json()
+    assert (changed["copy_to"], changed["copied"]) == ("locked", None), "nothing is there yet"
+    assert ask("PATCH", f"{POLICIES}/nightly", {"copy_to": "never"}).json()["copy_to"] is None
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"copy_to": "offsite"}, 400),
+        ({"copy_to": "again"}, 400),
+        ({"copy_to": "images"}, 400),
+        ({"copy_to": "nobody"}, 404),
+        ({"copy_to": "second", "vault": "locked"}, 400),
+    ],
+)
+def test_a_second_vault_that_cannot_be_one_is_refused(ask, store, second, said, status):
+    answer = ask("POST", POLICIES, {**WANTED, **said})
+    assert (answer.status_code, answer.json().get("field")) == (status, "copy_to"), answer.text
+    assert store.migrations.all() == []
+
+
+def test_the_second_vault_says_whose_points_it_has_and_why_they_stay(ask, store, second, tmp_path):
+    id_ = ask("POST", POLICIES, {**WANTED, "copy_to": "second"}).json()["id"]
+    vault = Vault.open(Directory(tmp_path / "second"), "write", None)
+    with_point(vault, tmp_path, "web", datetime.now(UTC), policy=id_)
+    (point,) = ask("GET", "/v1/vaults/second/contents").json()["points"]
+    assert (point["policy"], point["kept"][0]) == ("nightly", "newest usable point")
+
+
 PROVED = {**WANTED, "prove": "weekly saturday 03:00 Europe/Berlin", "prove_on": "cloud"}
 
 

@@ -106,29 +106,35 @@ def with_replicas(store, source, target):
 
 
 def with_policies(store, source, target):
-    """One whose point was seen up, one whose point wasn't, one that proves nothing yet, one that never does."""
+    """One whose copy and proof were good, one whose weren't, one that has none yet, one that never has."""
     trials = {
         "good": {"stand": "done", "shown_by": "console", "seconds": {"copy": 20.0, "all": 61.5}},
         "bad": {"stand": "failed", "error": "The quota is short."},
     }
+    copies = {"good": {"stand": "done"}, "bad": {"stand": "failed", "error": "It is full."}}
     for name in ("good", "bad", "new", "never"):
         prove = None if name == "never" else "every 7d"
         due = datetime(2100, 1, 1)
         proofs = {"prove": prove, "prove_on": target, "prove_due_at": due}
-        new = NewBackupPolicy(name, ("web",), None, "every 1d", "last 2", None, due, None, **proofs)
+        second = None if name == "never" else "another vault"
+        new = NewBackupPolicy(name, ("web",), None, "every 1d", "last 2", None, due, None, copy_to=second, **proofs)
         (record,) = store.migrations.add_together(
             [NewMigration(name, f"policy:{name}", source, target, {"type": "backup-policy"}, policy=new)]
         )
         if name in trials:
             at = "2026-01-01T00:00:00Z"
             trial = {"machine_name": "web", "point": "web/1", "id": "t", **trials[name]}
-            store.backup_policies.change(record.id, proof={"begun_at": at, "ended_at": at, "trials": [trial]})
+            copy = {"id": "c", "begun_at": at, **copies[name]}
+            store.backup_policies.change(
+                record.id, copy=copy, proof={"begun_at": at, "ended_at": at, "trials": [trial]}
+            )
         with store.database.session() as session:  # as with replicas
             session.execute(delete(JobRow).where(JobRow.record_id == record.id))
 
 
-def test_figures_of_proofs_of_backups_are_those_of_the_last_ones(figures):
+def test_figures_of_copies_and_proofs_of_backups_are_those_of_the_last_ones(figures):
     for outcome in ("good", "failed", "none"):
+        assert value(figures, "longshore_backup_copies", outcome=outcome) == 1, outcome
         assert value(figures, "longshore_backup_proofs", outcome=outcome) == 1, outcome
     assert value(figures, "longshore_backup_rto_seconds", of="worst") == 61.5
 

@@ -62,6 +62,24 @@ def test_a_policy_comes_back_as_its_newest_point_tells_of_it_and_judges_its_old_
     assert len(store.backup_policies.all()) == 1
 
 
+@pytest.mark.parametrize(
+    ("here", "copied_to"), [({"away": "offsite"}, None), ({"away": "other"}, "other"), ({}, "refused")]
+)
+def test_a_second_vault_is_had_again_where_it_is_here_and_one_that_is_left_alone_is_enough(
+    ask, store, vault, tmp_path, here, copied_to
+):
+    Vault.create(Directory(tmp_path / "other"), None)
+    store.providers.add("other", "vault", {"directory": str(tmp_path / "other")}, {})
+    rules = {**RULES, "name": "weekly", "copy_to": "away"}
+    with_point(vault, tmp_path, "db", policy=WEEKLY, rules=rules)
+    said = {one["id"]: one for one in ask("POST", IMPORT, {"sources": {"images": "elsewhere", **here}}).json()}
+    if copied_to == "refused":
+        assert (said[WEEKLY]["outcome"], "away" in said[WEEKLY]["error"]) == ("refused", True)
+    else:
+        shown = ask("GET", f"{POLICIES}/weekly").json()
+        assert (shown["vault"], shown["copy_to"]) == ("offsite", copied_to)
+
+
 def test_it_goes_on_at_once_when_that_is_wanted(ask):
     ask("POST", IMPORT, {"sources": {"images": "elsewhere"}, "paused": False})
     assert ask("GET", f"{POLICIES}/nightly").json()["due_at"]

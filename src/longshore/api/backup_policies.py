@@ -30,6 +30,7 @@ class NewBackupPolicy(_Strict):
     schedule: Line  # as of a replica, but for "continuous"
     retention: Line  # as of a replica
     verify: Line | None = None  # the schedule on which the vault is verified
+    copy_to: Line | None = None  # a second vault, which its points are copied to after each run
     prove: Line | None = None  # on which the newest good points are restored, booted and taken away again
     prove_on: Line | None = None  # the cloud where that happens
     # By the machines' networks those of the cloud that are copied for it, to networks that lead nowhere
@@ -44,6 +45,7 @@ class BackupPolicyChange(_Strict):
     schedule: Line | None = None
     retention: Line | None = None
     verify: Line | None = None  # "never": not any more
+    copy_to: Line | None = None  # likewise
     prove: Line | None = None  # likewise
     prove_on: Line | None = None
     prove_networks: Networks | None = None
@@ -53,7 +55,9 @@ class BackupPolicyChange(_Strict):
 class VaultImport(_Strict):
     """Policies that a vault's points tell of, and that aren't here, are made."""
 
-    sources: dict[str, str] = Field(default_factory=dict)  # providers here, by what the policies call them
+    sources: dict[str, str] = Field(
+        default_factory=dict
+    )  # providers here, vaults and clouds among them, by what the policies call them
     paused: bool = True  # since the installation that had them may be at work still
 
 
@@ -98,6 +102,17 @@ class PolicyVerification(_Strict):
     suspect: list[str]  # points that can't be restored whole
 
 
+class PolicyCopy(_Strict):
+    """Into the second vault."""
+
+    migration: str
+    begun_at: Moment
+    state: Stand
+    error: str | None
+    points: int  # that it has copied
+    deleted: list[str]  # points there that no rule kept any more
+
+
 class PointTrial(_Strict):
     machine_name: str
     point: str
@@ -126,6 +141,7 @@ class BackupPolicy(_Strict):
     schedule: str
     retention: str
     verify: str | None
+    copy_to: str | None
     prove: str | None
     prove_on: str | None
     prove_networks: dict[str, str]
@@ -135,6 +151,7 @@ class BackupPolicy(_Strict):
     prove_due_at: Moment | None
     run: PolicyRun | None  # the last one, or the one under way
     verification: PolicyVerification | None  # likewise
+    copied: PolicyCopy | None  # likewise
     proof: PolicyProof | None  # likewise
     error: str | None  # why it can't be followed now
 

@@ -47,6 +47,7 @@ class CreateBackupPolicy(ShowOne):
             schedule=args.schedule,
             retention=rules_of(args) or "",
             verify=args.verify,
+            copy_to=args.copy_to,
             prove=args.prove,
             prove_on=args.prove_on,
             prove_networks=dict(args.network),
@@ -102,6 +103,7 @@ class UpdateBackupPolicy(ShowOne):
             "schedule": args.schedule,
             "retention": rules_of(args),
             "verify": args.verify,
+            "copy_to": args.copy_to,
             "prove": args.prove,
             "prove_on": args.prove_on,
             "prove_networks": dict(args.network) or None,
@@ -187,7 +189,12 @@ def _with_rules(parser: ArgumentParser, *, required: bool) -> None:
         help='when all that the vault holds is read and compared: "weekly sunday 03:00 Europe/Berlin"; never: not at '
         "all (default of a new one)",
     )
-
+    parser.add_argument(
+        "--copy-to",
+        metavar="VAULT",
+        help="a second vault, to which its points are copied after each run, and where the same rules keep them; "
+        "never: to none (default of a new one)",
+    )
     parser.add_argument(
         "--prove",
         metavar="SCHEDULE",
@@ -218,6 +225,7 @@ def _fields(policy: BackupPolicy, *, for_people: bool) -> tuple[Any, Any]:
         fields["due_at"], fields["verify_due_at"] = moment(policy.due_at), moment(policy.verify_due_at)
         fields["prove_networks"] = ", ".join(f"{source}={target}" for source, target in policy.prove_networks.items())
         fields["run"] = _run_in_lines(policy)
+        fields["copied"] = _copy_in_words(policy)
         fields["verification"] = _verification_in_words(policy)
         fields["prove_due_at"], fields["proof"] = moment(policy.prove_due_at), _proof_in_lines(policy)
         if "points" in fields:
@@ -247,6 +255,20 @@ def _backup_in_words(one: PolicyBackup) -> str:
         said.append(f"{len(one.deleted)} old point(s) deleted")
     if one.error:
         said.append(one.error)
+    return ", ".join(said)
+
+
+def _copy_in_words(policy: BackupPolicy) -> str:
+    found = policy.copied
+    if found is None:
+        return ""
+    said = [f"{found.state.value}, begun {moment(found.begun_at)}"]
+    if found.state == "done":
+        said.append(f"{found.points} point(s) copied")
+    if found.deleted:
+        said.append(f"{len(found.deleted)} old point(s) deleted")
+    if found.error:
+        said.append(found.error)
     return ", ".join(said)
 
 

@@ -99,7 +99,10 @@ class ImportVault(Lister):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))
         with_mapping(
-            parser, "--source", "NAME=PROVIDER", "a source of the policies, and what it is called here, if that is new"
+            parser,
+            "--source",
+            "NAME=PROVIDER",
+            "a provider of the policies, and what it is called here, if that is new",
         )
         parser.add_argument("--resume", action="store_true", help="don't pause them")
         return parser

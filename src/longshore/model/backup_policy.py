@@ -1,4 +1,4 @@
-"""What a policy of backups has come to: its last run, or the one under way, its last verification and proof."""
+"""What a policy of backups has come to: its last run, or the one under way, its last copy, verification and proof."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +48,18 @@ class Verification:
     stand: Stand = Stand.CHOSEN
     error: str | None = None
     suspect: tuple[str, ...] = ()  # points that the last one which has ended found damaged
+
+
+@dataclass(frozen=True, slots=True)
+class SecondCopy:
+    """Of the policy's points, into its second vault."""
+
+    id: str
+    begun_at: datetime
+    stand: Stand = Stand.CHOSEN
+    error: str | None = None
+    points: int = 0  # that it has copied
+    deleted: tuple[str, ...] = ()  # points of the second vault that no rule kept any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""Figures of backups' proofs for Prometheus, over all projects."""
+"""Figures of backups' second copies and proofs for Prometheus, over all projects."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from longshore.model.backup_policy import Stand
 from longshore.store import BackupPolicyRecord, Store
 
 _OUTCOMES = ("good", "failed", "none")
@@ -12,6 +13,15 @@ _OUTCOMES = ("good", "failed", "none")
 
 def metrics_of_backups(store: Store) -> Iterator[Metric]:
     found = store.backup_policies.all()
+    stands = Counter(_stand(policy) for policy in found if policy.copy_to is not None)
+    copies = GaugeMetricFamily(
+        "longshore_backup_copies",
+        "Policies with a second vault, by how the last copy to it ended or stands.",
+        labels=["outcome"],
+    )
+    for outcome in _OUTCOMES:
+        copies.add_metric([outcome], stands[outcome])
+    yield copies
     outcomes = Counter(_outcome(policy) for policy in found if policy.prove is not None)
     proofs = GaugeMetricFamily(
         "longshore_backup_proofs",
@@ -28,6 +38,13 @@ def metrics_of_backups(store: Store) -> Iterator[Metric]:
     if took:
         rto.add_metric(["worst"], max(took))
     yield rto
+
+
+def _stand(policy: BackupPolicyRecord) -> str:
+    """Good, too, when only old points there couldn't be deleted."""
+    if policy.copy is None or not policy.copy.stand.ended:
+        return "none"
+    return "failed" if policy.copy.stand is Stand.FAILED else "good"
 
 
 def _outcome(policy: BackupPolicyRecord) -> str:

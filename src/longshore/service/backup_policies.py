@@ -14,6 +14,7 @@ from longshore.api.backup_policies import (
     NewBackupPolicy,
     PointTrial,
     PolicyBackup,
+    PolicyCopy,
     PolicyProof,
     PolicyRun,
     PolicyVerification,
@@ -21,7 +22,7 @@ from longshore.api.backup_policies import (
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.flows.backups.clocks import next_proof, next_verification
-from longshore.flows.backups.retention import decide_of_policy
+from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
@@ -70,20 +71,6 @@ def add(
         check_request(MigrationRequest(networks=body.prove_networks))
     with _said_of("prove"):
         prove_due_at = next_proof(body.prove, id_, now) if prove["prove"] and body.prove else None
-    new = NewPolicyRecord(
-        name=body.name,
-        machines=tuple(body.machines),
-        wanted=body.filter,
-        schedule=body.schedule,
-        retention=retention,
-        verify=verify,
-        due_at=without_zone(due),
-        verify_due_at=verify_due_at,
-        paused=paused,
-        prove_due_at=prove_due_at,
-        **prove,
-        prove_networks=body.prove_networks,
-    )
     with _said_of("source"):
         source = store.providers.get(body.source)
     with _said_of("vault"):
@@ -101,6 +88,21 @@ def add(
     _refuse_unknown(clouds, source.id, body.machines)
     with clouds.vault(vault.id, "write"):
         pass  # it can be opened
+    new = NewPolicyRecord(
+        name=body.name,
+        machines=tuple(body.machines),
+        wanted=body.filter,
+        schedule=body.schedule,
+        retention=retention,
+        verify=verify,
+        due_at=without_zone(due),
+        verify_due_at=verify_due_at,
+        paused=paused,
+        copy_to=_second_vault(store, clouds, vault.id, body.copy_to),
+        prove_due_at=prove_due_at,
+        **prove,
+        prove_networks=body.prove_networks,
+    )
     record = NewMigration(
         machine_name=body.name,
         machine_ref=f"policy:{id_}",
@@ -154,6 +156,10 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         verify = body.verify if body.verify != _NEVER else None
         with _said_of("verify"):
             fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
+    if body.copy_to is not None:
+        copy_to = _second_vault(store, clouds, found.vault_id, body.copy_to)
+        if copy_to != found.copy_to:  # what the former one holds says nothing of this one
+            fields |= {"copy_to": copy_to, "copy": None}
     if body.prove is not None or body.prove_on is not None:
         fields |= _proof_asked(store, body.prove or found.prove, body.prove_on or found.prove_on)
         prove = fields["prove"]
@@ -218,6 +224,18 @@ def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None
             raise InvalidInput("A machine is named twice.", field="machines")
 
 
+def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | None) -> str | None:
+    """Its id, as a column. Raises InvalidInput, NotFound, and whatever the vaults say."""
+    if copy_to is None or copy_to == _NEVER:
+        return None
+    with _said_of("copy_to"), clouds.vault(copy_to, "write") as second, clouds.vault(first_id, "read") as first:
+        if first.id == second.id:
+            raise InvalidInput("The second copy goes into another vault than the first one.")
+        if first.encrypted and not second.encrypted:
+            raise InvalidInput("The policy's vault is encrypted and the second one isn't.")
+        return store.providers.get(copy_to).id
+
+
 def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[str, str | None]:
     """As columns. Raises InvalidInput, NotFound."""
     if prove is None and prove_on is not None:
@@ -239,7 +257,7 @@ def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[
 
 def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
     names = {record.id: record.name for record in store.providers.all()}
-    run, verification, proof = found.run, found.verification, found.proof
+    run, copy, verification, proof = found.run, found.copy, found.verification, found.proof
     return {
         "id": found.id,
         "project_id": found.project_id,
@@ -251,6 +269,7 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
         "schedule": found.schedule,
         "retention": found.retention,
         "verify": found.verify,
+        "copy_to": names.get(found.copy_to, found.copy_to) if found.copy_to else None,
         "prove": found.prove,
         "prove_on": names.get(found.prove_on, found.prove_on) if found.prove_on else None,
         "prove_networks": found.prove_networks,
@@ -286,6 +305,16 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
         )
         if verification
         else None,
+        "copied": PolicyCopy(
+            migration=copy.id,
+            begun_at=copy.begun_at,
+            state=copy.stand,
+            error=copy.error,
+            points=copy.points,
+            deleted=list(copy.deleted),
+        )
+        if copy
+        else None,
         "proof": PolicyProof(
             begun_at=proof.begun_at,
             ended_at=proof.ended_at,
@@ -316,7 +345,8 @@ def _kept(store: Store, clouds: Clouds, found: BackupPolicyRecord) -> list[KeptP
     names = {point.name: machine_of(point).name for point in there}
     in_use = store.backup_policies.points_in_use(found.vault_id)
     kept: list[KeptPoint] = []
-    for decision in decide_of_policy(found, there, in_use, held, datetime.now(UTC)).values():
+    suspect = suspects_of(found, found.vault_id)
+    for decision in decide_of_policy(found, there, in_use, held, datetime.now(UTC), suspect=suspect).values():
         reasons = {one.point.id: list(one.reasons) for one in decision.kept}
         judged = [*(one.point for one in decision.kept), *decision.going]
         kept += [

@@ -8,7 +8,7 @@ from fastapi import Query
 
 from longshore.api.backups import PointInVault, VaultContents
 from longshore.errors import NotFound
-from longshore.flows.backups.retention import decide_of_policy, folder_in
+from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
 from longshore.model.point import Hold
 from longshore.providers.vault.source import machine_of
 from longshore.service.backups import told, vault_record
@@ -41,7 +41,7 @@ def contents(  # noqa: PLR0917
             total, page = len(fitting), fitting[::-1][offset : offset + limit]
         else:
             total, page = len(names), _read(opened, names[offset : offset + limit])
-        made_by = {one.id: one for one in store.backup_policies.all() if one.vault_id == record.id}
+        made_by = {one.id: one for one in store.backup_policies.all() if record.id in (one.vault_id, one.copy_to)}
         held = holds(opened)
         reasons = _reasons(store, opened, record.id, list(made_by.values()), page, held)
         trials = store.backup_policies.trials(record.id)
@@ -82,7 +82,8 @@ def _reasons(  # noqa: PLR0917
     for folder in {folder_in(point.name) for point in page if point.content.get("policy")}:
         of_machine = list(points(vault, folder))
         for policy in policies:
-            for decision in decide_of_policy(policy, of_machine, in_use, held, now).values():
+            suspect = suspects_of(policy, vault_id)
+            for decision in decide_of_policy(policy, of_machine, in_use, held, now, suspect=suspect).values():
                 judged |= {one.point.id: (one.point.suspect, list(one.reasons)) for one in decision.kept}
                 judged |= {point.id: (point.suspect, []) for point in decision.going}
     return judged

@@ -80,14 +80,20 @@ def _refuse_known(store: Store, id_: str) -> None:
 
 
 def _wanted(rules: dict[str, Any] | None, vault: str, body: VaultImport) -> NewBackupPolicy:
-    """Raises InvalidInput."""
+    """Raises InvalidInput.
+
+    A policy whose second vault this one was goes on with it as its only one: what was its first is gone, or is imported
+    by itself.
+    """
     if rules is None:
         raise InvalidInput(
             "Its points don't say what it asks for.", advice="Make a new one: longshore backup policy create."
         )
-    source = body.sources.get(str(rules.get("source")), rules.get("source"))
+    here = {name: body.sources.get(str(rules.get(name)), rules.get(name)) for name in ("source", "copy_to", "prove_on")}
+    if here["copy_to"] == vault:
+        here["copy_to"] = None
     try:
-        return NewBackupPolicy(**{**rules, "source": source, "vault": vault})
+        return NewBackupPolicy(**{**rules, **here, "vault": vault})
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])

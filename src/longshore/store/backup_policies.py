@@ -1,4 +1,4 @@
-"""Policies of backups: what they ask for, and where their last run and verification stand.
+"""Policies of backups: what they ask for, and where their last run, second copy, verification and proof stand.
 
 Each has a migration that is its record and has one job at a time, as a replica has: a look at what is due and at what
 has ended. When one of its backups ends, the look comes at once.
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
-from longshore.model.backup_policy import Proof, Run, Verification
+from longshore.model.backup_policy import Proof, Run, SecondCopy, Verification
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.request import BootProof, MigrationType
@@ -27,7 +27,12 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, utc_now
 
 _LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
-_BEGUN = (MigrationType.BACKUP.value, MigrationType.VERIFICATION.value, MigrationType.DRY_RUN.value)
+_BEGUN = {
+    MigrationType.BACKUP.value,
+    MigrationType.VAULT_COPY.value,
+    MigrationType.VERIFICATION.value,
+    MigrationType.DRY_RUN.value,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class NewBackupPolicy:
     due_at: datetime
     verify_due_at: datetime | None
     paused: bool = False
+    copy_to: str | None = None  # the id of a vault
     prove: str | None = None
     prove_on: str | None = None  # the id of a cloud
     prove_networks: dict[str, str] | None = None  # those of the cloud that are copied, by networks of the machines
@@ -63,6 +69,7 @@ class BackupPolicyRecord:
     schedule: str
     retention: str
     verify: str | None
+    copy_to: str | None  # the id of a vault
     prove: str | None
     prove_on: str | None  # the id of a cloud
     prove_networks: dict[str, str]
@@ -74,6 +81,7 @@ class BackupPolicyRecord:
     asked: bool
     run: Run | None
     verification: Verification | None
+    copy: SecondCopy | None
     proof: Proof | None
     error: str | None
     created_at: datetime
@@ -85,6 +93,10 @@ class BackupPolicyRecord:
     @property
     def verifies(self) -> bool:
         return self.verification is not None and not self.verification.stand.ended
+
+    @property
+    def copies(self) -> bool:
+        return self.copy is not None and not self.copy.stand.ended
 
     @property
     def proves(self) -> bool:
@@ -149,6 +161,7 @@ class BackupPolicies:
         *,
         run: Run | None = None,
         verification: Verification | None = None,
+        copy: SecondCopy | None = None,
         proof: Proof | None = None,
     ) -> None:
         """Where they stand. Nothing happens when the policy is gone."""
@@ -158,6 +171,8 @@ class BackupPolicies:
                 row.run = form(Run).dump_python(run, mode="json")
             if row is not None and verification is not None:
                 row.verification = form(Verification).dump_python(verification, mode="json")
+            if row is not None and copy is not None:
+                row.copy = form(SecondCopy).dump_python(copy, mode="json")
             if row is not None and proof is not None:
                 row.proof = form(Proof).dump_python(proof, mode="json")
 
@@ -178,6 +193,13 @@ class BackupPolicies:
                 return
             row.verification = form(Verification).dump_python(verification, mode="json")
             row.verify_due_at = due_at
+
+    def begin_copy(self, policy_id: str, copy: SecondCopy) -> None:
+        """Called again, it does nothing while that isn't over."""
+        with self._database.session() as session:
+            row = session.get(BackupPolicyRow, policy_id)
+            if row is not None and not _record(session, row).copies:
+                row.copy = form(SecondCopy).dump_python(copy, mode="json")
 
     def begin_proof(self, policy_id: str, proof: Proof, due_at: datetime) -> None:
         """Called again, it does nothing while that isn't over."""
@@ -263,6 +285,7 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
             schedule=new.schedule,
             retention=new.retention,
             verify=new.verify,
+            copy_to=new.copy_to,
             prove=new.prove,
             prove_on=new.prove_on,
             prove_networks=new.prove_networks,
@@ -280,7 +303,7 @@ def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
 
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
-    """A backup, verification or trial has ended: its policy looks at once, if it has one."""
+    """A backup, copy, verification or trial has ended: its policy looks at once, if it has one."""
     if ended.request.get("type") in _BEGUN:
         policy_id = ended.request.get("of")
         if policy_id is not None:
@@ -299,7 +322,7 @@ def _next_look(policy: BackupPolicyRecord) -> datetime | None:
     """None: at once."""
     if policy.asked and not policy.runs:
         return None
-    moments = [utc_now() + _LOOK] if policy.runs or policy.verifies or policy.proves else []
+    moments = [utc_now() + _LOOK] if policy.runs or policy.copies or policy.verifies or policy.proves else []
     if not policy.paused and not policy.runs:
         moments.append(policy.due_at)
     if not policy.paused and not policy.verifies and policy.verify_due_at is not None:
@@ -322,6 +345,7 @@ def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
         schedule=row.schedule,
         retention=row.retention,
         verify=row.verify,
+        copy_to=row.copy_to,
         prove=row.prove,
         prove_on=row.prove_on,
         prove_networks=row.prove_networks or {},
@@ -333,6 +357,7 @@ def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
         asked=row.asked,
         run=form(Run).validate_python(row.run) if row.run else None,
         verification=form(Verification).validate_python(row.verification) if row.verification else None,
+        copy=form(SecondCopy).validate_python(row.copy) if row.copy else None,
         proof=form(Proof).validate_python(row.proof) if row.proof else None,
         error=row.error,
         created_at=row.created_at,

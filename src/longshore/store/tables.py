@@ -239,6 +239,7 @@ class BackupPolicyRow(Base):
     schedule: Mapped[str]
     retention: Mapped[str]
     verify: Mapped[str | None]  # the schedule on which its vault is verified
+    copy_to: Mapped[str | None]  # the id of the vault that its points are copied to
     prove: Mapped[str | None]  # the schedule on which its points are proved
     prove_on: Mapped[str | None]  # the id of the cloud where they are
     prove_networks: Mapped[dict[str, Any] | None]  # those of the cloud that are copied, by networks of the machines
@@ -250,6 +251,7 @@ class BackupPolicyRow(Base):
     asked: Mapped[bool] = mapped_column(default=False)  # somebody wants a run now
     run: Mapped[dict[str, Any] | None]  # the last one, or the one under way
     verification: Mapped[dict[str, Any] | None]  # likewise
+    copy: Mapped[dict[str, Any] | None]  # likewise
     proof: Mapped[dict[str, Any] | None]  # likewise
     error: Mapped[str | None] = mapped_column(Text)  # why the last look at it came to nothing
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

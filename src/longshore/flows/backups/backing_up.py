@@ -345,6 +345,7 @@ def _rules(job: MoveContext) -> dict[str, Any] | None:
         "schedule": policy.schedule,
         "retention": policy.retention,
         "verify": policy.verify,
+        "copy_to": job.store.providers.get(policy.copy_to).name if policy.copy_to else None,
         "prove": policy.prove,
         "prove_on": job.store.providers.get(policy.prove_on).name if policy.prove_on else None,
         "prove_networks": policy.prove_networks,

@@ -2,6 +2,7 @@
 
     a run is due:      choose the machines → write down which → queue a backup for each
     a backup ended:    its point, or why there is none; points of its machine that no rule keeps go
+    a run has ended:   what the second vault hasn't got yet is copied to it; points there that no rule keeps go
     a verification is due, or has ended: likewise, for the vault
     a proof is due, or a trial has ended: likewise, for the newest point of each machine, one after another
 
@@ -20,6 +21,7 @@ from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.clocks import next_verification
 from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
 from longshore.flows.backups.retention import thin
+from longshore.flows.backups.second_copies import begin_copy_if_due, follow_copy
 from longshore.flows.moves.migration import Migration
 from longshore.flows.plans.check import select
 from longshore.model.backup_policy import MachineBackup, Run, Stand, Verification
@@ -51,6 +53,8 @@ class ByPolicy(Migration):
         await step("begin", type(None), self._begin_run)
         await step("queue", type(None), self._queue)
         await step("note", type(None), self._note)
+        await step("begin-copy", type(None), self._begin_copy)
+        await step("copy", type(None), self._follow_copy)
         await step("begin-verification", type(None), self._begin_verification)
         await step("verification", type(None), self._follow_verification)
         await step("begin-proof", type(None), self._begin_proof)
@@ -178,6 +182,14 @@ class ByPolicy(Migration):
     def _failed(self, one: MachineBackup, why: str) -> MachineBackup:
         self._job.say(f"The backup of {one.machine_name} failed: {why}", "error")
         return replace(one, stand=Stand.FAILED, error=why)
+
+    # The second copy
+
+    def _begin_copy(self) -> None:
+        begin_copy_if_due(self._job, self._policy())
+
+    def _follow_copy(self) -> None:
+        follow_copy(self._job, self._policy())
 
     # Verification of the vault
 

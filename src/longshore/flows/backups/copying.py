@@ -1,4 +1,4 @@
-"""A vault's points, copied into another vault.
+"""A vault's points, copied into another vault: all of them, or those of a policy that its rules keep there.
 
     which points aren't there yet → say in both vaults that somebody is at work
       → each point, oldest first: its disks, its document → leave both
@@ -10,6 +10,8 @@ read nor written again.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +19,14 @@ from typing import Any, NamedTuple
 from longshore.engine.steps import step
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.backups.backing_up import identity_of
+from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
 from longshore.flows.moves.migration import Migration
 from longshore.flows.undo import undo
 from longshore.model.target import Owner
-from longshore.providers.vault.source import machine_of
+from longshore.providers.vault.source import recorded_machine
 from longshore.store import EntryState, ThingKind
 from longshore.vault.copies import Before, copy_disk
+from longshore.vault.holds import holds
 from longshore.vault.points import Point, folder_of, has_point, point_names, points, read_point
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, finish, register
@@ -65,14 +69,32 @@ class CopyingVault(Migration):
         last: dict[str, tuple[str, str]] = {}
         with self._both() as (source, target):
             there = set(point_names(target))
-            for point in points(source):
-                name = f"{folder_of(target, identity_of(machine_of(point)))}/{point.name.rpartition('/')[2]}"
-                folder = point.name.partition("/")[0]
+            for point, name in self._chosen(source, target):
+                folder = folder_in(point.name)
                 if name not in there and not has_point(target, name):
                     wanted.append(Copy(point.name, name, last.get(folder)))
                 last[folder] = point.name, name
         job.say(f"{len(wanted)} point(s) are to be copied.")
         return wanted
+
+    def _chosen(self, source: Vault, target: Vault) -> list[tuple[Point, str]]:
+        """Oldest first, each with its name in the other vault."""
+        found = [
+            (point, f"{folder_of(target, identity_of(recorded_machine(point)))}/{point.name.rpartition('/')[2]}")
+            for point in points(source)
+        ]
+        if self._job.request.of is None:
+            return found
+        policy = self._job.store.backup_policies.get(self._job.request.of)
+        damaged = suspects_of(policy, self._job.record.source_id)
+        good = [(point, name) for point, name in found if point.name not in damaged]
+        # What it would delete there at once isn't copied: as if all were there, its rules say what is to be
+        would_be = {point.name: point for point in points(target)}
+        would_be |= {name: replace(point, name=name) for point, name in good}
+        in_use = self._job.store.backup_policies.points_in_use(self._job.record.target_id)
+        decisions = decide_of_policy(policy, would_be.values(), in_use, holds(target), datetime.now(UTC))
+        kept = {one.point.id for decision in decisions.values() for one in decision.kept}
+        return [(point, name) for point, name in good if name in kept]
 
     def _register(self, wanted: list[Copy]) -> None:
         """In both vaults: what is read stays until it is copied, and what is written isn't pruned meanwhile."""

@@ -3,7 +3,7 @@
 A policy judges the points that it has made. Those that somebody made by hand, or another policy, are none of its own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -23,10 +23,11 @@ def decide_of_policy(
     in_use: Mapping[str, tuple[str, ...]],
     held: Mapping[str, model.Hold],
     now: datetime,
+    *,
+    suspect: Collection[str] = (),
 ) -> dict[str, Decision]:
     """By machine, as points' names begin with it. By point `in_use`: what stands on it, as people call it; `held`: what
-    is to keep it."""
-    suspect = policy.verification.suspect if policy.verification else ()
+    is to keep it. `suspect`: points that were found damaged."""
     machines: dict[str, list[model.Point]] = {}
     for point in found:
         if point.content.get("policy") != policy.id:
@@ -44,27 +45,47 @@ def decide_of_policy(
     return {folder: decide(of_machine, rules, now) for folder, of_machine in machines.items()}
 
 
+def suspects_of(policy: BackupPolicyRecord, vault_id: str) -> tuple[str, ...]:
+    """Points of one of its vaults that its last verification, which is of the first one, has found damaged."""
+    return policy.verification.suspect if policy.verification and vault_id == policy.vault_id else ()
+
+
 def folder_in(point_name: str) -> str:
     return point_name.partition("/")[0]
 
 
 def thin(store: Store, clouds: Clouds, policy: BackupPolicyRecord, made: str) -> tuple[str, ...]:
-    """Delete what no rule keeps of the machine of the point that was `made`. The names of what goes."""
+    """Delete what no rule keeps of the machine of the point that was `made`. The names of what goes.
+
+    Raises Conflict when that point isn't there any more: nothing goes then.
+    """
     with clouds.vault(policy.vault_id, "write") as vault:
-        decision = _decision(store, vault, policy, made)
-        deleted: list[str] = []
-        for point in decision.going:
-            with suppress(Held):  # since a moment ago, or the list of holds came late
-                delete_point(vault, point.id)
-                deleted.append(point.id)
+        folder = folder_in(made)
+        found = list(points(vault, folder))
+        if made not in [point.name for point in found]:
+            raise Conflict(f"The point {made} is gone, so no other one was deleted.")
+        return _thin(store, vault, policy, policy.vault_id, found, holds(vault, folder))
+
+
+def thin_copies(store: Store, clouds: Clouds, policy: BackupPolicyRecord, vault_id: str) -> tuple[str, ...]:
+    """Delete what no rule keeps in the policy's second vault, of any machine. The names of what goes."""
+    with clouds.vault(vault_id, "write") as vault:
+        return _thin(store, vault, policy, vault_id, points(vault), holds(vault))
+
+
+def _thin(  # noqa: PLR0917
+    store: Store,
+    vault: Vault,
+    policy: BackupPolicyRecord,
+    vault_id: str,
+    found: Iterable[Point],
+    held: Mapping[str, model.Hold],
+) -> tuple[str, ...]:
+    suspect, in_use = suspects_of(policy, vault_id), store.backup_policies.points_in_use(vault_id)
+    decisions = decide_of_policy(policy, found, in_use, held, datetime.now(UTC), suspect=suspect)
+    deleted: list[str] = []
+    for point in (point for decision in decisions.values() for point in decision.going):
+        with suppress(Held):  # since a moment ago, or the list of holds came late
+            delete_point(vault, point.id)
+            deleted.append(point.id)
     return tuple(deleted)
-
-
-def _decision(store: Store, vault: Vault, policy: BackupPolicyRecord, made: str) -> Decision:
-    """Raises Conflict when the point that was made isn't there any more: nothing goes then."""
-    folder = folder_in(made)
-    found = list(points(vault, folder))
-    if made not in [point.name for point in found]:
-        raise Conflict(f"The point {made} is gone, so no other one was deleted.")
-    in_use = store.backup_policies.points_in_use(policy.vault_id)
-    return decide_of_policy(policy, found, in_use, holds(vault, folder), datetime.now(UTC))[folder]

@@ -137,14 +137,19 @@ def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
     )
 
 
-def machine_of(point: Point) -> Machine:
-    """As it was then, without what was only so of its place. Raises Damaged."""
+def recorded_machine(point: Point) -> Machine:
+    """As its source told of it. Raises Damaged."""
     try:
         machine: Machine = form(Machine).validate_python(point.content["machine"])
     except (KeyError, ValueError):
         raise Damaged(f"The point {point.name} doesn't say what its machine is.") from None
+    return machine
+
+
+def machine_of(point: Point) -> Machine:
+    """As it was then, without what was only so of its place. Raises Damaged."""
     return replace(
-        machine,
+        recorded_machine(point),
         ref=point.name,
         power=PowerState.OFF,
         connection="",

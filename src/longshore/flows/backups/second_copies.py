@@ -1,0 +1,78 @@
+"""What a policy has backed up, once more in a second vault: copied after each run, and kept there by the same rules."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from longshore.errors import Conflict, LongshoreError
+from longshore.flows.backups.retention import thin_copies
+from longshore.flows.moves.context import MoveContext
+from longshore.model.backup_policy import SecondCopy, Stand
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
+from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
+
+
+def begin_copy_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
+    """Once a run has ended. What a copy that failed has left is copied after the next one, too."""
+    if policy.copy_to is None or policy.copies or policy.run is None or policy.run.ended_at is None:
+        return
+    if policy.copy is None or policy.copy.begun_at < policy.run.ended_at:
+        job.store.backup_policies.begin_copy(policy.id, SecondCopy(str(uuid.uuid4()), datetime.now(UTC)))
+
+
+def follow_copy(job: MoveContext, policy: BackupPolicyRecord) -> None:
+    """Queues it, and notes its end. Points of the second vault that no rule keeps go then."""
+    copy = policy.copy
+    if copy is None or copy.stand.ended:
+        return
+    found = job.store.migrations.several([copy.id])
+    if copy.stand is Stand.CHOSEN:
+        copy = replace(copy, stand=Stand.UNDER_WAY) if found else _queued(job, policy, copy)
+    elif not found:
+        copy = _failed(job, copy, "Its record is gone.")
+    elif found[0].status.ended:
+        copy = _noted(job, policy, copy, found[0])
+    job.store.backup_policies.keep(policy.id, copy=copy)
+
+
+def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> SecondCopy:
+    """As it was while another copy between the same vaults is under way: it has its turn after that."""
+    request = MigrationRequest(type=MigrationType.VAULT_COPY, of=policy.id)
+    providers = job.store.providers
+    try:
+        if policy.copy_to is None:
+            return _failed(job, copy, "The policy has no second vault any more.")
+        vault, second = providers.get(policy.vault_id), providers.get(policy.copy_to)
+        new = NewMigration(
+            machine_name=vault.name,
+            machine_ref=second.id,
+            source_id=vault.id,
+            target_id=second.id,
+            request=form(MigrationRequest).dump_python(request, mode="json"),
+            id=copy.id,
+        )
+        job.store.migrations.scoped(Scope(job.record.project_id)).add_together([new])
+    except LongshoreError as error:
+        return copy if error.code == Conflict.code else _failed(job, copy, str(error))
+    return replace(copy, stand=Stand.UNDER_WAY)
+
+
+def _noted(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy, record: MigrationRecord) -> SecondCopy:
+    if record.status is not Status.DONE or record.result is None:
+        return _failed(job, copy, record.error or "It was cancelled.")
+    copy = replace(copy, stand=Stand.DONE, points=int(record.result["points"]))
+    try:
+        deleted = thin_copies(job.store, job.clouds, policy, record.target_id)
+    except LongshoreError as error:
+        job.say(f"Old points of the second vault stay for now: {error}", "warning")
+        return replace(copy, error=f"Old points stay for now: {error}")
+    if deleted:
+        job.say(f"No rule keeps these points of the second vault; they are deleted: {', '.join(deleted)}.")
+    return replace(copy, deleted=deleted)
+
+
+def _failed(job: MoveContext, copy: SecondCopy, why: str) -> SecondCopy:
+    job.say(f"The copy to the second vault failed: {why}", "error")
+    return replace(copy, stand=Stand.FAILED, error=why)
