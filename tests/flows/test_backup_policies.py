@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from longshore.flows.backups import by_policy
-from longshore.flows.backups.retention import decide_of_policy
+from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.model.backup_policy import Stand
 from longshore.model.point import Hold
 from longshore.model.selection import MachineFilter
@@ -58,7 +58,8 @@ class Policy:
     @property
     def reasons(self):
         """Of each point that stays, by name."""
-        decisions = decide_of_policy(self.now, self.backup.points, {}, {}, datetime.now(UTC))
+        suspect = suspects_of(self.now, self.now.vault_id)
+        decisions = decide_of_policy(self.now, self.backup.points, {}, {}, datetime.now(UTC), suspect=suspect)
         return {kept.point.id: kept.reasons for one in decisions.values() for kept in one.kept}
 
 
