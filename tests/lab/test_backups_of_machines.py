@@ -69,6 +69,15 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     remove_server(cloud, shown["server_id"])
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
+    # One disk alone, as a volume
+    words = ("--vault", "offsite", "--target", "cloud", "--disk", "2", "--wait", "--plain", "-f", "json")
+    done = cli("restore", "volumes", second["point"], *words)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["Result"] == "moved"
+    restored = cloud.block_storage.get_volume(row["New volume"])
+    assert (restored.name, restored.is_bootable, restored.attachments) == (f"{tiny.name}-1", False, [])
+
     # A stranger restores it with the script in the vault alone
     given = ("--pass-phrase-file", str(tmp_path / "phrase"))
     disks = [tmp_path / f"{key}.raw" for key in KEYS]
@@ -77,6 +86,10 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     found = json.loads(run(sys.executable, GUESTS / "check.py", *disks))
     assert found["bad"] == []
     assert min(found["root"], found["data"]) >= acknowledged
+    image = f"rbd:volumes/volume-{restored.id}:id=cinder"
+    run("qemu-img", "compare", "-f", "raw", "-F", "raw", image, disks[1])
+    cloud.block_storage.delete_volume(restored.id)
+    wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
 
 def run(*command):

@@ -207,6 +207,30 @@ def test_contents_come_a_page_at_a_time_newest_first_and_say_why_a_point_stays(a
     assert ask("GET", "/v1/vaults/images/contents").status_code == 400
 
 
+def test_a_disk_of_a_point_becomes_a_volume_and_keeps_its_point_meanwhile(ask, store, vault, tmp_path, monkeypatch):
+    name = with_point(vault, tmp_path)
+    real = clouds.connect
+    monkeypatch.setattr(clouds, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
+    cloud = store.providers.add("cloud", "openstack", {}, {})
+    body = {"vault": "offsite", "point": "web", "target": "cloud"}
+    for wrong in (
+        {"disk": 2},
+        {"disk": 0},
+        {"disk": 1, "request": {"type": "dry-run"}},
+        {"request": {"type": "volume"}},
+    ):
+        assert ask("POST", "/v1/restores", body | wrong).status_code == 400, wrong
+    assert store.migrations.all() == []
+    begun = ask("POST", "/v1/restores", body | {"disk": 1})
+    assert begun.status_code == 202, begun.text
+    (record,) = store.migrations.all()
+    assert (record.machine_name, record.machine_ref, record.target_id) == ("web-0", f"volume:{name}/2000", cloud.id)
+    assert begun.json()["request"]["type"] == "volume"
+    assert ask("POST", "/v1/restores", body | {"disk": 1}).status_code == 409, "it is being made"
+    refused = ask("DELETE", f"/v1/vaults/offsite/points/{name}")
+    assert (refused.status_code, record.id in refused.json()["message"]) == (409, True)
+
+
 def test_what_stands_against_a_restore_is_told_and_nothing_is_made(ask, store, vault, tmp_path, monkeypatch):
     with_point(vault, tmp_path)
     real = clouds.connect

@@ -59,11 +59,12 @@ class NewBackup(_Strict):
 
 
 class NewRestore(_Strict):
-    """A point becomes a machine, as a machine of its source would by a cold migration."""
+    """A point becomes a machine, as a machine of its source would by a cold migration; or one of its disks a volume."""
 
     vault: str
     point: str  # its name, the part behind the slash, or its machine's name for the newest one
     target: str
+    disk: Annotated[int, Field(ge=1)] | None = None  # only this one, the first is 1: as a volume, without a machine
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type: cold or dry-run
 
 

@@ -1,15 +1,17 @@
-"""longshore volume …: volumes that no server has."""
+"""longshore volume …, longshore restore volumes: volumes that no server has."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rate, with_mapping
+from longshore.cli.backups import with_point
 from longshore.cli.command import Lister
 from longshore.cli.migrations import with_wait
 from longshore.cli.plan_watch import watch_together
@@ -27,6 +29,7 @@ _UNMOVABLE = ("volume-state", "volumes-encrypted", "volume-attached")
 _BAD = ("failed", "cancelled", "interrupted")
 
 _Row = tuple[str, str, str, str | None, str | None]
+_Meant = tuple[str, str, "Callable[[], Migration]"]  # what tells it from others, how it is called, and its beginning
 
 
 class ListVolumes(Lister):
@@ -55,60 +58,18 @@ class ListVolumes(Lister):
         return ("Name", "ID", "Status", "Size", "Type", "Bootable", "Zone"), rows
 
 
-class MigrateVolumes(Lister):
-    """Move volumes that no server has: a snapshot of each is copied and verified; the original stays as it is.
+class _Moves(Lister):
+    """Volumes that are made on a target, each by a migration of its own."""
 
-    A volume that was moved before is left: the same command may be run again at any time. A server's volumes go with
-    their server (longshore migrate).
-    """
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("volumes", nargs="*", metavar="VOLUME", help="name or id")
-        parser.add_argument("--all", action="store_true", help="all that no server has")
-        parser.add_argument("--match", metavar="PATTERN", help="those of them that are called so: 'db-*'")
-        parser.add_argument(
-            "--file", metavar="FILE", help="all volumes of OS-Migrate's detached_volumes.yml, as it wants them to be"
-        )
-        parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
-        parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
-        with_mapping(
-            parser,
-            "--storage",
-            "TYPE=TYPE",
-            "volume type there and here; without, the one of the same name, else the target's default type",
-        )
-        parser.add_argument("--availability-zone", metavar="ZONE", help="default: the one of the same name, if any")
-        parser.add_argument(
-            "--accept", action="append", default=[], metavar="CODE", help="go on in spite of this concern"
-        )
-        parser.add_argument(
-            "--verify",
-            choices=[v.value for v in Verify],
-            default=Verify.FULL.value,
-            help="what is read back from the target and compared (default: %(default)s)",
-        )
-        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and volume: 50M, 1G")
-        with_wait(parser)
-        return parser
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        request = MigrationRequest(
-            type=MigrationType.VOLUME,
-            storage=dict(args.storage),
-            availability_zone=args.availability_zone,
-            accept=tuple(args.accept),
-            verify=Verify(args.verify),
-            rate_limit=args.limit,
-        )
+    def _move(self, meant: Iterable[_Meant], args: Namespace, *, named: bool) -> tuple[Any, Any]:
+        """`named`: each was asked for by its name, so that one that can't be moved is a failure."""
         rows: dict[str, _Row] = {}
         begun: list[str] = []
-        named = bool(args.volumes or args.file)
-        for asked, name, own in self._meant(args, request):
+        for key, name, begin in meant:
             try:
-                migration = self.client.create_migration(asked, args.source, args.target, own)
+                migration = begin()
             except LongshoreError as refusal:
-                rows[asked] = (name, _refused(refusal, named=named), str(refusal), None, None)
+                rows[key] = (name, _refused(refusal, named=named), str(refusal), None, None)
             else:
                 begun.append(migration.id)
                 rows[migration.id] = (migration.machine_name, "begun", "", migration.id, None)
@@ -125,6 +86,41 @@ class MigrateVolumes(Lister):
         if self._failed:
             self.say(f"longshore: {len(self._failed)} volume(s) didn't arrive: {', '.join(self._failed[:5])}.")
         return 1 if self._failed else 0
+
+    def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
+        try:
+            return watch_together(lambda: [self.client.migration(id_) for id_ in ids], "Volumes", plain=plain)
+        except KeyboardInterrupt:
+            self.say("\nThey go on in the background. See: longshore migration list")
+            raise
+
+
+class MigrateVolumes(_Moves):
+    """Move volumes that no server has: a snapshot of each is copied and verified; the original stays as it is.
+
+    A volume that was moved before is left: the same command may be run again at any time. A server's volumes go with
+    their server (longshore migrate).
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("volumes", nargs="*", metavar="VOLUME", help="name or id")
+        parser.add_argument("--all", action="store_true", help="all that no server has")
+        parser.add_argument("--match", metavar="PATTERN", help="those of them that are called so: 'db-*'")
+        parser.add_argument(
+            "--file", metavar="FILE", help="all volumes of OS-Migrate's detached_volumes.yml, as it wants them to be"
+        )
+        parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
+        parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
+        _with_landing(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        meant = [
+            (asked, name, partial(self.client.create_migration, asked, args.source, args.target, own))
+            for asked, name, own in self._meant(args, _asked_of(args))
+        ]
+        return self._move(meant, args, named=bool(args.volumes or args.file))
 
     def _meant(self, args: Namespace, request: MigrationRequest) -> list[tuple[str, str, MigrationRequest]]:
         """What to ask for, how it is called, and with which request. Raises InvalidInput."""
@@ -162,12 +158,70 @@ class MigrateVolumes(Lister):
                 ),
             )
 
-    def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
-        try:
-            return watch_together(lambda: [self.client.migration(id_) for id_ in ids], "Volumes", plain=plain)
-        except KeyboardInterrupt:
-            self.say("\nThey go on in the background. See: longshore migration list")
-            raise
+
+class RestoreVolumes(_Moves):
+    """Make volumes of a point's disks, and no machine: each is copied and verified.
+
+    A disk of which the target has such a volume already is left, unless --accept volume-there-already is said.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_point(super().get_parser(prog_name))
+        parser.add_argument(
+            "--disk",
+            action="append",
+            type=int,
+            default=[],
+            metavar="N",
+            help="only this one; the first is 1 (may be repeated)",
+        )
+        parser.add_argument("--target", required=True, metavar="PROVIDER", help="where they go")
+        _with_landing(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        point = self.client.vault_point(args.vault, args.point)
+        request = _asked_of(args)
+        meant = [
+            (
+                str(number),
+                f"disk {number}",
+                partial(self.client.restore, args.vault, point.name, args.target, request, number),
+            )
+            for number in dict.fromkeys(args.disk or range(1, len(point.disks) + 1))
+        ]
+        return self._move(meant, args, named=True)
+
+
+def _with_landing(parser: ArgumentParser) -> None:
+    """How volumes land: see `_asked_of`."""
+    with_mapping(
+        parser,
+        "--storage",
+        "TYPE=TYPE",
+        "volume type there and here; without, the one of the same name, else the target's default type",
+    )
+    parser.add_argument("--availability-zone", metavar="ZONE", help="default: the one of the same name, if any")
+    parser.add_argument("--accept", action="append", default=[], metavar="CODE", help="go on in spite of this concern")
+    parser.add_argument(
+        "--verify",
+        choices=[v.value for v in Verify],
+        default=Verify.FULL.value,
+        help="what is read back from the target and compared (default: %(default)s)",
+    )
+    parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and volume: 50M, 1G")
+    with_wait(parser)
+
+
+def _asked_of(args: Namespace) -> MigrationRequest:
+    return MigrationRequest(
+        type=MigrationType.VOLUME,
+        storage=dict(args.storage),
+        availability_zone=args.availability_zone,
+        accept=tuple(args.accept),
+        verify=Verify(args.verify),
+        rate_limit=args.limit,
+    )
 
 
 def _refused(refusal: LongshoreError, *, named: bool) -> str:

@@ -403,9 +403,11 @@ class Client:
     def run_backup_policy(self, policy: str) -> BackupPolicy:
         return self._ask(BackupPolicy, "POST", f"/v1/backup-policies/{_part(policy)}/run")
 
-    def restore(self, vault: str, point: str, target: str, request: MigrationRequest) -> Migration:
+    def restore(
+        self, vault: str, point: str, target: str, request: MigrationRequest, disk: int | None = None
+    ) -> Migration:
         plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
-        body = {"vault": vault, "point": point, "target": target, "request": plain}
+        body = {"vault": vault, "point": point, "target": target, "disk": disk, "request": plain}
         return self._ask(Migration, "POST", "/v1/restores", body)
 
     # Groups of replicas

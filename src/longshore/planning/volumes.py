@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import Machine
+from longshore.model.machine import VOLUME, Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Present, QuotaRoom, SourceRoom
 from longshore.planning import openstack_checks
@@ -97,7 +97,7 @@ def _concerns(volume: Machine, facts: VolumeFacts) -> Iterator[Concern]:
         yield VOLUME_STATE(name, f"{name} is in state {status}.")
     if disk.encrypted:
         yield openstack_checks.VOLUMES_ENCRYPTED(name, f"{name} is encrypted.")
-    if any(there.id == disk.key for there in facts.present):
+    if any(volume.ref == f"{VOLUME}{there.id}" for there in facts.present):
         yield VOLUME_AT_HOME(name, f"{name} is in the target's own project.")
     if made := next((there for there in facts.present if there.source == volume.ref), None):
         yield VOLUME_THERE(name, f"{name} is there already, as volume {made.name} ({made.id}).")

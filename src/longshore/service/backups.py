@@ -212,17 +212,18 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
 @router.post("/restores/check")
 def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
     """Everything that stands against it, or might: nothing is made."""
-    found, request = _restored(body, store, clouds)
-    concerns = concerns_beforehand(store, clouds, caller, found.name, body.vault, body.target, request)
+    found, name, request = _restored(body, store, clouds)
+    concerns = concerns_beforehand(store, clouds, caller, name, body.vault, body.target, request)
     return [PlanConcern(**{**asdict(concern), "machine": machine_of(found).name}) for concern in concerns]
 
 
 @router.post("/restores", status_code=202)
 def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
     """A machine is made of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
-    migration does it. Type "dry-run": it is tried, and removed again."""
-    found, request = _restored(body, store, clouds)
-    looked = look_beforehand(store, clouds, caller, found.name, body.vault, body.target, request)
+    migration does it. Type "dry-run": it is tried, and removed again. With `disk` a volume is made of that one, and
+    no machine."""
+    _, name, request = _restored(body, store, clouds)
+    looked = look_beforehand(store, clouds, caller, name, body.vault, body.target, request)
     record = store.migrations.add(
         machine_name=looked.machine.name,
         machine_ref=looked.machine.ref,
@@ -240,16 +241,27 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
 # Parts
 
 
-def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, MigrationRequest]:
-    """The point, and what is asked for it. Raises InvalidInput, NotFound, Conflict."""
+def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, str, MigrationRequest]:
+    """The point, what the vault calls what becomes of it, and what is asked for that.
+
+    Raises InvalidInput, NotFound, Conflict.
+    """
     request = body.request
-    if request.type not in (MigrationType.COLD, MigrationType.DRY_RUN):
+    allowed = (MigrationType.COLD, MigrationType.DRY_RUN, *((MigrationType.VOLUME,) if body.disk is not None else ()))
+    if request.type not in allowed:
         raise InvalidInput("A restore is of type cold or dry-run.")
     if request.of is not None:
         raise InvalidInput("Whose restore it is can't be said: it is your own.", field="request.of")
     with clouds.vault(vault_record(store, body.vault).id, "read") as opened:
         found = find_point(opened, body.point)
-    return found, replace(request, power=_power(request, found))
+    if body.disk is None:
+        return found, found.name, replace(request, power=_power(request, found))
+    if request.type is MigrationType.DRY_RUN:
+        raise InvalidInput("A single disk can't be tried: nothing boots of it.", field="disk")
+    keys = list(found.disks)
+    if body.disk > len(keys):
+        raise InvalidInput(f"The point has {len(keys)} disk(s), and no disk {body.disk}.", field="disk")
+    return found, f"{found.name}/{keys[body.disk - 1]}", replace(request, type=MigrationType.VOLUME)
 
 
 def vault_record(store: Store, name: str) -> ProviderRecord:
@@ -313,7 +325,7 @@ def _power(request: MigrationRequest, point: Point) -> PowerAfter:
 
 
 def _refuse_in_use(store: Store, vault_id: str, point: str) -> None:
-    """Raises Conflict while a machine is being made of it."""
-    for record in store.migrations.page(1000, machine=point, provider_id=vault_id):
-        if not record.status.ended:
-            raise Conflict(f"The point {point} is being restored ({record.id}).", advice="Wait for its end.")
+    """Raises Conflict while a machine or a volume is being made of it."""
+    users = store.backup_policies.points_in_use(vault_id).get(point)
+    if users:
+        raise Conflict(f"The point {point} is in use by {users[0]}.", advice="Wait for its end.")

@@ -19,6 +19,7 @@ from longshore.model.job import JobKind
 from longshore.model.request import BootProof, MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.status import UNFINISHED, Status
+from longshore.model.vault_refs import point_of
 from longshore.store.database import Database, through_outages
 from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
 from longshore.store.migration_records import visible_migrations
@@ -231,13 +232,14 @@ class BackupPolicies:
             enqueue(session, [new_job(migration, JobKind.BACKUP_POLICY, id_=next_id, due_at=due)])
 
     def points_in_use(self, vault_id: str) -> dict[str, tuple[str, ...]]:
-        """By point of a vault the migrations that restore it, as people call them."""
+        """By point of a vault the migrations that restore it, or a disk of it, as people call them."""
         found: dict[str, tuple[str, ...]] = {}
         with self._database.session() as session:
             query = select(MigrationRow.machine_ref, MigrationRow.id).where(
                 MigrationRow.source_id == vault_id, MigrationRow.status.in_(UNFINISHED)
             )
-            for point, id_ in session.execute(query):
+            for ref, id_ in session.execute(query):
+                point = point_of(ref)
                 found[point] = (*found.get(point, ()), f"restore {id_}")
         return found
 

@@ -1,6 +1,7 @@
 """A vault as a source of machines: what `longshore.providers.contract.Source` asks for.
 
-Each point is a machine that is off, by the point's name. Restoring one is moving it from here.
+Each point is a machine that is off, by the point's name. Restoring one is moving it from here. Each of its disks is a
+volume, too, that no machine has.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,10 @@ from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
-from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import LooseVolume, Machine, PowerState, ServerSettings, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
+from longshore.model.vault_refs import disk_ref, key_of, point_of
 from longshore.providers.contract import Source
 from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
@@ -70,6 +72,11 @@ class VaultSource(Source):
         """By its point's name, or the part of it that is behind the slash; by its own name the newest one."""
         return machine_of(find_point(self.open_vault("read"), name_or_ref))
 
+    def volume(self, name_or_id: str) -> Machine:
+        """A disk of a point: POINT/KEY. Raises NotFound, Conflict, Damaged."""
+        word, _, key = name_or_id.rpartition("/")
+        return volume_of(find_point(self.open_vault("read"), word), key)
+
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """As they were then: a point has its machine's with it."""
         return {machine.ref: machine.tags for machine in self.describe(refs) if machine.tags}
@@ -99,8 +106,8 @@ class VaultSource(Source):
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Nothing is made: a point never changes."""
-        point = read_point(self.open_vault("read"), machine_ref)
-        disks = tuple(SnapshotDisk(key, key, top.size, None) for key, top in point.disks.items())
+        found, only = read_point(self.open_vault("read"), point_of(machine_ref)).disks, key_of(machine_ref)
+        disks = tuple(SnapshotDisk(key, key, top.size, None) for key, top in found.items() if only in (None, key))
         return Snapshot(machine_ref, machine_ref, name, disks)
 
     def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
@@ -116,7 +123,7 @@ class VaultSource(Source):
     @contextmanager
     def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         vault = self.open_vault("read")
-        with serve_disk(vault, read_point(vault, snapshot.machine_ref).top(disk_key)) as export:
+        with serve_disk(vault, read_point(vault, point_of(snapshot.machine_ref)).top(disk_key)) as export:
             yield export
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
@@ -159,6 +166,26 @@ def machine_of(point: Point) -> Machine:
         consolidation_needed=False,
         change_tracking=False,
         over_ssh=None,
+    )
+
+
+def volume_of(point: Point, key: str) -> Machine:
+    """One of its disks, as a volume that no machine has. Raises NotFound, Damaged."""
+    machine = machine_of(point)
+    size = point.top(key).size
+    disk = next((disk for disk in machine.disks if disk.key == key), None)
+    if disk is None:
+        raise Damaged(f"The point {point.name} doesn't say what its disk {key} is.")
+    name = disk.name or f"{machine.name}-{disk.position}"
+    return replace(
+        machine,
+        ref=disk_ref(point.name, key),
+        name=name,
+        annotation=f"{disk.label} of {machine.name} as of {point.moment:%Y-%m-%d %H:%M:%S} UTC",
+        disks=(replace(disk, name=name, size=size, encrypted=False),),
+        nics=(),
+        server_settings=ServerSettings(),
+        loose_volume=LooseVolume("available", bootable=disk.position == 0),
     )
 
 
