@@ -1,5 +1,6 @@
 """A state directory with something of everything, as it would be in the middle of a day's work."""
 
+import subprocess
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,7 @@ from point_in_vault import with_point
 
 GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
+BAD_FILE = '"><img src=x onerror=alert(1)>\n.conf'
 SEEN_UP = "The console shows a login prompt."
 
 
@@ -129,7 +131,9 @@ def backups(store, vc):
     )
     store.migrations.add_together([new])
     with_point(vault, place.parent, BAD_NAME, now - timedelta(days=30))
-    made = [with_point(vault, place.parent, "app01", now - timedelta(days=age), policy=policy) for age in (3, 2, 1)]
+    made = [with_point(vault, place.parent, "app01", now - timedelta(days=age), policy=policy) for age in (3, 2)]
+    disk = file_system(place.parent)
+    made.append(with_point(vault, place.parent, "app01", now - timedelta(days=1), disk, policy=policy))
     error = "The host doesn't answer."
     asked = {"type": "backup", "of": policy}
     first, second = store.migrations.add_together(
@@ -143,6 +147,17 @@ def backups(store, vc):
     ]
     store.backup_policies.keep(policy, run=Run(now, tuple(begun), now))
     return {"point": made[-1], "policy": policy}
+
+
+def file_system(directory):
+    """A small one of a guest, with a name that a page would rather not have."""
+    root, image = directory / "guest", directory / "guest.ext4"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/hostname").write_text("app01\n")
+    (root / "etc/fstab").write_text("")
+    (root / "etc" / BAD_FILE).write_text("x")
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, image, "1M"], check=True, capture_output=True)
+    return image.read_bytes()
 
 
 def names_of_backups(store):

@@ -1,11 +1,16 @@
 """Backups as somebody uses them who has links and forms and nothing else."""
 
+import io
+import tarfile
 from datetime import timedelta
 
 import pytest
 from filled import backups
 
 from longshore.store.tables import utc_now
+from longshore.vault.directory import Directory
+from longshore.vault.points import point_names
+from longshore.vault.vault import Vault
 
 AT = "/ui/backups"
 
@@ -78,6 +83,41 @@ def test_a_point_is_deleted_when_that_was_confirmed(filled):
     filled.submit(action)
     assert filled.path == f"{AT}/vaults/offsite"
     assert points_of(filled) == 3
+
+
+def test_a_file_of_a_point_is_found_and_fetched(filled):
+    filled.get(f"{AT}/vaults/offsite")
+    filled.click("app01")
+    page = filled.click("Files")
+    at = filled.path
+    assert ("etc/" in page.links, "lost+found/" in page.links, "1.0" in page.text) == (True, True, True)
+    page = filled.click("etc/")
+    assert "hostname" in page.text
+    assert "<img" not in page.source
+    assert "onerror=alert(1)>\\x0a.conf" in page.text
+    page = filled.submit(at, find="HOST*")
+    assert "/etc/hostname" in page.text
+    assert "fstab" not in page.text
+    answer = filled.ask("GET", page.links["Fetch"])
+    assert (answer.status_code, answer.content) == (200, b"app01\n")
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''hostname"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "Nothing is called so" in filled.submit(at, find="nobody").text
+    page = filled.get(f"{at}?path=/etc")
+    whole = filled.ask("GET", page.links["Fetch all of it"])
+    with tarfile.open(fileobj=io.BytesIO(whole.content)) as archive:
+        assert {"hostname", "fstab"} <= set(archive.getnames())
+    page = filled.get(f"{at}?path=/nowhere")
+    assert (page.status, "/nowhere" in page.text) == (400, True)
+    assert filled.ask("GET", at.replace("/files/", "/file/") + "?path=/nowhere").status_code == 404
+
+
+def test_what_is_read_of_a_disk_without_a_file_system_is_said(filled):
+    filled.get(f"{AT}/vaults/offsite")
+    root = filled.store.state.root.parent
+    oldest = point_names(Vault.open(Directory(root / "vault"), "read", None))[0]
+    page = filled.get(f"{AT}/vaults/offsite/files/{oldest}")
+    assert ("Nothing is here" in page.text, "not known" in page.text) == (True, True)
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("verify", "verification"), ("prune", "prune")])

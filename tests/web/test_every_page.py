@@ -26,8 +26,12 @@ def pages(filled):
         path = todo.pop()
         known = urlsplit(path).path
         if known not in seen:
-            seen[known] = filled.get(path)
-            todo += list(seen[known].links.values())
+            page = seen[known] = filled.get(path)
+            todo += list(page.links.values())
+    for path, page in list(seen.items()):
+        if not page.answer.headers["content-type"].startswith("text/html"):  # a guest's file: it is kept, never shown
+            assert page.answer.headers["content-disposition"].startswith("attachment;"), path
+            del seen[path]
     return seen
 
 

@@ -22,9 +22,12 @@ class Asking:
     """
 
     def __init__(self, api: ASGIApp, visit: Visit) -> None:
+        self.api = api
         # The audit names the browser's address
-        transport = httpx.ASGITransport(api, raise_app_exceptions=False, client=(visit.address or "127.0.0.1", 0))
+        self._client = (visit.address or "127.0.0.1", 0)
+        transport = httpx.ASGITransport(api, raise_app_exceptions=False, client=self._client)
         headers = {"X-Auth-Token": visit.token} if visit.token else {}
+        self._headers = headers
         self._http = httpx.AsyncClient(
             transport=transport, base_url="http://pages", timeout=ANSWER_WITHIN, headers=headers
         )
@@ -38,7 +41,7 @@ class Asking:
     ) -> None:
         await self._http.aclose()
 
-    async def get(self, kind: type[T], path: str, **asked: Any) -> T:
+    async def get(self, kind: type[T], path: str, /, **asked: Any) -> T:
         return await self._ask(kind, "GET", path, asked=asked)
 
     async def post(self, kind: type[T], path: str, body: Mapping[str, Any] | None = None) -> T:
@@ -55,13 +58,29 @@ class Asking:
         body: Mapping[str, Any] | None = None,
         asked: Mapping[str, Any] | None = None,
     ) -> T:
-        said = {name: _plain(value) for name, value in (asked or {}).items() if value not in (None, "")}
-        said |= self._everything
-        answer = await self._http.request(method, f"{path}?{urlencode(said)}" if said else path, json=body)
+        query = self._query(asked or {})
+        answer = await self._http.request(method, f"{path}?{query}" if query else path, json=body)
         if answer.status_code >= 400:
             raise fault_of(answer.status_code, answer.content)
         found: T = TypeAdapter(kind).validate_json(answer.content or b"null")
         return found
+
+    def scope(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a GET that the API answers piece by piece: what stands in its scope otherwise than in the page's."""
+        headers = {"Host": "pages", **self._headers}
+        return {
+            "method": "GET",
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": self._query(asked).encode(),
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": self._client,
+            "state": {},
+        }
+
+    def _query(self, asked: Mapping[str, Any]) -> str:
+        said = {name: _plain(value) for name, value in asked.items() if value not in (None, "")}
+        return urlencode(said | self._everything)
 
 
 def part(name: str) -> str:

@@ -1,0 +1,81 @@
+"""Files of a point in a vault: looked at, looked for, and fetched, without a machine."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from longshore.api.backups import Vault
+from longshore.api.files import PointFiles
+from longshore.errors import LongshoreError
+from longshore.web.asking import Asking, part
+from longshore.web.page import Page
+from longshore.web.passing import Passed
+from longshore.web.rendering import render
+
+_SHOWN = 500  # files of one page
+_LONGEST = 4096  # characters of a path
+
+
+async def files(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    vault = await asking.get(Vault, f"/v1/vaults/{_vault(request)}")
+    path, find = _path(request), request.query_params.get("find", "").strip()[:1000]
+    found, trouble = None, None
+    try:
+        found = await asking.get(PointFiles, _api(request, "files"), path=path, find=find, limit=_SHOWN)
+    except LongshoreError as error:
+        trouble = error
+    return render(
+        request,
+        "backups/files.html",
+        200 if trouble is None else 400,
+        vault=vault,
+        point=found.point if found else request.path_params["point"],
+        found=found,
+        trouble=trouble,
+        where=path,
+        crumbs=_crumbs(path),
+        find=find,
+        fetches=not request.app.state.door.inside,  # another program's frame takes nothing but pages
+        query=_query,
+    )
+
+
+async def file(request: Request) -> Response:
+    """A file as it is, or a directory as a tar archive. What can't be had is refused as a page."""
+    asking: Asking = request.state.asking
+    await asking.get(PointFiles, _api(request, "files"), path=_path(request), limit=1)
+    return Passed(asking, _api(request, "file"), path=_path(request))
+
+
+def _crumbs(path: str) -> list[tuple[str, str]]:
+    """Each directory above, with what it is called: DISK.PARTITION:/ or / first."""
+    top, _, below = path.partition("/")
+    crumbs = [(f"{top}/", f"{top}/")]
+    for name in filter(None, below.split("/")):
+        crumbs.append((f"{crumbs[-1][0].rstrip('/')}/{name}", name))
+    return crumbs
+
+
+def _query(**said: Any) -> str:
+    return urlencode({name: value for name, value in said.items() if value})
+
+
+def _path(request: Request) -> str:
+    return request.query_params.get("path", "")[:_LONGEST] or "/"
+
+
+def _vault(request: Request) -> str:
+    return part(request.path_params["vault"])
+
+
+def _api(request: Request, what: str) -> str:
+    return f"/v1/vaults/{_vault(request)}/{what}/{part(request.path_params['point'])}"
+
+
+ROUTES = [
+    Page("/backups/vaults/{vault}/files/{point:path}", files, "GET", "migration:vault:read-files"),
+    Page("/backups/vaults/{vault}/file/{point:path}", file, "GET", "migration:vault:read-files"),
+]
