@@ -10,7 +10,7 @@ from test_tenants import OPENSTACK, VSPHERE, Api
 from longshore.engine import embedded
 from longshore.errors import Conflict
 from longshore.model.forms import form
-from longshore.model.point import Consistency
+from longshore.model.point import Consistency, Hold
 from longshore.model.replica import PointDisk, PointState, Stage
 from longshore.model.request import MigrationRequest
 from longshore.store import StateDirectory, Store
@@ -349,7 +349,9 @@ def test_one_that_is_held_is_not_claimed_for_removal_until_the_hold_is_over(api,
     path = f"{REPLICAS}/{made['id']}/points/1"
     api.did("ann", "POST", f"{path}/hold", {"name": "upgrade", "until": "2100-01-01T00:00:00Z"})
     assert api.store.points.claim(made["id"], [1, 2]) == [2]
-    api.did("ann", "POST", f"{path}/hold", {"name": "upgrade", "until": "2026-01-01T00:00:00Z"})
+    over = api("ann", "POST", f"{path}/hold", {"name": "upgrade", "until": "2026-01-01T00:00:00Z"})
+    assert (over.status_code, over.json()["field"]) == (400, "until")
+    api.store.points.hold(made["id"], 1, Hold("upgrade", datetime(2026, 1, 1, tzinfo=UTC)))
     assert api.store.points.claim(made["id"], [1, 2]) == [1, 2]
 
 

@@ -112,6 +112,29 @@ def test_a_file_of_a_point_is_found_and_fetched(filled):
     assert filled.ask("GET", at.replace("/files/", "/file/") + "?path=/nowhere").status_code == 404
 
 
+def test_a_point_is_held_and_released(filled):
+    filled.get(f"{AT}/vaults/offsite?q=app01")
+    filled.click("app01")
+    filled.click("Hold …")
+    at = filled.path
+    for wrong in ({"name": "two words"}, {"until": "2020-01-01T00:00"}, {"name": "audit", "until": "soon"}):
+        page = filled.submit(at, **wrong)
+        assert page.status == 400
+        assert "aria-describedby" in page.source
+    assert "is over" in filled.submit(at, name="audit", until="2020-01-01T00:00").text
+    page = filled.submit(at, name="audit", until="2199-01-01T00:00")
+    assert ("It is held" in page.text, "2199-01-01 00:00:00 UTC" in page.text) == (True, True)
+    assert "held" in filled.get(f"{AT}/vaults/offsite").text
+    page = filled.get(at)
+    refused = filled.submit(at, name="other")
+    assert (refused.status, "held" in refused.text) == (400, True)
+    filled.get(at.replace("/hold/", "/points/"))
+    page = filled.click("Release …")
+    page = filled.submit(at.replace("/hold/", "/release/"))
+    assert "It is held" not in page.text
+    assert "Hold …" in page.links
+
+
 def test_what_is_read_of_a_disk_without_a_file_system_is_said(filled):
     filled.get(f"{AT}/vaults/offsite")
     root = filled.store.state.root.parent

@@ -25,16 +25,15 @@ from longshore.flows.replicas.failing_over import note_gone
 from longshore.flows.replicas.moments import next_audit
 from longshore.flows.replicas.points import newest, remove_points
 from longshore.model.forms import form
-from longshore.model.point import Hold
 from longshore.model.replica import LAST_POINT, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
+from longshore.service.held import asked_hold
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.new_replicas import NEVER, first_time, new_replica, protection_of, tests_of
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
 from longshore.store import MigrationRecord, ReplicaRecord, Store
-from longshore.store.tables import with_zone
 
 router = judged_router("/v1")
 Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
@@ -185,8 +184,7 @@ def point(replica: str, number: Number, store: TheStore) -> Point:
 def hold(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
     """It stays until then, or until it is released."""
     found = store.replicas.get(replica)
-    until = with_zone(body.until)
-    store.points.hold(found.id, number, Hold(body.name, until))
+    store.points.hold(found.id, number, asked_hold(body))
     return point_shown(store, found, number)
 
 

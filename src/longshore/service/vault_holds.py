@@ -2,11 +2,10 @@
 
 from longshore.api.backups import VaultPointDetails
 from longshore.api.replicas import NewHold
-from longshore.model.point import Hold
 from longshore.providers.vault.source import find_point
 from longshore.service.backups import details, vault_record
+from longshore.service.held import asked_hold
 from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.store.tables import with_zone
 from longshore.vault.holds import hold_point, release_point
 
 router = judged_router("/v1")
@@ -16,10 +15,10 @@ router = judged_router("/v1")
 def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
     """No retention deletes it until then, or until it is released, and nobody does by hand; other installations that
     use the vault heed it, too. Raises Conflict when it is held already."""
-    record = vault_record(store, vault)
+    record, wanted = vault_record(store, vault), asked_hold(body)
     with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)
-        hold_point(opened, found.name, Hold(body.name, with_zone(body.until)))
+        hold_point(opened, found.name, wanted)
         return details(store, record.id, opened, found)
 
 
