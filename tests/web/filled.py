@@ -4,7 +4,7 @@ import subprocess
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from longshore.model.backup_policy import MachineBackup, Run, Stand
+from longshore.model.backup_policy import MachineBackup, PointTrial, Proof, Run, SecondCopy, Stand
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
@@ -145,7 +145,12 @@ def backups(store, vc):
         MachineBackup("app01", "vm-1", first.id, Stand.DONE, point=made[-1]),
         MachineBackup("app09", "vm-2", second.id, Stand.FAILED, error=error),
     ]
-    store.backup_policies.keep(policy, run=Run(now, tuple(begun), now))
+    trial = PointTrial("app01", made[-1], first.id, Stand.DONE, shown_by="console", seconds={"copy": 20.0, "all": 61.5})
+    failed = PointTrial("app09", made[0], second.id, Stand.FAILED, error="The quota is short.")
+    copy = SecondCopy(first.id, now, Stand.FAILED, error="The second vault is full.")
+    store.backup_policies.keep(
+        policy, run=Run(now, tuple(begun), now), copy=copy, proof=Proof(now, (trial, failed), now)
+    )
     return {"point": made[-1], "policy": policy}
 
 

@@ -33,6 +33,8 @@ def test_what_is_protected_and_what_came_of_it_is_seen_at_once(filled):
     page = filled.click("nightly")
     assert "Names like app*" in page.text
     assert "nothing: it goes after the next backup" in page.text
+    for said in ("The second vault is full.", "The quota is short.", "console 1 min 2 s"):
+        assert said in page.text, said
     page = filled.click("offsite")
     assert "1–4 of 4" in page.text
     assert "not encrypted" in page.text
@@ -201,6 +203,20 @@ def test_a_policy_is_made_changed_run_paused_and_deleted(filled):
     filled.submit(f"{AT}/policies/weekly/edit", retention="last 1", verify="")
     policy = filled.store.backup_policies.get("weekly")
     assert (policy.machines, policy.retention, policy.verify) == (("app01", "db01"), "last 1, zone UTC", None)
+    Vault.create(Directory(filled.store.state.root.parent / "away"), None)
+    filled.store.providers.add("away", "vault", {"directory": str(filled.store.state.root.parent / "away")}, {})
+    filled.click("Change …")
+    page = filled.submit(f"{AT}/policies/weekly/edit", prove="every 7d", prove_on="")
+    assert (page.status, "Where the points are proved isn't said." in page.text) == (400, True)
+    clock = {"prove": "every 7d", "prove_on": "cloud", "copy_to": "away"}
+    filled.submit(f"{AT}/policies/weekly/edit", **clock, **{"n-name": "VM Network", "n-to": "private"})
+    policy = filled.store.backup_policies.get("weekly")
+    told = filled.store.providers.get(policy.prove_on).name, filled.store.providers.get(policy.copy_to).name
+    assert (told, policy.prove, policy.prove_networks) == (("cloud", "away"), "every 7d", {"VM Network": "private"})
+    filled.click("Change …")
+    filled.submit(f"{AT}/policies/weekly/edit", copy_to="", prove="")
+    policy = filled.store.backup_policies.get("weekly")
+    assert (policy.copy_to, policy.prove, policy.prove_on) == (None, None, None)
     due = utc_now() - timedelta(days=1)
     filled.store.backup_policies.change(policy.id, due_at=due)
     filled.click("Change …")

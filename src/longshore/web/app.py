@@ -37,8 +37,10 @@ from longshore.web.texts import LANGUAGES, InTheirLanguage, _
 from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
-SUBJECTS = (overview, providers, plans, wizard, migrations, replicas)
-SUBJECTS += (backups, backup_policies, restores, point_files, holds)
+SUBJECTS = (
+    *(overview, providers, plans, wizard, migrations, replicas),
+    *(backups, backup_policies, restores, point_files, holds),
+)
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
 _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}
 _CHOICE_LASTS = 365 * 86400  # seconds

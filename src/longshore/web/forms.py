@@ -39,6 +39,11 @@ class Form:
     def all(self, name: str) -> list[str]:
         return self.fields.get(name, [])
 
+    def pairs(self, name: str, value: str) -> dict[str, str]:
+        """Of fields that come again and again, two by two: what the second says, by the first; without empty ones."""
+        found = zip(self.all(name), self.all(value), strict=False)
+        return {one.strip(): said.strip() for one, said in found if one.strip() and said.strip()}
+
     def below(self, prefix: str) -> dict[str, str]:
         """Fields called `prefix` and something, by that; without empty ones."""
         return {

@@ -20,7 +20,10 @@ from longshore.web.texts import _
 
 _POINTS = 200  # rows, of one page
 _FILTER = ("folder", "cluster", "tag", "power", "name")
-_FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify")  # where a refusal can stand
+_ELSEWHERE = ("copy_to", "prove", "prove_on", "prove_networks")  # what becomes of points beyond the vault
+_FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify", *_ELSEWHERE)
+_CLOCKS = ("verify", "copy_to", "prove")  # which "never" ends
+_SPARE = 3  # lines for further networks
 # A proposal: nights, and a tail that grows thin
 _PROPOSED = {
     "schedule": "daily 02:00 UTC",
@@ -31,12 +34,13 @@ _PROPOSED = {
 
 async def one(request: Request) -> Response:
     found = await request.state.asking.get(BackupPolicyDetails, _path(request))
-    run, verification = found.run, found.verification
-    at_work = (run and not run.ended_at) or (verification and not verification.state.ended)
+    run, proof = found.run, found.proof
+    at_work = any(one and not one.state.ended for one in (found.verification, found.copied))
+    at_work = at_work or any(one and not one.ended_at for one in (run, proof))
     return render(
         request,
         "backups/policy.html",
-        live=bool(at_work),
+        live=at_work,
         p=found,
         points=found.points[:_POINTS],
         more=len(found.points) - _POINTS,
@@ -70,7 +74,9 @@ async def edit(request: Request) -> Response:
         "which": ["machines" if wanted is None else "filter"],
         "machines": ["\n".join(found.machines)],
         **{f"filter-{name}": [getattr(wanted, name) or ""] for name in _FILTER if wanted is not None},
-        **{name: [getattr(found, name) or ""] for name in _PROPOSED},
+        **{name: [getattr(found, name) or ""] for name in (*_PROPOSED, "copy_to", "prove", "prove_on")},
+        "n-name": list(found.prove_networks),
+        "n-to": list(found.prove_networks.values()),
     }
     return await _asked(request, Form(said), found, None)
 
@@ -79,14 +85,13 @@ async def change(request: Request) -> Response:
     """Only what is other than before is sent: machines that are named again would be looked for at the source."""
     asking, said = request.state.asking, request.state.form
     found = await asking.get(BackupPolicyDetails, _path(request))
-    before: dict[str, Any] = {name: getattr(found, name) for name in _PROPOSED}
+    before: dict[str, Any] = {name: getattr(found, name) for name in (*_PROPOSED, *_ELSEWHERE)}
     if found.filter is None:
         before["machines"] = found.machines
     else:
         before["filter"] = {name: getattr(found.filter, name) for name in _FILTER}
     body = {name: value for name, value in _wanted(said).items() if name not in before or before[name] != value}
-    if "verify" in body:
-        body["verify"] = body["verify"] or "never"
+    body |= {name: body[name] or "never" for name in _CLOCKS if name in body}
     try:
         if body:
             await asking.ask(BackupPolicy, "PATCH", _path(request), body)
@@ -96,7 +101,9 @@ async def change(request: Request) -> Response:
 
 
 def _wanted(said: Form) -> dict[str, Any]:
-    body: dict[str, Any] = {name: said[name] or None for name in _PROPOSED}
+    body: dict[str, Any] = {name: said[name] or None for name in (*_PROPOSED, "copy_to", "prove")}
+    body["prove_on"] = (said["prove_on"] or None) if body["prove"] else None
+    body["prove_networks"] = said.pairs("n-name", "n-to")
     if said["which"] == "machines":
         body["machines"] = [line.strip() for line in said["machines"].split("\n") if line.strip()]
     else:
@@ -123,6 +130,8 @@ async def _asked(
         p=changed,
         sources=[(one.name, one.name) for one in providers if one.kind != VAULT],
         vaults=[(one.name, one.name) for one in vaults],
+        clouds=[(one.name, one.name) for one in providers if one.kind == "openstack"],
+        networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
         wrong={at: trouble.message} if trouble and at else {},
         trouble=None if at else trouble,
     )

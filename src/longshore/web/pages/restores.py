@@ -49,10 +49,9 @@ async def begin(request: Request) -> Response:
 
 
 def _body(request: Request, said: Form) -> dict[str, Any]:
-    chosen = dict(zip(said.all("n-name"), said.all("n-to"), strict=False))
     wanted: dict[str, Any] = {
         "type": said["type"] or "cold",
-        "networks": {source: to for source, to in chosen.items() if to},
+        "networks": said.pairs("n-name", "n-to"),
         "power": said["power"] or "as-before",
         "isolated": bool(said["isolated"]) and said["type"] == "dry-run",
         "accept": said.all("accept"),
@@ -94,7 +93,7 @@ async def _shown(
         targets=targets,
         target=target,
         networks=sorted({nic["network"] for nic in found.machine["nics"]}),
-        mapped=dict(zip(said.all("n-name"), said.all("n-to"), strict=False)),
+        mapped=said.pairs("n-name", "n-to"),
         network_choices=network_choices(offer) if offer else None,
         flavor_choices=flavor_choices(offer) if offer else None,
         types=[(value, _(text)) for value, text in _TYPES],
