@@ -1,11 +1,8 @@
 """Groups of replicas as somebody uses them who has links and forms and nothing else."""
 
-from datetime import timedelta
-
 import pytest
 
 from longshore.model.replica import Stage
-from longshore.store.tables import utc_now
 
 AT = "/ui/replicas/groups"
 RACK = f"{AT}/rack"
@@ -56,7 +53,7 @@ def test_a_group_is_made_changed_and_deleted(filled):
     assert (gates[1].pause, gates[2].command) == (120.0, ("/bin/check", "a b"))
     filled.click("Change …")
     form = dict(filled.page.form(f"{AT}/shop/edit").fields)
-    assert (form[mail], form[files], form["pauses"], form["commands"]) == ("1", "2", "1=2m", "2=/bin/check 'a b'")
+    assert (form[mail], form[files], form["pauses"], form["commands"]) == ("1", "2", "1=120s", "2=/bin/check 'a b'")
     filled.submit(f"{AT}/shop/edit", **{files: "", mail: "3", "pauses": "3=30s", "commands": ""})
     assert filled.path == f"{AT}/shop", filled.page.text
     assert members_of(store, "shop") == {"mail01": 3}

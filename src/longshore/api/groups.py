@@ -6,10 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from longshore.api.replicas import Condition, Name, Text
 from longshore.api.schemas import Moment
-from longshore.model.group import MOST_TIERS
+from longshore.model.group import MOST_TIERS, GateState, TierState
 from longshore.model.replica import Stage
 from longshore.model.status import Status
-from longshore.planning.group_tiers import GateState, TierState
 
 TierNumber = Annotated[int, Field(ge=0, le=MOST_TIERS)]
 Word = Annotated[str, Field(min_length=1, max_length=4096)]

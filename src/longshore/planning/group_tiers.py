@@ -2,27 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 
-from longshore.model.group import Tier
+from longshore.model.group import GateState, Tier, TierState
 from longshore.planning.group_runs import Progress
-
-
-class TierState(StrEnum):
-    WAITING = "waiting"
-    SHUTTING_DOWN = "shutting-down"
-    SHUT_DOWN = "shut-down"  # and it waits for its servers
-    LANDING = "landing"
-    AT_GATE = "at-gate"  # all of it was seen up
-    UP = "up"  # and its gate is passed
-    STOPPED = "stopped"  # the run ended, or ends, here
-    NOT_BEGUN = "not-begun"  # and won't be
-
-
-class GateState(StrEnum):
-    WAITING = "waiting"
-    PASSED = "passed"
-    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
 from longshore.model.backup_policy import Stand
 from longshore.model.concern import Severity
+from longshore.model.group import GateState, TierState
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.planning.group_tiers import GateState, TierState
 from longshore.web.progress import status_of
 from longshore.web.texts import marked
 

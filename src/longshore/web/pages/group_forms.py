@@ -2,7 +2,6 @@
 
 import asyncio
 import shlex
-from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +11,6 @@ from longshore.api.groups import Group
 from longshore.api.replicas import Replica
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.group import MOST_TIERS
-from longshore.planning.durations import write_duration
 from longshore.web.asking import Asking, part
 from longshore.web.forms import Form
 from longshore.web.page import Page
@@ -38,11 +36,7 @@ async def create(request: Request) -> Response:
 
 async def edit(request: Request) -> Response:
     found = await request.state.asking.get(Group, path_of(request))
-    pauses = [
-        f"{tier}={write_duration(timedelta(seconds=gate.pause))}"
-        for tier, gate in sorted(found.gates.items())
-        if gate.pause
-    ]
+    pauses = [f"{tier}={gate.pause:.0f}s" for tier, gate in sorted(found.gates.items()) if gate.pause]
     commands = [f"{tier}={shlex.join(gate.command)}" for tier, gate in sorted(found.gates.items()) if gate.command]
     said = {f"tier-{member.replica}": [str(member.tier)] for member in found.members}
     said |= {"pauses": ["\n".join(pauses)], "commands": ["\n".join(commands)]}
