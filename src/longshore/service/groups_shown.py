@@ -12,7 +12,6 @@ from longshore.flows.replicas.conducting import RunState
 from longshore.flows.replicas.standing import conditions_of
 from longshore.model.forms import form
 from longshore.model.replica import Stage, Wish
-from longshore.model.status import Status
 from longshore.planning.group_tiers import tier_standings
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, MigrationRecord, ReplicaRecord, Store
@@ -115,29 +114,36 @@ def _unready(replica: ReplicaRecord, protected: Protected | None) -> str | None:
 
 
 def _run(run: MigrationRecord, found: GroupRecord, looked: _Looked) -> GroupRun:
-    state = form(RunState).validate_python(run.state)
-    landings = {member.replica_id: looked.records.get(member.landing_id or "") for member in found.members}
-    passed = run.status is Status.DONE or (state.remove_at is not None and state.why is None)
-    standings = tier_standings(
-        state.tiers,
-        state.progress,
-        {replica for replica, landing in landings.items() if landing and landing.target_up_at},
-        passed=passed,
-        stops=state.why is not None or run.status.ended,
-    )
-    under_way = not run.status.ended and state.why is None
+    state = form(RunState).validate_python(run.state) if run.state else None
+    under_way = state is not None and state.why is None
     return GroupRun(
         id=run.id,
         type=run.request["type"],
         status=run.status,
         phase=run.phase,
-        error=run.error or state.why,
-        tiers=[
-            GroupTier(tier=tier.number, state=one.state, gate=one.gate)
-            for tier, one in zip(state.tiers, standings, strict=True)
-        ],
-        pause_until=state.progress.pause_until if under_way else None,
-        remove_at=state.remove_at if under_way else None,
+        error=run.error or (state.why if state else None),
+        tiers=_tiers_of(state, found, looked) if state else _tiers_left(run),
+        pause_until=state.progress.pause_until if state and under_way else None,
+        remove_at=state.remove_at if state and under_way else None,
         created_at=run.created_at,
         finished_at=run.finished_at,
     )
+
+
+def _tiers_of(state: RunState, found: GroupRecord, looked: _Looked) -> list[GroupTier]:
+    """Of a run that is under way."""
+    landings = {member.replica_id: looked.records.get(member.landing_id or "") for member in found.members}
+    up = {replica for replica, landing in landings.items() if landing and landing.target_up_at}
+    stops = state.why is not None
+    passed = state.remove_at is not None and not stops
+    standings = tier_standings(state.tiers, state.progress, up, passed=passed, stops=stops)
+    return [
+        GroupTier(tier=tier.number, state=one.state, gate=one.gate)
+        for tier, one in zip(state.tiers, standings, strict=True)
+    ]
+
+
+def _tiers_left(run: MigrationRecord) -> list[GroupTier]:
+    """Of one that has ended, as it has kept them."""
+    kept = (run.result or {}).get("tiers", ())
+    return [GroupTier(tier=one["tier"], state=one["state"], gate=one["gate"]) for one in kept if "state" in one]

@@ -12,7 +12,7 @@ from longshore.api.replicas import Replica
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.group import MOST_TIERS
 from longshore.web.asking import Asking, part
-from longshore.web.forms import Form
+from longshore.web.forms import Form, refused_at
 from longshore.web.page import Page
 from longshore.web.pages.groups import AT, CHANGES, back, path_of
 from longshore.web.rendering import render
@@ -52,7 +52,7 @@ async def change(request: Request) -> Response:
         gates = _gates(said, found)
         body = {
             "members": dict.fromkeys(shown & {one.replica for one in found.members}) | _tiers(said),
-            "gates": dict.fromkeys(str(tier) for tier in found.gates) | gates,
+            "gates": dict.fromkeys(found.gates) | gates,
         }
         await request.state.asking.ask(Group, "PATCH", path_of(request), body)
     except LongshoreError as error:
@@ -64,16 +64,16 @@ def _tiers(said: Form) -> dict[str, int]:
     """By replica. Raises InvalidInput."""
     found = {}
     for replica, text in said.below("tier-").items():
-        if not (text.isascii() and text.isdecimal()) or int(text[:9]) > MOST_TIERS:
+        if (number := _tier(text)) is None:
             line = _('"%(text)s" isn\'t the number of a tier: it is 0 to %(most)s.')
             raise InvalidInput(line % {"text": text, "most": MOST_TIERS}, field="members")
-        found[replica] = int(text)
+        found[replica] = number
     if not found:
         raise InvalidInput(_("A group needs a machine: give one the number of its tier."), field="members")
     return found
 
 
-def _gates(said: Form, changed: Group | None) -> dict[str, dict[str, Any]]:
+def _gates(said: Form, changed: Group | None) -> dict[int, dict[str, Any]]:
     """By tier. Raises InvalidInput."""
     pauses = _lines(said, "pauses")
     if "commands" in said.fields:
@@ -85,16 +85,22 @@ def _gates(said: Form, changed: Group | None) -> dict[str, dict[str, Any]]:
     return {tier: {"pause": pauses.get(tier), "command": commands.get(tier, [])} for tier in {**pauses, **commands}}
 
 
-def _lines(said: Form, field: str) -> dict[str, str]:
+def _lines(said: Form, field: str) -> dict[int, str]:
     """TIER=TEXT, each on a line of its own. Raises InvalidInput."""
-    found = {}
+    found: dict[int, str] = {}
     for line in filter(None, map(str.strip, said[field].split("\n"))):
-        tier, _equals, rest = (one.strip() for one in line.partition("="))
-        if not rest or not (tier.isascii() and tier.isdecimal()) or str(int(tier[:9])) in found:
+        number, _equals, rest = line.partition("=")
+        tier = _tier(number.strip())
+        if tier is None or tier in found or not rest.strip():
             text = _('"%(line)s" isn\'t the number of a tier, =, and what is after it; each tier once.')
             raise InvalidInput(text % {"line": line}, field=field)
-        found[str(int(tier[:9]))] = rest
+        found[tier] = rest.strip()
     return found
+
+
+def _tier(text: str) -> int | None:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else MOST_TIERS + 1
+    return number if number <= MOST_TIERS else None
 
 
 def _words(command: str) -> list[str]:
@@ -108,11 +114,14 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
     """`changed`: the group, if it is there already."""
     asking: Asking = request.state.asking
     replicas, groups = await asyncio.gather(
-        asking.get(list[Replica], "/v1/replicas"), asking.get(list[Group], "/v1/replica-groups")
+        asking.get(list[Replica], "/v1/replicas", figures=False), asking.get(list[Group], "/v1/replica-groups")
     )
     own = changed.id if changed else ""
     taken = {member.replica: group for group in groups if group.id != own for member in group.members}
     at = _field(trouble.field) if trouble else ""
+    plain = {
+        "name": _("A name is of letters, digits, dots, dashes and underscores, and begins with a letter or digit.")
+    }
     return render(
         request,
         "groups/form.html",
@@ -122,7 +131,7 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
         replicas=[one for one in replicas if one.id not in taken],
         taken=[(one, taken[one.id]) for one in replicas if one.id in taken],
         of_replica=of_replica,
-        wrong={at: trouble.message} if trouble and at else {},
+        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
         trouble=None if at else trouble,
     )
 
