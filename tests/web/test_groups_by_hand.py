@@ -63,7 +63,7 @@ def test_a_group_is_made_changed_and_deleted(filled):
 @pytest.mark.parametrize(
     ("fields", "sentence", "at"),
     [
-        ({"name": "a b"}, "A name is of letters, digits", "name"),
+        ({"name": "a b"}, "A name has letters, digits", "name"),
         ({"name": "rack"}, "A group named rack is there already.", "name"),
         ({}, "A group needs a machine: give one the number of its tier.", None),
         ({"tier": "first"}, '"first" isn\'t the number of a tier: it is 0 to 1000.', None),
@@ -171,16 +171,15 @@ def test_what_has_failed_over_in_part_goes_on_is_undone_or_taken_for_good(filled
     filled.submit(f"{RACK}/failover", how="points")
     assert {one.stage for one in store.replicas.all()} == {Stage.FAILING_OVER}
     mail, files = landings_of(store)
-    store.migrations.update(
-        run_of(store).id, status="failed", phase="stopped", error="Tier 2 can't be got up. No room."
-    )
+    error = "Tier 2 can't be got up. No room."
+    store.migrations.update(run_of(store).id, status="failed", phase="stopped", error=error)
     store.migrations.update(mail.id, status="done", phase="done", target_up_at=mail.created_at)
     store.migrations.update(files.id, status="failed", phase="failed", error="No room.")
     store.replicas.update(ids["mail01"], stage=Stage.FAILED_OVER.value)
     store.replicas.update(ids["files01"], stage=Stage.PROTECTED.value, failover_id=None)
     page = filled.get(RACK)
     assert "failed over in part" in page.text
-    assert "Tier 2 can't be got up. No room." in page.text
+    assert error in page.text
     assert "Commit …" not in page.links
     page = filled.click("Go on with the failover …")
     assert "tier after tier: files01." in page.text

@@ -179,7 +179,8 @@ def _members(store: Store, members: Mapping[str, Tier]) -> dict[str, Tier]:
 def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, model.Gate | None]:
     """Raises InvalidInput."""
     found = {number: _gate(number, gate) if gate is not None else None for number, gate in gates.items()}
-    refuse_commands(caller, found.values())
+    with said_of("gates"):
+        refuse_commands(caller, found.values())
     return found
 
 

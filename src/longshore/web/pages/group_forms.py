@@ -79,9 +79,8 @@ def _gates(said: Form, changed: Group | None) -> dict[int, dict[str, Any]]:
     if "commands" in said.fields:
         commands = {tier: _words(text) for tier, text in _lines(said, "commands").items()}
     else:  # a server's pages don't ask for them
-        commands = {
-            str(tier): gate.command for tier, gate in (changed.gates if changed else {}).items() if gate.command
-        }
+        there = changed.gates if changed else {}
+        commands = {tier: gate.command for tier, gate in there.items() if gate.command}
     return {tier: {"pause": pauses.get(tier), "command": commands.get(tier, [])} for tier in {**pauses, **commands}}
 
 
@@ -119,9 +118,7 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
     own = changed.id if changed else ""
     taken = {member.replica: group for group in groups if group.id != own for member in group.members}
     at = _field(trouble.field) if trouble else ""
-    plain = {
-        "name": _("A name is of letters, digits, dots, dashes and underscores, and begins with a letter or digit.")
-    }
+    plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
     return render(
         request,
         "groups/form.html",
