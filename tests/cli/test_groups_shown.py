@@ -8,7 +8,12 @@ MEMBER |= {"rpo": 900, "rpo_now": 1200.0, "conditions": [{"code": "rpo-breached"
 MEMBER |= {"networks": {}, "migration": None, "status": None, "phase": None, "up_at": None, "error": None}
 RUN = {"id": "m1", "type": "group-failover", "status": "failed", "phase": "stopped", "error": "The gate is closed."}
 RUN |= {"pause_until": None, "remove_at": None, "created_at": "2026-11-24T03:00:00Z", "finished_at": None}
-RUN |= {"tiers": [{"tier": 1, "state": "stopped", "gate": "closed"}, {"tier": 2, "state": "not-begun", "gate": None}]}
+RUN |= {
+    "tiers": [
+        {"tier": 1, "state": "stopped", "gate": "not-passed"},
+        {"tier": 2, "state": "not-begun", "gate": "not-reached"},
+    ]
+}
 GROUP = {"id": "g1", "project_id": "", "name": "shop", "members": [MEMBER], "gates": {}, "run": RUN}
 GROUP |= {"created_at": "2026-11-24T03:00:00Z"}
 
@@ -26,5 +31,5 @@ def test_its_machines_and_its_run_are_told_in_lines(monkeypatch):
     told = dict(zip(names, values, strict=True))
     newest = "newest point 2026-11-24T03:00:00Z, RPO 20 min 0 s of 15 min 0 s; rpo-breached"
     assert told["members"] == f"1: db, protected, {newest}"
-    assert told["tiers"] == "1: stopped, gate closed\n2: not-begun"
+    assert told["tiers"] == "1: stopped, gate not-passed\n2: not-begun, gate not-reached"
     assert told["error"] == "The gate is closed."

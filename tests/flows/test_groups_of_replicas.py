@@ -74,7 +74,7 @@ def test_a_gate_that_is_closed_stops_it_says_so_and_what_is_up_stays(protect_gro
     assert "The gate after tier 1 is closed: check-db ended with status 3." in group.run.error
     assert "What is up stays: db." in group.told[-1]
     assert group.stages == {"web": "protected", "app": "protected", "db": "failed-over"}
-    assert standings(group) == ["stopped/closed", "not-begun"]
+    assert standings(group) == ["stopped/not-passed", "not-begun"]
     assert told[0]["command"] == ["check-db", "--now"]
     (machine,) = told[0]["told"]["machines"]
     assert (machine["name"], machine["server"]) == ("db", group.landing("db").server_id)

@@ -37,4 +37,5 @@ class TierState(StrEnum):
 class GateState(StrEnum):
     WAITING = "waiting"
     PASSED = "passed"
-    CLOSED = "closed"
+    NOT_PASSED = "not-passed"  # its command failed, or the run was stopped before it was open
+    NOT_REACHED = "not-reached"  # and won't be

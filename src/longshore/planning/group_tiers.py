@@ -21,7 +21,8 @@ def tier_standings(
     for number, tier in enumerate(tiers):
         whole = all(replica in up for replica in tier.replicas)
         state = TierState.UP if passed else _state(number, tier, progress, whole=whole, stops=stops)
-        found.append(TierStanding(state, _gate(tier, state, whole=whole)))
+        gate = _gate(progress.lands - number, whole=whole, passed=passed, stops=stops)
+        found.append(TierStanding(state, gate if tier.gate.pause or tier.gate.command else None))
     return found
 
 
@@ -42,9 +43,10 @@ def _state(number: int, tier: Tier, progress: Progress, *, whole: bool, stops: b
     return TierState.AT_GATE if tier.gate.pause or tier.gate.command else TierState.UP
 
 
-def _gate(tier: Tier, state: TierState, *, whole: bool) -> GateState | None:
-    if not tier.gate.pause and not tier.gate.command:
-        return None
-    if state is TierState.UP:
+def _gate(beyond: int, *, whole: bool, passed: bool, stops: bool) -> GateState:
+    """`beyond`: how many tiers further the run is."""
+    if passed or beyond > 0:
         return GateState.PASSED
-    return GateState.CLOSED if state is TierState.STOPPED and whole else GateState.WAITING
+    if not stops:
+        return GateState.WAITING
+    return GateState.NOT_PASSED if beyond == 0 and whole else GateState.NOT_REACHED

@@ -12,12 +12,12 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.conducting import RunState
 from longshore.model import group as model
 from longshore.model.forms import form
-from longshore.model.replica import Stage, Wish
+from longshore.model.replica import IN_PLACE, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.durations import parse_duration
 from longshore.planning.group_runs import Progress
 from longshore.service.caller import Caller
-from longshore.service.groups_shown import THERE, group_shown, groups_shown, objection_of, run_of
+from longshore.service.groups_shown import group_shown, groups_shown, objection_of, run_of
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheStore, judged_router
@@ -90,7 +90,7 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
     """Machines made of points take the place of all its machines, in order. Those that have failed over already count
     as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of them can't."""
     found = _with_members(store, group)
-    there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in THERE and r.failover_id}
+    there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in IN_PLACE and r.failover_id}
     others = [(m, r) for m, r in _replicas(store, found) if m.replica_id not in there]
     if not others:
         raise Conflict(
@@ -147,7 +147,7 @@ def commit(group: str, store: TheStore) -> Group:
     if run is not None and not run.status.ended:
         raise Conflict(f"A run of group {found.name} is under way ({run.id}).", advice="Wait for its end.")
     replicas = [replica for _, replica in _replicas(store, found)]
-    if missing := [replica.machine_name for replica in replicas if replica.stage not in THERE]:
+    if missing := [replica.machine_name for replica in replicas if replica.stage not in IN_PLACE]:
         raise Conflict(
             f"Of group {found.name} {', '.join(missing)} hasn't failed over.",
             advice=f"Go on with it (longshore replica group failover {found.name}), or commit machines one by one.",

@@ -11,13 +11,11 @@ from longshore.errors import Conflict
 from longshore.flows.replicas.conducting import RunState
 from longshore.flows.replicas.standing import conditions_of
 from longshore.model.forms import form
-from longshore.model.replica import Stage, Wish
+from longshore.model.replica import IN_PLACE, Stage, Wish
 from longshore.planning.group_tiers import tier_standings
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, MigrationRecord, ReplicaRecord, Store
 from longshore.store.protection import Protected
-
-THERE = (Stage.FAILED_OVER, Stage.COMMITTED)  # its server runs in the machine's place
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def _member(member: MemberRecord, looked: _Looked) -> GroupMember:
 
 
 def _unready(replica: ReplicaRecord, protected: Protected | None) -> str | None:
-    if replica.stage in THERE:
+    if replica.stage in IN_PLACE:
         return None
     if objection := objection_of(replica):
         return objection.message

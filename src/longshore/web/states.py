@@ -9,7 +9,7 @@ from longshore.api.schemas import Migration
 from longshore.model.backup_policy import Stand
 from longshore.model.concern import Severity
 from longshore.model.group import GateState, TierState
-from longshore.model.replica import Stage
+from longshore.model.replica import IN_PLACE, Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.progress import status_of
@@ -44,7 +44,8 @@ WORDS = (
     *(marked("blocker"), marked("warning"), marked("information")),
     *(marked("chosen"), marked("under way"), marked("paused"), marked("not run yet")),
     *(marked("waiting"), marked("shutting-down"), marked("shut-down"), marked("landing"), marked("at-gate")),
-    *(marked("up"), marked("stopped"), marked("not-begun"), marked("passed"), marked("closed"), marked("committed")),
+    *(marked("not-passed"), marked("not-reached")),
+    *(marked("up"), marked("stopped"), marked("not-begun"), marked("passed"), marked("committed")),
 )
 
 
@@ -96,12 +97,9 @@ def of_replica(replica: Replica | GroupMember) -> Shown:
     return Shown(replica.stage.value, "bad" if bad else kinds.get(replica.stage.value, "plain"))
 
 
-THERE = (Stage.FAILED_OVER, Stage.COMMITTED)  # a server runs in the machine's place
-
-
 def of_group(group: Group) -> Shown:
     """What somebody has to know first who needs it now."""
-    there = [one for one in group.members if one.stage in THERE]
+    there = [one for one in group.members if one.stage in IN_PLACE]
     if group.run and not group.run.status.ended:
         return Shown(marked("under way"), "working")
     if there and len(there) == len(group.members):
@@ -118,7 +116,7 @@ def of_group(group: Group) -> Shown:
 
 _TIERS = {TierState.SHUTTING_DOWN: "working", TierState.LANDING: "working", TierState.AT_GATE: "waiting"}
 _TIERS |= {TierState.UP: "good", TierState.STOPPED: "bad"}
-_GATES = {GateState.WAITING: "plain", GateState.PASSED: "good", GateState.CLOSED: "bad"}
+_GATES = {GateState.PASSED: "good", GateState.NOT_PASSED: "bad"}
 
 
 def of_tier(state: TierState) -> Shown:
@@ -126,7 +124,7 @@ def of_tier(state: TierState) -> Shown:
 
 
 def of_gate(state: GateState) -> Shown:
-    return Shown(state.value, _GATES[state])
+    return Shown(state.value, _GATES.get(state, "plain"))
 
 
 _STANDS = {Stand.CHOSEN: "plain", Stand.UNDER_WAY: "working", Stand.DONE: "good", Stand.FAILED: "bad"}

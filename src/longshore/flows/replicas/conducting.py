@@ -24,7 +24,7 @@ from longshore.flows.replicas.gate import run_command
 from longshore.model.forms import form
 from longshore.model.group import Tier
 from longshore.model.job import JobKind
-from longshore.model.replica import OF_RUN, Stage, Wish
+from longshore.model.replica import IN_PLACE, OF_RUN, Wish
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.planning.durations import write_duration
@@ -253,7 +253,7 @@ class Conducting(Migration):
         if record.status in (Status.FAILED, Status.CANCELLED):
             return Seen(name, Standing.FAILED, record.error or "")
         if record.status is Status.DONE:
-            up = record.request["type"] == MigrationType.TEST or replica.stage in (Stage.FAILED_OVER, Stage.COMMITTED)
+            up = record.request["type"] == MigrationType.TEST or replica.stage in IN_PLACE
             return Seen(name, Standing.UP) if up else Seen(name, Standing.FAILED, "Its failover was undone.")
         if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
             return Seen(name, Standing.UP)

@@ -8,12 +8,12 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.groups import Group
 from longshore.api.schemas import Migration
 from longshore.errors import LongshoreError
-from longshore.model.replica import Stage
+from longshore.model.replica import IN_PLACE, Stage
 from longshore.web.asking import part
 from longshore.web.forms import Form, refused_at
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.states import THERE, of_condition, of_gate, of_group, of_replica, of_status, of_tier
+from longshore.web.states import of_condition, of_gate, of_group, of_replica, of_status, of_tier
 from longshore.web.texts import _
 
 AT = "/ui/replicas/groups"
@@ -38,7 +38,7 @@ async def one(request: Request) -> Response:
     found = await request.state.asking.get(Group, path_of(request))
     run = found.run
     at_work = run is not None and not run.status.ended
-    there = [one for one in found.members if one.stage in THERE]
+    there = [one for one in found.members if one.stage in IN_PLACE]
     undoable = [one for one in found.members if one.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER)]
     return render(
         request,
@@ -110,7 +110,7 @@ async def _begun(request: Request, verb: str, template: str, body: dict[str, Any
 
 async def _asked(request: Request, template: str, said: Form, trouble: LongshoreError | None) -> Response:
     found = await request.state.asking.get(Group, path_of(request))
-    others = [one for one in found.members if one.stage not in THERE]
+    others = [one for one in found.members if one.stage not in IN_PLACE]
     at = trouble.field if trouble and trouble.field in _FIELDS else ""
     plain = {"at": _("That isn't a moment: write it as 2026-12-01T02:00.")}
     return render(
