@@ -147,7 +147,7 @@ def test_a_test_says_what_it_does_begins_and_is_stopped(filled):
 
 def test_a_test_on_named_networks_has_its_machines_together(filled):
     filled.get(f"{RACK}/test")
-    filled.submit(f"{RACK}/test", **{"network-VM Network": "rehearsal"})
+    filled.submit(f"{RACK}/test", **{"becomes-1": "rehearsal"})
     asked = [(one.request["networks"], one.request["isolated"]) for one in landings_of(filled.store)]
     assert asked == [({"VM Network": "rehearsal"}, False)] * 2
 

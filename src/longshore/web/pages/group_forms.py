@@ -119,6 +119,7 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
     taken = {member.replica: group for group in groups if group.id != own for member in group.members}
     at = _field(trouble.field) if trouble else ""
     plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
+    replicas.sort(key=lambda one: one.machine_name)
     return render(
         request,
         "groups/form.html",

@@ -53,7 +53,6 @@ async def one(request: Request) -> Response:
         may_undo=at_work or bool(undoable),
         may_commit=bool(undoable) and not at_work and len(there) == len(found.members),
         of_group=of_group,
-        of_condition=of_condition,
         of_replica=of_replica,
         of_status=of_status,
         of_tier=of_tier,
@@ -80,8 +79,8 @@ async def ask_to_test(request: Request) -> Response:
 
 async def test(request: Request) -> Response:
     said = request.state.form
-    networks = said.below("network-")
-    body = _landing(said) | {"isolated": not networks, "clean_up_after": said["clean_up_after"] or None}
+    body = _landing(said)
+    body |= {"isolated": not body["networks"], "clean_up_after": said["clean_up_after"] or None}
     return await _begun(request, "test", "groups/test.html", body)
 
 
@@ -91,13 +90,13 @@ async def ask_to_fail_over(request: Request) -> Response:
 
 async def fail_over(request: Request) -> Response:
     said = request.state.form
-    planned = said["how"] == "planned"
-    body = _landing(said) | {"planned": planned}
+    body = _landing(said) | {"planned": said["how"] == "planned"}
     return await _begun(request, "failover", "groups/failover.html", body)
 
 
 def _landing(said: Form) -> dict[str, Any]:
-    return {"at": said["at"] or None, "networks": said.below("network-")}
+    networks = {said.exact(f"network-{number}"): target for number, target in said.below("becomes-").items()}
+    return {"at": said["at"] or None, "networks": networks}
 
 
 async def _begun(request: Request, verb: str, template: str, body: dict[str, Any]) -> Response:
