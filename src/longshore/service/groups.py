@@ -28,7 +28,7 @@ from longshore.store import GroupRun as NewRun
 from longshore.store.jobs import NEVER
 
 router = judged_router("/v1")
-Tier = TypeVar("Tier", int, int | None)
+_Tier = TypeVar("_Tier", int, int | None)
 
 
 @router.post("/replica-groups", status_code=201)
@@ -170,7 +170,7 @@ def _with_members(store: Store, name: str) -> GroupRecord:
     return found
 
 
-def _members(store: Store, members: Mapping[str, Tier]) -> dict[str, Tier]:
+def _members(store: Store, members: Mapping[str, _Tier]) -> dict[str, _Tier]:
     """By the replicas' ids. Raises NotFound, Conflict."""
     with said_of("members"):
         return {store.replicas.get(word).id: tier for word, tier in members.items()}
