@@ -11,6 +11,7 @@ from longshore.flows.replicas import gate
 from longshore.flows.replicas.gate_command import run as run_gate_command
 from longshore.model.replica import Wish
 from longshore.model.status import Status
+from longshore.service.groups_shown import groups_shown
 from longshore.store.jobs import NEVER
 
 ALL = {"web", "app", "db"}
@@ -21,6 +22,12 @@ def group(protect_group):
     return protect_group()
 
 
+def standings(group):
+    """Of the run's tiers, as people are told."""
+    (shown,) = groups_shown(group.store, [group.group])
+    return [one.state + (f"/{one.gate}" if one.gate else "") for one in shown.run.tiers]
+
+
 def every(stage):
     return dict.fromkeys(ALL, stage)
 
@@ -29,6 +36,7 @@ def test_a_failover_lands_tier_after_tier_and_is_committed(group):
     assert group.begin("failover") == 0
     assert group.run.status is Status.DONE, group.told
     assert group.stages == every("failed-over")
+    assert standings(group) == ["up", "up"]
     assert group.servers() == dict.fromkeys(ALL, 1)
     up = group.landing("db").target_up_at
     assert all(up <= group.landing(name).started_at for name in ("app", "web"))
@@ -48,6 +56,7 @@ def test_where_a_machine_fails_no_further_tier_begins_and_all_is_as_it_was(group
     assert [group.landing(name).target_up_at for name in ("app", "web")] == [None, None]
     assert [world.calls().count("create_server") for world in group.worlds.values()] == [0, 0, 1]
     assert group.stages == every("protected")
+    assert standings(group) == ["stopped", "not-begun"]
     group.assert_nothing_left()
 
 
@@ -65,12 +74,14 @@ def test_a_gate_that_is_closed_stops_it_says_so_and_what_is_up_stays(protect_gro
     assert "The gate after tier 1 is closed: check-db ended with status 3." in group.run.error
     assert "What is up stays: db." in group.told[-1]
     assert group.stages == {"web": "protected", "app": "protected", "db": "failed-over"}
+    assert standings(group) == ["stopped/not-passed", "not-begun"]
     assert told[0]["command"] == ["check-db", "--now"]
     (machine,) = told[0]["told"]["machines"]
     assert (machine["name"], machine["server"]) == ("db", group.landing("db").server_id)
     # It goes on with those that are left
     assert group.begin("failover") == 0
     assert group.run.status is Status.DONE, group.told
+    assert standings(group) == ["up/passed", "up"]
     assert group.stages == every("failed-over")
     assert group.servers() == dict.fromkeys(ALL, 1)
     group.wish_all(Wish.UNDO)
@@ -98,6 +109,7 @@ def test_where_a_machine_cant_be_shut_down_the_others_run_again(group):
     assert group.run.status is Status.FAILED
     assert group.run.error.startswith("Tier 1 can't be got up. db: ")
     assert group.stages == every("protected")
+    assert standings(group) == ["stopped", "stopped"]
     assert {group.power(name) for name in ALL} == {"on"}
     assert sum(world.calls().count("create_server") for world in group.worlds.values()) == 0
     group.assert_nothing_left()
@@ -109,6 +121,7 @@ def test_a_pause_is_waited_for_and_a_stop_leaves_what_is_up(protect_group):
     assert (group.run.status, group.run.phase) == (Status.RUNNING, "gate")
     assert group.stages == {"web": "failing-over", "app": "failing-over", "db": "failed-over"}
     assert group.landing("app").job.due_at == NEVER
+    assert standings(group) == ["at-gate/waiting", "waiting"]
     with pytest.raises(Conflict, match="A failover of group shop is under way"):
         group.store.groups.change(group.group_id, {group.ids["db"]: 2}, {})
     with pytest.raises(Conflict, match="A failover of group shop is under way"):
@@ -133,6 +146,7 @@ def test_a_pause_ends(protect_group):
 def test_a_test_has_all_up_at_once_and_leaves_nothing(group):
     assert group.begin("test-failover", stays=3600.0) == 0
     assert (group.run.status, group.run.phase) == (Status.RUNNING, "up")
+    assert standings(group) == ["up", "up"]
     assert group.servers() == dict.fromkeys(ALL, 1)
     state = group.run.state
     group.store.migrations.update(group.run_id, state={**state, "remove_at": "2026-01-01T00:00:00Z"})
@@ -149,6 +163,7 @@ def test_a_test_that_fails_leaves_nothing(group):
     assert group.begin("test-failover") == 0
     assert group.run.status is Status.FAILED
     assert "Tier 2 can't be got up. web: " in group.run.error
+    assert standings(group) == ["up", "stopped"]
     group.assert_nothing_left()
 
 

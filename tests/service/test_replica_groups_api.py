@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine, event
 from test_replicas_api import NEW, REPLICAS, api, with_point  # noqa: F401 api is a fixture
 from test_tenants import VSPHERE
 
 from longshore.flows.replicas.conducting import RunState
 from longshore.model.forms import form
+from longshore.model.replica import Stage
 from longshore.store.jobs import NEVER
 
 GROUPS = "/v1/replica-groups"
@@ -47,6 +49,32 @@ def test_a_group_shows_its_machines_in_their_order(api, ids, shop):  # noqa: F81
     assert api("ann-reader", "POST", f"{SHOP}/failover", {}).status_code == 403
 
 
+def test_a_group_says_how_each_machine_is_protected_and_whether_it_can_fail_over(api, ids, shop):  # noqa: F811
+    api.store.replicas.update(ids[0], stage=Stage.SEEDING.value)
+    (good, bad) = api.did("ann-reader", "GET", SHOP)["members"]
+    assert (good["rpo"], 590 < good["rpo_now"] < 700, good["unready"]) == (1800, True, None)
+    assert (good["networks"], good["up_at"]) == ({"VM Network": "private"}, None)
+    assert [one["code"] for one in good["conditions"]] == ["unproven"]
+    assert bad["unready"] == "The replica of web is seeding: it can't fail over now."
+    api.store.replicas.update(ids[0], stage=Stage.FAILED_OVER.value)
+    assert api.did("ann", "GET", SHOP)["members"][1]["unready"] is None, "it has"
+    api.did("ann", "POST", f"{REPLICAS}/{ids[1]}/failover", {"planned": True})
+    assert "A failover of web is under way." in api.did("ann", "GET", SHOP)["members"][0]["unready"]
+
+
+def test_many_machines_take_no_more_questions_to_the_database(api, ids, shop):  # noqa: F811
+    def asked(path):
+        said = []
+        event.listen(Engine, "before_cursor_execute", note := lambda *args: said.append(args[2]))
+        api.did("ann", "GET", path)
+        event.remove(Engine, "before_cursor_execute", note)
+        return len([one for one in said if one.startswith("SELECT")])
+
+    both = asked(SHOP), asked(GROUPS)
+    api.did("ann", "PATCH", SHOP, {"members": {ids[0]: None}})
+    assert (asked(SHOP), asked(GROUPS)) == both
+
+
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
@@ -64,6 +92,7 @@ def test_what_cant_be_is_refused_and_changes_nothing(api, ids, shop, body, statu
     members = {ids[int(word)] if word.isdecimal() else word: tier for word, tier in body["members"].items()}
     answer = api("ann", "POST", GROUPS, body | {"members": members})
     assert (answer.status_code, sentence in answer.json()["message"]) == (status, True), answer.text
+    assert answer.json()["field"].partition(".")[0] in ("name", "members", "gates")
     assert [one["name"] for one in api.did("ann", "GET", GROUPS)] == ["shop"]
 
 
@@ -87,6 +116,10 @@ def test_a_failover_begins_as_a_whole_and_its_tiers_wait(api, ids, shop):  # noq
     found = api.did("ann-reader", "GET", SHOP)
     assert {one["stage"] for one in found["members"]} == {"failing-over"}
     assert found["run"]["id"] == run["id"]
+    assert [(one["tier"], one["state"], one["gate"]) for one in found["run"]["tiers"]] == [
+        (1, "waiting", "waiting"),
+        (2, "waiting", None),
+    ]
     landings = [api.store.migrations.get(one["migration"]) for one in found["members"]]
     assert [(one.request["point"], one.job.due_at) for one in landings] == [(1, NEVER), (1, NEVER)]
     for method, path, body in (

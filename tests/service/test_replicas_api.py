@@ -125,6 +125,8 @@ def test_how_old_it_is_and_was_is_said_with_every_reason_why_points_stay(api, ma
     assert shown["next_takes"] == pytest.approx(60, abs=5)
     assert [figures["hours"] for figures in shown["figures"]] == [24, 168, 720]
     assert set(said(shown)) == {"unproven"}
+    (quick,) = api.did("ann-reader", "GET", f"{REPLICAS}?figures=false")
+    assert (quick["figures"], quick["next_takes"], said(quick)) == ([], shown["next_takes"], said(shown))
     points = api.did("ann-reader", "GET", f"{REPLICAS}/web/points")
     assert [point["number"] for point in points] == [1, 2, 3]
     assert "newest usable point" in points[2]["kept"]

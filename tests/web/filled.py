@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from longshore.model.backup_policy import MachineBackup, PointTrial, Proof, Run, SecondCopy, Stand
+from longshore.model.group import Gate
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
@@ -102,6 +103,7 @@ def fill(store):
     migration(BAD_NAME, "vm-66", "cold", of_plan=False, status="cancelled", phase="cancelled")
     ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
+    store.groups.add("rack", {ids["replica"]: 1, ids["fresh"]: 2}, {1: Gate(pause=120.0)})
     return ids
 
 

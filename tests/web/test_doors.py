@@ -94,6 +94,7 @@ def test_what_changes_something_isnt_done_by_a_link(filled):
     before = state(filled.store)
     ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
     words = {"provider": "vc", "name": "shop", "migration": ids["app02"], "replica": ids["mail01"], "machine": "vm-1"}
+    words["group"] = "rack"
     words |= names_of_backups(filled.store)
     posts = {page.path for subject in SUBJECTS for page in subject.ROUTES if page.method == "POST"}
     assert len(posts) > 15
@@ -110,6 +111,7 @@ def state(store):
         [(m.id, m.status, m.cancel_requested, m.cutover_requested) for m in store.migrations.all()],
         [(p.name, p.content) for p in store.plans.all()],
         [(r.id, r.stage, r.wish, r.paused) for r in store.replicas.all()],
+        store.groups.all(),
         [(p.name, p.retention, p.paused, p.asked) for p in store.backup_policies.all()],
     )
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from longshore.api.replicas import Name, Text
+from longshore.api.replicas import Condition, Name, Text
 from longshore.api.schemas import Moment
-from longshore.model.group import MOST_TIERS
+from longshore.model.group import MOST_TIERS, GateState, TierState
 from longshore.model.replica import Stage
 from longshore.model.status import Status
 
@@ -64,11 +64,25 @@ class GroupMember(_Strict):
     machine_name: str
     tier: int
     stage: Stage
-    newest: Moment | None  # moment of its newest usable point
+    newest: Moment | None  # moment of its newest usable point that isn't suspect
+    rpo: int | None  # seconds
+    rpo_now: float | None  # the age of that point; null: there is none
+    conditions: list[Condition]  # but for rpo-warning, machine-off and test-failed, which take a look of its own
+    unready: str | None  # why it can't fail over now; null: it can, or has
+    networks: dict[str, str]  # source network: target network, as its replica says
     migration: str | None  # of its machine in the last run
     status: Status | None  # of that
     phase: str | None
+    up_at: Moment | None  # when that was seen up
     error: str | None
+
+
+class GroupTier(_Strict):
+    """Of a run, as the group was when that began."""
+
+    tier: int
+    state: TierState
+    gate: GateState | None  # null: nothing but its machines is waited for
 
 
 class GroupRun(_Strict):
@@ -78,7 +92,12 @@ class GroupRun(_Strict):
     type: str
     status: Status
     phase: str
-    error: str | None
+    error: str | None  # why it stopped, or stops
+    tiers: list[GroupTier]  # in their order
+    pause_until: Moment | None  # of the gate that it waits at
+    remove_at: Moment | None  # of a test whose machines are all up: they go then
+    created_at: Moment
+    finished_at: Moment | None
 
 
 class Group(_Strict):

@@ -267,6 +267,9 @@ def _shown(command: ShowOne, group: Group) -> tuple[Any, Any]:
         fields["members"] = "\n".join(
             f"{one.tier}: {one.machine_name}, {one.stage.value}"
             + (f", newest point {moment(one.newest)}" if one.newest else ", no point")
+            + (f", RPO {duration(one.rpo_now)}" if one.rpo_now is not None else "")
+            + (f" of {duration(one.rpo)}" if one.rpo_now is not None and one.rpo else "")
+            + "".join(f"; {said.code}" for said in one.conditions)
             + (f"; {one.phase}" if one.phase else "")
             + (f"; {one.error}" if one.error else "")
             for one in group.members
@@ -280,6 +283,10 @@ def _shown(command: ShowOne, group: Group) -> tuple[Any, Any]:
         )
         run = group.run
         fields["run"] = f"{run.type} {run.id}: {run.status.value}, {run.phase}" if run else None
+        fields["tiers"] = "\n".join(
+            f"{one.tier}: {one.state}" + (f", gate {one.gate}" if one.gate else "")
+            for one in (run.tiers if run else ())
+        )
         fields["error"] = run.error if run else None
         fields = {name: value for name, value in fields.items() if value not in (None, "")}
     return tuple(fields), tuple(fields.values())

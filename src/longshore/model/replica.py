@@ -21,6 +21,9 @@ class Stage(StrEnum):
     FAILED_BACK = "failed-back"  # the machine runs again, as the server was: to be undone or committed
 
 
+IN_PLACE = (Stage.FAILED_OVER, Stage.COMMITTED)  # a server runs in the machine's place
+
+
 class Wish(StrEnum):
     """What a user wants of a replica beside its schedule."""
 

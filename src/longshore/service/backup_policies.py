@@ -1,8 +1,6 @@
 """Policies of backups: made, shown, changed, run, deleted."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +32,7 @@ from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.source import machine_of
 from longshore.service.caller import Caller
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.refusals import said_of
 from longshore.store import BackupPolicyRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
 from longshore.store.backup_policies import kept_filter
@@ -59,21 +58,21 @@ def add(
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
     now = datetime.now(UTC)
-    with _said_of("schedule"):
+    with said_of("schedule"):
         due = next_time(parse_calendar(body.schedule), now, id_)
-    with _said_of("retention"):
+    with said_of("retention"):
         retention = write_retention(parse_retention(body.retention))
     verify = body.verify if body.verify != _NEVER else None
-    with _said_of("verify"):
+    with said_of("verify"):
         verify_due_at = next_verification(verify, id_, now) if verify else None
     prove = _proof_asked(store, body.prove, body.prove_on)
-    with _said_of("prove_networks"):
+    with said_of("prove_networks"):
         check_request(MigrationRequest(networks=body.prove_networks))
-    with _said_of("prove"):
+    with said_of("prove"):
         prove_due_at = next_proof(body.prove, id_, now) if prove["prove"] and body.prove else None
-    with _said_of("source"):
+    with said_of("source"):
         source = store.providers.get(body.source)
-    with _said_of("vault"):
+    with said_of("vault"):
         vault = store.providers.get(body.vault)
     if vault.kind not in kinds_for("vault"):
         raise InvalidInput(
@@ -146,15 +145,15 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
     # What is said as it was keeps its moment: set anew, it would forget what is due
     if body.schedule is not None and body.schedule != found.schedule:
-        with _said_of("schedule"):
+        with said_of("schedule"):
             due = without_zone(next_time(parse_calendar(body.schedule), now, found.id))
         fields |= {"schedule": body.schedule, "due_at": due}
     if body.retention is not None:
-        with _said_of("retention"):
+        with said_of("retention"):
             fields["retention"] = write_retention(parse_retention(body.retention))
     if body.verify is not None and body.verify != (found.verify or _NEVER):
         verify = body.verify if body.verify != _NEVER else None
-        with _said_of("verify"):
+        with said_of("verify"):
             fields |= {"verify": verify, "verify_due_at": next_verification(verify, found.id, now) if verify else None}
     if body.copy_to is not None:
         copy_to = _second_vault(store, clouds, found.vault_id, body.copy_to)
@@ -164,10 +163,10 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         fields |= _proof_asked(store, body.prove or found.prove, body.prove_on or found.prove_on)
         prove = fields["prove"]
         if prove != found.prove:
-            with _said_of("prove"):
+            with said_of("prove"):
                 fields["prove_due_at"] = next_proof(prove, found.id, now) if prove else None
     if body.prove_networks is not None:
-        with _said_of("prove_networks"):
+        with said_of("prove_networks"):
             check_request(MigrationRequest(networks=body.prove_networks))
         fields["prove_networks"] = body.prove_networks
     if body.paused is not None:
@@ -197,16 +196,6 @@ def delete(policy: str, store: TheStore) -> None:
 # Parts
 
 
-@contextmanager
-def _said_of(field: str) -> Iterator[None]:
-    """What is refused in here is that field of the body."""
-    try:
-        yield
-    except LongshoreError as error:
-        error.field = field
-        raise
-
-
 def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
     """Raises InvalidInput."""
     if bool(machines) == (wanted is not None):
@@ -218,7 +207,7 @@ def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
 def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None:
     """Raises NotFound, InvalidInput for a name that means no machine, or several."""
     if machines:
-        with clouds.source(source_id) as source, _said_of("machines"):
+        with clouds.source(source_id) as source, said_of("machines"):
             found = [source.machine(name) for name in machines]
         if len({machine.ref for machine in found}) < len(found):
             raise InvalidInput("A machine is named twice.", field="machines")
@@ -228,7 +217,7 @@ def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | No
     """Its id, as a column. Raises InvalidInput, NotFound, and whatever the vaults say."""
     if copy_to is None or copy_to == _NEVER:
         return None
-    with _said_of("copy_to"), clouds.vault(copy_to, "write") as second, clouds.vault(first_id, "read") as first:
+    with said_of("copy_to"), clouds.vault(copy_to, "write") as second, clouds.vault(first_id, "read") as first:
         if first.id == second.id:
             raise InvalidInput("The second copy goes into another vault than the first one.")
         if first.encrypted and not second.encrypted:
@@ -242,13 +231,13 @@ def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[
         raise InvalidInput("When the points are proved isn't said.", advice="Say it: --prove.", field="prove")
     if prove is None or prove == _NEVER:
         return {"prove": None, "prove_on": None}
-    with _said_of("prove"):
+    with said_of("prove"):
         parse_calendar(prove)
     if prove_on is None:
         raise InvalidInput(
             "Where the points are proved isn't said.", advice="Name a cloud: --prove-on CLOUD.", field="prove_on"
         )
-    with _said_of("prove_on"):
+    with said_of("prove_on"):
         cloud = store.providers.get(prove_on)
     if cloud.kind not in kinds_for("target") or cloud.kind in kinds_for("vault"):
         raise InvalidInput(f"Nothing boots on provider {cloud.name}: it is {cloud.kind}.", field="prove_on")

@@ -3,74 +3,65 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
-from longshore.api.groups import (
-    Gate,
-    Group,
-    GroupChange,
-    GroupFailover,
-    GroupLanding,
-    GroupMember,
-    GroupRun,
-    GroupTest,
-    NewGate,
-    NewGroup,
-)
+from longshore.api.groups import Group, GroupChange, GroupFailover, GroupLanding, GroupTest, NewGate, NewGroup
 from longshore.api.schemas import Migration
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.conducting import RunState
-from longshore.flows.replicas.points import newest
 from longshore.model import group as model
 from longshore.model.forms import form
-from longshore.model.replica import Stage, Wish
+from longshore.model.replica import IN_PLACE, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.durations import parse_duration
 from longshore.planning.group_runs import Progress
 from longshore.service.caller import Caller
+from longshore.service.groups_shown import group_shown, groups_shown, objection_of, run_of
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheStore, judged_router
+from longshore.service.refusals import said_of
 from longshore.store import GroupMember as MemberRecord
-from longshore.store import GroupRecord, MigrationRecord, NewMigration, ReplicaRecord, Store
+from longshore.store import GroupRecord, NewMigration, ReplicaRecord, Store
 from longshore.store import GroupRun as NewRun
 from longshore.store.jobs import NEVER
 
 router = judged_router("/v1")
-_THERE = (Stage.FAILED_OVER, Stage.COMMITTED)
+_Tier = TypeVar("_Tier", int, int | None)
 
 
 @router.post("/replica-groups", status_code=201)
 def create(body: NewGroup, store: TheStore, caller: TheCaller) -> Group:
     """Replicas that are tried, and fail over, together: tier after tier, each once the one before is up and its gate is
     passed. A replica is in one group at most."""
-    members = {store.replicas.get(word).id: tier for word, tier in body.members.items()}
+    members = _members(store, body.members)
     gates = {number: gate for number, gate in _gates(body.gates, caller).items() if gate is not None}
     _refuse_unused_gates(members.values(), gates)
-    return _group(store, store.groups.add(body.name, members, gates))
+    return group_shown(store, store.groups.add(body.name, members, gates))
 
 
 @router.get("/replica-groups")
 def groups(store: TheStore) -> list[Group]:
     """All of them, by name."""
-    return [_group(store, group) for group in store.groups.all()]
+    return groups_shown(store, store.groups.all())
 
 
 @router.get("/replica-groups/{group}")
 def group(group: str, store: TheStore) -> Group:
     """One, by name or id: its machines in the order of their tiers, and where its last run stands."""
-    return _group(store, store.groups.get(group))
+    return group_shown(store, store.groups.get(group))
 
 
 @router.patch("/replica-groups/{group}")
 def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) -> Group:
     """Put replicas into it or into other tiers, take them out, and change gates. Raises Conflict during a run."""
     was = store.groups.get(group)
-    members = {store.replicas.get(word).id: tier for word, tier in body.members.items()}
+    members = _members(store, body.members)
     gates = _gates(body.gates, caller)
     after = {**{member.replica_id: member.tier for member in was.members}, **members}
     _refuse_unused_gates([tier for tier in after.values() if tier is not None], {**was.gates, **gates})
-    return _group(store, store.groups.change(was.id, members, gates))
+    return group_shown(store, store.groups.change(was.id, members, gates))
 
 
 @router.delete("/replica-groups/{group}", status_code=204)
@@ -83,7 +74,8 @@ def delete(group: str, store: TheStore) -> None:
 def test(group: str, body: GroupTest, store: TheStore) -> Migration:
     """Machines are made of points of all its replicas, in order, and removed together. Syncs go on beside."""
     found = _with_members(store, group)
-    stays = stays_for(body.clean_up_after) or 0.0
+    with said_of("clean_up_after"):
+        stays = stays_for(body.clean_up_after) or 0.0
     landings = {}
     for member, replica in _replicas(store, found):
         point = usable_point(store, replica, None, body.at)
@@ -98,7 +90,7 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
     """Machines made of points take the place of all its machines, in order. Those that have failed over already count
     as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of them can't."""
     found = _with_members(store, group)
-    there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in _THERE and r.failover_id}
+    there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in IN_PLACE and r.failover_id}
     others = [(m, r) for m, r in _replicas(store, found) if m.replica_id not in there]
     if not others:
         raise Conflict(
@@ -109,7 +101,8 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
         _refuse_unready(replica, planned=body.planned)
     if body.planned:
         if body.at is not None:
-            raise InvalidInput("A planned failover makes its own points.", advice="Leave the time out, or --planned.")
+            said = "A planned failover makes its own points."
+            raise InvalidInput(said, advice="Leave the time out, or --planned.", field="at")
         wishes = {m.replica_id: _wished(store, replica, body) for m, replica in others}
         progress = Progress(shuts_down=len(found.tiers))
         state = RunState(found.tiers, wishes=wishes, progress=progress)
@@ -127,7 +120,7 @@ def undo(group: str, store: TheStore) -> Group:
     """Stop what is under way, and take back what it has made: servers go, machines that were shut down for them run
     again, syncs go on. What the servers have written since is lost."""
     found = store.groups.get(group)
-    run = _run(store, found)
+    run = run_of(store, found)
     under_way = run is not None and not run.status.ended
     if run is not None and under_way:
         store.migrations.request_cancel(run.id)
@@ -143,18 +136,18 @@ def undo(group: str, store: TheStore) -> Group:
     if not undone and not under_way:
         raise Conflict(f"Group {found.name} has no test or failover to undo.")
     embedded.ensure_running(store.state)
-    return _group(store, found)
+    return group_shown(store, found)
 
 
 @router.post("/replica-groups/{group}/commit", status_code=202)
 def commit(group: str, store: TheStore) -> Group:
     """All its failovers' servers are yours for good. Raises Conflict while one of its machines hasn't failed over."""
     found = store.groups.get(group)
-    run = _run(store, found)
+    run = run_of(store, found)
     if run is not None and not run.status.ended:
         raise Conflict(f"A run of group {found.name} is under way ({run.id}).", advice="Wait for its end.")
     replicas = [replica for _, replica in _replicas(store, found)]
-    if missing := [replica.machine_name for replica in replicas if replica.stage not in _THERE]:
+    if missing := [replica.machine_name for replica in replicas if replica.stage not in IN_PLACE]:
         raise Conflict(
             f"Of group {found.name} {', '.join(missing)} hasn't failed over.",
             advice=f"Go on with it (longshore replica group failover {found.name}), or commit machines one by one.",
@@ -163,7 +156,7 @@ def commit(group: str, store: TheStore) -> Group:
         if replica.stage is Stage.FAILED_OVER:
             store.replicas.wish(replica.id, Wish.COMMIT)
     embedded.ensure_running(store.state)
-    return _group(store, found)
+    return group_shown(store, found)
 
 
 # Parts
@@ -177,10 +170,17 @@ def _with_members(store: Store, name: str) -> GroupRecord:
     return found
 
 
+def _members(store: Store, members: Mapping[str, _Tier]) -> dict[str, _Tier]:
+    """By the replicas' ids. Raises NotFound, Conflict."""
+    with said_of("members"):
+        return {store.replicas.get(word).id: tier for word, tier in members.items()}
+
+
 def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, model.Gate | None]:
     """Raises InvalidInput."""
-    found = {number: _gate(gate) if gate is not None else None for number, gate in gates.items()}
-    refuse_commands(caller, found.values())
+    found = {number: _gate(number, gate) if gate is not None else None for number, gate in gates.items()}
+    with said_of("gates"):
+        refuse_commands(caller, found.values())
     return found
 
 
@@ -194,8 +194,9 @@ def refuse_commands(caller: Caller, gates: Iterable[model.Gate | None]) -> None:
         )
 
 
-def _gate(gate: NewGate) -> model.Gate:
-    pause = parse_duration(gate.pause).total_seconds() if gate.pause is not None else 0.0
+def _gate(number: int, gate: NewGate) -> model.Gate:
+    with said_of(f"gates.{number}.pause"):
+        pause = parse_duration(gate.pause).total_seconds() if gate.pause is not None else 0.0
     return model.Gate(pause, tuple(gate.command))
 
 
@@ -203,11 +204,14 @@ def _refuse_unused_gates(tiers: object, gates: Mapping[int, model.Gate | None]) 
     """Raises InvalidInput for one after a tier that there isn't."""
     there = set(tiers)  # type: ignore[call-overload]
     if unused := sorted(number for number, gate in gates.items() if gate is not None and number not in there):
-        raise InvalidInput(f"There is a gate after tier {unused[0]}, and no replica in that.")
+        raise InvalidInput(
+            f"There is a gate after tier {unused[0]}, and no replica in that.", field=f"gates.{unused[0]}"
+        )
 
 
 def _replicas(store: Store, found: GroupRecord) -> list[tuple[MemberRecord, ReplicaRecord]]:
-    return [(member, store.replicas.get(member.replica_id)) for member in found.members]
+    there = store.replicas.several([member.replica_id for member in found.members])
+    return [(member, there[member.replica_id]) for member in found.members if member.replica_id in there]
 
 
 def _refuse_unready(replica: ReplicaRecord, *, planned: bool) -> None:
@@ -217,10 +221,8 @@ def _refuse_unready(replica: ReplicaRecord, *, planned: bool) -> None:
             f"The source of {replica.machine_name} isn't known, so nothing can be shut down there.",
             advice="Leave --planned out.",
         )
-    if replica.stage not in (Stage.PROTECTED, Stage.ADOPTED):
-        raise Conflict(f"The replica of {replica.machine_name} is {replica.stage}: it can't fail over now.")
-    if replica.wish not in (None, Wish.SYNC, Wish.AUDIT):
-        raise Conflict(f"A {replica.wish} of {replica.machine_name} is under way.", advice="Wait for its end.")
+    if objection := objection_of(replica):
+        raise objection
 
 
 def _wished(store: Store, replica: ReplicaRecord, body: GroupLanding) -> dict[str, object]:
@@ -258,43 +260,3 @@ def _begun(  # noqa: PLR0917
     note_asked_for(made)
     embedded.ensure_running(store.state)
     return shown(store, made[:1])[0]
-
-
-def _run(store: Store, found: GroupRecord) -> MigrationRecord | None:
-    runs = store.migrations.several([found.run_id]) if found.run_id else []
-    return runs[0] if runs else None
-
-
-def _group(store: Store, found: GroupRecord) -> Group:
-    run = _run(store, found)
-    landings = {r.id: r for r in store.migrations.several([m.landing_id for m in found.members if m.landing_id])}
-    return Group(
-        id=found.id,
-        project_id=found.project_id,
-        name=found.name,
-        members=[
-            _member(store, member, replica, landings.get(member.landing_id or ""))
-            for member, replica in _replicas(store, found)
-        ],
-        gates={number: Gate(pause=gate.pause, command=list(gate.command)) for number, gate in found.gates.items()},
-        run=GroupRun(id=run.id, type=run.request["type"], status=run.status, phase=run.phase, error=run.error)
-        if run
-        else None,
-        created_at=found.created_at,
-    )
-
-
-def _member(store: Store, member: MemberRecord, replica: ReplicaRecord, landing: MigrationRecord | None) -> GroupMember:
-    last = newest(store.points.usable(member.replica_id))
-    reason = landing.error or (landing.job.reason if landing.job else None) if landing else replica.error
-    return GroupMember(
-        replica=member.replica_id,
-        machine_name=member.machine_name,
-        tier=member.tier,
-        stage=replica.stage,
-        newest=last.moment if last else None,
-        migration=landing.id if landing else None,
-        status=landing.status if landing else None,
-        phase=landing.phase if landing else None,
-        error=reason,
-    )

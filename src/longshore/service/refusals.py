@@ -1,5 +1,8 @@
 """What a caller is told who is refused, as it goes over the wire."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from longshore.errors import LongshoreError
 
 
@@ -9,3 +12,13 @@ def body_of(error: LongshoreError) -> dict[str, str]:
     body = {"code": error.code, "message": str(error)}
     further = {"advice": error.advice, "field": error.field}
     return body | {name: said for name, said in further.items() if said}
+
+
+@contextmanager
+def said_of(field: str) -> Iterator[None]:
+    """What is refused in here is that field of the body."""
+    try:
+        yield
+    except LongshoreError as error:
+        error.field = field
+        raise

@@ -70,13 +70,14 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
 
 
 @router.get("/replicas")
-def replicas(store: TheStore) -> list[Replica]:
-    """Those that are there, and those of which something is left; oldest first."""
+def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
+    """Those that are there, and those of which something is left; oldest first. Without `figures`, which look back over
+    30 days, many are told quickly, and what a sync takes goes by the last day's."""
     listed = store.replicas.all()
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [one for one in listed if _is_there(store, records.get(one.id))]
     names = provider_names(store)
-    return [replica_shown(store, one, records[one.id], names) for one in there]
+    return [replica_shown(store, one, records[one.id], names, figures=figures) for one in there]
 
 
 @router.get("/replicas/{replica}")

@@ -26,11 +26,13 @@ def provider_names(store: Store) -> dict[str, str]:
     return {provider.id: provider.name for provider in store.providers.all()}
 
 
-def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Mapping[str, str]) -> Replica:
-    """`providers`: as `provider_names` answers."""
+def replica_shown(
+    store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Mapping[str, str], *, figures: bool = True
+) -> Replica:
+    """`providers`: as `provider_names` answers. Without `figures` what a sync takes goes by those of the last day."""
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
-    arrivals = store.points.arrivals(found.id, now - max(WINDOWS))
+    arrivals = store.points.arrivals(found.id, now - (max(WINDOWS) if figures else min(WINDOWS)))
     last = newest(usable)
     rpo = timedelta(seconds=found.rpo) if found.rpo else None
     age = rpo_now([point.point.arrival for point in usable if not point.suspect], now)
@@ -87,7 +89,7 @@ def replica_shown(store: Store, found: ReplicaRecord, record: MigrationRecord, p
         webhook=found.webhook is not None,
         points=len(usable),
         newest=last.moment if last else None,
-        figures=_figures(arrivals, rpo, record, now),
+        figures=_figures(arrivals, rpo, record, now) if figures else [],
         conditions=[Condition(code=one.code, text=one.text) for one in conditions(standing)],
         looked_at=look.looked_at if look else None,
         looked_point=look.point if look else None,

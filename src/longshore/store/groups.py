@@ -101,7 +101,8 @@ class Groups:
             if there is not None:
                 if self._database.may_be_done:
                     return _record(session, there)
-                raise Conflict(f"A group named {name} is there already.", advice="Choose another name or delete it.")
+                said = f"A group named {name} is there already."
+                raise Conflict(said, advice="Choose another name or delete it.", field="name")
             row = GroupRow(id=str(uuid.uuid4()), project_id=self._scope.project_id, name=name, unique_name=unique)
             row.gates = _kept(gates)
             session.add(row)
@@ -213,7 +214,8 @@ def _put_members(session: Session, group: GroupRow, members: Mapping[str, int | 
                 continue
             other = session.get_one(GroupRow, row.group_id)
             name = session.get_one(MigrationRow, replica_id).machine_name
-            raise Conflict(f"The replica of {name} is in group {other.name}.", advice="Take it out of that first.")
+            said = f"The replica of {name} is in group {other.name}."
+            raise Conflict(said, advice="Take it out of that first.", field="members")
         if tier is None:
             if row is not None:
                 session.delete(row)
@@ -223,7 +225,8 @@ def _put_members(session: Session, group: GroupRow, members: Mapping[str, int | 
             row.tier = tier
     session.flush()
     if session.scalar(select(GroupMemberRow.replica_id).where(GroupMemberRow.group_id == group.id).limit(1)) is None:
-        raise Conflict(f"Group {group.name} would have no replica.", advice="Leave one in it, or delete the group.")
+        said = f"Group {group.name} would have no replica."
+        raise Conflict(said, advice="Leave one in it, or delete the group.", field="members")
 
 
 def _kept(gates: Mapping[int, Gate]) -> dict[str, Any]:

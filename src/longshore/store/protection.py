@@ -1,15 +1,16 @@
 """How all replicas stand, in one look: for those who watch a whole installation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, func, select, true, update
+from sqlalchemy import ColumnElement, case, func, select, true, update
 
 from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS
 from longshore.model.status import UNFINISHED, Status
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, with_zone
 
 
@@ -48,6 +49,30 @@ class Protection:
 
     def all(self, *, watched: bool = False) -> list[Protected]:
         """All projects' that haven't ended; `watched`: those that have a webhook."""
+        return self._found(ReplicaRow.webhook.is_not(None) if watched else true())
+
+    def of(self, ids: Sequence[str]) -> dict[str, Protected]:
+        """Of these replicas those that haven't ended, by their ids."""
+        return {one.id: one for some in in_portions(ids) for one in self._found(ReplicaRow.id.in_(some))}
+
+    def recoveries(self) -> list[float]:
+        """Seconds that machines made of points took, as far as they are on record."""
+        took = MigrationRow.result[("seconds", "all")].as_float()
+        kind = MigrationRow.request["type"].as_string()
+        with self._database.session() as session:
+            done = select(took).where(kind.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
+            return [seconds for seconds in session.scalars(done) if seconds is not None]
+
+    def alert(self, replica_id: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+        """What is told outside from now on; says whether it falls to the caller to tell it, and to nobody else."""
+        with self._database.alone() as session:
+            row = session.get(ReplicaRow, replica_id)
+            if row is None or (row.alerted or {}) != before:
+                return False
+            session.execute(update(ReplicaRow).where(ReplicaRow.id == replica_id).values(alerted=now))
+            return True
+
+    def _found(self, wanted: ColumnElement[bool]) -> list[Protected]:
         good = PointRow.suspect.is_(False)
         points = (
             select(
@@ -73,27 +98,10 @@ class Protection:
             .join(MigrationRow, MigrationRow.id == ReplicaRow.id)
             .outerjoin(points, points.c.replica_id == ReplicaRow.id)
             .outerjoin(LookRow, LookRow.replica_id == ReplicaRow.id)
-            .where(MigrationRow.status.in_(UNFINISHED), ReplicaRow.webhook.is_not(None) if watched else true())
+            .where(MigrationRow.status.in_(UNFINISHED), wanted)
         )
         with self._database.session() as session:
             return [_protected(row, *others) for row, *others in session.execute(query)]
-
-    def recoveries(self) -> list[float]:
-        """Seconds that machines made of points took, as far as they are on record."""
-        took = MigrationRow.result[("seconds", "all")].as_float()
-        kind = MigrationRow.request["type"].as_string()
-        with self._database.session() as session:
-            done = select(took).where(kind.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
-            return [seconds for seconds in session.scalars(done) if seconds is not None]
-
-    def alert(self, replica_id: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-        """What is told outside from now on; says whether it falls to the caller to tell it, and to nobody else."""
-        with self._database.alone() as session:
-            row = session.get(ReplicaRow, replica_id)
-            if row is None or (row.alerted or {}) != before:
-                return False
-            session.execute(update(ReplicaRow).where(ReplicaRow.id == replica_id).values(alerted=now))
-            return True
 
 
 def _protected(  # noqa: PLR0917

@@ -5,7 +5,7 @@ row when that has come: so whatever changes here is heeded, and `hasten` has it 
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from longshore.model.replica import PointState, Protection, Stage, Wish
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.adoption import objection
-from longshore.store.database import Database, through_outages
+from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.failbacks import stage_before
 from longshore.store.groups import note_landing, tell_run
 from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
@@ -100,6 +100,16 @@ class Replicas:
                 if word and rows:
                     return _record(*rows[0])
         raise NotFound(f"There is no replica {word}.", advice="See: longshore replica list.")
+
+    def several(self, ids: Sequence[str]) -> dict[str, ReplicaRecord]:
+        """Those of these ids that are there, by them."""
+        query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
+        with self._database.session() as session:
+            return {
+                row.id: _record(row, name)
+                for some in in_portions(ids)
+                for row, name in session.execute(query.where(ReplicaRow.id.in_(some), self._visible()))
+            }
 
     def objection(self, found: FoundReplica) -> str | None:
         """A sentence, when it can't be adopted."""

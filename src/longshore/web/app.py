@@ -21,6 +21,8 @@ from longshore.web.page import Handler, Page
 from longshore.web.pages import (
     backup_policies,
     backups,
+    group_forms,
+    groups,
     holds,
     migrations,
     overview,
@@ -38,7 +40,8 @@ from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (
-    *(overview, providers, plans, wizard, migrations, replicas),
+    *(overview, providers, plans, wizard, migrations),
+    *(groups, group_forms, replicas),  # in this order: a group's address isn't a replica's
     *(backups, backup_policies, restores, point_files, holds),
 )
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}

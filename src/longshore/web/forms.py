@@ -80,6 +80,12 @@ async def read_form(request: Request, form_token: str | None) -> Form:
     return form
 
 
+def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str]) -> str:
+    """What is said by the field. `plain`: by field what is said where the service speaks of a value's form, as programs
+    want it."""
+    return plain.get(field, trouble.message) if trouble.message.startswith(f"{field}: ") else trouble.message
+
+
 def _refuse_foreign(request: Request) -> None:
     """Browsers say where a form is from, and no page can make them lie."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")

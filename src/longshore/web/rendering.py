@@ -20,7 +20,7 @@ from longshore.web.words import duration, size
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("auto", "light", "dark")
-_CALLED = ("provider", "name", "vault", "policy")  # what parts of addresses are names
+_CALLED = ("provider", "name", "vault", "policy", "group")  # what parts of addresses are names
 
 
 @cache

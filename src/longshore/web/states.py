@@ -3,10 +3,13 @@
 from typing import NamedTuple
 
 from longshore.api.backup_policies import BackupPolicy
+from longshore.api.groups import Group, GroupMember
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
 from longshore.model.backup_policy import Stand
 from longshore.model.concern import Severity
+from longshore.model.group import GateState, TierState
+from longshore.model.replica import IN_PLACE, Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.progress import status_of
@@ -40,6 +43,9 @@ WORDS = (
     *(marked("failed-back"), marked("migrating"), marked("adopted")),
     *(marked("blocker"), marked("warning"), marked("information")),
     *(marked("chosen"), marked("under way"), marked("paused"), marked("not run yet")),
+    *(marked("waiting"), marked("shutting-down"), marked("shut-down"), marked("landing"), marked("at-gate")),
+    *(marked("not-passed"), marked("not-reached")),
+    *(marked("up"), marked("stopped"), marked("not-begun"), marked("passed"), marked("committed")),
 )
 
 
@@ -84,11 +90,41 @@ def of_condition(code: str) -> str:
     return _CONDITIONS.get(code, "warning")
 
 
-def of_replica(replica: Replica) -> Shown:
+def of_replica(replica: Replica | GroupMember) -> Shown:
     bad = any(of_condition(one.code) == "bad" for one in replica.conditions)
     kinds = {"seeding": "working", "protected": "good", "failed-over": "waiting", "failed-back": "waiting"}
     kinds |= dict.fromkeys(("failing-over", "failing-back", "migrating"), "working")
     return Shown(replica.stage.value, "bad" if bad else kinds.get(replica.stage.value, "plain"))
+
+
+def of_group(group: Group) -> Shown:
+    """What somebody has to know first who needs it now."""
+    there = [one for one in group.members if one.stage in IN_PLACE]
+    if group.run and not group.run.status.ended:
+        return Shown(marked("under way"), "working")
+    if there and len(there) == len(group.members):
+        done = all(one.stage is Stage.COMMITTED for one in there)
+        return Shown(marked("committed"), "plain") if done else Shown(marked("failed-over"), "waiting")
+    if there:
+        return Shown(marked("failed over in part"), "bad")
+    if not group.members or any(one.unready for one in group.members):
+        return Shown(marked("not ready"), "bad")
+    if any(of_condition(one.code) == "bad" for member in group.members for one in member.conditions):
+        return Shown(marked("ready, with faults"), "warning")
+    return Shown(marked("ready"), "good")
+
+
+_TIERS = {TierState.SHUTTING_DOWN: "working", TierState.LANDING: "working", TierState.AT_GATE: "waiting"}
+_TIERS |= {TierState.UP: "good", TierState.STOPPED: "bad"}
+_GATES = {GateState.PASSED: "good", GateState.NOT_PASSED: "bad"}
+
+
+def of_tier(state: TierState) -> Shown:
+    return Shown(state.value, _TIERS.get(state, "plain"))
+
+
+def of_gate(state: GateState) -> Shown:
+    return Shown(state.value, _GATES.get(state, "plain"))
 
 
 _STANDS = {Stand.CHOSEN: "plain", Stand.UNDER_WAY: "working", Stand.DONE: "good", Stand.FAILED: "bad"}

@@ -24,11 +24,12 @@ from longshore.flows.replicas.gate import run_command
 from longshore.model.forms import form
 from longshore.model.group import Tier
 from longshore.model.job import JobKind
-from longshore.model.replica import OF_RUN, Stage, Wish
+from longshore.model.replica import IN_PLACE, OF_RUN, Wish
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.planning.durations import write_duration
 from longshore.planning.group_runs import Do, Next, Progress, Seen, Standing, next_of
+from longshore.planning.group_tiers import tier_standings
 from longshore.store import GroupMember, MigrationRecord
 from longshore.store.jobs import NEVER
 from longshore.store.tables import without_zone
@@ -252,7 +253,7 @@ class Conducting(Migration):
         if record.status in (Status.FAILED, Status.CANCELLED):
             return Seen(name, Standing.FAILED, record.error or "")
         if record.status is Status.DONE:
-            up = record.request["type"] == MigrationType.TEST or replica.stage in (Stage.FAILED_OVER, Stage.COMMITTED)
+            up = record.request["type"] == MigrationType.TEST or replica.stage in IN_PLACE
             return Seen(name, Standing.UP) if up else Seen(name, Standing.FAILED, "Its failover was undone.")
         if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
             return Seen(name, Standing.UP)
@@ -260,17 +261,20 @@ class Conducting(Migration):
         return Seen(name, Standing.WAITING if waits else Standing.UNDER_WAY)
 
     def _figures(self, state: RunState) -> list[dict[str, Any]]:
-        """When each machine was seen up, and how long that took from the wish for the failover or test, in seconds."""
-        begun = self._job.record.created_at
+        """How far each tier has come. When each machine was seen up, and how long that took from the wish for the
+        failover or test, in seconds."""
+        begun, landings = self._job.record.created_at, {m.replica_id: self._landing(m) for m in self._members()}
+        up = {replica for replica, record in landings.items() if record and record.target_up_at}
+        standings = tier_standings(state.tiers, state.progress, up, passed=state.why is None, stops=True)
         figures = []
-        for tier in state.tiers:
+        for tier, standing in zip(state.tiers, standings, strict=True):
             machines = []
             for member in self._members():
-                record = self._landing(member) if member.replica_id in tier.replicas else None
+                record = landings.get(member.replica_id) if member.replica_id in tier.replicas else None
                 if record is not None:
-                    up = (record.target_up_at - begun).total_seconds() if record.target_up_at else None
-                    machines.append({**self._machine(member), "seconds": round(up, 1) if up is not None else None})
-            figures.append({"tier": tier.number, "machines": machines})
+                    took = (record.target_up_at - begun).total_seconds() if record.target_up_at else None
+                    machines.append({**self._machine(member), "seconds": round(took, 1) if took is not None else None})
+            figures.append({"tier": tier.number, "state": standing.state, "gate": standing.gate, "machines": machines})
         return figures
 
 

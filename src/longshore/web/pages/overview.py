@@ -29,7 +29,7 @@ async def show(request: Request) -> Response:
     at_work = (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED, Status.QUEUED)
     providers, replicas, failed, done = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"),
-        asking.get(list[Replica], "/v1/replicas"),
+        asking.get(list[Replica], "/v1/replicas", figures=False),
         with_status(Status.FAILED),
         with_status(Status.DONE),
     )

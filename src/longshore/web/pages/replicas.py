@@ -26,7 +26,7 @@ _PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
 
 
 async def listed(request: Request) -> Response:
-    found = await request.state.asking.get(list[Replica], "/v1/replicas")
+    found = await request.state.asking.get(list[Replica], "/v1/replicas", figures=False)
     return render(request, "replicas/list.html", live=bool(found), replicas=found, of_replica=of_replica)
 
 

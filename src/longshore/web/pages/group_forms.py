@@ -1,0 +1,150 @@
+"""Groups of replicas: made and changed."""
+
+import asyncio
+import shlex
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.groups import Group
+from longshore.api.replicas import Replica
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.model.group import MOST_TIERS
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form, refused_at
+from longshore.web.page import Page
+from longshore.web.pages.groups import AT, CHANGES, back, path_of
+from longshore.web.rendering import render
+from longshore.web.states import of_replica
+from longshore.web.texts import _
+
+
+async def new(request: Request) -> Response:
+    return await _asked(request, Form({}), None, None)
+
+
+async def create(request: Request) -> Response:
+    said = request.state.form
+    try:
+        body = {"name": said["name"], "members": _tiers(said), "gates": _gates(said, None)}
+        made = await request.state.asking.post(Group, "/v1/replica-groups", body)
+    except LongshoreError as error:
+        return await _asked(request, said, None, error)
+    return RedirectResponse(f"{AT}/{part(made.name)}", 303)
+
+
+async def edit(request: Request) -> Response:
+    found = await request.state.asking.get(Group, path_of(request))
+    pauses = [f"{tier}={gate.pause:.0f}s" for tier, gate in sorted(found.gates.items()) if gate.pause]
+    commands = [f"{tier}={shlex.join(gate.command)}" for tier, gate in sorted(found.gates.items()) if gate.command]
+    said = {f"tier-{member.replica}": [str(member.tier)] for member in found.members}
+    said |= {"pauses": ["\n".join(pauses)], "commands": ["\n".join(commands)]}
+    return await _asked(request, Form(said), found, None)
+
+
+async def change(request: Request) -> Response:
+    """Of machines that the form hasn't shown, as of one that has joined meanwhile, nothing is said."""
+    said = request.state.form
+    found = await request.state.asking.get(Group, path_of(request))
+    try:
+        shown = {name.removeprefix("tier-") for name in said.fields if name.startswith("tier-")}
+        gates = _gates(said, found)
+        body = {
+            "members": dict.fromkeys(shown & {one.replica for one in found.members}) | _tiers(said),
+            "gates": dict.fromkeys(found.gates) | gates,
+        }
+        await request.state.asking.ask(Group, "PATCH", path_of(request), body)
+    except LongshoreError as error:
+        return await _asked(request, said, found, error)
+    return back(request)
+
+
+def _tiers(said: Form) -> dict[str, int]:
+    """By replica. Raises InvalidInput."""
+    found = {}
+    for replica, text in said.below("tier-").items():
+        if (number := _tier(text)) is None:
+            line = _('"%(text)s" isn\'t the number of a tier: it is 0 to %(most)s.')
+            raise InvalidInput(line % {"text": text, "most": MOST_TIERS}, field="members")
+        found[replica] = number
+    if not found:
+        raise InvalidInput(_("A group needs a machine: give one the number of its tier."), field="members")
+    return found
+
+
+def _gates(said: Form, changed: Group | None) -> dict[int, dict[str, Any]]:
+    """By tier. Raises InvalidInput."""
+    pauses = _lines(said, "pauses")
+    if "commands" in said.fields:
+        commands = {tier: _words(text) for tier, text in _lines(said, "commands").items()}
+    else:  # a server's pages don't ask for them
+        there = changed.gates if changed else {}
+        commands = {tier: gate.command for tier, gate in there.items() if gate.command}
+    return {tier: {"pause": pauses.get(tier), "command": commands.get(tier, [])} for tier in {**pauses, **commands}}
+
+
+def _lines(said: Form, field: str) -> dict[int, str]:
+    """TIER=TEXT, each on a line of its own. Raises InvalidInput."""
+    found: dict[int, str] = {}
+    for line in filter(None, map(str.strip, said[field].split("\n"))):
+        number, _equals, rest = line.partition("=")
+        tier = _tier(number.strip())
+        if tier is None or tier in found or not rest.strip():
+            text = _('"%(line)s" isn\'t the number of a tier, =, and what is after it; each tier once.')
+            raise InvalidInput(text % {"line": line}, field=field)
+        found[tier] = rest.strip()
+    return found
+
+
+def _tier(text: str) -> int | None:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else MOST_TIERS + 1
+    return number if number <= MOST_TIERS else None
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        raise InvalidInput(_("A quotation mark of a command isn't closed."), field="commands") from None
+
+
+async def _asked(request: Request, said: Form, changed: Group | None, trouble: LongshoreError | None) -> Response:
+    """`changed`: the group, if it is there already."""
+    asking: Asking = request.state.asking
+    replicas, groups = await asyncio.gather(
+        asking.get(list[Replica], "/v1/replicas", figures=False), asking.get(list[Group], "/v1/replica-groups")
+    )
+    own = changed.id if changed else ""
+    taken = {member.replica: group for group in groups if group.id != own for member in group.members}
+    at = _field(trouble.field) if trouble else ""
+    plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
+    replicas.sort(key=lambda one: one.machine_name)
+    return render(
+        request,
+        "groups/form.html",
+        200 if trouble is None else 400,
+        said=said,
+        g=changed,
+        replicas=[one for one in replicas if one.id not in taken],
+        taken=[(one, taken[one.id]) for one in replicas if one.id in taken],
+        of_replica=of_replica,
+        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
+        trouble=None if at else trouble,
+    )
+
+
+def _field(refused: str) -> str:
+    """Of this page, where a refusal of that field of a request is said."""
+    if refused.startswith("gates."):
+        return "commands" if ".command" in refused else "pauses"
+    beginning = refused.partition(".")[0]
+    return beginning if beginning in ("name", "members", "pauses", "commands") else ""
+
+
+ROUTES = [
+    Page("/replicas/new-group", new, "GET", CHANGES),
+    Page("/replicas/new-group", create, "POST", CHANGES),
+    Page("/replicas/groups/{group}/edit", edit, "GET", CHANGES),
+    Page("/replicas/groups/{group}/edit", change, "POST", CHANGES),
+]
