@@ -150,6 +150,17 @@ def test_log_out_ends_it_here_and_at_keystone(many):
     assert browser.path == "/ui/login", "the old cookie opens nothing"
 
 
+@pytest.mark.parametrize("project", ["blue", None])
+def test_log_out_ends_no_token_that_somebody_has_brought(many, project):
+    browser, token = many.browser(), many.keystone.issue("bob", project)
+    browser.get("/ui/login?by=token")
+    browser.submit("/ui/login", token=token)
+    assert browser.path in ("/ui/", "/ui/project")
+    browser.submit("/ui/close")
+    assert browser.path == "/ui/login"
+    assert [t for t, (user, *_) in many.keystone.tokens.items() if user == "bob"] == [token]
+
+
 def test_a_database_that_is_away_is_said_and_logs_nobody_out(many, monkeypatch):
     browser = many.logged_in("rita")
 

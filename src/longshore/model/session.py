@@ -7,7 +7,8 @@ from datetime import datetime
 @dataclass(frozen=True, slots=True)
 class Session:
     """`bound`: its token is of one project, and none of another can be had with it. `everything`: things of all
-    projects are shown. `token`: of the project; `identity`: by which Keystone gives those of projects."""
+    projects are shown. `token`: of the project; `identity`: by which Keystone gives those of projects.
+    `lent`: that is a token which somebody has brought."""
 
     user_id: str
     user_name: str
@@ -19,3 +20,4 @@ class Session:
     form_token: str = field(repr=False)  # every form that changes has it
     identity: str = field(repr=False)
     token: str = field(repr=False)
+    lent: bool = False

@@ -53,7 +53,7 @@ class Sessions:
         _refuse_unwieldy(token)
         if not (token.isascii() and token.isprintable()) or " " in token:
             raise _refused()
-        return self._begin(lambda: self._logins.with_token(token), token, address, had)
+        return self._begin(lambda: self._logins.with_token(token), token, address, had, lent=True)
 
     def find(self, key: str, *, used: bool) -> Session | None:
         """`used`: somebody does something with it, and not a page by itself."""
@@ -82,15 +82,20 @@ class Sessions:
         return self._keep(replace(session, everything=everything), instead_of=key)
 
     def log_out(self, key: str, *, but: str = "") -> None:
-        """The session ends here, and its tokens at Keystone as far as that answers. `but`: a token that stays."""
+        """The session ends here, and its tokens at Keystone as far as that answers. `but`: a token that stays.
+
+        So does one that somebody has brought: he may use it elsewhere.
+        """
         session = self._kept.find(key, self._idle, used=False)
         self._kept.forget(key)
         if session is not None:
-            for token in {session.token, session.identity} - {"", but}:
+            for token in {session.token, session.identity} - {"", but, session.identity if session.lent else ""}:
                 self._revoke(token)
             _audit.info("audit", action="log-out", outcome="done", user_id=session.user_id)
 
-    def _begin(self, issue: Callable[[], Issued], account: str, address: str, had: str | None) -> str:
+    def _begin(
+        self, issue: Callable[[], Issued], account: str, address: str, had: str | None, *, lent: bool = False
+    ) -> str:
         with self._lock:
             self._failed.begin(address, account)
         outcome, user_id = "failed", None
@@ -112,7 +117,7 @@ class Sessions:
         if had is not None:
             self.log_out(had, but=issued.token)
         self._kept.forget_ended(self._idle)
-        return self._keep(self._session(issued), instead_of=None)
+        return self._keep(replace(self._session(issued), lent=lent), instead_of=None)
 
     def _session(self, issued: Issued) -> Session:
         session = Session(
