@@ -174,9 +174,12 @@ def test_another_projects_things_are_not_there(api, anns):
 
 
 def body_for(path):
-    return {"/v1/providers/{provider}/machines": {"refs": ["vm-1"]}, "/v1/vaults/{vault}/copy": {"to": "away"}}.get(
-        path, {}
-    )
+    bodies = {
+        "/v1/providers/{provider}/machines": {"refs": ["vm-1"]},
+        "/v1/vaults/{vault}/copy": {"to": "away"},
+        "/v1/vaults/{vault}/keys": {"name": "recovery"},
+    }
+    return bodies.get(path, {})
 
 
 def snapshot(api):

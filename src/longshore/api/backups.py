@@ -37,6 +37,22 @@ class Vault(_Strict):
     url: str | None  # of its bucket: null as well
 
 
+class NewVaultKey(_Strict):
+    name: Name  # what it is for
+    pass_phrase: SecretStr | None = None  # null: one is made, a recovery key, and said once
+
+
+class VaultKey(_Strict):
+    id: str
+    name: str  # empty: nobody has said what it is for
+    made_at: Moment | None
+    opens: bool  # the one by which the vault is opened here
+
+
+class MadeVaultKey(VaultKey):
+    recovery_key: str | None  # kept nowhere: whoever has it opens the vault. null: a pass phrase was given
+
+
 class VaultCopy(_Strict):
     to: str  # the other vault
     in_clear: bool = False  # from an encrypted vault into one that isn't

@@ -15,7 +15,7 @@ from longshore.api.backup_policies import (
     ImportedPolicy,
     NewBackupPolicy,
 )
-from longshore.api.backups import Vault, VaultCheck, VaultPoint, VaultPointDetails
+from longshore.api.backups import MadeVaultKey, Vault, VaultCheck, VaultKey, VaultPoint, VaultPointDetails
 from longshore.api.files import PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
@@ -349,6 +349,17 @@ class Client:
 
     def copy_vault(self, vault: str, to: str, *, in_clear: bool) -> Migration:
         return self._ask(Migration, "POST", f"/v1/vaults/{_part(vault)}/copy", {"to": to, "in_clear": in_clear})
+
+    def vault_keys(self, vault: str) -> list[VaultKey]:
+        return self._ask(list[VaultKey], "GET", f"/v1/vaults/{_part(vault)}/keys")
+
+    def add_vault_key(self, vault: str, name: str, pass_phrase: str | None) -> MadeVaultKey:
+        """Without a pass phrase a recovery key is made, which is in the answer."""
+        body = {"name": name, "pass_phrase": pass_phrase}
+        return self._ask(MadeVaultKey, "POST", f"/v1/vaults/{_part(vault)}/keys", body)
+
+    def remove_vault_key(self, vault: str, key: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/keys/{_part(key)}")
 
     def vault_points(self, vault: str) -> list[VaultPoint]:
         return self._ask(list[VaultPoint], "GET", f"/v1/vaults/{_part(vault)}/points")

@@ -172,6 +172,7 @@ RULES = (
             "POST /v1/vaults/{vault}/check",
             "GET /v1/vaults/{vault}/points",
             "GET /v1/vaults/{vault}/contents",
+            "GET /v1/vaults/{vault}/keys",
             "GET /v1/vaults/{vault}/points/{point:path}",
         ),
     ),
@@ -180,6 +181,12 @@ RULES = (
         MEMBER,
         "List, find and fetch the files in points of a vault.",
         ("GET /v1/vaults/{vault}/files/{point:path}", "GET /v1/vaults/{vault}/file/{point:path}"),
+    ),
+    Rule(
+        "migration:vault:keys",
+        MEMBER,
+        "Add and remove what opens an encrypted vault: pass phrases and recovery keys.",
+        ("POST /v1/vaults/{vault}/keys", "DELETE /v1/vaults/{vault}/keys/{key}"),
     ),
     Rule("migration:vault:create", MEMBER, "Make a vault.", ("POST /v1/vaults",)),
     Rule(

@@ -32,6 +32,7 @@ MODULES = {
     "vault_contents": {"vaults"},
     "vault_files": {"vaults"},
     "vault_holds": {"vaults"},
+    "vault_keys": {"vaults"},
     "vault_imports": {"vaults"},
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},

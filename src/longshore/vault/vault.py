@@ -36,6 +36,7 @@ class Vault:
     store: Store
     keys: Plain
     grace: float  # seconds without a sign of life after which a writer counts as dead, and before a pack may go
+    opened_by: str = ""  # the object that has its key, as that was unwrapped; empty: it wasn't
 
     @property
     def encrypted(self) -> bool:
@@ -64,7 +65,7 @@ class Vault:
             with suppress(LongshoreError):  # what went wrong first is told
                 store.discard(made)
             raise
-        return cls(id_, store, keys, grace)
+        return cls(id_, store, keys, grace, _key_name(id_) if isinstance(keys, Sealed) else "")
 
     def discard(self) -> None:
         """It has just been made, and is not to be."""
@@ -74,12 +75,12 @@ class Vault:
     def open(cls, store: Store, use: Use, pass_phrase: str | None = None) -> "Vault":
         """Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged."""
         told = _described(store, use)
-        keys = Plain()
+        keys, opened_by = Plain(), ""
         if told["encryption"] is not None:
-            keys = _unlocked(store, told["id"], pass_phrase)
+            keys, opened_by = _unlocked(store, told["id"], pass_phrase)
         elif pass_phrase:
             raise InvalidInput(f"The vault {store} isn't encrypted.", advice="Leave the pass phrase out.")
-        return cls(told["id"], store, keys, float(told["grace"]))
+        return cls(told["id"], store, keys, float(told["grace"]), opened_by)
 
     @classmethod
     def with_key(cls, store: Store, use: Use, key: str) -> "Vault":
@@ -139,7 +140,8 @@ def _described(store: Store, use: Use) -> dict[str, Any]:
     return told
 
 
-def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> Sealed:
+def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, str]:
+    """With the name of the object that had the key."""
     what = f"The vault {store}"
     if not pass_phrase:
         raise InvalidInput(f"{what} is encrypted.", advice="Give its pass phrase.")
@@ -149,5 +151,5 @@ def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> Sealed:
         except ValueError:
             raise Damaged(f"{name} of the vault {store} can't be read.") from None
         if key is not None:
-            return Sealed(key)
+            return Sealed(key), name
     raise wrong_key(what)

@@ -1,0 +1,89 @@
+"""The ways into an encrypted vault: its one key, wrapped once for each pass phrase that opens it."""
+
+import base64
+import json
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault.errors import Damaged
+from longshore.vault.sealing import Sealed, Wrapped
+from longshore.vault.vault import Vault
+
+_FOLDER = "keys"
+_RECOVERY = 20  # bytes of chance: nobody guesses it, and it can be written down
+_GROUP = 4  # letters of it that stand together
+
+
+@dataclass(frozen=True, slots=True)
+class VaultKey:
+    id: str
+    name: str  # what it is for; empty: nobody has said
+    made_at: datetime | None  # None: that isn't known
+    opens: bool  # the vault was opened with it
+
+
+def new_recovery_key() -> str:
+    """A pass phrase that nobody chose: eight groups of four letters and digits."""
+    text = base64.b32encode(secrets.token_bytes(_RECOVERY)).decode()
+    return "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
+
+
+def keys_of(vault: Vault) -> list[VaultKey]:
+    """In the order in which they were made. Raises InvalidInput, Damaged."""
+    _sealing(vault)
+    found = []
+    for name in vault.store.names(_FOLDER):
+        told = _told(vault, name)
+        made = told.get("made")
+        at = datetime.fromisoformat(made) if isinstance(made, str) else None
+        id_ = name.removeprefix(f"{_FOLDER}/").removesuffix(".json")
+        found.append(VaultKey(id_, str(told.get("name", "")), at, vault.opened_by == name))
+    return sorted(found, key=lambda key: (key.made_at or datetime.min.replace(tzinfo=UTC), key.id))
+
+
+def add_key(vault: Vault, pass_phrase: str, name: str) -> VaultKey:
+    """From now on that opens it, too. Raises InvalidInput, Conflict."""
+    sealing = _sealing(vault)
+    if not (pass_phrase and pass_phrase.isprintable()):
+        raise InvalidInput("The pass phrase isn't one line of text.")
+    if name in {key.name for key in keys_of(vault)}:
+        raise Conflict(f"The vault has a key for {name} already.", advice="Call it something else, or remove that one.")
+    now, id_ = datetime.now(UTC), str(uuid.uuid4())
+    told = Wrapped.by_pass_phrase(sealing.key, vault.id, pass_phrase).told
+    content = {**told, "name": name, "made": now.isoformat(timespec="seconds")}
+    vault.store.create(f"{_FOLDER}/{id_}.json", json.dumps(content, indent=1).encode())
+    return VaultKey(id_, name, now, opens=False)
+
+
+def remove_key(vault: Vault, word: str) -> None:
+    """By its id, or what it is for. Whoever has a copy of the vault as it was can still open that with it.
+
+    Raises NotFound; Conflict for the one that the vault was opened with.
+    """
+    found = [key for key in keys_of(vault) if word in (key.id, key.name)]
+    if not found:
+        raise NotFound(f"The vault has no key {word}.", advice="See: longshore vault key list.")
+    if found[0].opens:
+        raise Conflict(
+            "That is the key by which the vault is opened here.",
+            advice="First have it opened by another one: longshore provider set vault … --pass-phrase-file.",
+        )
+    vault.store.delete(f"{_FOLDER}/{found[0].id}.json")
+
+
+def _sealing(vault: Vault) -> Sealed:
+    if not isinstance(vault.keys, Sealed):
+        raise InvalidInput("The vault isn't encrypted: it has no keys.")
+    return vault.keys
+
+
+def _told(vault: Vault, name: str) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(vault.store.read(name))
+    except ValueError:
+        raise Damaged(f"{name} of the vault {vault.store} can't be read.") from None
+    return told
