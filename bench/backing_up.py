@@ -1,0 +1,299 @@
+"""How fast Longshore backs up and restores, beside restic and borg from Debian, on the same disk image.
+
+    apt-get install restic borgbackup
+    .venv/bin/python bench/backing_up.py [--runs 5] [--directory DIR]
+
+A round: each backs the image up into an empty repository, in an order drawn anew; 500 places of it are written; each
+backs it up again; each restores all of it. All of them encrypt, compress and keep digests, and all end with the data on
+the disk. restic and borg look for themselves what has changed; Longshore is told, as it is by any source that knows (a
+vCenter, Ceph), and once more isn't. What counts is the ratio of the medians. The results go to
+bench/results/backing_up.json, a table to standard output.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from copying import GIB, KIB, MIB, rounded, settle, spread
+
+from longshore.blocks.exports import serve_nbdkit
+from longshore.vault.directory import Directory
+from longshore.vault.disks import NewDisk
+from longshore.vault.exports import serve_disk, serve_new_disk
+from longshore.vault.geometry import Top
+from longshore.vault.points import Point, new_name, points
+from longshore.vault.vault import Vault
+from longshore.vault.writers import finish, leave, register
+
+RESULTS = Path(__file__).parent / "results" / "backing_up.json"
+SIZE, DATA, PIECE = 4 * GIB, 1536 * MIB, MIB
+PHRASE = "the bench's pass phrase"
+WRITES, WRITTEN = 500, 4 * KIB
+SAMPLED = 0.05  # seconds between two looks at memory
+OURS, UNTOLD = "longshore", "longshore, not told what has changed"
+
+
+class Ours:
+    """Each step is a process of its own, as a job of Longshore's is."""
+
+    def __init__(self, directory: Path, *, told: bool) -> None:
+        self.directory, self.told = directory, told
+
+    def make(self) -> None:
+        Vault.create(Directory(self.directory / "vault"), PHRASE)
+
+    def back_up(self, image: Path, changes: Path | None) -> list[list[str]]:
+        given = [str(changes)] if changes and self.told else []
+        return [[sys.executable, __file__, "--back-up", str(self.directory), str(image), *given]]
+
+    def restore(self, target: Path) -> list[list[str]]:
+        return [[sys.executable, __file__, "--restore", str(self.directory), str(target)]]
+
+
+class Restic:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def _command(self, *words: str) -> list[str]:
+        return ["restic", "--quiet", "--repo", str(self.directory / "repository"), "--no-cache", *words]
+
+    def make(self) -> None:
+        run(self._command("init", "--repository-version", "2"))
+
+    def back_up(self, image: Path, _changes: Path | None) -> list[list[str]]:
+        return [self._command("backup", str(image))]
+
+    def restore(self, target: Path) -> list[list[str]]:
+        return [self._command("restore", "latest", "--target", str(target.parent / "restic")), ["sync"]]
+
+
+class Borg:
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.archive = directory, 0
+
+    def make(self) -> None:
+        run(["borg", "init", "--encryption", "repokey-blake2", str(self.directory / "repository")])
+
+    def back_up(self, image: Path, _changes: Path | None) -> list[list[str]]:
+        self.archive += 1
+        name = f"{self.directory / 'repository'}::{self.archive}"
+        return [["borg", "create", "--compression", "zstd,3", name, str(image)]]
+
+    def restore(self, target: Path) -> list[list[str]]:
+        where = target.parent / "borg"
+        where.mkdir(exist_ok=True)
+        words = ["borg", "extract", "--sparse", f"{self.directory / 'repository'}::{self.archive}"]
+        return [["env", f"--chdir={where}", *words], ["sync"]]
+
+
+@dataclass
+class Figures:
+    """Of one step of one contender: seconds, and the most memory of all its processes together, in MiB."""
+
+    seconds: list[float] = field(default_factory=list)
+    memory: float = 0.0
+
+    def take(self, commands: list[list[str]]) -> None:
+        settle()
+        start = time.perf_counter()
+        for command in commands:
+            self.memory = max(self.memory, run(command))
+        self.seconds.append(time.perf_counter() - start)
+
+
+def run(command: list[str]) -> float:
+    """To its end; the most memory that it and its children took together, in MiB."""
+    given = {"RESTIC_PASSWORD": PHRASE, "BORG_PASSPHRASE": PHRASE}
+    most = 0.0
+    with subprocess.Popen(command, env=os.environ | given, stdout=subprocess.DEVNULL) as process:
+        ended = threading.Event()
+
+        def look() -> None:
+            nonlocal most
+            while not ended.wait(SAMPLED):
+                most = max(most, memory_of(process.pid))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        process.wait()
+        ended.set()
+        looking.join()
+    if process.returncode:
+        raise SystemExit(f"{command[0]} failed with exit code {process.returncode}")
+    return most
+
+
+def memory_of(pid: int) -> float:
+    """Of a process and its children, shared pages counted once, in MiB."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / KIB
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (OSError, StopIteration):  # it has just ended
+        return 0.0
+    return own + sum(memory_of(int(child)) for told in lists for child in told.split())
+
+
+# Longshore's steps
+
+
+def back_up(directory: Path, image: Path, changes: Path | None) -> None:
+    vault = Vault.open(Directory(directory / "vault"), "write", PHRASE)
+    last = max(points(vault), key=lambda point: point.moment, default=None)
+    base = last.disks["disk"] if last else Top(SIZE, None)
+    now = datetime.now(UTC)
+    writer, journal = f"w{now:%H%M%S%f}", directory / "journal"
+    register(vault, writer, (base,))
+    options = [f"--changes={changes}"] if changes else []
+    with ExitStack() as stack:
+        source = stack.enter_context(serve_nbdkit("file", {"file": str(image)}, filters=(), read_only=True, threads=16))
+        target = stack.enter_context(serve_new_disk(vault, base, journal, writer))
+        copy(source.uri, target.uri, "--verify=none", *options)
+    new = NewDisk(vault, base, journal)
+    top = new.finish()
+    new.close()
+    finish(vault, writer, Point(new_name("0" * 32, now), now, {"disk": top}, {}))
+    leave(vault, writer)
+    journal.unlink()
+
+
+def restore(directory: Path, target: Path) -> None:
+    vault = Vault.open(Directory(directory / "vault"), "read", PHRASE)
+    point = max(points(vault), key=lambda point: point.moment)
+    with target.open("wb") as file:
+        file.truncate(SIZE)
+    with ExitStack() as stack:
+        source = stack.enter_context(serve_disk(vault, point.disks["disk"]))
+        end = stack.enter_context(serve_nbdkit("file", {"file": str(target)}, filters=(), read_only=False, threads=16))
+        copy(source.uri, end.uri, "--verify=none")
+
+
+def copy(source: str, target: str, *options: str) -> None:
+    subprocess.run([sys.executable, "-m", "longshore.blocks", source, target, "--progress=none", *options], check=True)
+
+
+# The disk
+
+
+def make_image(path: Path) -> None:
+    """Every second piece is noise, the others are hexadecimal digits, half as large when they are compressed."""
+    chance = random.Random(1)
+    with path.open("wb") as file:
+        file.truncate(SIZE)
+        for number, place in enumerate(chance.sample(range(SIZE // PIECE), DATA // PIECE)):
+            file.seek(place * PIECE)
+            file.write(chance.randbytes(PIECE // 2).hex().encode() if number % 2 else chance.randbytes(PIECE))
+        os.fsync(file.fileno())
+
+
+def write_here_and_there(image: Path, chance: random.Random, changes: Path) -> None:
+    places = sorted(chance.sample(range(SIZE // (64 * KIB)), WRITES))
+    with image.open("r+b") as file:
+        for place in places:
+            file.seek(place * 64 * KIB)
+            file.write(chance.randbytes(WRITTEN))
+        os.fsync(file.fileno())
+    changes.write_text(json.dumps([[place * 64 * KIB, WRITTEN] for place in places]))
+
+
+def size_of(directory: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--directory", type=Path)
+    runs, where = vars(parser.parse_args()).values()
+    for program in ("restic", "borg"):
+        if not shutil.which(program):
+            raise SystemExit(f"There is no {program}: apt-get install restic borgbackup")
+    steps = ("first backup", f"second, after {WRITES} writes of {WRITTEN // KIB} KiB", "restore of all")
+    contenders: dict[str, Callable[[Path], Ours | Restic | Borg]] = {
+        OURS: lambda path: Ours(path, told=True),
+        UNTOLD: lambda path: Ours(path, told=False),
+        "restic": Restic,
+        "borg": Borg,
+    }
+    found = {step: {name: Figures() for name in contenders} for step in steps}
+    stored: dict[str, int] = {}
+    chance = random.Random(2)
+    with tempfile.TemporaryDirectory(dir=where) as directory:
+        root = Path(directory)
+        image, changes, target = root / "image", root / "changes", root / "restored"
+        make_image(image)
+        for number in range(runs):
+            made = {}
+            for name, make in contenders.items():
+                path = root / f"{number}-{len(made)}"
+                path.mkdir()
+                made[name] = make(path)
+                made[name].make()
+            doing = (
+                lambda one: one.back_up(image, None),
+                lambda one: one.back_up(image, changes),
+                lambda one: one.restore(target),
+            )
+            for step, do in zip(steps, doing, strict=True):
+                if do is doing[1]:
+                    write_here_and_there(image, chance, changes)
+                for name in random.sample(list(made), len(made)):
+                    found[step][name].take(do(made[name]))
+                    if do is doing[2]:
+                        refuse_other(image, root, target, name)
+            for name, one in made.items():
+                stored[name] = size_of(one.directory)
+                shutil.rmtree(one.directory)
+    tell(found, stored)
+
+
+def refuse_other(image: Path, root: Path, target: Path, name: str) -> None:
+    """What was restored is what was backed up; then it goes."""
+    folder = root / name
+    file = target if name in (OURS, UNTOLD) else next(path for path in folder.rglob("*") if path.is_file())
+    subprocess.run(["cmp", image, file], check=True)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    else:
+        file.unlink()
+
+
+def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int]) -> None:
+    rows = []
+    print("| step | contender | seconds | times slower than Longshore | MiB |\n| --- | --- | --- | --- | --- |")
+    for step, of_step in found.items():
+        ours = median(of_step[OURS].seconds)
+        for name, figures in of_step.items():
+            times = median(figures.seconds) / ours
+            print(f"| {step} | {name} | {spread(figures.seconds)} | {times:.2f} | {figures.memory:.0f} |")
+            told = {"seconds": rounded(figures.seconds), "times": round(times, 2), "memory_mib": round(figures.memory)}
+            rows.append({"step": step, "contender": name, **told})
+    for name, count in stored.items():
+        print(f"{name}: {count / MIB:.0f} MiB stored after both")
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    machine = {"processors": os.cpu_count(), "kernel": platform.release()}
+    told_of = {"when": when, "machine": machine, "stored": stored, "figures": rows}
+    RESULTS.write_text(json.dumps(told_of, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--back-up"]:
+        back_up(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]) if len(sys.argv) > 4 else None)
+    elif sys.argv[1:2] == ["--restore"]:
+        restore(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        main()
