@@ -123,6 +123,8 @@ def test_a_point_is_held_and_released(filled):
         page = filled.submit(at, **wrong)
         assert page.status == 400
         assert "aria-describedby" in page.source
+    assert "begins with a letter" in filled.submit(at, name="two words").text
+    assert "isn't a moment" in filled.submit(at, name="audit", until="soon").text
     assert "is over" in filled.submit(at, name="audit", until="2020-01-01T00:00").text
     page = filled.submit(at, name="audit", until="2199-01-01T00:00")
     assert ("It is held" in page.text, "2199-01-01 00:00:00 UTC" in page.text) == (True, True)

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backups import Vault, VaultPointDetails
 from longshore.errors import LongshoreError
 from longshore.web.asking import Asking, part
-from longshore.web.forms import Form
+from longshore.web.forms import Form, refused_at
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
@@ -36,6 +36,10 @@ async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -
         asking.get(Vault, f"/v1/vaults/{part(request.path_params['vault'])}"),
         asking.get(VaultPointDetails, _path(request)),
     )
+    plain = {
+        "name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit."),
+        "until": _("That isn't a moment: write it as 2026-12-01T02:00."),
+    }
     at = trouble.field if trouble and trouble.field in _FIELDS else ""
     return render(
         request,
@@ -44,7 +48,7 @@ async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -
         vault=vault,
         point=point,
         said=said,
-        wrong={at: trouble.message} if trouble and at else {},
+        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
         trouble=None if at else trouble,
     )
 
