@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,12 @@ from longshore.model.platform import Platform
 from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk
 from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.packs import name_of
 from longshore.vault.points import Point, folder_of, new_name
+from longshore.vault.points import points as all_points
 from longshore.vault.vault import Vault
 from longshore.vault.writers import finish, leave, register
+from point_in_vault import with_point as any_point
 
 PHRASE = "as long as a sentence"
 SECRET = "what the server was told at its first boot"
@@ -160,6 +163,58 @@ def test_an_export_is_read_by_foreign_tools_and_describes_the_machine(state, tmp
         assert image.stat().st_blocks * 512 < SIZE // 8
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (out, *out.iterdir())}
     assert modes == {"out": 0o700, "disk-1.qcow2": 0o600, "disk-2.qcow2": 0o600, "machine.json": 0o600}
+
+
+@pytest.fixture
+def history(tmp_path):
+    """What the disk of a machine held at each of its points: changed, with a block less, grown, changed at its end."""
+    first = bytearray(os.urandom(64 * BLOCK))
+    second = bytearray(first)
+    second[3 * BLOCK : 4 * BLOCK], second[10 * BLOCK : 11 * BLOCK] = os.urandom(BLOCK), bytes(BLOCK)
+    third = second + os.urandom(2 * BLOCK + 1024)
+    fourth = bytearray(third)
+    fourth[-10:] = b"the end of"
+    vault = Vault.create(Directory(tmp_path / "vault"), None)
+    begin = datetime(2026, 11, 1, tzinfo=UTC)
+    for day, content in enumerate((first, second, third, fourth)):
+        any_point(vault, tmp_path, "web", begin + timedelta(days=day), bytes(content))
+    any_point(vault, tmp_path, "another", begin, b"x")
+    words = ("provider", "add", "vault", "offsite", "--directory", tmp_path / "vault")
+    assert longshore(tmp_path / "state", *words).returncode == 0
+    return [bytes(content) for content in (first, second, third, fourth)]
+
+
+def test_a_chain_of_a_machines_points_may_be_moved_and_is_read_by_foreign_tools(history, tmp_path):
+    words = ("backup", "export", "web", tmp_path / "out", "--vault", "offsite", "--chain", "-f", "json")
+    done = longshore(tmp_path / "state", *words)
+    assert done.returncode == 0, done.stderr
+    assert [row["Size"] for row in json.loads(done.stdout)] == [len(content) for content in history]
+    (tmp_path / "out").rename(tmp_path / "moved")
+    folders = sorted((tmp_path / "moved").iterdir())
+    for folder, content in zip(folders, history, strict=True):
+        image = folder / "disk-1.qcow2"
+        asked("qemu-img", "check", "-f", "qcow2", image)
+        assert as_raw(image, tmp_path, "qcow2") == content
+        assert json.loads((folder / "machine.json").read_text())["point"].endswith(folder.name)
+    told = [json.loads(asked("qemu-img", "info", "--output=json", folder / "disk-1.qcow2")) for folder in folders]
+    assert [one.get("backing-filename") for one in told] == [
+        None,
+        f"../{folders[0].name}/disk-1.qcow2",
+        None,
+        f"../{folders[2].name}/disk-1.qcow2",
+    ]
+    assert [one["actual-size"] < 8 * BLOCK for one in told] == [False, True, False, True], "only what is new"
+
+
+def test_a_chain_that_is_damaged_further_on_leaves_nothing(history, tmp_path):
+    vault = Vault.open(Directory(tmp_path / "vault"), "write", None)
+    last = next(one for one in all_points(vault) if one.moment.day == 4)
+    newest = vault.store.root / name_of(last.disks["2000"].entry.pack)
+    newest.chmod(0o600)
+    newest.write_bytes(bytes(newest.stat().st_size))
+    failed = longshore(tmp_path / "state", "backup", "export", "web", tmp_path / "out", "--vault", "offsite", "--chain")
+    assert (failed.returncode != 0, "pack" in failed.stderr) == (True, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_directory_with_something_in_it_is_left_as_it_is(state, tmp_path):

@@ -62,26 +62,44 @@ class ExportPoint(Lister):
     """Write a point's disks as qcow2 files, and machine.json, which describes its machine, to a directory.
 
     They are in clear, for their owner's eyes only. machine.json is written last: without it an export isn't whole. One
-    that fails or is broken off leaves nothing.
+    that fails or is broken off leaves nothing. With --chain all points of the machine up to this one are written, each
+    to a directory of its own: an image holds what is new in it, and names the one before by a relative path.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))
         parser.add_argument("directory", type=Path, help="empty, or not there yet")
+        parser.add_argument(
+            "--chain", action="store_true", help="with the machine's earlier points, as a chain of images"
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.blocks.progress import bar
         from longshore.blocks.request import Phase, Progress
-        from longshore.providers.vault.exporting import export_point
+        from longshore.providers.vault.exporting import export_chain, export_point
+        from longshore.vault.points import points
 
         with _unwound_by_sigterm(), _opened(self, args) as (vault, point), bar(args.directory.name) as show:
 
             def report(done: int, total: int) -> None:
                 show(Progress(Phase.COPY, total, done, total, done, 0, 0, 0, 0.0, 0.0, None))
 
-            told = export_point(vault, point, args.directory.absolute(), report)
-        rows = [(d["file"], d["label"], size(d["size"]) if self.for_people else d["size"]) for d in told["disks"]]
+            directory = args.directory.absolute()
+            if args.chain:
+                earlier = [one for one in points(vault, point.name.partition("/")[0]) if one.moment <= point.moment]
+                told = export_chain(vault, earlier, directory, report)
+            else:
+                told = [export_point(vault, point, directory, report)]
+        rows = [
+            (
+                f"{one['point'].rpartition('/')[2]}/{disk['file']}" if args.chain else disk["file"],
+                disk["label"],
+                size(disk["size"]) if self.for_people else disk["size"],
+            )
+            for one in told
+            for disk in one["disks"]
+        ]
         return ("File", "Disk", "Size"), rows
 
 

@@ -59,8 +59,8 @@ def copy_disk(  # noqa: PLR0917
 
     try:
         with ThreadPoolExecutor(_THREADS) as threads:
-            differing = _differing(source, top, before.source if before else None)
-            while some := list(islice(differing, _TOGETHER)):
+            others = differing(source, top, before.source if before else None)
+            while some := list(islice(others, _TOGETHER)):
                 read += sum(threads.map(lambda one: carry(*one), some))
                 new.flush()
                 beat()
@@ -69,8 +69,9 @@ def copy_disk(  # noqa: PLR0917
         new.close()
 
 
-def _differing(vault: Vault, top: Top, before: Top | None) -> Iterator[tuple[int, Entry | None]]:
-    """Blocks of a disk that aren't what they were `before`, or that aren't zero: where they are. Raises Damaged."""
+def differing(vault: Vault, top: Top, before: Top | None) -> Iterator[tuple[int, Entry | None]]:
+    """Blocks of a disk that aren't what they were `before`, when it had the same size, or that aren't zero: their
+    numbers, and where they are. Raises Damaged."""
     packs = PackReader(vault)
     new = Tree(top, packs.read, vault.keys.digest)
     old = Tree(before or Top(top.size, None), packs.read, vault.keys.digest)

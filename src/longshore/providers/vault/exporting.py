@@ -9,20 +9,26 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import nbd
 
 from longshore.blocks.durable import replace_file
-from longshore.blocks.exports import LocalExport
+from longshore.blocks.endpoints import connect
+from longshore.blocks.exports import LocalExport, serve_qemu_nbd
 from longshore.errors import Conflict, ExportError, InvalidInput
 from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.processes.parent import die_with_parent
 from longshore.providers.vault.source import shown_machine
+from longshore.vault.copies import differing
+from longshore.vault.disks import PointDisk
 from longshore.vault.exports import serve_disk
+from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point
 from longshore.vault.vault import Vault
 
@@ -39,65 +45,161 @@ def export_point(vault: Vault, point: Point, directory: Path, on_progress: OnPro
     The user's own data of a server is left out: it may hold secrets, and these files are in clear.
     Raises Conflict, InvalidInput, Damaged, ExportError.
     """
+    with _written(directory) as folder:
+        return _export(vault, point, folder, None, on_progress)
+
+
+def export_chain(
+    vault: Vault, points: Sequence[Point], directory: Path, on_progress: OnProgress
+) -> list[dict[str, Any]]:
+    """Points of one machine, oldest first, each as `export_point` has it, in a directory of its own.
+
+    An image holds what the one of the point before doesn't, and names that by a relative path: so all of it can be
+    moved together. A disk that is new, or has another size, is whole.
+    """
+    total, done = sum(_size(point) for point in points), 0
+    found: list[dict[str, Any]] = []
+    with _written(directory) as folder:
+        before: Exported | None = None
+        for point in points:
+            inner = folder.inner(point.name.rpartition("/")[2])
+            told = _export(vault, point, inner, before, partial(_report_further, on_progress, done, total))
+            before = Exported(point, inner.path, {disk["key"]: disk["file"] for disk in told["disks"]})
+            done += _size(point)
+            found.append(told)
+    return found
+
+
+class Exported(NamedTuple):
+    point: Point
+    directory: Path
+    files: dict[str, str]  # by disk
+
+
+def _export(
+    vault: Vault, point: Point, folder: "_Folder", before: Exported | None, on_progress: OnProgress
+) -> dict[str, Any]:
     machine = shown_machine(point)
     labels = {disk.key: disk.label for disk in machine.disks}
-    with _written(directory) as add:
-        disks: list[dict[str, Any]] = []
-        total = sum(top.size for top in point.disks.values())
-        for number, (key, top) in enumerate(point.disks.items(), 1):
-            label, path = labels.get(key, key), add(f"disk-{number}.qcow2")
-            report = partial(_report, on_progress, sum(disk["size"] for disk in disks), top.size, total)
+    disks: list[dict[str, Any]] = []
+    total = _size(point)
+    for number, (key, top) in enumerate(point.disks.items(), 1):
+        label, path = labels.get(key, key), folder.add(f"disk-{number}.qcow2")
+        report = partial(_report, on_progress, sum(disk["size"] for disk in disks), top.size, total)
+        then = before.point.disks.get(key) if before else None
+        if before is not None and then is not None and then.size == top.size:
+            _write_layer(vault, top, then, path, f"../{before.directory.name}/{before.files[key]}", report)
+        else:
             with serve_disk(vault, top) as export:
                 _convert(export, path, report)
-            disks.append({"key": key, "label": label, "file": path.name, "format": "qcow2", "size": top.size})
-        told = {
-            "format": _FORMAT,
-            "point": point.name,
-            "moment": point.moment.isoformat(),
-            "consistency": point.content.get("consistency", ""),
-            "machine": form(Machine).dump_python(machine, mode="json"),
-            "disks": disks,
-        }
-        try:
-            replace_file(directory / DESCRIPTION, [json.dumps(told, indent=1).encode() + b"\n"])
-        except OSError as error:
-            (directory / f".{DESCRIPTION}.new").unlink(missing_ok=True)
-            raise InvalidInput(f"{directory / DESCRIPTION} can't be written: {error.strerror}.") from None
+        disks.append({"key": key, "label": label, "file": path.name, "format": "qcow2", "size": top.size})
+    told = {
+        "format": _FORMAT,
+        "point": point.name,
+        "moment": point.moment.isoformat(),
+        "consistency": point.content.get("consistency", ""),
+        "machine": form(Machine).dump_python(machine, mode="json"),
+        "disks": disks,
+    }
+    place = folder.path / DESCRIPTION
+    try:
+        replace_file(place, [json.dumps(told, indent=1).encode() + b"\n"])
+    except OSError as error:
+        place.with_name(f".{DESCRIPTION}.new").unlink(missing_ok=True)
+        raise InvalidInput(f"{place} can't be written: {error.strerror}.") from None
+    folder.made.append(place)
     return told
+
+
+def _size(point: Point) -> int:
+    return sum(top.size for top in point.disks.values())
+
+
+def _report_further(on_progress: OnProgress, before: int, total: int, done: int, _of: int) -> None:
+    on_progress(before + done, total)
 
 
 def _report(on_progress: OnProgress, before: int, size: int, total: int, part: float) -> None:
     on_progress(before + int(part * size), total)
 
 
+class _Folder:
+    """A directory that is written to, and what was made in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.made: list[Path] = []
+        self._inner: list[_Folder] = []
+
+    def add(self, name: str) -> Path:
+        """A new file, for its owner alone."""
+        path = self.path / name
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self.made.append(path)
+        return path
+
+    def inner(self, name: str) -> "_Folder":
+        path = self.path / name
+        path.mkdir(mode=0o700)
+        self._inner.append(_Folder(path))
+        return self._inner[-1]
+
+    def empty(self) -> None:
+        for folder in self._inner:
+            folder.empty()
+            with suppress(OSError):  # somebody has put something there
+                folder.path.rmdir()
+        for path in self.made:
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
-def _written(directory: Path) -> Iterator[Callable[[str], Path]]:
-    """Gives what makes a new file in there, for its owner alone. They all go when the block fails."""
+def _written(directory: Path) -> Iterator[_Folder]:
+    """All that was made in it goes when the block fails."""
     there = directory.exists()
     if there and (not directory.is_dir() or any(directory.iterdir())):
         raise Conflict(f"{directory} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
     if not directory.parent.is_dir():
         raise InvalidInput(f"{directory.parent} isn't there.", advice="Make it, or mount it, first.")
-    made: list[Path] = []
-
-    def add(name: str) -> Path:
-        path = directory / name
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        made.append(path)
-        return path
-
+    folder = _Folder(directory)
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        yield add
+        yield folder
     except BaseException as error:
-        for path in made:
-            path.unlink(missing_ok=True)
+        folder.empty()
         if not there:
             with suppress(OSError):  # it couldn't be made, or somebody has put something there
                 directory.rmdir()
         if isinstance(error, OSError):
             raise InvalidInput(f"{directory} can't be written to: {error.strerror}.") from None
         raise
+
+
+def _write_layer(  # noqa: PLR0917
+    vault: Vault, top: Top, before: Top, path: Path, below: str, on_progress: Callable[[float], None]
+) -> None:
+    """What a disk holds otherwise than `before`, above the image `below`. Raises Damaged, ExportError."""
+    words = ["-q", "-f", "qcow2", "-b", below, "-F", "qcow2", str(path.absolute()), str(top.size)]
+    made = subprocess.run(["qemu-img", "create", *words], capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise ExportError(f"{path} couldn't be made: {made.stderr.strip()}")
+    disk = PointDisk(vault, top)
+    with serve_qemu_nbd(path.absolute(), image_format="qcow2") as export:
+        handle = connect(export.uri)
+        try:
+            for number, entry in differing(vault, top, before):
+                length = disk.length_of(number)
+                if entry is None:
+                    handle.zero(length, number * BLOCK)
+                else:
+                    handle.pwrite(disk.block(number, entry), number * BLOCK)
+                on_progress(number * BLOCK / top.size)
+            handle.flush()
+            handle.shutdown()
+        except nbd.Error as error:
+            raise ExportError(f"{path} couldn't be written: {error.string}. {export.last_words()}".strip()) from None
+    _make_safe(path)
+    on_progress(1.0)
 
 
 def _convert(export: LocalExport, path: Path, on_progress: Callable[[float], None]) -> None:
@@ -126,6 +228,10 @@ def _convert(export: LocalExport, path: Path, on_progress: Callable[[float], Non
             said = [line.strip() for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
             words = (said or ["it gives no reason"])[-1].removeprefix("qemu-img: ")
             raise ExportError(f"{path} couldn't be written: {words}. {export.last_words()}".strip())
+    _make_safe(path)
+
+
+def _make_safe(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
