@@ -1,13 +1,14 @@
 """How fast Longshore backs up and restores, beside restic and borg from Debian, on the same disk image.
 
     apt-get install restic borgbackup
-    .venv/bin/python bench/backing_up.py [--runs 5] [--directory DIR]
+    .venv/bin/python bench/backing_up.py [--runs 5] [--directory DIR] [--large]
 
 A round: each backs the image up into an empty repository, in an order drawn anew; 500 places of it are written; each
 backs it up again; each restores all of it. All of them encrypt, compress and keep digests, and all end with the data on
 the disk. restic and borg look for themselves what has changed; Longshore is told, as it is by any source that knows (a
-vCenter, Ceph), and once more isn't. What counts is the ratio of the medians. The results go to
-bench/results/backing_up.json, a table to standard output.
+vCenter, Ceph), and once more isn't. What counts is the ratio of the medians. With --large Longshore alone backs up, restores
+and prunes a disk of 1 TiB with 2 GiB of data: that its time and memory follow the data. The results go to
+bench/results/backing_up.json and backing_up_large.json, a table to standard output.
 """
 
 import argparse
@@ -36,11 +37,13 @@ from longshore.vault.disks import NewDisk
 from longshore.vault.exports import serve_disk, serve_new_disk
 from longshore.vault.geometry import Top
 from longshore.vault.points import Point, new_name, points
+from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.writers import finish, leave, register
 
-RESULTS = Path(__file__).parent / "results" / "backing_up.json"
+RESULTS = Path(__file__).parent / "results"
 SIZE, DATA, PIECE = 4 * GIB, 1536 * MIB, MIB
+LARGE, LARGE_DATA = 1024 * GIB, 2 * GIB
 PHRASE = "the bench's pass phrase"
 WRITES, WRITTEN = 500, 4 * KIB
 SAMPLED = 0.05  # seconds between two looks at memory
@@ -62,6 +65,9 @@ class Ours:
 
     def restore(self, target: Path) -> list[list[str]]:
         return [[sys.executable, __file__, "--restore", str(self.directory), str(target)]]
+
+    def prune(self) -> list[list[str]]:
+        return [[sys.executable, __file__, "--prune", str(self.directory)]]
 
 
 class Restic:
@@ -154,7 +160,7 @@ def memory_of(pid: int) -> float:
 def back_up(directory: Path, image: Path, changes: Path | None) -> None:
     vault = Vault.open(Directory(directory / "vault"), "write", PHRASE)
     last = max(points(vault), key=lambda point: point.moment, default=None)
-    base = last.disks["disk"] if last else Top(SIZE, None)
+    base = last.disks["disk"] if last else Top(image.stat().st_size, None)
     now = datetime.now(UTC)
     writer, journal = f"w{now:%H%M%S%f}", directory / "journal"
     register(vault, writer, (base,))
@@ -175,7 +181,7 @@ def restore(directory: Path, target: Path) -> None:
     vault = Vault.open(Directory(directory / "vault"), "read", PHRASE)
     point = max(points(vault), key=lambda point: point.moment)
     with target.open("wb") as file:
-        file.truncate(SIZE)
+        file.truncate(point.disks["disk"].size)
     with ExitStack() as stack:
         source = stack.enter_context(serve_disk(vault, point.disks["disk"]))
         end = stack.enter_context(serve_nbdkit("file", {"file": str(target)}, filters=(), read_only=False, threads=16))
@@ -189,19 +195,19 @@ def copy(source: str, target: str, *options: str) -> None:
 # The disk
 
 
-def make_image(path: Path) -> None:
+def make_image(path: Path, size: int, data: int) -> None:
     """Every second piece is noise, the others are hexadecimal digits, half as large when they are compressed."""
     chance = random.Random(1)
     with path.open("wb") as file:
-        file.truncate(SIZE)
-        for number, place in enumerate(chance.sample(range(SIZE // PIECE), DATA // PIECE)):
+        file.truncate(size)
+        for number, place in enumerate(chance.sample(range(size // PIECE), data // PIECE)):
             file.seek(place * PIECE)
             file.write(chance.randbytes(PIECE // 2).hex().encode() if number % 2 else chance.randbytes(PIECE))
         os.fsync(file.fileno())
 
 
 def write_here_and_there(image: Path, chance: random.Random, changes: Path) -> None:
-    places = sorted(chance.sample(range(SIZE // (64 * KIB)), WRITES))
+    places = sorted(chance.sample(range(image.stat().st_size // (64 * KIB)), WRITES))
     with image.open("r+b") as file:
         for place in places:
             file.seek(place * 64 * KIB)
@@ -218,7 +224,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--directory", type=Path)
-    runs, where = vars(parser.parse_args()).values()
+    parser.add_argument("--large", action="store_true")
+    runs, where, alone = vars(parser.parse_args()).values()
+    if alone:
+        large(runs, where)
+        return
     for program in ("restic", "borg"):
         if not shutil.which(program):
             raise SystemExit(f"There is no {program}: apt-get install restic borgbackup")
@@ -235,7 +245,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=where) as directory:
         root = Path(directory)
         image, changes, target = root / "image", root / "changes", root / "restored"
-        make_image(image)
+        make_image(image, SIZE, DATA)
         for number in range(runs):
             made = {}
             for name, make in contenders.items():
@@ -258,7 +268,31 @@ def main() -> None:
             for name, one in made.items():
                 stored[name] = size_of(one.directory)
                 shutil.rmtree(one.directory)
-    tell(found, stored)
+    tell(found, stored, "backing_up.json")
+
+
+def large(runs: int, where: Path | None) -> None:
+    steps = ("first backup", f"second, after {WRITES} writes of {WRITTEN // KIB} KiB", "restore of all", "prune")
+    found = {step: {OURS: Figures()} for step in steps}
+    first, second, back, tidy = (found[step][OURS] for step in steps)
+    chance = random.Random(2)
+    with tempfile.TemporaryDirectory(dir=where) as directory:
+        root = Path(directory)
+        image, changes, target = root / "image", root / "changes", root / "restored"
+        make_image(image, LARGE, LARGE_DATA)
+        for number in range(runs):
+            (root / str(number)).mkdir()
+            ours = Ours(root / str(number), told=True)
+            ours.make()
+            first.take(ours.back_up(image, None))
+            write_here_and_there(image, chance, changes)
+            second.take(ours.back_up(image, changes))
+            back.take(ours.restore(target))
+            tidy.take(ours.prune())
+            target.unlink()
+            stored = {OURS: size_of(ours.directory)}
+            shutil.rmtree(ours.directory)
+    tell(found, stored, "backing_up_large.json")
 
 
 def refuse_other(image: Path, root: Path, target: Path, name: str) -> None:
@@ -272,7 +306,7 @@ def refuse_other(image: Path, root: Path, target: Path, name: str) -> None:
         file.unlink()
 
 
-def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int]) -> None:
+def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int], name_of_results: str) -> None:
     rows = []
     print("| step | contender | seconds | times slower than Longshore | MiB |\n| --- | --- | --- | --- | --- |")
     for step, of_step in found.items():
@@ -287,7 +321,7 @@ def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int]) -> None:
     when = datetime.now(UTC).isoformat(timespec="seconds")
     machine = {"processors": os.cpu_count(), "kernel": platform.release()}
     told_of = {"when": when, "machine": machine, "stored": stored, "figures": rows}
-    RESULTS.write_text(json.dumps(told_of, indent=1) + "\n")
+    (RESULTS / name_of_results).write_text(json.dumps(told_of, indent=1) + "\n")
 
 
 if __name__ == "__main__":
@@ -295,5 +329,7 @@ if __name__ == "__main__":
         back_up(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]) if len(sys.argv) > 4 else None)
     elif sys.argv[1:2] == ["--restore"]:
         restore(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1:2] == ["--prune"]:
+        prune(Vault.open(Directory(Path(sys.argv[2]) / "vault"), "prune", PHRASE))
     else:
         main()
