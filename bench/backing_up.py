@@ -6,9 +6,11 @@
 A round: each backs the image up into an empty repository, in an order drawn anew; 500 places of it are written; each
 backs it up again; each restores all of it. All of them encrypt, compress and keep digests, and all end with the data on
 the disk. restic and borg look for themselves what has changed; Longshore is told, as it is by any source that knows (a
-vCenter, Ceph), and once more isn't. What counts is the ratio of the medians. With --large Longshore alone backs up, restores
-and prunes a disk of 1 TiB with 2 GiB of data: that its time and memory follow the data. The results go to
-bench/results/backing_up.json and backing_up_large.json, a table to standard output.
+vCenter, Ceph), and once more isn't. What counts is the ratio of the medians.
+
+With --large Longshore alone backs up, restores and prunes a disk of 1 TiB with 2 GiB of data: its time and memory are
+to follow the data. The results go to bench/results/backing_up.json and backing_up_large.json, a table to standard
+output.
 """
 
 import argparse
