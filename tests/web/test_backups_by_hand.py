@@ -87,6 +87,18 @@ def test_a_point_is_deleted_when_that_was_confirmed(filled):
     assert points_of(filled) == 3
 
 
+def test_a_single_disk_becomes_a_volume(filled):
+    filled.get(f"{AT}/vaults/offsite?q=app01")
+    filled.click("Restore …")
+    at = filled.path
+    page = filled.submit(at, button=("do", "check"), disk="1")
+    assert "network-unmapped" not in page.text, "a volume has none"
+    filled.submit(at, button=("do", "start"))
+    record = filled.store.migrations.all()[-1]
+    assert (filled.path, record.request["type"]) == (f"/ui/migrations/{record.id}", "volume")
+    assert record.machine_ref.endswith("/2000")
+
+
 def test_a_file_of_a_point_is_found_and_fetched(filled):
     filled.get(f"{AT}/vaults/offsite")
     filled.click("app01")

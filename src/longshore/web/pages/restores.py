@@ -1,4 +1,4 @@
-"""A point in a vault becomes a machine: what it is to be, what stands against that, and its beginning."""
+"""A point in a vault becomes a machine, or one of its disks a volume: what stands against that, and its beginning."""
 
 import asyncio
 from typing import Any
@@ -49,6 +49,10 @@ async def begin(request: Request) -> Response:
 
 
 def _body(request: Request, said: Form) -> dict[str, Any]:
+    named = request.path_params
+    what = {"vault": named["vault"], "point": named["point"], "target": said["target"]}
+    if said["disk"]:
+        return {**what, "disk": said["disk"], "request": {"type": "volume", "accept": said.all("accept")}}
     wanted: dict[str, Any] = {
         "type": said["type"] or "cold",
         "networks": said.pairs("n-name", "n-to"),
@@ -57,8 +61,7 @@ def _body(request: Request, said: Form) -> dict[str, Any]:
         "accept": said.all("accept"),
     }
     wanted |= {name: said[name] for name in ("server_name", "flavor") if said[name]}
-    named = request.path_params
-    return {"vault": named["vault"], "point": named["point"], "target": said["target"], "request": wanted}
+    return {**what, "request": wanted}
 
 
 async def _shown(
@@ -82,6 +85,7 @@ async def _shown(
             trouble = trouble or error
     order = list(Severity)
     weighed = sorted(concerns or [], key=lambda one: (order.index(one.severity), one.code))
+    labels = {disk["key"]: disk["label"] for disk in found.machine["disks"]}
     blocked = [one for one in weighed if one.severity is Severity.BLOCKER]
     return render(
         request,
@@ -92,6 +96,7 @@ async def _shown(
         said=said,
         targets=targets,
         target=target,
+        disks=[(str(number), labels.get(key, key)) for number, key in enumerate(found.disks, 1)],
         networks=sorted({nic["network"] for nic in found.machine["nics"]}),
         mapped=said.pairs("n-name", "n-to"),
         network_choices=network_choices(offer) if offer else None,
