@@ -10,6 +10,7 @@ from longshore.model.status import Status
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from files_made import make_ova, manifest
+from trilio_share import MAC, VM, id_of, make_share
 
 pytestmark = pytest.mark.faults
 
@@ -54,3 +55,22 @@ def test_what_cannot_be_moved_is_refused_before_anything_is_made(begin, tmp_path
     record = run.to_the_end(lives=1)
     assert (record.status, record.error_code) == (Status.FAILED, code), record.error
     assert not any(call.startswith("create_") for call in run.world.calls())
+
+
+@pytest.mark.parametrize(("type_", "refused"), [("cold", None), ("warm", "warm-of-what-never-runs")])
+def test_a_server_goes_straight_from_trilio_s_share_into_a_cloud(begin, tmp_path, type_, refused):
+    held = make_share(tmp_path / "share")
+    newest = f"workload_{id_of('workload')}/snapshot_{id_of('snapshot 2')}/snapshot_vms_db#{VM}"
+    request = {"type": type_, "networks": {"private": "private"}, "security_groups": ()}
+    run = begin(machine=("web", newest), files=tmp_path / "share", **request)
+    (run.world.root / "one-moment").touch()
+    record = run.to_the_end(lives=1)
+    if refused:
+        assert (record.status, record.error_code) == (Status.FAILED, refused), record.error
+        return
+    assert record.status is Status.DONE, record.error
+    state = run.world.read()
+    (server,) = state["servers"].values()
+    contents = [run.world.volume_file(volume).read_bytes() for volume in server["volume_ids"]]
+    assert contents == [held[-1]["vda"], held[-1]["vdb"]]  # as it was: it has run on KVM
+    assert [port["mac"] for port in state["ports"].values()] == [MAC]

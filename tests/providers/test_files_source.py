@@ -264,7 +264,7 @@ def bad_sparse(path):
 
 
 REFUSED = [
-    (bad_backing, "outside-reference", "names another file"),
+    (bad_backing, "outside-reference", "isn't there"),
     (bad_data_file, "outside-reference", "names another file"),
     (bad_luks, "encrypted", "is encrypted"),
     (bad_extent("/etc/passwd"), "outside-reference", "outside its own directory"),

@@ -98,6 +98,7 @@ class VaultPoint(_Strict):
 
     name: str
     machine_name: str
+    machine_uuid: str  # its instance UUID, else its UUID; empty: it has none
     moment: Moment
     consistency: str
     size: int  # of its disks together

@@ -1,16 +1,15 @@
 """longshore machine …: what there is to be moved."""
 
-import json
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.counting import counting
 from longshore.errors import InvalidInput
-from longshore.model.machine import PowerState
+from longshore.model.forms import form
+from longshore.model.machine import Machine, PowerState
 from longshore.model.selection import MachineFilter
-from longshore.web.words import size
+from longshore.web.words import moment, size
 
 
 class ListMachines(Lister):
@@ -70,7 +69,7 @@ class ShowMachine(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         machine = self.client.machine(args.provider, args.machine)
-        fields = json.loads(json.dumps(asdict(machine)))  # plain: YAML knows no enumerations
+        fields: dict[str, Any] = form(Machine).dump_python(machine, mode="json")
         if self.for_people:
             fields["disks"] = "\n".join(
                 f"{d.position}: {d.label}, {size(d.size)}, {d.controller}, {d.location}" for d in machine.disks
@@ -85,6 +84,7 @@ class ShowMachine(ShowOne):
             )
             for name in ("attributes", "server_settings", "server", "loose_volume", "devices", "host_features"):
                 fields[name] = _lines(fields[name])
+            fields["as_of"] = machine.as_of and f"{moment(machine.as_of.moment)} ({machine.as_of.consistency})"
         return tuple(fields), tuple(fields.values())
 
 

@@ -1,4 +1,4 @@
-"""longshore backup serve, longshore backup export: points of a vault on this machine, for other tools."""
+"""longshore backup serve, mount, export: points of a vault on this machine, for other tools."""
 
 from __future__ import annotations
 
@@ -56,6 +56,37 @@ class ServePoint(Command):
             print(export.uri, flush=True)
             self.say("It is served until Ctrl-C.")
             _wait(ended, export)
+
+
+class MountPoint(Command):
+    """Mount the files of a point's guest at an empty directory, read-only, until Ctrl-C or umount.
+
+    The directory is the one line on standard output, once files can be read there, by you alone. The kernel of this
+    machine reads nothing of the guest's disks: links are bent so that they stay below the directory, devices aren't
+    shown, and nothing can be executed. What is read is what backup files reads; a file system that the guest doesn't
+    mount is at the top, by its disk and partition: 2.1:.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_point(super().get_parser(prog_name))
+        parser.add_argument("directory", type=Path, help="empty, and yours")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.guests.mounted import mount_files
+        from longshore.vault.disks import PointDisk
+
+        directory = args.directory.absolute()
+        if not directory.is_dir() or any(directory.iterdir()):
+            raise InvalidInput(f"{directory} isn't an empty directory.", advice="Make one: mkdir.")
+
+        def tell() -> None:
+            print(directory, flush=True)
+            self.say(f"It is mounted until Ctrl-C, or: umount {directory}")
+
+        with _opened(self, args) as (vault, point):
+            disks = [PointDisk(vault, top) for top in point.disks.values()]
+            mount_files(disks, directory, point.name, tell)
 
 
 class ExportPoint(Lister):

@@ -17,6 +17,7 @@ import pytsk3
 _BLOCK = 1 << 17  # bytes that are read at once, as a vault has them
 _KEPT = 512  # blocks of all disks: 64 MiB
 _SECTOR = 512
+_OPEN = 64  # files that are kept open
 _EXT, _XFS, _BTRFS = b"\x53\xef", b"XFSB", b"_BHRfS_M"
 _NEEDS_RECOVERY = 0x4  # of ext's incompatible features: what its journal has isn't all in its places
 _UNREADABLE = (  # what it is, its mark and where that is
@@ -199,6 +200,7 @@ class FileSystem:
         self.part = part
         self.opened = pytsk3.FS_Info(part.disk, offset=part.start, type=_TYPES[part.kind])
         self.any_case = part.kind != "ext"
+        self._files: OrderedDict[int, Any] = OrderedDict()  # that were read from here and there
 
     @cached_property
     def root(self) -> Node:
@@ -218,6 +220,17 @@ class FileSystem:
             int(meta.gid),
             _bytes(meta.link) if meta.link else b"",
         )
+
+    def read(self, number: int, offset: int, length: int) -> bytes:
+        """Of a file's content; less at its end. Raises OSError."""
+        opened = self._files.get(number)
+        if opened is None:
+            opened = self._files[number] = self.opened.open_meta(inode=number)
+            if len(self._files) > _OPEN:
+                self._files.popitem(last=False)
+        if (left := int(opened.info.meta.size) - offset) <= 0:
+            return b""
+        return bytes(opened.read_random(offset, min(length, left)))
 
     def entries(self, directory: Node) -> Iterator[tuple[bytes, int]]:
         """Names and numbers of what is in a directory and wasn't deleted. Raises OSError."""

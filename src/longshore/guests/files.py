@@ -6,6 +6,7 @@ size. Paths are as longshore.guests.file_tree has them.
 """
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -30,6 +31,9 @@ MOST_ENTRIES = 100_000  # of one answer
 _LONGEST_LINE = 1 << 16
 _PIECE = 1 << 20
 _LOOKING = Limits(seconds=600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
+_ATTENDING = Limits(
+    seconds=30 * 24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16
+)
 _FETCHING = Limits(seconds=24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
 
 Kind = Literal["file", "directory", "link", "other"]
@@ -86,6 +90,27 @@ class FetchedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Inode:
+    """A file as one that is mounted shows it."""
+
+    path: str
+    kind: Kind
+    size: int  # bytes
+    modified: int  # seconds since 1970
+    mode: int  # permissions
+    user: int
+    group: int
+    target: str  # of a link
+    node: tuple[str, int]  # what it is read by
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    count: int = 0
+    error: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Head:
     kind: Literal["file", "directory"]
     size: int
@@ -114,6 +139,41 @@ def fetched(disks: Sequence[DiskReader], path: str) -> Iterator[FetchedFile]:
         yield FetchedFile(head.name, head.kind, size, reading.pieces(size))
 
 
+class Attended:
+    """Answers questions as long as the context is open that gave it. May be asked from several threads."""
+
+    def __init__(self, reading: "_Reading") -> None:
+        self._reading = reading
+        self._lock = threading.Lock()
+
+    def children(self, path: str) -> list[Inode]:
+        """What is in a directory, by a path as `list_files` tells it. Raises OSError, ConversionError."""
+        with self._lock:
+            count = self._ask({"list": path}, MOST_ENTRIES)
+            return [self._reading.line(Inode) for _ in range(count)]
+
+    def read(self, node: tuple[str, int], offset: int, length: int) -> bytes:
+        """Less at the end of the file. Raises OSError, ConversionError."""
+        with self._lock:
+            return self._reading.exactly(self._ask({"read": node, "offset": offset, "length": length}, length))
+
+    def _ask(self, question: Mapping[str, Any], most: int) -> int:
+        answer = self._reading.ask(question)
+        if answer.error:
+            raise OSError(answer.error, os.strerror(answer.error))
+        if not 0 <= answer.count <= most:
+            raise ConversionError(NONSENSE)
+        return int(answer.count)
+
+
+@contextmanager
+def attended(disks: Sequence[DiskReader]) -> Iterator[Attended]:
+    """A confined process that is asked for one thing after another. Raises ConversionError."""
+    with _reading(disks, {"operation": "attend"}, _ATTENDING) as reading:
+        reading.line(dict[str, str])
+        yield Attended(reading)
+
+
 def _listing(disks: Sequence[DiskReader], request: Mapping[str, Any]) -> FileListing:
     with _reading(disks, request, _LOOKING) as reading:
         reading.line(dict[str, str])
@@ -126,9 +186,24 @@ def _listing(disks: Sequence[DiskReader], request: Mapping[str, Any]) -> FileLis
 class _Reading:
     """A confined process at work. Its error comes before anything that is missing of its answer."""
 
-    def __init__(self, answer: IO[bytes], told: "_Told") -> None:
+    def __init__(self, connection: socket.socket, answer: IO[bytes], told: "_Told") -> None:
+        self._connection = connection
         self._answer = answer
         self._told = told
+
+    def ask(self, question: Mapping[str, Any]) -> Any:
+        """Of one that attends: what it answers at first."""
+        try:
+            self._connection.sendall(json.dumps(question).encode() + b"\n")
+        except OSError:
+            raise ConversionError("The process that reads the files has ended.") from None
+        return self.line(_Answer)
+
+    def exactly(self, count: int) -> bytes:
+        found = self._answer.read(count)
+        if len(found) != count:
+            raise ConversionError(NONSENSE)
+        return found
 
     def line(self, shape: Any) -> Any:
         found = self.next_line(shape)
@@ -256,7 +331,15 @@ def _reading(disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Li
             told.result()
             raise ConversionError(NONSENSE) from None
         stack.enter_context(connection)
-        yield _Reading(stack.enter_context(closing(connection.makefile("rb"))), told)
+        answer = stack.enter_context(closing(connection.makefile("rb")))
+        stack.callback(_hang_up, connection)
+        yield _Reading(connection, answer, told)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """One that waits for questions goes on to its end."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

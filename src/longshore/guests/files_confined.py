@@ -1,10 +1,12 @@
 """The confined process that reads files of a guest's disks: see longshore.guests.files, which starts it.
 
 Reads one line of JSON, the request, from standard input. What was asked for goes to the socket /answer: a line of JSON
-that says what it is, and then lines of entries, a file's bytes, or a tar of a directory. When all is said, it says
+that says what it is, and then lines of entries, a file's bytes, or a tar of a directory. After a request to attend each
+line that comes from the socket is a question of its own (see `_attend`), until it is closed. When all is said, it says
 {"result": …} on standard output, or {"error": …}.
 """
 
+import errno
 import fnmatch
 import json
 import re
@@ -15,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from io import BufferedIOBase, RawIOBase
 from typing import Any, BinaryIO, cast
 
-from longshore.errors import ConversionError, InvalidInput, LongshoreError
+from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.file_names import meant_name, shown_name
 from longshore.guests.file_systems import Disk, Node, file_systems
 from longshore.guests.file_tree import FileTree
@@ -33,7 +35,10 @@ def main() -> int:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(ANSWER)
             with connection.makefile("wb", buffering=1 << 20) as out:
-                more = _OPERATIONS[request["operation"]](tree, request, cast("BinaryIO", out))
+                if request["operation"] == "attend":
+                    more = _attend(tree, connection, cast("BinaryIO", out))
+                else:
+                    more = _OPERATIONS[request["operation"]](tree, request, cast("BinaryIO", out))
         result = {
             "more": more,
             "systems": [
@@ -141,6 +146,50 @@ def _add(archive: tarfile.TarFile, name: str, node: Node) -> None:
         case "file":
             info.size = node.size
             archive.addfile(info, cast("BinaryIO", _Content(node)))
+
+
+def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO) -> bool:
+    """Answers one question after another.
+
+    {"list": path} by {"count": n} and as many lines of entries, each with its node: [place, number].
+    {"read": node, "offset": o, "length": l} by {"count": n} and as many bytes; fewer at the end of the file.
+    What can't be read by {"error": a number of errno}.
+    """
+    _line(out, {"kind": "attending"})
+    out.flush()
+    systems = {system.part.place: system for system in tree.systems}
+    with connection.makefile("rb") as asked:
+        for line in asked:
+            question = json.loads(line)
+            try:
+                if "list" in question:
+                    _tell_entries(tree, question["list"], out)
+                else:
+                    place, number = question["read"]
+                    found = systems[place].read(int(number), int(question["offset"]), int(question["length"]))
+                    _line(out, {"count": len(found)})
+                    out.write(found)
+            except NotFound:
+                _line(out, {"error": errno.ENOENT})
+            except (OSError, LongshoreError):
+                _line(out, {"error": errno.EIO})
+            out.flush()
+    return False
+
+
+def _tell_entries(tree: FileTree, path: str, out: BinaryIO) -> None:
+    """At the top what the guest doesn't mount, too, by its place."""
+    if path == "/":
+        found = [(f"/{place}", top) for shown, top in _everything(tree) if (place := shown.strip("/"))]
+        if tree.root is not None:
+            found += tree.children("/", tree.root.root)
+    else:
+        found = list(tree.children(*tree.find(path)))
+    _line(out, {"count": min(len(found), MOST_ENTRIES)})
+    for shown, node in found[:MOST_ENTRIES]:
+        told = {"path": shown, "kind": node.kind, "size": node.size, "modified": node.modified, "mode": node.mode}
+        id_ = node.system.part.place, node.number
+        _line(out, told | {"user": node.user, "group": node.group, "target": shown_name(node.target), "node": id_})
 
 
 class _Content(RawIOBase):

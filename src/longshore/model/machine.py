@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from longshore.errors import NotFound
 from longshore.model.platform import Platform
+from longshore.model.point import Consistency
 
 # How the reference of a volume begins that no machine has: it is moved as a machine of this one disk and nothing else
 VOLUME = "volume:"
@@ -179,6 +181,14 @@ class OverSsh:
 
 
 @dataclass(frozen=True, slots=True)
+class AsOf:
+    """The moment that a machine in a backup is shown at."""
+
+    moment: datetime  # with its zone; what was written before is there
+    consistency: Consistency
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """A machine at one moment. Sizes in bytes unless the name says otherwise."""
 
@@ -226,6 +236,12 @@ class Machine:
     devices: Devices = field(default_factory=Devices)
     host_features: HostFeatures = field(default_factory=HostFeatures)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
+    as_of: AsOf | None = None  # None: as it is now
+
+    @property
+    def never_runs(self) -> bool:
+        """Where it is: it is a file, or in a backup. Raises KeyError as `Platform.traits` does."""
+        return self.as_of is not None or not self.platform.traits.runs
 
     @classmethod
     def __get_pydantic_core_schema__(cls, kind: Any, handler: Any) -> Any:

@@ -207,7 +207,7 @@ def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]
         yield CONSOLIDATION_NEEDED(name, f"Disks of {name} need consolidation.")
     if request.type is not MigrationType.WARM or machine.change_tracking:
         return
-    if not machine.platform.traits.runs:
+    if machine.never_runs:
         yield WARM_OF_WHAT_NEVER_RUNS(name, f"{name} never runs where it is: it can be moved cold only.")
         return
     if not machine.can_track_changes:

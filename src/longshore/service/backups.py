@@ -21,7 +21,7 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.clouds import Clouds
 from longshore.model.concern import Severity
 from longshore.model.forms import form
-from longshore.model.machine import PowerState
+from longshore.model.machine import Machine, PowerState
 from longshore.model.point import Hold
 from longshore.model.request import MigrationRequest, MigrationType, PowerAfter
 from longshore.planning import blocked
@@ -297,13 +297,18 @@ def _begun(store: Store, record: MigrationRecord) -> Migration:
 
 def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> VaultPointDetails:
     trial = store.backup_policies.trials(vault_id).get(point.name)
-    return VaultPointDetails(**told(point, hold_of(vault, point.name), trial), machine=asdict(shown_machine(point)))
+    return VaultPointDetails(
+        **told(point, hold_of(vault, point.name), trial),
+        machine=form(Machine).dump_python(shown_machine(point), mode="json"),
+    )
 
 
 def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
+    machine = machine_of(point)
     return {
         "name": point.name,
-        "machine_name": machine_of(point).name,
+        "machine_name": machine.name,
+        "machine_uuid": machine.instance_uuid or machine.uuid,
         "moment": point.moment,
         "consistency": point.content.get("consistency", ""),
         "size": sum(top.size for top in point.disks.values()),

@@ -22,7 +22,7 @@ from longshore.vault.vault import Vault
 
 MAGIC = b"LSVPACK1"
 END = b"LSVEND01"
-LARGEST = 32 << 20  # bytes of a pack
+LARGEST = 16 << 20  # bytes of a pack
 LEVEL = -1  # of zstd: as fast as disks are
 _RECORD = struct.Struct("<IIB3x")  # in the table, before the id
 _TAIL = struct.Struct("<I8s")

@@ -77,7 +77,7 @@ class Backup(Migration):
         name = await step("name", str, partial(self._name, machine))
         bases = await step("writer", list[Basis], partial(self._register, machine))
         basis = bases[0] if bases else None
-        moment = await step("moment", datetime, self._begin_moment)
+        moment = await step("moment", datetime, partial(self._begin_moment, machine))
         off = await step("off", list[Off], partial(self._look_whether_off, machine))
         still = await step("snapshot", Still, partial(self._take_snapshot, machine, off))
         told = await self._ask_changes(machine, still.snapshot, basis)
@@ -85,7 +85,7 @@ class Backup(Migration):
         tops = await self._side_by_side(
             [step(f"map-{disk.key}", dict[str, Any], partial(self._finish_disk, disk, basis)) for disk in machine.disks]
         )
-        consistency = _consistency(still)
+        consistency = machine.as_of.consistency if machine.as_of else _consistency(still)
         disks = {disk.key: top for disk, top in zip(machine.disks, tops, strict=True)}
         content = partial(self._content, machine, still.snapshot, consistency, copies)
         await step("point", type(None), partial(self._write_point, name, moment, disks, content))
@@ -115,7 +115,8 @@ class Backup(Migration):
     def _name(self, machine: Machine) -> str:
         """Of the point to come."""
         with self._vault() as vault:
-            return new_name(folder_of(vault, identity_of(machine)), datetime.now(UTC))
+            moment = machine.as_of.moment if machine.as_of else datetime.now(UTC)
+            return new_name(folder_of(vault, identity_of(machine)), moment)
 
     def _register(self, machine: Machine) -> list[Basis]:
         """In the vault, before anything is added to it. The point that it begins as, if there is one."""
@@ -133,10 +134,10 @@ class Backup(Migration):
                 found = None
         return [found] if found else []
 
-    def _begin_moment(self) -> datetime:
+    def _begin_moment(self, machine: Machine) -> datetime:
         self._job.raise_if_cancelled()
         self._job.phase("snapshot", "Taking one snapshot of all disks.")
-        return datetime.now(UTC)
+        return machine.as_of.moment if machine.as_of else datetime.now(UTC)
 
     def _look_whether_off(self, machine: Machine) -> list[Off]:
         with self._job.clouds.source(self._job.record.source_id) as source:
@@ -304,7 +305,7 @@ class Backup(Migration):
 
 def _track(job: MoveContext, machine: Machine) -> None:
     """It stays on: that is what makes the next backup short."""
-    if machine.platform.traits.runs and machine.can_track_changes and not machine.change_tracking:
+    if not machine.never_runs and machine.can_track_changes and not machine.change_tracking:
         track_changes(job, stays=True)
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from longshore.errors import HookError
 from longshore.flows.moves.context import MoveContext
+from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.target import Port, Server
 from longshore.processes.child import TERM_GRACE, ask
@@ -47,7 +48,7 @@ def hook_facts(
         "type": job.request.type.value,
         "source": store.providers.get(record.source_id).name,
         "target": store.providers.get(record.target_id).name,
-        "machine": asdict(machine),
+        "machine": form(Machine).dump_python(machine, mode="json"),
         "server": asdict(server) if server else None,
         "ports": [asdict(port) for port in ports or ()],
     }

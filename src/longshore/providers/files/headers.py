@@ -16,6 +16,9 @@ from longshore.providers.files.stored import SECTOR, Stored, is_plain, printable
 LARGEST_DESCRIPTOR = 1 << 20  # bytes; QEMU reads no more either
 _QCOW2 = struct.Struct(">4sIQIIQI")  # magic, version, backing file's offset and size, cluster bits, size, encryption
 _SPARSE = struct.Struct("<4sIIQQQQ")  # magic, version, flags, capacity, grain, descriptor's offset and size (sectors)
+_BACKING_FORMAT = 0xE2792ACA
+_LONGEST_NAME = 1023  # bytes of the name of a base, as QEMU has it
+_FIRST_CLUSTER = 2 << 20  # bytes, at most: it holds the header, its extensions and that name
 _NO_PARENT = "ffffffff"
 SPARSE_MAGICS = (b"KDMV", b"COWD")  # of a VMDK whose descriptor, if it has one, is inside
 _CREATE_TYPES = ("monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse", "vmfs", "vmfsSparse", "seSparse")
@@ -83,7 +86,7 @@ def _found(image: Stored) -> Format:
 
 
 def refuse_references(image: Stored, kind: Format) -> None:
-    """Raises InvalidInput for an image that needs another file, or a key, to be read."""
+    """Raises InvalidInput for an image that needs another file, or a key, to be read; a qcow2 one may have a base."""
     if kind is Format.QCOW2:
         _refuse_of_qcow2(image)
     elif kind is Format.VHD:
@@ -97,15 +100,66 @@ def refuse_references(image: Stored, kind: Format) -> None:
 
 
 def _refuse_of_qcow2(image: Stored) -> None:
-    head = image.read(0, 104)
-    if len(head) < 72:
-        raise InvalidInput(f"{image.name} is cut off: it ends within its header.", code="truncated")
-    _, version, backing, _, _, _, encryption = _QCOW2.unpack_from(head)
-    external = version >= 3 and len(head) >= 80 and struct.unpack_from(">Q", head, 72)[0] & 4
-    if backing or external:
+    head = _qcow2_head(image)
+    _, version, _, _, _, _, encryption = _QCOW2.unpack_from(head)
+    if version >= 3 and len(head) >= 80 and struct.unpack_from(">Q", head, 72)[0] & 4:  # its data are in another file
         raise needs_another(image.name)
     if encryption:
         raise encrypted(image.name)
+    entries, tables = struct.unpack_from(">IQ", head, 36)
+    if tables + 8 * entries > image.size:  # which QEMU reads as zeroes: a disk of which nothing is there
+        raise InvalidInput(f"{image.name} is cut off: it ends before its tables.", code="truncated")
+
+
+def _qcow2_head(image: Stored) -> bytes:
+    head = image.read(0, 104)
+    if len(head) < 72:
+        raise InvalidInput(f"{image.name} is cut off: it ends within its header.", code="truncated")
+    return head
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What a qcow2 image says of the one it is based on."""
+
+    name: str
+    kind: Format | None  # None: it doesn't say
+
+
+def backing_of(image: Stored) -> Backing | None:
+    """Of a qcow2 image; None: it is whole in itself. Raises InvalidInput.
+
+    Where its name and its format are: docs/interop/qcow2.txt of QEMU.
+    """
+    head = _qcow2_head(image)
+    _, version, at, length, _, _, _ = _QCOW2.unpack_from(head)
+    if not at:
+        return None
+    if not 0 < length <= _LONGEST_NAME or at + length > _FIRST_CLUSTER:
+        raise InvalidInput(f"{image.name} names its base where no image does.", code="image-refused")
+    first = image.read(0, at + length)
+    name = first[at:].decode(errors="replace")
+    begin = struct.unpack_from(">I", head, 100)[0] if version >= 3 and len(head) >= 104 else 72
+    said = _extension(first[:at], begin, _BACKING_FORMAT)
+    if said is None:
+        return Backing(name, None)
+    if said not in (Format.RAW, Format.QCOW2):
+        raise InvalidInput(
+            f'{image.name} is based on an image of the format "{printable(said)}".', code="image-refused"
+        )
+    return Backing(name, Format(said))
+
+
+def _extension(header: bytes, at: int, wanted: int) -> str | None:
+    """What a header's extension of this kind says; None when it has none such."""
+    while at + 8 <= len(header):
+        kind, length = struct.unpack_from(">II", header, at)
+        if kind == 0:
+            return None
+        if kind == wanted:
+            return header[at + 8 : at + 8 + length].decode(errors="replace")
+        at += 8 + -(-length // 8) * 8
+    return None
 
 
 def is_descriptor(image: Stored, kind: Format) -> bool:

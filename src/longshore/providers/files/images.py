@@ -3,7 +3,7 @@
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 from longshore.blocks.exports import Export, serve_qemu_nbd
 from longshore.errors import ExportError, InvalidInput, Unreachable
 from longshore.model.machine import Firmware
+from longshore.providers.files.chains import Layer
 from longshore.providers.files.headers import (
     BY_SUFFIX,
     FLAT,
     LARGEST_DESCRIPTOR,
     SPARSE_MAGICS,
     Format,
+    backing_of,
     create_type,
     encrypted,
     extents_of,
@@ -54,8 +56,11 @@ def is_image(name: str) -> bool:
 
 
 @contextmanager
-def looked_at(bundle: Bundle, name: str, expected: Format | None, packing: str) -> Iterator["OpenImage"]:
-    """What the image is. Raises InvalidInput for one that can't be read, or is better not."""
+def looked_at(
+    bundle: Bundle, name: str, expected: Format | None, packing: str, below: Sequence[Layer] = ()
+) -> Iterator["OpenImage"]:
+    """What the image is; `below`: those it is based on. Raises InvalidInput for one that can't be read, or is better
+    not."""
     with ExitStack() as stack:
         stored = bundle.open(name)
         if packing:
@@ -64,7 +69,11 @@ def looked_at(bundle: Bundle, name: str, expected: Format | None, packing: str) 
         if packing and is_descriptor(stored, kind):
             raise needs_another(name)
         refuse_references(stored, kind)
-        yield OpenImage(stack, bundle, stored, kind)
+        if kind is Format.QCOW2 and not below and backing_of(stored) is not None:
+            raise needs_another(name)
+        for layer in below:
+            refuse_references(layer.stored, layer.kind)
+        yield OpenImage(stack, bundle, stored, kind, below)
 
 
 def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
@@ -80,8 +89,9 @@ def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
 class OpenImage:
     """One that was looked at, as long as its context is open."""
 
-    def __init__(self, stack: ExitStack, bundle: Bundle, stored: Stored, kind: Format) -> None:
+    def __init__(self, stack: ExitStack, bundle: Bundle, stored: Stored, kind: Format, below: Sequence[Layer]) -> None:
         self.kind = kind
+        self._below = below
         self.name = stored.name
         self._stored = stored
         self._descriptors: list[int] = []
@@ -97,11 +107,13 @@ class OpenImage:
             self._sockets = [source]
             path = str(socket_of(source))
             self._options = {"driver": kind, "file.driver": "nbd", "file.server.type": "unix", "file.server.path": path}
-        told = self._ask("info")
+            self._descriptors = [layer.stored.descriptor for layer in below]
+        told = self._ask("info")  # of this image alone: it opens no base
+        self._options |= _based_on(below)
         if told.get("encrypted"):
             raise encrypted(self.name)
         specific = (told.get("format-specific") or {}).get("data") or {}
-        if told.get("backing-filename") or specific.get("data-file"):
+        if specific.get("data-file") or (told.get("backing-filename") and not below):
             raise needs_another(self.name)
         self.size = _believable(self.name, int(told["virtual-size"]))
 
@@ -140,14 +152,11 @@ class OpenImage:
         """That it is whole, as far as its tables tell. Raises InvalidInput."""
         if self.kind not in _CHECKABLE:
             return
-        told = self._ask("check")
-        wrong = int(told.get("corruptions") or 0) + int(told.get("check-errors") or 0)
-        if wrong:
-            raise InvalidInput(
-                f"{self.name} is damaged or cut off: {wrong} of its entries lead nowhere.",
-                advice="Copy or export it again.",
-                code="truncated",
-            )
+        _refuse_damaged(self.name, self._ask("check"))
+        for number, layer in enumerate(self._below):
+            if layer.kind in _CHECKABLE:
+                options, name = _options_of(self._below[number:]), layer.stored.name
+                _refuse_damaged(name, ask_qemu_img("check", options, [], self._descriptors, name))
 
     @contextmanager
     def serve(self) -> Iterator[Export]:
@@ -193,6 +202,28 @@ class OpenImage:
                 disk.close()
         kinds = {table[at : at + 16] for at in range(0, len(table), _GPT_ENTRY)}
         return Firmware.UEFI if _ESP in kinds and _BIOS_BOOT not in kinds else Firmware.BIOS
+
+
+def _options_of(layers: Sequence[Layer]) -> dict[str, str]:
+    """The first of these images as QEMU opens it. What its header says of its base counts for nothing."""
+    first = layers[0]
+    path = f"/proc/self/fd/{first.stored.descriptor}"
+    return {"driver": first.kind, "file.driver": "file", "file.filename": path} | _based_on(layers[1:])
+
+
+def _based_on(layers: Sequence[Layer]) -> dict[str, str]:
+    return {f"backing.{key}": value for key, value in _options_of(layers).items()} if layers else {}
+
+
+def _refuse_damaged(name: str, told: dict[str, Any]) -> None:
+    """Raises InvalidInput."""
+    wrong = int(told.get("corruptions") or 0) + int(told.get("check-errors") or 0)
+    if wrong:
+        raise InvalidInput(
+            f"{name} is damaged or cut off: {wrong} of its entries lead nowhere.",
+            advice="Copy or export it again.",
+            code="truncated",
+        )
 
 
 def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Export]:

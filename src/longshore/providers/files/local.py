@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import PurePosixPath
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
+from longshore.providers.files.chains import Layers, LayersInFiles, NoLayers
 from longshore.providers.files.settings import path_of
 from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
 
@@ -25,13 +26,17 @@ class LocalPlace:
         self._path = path
         self._beneath = beneath
 
-    def files(self) -> list[str]:
-        """All of them, by their paths below the directory; of a single file its name. Raises NotFound, InvalidInput."""
+    def files(self, below: str = "") -> list[str]:
+        """All of them, or those in one of its directories, by their paths below its own; of a single file its name.
+
+        Raises NotFound, InvalidInput.
+        """
         if self.is_one():
             return [self._path.name]
         found: list[str] = []
-        with self._opened(self._path, os.O_DIRECTORY) as directory:
-            self._look(directory, PurePosixPath(), 0, found, itertools.count())
+        start = PurePosixPath(below)
+        with self._opened(self._path / start, os.O_DIRECTORY) as directory:
+            self._look(directory, start, len(start.parts), found, itertools.count())
         return sorted(found)
 
     @contextmanager
@@ -43,6 +48,14 @@ class LocalPlace:
         root = self._path.parent if one else self._path
         with self._opened(root / parts.parent, os.O_DIRECTORY) as directory, ExitStack() as stack:
             yield _Beside(directory, stack, follow=self._beneath is None)
+
+    def layers(self, stack: ExitStack) -> Layers:
+        """What images there are based on; as long as the stack is."""
+        return NoLayers() if self.is_one() else LayersInFiles(self, stack)
+
+    def open_in(self, stack: ExitStack, path: str) -> Stored:
+        """The file at this path, open as long as the stack. Raises NotFound, AccessDenied, InvalidInput."""
+        return stack.enter_context(self.bundle(path)).open(PurePosixPath(path).name)
 
     def is_one(self) -> bool:
         with self._opened(self._path, os.O_PATH) as found:

@@ -2,27 +2,32 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.model.exported import DESCRIPTION
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
-from longshore.providers.files import xml
+from longshore.providers.files import trilio, xml
 from longshore.providers.files.archive import Archive
-from longshore.providers.files.headers import BY_SUFFIX, Format
+from longshore.providers.files.chains import Layer, Layers, NoLayers
+from longshore.providers.files.exported import recorded_at
+from longshore.providers.files.headers import BY_SUFFIX, Format, format_of
 from longshore.providers.files.images import is_image, looked_at, pieces_of, split_name
 from longshore.providers.files.manifest import check_manifest, read_manifest
 from longshore.providers.files.ovf import OvfDisk, OvfNic, OvfSystem, read_ovf
 from longshore.providers.files.platform import PLATFORM
+from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path
 
 STORAGE = "files"  # what the disks are on, for --storage
 DESCRIBED = (".ova", ".ovf")
+BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups
 _SYSTEM = "#"  # in a reference, before the id of one of an OVF's several machines
 _MOST_REMEMBERED = 10_000
 
@@ -31,11 +36,15 @@ class Place(Protocol):
     def is_one(self) -> bool:
         """Whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
 
-    def files(self) -> list[str]:
-        """Paths of all that is there. Raises NotFound, AccessDenied, InvalidInput."""
+    def files(self, below: str = "") -> list[str]:
+        """Paths of all that is there, or of what is in one of its directories. Raises NotFound, AccessDenied,
+        InvalidInput."""
 
     def bundle(self, path: str) -> AbstractContextManager[Bundle]:
         """The file at this path and those beside it."""
+
+    def layers(self, stack: ExitStack) -> Layers:
+        """What images there are based on; as long as the stack is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class Description:
     system: OvfSystem | None  # None: a loose image
     ovf: str  # name of the file that describes it; empty for a loose image
     disks: tuple[DiskFile, ...]
+    layers: Layers
+    recorded: Recorded | None = None  # as a backup tells of it, its disks in the same order; None: none does
 
     @property
     def state(self) -> str:
@@ -77,15 +88,29 @@ class Description:
     def _files(self) -> dict[str, Stored]:
         """All that it consists of."""
         names = [self.ovf] if self.ovf else []
+        layers: dict[str, Stored] = {}
         for disk in self.disks:
             names += [disk.name, *pieces_of(self.bundle, disk.name, None if disk.packing else disk.expected)]
-        return {name: self.bundle.open(name) for name in dict.fromkeys(names)}
+            layers |= {f"{disk.name} {n}": layer.stored for n, layer in enumerate(self._below(disk))}
+        return {name: self.bundle.open(name) for name in dict.fromkeys(names)} | layers
+
+    def _below(self, disk: DiskFile) -> list[Layer]:
+        """The images that a disk's is based on. Raises InvalidInput."""
+        stored = self.bundle.open(disk.name)
+        if disk.packing or format_of(stored, disk.expected) is not Format.QCOW2:
+            return []
+        directory = PurePosixPath() if self.recorded else PurePosixPath(self.ref).parent
+        return self.layers.below(str(directory / disk.name), stored)
 
     def machine(self, settings: FilesSettings) -> Machine:
-        """Raises InvalidInput for images that can't be read, or aren't what was said of them."""
+        """Raises NotFound, InvalidInput for images that can't be read, or aren't what was said of them."""
+        if self.recorded and self.recorded.wrong:
+            raise self.recorded.wrong
         facts = [self._facts(disk) for disk in self.disks]
         path = PurePosixPath(self.ref.partition(_SYSTEM)[0])
         folder = "" if str(path.parent) == "." else str(path.parent)
+        if self.recorded is not None:
+            return self._as_recorded(self.recorded.machine, facts)
         said = self.system
         disks = tuple(_disk(n, disk, fact.size) for n, (disk, fact) in enumerate(zip(self.disks, facts, strict=True)))
         if said is None:
@@ -119,8 +144,32 @@ class Description:
             platform=PLATFORM,
         )
 
+    def _as_recorded(self, machine: Machine, facts: list[_Facts]) -> Machine:
+        """Without what was only so of its place."""
+        uefi = Firmware.UEFI in (machine.firmware, *(fact.firmware for fact in facts[:1]))
+        disks = tuple(
+            replace(said, size=fact.size, location=disk.name, tracked=False, raw_device=False, encrypted=False)
+            for said, disk, fact in zip(machine.disks, self.disks, facts, strict=True)
+        )
+        return replace(
+            machine,
+            ref=self.ref,
+            power=PowerState.OFF,
+            disks=disks,
+            firmware=Firmware.UEFI if uefi else Firmware.BIOS,
+            connection="",
+            host="",
+            encrypted=False,
+            snapshots=(),
+            consolidation_needed=False,
+            change_tracking=False,
+            can_track_changes=False,
+            over_ssh=None,
+        )
+
     def _facts(self, disk: DiskFile) -> _Facts:
         stored = self.bundle.open(disk.name)
+        below = self._below(disk)
         said = disk.said
         if said is not None and said.file_size not in (None, stored.size):
             raise InvalidInput(
@@ -128,10 +177,11 @@ class Description:
                 advice="Copy or export it again.",
                 code="truncated",
             )
-        key = (stored.identity, f"{disk.expected}.{disk.packing}", said is None)
+        identities = "\n".join((stored.identity, *(layer.stored.identity for layer in below)))
+        key = (identities, f"{disk.expected}.{disk.packing}", said is None)
         facts = _remembered.get(key)
         if facts is None:
-            with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
+            with looked_at(self.bundle, disk.name, disk.expected, disk.packing, below) as image:
                 facts = _Facts(image.size, image.firmware() if said is None else None)
             if len(_remembered) >= _MOST_REMEMBERED:
                 _remembered.clear()
@@ -153,7 +203,7 @@ class Description:
         if manifest := self._manifest():
             check_manifest(manifest.name, read_manifest(manifest), self._files(), on_progress)
         for disk in self.disks:
-            with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
+            with looked_at(self.bundle, disk.name, disk.expected, disk.packing, self._below(disk)) as image:
                 image.check()
 
     def _manifest(self) -> Stored | None:
@@ -172,11 +222,13 @@ class Description:
     @contextmanager
     def serve(self, key: str, size: int) -> Iterator[Export]:
         """A disk by its key. Raises NotFound, Conflict when it has another size by now, InvalidInput, ExportError."""
-        try:
-            disk = self.disks[int(key.removeprefix("disk"))]
-        except (ValueError, IndexError):
-            raise NotFound(f"{self.ref} has no disk {key}.") from None
-        with looked_at(self.bundle, disk.name, disk.expected, disk.packing) as image:
+        keys = (
+            [disk.key for disk in self.recorded.machine.disks] if self.recorded else map(_key, range(len(self.disks)))
+        )
+        disk = dict(zip(keys, self.disks, strict=True)).get(key)
+        if disk is None:
+            raise NotFound(f"{self.ref} has no disk {key}.")
+        with looked_at(self.bundle, disk.name, disk.expected, disk.packing, self._below(disk)) as image:
             if image.size != size:
                 raise Conflict(f"{disk.name} had {size} bytes and has {image.size} now.", advice="Start again.")
             with image.serve() as export:
@@ -205,19 +257,57 @@ def all_in(place: Place, path: str) -> Iterator[list[Description]]:
 @contextmanager
 def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
     name = PurePosixPath(path).name
-    with place.bundle(path) as beside:
+    with place.bundle(path) as beside, ExitStack() as stack:
+        layers = place.layers(stack)
         suffix = PurePosixPath(name).suffix.lower()
         if suffix == ".ova":
             archive = Archive(beside.open(name))
             yield _of_ovf(path, archive, _ovf_in(archive, name))
         elif suffix == ".ovf":
             yield _of_ovf(path, beside, name)
+        elif name in BACKUPS:
+            yield _of_backup(place, stack, path, layers)
         elif is_image(name):
             beside.open(name)
             _, kind, packing = split_name(name)
-            yield [Description(path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),))]
+            yield [Description(path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),), layers)]
         else:
-            raise NotFound(f"{path} is neither an OVA nor an OVF nor a disk image by its name.")
+            raise NotFound(f"{path} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
+
+
+class _Everywhere(Bundle):
+    """Files below the provider's directory, by their paths."""
+
+    def __init__(self, place: Place, stack: ExitStack) -> None:
+        self._place = place
+        self._stack = stack
+        self._bundles: dict[PurePosixPath, Bundle] = {}
+
+    def open(self, name: str) -> Stored:
+        path = PurePosixPath(name)
+        if path.parent not in self._bundles:
+            self._bundles[path.parent] = self._stack.enter_context(self._place.bundle(name))
+        return self._bundles[path.parent].open(path.name)
+
+
+def _of_backup(place: Place, stack: ExitStack, path: str, layers: Layers) -> list[Description]:
+    everywhere = _Everywhere(place, stack)
+    if PurePosixPath(path).name == DESCRIPTION:
+        found = [recorded_at(everywhere, path)]
+    else:
+        found = trilio.recorded_in(everywhere, frozenset(place.files(str(PurePosixPath(path).parent))), path)
+    return [
+        Description(
+            f"{path}{_SYSTEM}{one.id}" if one.id else path,
+            everywhere,
+            None,
+            "",
+            tuple(DiskFile(image, "", Format.QCOW2, None) for image in one.images),
+            layers,
+            one,
+        )
+        for one in found
+    ]
 
 
 def _ovf_in(archive: Archive, name: str) -> str:
@@ -240,6 +330,7 @@ def _of_ovf(path: str, bundle: Bundle, name: str) -> list[Description]:
             system,
             name,
             tuple(_file(disk, name, bundle) for disk in system.disks),
+            NoLayers(),
         )
         for system in systems
     ]
@@ -268,10 +359,14 @@ def _file(disk: OvfDisk, ovf: str, bundle: Bundle) -> DiskFile:
     return DiskFile(name, packing, expected, disk)
 
 
+def _key(number: int) -> str:
+    return f"disk{number}"
+
+
 def _disk(number: int, disk: DiskFile, size: int) -> Disk:
     said = disk.said
     return Disk(
-        key=f"disk{number}",
+        key=_key(number),
         label=f"Disk {number + 1} ({said.label})" if said else "Disk 1",
         position=number,
         size=size,

@@ -5,11 +5,13 @@ A machine in a file is always off. Nothing can be asked of it but its disks, and
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.changes import Changes, Unknown
+from longshore.model.exported import DESCRIPTION
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
@@ -18,7 +20,7 @@ from longshore.providers.contract import Source
 from longshore.providers.files.headers import Format
 from longshore.providers.files.images import is_image, pieces_of
 from longshore.providers.files.local import LocalPlace
-from longshore.providers.files.machines import DESCRIBED, Description, Place, all_in, described
+from longshore.providers.files.machines import BACKUPS, DESCRIBED, Description, Place, all_in, described
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.web import WebPlace
@@ -86,7 +88,10 @@ class FilesSource(Source):
         return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
 
     def machine(self, name_or_ref: str) -> Machine:
-        """By its path below the provider's directory, else by its name. Raises NotFound, Conflict, InvalidInput."""
+        """By its path below the provider's directory, else by its name; of one in backups the newest.
+
+        Raises NotFound, Conflict, InvalidInput.
+        """
         try:
             return self._machine(name_or_ref)
         except NotFound:
@@ -98,6 +103,9 @@ class FilesSource(Source):
                 f"There is no machine {name_or_ref} in {self._settings.url}.",
                 advice="longshore machine list shows them.",
             )
+        dated = [(machine.as_of.moment, machine) for machine in found if machine.as_of]
+        if len(dated) == len(found) and len({machine.instance_uuid for machine in found}) == 1:
+            found = [max(dated, key=lambda one: one[0])[1]]
         if len(found) > 1:
             paths = ", ".join(machine.ref for machine in found)
             raise Conflict(f"Several machines are called {name_or_ref}: {paths}.", advice="Name one by its path.")
@@ -196,12 +204,15 @@ class FilesSource(Source):
         except Unreachable:
             raise
         except LongshoreError as error:
-            return _unreadable(description.ref, error)
+            if description.recorded is None:
+                return _unreadable(description.ref, error)
+            machine, why = description.recorded.machine, error.message
+            return replace(machine, ref=description.ref, disks=(), unreadable=True, unreadable_because=why)
 
     def _paths(self) -> list[str]:
         """Of files that are machines: those that an OVF or a VMDK's descriptor names are parts of one."""
         files = self._place.files()
-        machines = [path for path in files if path.lower().endswith(DESCRIBED) or is_image(path)]
+        machines = [path for path in files if _is_machine(path)]
         if not self._settings.is_local or len(files) < 2:
             return machines
         parts: set[str] = set()
@@ -214,15 +225,19 @@ class FilesSource(Source):
         """Raises nothing: what is wrong with a file is told with it."""
         name = PurePosixPath(path).name
         try:
-            if name.lower().endswith(".ovf"):
+            if name.lower().endswith(".ovf") or name == DESCRIPTION:
                 with all_in(self._place, path) as found:
-                    return [disk.name for description in found for disk in description.disks]
+                    return [PurePosixPath(disk.name).name for description in found for disk in description.disks]
             if name.lower().endswith(".vmdk"):
                 with self._place.bundle(path) as bundle:
                     return pieces_of(bundle, name, Format.VMDK)
         except LongshoreError:
             pass
         return []
+
+
+def _is_machine(path: str) -> bool:
+    return path.lower().endswith(DESCRIBED) or PurePosixPath(path).name in BACKUPS or is_image(path)
 
 
 def _refuse_changed(description: Description, snapshot: Snapshot) -> None:

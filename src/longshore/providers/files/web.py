@@ -20,6 +20,7 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.reach import Reach
 from longshore.processes.private import private_directory
+from longshore.providers.files.chains import Layers, NoLayers
 from longshore.providers.files.served import Served
 from longshore.providers.files.stored import Bundle, Stored, refuse_path
 from longshore.providers.reaching import HttpsConnection, open_socket
@@ -40,7 +41,10 @@ class WebPlace:
     def is_one(self) -> bool:
         return True
 
-    def files(self) -> list[str]:
+    def layers(self, _stack: ExitStack) -> Layers:
+        return NoLayers()
+
+    def files(self, _below: str = "") -> list[str]:
         """The one that is named: web servers have no lists that could be relied upon."""
         return [unquote(self._url.rpartition("/")[2])]
 

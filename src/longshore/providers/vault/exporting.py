@@ -21,6 +21,7 @@ from longshore.blocks.durable import replace_file
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import LocalExport, serve_qemu_nbd
 from longshore.errors import Conflict, ExportError, InvalidInput
+from longshore.model.exported import DESCRIPTION, FORMAT
 from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.processes.parent import die_with_parent
@@ -32,8 +33,6 @@ from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point
 from longshore.vault.vault import Vault
 
-DESCRIPTION = "machine.json"
-_FORMAT = "longshore export 1"
 _DONE = re.compile(r"\(([0-9.]+)/100%\)")  # as qemu-img says how far it is
 
 OnProgress = Callable[[int, int], None]  # bytes of the disks that are dealt with, and all of them
@@ -94,7 +93,7 @@ def _export(
                 _convert(export, path, report)
         disks.append({"key": key, "label": label, "file": path.name, "format": "qcow2", "size": top.size})
     told = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "point": point.name,
         "moment": point.moment.isoformat(),
         "consistency": point.content.get("consistency", ""),

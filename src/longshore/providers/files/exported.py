@@ -1,0 +1,46 @@
+"""Points that `longshore backup export` has written, read again: machines as they were recorded then."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from longshore.errors import InvalidInput
+from longshore.model.exported import FORMAT
+from longshore.model.forms import form
+from longshore.model.machine import AsOf, Machine
+from longshore.model.point import Consistency
+from longshore.providers.files.recorded import Recorded
+from longshore.providers.files.stored import Bundle, is_plain
+
+_LARGEST = 16 << 20  # bytes of the document
+
+
+def recorded_at(place: Bundle, path: str) -> Recorded:
+    """`place` opens files by their paths. Raises NotFound, AccessDenied, InvalidInput."""
+    file = place.open(path)
+    if file.size > _LARGEST:
+        raise _odd(file.name)
+    try:
+        told: dict[str, Any] = json.loads(file.read(0, _LARGEST))
+        if told["format"] != FORMAT:
+            raise _odd(file.name)
+        machine: Machine = form(Machine).validate_python(told["machine"])
+        moment = datetime.fromisoformat(told["moment"])
+        as_of = AsOf(moment.astimezone(UTC), Consistency(told["consistency"]))
+        names = {str(disk["key"]): str(disk["file"]) for disk in told["disks"]}
+        images = [names[disk.key] for disk in machine.disks]
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise _odd(file.name) from None
+    if moment.tzinfo is None or not all(is_plain(name) for name in images):
+        raise _odd(file.name)
+    directory = PurePosixPath(path).parent
+    paths = tuple(str(directory / name) for name in images)
+    return Recorded("", replace(machine, as_of=as_of), paths)
+
+
+def _odd(name: str) -> InvalidInput:
+    return InvalidInput(
+        f'{name} isn\'t what "longshore backup export" writes.', advice="Export the point again.", code="image-refused"
+    )
