@@ -71,6 +71,13 @@ def test_again_nothing_is_brought_in_twice(imported):
     assert len(json.loads(longshore(state, "backup", "list", "--vault", "offsite", "-f", "json").stdout)) == 3
 
 
+def test_nor_by_a_backup_of_the_same_machine(imported):
+    state, _, _ = imported
+    done = longshore(state, "backup", "create", "web", "--source", "trilio", "--vault", "offsite", "--wait")
+    assert (done.returncode, "The vault has web as of 2026-05-03 02:00:00+00:00 already" in done.stderr) == (1, True)
+    assert len(json.loads(longshore(state, "backup", "list", "--vault", "offsite", "-f", "json").stdout)) == 3
+
+
 def test_the_machine_is_what_it_was(imported):
     state, _, _ = imported
     shown = json.loads(longshore(state, "machine", "show", "offsite", "web", "-f", "json").stdout)

@@ -22,7 +22,7 @@ from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.engine.steps import step
-from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, copier
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
@@ -113,10 +113,16 @@ class Backup(Migration):
         return machine
 
     def _name(self, machine: Machine) -> str:
-        """Of the point to come."""
+        """Of the point to come. Raises Conflict for one of a moment that is past, when the vault has it."""
         with self._vault() as vault:
-            moment = machine.as_of.moment if machine.as_of else datetime.now(UTC)
-            return new_name(folder_of(vault, identity_of(machine)), moment)
+            folder = folder_of(vault, identity_of(machine))
+            if machine.as_of is None:
+                return new_name(folder, datetime.now(UTC))
+            moment = machine.as_of.moment
+            for point in points(vault, folder):
+                if point.moment == moment:
+                    raise Conflict(f"The vault has {machine.name} as of {moment} already: {point.name}.")
+            return new_name(folder, moment)
 
     def _register(self, machine: Machine) -> list[Basis]:
         """In the vault, before anything is added to it. The point that it begins as, if there is one."""
