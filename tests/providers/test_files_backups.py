@@ -149,6 +149,14 @@ def test_an_image_is_read_with_its_base_wherever_that_was(tmp_path, kind, said):
     source.check_machine("disks/web.qcow2", lambda _done, _total: None)
 
 
+def test_a_file_that_is_merely_called_like_the_base_isn_t_taken_for_it(tmp_path):
+    make_image(tmp_path / "base.qcow2", "qcow2", seed=2)
+    (tmp_path / "web").mkdir()
+    overlay(tmp_path / "web/top.qcow2", tmp_path / "base.qcow2", "/images/web/base.qcow2")
+    (machine,) = (one for one in source_of(tmp_path).machines() if one.name == "top")
+    assert "isn't there" in machine.unreadable_because
+
+
 def test_a_base_outside_is_never_opened(tmp_path):
     (tmp_path / "place").mkdir()
     make_image(tmp_path / "secret.qcow2", "qcow2")

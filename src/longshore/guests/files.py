@@ -5,6 +5,7 @@ disks, read-only, and a socket for what it finds. What comes from there is taken
 size. Paths are as longshore.guests.file_tree has them.
 """
 
+import errno
 import json
 import os
 import socket
@@ -30,6 +31,7 @@ from longshore.vault.nbd import serve
 MOST_ENTRIES = 100_000  # of one answer
 _LONGEST_LINE = 1 << 16
 _PIECE = 1 << 20
+_GRACE = 10.0
 _LOOKING = Limits(seconds=600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
 _ATTENDING = Limits(
     seconds=30 * 24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16
@@ -150,7 +152,7 @@ class Attended:
         """What is in a directory, by a path as `list_files` tells it. Raises OSError, ConversionError."""
         with self._lock:
             count = self._ask({"list": path}, MOST_ENTRIES)
-            return [self._reading.line(Inode) for _ in range(count)]
+            return [self._reading.said(Inode) for _ in range(count)]
 
     def read(self, node: tuple[str, int], offset: int, length: int) -> bytes:
         """Less at the end of the file. Raises OSError, ConversionError."""
@@ -160,7 +162,8 @@ class Attended:
     def _ask(self, question: Mapping[str, Any], most: int) -> int:
         answer = self._reading.ask(question)
         if answer.error:
-            raise OSError(answer.error, os.strerror(answer.error))
+            number = errno.ENOENT if answer.error == errno.ENOENT else errno.EIO
+            raise OSError(number, os.strerror(number))
         if not 0 <= answer.count <= most:
             raise ConversionError(NONSENSE)
         return int(answer.count)
@@ -169,7 +172,7 @@ class Attended:
 @contextmanager
 def attended(disks: Sequence[DiskReader]) -> Iterator[Attended]:
     """A confined process that is asked for one thing after another. Raises ConversionError."""
-    with _reading(disks, {"operation": "attend"}, _ATTENDING) as reading:
+    with _reading(disks, {"operation": "attend"}, _ATTENDING, ends_within=_GRACE) as reading:
         reading.line(dict[str, str])
         yield Attended(reading)
 
@@ -197,7 +200,14 @@ class _Reading:
             self._connection.sendall(json.dumps(question).encode() + b"\n")
         except OSError:
             raise ConversionError("The process that reads the files has ended.") from None
-        return self.line(_Answer)
+        return self.said(_Answer)
+
+    def said(self, shape: Any) -> Any:
+        """Without waiting for its end when it says nothing."""
+        found = self.next_line(shape)
+        if found is None:
+            raise ConversionError("The process that reads the files has ended.")
+        return found
 
     def exactly(self, count: int) -> bytes:
         found = self._answer.read(count)
@@ -310,7 +320,10 @@ class _Told(threading.Thread):
 
 
 @contextmanager
-def _reading(disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Limits) -> Iterator[_Reading]:
+def _reading(
+    disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Limits, *, ends_within: float | None = None
+) -> Iterator[_Reading]:
+    """`ends_within`: seconds after which one that was hung up on is left to go with this process."""
     with ExitStack() as stack:
         directory = stack.enter_context(private_directory())
         places = {}
@@ -324,7 +337,7 @@ def _reading(disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Li
         confinement = Confinement(confined, limits, sockets={**places, "/answer": directory / "answer"})
         told = _Told(confinement, {**request, "disks": list(places)}, noting, answering)
         told.start()
-        stack.callback(told.join)
+        stack.callback(told.join, ends_within)
         try:
             connection, _ = answering.accept()
         except OSError:  # it has ended before

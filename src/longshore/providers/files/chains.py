@@ -85,13 +85,17 @@ class LayersInFiles:
 
 
 def _places(directory: str, name: str) -> Iterator[str]:
-    """Where to look for a file that an image in this directory calls so: below the provider's, the likeliest first."""
+    """Where to look for a file that an image in this directory calls so: below the provider's, the likeliest first.
+
+    By its last part alone only beside the image: a file that merely happens to be called so would be the wrong disk.
+    """
     parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
     if not name.startswith("/"):
         yield _joined(directory, name)
     above = [directory, *map(str, PurePosixPath(directory).parents)]
-    for start in range(len(parts)):
+    for start in range(len(parts) - 1):
         yield from (_joined(root, *parts[start:]) for root in above)
+    yield from (_joined(directory, part) for part in parts[-1:])
 
 
 def _joined(*parts: str) -> str:
