@@ -180,6 +180,7 @@ def gpt(*kinds):
 def bad_backing(path):
     make_image(path / "base.raw", "raw")
     qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", path / "base.raw", path / "bad.qcow2")
+    qemu_img("rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", "/elsewhere/base.raw", path / "bad.qcow2")
     (path / "base.raw").rename(path / "base")
 
 
