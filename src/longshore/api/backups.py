@@ -81,7 +81,7 @@ class NewRestore(_Strict):
     point: str  # its name, the part behind the slash, or its machine's name for the newest one
     target: str
     disk: Annotated[int, Field(ge=1)] | None = None  # only this one, the first is 1: as a volume, without a machine
-    request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type: cold or dry-run
+    request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type: cold, dry-run or in-place
 
 
 class LastTrial(_Strict):

@@ -11,6 +11,7 @@ from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.points import hold_in_words
+from longshore.errors import InvalidInput
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.web.words import moment, size
 
@@ -147,14 +148,52 @@ class CreateRestore(ShowOne):
         parser = with_point(super().get_parser(prog_name))
         parser.add_argument("--dry-run", action="store_true", help="only try it, beside whatever runs")
         parser.add_argument("--isolated", action="store_true", help="dry run: on networks of its own that lead nowhere")
+        parser.add_argument(
+            "--in-place",
+            action="store_true",
+            help="in the place of the server that was backed up, with its ports: that is shut down once all is copied, "
+            "and stays, off, as the way back",
+        )
         with_restore(parser)
         with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        kind = MigrationType.DRY_RUN if args.dry_run else MigrationType.COLD
+        if args.dry_run and args.in_place:
+            raise InvalidInput("A dry run takes nobody's place.", advice="Leave --dry-run or --in-place out.")
+        whole = MigrationType.IN_PLACE if args.in_place else MigrationType.COLD
+        kind = MigrationType.DRY_RUN if args.dry_run else whole
         request = replace(asked_of(args), type=kind, isolated=args.isolated)
         return follow(self, self.client.restore(args.vault, args.point, args.target, request), args)
+
+
+class CommitRestore(ShowOne):
+    """Keep what was restored in place. It can't be undone any more; the server that it was before stays, off."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_restore_id(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return follow(self, self.client.tell_restore(args.restore, "commit"), args)
+
+
+class UndoRestore(ShowOne):
+    """Undo a restore in place: the server that it was before has its ports again, and runs if it did.
+
+    The new server goes, with all that it has written.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_restore_id(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return follow(self, self.client.tell_restore(args.restore, "undo"), args)
+
+
+def _with_restore_id(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("restore", help="its id")
+    with_wait(parser)
+    return parser
 
 
 def _trial_in_words(point: VaultPoint, *, whole: bool = False) -> str:

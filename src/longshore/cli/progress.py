@@ -18,7 +18,7 @@ from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.progress import figures, pace, standing
+from longshore.web.progress import figures, pace, standing, waits_for_word
 from longshore.web.words import size
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
                 stranded.add(migration.stranded)
                 view.warn("stranded", as_typed(migration.stranded))
             view.show(migration)
-            if migration.status.ended:
+            if migration.status.ended or waits_for_word(migration):
                 return migration
             if not migration.interrupted:
                 missing_since = None

@@ -421,6 +421,10 @@ class Client:
         body = {"vault": vault, "point": point, "target": target, "disk": disk, "request": plain}
         return self._ask(Migration, "POST", "/v1/restores", body)
 
+    def tell_restore(self, migration: str, word: str) -> Migration:
+        """`word`: commit or undo."""
+        return self._ask(Migration, "POST", f"/v1/restores/{_part(migration)}/{word}")
+
     # Groups of replicas
 
     def create_group(self, wanted: NewGroup) -> Group:

@@ -10,7 +10,12 @@ from longshore.model.target import Owner, ServerPort
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
 
-_NEVER_THEIRS = (MigrationType.DRY_RUN.value, MigrationType.FAILBACK.value, *OF_POINTS)
+_NEVER_THEIRS = (
+    MigrationType.DRY_RUN.value,
+    MigrationType.FAILBACK.value,
+    MigrationType.IN_PLACE.value,
+    *OF_POINTS,
+)
 LASTING = (
     ThingKind.VOLUME,
     ThingKind.PORT,
@@ -18,7 +23,7 @@ LASTING = (
     ThingKind.SERVER,
 )  # what a machine is at its target
 
-PORTS_AT_HOME = "ports_at_home"  # in the result of a failback
+PORTS_AT_HOME = "ports_at_home"  # in the result of a failback or a restore in place
 _AT_SOURCES = (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.MACHINE, ThingKind.CHANGE_TRACKING)
 
 
@@ -29,8 +34,8 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
-    of them. Those of a dry run or a test never are, those of a failover or failback only once it is
-    committed.
+    of them. Those of a dry run or a test never are, those of a failover, a failback or a restore in
+    place only once it is committed.
 
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
@@ -84,7 +89,7 @@ def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
 
 
 def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
-    """Of a failback to a new server: those of the one that it was before, by what the ledger calls them."""
+    """Those of the server whose place another one takes in the same cloud, by what the ledger calls them."""
     kept = (store.migrations.get(migration_id).result or {}).get(PORTS_AT_HOME) or {}
     return form(dict[str, ServerPort]).validate_python(kept)
 

@@ -10,6 +10,8 @@ from longshore.engine.worker import Flows, Workflow
 from longshore.flows.backups.backing_up import Backup
 from longshore.flows.backups.by_policy import ByPolicy
 from longshore.flows.backups.copying import CopyingVault
+from longshore.flows.backups.deciding import Deciding
+from longshore.flows.backups.in_place import InPlaceRestore
 from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.cold import ColdMigration
@@ -140,6 +142,16 @@ async def prune(job_id: str) -> None:
     await _run(Pruning, job_id)
 
 
+@DBOS.workflow(name="in-place")
+async def in_place(job_id: str) -> None:
+    await _run(InPlaceRestore, job_id)
+
+
+@DBOS.workflow(name="decision")
+async def decision(job_id: str) -> None:
+    await _run(Deciding, job_id)
+
+
 @DBOS.workflow(name="end-unknown")
 async def end_unknown(job_id: str) -> None:
     job = _context(job_id)
@@ -168,6 +180,8 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.VERIFICATION: Verification,
     JobKind.PRUNE: Pruning,
     JobKind.VAULT_COPY: CopyingVault,
+    JobKind.IN_PLACE: InPlaceRestore,
+    JobKind.DECISION: Deciding,
 }
 
 
@@ -193,6 +207,8 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.VERIFICATION: verification,
     JobKind.PRUNE: prune,
     JobKind.VAULT_COPY: vault_copy,
+    JobKind.IN_PLACE: in_place,
+    JobKind.DECISION: decision,
 }
 
 

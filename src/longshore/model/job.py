@@ -16,6 +16,8 @@ class JobKind(StrEnum):
     GROUP = "group"  # one look at a group of replicas that fails over, or is tried
     FAILBACK = "failback"  # the way back of one
     RETURN = "return"  # likewise, to a new server
+    IN_PLACE = "in-place"  # a restore in the place of a server
+    DECISION = "decision"  # which waits for a word, and then makes that for good or takes it back
     BACKUP = "backup"  # of a machine, to a point in a vault
     BACKUP_POLICY = "backup-policy"  # one look at a policy: what is due begins, what has ended is noted
     VERIFICATION = "verification"  # of a vault
@@ -33,5 +35,13 @@ class JobKind(StrEnum):
 
 
 BEGIN_ANEW = tuple(  # as the database has them
-    kind.value for kind in (JobKind.SYNC, JobKind.REPLICA, JobKind.CLEAN_UP, JobKind.GROUP, JobKind.BACKUP_POLICY)
+    kind.value
+    for kind in (
+        JobKind.SYNC,
+        JobKind.REPLICA,
+        JobKind.CLEAN_UP,
+        JobKind.DECISION,
+        JobKind.GROUP,
+        JobKind.BACKUP_POLICY,
+    )
 )

@@ -17,7 +17,7 @@ MAPPED = frozenset({"networks", "subnets", "storage"})
 # What is one machine's own, and would be wrong for all of them.
 OF_ONE_MACHINE = frozenset({"ports", "server_name"})
 # What is left out is no wish of a user's, or no machine's
-_NOT_SAID = {"of", "point", "volume", "clean_up_after", "new_machine", "new_server"}
+_NOT_SAID = {"of", "point", "volume", "clean_up_after", "new_machine", "new_server", "replaces"}
 OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - _NOT_SAID
 # Of these what is about volumes, too; and of that again what the defaults of all machines mean for them
 OF_VOLUMES = frozenset({"storage", "availability_zone", "accept", "verify", "rate_limit", "keep"})

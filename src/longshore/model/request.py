@@ -25,6 +25,7 @@ class MigrationType(StrEnum):
     VERIFICATION = "verification"  # all that a vault's points name is read
     PRUNE = "prune"  # what no point of a vault names any more goes
     VAULT_COPY = "vault-copy"  # a vault's points, into another vault
+    IN_PLACE = "in-place"  # a machine made of a point in a vault takes the place of the server that was backed up
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
 
     @property
@@ -173,6 +174,7 @@ class MigrationRequest:
     point: int | None = None  # of the replica: what a test or failover is made of
     new_machine: bool = False  # failback: the machine that it came from is gone, and another one is made
     new_server: bool = False  # failback: to a cloud, in full to a server that is made for it
+    replaces: str | None = None  # in-place: id of the server of the target whose place the new one takes
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     when_stuck: WhenStuck = WhenStuck.PARK
     shutdown_timeout: float = 600.0

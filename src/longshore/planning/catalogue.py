@@ -12,6 +12,7 @@ from longshore.planning import (
     floating,
     guest_checks,
     guest_looks,
+    in_place_checks,
     landing,
     machine_checks,
     mappings,
@@ -44,6 +45,7 @@ _AREAS = {
     "What it has and keeps": (server_settings, carried, floating),
     "Quota": (quota, source_quota),
     "Replicas": (replica_checks,),
+    "Restores in the place of a server": (in_place_checks,),
     "Machines that move together": (together,),
     "Plans": (plan_kinds,),
 }

@@ -10,6 +10,7 @@ _AS = {
     MigrationType.TEST: MigrationType.DRY_RUN,
     MigrationType.FAILOVER: MigrationType.COLD,
     MigrationType.FAILBACK: MigrationType.WARM,
+    MigrationType.IN_PLACE: MigrationType.COLD,
 }
 
 

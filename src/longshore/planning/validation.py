@@ -121,6 +121,8 @@ def refuse_pointless(request: MigrationRequest) -> None:
         raise InvalidInput("Only a failback is to a new machine.", advice="Leave new_machine out.")
     if request.new_server and request.type is not MigrationType.FAILBACK:
         raise InvalidInput("Only a failback asks for a new server.", advice="Leave new_server out.")
+    if request.replaces is not None and request.type is not MigrationType.IN_PLACE:
+        raise InvalidInput("Only a restore in place replaces a server.", advice="Leave replaces out.")
     if request.isolated and not request.type.rehearses:
         raise InvalidInput("Only a dry run can be isolated.", advice="Ask for the type dry-run.")
     cutover = request.cutover
@@ -402,6 +404,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "point": check_whole,
     "new_machine": _nothing,
     "new_server": _nothing,
+    "replaces": check_name,
     "accept": _codes,
     "when_stuck": _nothing,
     "shutdown_timeout": _seconds,

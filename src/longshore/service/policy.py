@@ -224,8 +224,13 @@ RULES = (
     Rule(
         "migration:restore:create",
         MEMBER,
-        "Make a machine of a point in a vault.",
-        ("POST /v1/restores", "POST /v1/restores/check"),
+        "Make a machine of a point in a vault; commit or undo one in place.",
+        (
+            "POST /v1/restores",
+            "POST /v1/restores/check",
+            "POST /v1/restores/{migration}/commit",
+            "POST /v1/restores/{migration}/undo",
+        ),
     ),
     Rule(
         "migration:replica:get",

@@ -22,7 +22,7 @@ from longshore.store.database import Database, in_portions, persistent, through_
 from longshore.store.disks import new_disk
 from longshore.store.failbacks import begin_failback, refuse_to_forget_way
 from longshore.store.groups import GroupRun, begin_run, tell_run
-from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job
+from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.quota import refuse_more_migrations
@@ -230,6 +230,25 @@ class Migrations:
             session.flush()
             return record_of(session, row)
 
+    def request_commit(self, migration_id: str) -> MigrationRecord:
+        """Of a restore in place: its server is for good. Raises NotFound; Conflict when it is no such or isn't up."""
+        with self._database.session() as session:
+            row = find_migration(session, self._scope, migration_id)
+            if row.request.get("type") != MigrationType.IN_PLACE.value:
+                raise Conflict(f"{row.id} isn't a restore in place: there is nothing to commit.")
+            job = unfinished_of(session, [row.id]).get(row.id)
+            if not (row.cutover_requested and self._database.may_be_done):
+                if Status(row.status).ended:
+                    raise Conflict(f"Restore {row.id} has ended already ({row.status}).")
+                if job is None or job.kind is not JobKind.DECISION:
+                    raise Conflict(f"Restore {row.id} isn't up yet.", advice="Commit it once it was seen up.")
+                if row.cancel_requested:
+                    raise Conflict(f"Restore {row.id} is being undone.")
+            row.cutover_requested = True
+            hasten(session, row.id)
+            session.flush()
+            return record_of(session, row)
+
     def cutover_requested(self, migration_id: str) -> bool:
         with self._database.session() as session:
             query = select(MigrationRow.cutover_requested).where(MigrationRow.id == migration_id)
@@ -353,6 +372,9 @@ class Migrations:
         unfinished = select(
             MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref, kind
         ).where(MigrationRow.status.in_(UNFINISHED))
+        for new in wanted:
+            if new.request.get("replaces"):
+                _refuse_replaced(session, new.request["replaces"])
         # What is made of a point leaves the machine alone
         found = [row for row in session.execute(unfinished) if row.type not in OF_POINTS]
         busy = {(row.source_id, row.machine_ref): row for row in found}
@@ -379,3 +401,14 @@ class Migrations:
                 f"{new.machine_name} is being migrated already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",
             )
+
+
+def _refuse_replaced(session: Session, server_id: str) -> None:
+    """Raises Conflict while another restore takes the place of this server, or may yet give it back."""
+    name = MigrationRow.request["replaces"].as_string()
+    other = session.scalar(select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), name == server_id))
+    if other is not None:
+        raise Conflict(
+            f"Another restore takes the place of this server ({other}).",
+            advice=f"Commit that first, or undo it: longshore restore undo {other}.",
+        )

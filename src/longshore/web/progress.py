@@ -28,6 +28,12 @@ def moves(migration: Migration, disk: DiskProgress) -> bool:
     return not migration.status.ended and disk.state in ("copying", "verifying") and disk.progress is not None
 
 
+def waits_for_word(migration: Migration) -> bool:
+    """Whether it is a restore in place that was seen up: its user has to say whether that is for good."""
+    asked = migration.cancel_requested or migration.cutover_requested
+    return migration.request.type.value == "in-place" and migration.phase == "up" and not asked
+
+
 def standing(migration: Migration) -> list[str]:
     """How long the machine has been off, and what there was to copy again when it was last synchronised."""
     told = []

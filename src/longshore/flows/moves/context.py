@@ -52,6 +52,12 @@ class MoveContext(JobContext):
     def source(self) -> Place:
         return Place(self.record.source_id, self.record.machine_ref)
 
+    @property
+    def replaced(self) -> Place:
+        """The machine whose place the new server takes: it has to be off, and runs again if that comes to nothing."""
+        ref = self.request.replaces
+        return self.source if ref is None else Place(self.record.target_id, ref)
+
     def parks_for(self, error: LongshoreError) -> bool:
         """As any job, unless the user would rather have it taken back. A mere look is asked for anew, as is a sync of a
         replica once there is a point."""

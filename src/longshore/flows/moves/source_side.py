@@ -160,8 +160,8 @@ def take_still(job: MoveContext, step: str, disks: tuple[Disk, ...], off: Off) -
 
 def is_still_off(job: MoveContext, off: Off) -> bool:
     """Whether the machine is off, and has been since `off`, as far as the source can tell."""
-    ref = job.record.machine_ref
-    with job.clouds.source(job.record.source_id) as source:
+    ref = job.replaced.machine_ref
+    with job.clouds.source(job.replaced.provider_id) as source:
         power = source.power_state(ref)
         if power in (PowerState.UNKNOWN, PowerState.SUSPENDED):  # a host that lost its vCenter for a moment
             power = PowerState.OFF if source.wait_powered_off(ref, UNKNOWN_FOR) else power
@@ -222,8 +222,8 @@ def drop_last_snapshot(job: MoveContext, step: str, snapshot: Snapshot) -> None:
 def shut_down(job: MoveContext) -> Off:
     """Raises Conflict when the machine doesn't get to be off. Nothing is copied for good before it is seen off."""
     job.raise_if_cancelled()
-    ref, name = job.record.machine_ref, job.record.machine_name
-    with job.clouds.source(job.record.source_id) as source:
+    ref, name = job.replaced.machine_ref, job.record.machine_name
+    with job.clouds.source(job.replaced.provider_id) as source:
         running = source.power_state(ref) is PowerState.ON
         job.phase("shutting-down", f"Shutting {name} down." if running else f"{name} isn't running.")
         if running:
@@ -264,7 +264,7 @@ def _wait_off(job: MoveContext, wait: Any, timeout: float) -> bool:
     while waited < timeout:
         job.raise_if_cancelled()
         turn = min(2.0, timeout - waited)
-        if wait(job.record.machine_ref, turn):
+        if wait(job.replaced.machine_ref, turn):
             return True
         waited += turn
     return False
@@ -279,10 +279,10 @@ def power_on_again(job: MoveContext) -> list[str]:
             f"{job.record.machine_name} stays powered off: the server on the target, with the same MACs and "
             "addresses, may still run."
         ]
-    name, ref = job.record.machine_name, job.record.machine_ref
+    name, ref = job.record.machine_name, job.replaced.machine_ref
     seen_off = job.store.migrations.get(job.id).source_off_at is not None
     try:
-        with job.clouds.source(job.record.source_id) as source:
+        with job.clouds.source(job.replaced.provider_id) as source:
             if seen_off and source.power_state(ref) is PowerState.ON:
                 # By somebody, or by a run of this step that was killed then
                 job.say(f"{name} is on already.")

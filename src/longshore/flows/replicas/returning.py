@@ -11,34 +11,23 @@ and starts the failover's server again. Afterwards the replica is told which of 
 (`longshore.flows.replicas.at_home`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
 from longshore.flows.facts import gather
 from longshore.flows.moves.look import Choice
+from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
 from longshore.flows.moves.source_side import reading_beforehand
 from longshore.flows.moves.syncing import State
-from longshore.flows.moves.target_side import Prepared, make_ports
+from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.warm import WarmSync
 from longshore.flows.replicas.failing_back import QUICK, ROUNDS, finish
 from longshore.flows.replicas.way_back import find_return, machine_if_there, require_off
-from longshore.flows.undo import PORTS_AT_HOME
-from longshore.model.forms import form
-from longshore.model.machine import Machine
 from longshore.model.request import LandingMode
-from longshore.model.target import Owner, Port, PortRequest, ServerPort
-from longshore.planning import TargetFacts, land
-from longshore.store import ThingKind
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The server that it came from."""
-
-    ref: str | None  # None: it is gone
-    ports: dict[str, ServerPort]  # those that the new one gets, by what the ledger calls them
+from longshore.model.target import Owner, Port
+from longshore.planning import land
 
 
 class Returning(WarmSync):
@@ -70,7 +59,7 @@ class Returning(WarmSync):
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, asked, room, converts_here=True)
         if found.home is not None:
-            facts = _without_those_of(found.home, facts)
+            facts = without_those_of(found.home, facts)
         prepared = self._prepared(machine, *land(machine, asked, facts))
         with job.clouds.source(job.record.source_id) as cloud:
             cloud.check_machine(found.server.ref, reading_beforehand(job))
@@ -86,34 +75,17 @@ class Returning(WarmSync):
         if home is None:
             return Home(None, {})
         require_off(home)
-        ports = _ports_of(home, prepared)
-        kept = job.store.migrations.get(job.id).result or {}
-        told = form(dict[str, ServerPort]).dump_python(ports, mode="json")
-        job.store.migrations.update(job.id, result={**kept, PORTS_AT_HOME: told})
-        return Home(ref, ports)
+        return note_ports(job, home, prepared)
 
     # Cutting over
 
     def _make_ports(self, prepared: Prepared, home: Home) -> list[Port]:
         """The new server's: those of the one that it was before, as far as that may give them away."""
-        job, given = self._job, {}
+        job = self._job
         if home.ref is not None:
             with job.clouds.source(job.record.target_id) as source:
                 require_off(source.machine(home.ref))
-            job.phase("preparing", f"Freeing the ports that {prepared.machine.name} had where it came from.")
-            with job.clouds.target(job.record.target_id) as target:
-                for name, port in home.ports.items():
-                    freed = job.make(
-                        ThingKind.HOME_PORT,
-                        name,
-                        lambda owner, port=port: target.free_port(port, owner),  # type: ignore[misc]
-                        provider_id=job.record.target_id,
-                        parent=home.ref,
-                        ref=lambda p: p.id,
-                    )
-                    given[port.id] = freed.id
-        nics = tuple(replace(nic, port_id=given.get(nic.nic_key)) for nic in prepared.landing.nics)
-        return make_ports(job, replace(prepared, landing=replace(prepared.landing, nics=nics)), {})
+        return take_ports(job, prepared, home)
 
     # The end
 
@@ -125,36 +97,3 @@ class Returning(WarmSync):
         left = super()._take_back()
         self._job.store.replicas.stays_away(self._job.request.of or "", self._job.id)
         return left
-
-
-def _without_those_of(home: Machine, facts: TargetFacts) -> TargetFacts:
-    """Its own ports aren't in the way: the new server gets them."""
-    macs = {nic.mac for nic in home.nics}
-    addresses = {address for nic in home.nics for address in nic.addresses}
-    return replace(
-        facts,
-        macs_in_use=frozenset(one for one in facts.macs_in_use if one[1] not in macs),
-        addresses_in_use=frozenset(one for one in facts.addresses_in_use if one[1] not in addresses),
-    )
-
-
-def _ports_of(home: Machine, prepared: Prepared) -> dict[str, ServerPort]:
-    """But for those on another project's network: one that Nova removes couldn't be made again there as it was."""
-    nics = {nic.key: nic for nic in home.nics}
-    return {
-        f"home-port-{nic.nic_key}": ServerPort(
-            nic.nic_key,
-            home.ref,
-            PortRequest(
-                name=f"{home.name}-{number}",
-                network_id=nic.network_id,
-                mac=nic.mac,
-                fixed_addresses=nic.addresses,
-                security_groups=nic.security_groups,
-                allowed_addresses=nic.allowed_addresses,
-            ),
-            nics[nic.nic_key].floating_addresses,
-        )
-        for number, nic in enumerate(prepared.landing.nics)
-        if nic.nic_key in nics and nic.mac is not None
-    }
