@@ -9,6 +9,7 @@ import os
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -180,6 +181,11 @@ class Server(_Section):
         description="Directories below which callers may have machines read from files, each by whoever may add a "
         "provider: what is there is everybody's. Without any, only files behind HTTPS are read for them.",
     )
+    vault_endpoints: list[str] = Field(
+        default=[],
+        description="S3 servers in whose buckets callers may have vaults, as https://s3.example.org; each with keys of "
+        "its own. Without any, only vaults that the operator shares.",
+    )
     reach_allowed: list[str] = Field(
         default=[],
         description="Networks (CIDR) to which it is connected for callers though they are loopback, link-local or "
@@ -194,6 +200,15 @@ class Server(_Section):
     clouds: list[Cloud] = []
     quotas: Quotas = Quotas()
     web: Web = Web()
+
+    @field_validator("vault_endpoints")
+    @classmethod
+    def _servers(cls, value: list[str]) -> list[str]:
+        for each in value:
+            parts = urlsplit(each)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+                raise ValueError(f"{each!r} is no S3 server: write https://HOST or https://HOST:PORT")
+        return value
 
     @field_validator("trusted_proxies", "reach_allowed", "reach_refused")
     @classmethod

@@ -11,6 +11,7 @@ from longshore.cli.plugin import as_typed
 from longshore.cli.progress import _Bars, _Lines, watch
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
 
 STRANDED = "No worker is alive. It goes on as soon as one is: longshore worker."
 AT = datetime(2026, 11, 20, 8, 0, 0)
@@ -108,6 +109,15 @@ def test_lines_tell_events_progress_with_rate_and_time_left_and_the_end(capsys):
     assert "Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in shown.err
     assert "verifying        Hard disk 1: 2.0 MiB of 4.0 MiB (50 %)" in shown.err
     assert f"Hard disk 1: all of 4.0 MiB, root digest {'ab' * 32}" in shown.err
+
+
+def test_a_restore_in_place_that_is_up_is_waited_for_no_longer():
+    asked = MigrationRequest(type=MigrationType.IN_PLACE)
+    up = STORY[1].model_copy(update={"request": asked, "phase": "up"})
+    undone = up.model_copy(update={"cancel_requested": True})
+    ended = up.model_copy(update={"phase": "undone", "status": Status.CANCELLED})
+    assert watch(Client([STORY[1], up, ended]), "m", plain=True) == up
+    assert watch(Client([undone, ended]), "m", plain=True) == ended, "what was asked for is on its way"
 
 
 class Clock:

@@ -66,7 +66,7 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     seen = seen_on(cloud, shown["server_id"])
     assert (seen.verified.bad, seen.verified.last >= acknowledged > 0) == (0, True)
     assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
-    remove_server(cloud, shown["server_id"])
+    take_its_place(cli, cloud, shown["server_id"], tell)
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
     # One disk alone, as a volume
@@ -90,6 +90,40 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     run("qemu-img", "compare", "-f", "raw", "-F", "raw", image, disks[1])
     cloud.block_storage.delete_volume(restored.id)
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
+
+
+def take_its_place(cli, cloud, server, tell):
+    """A server is backed up, and what it was then takes its place: undone, and for good. Removes both in the end."""
+
+    def told(*words):
+        done = cli(*words, "--wait", "--plain", "-f", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def port(ref):
+        (found,) = cloud.network.ports(device_id=ref)
+        return found.mac_address, found.fixed_ips
+
+    at = port(server)
+    point = told("backup", "create", server, "--source", "cloud", "--vault", "offsite")["result"]["point"]
+    acknowledged = last_acknowledged(cloud.compute.get_server_console_output(server)["output"])
+    words = ("restore", "create", point, "--vault", "offsite", "--target", "cloud", "--in-place", "--boot-mark", READY)
+    for end in ("undo", "commit"):
+        restored = told(*words)
+        new = restored["server_id"]
+        tell(f"in place of a server: down for {restored['result']['downtime_seconds']:.1f} s")
+        assert (restored["phase"], port(new)) == ("up", at)
+        assert [one for one in cloud.network.ports(device_id=server)] == []
+        assert cloud.compute.get_server(server).status == "SHUTOFF"
+        seen = seen_on(cloud, new)
+        assert (seen.verified.bad, 0 < seen.verified.last <= acknowledged + 1000) == (0, True)
+        assert told("restore", end, restored["id"])["status"] == {"undo": "cancelled", "commit": "done"}[end]
+        if end == "undo":
+            assert (cloud.compute.get_server(server).status, port(server)) == ("ACTIVE", at)
+            assert cloud.compute.find_server(new) is None
+    assert (cloud.compute.get_server(new).status, cloud.compute.get_server(server).status) == ("ACTIVE", "SHUTOFF")
+    remove_server(cloud, server)
+    remove_server(cloud, new)
 
 
 def run(*command):

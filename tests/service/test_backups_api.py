@@ -7,7 +7,12 @@ import pytest
 from asking import asking
 from cloud_stand_in import Cloud
 
+from longshore.errors import NotFound
 from longshore.flows import clouds
+from longshore.model.forms import form
+from longshore.model.machine import Disk, Machine, Nic, PowerState
+from longshore.model.platform import Platform
+from longshore.model.target import Taken
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.geometry import BLOCK
@@ -179,6 +184,83 @@ def test_nothing_is_migrated_into_a_vault(ask, store, vault, tmp_path):
     assert answer.status_code == 400
     assert "machines can't be moved to it" in answer.json()["message"]
     assert store.migrations.all() == []
+
+
+SERVER = Machine(
+    *("s-1", "web", PowerState.ON, 1, 256, (Disk("v-1", "volume web", 0, 4 * BLOCK, "v-1", "ceph"),)),
+    (Nic("p-1", "port p-1", "fa:16:3e:00:00:01", "private", addresses=("10.0.0.5",)),),
+    platform=Platform("openstack"),
+)
+
+
+class CloudWithServer(Cloud):
+    def machine(self, ref):
+        if ref != SERVER.ref:
+            raise NotFound(f"There is no server {ref}.")
+        return SERVER
+
+    def taken(self, _network, macs, _addresses):
+        mine = frozenset({"fa:16:3e:00:00:01"}) & frozenset(macs)
+        return Taken(macs=mine, addresses=frozenset({"10.0.0.5"}))
+
+
+@pytest.fixture
+def place(ask, store, vault, tmp_path, monkeypatch):
+    """A server that was backed up, and asks to have its place taken."""
+    told = form(Machine).dump_python(SERVER, mode="json")
+    name = with_point(vault, tmp_path, machine={**told, "disks": [{**told["disks"][0], "key": "2000"}]})
+    real = clouds.connect
+    monkeypatch.setattr(
+        clouds, "connect", lambda kind, *rest: (real if kind == "vault" else CloudWithServer)(kind, *rest)
+    )
+    store.providers.add("cloud", "openstack", {}, {})
+    body = {"vault": "offsite", "point": name, "target": "cloud", "request": {"type": "in-place"}}
+    return lambda path="", **said: ask("POST", f"/v1/restores{path}", {**body, "request": {**body["request"], **said}})
+
+
+def test_a_restore_in_place_is_begun_for_the_server_of_its_point(ask, store, place):
+    concerns = place("/check", accept=["server-has-more-disks"]).json()
+    assert "server-stays" in [one["code"] for one in concerns]
+    assert [one for one in concerns if one["severity"] == "blocker"] == []
+    refused = place()
+    assert (refused.status_code, "isn't in the point" in refused.text) == (400, True), "v-1 is no disk of the point"
+    assert store.migrations.all() == []
+    begun = place(accept=["server-has-more-disks"])
+    assert begun.status_code == 202, begun.text
+    (record,) = store.migrations.all()
+    assert (record.machine_name, record.request["replaces"], record.request["power"]) == ("web", "s-1", "on")
+    assert place(accept=["server-has-more-disks"]).status_code == 409
+    assert ask("POST", f"/v1/restores/{record.id}/commit").status_code == 409, "it isn't up yet"
+    undone = ask("POST", f"/v1/restores/{record.id}/undo")
+    assert (undone.status_code, undone.json()["cancel_requested"]) == (202, True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"networks": {"private": "other"}},
+        {"landing": "convert"},
+        {"keep": True},
+        {"replaces": "s-2"},
+        {"isolated": True},
+    ],
+)
+def test_what_a_restore_in_place_cannot_mean_is_refused(store, place, said):
+    answer = place(**said)
+    assert (answer.status_code, store.migrations.all()) == (400, []), answer.text
+
+
+def test_only_a_server_has_a_place_to_be_taken(ask, store, vault, tmp_path, place):
+    name = with_point(vault, tmp_path, "db", datetime.now(UTC) + timedelta(seconds=1))
+    body = {"vault": "offsite", "point": name, "target": "cloud", "request": {"type": "in-place"}}
+    answer = ask("POST", "/v1/restores", body)
+    assert (answer.status_code, "leave --in-place out" in answer.text) == (400, True)
+    mapped = {"type": "cold", "networks": {"VM Network": "private"}}
+    other = ask("POST", "/v1/restores", {**body, "request": mapped})
+    assert other.status_code == 202, other.text
+    for word in ("commit", "undo"):
+        told = ask("POST", f"/v1/restores/{other.json()['id']}/{word}")
+        assert (told.status_code, "isn't a restore in place" in told.text) == (409, True)
 
 
 def test_contents_come_a_page_at_a_time_newest_first_and_say_why_a_point_stays(ask, store, vault, tmp_path):

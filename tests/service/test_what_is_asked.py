@@ -59,6 +59,7 @@ WRONG = {
     "clean_up_after": [*SECONDS[:-3], 60.0],
     "new_machine": SWITCH,
     "new_server": SWITCH,
+    "replaces": [*WORDS, "s-1"],
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],

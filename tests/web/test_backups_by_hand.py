@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from filled import backups
 
+from longshore.model.job import JobKind
+from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.points import point_names
@@ -192,6 +194,36 @@ def test_a_point_is_restored_once_its_concerns_were_seen(filled):
         "isolated": True,
         "power": "on",
     }
+
+
+@pytest.mark.parametrize(
+    ("link", "told", "asked"), [("Keep it …", "commit", "cutover"), ("Go back …", "undo", "cancel")]
+)
+def test_what_was_restored_in_place_waits_for_a_word(idle, link, told, asked):
+    store = idle.store
+    cloud = store.providers.get("cloud")
+    wanted = {"type": "in-place", "replaces": "s-1"}
+    record = store.migrations.add(
+        machine_name="app01", machine_ref="app01/p", source_id=cloud.id, target_id=cloud.id, request=wanted
+    )
+    store.migrations.end_job(record.id, record.job.id, next_kind=JobKind.DECISION, due_at=NEVER, phase="up")
+    page = idle.get(f"/ui/migrations/{record.id}")
+    assert "stays as the way back until you decide" in page.text
+    assert "Cancel …" not in page.text
+    idle.click(link)
+    idle.submit(f"/ui/migrations/{record.id}/{told}")
+    assert idle.path == f"/ui/migrations/{record.id}"
+    record = store.migrations.get(record.id)
+    assert (record.cutover_requested, record.cancel_requested) == (asked == "cutover", asked == "cancel")
+    assert link not in idle.get(f"/ui/migrations/{record.id}").text
+
+
+def test_a_restore_in_place_is_asked_for(filled):
+    """And refused for what never was a server of an OpenStack."""
+    filled.get(f"{AT}/vaults/offsite?q=app01")
+    filled.click("Restore …")
+    refused = filled.submit(filled.path, button=("do", "check"), type="in-place", **{"n-to": "private"})
+    assert (refused.status, "wasn't backed up from an OpenStack" in refused.text) == (400, True)
 
 
 def test_a_policy_is_made_changed_run_paused_and_deleted(filled):

@@ -21,3 +21,4 @@ class Grounds:
     clouds: Mapping[str, CloudGround] = field(default_factory=dict)  # by auth_url: those whose storage is trusted
     vddk_libdir: str | None = None
     files_directories: tuple[str, ...] = ()  # below which machines in files may be
+    vault_endpoints: tuple[str, ...] = ()  # S3 servers in whose buckets vaults may be

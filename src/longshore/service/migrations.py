@@ -52,6 +52,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
     if kind in (MigrationType.BACKUP, MigrationType.BACKUP_POLICY) or kind.of_vault:
         raise InvalidInput("Vaults have commands of their own.", advice="Use: longshore backup create.")
+    if kind is MigrationType.IN_PLACE:
+        raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
     record = store.migrations.add(
         machine_name=found.machine.name,

@@ -64,6 +64,7 @@ def grounds_of(settings: Server) -> Grounds:
         {c.auth_url: CloudGround(_text(c.ceph_conf), c.ceph_user, _text(c.cacert), c.labels) for c in served},
         _text(settings.vddk_libdir),
         tuple(str(directory) for directory in settings.files_directories),
+        tuple(endpoint.rstrip("/") for endpoint in settings.vault_endpoints),
     )
 
 

@@ -51,9 +51,15 @@ class Found:
 
 
 def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, server: str) -> Found:
-    """Nothing is changed by looking. Raises NotFound when there is no such point, or no such server any more."""
+    """Nothing is changed by looking. Raises NotFound when there is no such point, or no such server any more;
+    InvalidInput when it never was a server."""
     with clouds.source(vault_id) as vault:
         found = vault.machine(point)
+    if not found.platform.traits.as_server:
+        raise InvalidInput(
+            f"{found.name} wasn't backed up from an OpenStack: only a server's place there can be taken.",
+            advice="Restore it as a new one: leave --in-place out.",
+        )
     with clouds.source(target_id) as cloud:
         try:
             home = cloud.machine(server)

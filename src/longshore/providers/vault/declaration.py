@@ -59,8 +59,21 @@ _OPTIONS = (
 )
 
 
-def _on_server(_said: dict[str, Any], _grounds: Grounds) -> dict[str, Any]:
-    raise AccessDenied("This server keeps no vaults for its callers.", code="path-refused")
+def _on_server(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
+    """In buckets of the S3 servers that the operator names alone: elsewhere callers would say where it connects."""
+    if not grounds.vault_endpoints:
+        raise AccessDenied(
+            "This server keeps no vaults for its callers.",
+            advice="Its operator names S3 servers for them (vault_endpoints), or shares a vault.",
+            code="path-refused",
+        )
+    if str(said.get("endpoint", "")).rstrip("/") not in grounds.vault_endpoints:
+        raise AccessDenied(
+            "This server keeps vaults in buckets of the S3 servers that its operator names.",
+            advice=f"Name one of these as endpoint: {', '.join(grounds.vault_endpoints)}.",
+            code="path-refused",
+        )
+    return said
 
 
 def _settings() -> type[Any]:
@@ -93,7 +106,7 @@ VAULT = ProviderType(
 Its points are machines that can be restored. To make a new one: longshore vault create.""",
     heading="of a vault",
     options=_OPTIONS,
-    safe=frozenset(),
+    safe=frozenset({"url", "endpoint", "region", "access_key"}),
     on_server=_on_server,
     where=lambda settings: settings.get("directory") or settings.get("url"),
     settings=_settings,

@@ -13,6 +13,7 @@ from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration
 from longshore.model.status import Status
 from longshore.web.asking import Asking, part
 from longshore.web.page import Page
+from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
 from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration
 from longshore.web.texts import _
@@ -62,7 +63,8 @@ async def one(request: Request) -> Response:
         left=[entry for entry in ledger if entry.state in ("made", "left") and migration.status.ended],
         of_migration=of_migration,
         may_cut_over=may_cut_over(migration),
-        may_cancel=may_cancel(migration),
+        may_cancel=may_cancel(migration) and not waits_for_word(migration),
+        waits_for_word=waits_for_word(migration),
         may_resume=may_resume(migration),
         proof=(migration.result or {}).get("proof"),
     )
@@ -131,9 +133,34 @@ async def ask_to_cancel(request: Request) -> Response:
     return confirm(request, heading, told=told, does=f"{back}/cancel", said=_("Cancel it"), back=back, kind="danger")
 
 
-def _does(verb: str) -> Any:
+async def ask_to_commit(request: Request) -> Response:
+    told = [
+        _("What was restored is for good: there is no way back any more."),
+        _("The server that it was before stays as it is, off and without its ports, until you delete it."),
+    ]
+    return await _confirmed(request, _("Keep %(name)s as it was restored?"), told, "commit", _("Keep it"), "primary")
+
+
+async def ask_to_undo(request: Request) -> Response:
+    told = [
+        _("The server that was restored is deleted, with all that it has written since."),
+        _("The one that it was before gets its ports again, and is started if it ran."),
+    ]
+    return await _confirmed(request, _("Go back to %(name)s as it was before?"), told, "undo", _("Go back"), "danger")
+
+
+async def _confirmed(  # noqa: PLR0917
+    request: Request, heading: str, told: list[str], verb: str, said: str, kind: str
+) -> Response:
+    migration = await request.state.asking.get(Migration, _path(request))
+    back = f"/ui/migrations/{part(migration.id)}"
+    heading = heading % {"name": migration.machine_name}
+    return confirm(request, heading, told=told, does=f"{back}/{verb}", said=said, back=back, kind=kind)
+
+
+def _does(verb: str, of: str = "migrations") -> Any:
     async def act(request: Request) -> Response:
-        await request.state.asking.post(Migration, f"{_path(request)}/{verb}")
+        await request.state.asking.post(Migration, f"/v1/{of}/{part(request.path_params['migration'])}/{verb}")
         return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
 
     return act
@@ -155,6 +182,10 @@ ROUTES = [
     Page("/migrations/{migration}/cutover", _does("cutover"), "POST", "migration:migration:cutover"),
     Page("/migrations/{migration}/cancel", ask_to_cancel, "GET", "migration:migration:cancel"),
     Page("/migrations/{migration}/cancel", _does("cancel"), "POST", "migration:migration:cancel"),
+    Page("/migrations/{migration}/commit", ask_to_commit, "GET", "migration:restore:create"),
+    Page("/migrations/{migration}/commit", _does("commit", "restores"), "POST", "migration:restore:create"),
+    Page("/migrations/{migration}/undo", ask_to_undo, "GET", "migration:restore:create"),
+    Page("/migrations/{migration}/undo", _does("undo", "restores"), "POST", "migration:restore:create"),
     Page("/migrations/{migration}/resume", _does("resume"), "POST", "migration:migration:resume"),
     Page("/migrations/{migration}/cleanup", clean_up, "POST", "migration:migration:cancel"),
 ]

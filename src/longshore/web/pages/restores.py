@@ -21,6 +21,7 @@ from longshore.web.texts import _, marked
 
 _TYPES = [
     ("cold", marked("Restore it: the server stays")),
+    ("in-place", marked("In the place of the server that was backed up: that is shut down, and stays as the way back")),
     ("dry-run", marked("Only try it: the server is booted, looked at and removed")),
 ]
 _POWERS = [
@@ -55,7 +56,7 @@ def _body(request: Request, said: Form) -> dict[str, Any]:
         return {**what, "disk": said["disk"], "request": {"type": "volume", "accept": said.all("accept")}}
     wanted: dict[str, Any] = {
         "type": said["type"] or "cold",
-        "networks": said.pairs("n-name", "n-to"),
+        "networks": {} if said["type"] == "in-place" else said.pairs("n-name", "n-to"),
         "power": said["power"] or "as-before",
         "isolated": bool(said["isolated"]) and said["type"] == "dry-run",
         "accept": said.all("accept"),

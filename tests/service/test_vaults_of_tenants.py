@@ -1,0 +1,77 @@
+"""Vaults on a server: each project's own, in buckets of the S3 servers that the operator names."""
+
+import secrets
+from dataclasses import replace
+
+import pytest
+from test_tenants import Api
+from tokens import GROUNDS, access
+
+from longshore.engine import embedded
+from longshore.service import create_app
+from longshore.store import StateDirectory, Store
+from s3_server import SECRET
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(StateDirectory(tmp_path / "state"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def api(store, s3, monkeypatch):
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
+    api = Api(store)
+    grounds = replace(GROUNDS, vault_endpoints=(s3.endpoint,))
+    api.app = create_app(store, access=replace(access(), grounds=grounds))
+    return api
+
+
+@pytest.fixture
+def body(s3):
+    where = {"endpoint": s3.endpoint, "access_key": "AKIATEST", "url": f"s3://vaults/{secrets.token_hex(4)}"}
+    return {"name": "away", **where, "secret_key": SECRET, "pass_phrase": "words of a project"}
+
+
+def test_a_vault_is_its_projects_own(api, body):
+    made = api("ann", "POST", "/v1/vaults", body)
+    assert made.status_code == 201, made.text
+    assert [one["name"] for one in api("ann", "GET", "/v1/vaults").json()] == ["away"]
+    checked = api("ann", "POST", "/v1/vaults/away/check")
+    assert (checked.status_code, checked.json()["points"]) == (200, 0)
+    assert api("bob", "GET", "/v1/vaults").json() == []
+    assert api("bob", "GET", "/v1/vaults/away").status_code == 404
+    told = [api("ann", "GET", path).text for path in ("/v1/vaults/away", "/v1/providers/away")]
+    assert not [text for text in [*told, made.text] if SECRET in text or "words of a project" in text]
+
+
+def test_one_that_is_there_is_added_by_its_keys(api, body):
+    assert api("ann", "POST", "/v1/vaults", body).status_code == 201
+    settings = {name: body[name] for name in ("url", "endpoint", "access_key")}
+    kept = {name: body[name] for name in ("secret_key", "pass_phrase")}
+    added = {"name": "same", "kind": "vault", "settings": settings, "secrets": kept}
+    assert api("bob", "POST", "/v1/providers", added).status_code == 201
+    assert api("bob", "POST", "/v1/vaults/same/check").json()["points"] == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"endpoint": "https://elsewhere.example.org"}, "that its operator names"),
+        ({"endpoint": None}, "that its operator names"),
+        ({"endpoint": None, "url": None, "access_key": None, "secret_key": None, "directory": "/tmp/v"}, '"directory"'),
+    ],
+)
+def test_elsewhere_no_vault_is_made_for_callers(api, body, store, said, why):
+    answer = api("ann", "POST", "/v1/vaults", {**body, **said})
+    assert answer.status_code in (400, 403), answer.text
+    assert why in answer.json()["message"]
+    assert store.providers.all() == []
+
+
+def test_where_the_operator_names_none_none_is_kept(store, body, monkeypatch):
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
+    answer = Api(store)("ann", "POST", "/v1/vaults", body)
+    assert (answer.status_code, "vault_endpoints" in answer.text) == (403, True)
