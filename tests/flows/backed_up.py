@@ -66,6 +66,10 @@ class BackedUp(InThisProcess):
     def points(self):
         return list(points(self.vault))
 
+    def stored(self):
+        """Bytes of all packs."""
+        return sum(map(self.vault.store.size, self.vault.store.names("packs")))
+
     def held(self, point):
         return {key: PointDisk(self.vault, top).read(0, top.size) for key, top in point.disks.items()}
 

@@ -1,7 +1,9 @@
 """Backups of a machine of the small cloud into a real vault, and restores of them: real copies between real servers."""
 
+import shutil
+
 import pytest
-from small_clouds import MAC, MARK, MIB, SIZES
+from small_clouds import MAC, MARK, MIB, SIZES, World
 
 from longshore.model.status import Status
 from longshore.vault.prune import prune
@@ -103,6 +105,28 @@ def test_a_point_is_restored_as_a_new_machine(backed_up):
     assert booted == [held[key] for key in SIZES]
     assert state["power"] == "on", "the machine itself is left alone"
     assert len(backup.points) == 1
+
+
+def test_a_machine_of_the_same_image_stores_what_differs(backed_up, tmp_path):
+    """Its clone, at another source; and its own disk, when that has grown."""
+    backup = backed_up(PHRASE)
+    backup.back_up()
+    twin = World(shutil.copytree(backup.world.root, tmp_path / "twin"))
+    twin.guest_writes("2000", 2 * MIB + 5, b"of the clone alone")
+    settings = {"root": str(twin.root)}
+    with twin.change() as state:
+        state["ref"] = "vm-7"
+    backup.source = backup.store.providers.add("another", "vsphere", settings, {"password": "x"})
+    before = backup.stored()
+    assert backup.begin(backup.source, "vm-7", backup.place, type="backup") == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    assert backup.record.result["base"] is None
+    assert backup.record.result["bytes_read"] >= 4 * MIB, "all is read"
+    assert backup.stored() - before < MIB
+    point = backup.points[-1]
+    held = backup.held(point)
+    assert all(held[key] == (twin.root / f"snapshot-{twin.read()['moment']}-{key}").read_bytes() for key in SIZES)
+    assert verify(backup.vault).faults == ()
 
 
 def test_a_vault_is_verified_and_pruned(backed_up):

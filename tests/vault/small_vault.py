@@ -10,6 +10,7 @@ from pathlib import Path
 from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.geometry import BLOCK, FANOUT, Top
+from longshore.vault.known_blocks import KnownBlocks
 from longshore.vault.points import Point, has_point, new_name, points, read_point
 from longshore.vault.store import Store
 from longshore.vault.vault import Vault
@@ -168,6 +169,7 @@ class Backup:
         self.content = Content()
         self.safe = Content()  # as of the last flush
         self.base = Top(SIZE, None)
+        self.known = []
         self.name = None
         self.begin(dies_at)
 
@@ -181,12 +183,20 @@ class Backup:
         if not has_point(self.vault, name):
             self.base = Top(SIZE, None)
 
+    def knowing(self, name):
+        """The blocks of another point, in its first breath."""
+        self.known = [read_point(self.vault, name).top("d")]
+        register(self.vault, self.id, tuple(self.known))
+        if not has_point(self.vault, name):
+            self.known = []
+
     def open(self):
         if self.journal.exists():
             beat(self.vault, self.id)
         else:
             register(self.vault, self.id, ())
-        self.disk = NewDisk(self.vault, self.base, self.journal, pack_size=PACK)
+        known = KnownBlocks(self.vault, self.known) if self.known else None
+        self.disk = NewDisk(self.vault, self.base, self.journal, known=known, pack_size=PACK)
 
     def close(self):
         if self.disk is not None:

@@ -49,9 +49,11 @@ class Story:
             return
         self.number += 1
         backup = Backup(self.place, self.keys, self.directory, self.number, f"m{self.chance.randrange(2)}")
-        if self.held and self.chance.random() < 0.8:
+        if self.held and self.chance.random() < 0.7:
             backup.based_on(name := self.chance.choice(sorted(self.held)))
             backup.content, backup.safe = Content(self.held[name]), Content(self.held[name])
+        elif self.held:
+            backup.knowing(self.chance.choice(sorted(self.held)))
         backup.open()
         backup.vault.store.dies_at = self.dies_at()
         self.writers.append(backup)

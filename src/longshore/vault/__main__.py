@@ -14,6 +14,7 @@ from pathlib import Path
 from longshore.errors import LongshoreError, Unreachable
 from longshore.vault.disks import DiskReader, NewDisk, PointDisk
 from longshore.vault.geometry import Top
+from longshore.vault.known_blocks import KnownBlocks
 from longshore.vault.nbd import serve
 from longshore.vault.store import store_at
 from longshore.vault.vault import Vault
@@ -27,7 +28,9 @@ def main(where: str, pid_file: str, request: str) -> int:
         vault = Vault.with_key(store_at(told["vault"]), "write" if "journal" in told else "read", told["key"])
         if "journal" in told:
             beat(vault, told["writer"])
-            disk: DiskReader = NewDisk(vault, top, Path(told["journal"]))
+            tops = [Top.of(one) for one in told["known"]]
+            known = KnownBlocks(vault, tops) if tops else None
+            disk: DiskReader = NewDisk(vault, top, Path(told["journal"]), known=known)
             threading.Thread(target=_live, args=(vault, told["writer"]), daemon=True).start()
         else:
             disk = PointDisk(vault, top)

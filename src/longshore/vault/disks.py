@@ -18,6 +18,7 @@ from typing import NamedTuple
 from longshore.blocks.durable import sync_directory
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, ID, Entry, Top
+from longshore.vault.known_blocks import KnownBlocks
 from longshore.vault.packs import LARGEST, PackReader, PackWriter, compress
 from longshore.vault.tree import Tree, add_node, grow
 from longshore.vault.vault import Vault
@@ -109,9 +110,19 @@ class PointDisk(DiskReader):
 class NewDisk(DiskReader):
     """A disk that is being written for a point to come."""
 
-    def __init__(self, vault: Vault, base: Top, journal: Path, *, pack_size: int = LARGEST) -> None:
-        """`base`: what it holds at first. A journal that is there is gone on with."""
+    def __init__(
+        self,
+        vault: Vault,
+        base: Top,
+        journal: Path,
+        *,
+        known: KnownBlocks | None = None,
+        pack_size: int = LARGEST,
+    ) -> None:
+        """`base`: what it holds at first; `known`: blocks that are named where they are. A journal that is there is
+        gone on with."""
         self.size = base.size
+        self._known = known
         self._digest = vault.keys.digest
         self._packs = PackWriter(vault, pack_size)
         self._tree = Tree(base, self._packs.read, self._digest)
@@ -187,9 +198,10 @@ class NewDisk(DiskReader):
         id_ = self._digest(data)
         if (there := self.entry(number)) is not None and there.id == id_:
             return
-        record = compress(data)
+        place = self._known.find(id_) if self._known is not None else None
+        record = compress(data) if place is None else b""
         with self._lock:
-            self._opened(number // FANOUT)[number % FANOUT] = self._packs.add_block(id_, record)
+            self._opened(number // FANOUT)[number % FANOUT] = place or self._packs.add_block(id_, record)
 
     def _opened(self, leaf: int) -> dict[int, Entry]:
         """A leaf's blocks, to be changed."""

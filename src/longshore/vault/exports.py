@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,18 @@ def serve_disk(vault: Vault, top: Top, *, port: int | None = None) -> Iterator[L
 
 
 @contextmanager
-def serve_new_disk(vault: Vault, base: Top, journal: Path, writer_id: str) -> Iterator[LocalExport]:
+def serve_new_disk(
+    vault: Vault, base: Top, journal: Path, writer_id: str, known: Sequence[Top] = ()
+) -> Iterator[LocalExport]:
     """A disk that is being backed up, for writing, while the writer gives signs of life. Raises ExportError.
+
+    `known`: disks that the writer is based on, too, whose blocks needn't be stored again.
 
     Nobody serves it a second time meanwhile, nor finishes it.
     """
-    with _serving(vault, {"top": base.told(), "journal": str(journal), "writer": writer_id}) as export:
+    told = [top.told() for top in known]
+    what = {"top": base.told(), "journal": str(journal), "writer": writer_id, "known": told}
+    with _serving(vault, what) as export:
         yield export
 
 

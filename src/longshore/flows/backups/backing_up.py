@@ -23,6 +23,7 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
+from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, copier
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
@@ -68,6 +69,14 @@ class Basis:
     record: str | None  # the backup that has kept a snapshot at the source
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """As a writer of the vault, with what it is based on."""
+
+    basis: Basis | None
+    known: list[dict[str, Any]]  # tops of disks whose blocks those without a basis needn't store again
+
+
 class Backup(Migration):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
@@ -75,13 +84,13 @@ class Backup(Migration):
         machine = await step("prepare", Machine, self._look_at)
         await step("track-changes", type(None), partial(_track, job, machine))
         name = await step("name", str, partial(self._name, machine))
-        bases = await step("writer", list[Basis], partial(self._register, machine))
-        basis = bases[0] if bases else None
+        registered = await step("writer", Registered, partial(self._register, machine))
+        basis = registered.basis
         moment = await step("moment", datetime, partial(self._begin_moment, machine))
         off = await step("off", list[Off], partial(self._look_whether_off, machine))
         still = await step("snapshot", Still, partial(self._take_snapshot, machine, off))
         told = await self._ask_changes(machine, still.snapshot, basis)
-        copies = await self._copy_all(machine, still.snapshot, basis, told)
+        copies = await self._copy_all(machine, still.snapshot, registered, told)
         tops = await self._side_by_side(
             [step(f"map-{disk.key}", dict[str, Any], partial(self._finish_disk, disk, basis)) for disk in machine.disks]
         )
@@ -124,21 +133,23 @@ class Backup(Migration):
                     raise Conflict(f"The vault has {machine.name} as of {moment} already: {point.name}.")
             return new_name(folder, moment)
 
-    def _register(self, machine: Machine) -> list[Basis]:
-        """In the vault, before anything is added to it. The point that it begins as, if there is one."""
+    def _register(self, machine: Machine) -> Registered:
+        """In the vault, before anything is added to it."""
         job = self._job
         job.raise_if_cancelled()
         with self._vault() as vault:
             found = _newest(job, vault, machine)
+            others = resembling(vault, machine, folder_of(vault, identity_of(machine)), found.tops if found else ())
             entry = job.store.ledger.intend(Owner(job.id, _WRITER), job.record.target_id, ThingKind.VAULT_WRITER, None)
             tops = tuple(Top.of(top) for top in found.tops.values()) if found else ()
-            register(vault, job.id, tops)
+            register(vault, job.id, (*tops, *(top for point in others for top in point.disks.values())))
             job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
             if found is not None and not has_point(vault, found.point):  # it has just been deleted
                 leave(vault, job.id)
                 register(vault, job.id, ())
-                found = None
-        return [found] if found else []
+                return Registered(None, [])
+            there = [point for point in others if has_point(vault, point.name)]
+        return Registered(found, [top.told() for point in there for top in point.disks.values()])
 
     def _begin_moment(self, machine: Machine) -> datetime:
         self._job.raise_if_cancelled()
@@ -172,7 +183,7 @@ class Backup(Migration):
         return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
 
     async def _copy_all(
-        self, machine: Machine, snapshot: Snapshot, basis: Basis | None, told: dict[str, Told]
+        self, machine: Machine, snapshot: Snapshot, registered: Registered, told: dict[str, Told]
     ) -> list[Copied]:
         job = self._job
         what = "what has changed of" if told else "all of"
@@ -181,13 +192,13 @@ class Backup(Migration):
         job.begin_together()
         return await self._side_by_side(
             [
-                step(f"copy-{disk.key}", Copied, self._copier(disk, snapshot, basis, told.get(disk.key)))
+                step(f"copy-{disk.key}", Copied, self._copier(disk, snapshot, registered, told.get(disk.key)))
                 for disk in machine.disks
             ]
         )
 
     def _copier(
-        self, disk: Disk, snapshot: Snapshot, basis: Basis | None, told: Told | None
+        self, disk: Disk, snapshot: Snapshot, registered: Registered, told: Told | None
     ) -> Callable[[], Awaitable[Copied]]:
         job = self._job
         some = told is not None and told.file is not None
@@ -212,7 +223,7 @@ class Backup(Migration):
             base=None,
             changes=changes,
             verify=verify,
-            into=partial(self._open_new, disk, basis),
+            into=partial(self._open_new, disk, registered),
         )
         return copy
 
@@ -229,10 +240,12 @@ class Backup(Migration):
             return error
         return error
 
-    def _open_new(self, disk: Disk, basis: Basis | None, exports: ExitStack) -> Export:
+    def _open_new(self, disk: Disk, registered: Registered, exports: ExitStack) -> Export:
         job = self._job
+        base = _base_of(disk, registered.basis)
+        known = [Top.of(top) for top in registered.known] if base.entry is None else []
         with self._vault() as vault:
-            return exports.enter_context(serve_new_disk(vault, _base_of(disk, basis), self._journal(disk), job.id))
+            return exports.enter_context(serve_new_disk(vault, base, self._journal(disk), job.id, known))
 
     def _finish_disk(self, disk: Disk, basis: Basis | None) -> dict[str, Any]:
         """The top of its map, stored."""
