@@ -1,8 +1,12 @@
 """Policies: runs of backups of the small cloud into a real vault, retention, clocks, verification."""
 
+import os
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from small_clouds import MIB
+from sqlalchemy import update
 
 from longshore.flows.backups import by_policy
 from longshore.flows.backups.retention import decide_of_policy, suspects_of
@@ -13,7 +17,7 @@ from longshore.model.status import Status
 from longshore.store import NewMigration
 from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.jobs import NEVER
-from longshore.store.tables import utc_now
+from longshore.store.tables import MigrationRow, utc_now
 from longshore.vault.holds import hold_point, release_point
 from longshore.vault.points import point_names
 from longshore.vault.verify import verify
@@ -92,6 +96,46 @@ def test_a_run_makes_a_point_of_each_machine_and_applies_the_retention(backed_up
     assert verify(backup.vault).faults == ()
     newest = max(backup.points, key=lambda point: point.moment)
     assert (newest.name, backup.held(newest)) == (made[2].point, backup.at(4))
+
+
+def prunes(backup):
+    return [one for one in backup.store.migrations.all() if one.request["type"] == "prune"]
+
+
+def a_day_passes(backup):
+    """For the vault, and for what was asked for."""
+    for path in (path for path in backup.vault.store.root.rglob("*") if path.is_file()):
+        os.utime(path, (0, path.stat().st_mtime - 25 * 3600))
+    with backup.store.migrations._database.session() as session:
+        then = utc_now() - timedelta(hours=25)
+        session.execute(
+            update(MigrationRow).where(MigrationRow.request["type"].as_string() == "prune").values(created_at=then)
+        )
+
+
+def test_what_deleted_points_have_left_goes_by_itself(backed_up):
+    """Once a day, in two prunes as always; and while nothing is left, none is begun."""
+    backup = backed_up()
+    policy = Policy(backup, keep="last 1")
+    policy.run_at_once()
+    assert prunes(backup) == [], "nothing was deleted"
+    for number in range(2):
+        backup.world.guest_writes("2000", 2 * MIB + number * 200_000, secrets.token_bytes(1000))
+        policy.run_at_once()
+    (first,) = prunes(backup)
+    assert first.status is Status.DONE
+    assert any("is pruned" in text for text in policy.told)
+    stored = backup.stored()
+    a_day_passes(backup)
+    backup.world.guest_writes("2000", 2 * MIB + 600_000, secrets.token_bytes(1000))
+    policy.run_at_once()
+    a_day_passes(backup)
+    policy.run_at_once()
+    assert sum(one.result["deleted"] for one in prunes(backup)) > 0
+    assert [one.status for one in prunes(backup)] == [Status.DONE] * 3
+    assert backup.stored() < stored + 2 * MIB
+    assert verify(backup.vault).faults == ()
+    assert backup.held(backup.points[0]) == backup.at(backup.world.read()["moment"])
 
 
 def test_one_that_fails_stops_no_other_and_is_said(backed_up):

@@ -3,6 +3,7 @@
     a run is due:      choose the machines → write down which → queue a backup for each
     a backup ended:    its point, or why there is none; points of its machine that no rule keeps go
     a run has ended:   what the second vault hasn't got yet is copied to it; points there that no rule keeps go
+    between runs:      once a day the vaults are pruned of what deleted points and failed backups have left
     a verification is due, or has ended: likewise, for the vault
     a proof is due, or a trial has ended: likewise, for the newest point of each machine, one after another
 
@@ -20,6 +21,7 @@ from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.clocks import next_verification
 from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
+from longshore.flows.backups.pruning_by_policy import prune_if_due
 from longshore.flows.backups.retention import thin
 from longshore.flows.backups.second_copies import begin_copy_if_due, follow_copy
 from longshore.flows.moves.migration import Migration
@@ -55,6 +57,7 @@ class ByPolicy(Migration):
         await step("note", type(None), self._note)
         await step("begin-copy", type(None), self._begin_copy)
         await step("copy", type(None), self._follow_copy)
+        await step("prune", type(None), self._prune)
         await step("begin-verification", type(None), self._begin_verification)
         await step("verification", type(None), self._follow_verification)
         await step("begin-proof", type(None), self._begin_proof)
@@ -190,6 +193,11 @@ class ByPolicy(Migration):
 
     def _follow_copy(self) -> None:
         follow_copy(self._job, self._policy())
+
+    # Order in the vaults
+
+    def _prune(self) -> None:
+        prune_if_due(self._job, self._policy())
 
     # Verification of the vault
 

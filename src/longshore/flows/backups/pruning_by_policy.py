@@ -1,0 +1,64 @@
+"""What a policy's deleted points have left in its vaults goes by itself: a prune a day, while there is something."""
+
+import uuid
+from datetime import timedelta
+
+from longshore.errors import Conflict
+from longshore.flows.moves.context import MoveContext
+from longshore.model.backup_policy import Stand
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
+from longshore.store.tables import utc_now
+
+_EVERY = timedelta(hours=20)  # a policy that runs daily is to find it due each time
+_LOOKED_AT = 50  # records about a vault, the newest
+
+
+def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
+    """Between two runs. One that somebody else has begun is as good."""
+    if policy.run is None or policy.runs or policy.copies:
+        return
+    lost = any(one.deleted or one.stand is Stand.FAILED for one in policy.run.backups)
+    if _is_due(job, policy.vault_id, leaves=lost):
+        _queue(job, policy, policy.vault_id)
+    if policy.copy_to is not None and policy.copy is not None:
+        lost = bool(policy.copy.deleted) or policy.copy.stand is Stand.FAILED
+        if _is_due(job, policy.copy_to, leaves=lost):
+            _queue(job, policy, policy.copy_to)
+
+
+def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
+    """`leaves`: whether what has been done last has left something. A prune says itself what a later one may remove."""
+    last = _last(job, vault_id)
+    if last is not None and (not last.status.ended or utc_now() - last.created_at < _EVERY):
+        return False
+    return leaves or bool(last is not None and (last.result or {}).get("condemned"))
+
+
+def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
+    records = job.store.migrations.page(_LOOKED_AT, machine=vault_id, newest_first=True)
+    return next((one for one in records if one.request.get("type") == MigrationType.PRUNE.value), None)
+
+
+def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str) -> None:
+    assert policy.run is not None
+    # The same of one run whenever this step is done: it is begun once
+    id_ = str(uuid.uuid5(uuid.UUID(policy.id), f"{vault_id} {policy.run.begun_at.isoformat()}"))
+    if job.store.migrations.several([id_]):
+        return
+    vault = job.store.providers.get(vault_id)
+    request = MigrationRequest(type=MigrationType.PRUNE, of=policy.id)
+    new = NewMigration(
+        machine_name=vault.name,
+        machine_ref=vault.id,
+        source_id=vault.id,
+        target_id=vault.id,
+        request=form(MigrationRequest).dump_python(request, mode="json"),
+        id=id_,
+    )
+    try:
+        job.store.migrations.scoped(Scope(job.record.project_id)).add_together([new])
+    except Conflict:
+        return
+    job.say(f"The vault {vault.name} is pruned of what deleted points have left.")
