@@ -1,6 +1,7 @@
 """Disks of a point become volumes that no machine has: equal, one by one, and nothing boots."""
 
 import pytest
+from small_clouds import LOOSE
 
 from longshore.model.machine import VOLUME
 from longshore.model.status import Status
@@ -53,6 +54,37 @@ def test_a_disk_that_the_point_has_not_or_a_point_that_is_gone_is_said(backup):
     backup.begin(backup.place, f"{VOLUME}{point.name}/2000", backup.target, type="volume")
     assert (backup.record.status, point.name in backup.record.error) == (Status.FAILED, True)
     assert backup.world.read()["volumes"] == {}
+
+
+def test_a_volume_that_no_machine_has_is_backed_up_and_made_again(backed_up):
+    """With all that is said of it; and what has a machine isn't."""
+    backup = backed_up()
+    backup.begin(backup.source, f"{VOLUME}{LOOSE}", backup.place, type="backup")
+    assert backup.record.status is Status.DONE, backup.record.error
+    assert backup.record.result["consistency"] == "off"
+    assert backup.world.read()["tracking"] is False
+    (point,) = backup.points
+    held = (backup.world.root / f"source-{LOOSE}").read_bytes()
+    assert backup.held(point) == {LOOSE: held}
+    backup.assert_nothing_is_left()
+    ref = f"{VOLUME}{point.name}/{LOOSE}"
+    backup.begin(backup.place, ref, backup.target, type="volume", storage={"slow": "ceph"})
+    assert backup.record.status is Status.DONE, backup.record.error
+    ((id_, volume),) = backup.world.read()["volumes"].items()
+    assert backup.world.volume_file(id_).read_bytes() == held
+    told = ("name", "description", "bootable", "image_properties")
+    assert [volume[name] for name in told] == ["archive", "kept for years", True, {"os_type": "linux"}]
+    assert volume["metadata"] == {"team": "web", "longshore:source": ref}
+    (backup.world.root / "attached").touch()
+    backup.begin(backup.source, f"{VOLUME}{LOOSE}", backup.place, type="backup")
+    assert (backup.record.status, backup.record.error_code) == (Status.FAILED, "volume-attached")
+
+
+def test_a_volume_that_gets_a_machine_meanwhile_is_as_after_a_crash(backed_up):
+    backup = backed_up()
+    (backup.world.root / "attached-meanwhile").touch()
+    backup.begin(backup.source, f"{VOLUME}{LOOSE}", backup.place, type="backup")
+    assert (backup.record.status, backup.record.result["consistency"]) == (Status.DONE, "crash"), backup.record.error
 
 
 @pytest.mark.parametrize("call", KILLED)

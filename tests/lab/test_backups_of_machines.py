@@ -88,7 +88,23 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     assert min(found["root"], found["data"]) >= acknowledged
     image = f"rbd:volumes/volume-{restored.id}:id=cinder"
     run("qemu-img", "compare", "-f", "raw", "-F", "raw", image, disks[1])
-    cloud.block_storage.delete_volume(restored.id)
+
+    # It has no server: as such it is backed up, and made again
+    words = ("--source", "cloud", "--vault", "offsite", "--wait", "--plain", "-f", "json")
+    done = cli("backup", "create", f"volume:{restored.id}", *words)
+    assert done.returncode == 0, done.stderr
+    point = json.loads(done.stdout)["result"]["point"]
+    done = cli(
+        "restore", "volumes", point, "--vault", "offsite", "--target", "cloud", "--wait", "--plain", "-f", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    again = cloud.block_storage.get_volume(row["New volume"])
+    assert (again.name, again.size, again.description) == (restored.name, restored.size, restored.description)
+    image = f"rbd:volumes/volume-{again.id}:id=cinder"
+    run("qemu-img", "compare", "-f", "raw", "-F", "raw", image, disks[1])
+    for volume in (again, restored):
+        cloud.block_storage.delete_volume(volume.id)
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
 
@@ -105,8 +121,9 @@ def take_its_place(cli, cloud, server, tell):
         return found.mac_address, found.fixed_ips
 
     at = port(server)
-    point = told("backup", "create", server, "--source", "cloud", "--vault", "offsite")["result"]["point"]
     acknowledged = last_acknowledged(cloud.compute.get_server_console_output(server)["output"])
+    point = told("backup", "create", server, "--source", "cloud", "--vault", "offsite")["result"]["point"]
+    later = last_acknowledged(cloud.compute.get_server_console_output(server)["output"])
     words = ("restore", "create", point, "--vault", "offsite", "--target", "cloud", "--in-place", "--boot-mark", READY)
     for end in ("undo", "commit"):
         restored = told(*words)
@@ -116,7 +133,7 @@ def take_its_place(cli, cloud, server, tell):
         assert [one for one in cloud.network.ports(device_id=server)] == []
         assert cloud.compute.get_server(server).status == "SHUTOFF"
         seen = seen_on(cloud, new)
-        assert (seen.verified.bad, 0 < seen.verified.last <= acknowledged + 1000) == (0, True)
+        assert (seen.verified.bad, 0 < acknowledged <= seen.verified.last <= later + 1000) == (0, True)
         assert told("restore", end, restored["id"])["status"] == {"undo": "cancelled", "commit": "done"}[end]
         if end == "undo":
             assert (cloud.compute.get_server(server).status, port(server)) == ("ACTIVE", at)

@@ -68,7 +68,7 @@ class VaultCheck(_Strict):
 
 
 class NewBackup(_Strict):
-    machine: str  # name, inventory path or reference
+    machine: str  # name, inventory path or reference; volume:NAME is a volume that no machine has
     source: str
     vault: str
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # of it: quiesce, verify, rate_limit, accept, …

@@ -28,7 +28,9 @@ class CreateBackup(ShowOne):
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        parser.add_argument(
+            "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
+        )
         parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
         parser.add_argument("--vault", required=True, help="where it goes")
         parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")

@@ -19,6 +19,7 @@ from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import Found, find_in_place, land_in_place, refuse_meaningless
+from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.clouds import Clouds
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
@@ -193,7 +194,7 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
     if not caller.remote and not store.state.shared_database:
         refuse_missing_library(source.kind, source.settings)
     with clouds.source(source.id) as cloud:
-        machine = cloud.machine(body.machine)
+        machine = look_up(cloud, body.machine)
     with clouds.vault(vault.id, "write"):
         pass  # it can be opened
     concerns = accept_blockers(list(machine_concerns(machine, request)), request.accept)
@@ -323,6 +324,10 @@ def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, st
     with clouds.vault(vault_record(store, body.vault).id, "read") as opened:
         found = find_point(opened, body.point)
     if body.disk is None:
+        if is_volume(recorded_machine(found)):
+            raise InvalidInput(
+                f"{found.name} is of a volume that no machine had.", advice="Use: longshore restore volumes."
+            )
         if request.type is MigrationType.IN_PLACE:
             request = replace(request, replaces=recorded_machine(found).ref)
         return found, found.name, replace(request, power=_power(request, found))

@@ -23,6 +23,7 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
+from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, copier
@@ -115,8 +116,9 @@ class Backup(Migration):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name}.")
         with job.clouds.source(job.record.source_id) as source:
-            machine = with_tags(job, source, self._without_texts(source.machine(job.record.machine_ref)))
-            source.check_machine(machine.ref, reading_beforehand(job))
+            machine = with_tags(job, source, self._without_texts(look_up(source, job.record.machine_ref)))
+            if not is_volume(machine):
+                source.check_machine(machine.ref, reading_beforehand(job))
             source.make_ready(Owner(job.id, "read"), machine.ref)
         job.store.disks.keep(job.id, machine.disks)
         return machine
@@ -157,6 +159,8 @@ class Backup(Migration):
         return machine.as_of.moment if machine.as_of else datetime.now(UTC)
 
     def _look_whether_off(self, machine: Machine) -> list[Off]:
+        if is_volume(machine):
+            return []
         with self._job.clouds.source(self._job.record.source_id) as source:
             started = source.last_start(machine.ref)
             return [Off(started)] if source.power_state(machine.ref) is PowerState.OFF else []
@@ -165,7 +169,20 @@ class Backup(Migration):
         job = self._job
         if off:
             return take_still(job, _SNAPSHOT, machine.disks, off[0])
+        if is_volume(machine):
+            return Still(
+                take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=False, first=False), self._is_loose(machine)
+            )
         return Still(take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=job.request.quiesce), off=False)
+
+    def _is_loose(self, volume: Machine) -> bool:
+        """Whether no machine has got it meanwhile, which writes."""
+        try:
+            with self._job.clouds.source(self._job.record.source_id) as source:
+                look_up(source, volume.ref)
+        except Conflict:
+            return False
+        return True
 
     async def _ask_changes(self, machine: Machine, snapshot: Snapshot, basis: Basis | None) -> dict[str, Told]:
         """By disk; those of which nothing is known before aren't in it."""
@@ -324,7 +341,7 @@ class Backup(Migration):
 
 def _track(job: MoveContext, machine: Machine) -> None:
     """It stays on: that is what makes the next backup short."""
-    if not machine.never_runs and machine.can_track_changes and not machine.change_tracking:
+    if not machine.never_runs and not is_volume(machine) and machine.can_track_changes and not machine.change_tracking:
         track_changes(job, stays=True)
 
 

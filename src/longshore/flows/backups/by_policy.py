@@ -20,6 +20,7 @@ from longshore.engine.queue import places_of
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.clocks import next_verification
+from longshore.flows.backups.looking_up import look_up
 from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
 from longshore.flows.backups.pruning_by_policy import prune_if_due
 from longshore.flows.backups.retention import thin
@@ -106,7 +107,7 @@ class ByPolicy(Migration):
     def _named(self, source: Source, name: str) -> MachineBackup:
         """One that isn't there fails alone."""
         try:
-            return _chosen(source.machine(name))
+            return _chosen(look_up(source, name))
         except LongshoreError as error:
             if error.code != NotFound.code:
                 raise
@@ -128,7 +129,7 @@ class ByPolicy(Migration):
         request = MigrationRequest(type=MigrationType.BACKUP, of=policy.id)
         try:
             with job.clouds.source(policy.source_id) as source:
-                machine = source.machine(one.machine_ref)
+                machine = look_up(source, one.machine_ref)
             concerns = list(machine_concerns(machine, request))
             if any(concern.severity is Severity.BLOCKER for concern in concerns):
                 raise blocked(concerns)

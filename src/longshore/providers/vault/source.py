@@ -12,7 +12,7 @@ from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
-from longshore.model.machine import LooseVolume, Machine, PowerState, ServerSettings, Snapshot, SnapshotDisk
+from longshore.model.machine import VOLUME, LooseVolume, Machine, PowerState, ServerSettings, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
@@ -171,11 +171,18 @@ def machine_of(point: Point) -> Machine:
 
 def volume_of(point: Point, key: str) -> Machine:
     """One of its disks, as a volume that no machine has. Raises NotFound, Damaged."""
-    machine = machine_of(point)
+    machine, recorded = machine_of(point), recorded_machine(point)
     size = point.top(key).size
     disk = next((disk for disk in machine.disks if disk.key == key), None)
     if disk is None:
         raise Damaged(f"The point {point.name} doesn't say what its disk {key} is.")
+    if recorded.ref.startswith(VOLUME):  # it was one already
+        return replace(
+            recorded,
+            ref=disk_ref(point.name, key),
+            disks=(replace(disk, size=size, encrypted=False),),
+            loose_volume=replace(recorded.loose_volume, status="available"),
+        )
     name = disk.name or f"{machine.name}-{disk.position}"
     return replace(
         machine,
