@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from buckets import BUCKET, gateway
 from moves import READY, kill_engine, remove_server, seen_on, wait_until
 
 from conftest import last_acknowledged, target_inventory, wait_for
@@ -34,7 +36,7 @@ def back_up(cli, machine):
 
 
 def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
-    cli, tiny, sidedoor, cloud, tidy, vault, tmp_path, tell
+    cli, tiny, sidedoor, cloud, tidy, vault, bucket, tmp_path, tell
 ):
     before, source = target_inventory(cloud), sidedoor.machine(tiny.name)["snapshots"]
     first = back_up(cli, tiny.name)["result"]
@@ -67,6 +69,7 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     assert (seen.verified.bad, seen.verified.last >= acknowledged > 0) == (0, True)
     assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
     take_its_place(cli, cloud, shown["server_id"], tell)
+    in_order(cli, bucket, tmp_path.name)
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
     # One disk alone, as a volume
@@ -93,7 +96,8 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     words = ("--source", "cloud", "--vault", "offsite", "--wait", "--plain", "-f", "json")
     done = cli("backup", "create", f"volume:{restored.id}", *words)
     assert done.returncode == 0, done.stderr
-    point = json.loads(done.stdout)["result"]["point"]
+    backup = json.loads(done.stdout)
+    point = backup["result"]["point"]
     done = cli(
         "restore", "volumes", point, "--vault", "offsite", "--target", "cloud", "--wait", "--plain", "-f", "json"
     )
@@ -103,18 +107,48 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     assert (again.name, again.size, again.description) == (restored.name, restored.size, restored.description)
     image = f"rbd:volumes/volume-{again.id}:id=cinder"
     run("qemu-img", "compare", "-f", "raw", "-F", "raw", image, disks[1])
+    assert cli("migration", "cleanup", backup["id"]).returncode == 0
     for volume in (again, restored):
         cloud.block_storage.delete_volume(volume.id)
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
 
+@pytest.fixture
+def bucket(the_lab, cli, tmp_path):
+    """An encrypted vault in a bucket of the lab's S3 server."""
+    phrase = ("--pass-phrase-file", str(tmp_path / "phrase"))
+    with gateway(the_lab) as there:
+        wrong = cli("vault", "create", "none", "s3://nowhere/v", *there.words)
+        assert (wrong.returncode, "There is no bucket nowhere" in wrong.stderr) == (1, True), wrong.stderr
+        (tmp_path / "other").write_text("not-the-key\n")
+        wrong = cli("vault", "create", "none", "s3://vaults/v", *there.words[:-1], str(tmp_path / "other"))
+        assert (wrong.returncode, "isn't that of the access key" in wrong.stderr) == (1, True), wrong.stderr
+        made = cli("vault", "create", "away", f"s3://vaults/{tmp_path.name}", *there.words, *phrase)
+        assert made.returncode == 0, made.stderr
+        yield there
+
+
+def told_by(cli, *words):
+    done = cli(*words, "--wait", "--plain", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def in_order(cli, there, prefix):
+    """The vault in the bucket is read whole; of two who prune it one is told so."""
+    assert cli.json("vault", "check", "away")["points"] == 1
+    assert told_by(cli, "vault", "verify", "away")["result"]["faults"] == []
+    assert len([name for name in there.keys(f"{prefix}/") if "/points/" in name]) == 1
+    there.client.put_object(Bucket=BUCKET, Key=f"{prefix}/prune.json", Body=b"another one's")
+    refused = cli("vault", "prune", "away", "--wait", "--plain")
+    assert (refused.returncode, "is being pruned already" in refused.stderr) == (1, True), refused.stderr
+    there.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/prune.json")
+    assert told_by(cli, "vault", "prune", "away")["result"]["deleted"] == 0
+
+
 def take_its_place(cli, cloud, server, tell):
     """A server is backed up, and what it was then takes its place: undone, and for good. Removes both in the end."""
-
-    def told(*words):
-        done = cli(*words, "--wait", "--plain", "-f", "json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+    told = partial(told_by, cli)
 
     def port(ref):
         (found,) = cloud.network.ports(device_id=ref)
@@ -122,9 +156,10 @@ def take_its_place(cli, cloud, server, tell):
 
     at = port(server)
     acknowledged = last_acknowledged(cloud.compute.get_server_console_output(server)["output"])
-    point = told("backup", "create", server, "--source", "cloud", "--vault", "offsite")["result"]["point"]
+    backup = told("backup", "create", server, "--source", "cloud", "--vault", "away")
+    point = backup["result"]["point"]
     later = last_acknowledged(cloud.compute.get_server_console_output(server)["output"])
-    words = ("restore", "create", point, "--vault", "offsite", "--target", "cloud", "--in-place", "--boot-mark", READY)
+    words = ("restore", "create", point, "--vault", "away", "--target", "cloud", "--in-place", "--boot-mark", READY)
     for end in ("undo", "commit"):
         restored = told(*words)
         new = restored["server_id"]
@@ -139,6 +174,8 @@ def take_its_place(cli, cloud, server, tell):
             assert (cloud.compute.get_server(server).status, port(server)) == ("ACTIVE", at)
             assert cloud.compute.find_server(new) is None
     assert (cloud.compute.get_server(new).status, cloud.compute.get_server(server).status) == ("ACTIVE", "SHUTOFF")
+    cleaned = cli("migration", "cleanup", backup["id"])  # the snapshots that the next backup would ask
+    assert cleaned.returncode == 0, cleaned.stderr
     remove_server(cloud, server)
     remove_server(cloud, new)
 

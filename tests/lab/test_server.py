@@ -10,6 +10,8 @@ from pathlib import Path
 import openstack
 import pytest
 import requests
+from buckets import gateway
+from moves import READY, remove_server, seen_on
 from people import (
     AUTH_URL,
     Person,
@@ -23,7 +25,7 @@ from people import (
     without_cloud,
 )
 
-from conftest import LONGSHORE, USER, end_engine, refused, wait_for
+from conftest import LONGSHORE, USER, end_engine, last_acknowledged, refused, wait_for
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def served(tmp_path_factory, lab, admin_cloud):
         (root / "password").write_text(password)
         config.write_text(
             f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
-            'reach_allowed = ["127.0.0.0/8"]\n'
+            'reach_allowed = ["127.0.0.0/8"]\nvault_endpoints = ["http://127.0.0.4:7480"]\n'
             f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
             "cache_seconds = 2\n"
         )
@@ -145,6 +147,50 @@ def test_a_tenant_migrates_through_the_server_and_another_sees_nothing_of_it(ser
         (n, place) for n, secret in enumerate(secrets) for place, text in places.items() if secret.encode() in text
     ]
     assert found == []
+
+
+@pytest.mark.lab
+def test_a_tenant_restores_from_a_bucket_what_is_gone(
+    served, ann, bob, lab, the_lab, tiny, sidedoor, cloud, tidy, tmp_path, tell
+):
+    """Backed up while it writes, through the server and into a vault of the project's own."""
+    (tmp_path / "phrase").write_text("words of a tenant\n")
+    ann.did(
+        *("migration", "provider", "add", "vsphere", "vc", "--host", "vcenter.lab", "--username", USER),
+        *("--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()),
+    )
+    ann.did("migration", "provider", "add", "openstack", "cloud")
+    with gateway(the_lab) as there:
+        words = ("--pass-phrase-file", str(tmp_path / "phrase"))
+        elsewhere = ann("migration", "vault", "create", "mine", tmp_path, *words)
+        assert (elsewhere.returncode, "directory" in elsewhere.stderr) == (1, True), elsewhere.stderr
+        ann.did("migration", "vault", "create", "mine", f"s3://vaults/{tmp_path.name}", *there.words, *words)
+        wait = ("--wait", "--plain")
+        began = time.monotonic()
+        acknowledged = last_acknowledged(sidedoor.console(tiny.name))
+        ann.did("migration", "backup", "create", tiny.name, "--source", "vc", "--vault", "mine", *wait)
+        tell(f"backed up through the server in {time.monotonic() - began:.1f} s")
+        sidedoor.cut_power(tiny.name)
+        to = ("--target", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--landing", "unchanged")
+        began = time.monotonic()
+        restored = ann.json("migration", "restore", "create", tiny.name, "--vault", "mine", *to, *wait)
+        tell(f"restored through the server in {time.monotonic() - began:.1f} s")
+        assert restored["status"] == "done"
+        seen = seen_on(cloud, restored["server_id"])
+        assert (seen.verified.bad, seen.verified.last >= acknowledged > 0) == (0, True)
+        assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
+        assert bob.json("migration", "vault", "list") == []
+        secret = there.secret_file.read_text().strip()
+        remove_server(cloud, restored["server_id"])
+        for id_ in [one["ID"] for one in ann.json("migration", "list")]:
+            ann.did("migration", "delete", id_)
+        for name in ("vc", "cloud", "mine"):
+            ann.did("migration", "provider", "remove", name)
+        assert there.keys(f"{tmp_path.name}/"), "what is in the bucket stays"
+    places = {str(path): path.read_bytes() for path in served.state.rglob("*") if path.is_file()}
+    places |= {"log": served.logs.read_bytes(), "answers": "".join(ann.read + bob.read).encode()}
+    told = [place for place, text in places.items() for one in (secret, "words of a tenant") if one.encode() in text]
+    assert told == []
 
 
 def command_lines():
