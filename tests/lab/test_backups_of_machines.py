@@ -69,7 +69,7 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     assert (seen.verified.bad, seen.verified.last >= acknowledged > 0) == (0, True)
     assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
     take_its_place(cli, cloud, shown["server_id"], tell)
-    in_order(cli, bucket, tmp_path.name)
+    in_order(cli, bucket)
     wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
 
     # One disk alone, as a volume
@@ -123,7 +123,7 @@ def bucket(the_lab, cli, tmp_path):
         (tmp_path / "other").write_text("not-the-key\n")
         wrong = cli("vault", "create", "none", "s3://vaults/v", *there.words[:-1], str(tmp_path / "other"))
         assert (wrong.returncode, "isn't that of the access key" in wrong.stderr) == (1, True), wrong.stderr
-        made = cli("vault", "create", "away", f"s3://vaults/{tmp_path.name}", *there.words, *phrase)
+        made = cli("vault", "create", "away", there.url, *there.words, *phrase)
         assert made.returncode == 0, made.stderr
         yield there
 
@@ -134,15 +134,15 @@ def told_by(cli, *words):
     return json.loads(done.stdout)
 
 
-def in_order(cli, there, prefix):
+def in_order(cli, there):
     """The vault in the bucket is read whole; of two who prune it one is told so."""
     assert cli.json("vault", "check", "away")["points"] == 1
     assert told_by(cli, "vault", "verify", "away")["result"]["faults"] == []
-    assert len([name for name in there.keys(f"{prefix}/") if "/points/" in name]) == 1
-    there.client.put_object(Bucket=BUCKET, Key=f"{prefix}/prune.json", Body=b"another one's")
+    assert len([name for name in there.keys if "/points/" in name]) == 1
+    there.client.put_object(Bucket=BUCKET, Key=f"{there.prefix}/prune.json", Body=b"another one's")
     refused = cli("vault", "prune", "away", "--wait", "--plain")
     assert (refused.returncode, "is being pruned already" in refused.stderr) == (1, True), refused.stderr
-    there.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/prune.json")
+    there.client.delete_object(Bucket=BUCKET, Key=f"{there.prefix}/prune.json")
     assert told_by(cli, "vault", "prune", "away")["result"]["deleted"] == 0
 
 

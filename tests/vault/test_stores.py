@@ -225,6 +225,30 @@ def test_a_server_that_overwrites_is_refused(s3, url, header, monkeypatch):
     assert s3.stored(url) == {}
 
 
+def test_a_server_that_compares_tags_without_their_quotes_is_understood(s3, url, monkeypatch):
+    """As Ceph's gateway of release 16 does, for which no tag in quotes is ever the one that it has."""
+    real = s3._app
+
+    def gateway(environ, begin):
+        tag = environ.get("HTTP_IF_MATCH")
+        if tag is None:
+            return real(environ, begin)
+        return real({**environ, "HTTP_IF_MATCH": '"another"' if tag.startswith('"') else f'"{tag}"'}, begin)
+
+    monkeypatch.setattr(s3, "_app", gateway)
+    store = s3.store(url)
+    store.prepare()
+    store.create("writers/w1.json", b"w1")
+    before = store.changed_at("writers/w1.json")
+    s3.days_pass(url, 100)
+    store.touch("writers/w1.json")
+    assert store.changed_at("writers/w1.json") >= before
+    assert store.read("writers/w1.json") == b"w1"
+    store.delete("writers/w1.json")
+    with pytest.raises(NotFound):
+        store.touch("writers/w1.json")
+
+
 def test_one_that_fails_half_way_leaves_nothing(s3, url):
     s3.fault = lambda method, path: (403, "AccessDenied") if method == "PUT" and "vault.json" in path else None
     with pytest.raises(AccessDenied):
