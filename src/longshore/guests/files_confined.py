@@ -32,7 +32,7 @@ _DEEPEST = 200  # directories inside each other
 def main() -> int:
     request = json.loads(sys.stdin.readline())
     try:
-        systems, others, broken = file_systems([Disk(place) for place in request["disks"]])
+        systems, unread = file_systems([Disk(place) for place in request["disks"]])
         tree = FileTree(systems)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(ANSWER)
@@ -52,7 +52,7 @@ def main() -> int:
                 }
                 for one in systems
             ],
-            "unread": [{"place": one.place, "kind": one.kind, "size": one.size} for one in (*others, *broken)],
+            "unread": [{"place": one.place, "kind": one.kind, "size": one.size} for one in unread],
             "interrupted": [one.part.place for one in systems if one.interrupted],
         }
         print(json.dumps({"result": result}), flush=True)

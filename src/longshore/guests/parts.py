@@ -151,6 +151,15 @@ class Part:
         return read if len(read) == length else bytes(length)
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A part that can't be read."""
+
+    place: str
+    kind: str  # what it is; empty where that isn't known
+    size: int
+
+
 def _named(uuid: bytes, label: bytes) -> set[str]:
     said = uuid.hex()
     parts = (said[:8], said[8:12], said[12:16], said[16:20], said[20:])
