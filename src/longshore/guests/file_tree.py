@@ -4,6 +4,7 @@ A path is `/etc/hostname`, or `2.1:/photos`: what is in the first partition of t
 without a partition, `2.0`, is a disk that is one file system as a whole; `vg0-home` is a logical volume.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from longshore.guests.nodes import FileSystem, Node
 
 _MOST_LINKS = 40  # on the way to a file, as Linux has it
 _TABLE_LIMIT = 1 << 16  # bytes of /etc/fstab that are looked at
+_BY = re.compile(r"^/dev/disk/by-(uuid|label)/")
 
 Names = tuple[bytes, ...]
 
@@ -49,7 +51,7 @@ class FileTree:
             what, where, _, options = [*line.split(), "", "", "", ""][:4]
             if what.startswith("#") or not where.startswith("/"):
                 continue
-            wanted = what.replace('"', "")
+            wanted = _BY.sub(lambda found: f"{found[1].upper()}=", what.replace('"', ""))
             for system in self.systems:
                 if wanted in system.part.names and (names := _names(where.encode())):
                     with suppress(OSError):

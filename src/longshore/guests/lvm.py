@@ -253,9 +253,12 @@ def _segments(
         places = list(zip(stripes[::2], stripes[1::2], strict=False))
         if _number(segment, "start_extent") * extent != at or not places or size <= 0 or width <= 0:
             raise Damaged
-        if len(stripes) % 2 or size % (width * len(places)) or any(not isinstance(one, int) for _, one in places):
+        if len(stripes) % 2 or size % len(places) or any(not isinstance(one, int) or one < 0 for _, one in places):
             raise Damaged
-        yield _Segment(at, size, width, [(disks[name][0], disks[name][1] + first * extent) for name, first in places])
+        starts = [(disks[name][0], disks[name][1] + first * extent) for name, first in places]
+        if any(start + size // len(places) > part.size for part, start in starts):
+            raise Damaged
+        yield _Segment(at, size, width, starts)
         at += size
     if at == 0:
         raise Damaged
