@@ -1,21 +1,22 @@
 """A guest's files as one tree, as far as its table of mounted file systems tells, and each file system by its place.
 
 A path is `/etc/hostname`, or `2.1:/photos`: what is in the first partition of the second disk, mounted or not. A place
-without a partition, `2.0`, is a disk that is one file system as a whole.
+without a partition, `2.0`, is a disk that is one file system as a whole; `vg0-home` is a logical volume.
 """
 
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.guests.file_names import meant_name, shown_name
-from longshore.guests.file_systems import FileSystem, Node
+from longshore.guests.file_names import PLACE, meant_name, shown_name
+from longshore.guests.nodes import FileSystem, Node
 
 _MOST_LINKS = 40  # on the way to a file, as Linux has it
 _TABLE_LIMIT = 1 << 16  # bytes of /etc/fstab that are looked at
-_PLACE = re.compile(r"(\d+\.\d+):(.*)", re.DOTALL)
+_BY = re.compile(r"^/dev/disk/by-(uuid|label)/")
 
 Names = tuple[bytes, ...]
 
@@ -25,19 +26,19 @@ class FileTree:
         self.systems = systems
 
     @cached_property
-    def root(self) -> FileSystem | None:
-        """The one that the guest's system is on; or the only one."""
+    def root(self) -> Node | None:
+        """What the guest's system is on; or the only file system's."""
         for sign in ((b"etc", b"fstab"), (b"Windows", b"System32")):
             for system in self.systems:
-                try:
-                    self.under(system, sign)
-                except (NotFound, OSError):
-                    continue
-                return system
-        return self.systems[0] if len(self.systems) == 1 else None
+                with suppress(OSError):  # of one that can't be read in part
+                    for top in system.tops:
+                        with suppress(NotFound, OSError):
+                            self.under(top, sign)
+                            return top
+        return self.systems[0].root if len(self.systems) == 1 else None
 
     @cached_property
-    def mounted(self) -> Mapping[Names, FileSystem]:
+    def mounted(self) -> Mapping[Names, Node]:
         """By where the guest mounts it; without its root."""
         if self.root is None:
             return {}
@@ -45,69 +46,71 @@ class FileTree:
             text = b"".join(self.under(self.root, (b"etc", b"fstab")).pieces())[:_TABLE_LIMIT]
         except (NotFound, OSError):
             return {}
-        found: dict[Names, FileSystem] = {}
+        found: dict[Names, Node] = {}
         for line in text.decode(errors="replace").splitlines():
-            what, where = [*line.split(), "", ""][:2]
+            what, where, _, options = [*line.split(), "", "", "", ""][:4]
             if what.startswith("#") or not where.startswith("/"):
                 continue
-            wanted = what.replace('"', "")
+            wanted = _BY.sub(lambda found: f"{found[1].upper()}=", what.replace('"', ""))
             for system in self.systems:
-                if wanted in system.part.names and system is not self.root and (names := _names(where.encode())):
-                    found[names] = system
+                if wanted in system.part.names and (names := _names(where.encode())):
+                    with suppress(OSError):
+                        if (top := system.top(options)) != self.root:
+                            found[names] = top
         return found
 
     def place_of(self, system: FileSystem) -> str:
         """What its paths begin with."""
-        if system is self.root:
+        if self.root is not None and system is self.root.system:
             return ""
         for names, mounted in self.mounted.items():
-            if mounted is system:
+            if mounted.system is system:
                 return f"/{shown_name(b'/'.join(names))}"
         return f"{system.part.place}:"
 
     def find(self, path: str) -> tuple[str, Node]:
         """A file or directory, links followed; and its path, as it is to be shown. Raises NotFound, InvalidInput."""
         system, names = self._meant(path)
-        whole = system is None
-        if system is None:
-            system = self.root
-        if system is None:
+        top = self.root if system is None else system.root
+        if top is None:
             places = ", ".join(f"{one.part.place}:" for one in self.systems)
             raise InvalidInput(
                 "No file system here has the guest's root.", advice=f"Say which one, as {places or '1.1:'}/path."
             )
-        node = self._walk(system, names, whole=whole, path=path)
-        begin = "" if whole else f"{system.part.place}:"
+        node = self._walk(top, names, whole=system is None, path=path)
+        begin = "" if system is None else f"{system.part.place}:"
         return f"{begin}/{shown_name(b'/'.join(names))}", node
 
-    def under(self, system: FileSystem, names: Names) -> Node:
+    def under(self, top: Node, names: Names) -> Node:
         """Raises NotFound, OSError."""
-        return self._walk(system, names, whole=False, path=shown_name(b"/".join(names)))
+        return self._walk(top, names, whole=False, path=shown_name(b"/".join(names)))
 
     def children(self, shown: str, directory: Node) -> Iterator[tuple[str, Node]]:
         """What is in a directory that `find` gave, with paths to be shown. What can't be read is left out."""
-        whole, base = not _PLACE.fullmatch(shown), shown.rstrip("/")
-        over = {names: system for names, system in self.mounted.items()} if whole else {}
+        whole, base = not PLACE.fullmatch(shown), shown.rstrip("/")
+        over = self.mounted if whole else {}
         here = _names(meant_name(shown)) if whole else ()
         for name, number in directory.system.entries(directory):
             mounted = over.get((*here, name))
             try:
-                node = mounted.root if mounted is not None else directory.system.node(number)
+                node = mounted if mounted is not None else directory.system.node(number)
             except OSError:
                 continue
             yield f"{base}/{shown_name(name)}", node
 
     def _meant(self, path: str) -> tuple[FileSystem | None, Names]:
-        if found := _PLACE.fullmatch(path):
+        if found := PLACE.fullmatch(path):
             place, path = found[1], found[2]
             for system in self.systems:
                 if system.part.place == place:
                     return system, _names(meant_name(path))
-            raise NotFound(f"There is no file system {place} that can be read.")
+            if place[0].isdigit():  # else it may be a name with a colon in it
+                raise NotFound(f"There is no file system {place} that can be read.")
+            path = f"{place}:{path}"
         return None, _names(meant_name(path))
 
-    def _walk(self, system: FileSystem, names: Names, *, whole: bool, path: str) -> Node:
-        todo, done, links = deque(names), [system.root], 0
+    def _walk(self, top: Node, names: Names, *, whole: bool, path: str) -> Node:
+        todo, done, links = deque(names), [top], 0
         at: list[bytes] = []
         while todo:
             name = todo.popleft()
@@ -117,7 +120,7 @@ class FileTree:
             node = self._child(done[-1], name, path)
             mounted = self.mounted.get((*at, name)) if whole else None
             if mounted is not None:
-                node = mounted.root
+                node = mounted
             if node.kind == "link":
                 links += 1
                 if links > _MOST_LINKS:

@@ -19,8 +19,10 @@ from typing import Any, BinaryIO, cast
 
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.file_names import meant_name, shown_name
-from longshore.guests.file_systems import Disk, Node, file_systems
+from longshore.guests.file_systems import file_systems
 from longshore.guests.file_tree import FileTree
+from longshore.guests.nodes import Node
+from longshore.guests.parts import Disk
 
 ANSWER = "/answer"
 MOST_ENTRIES = 100_000  # of one answer
@@ -30,7 +32,7 @@ _DEEPEST = 200  # directories inside each other
 def main() -> int:
     request = json.loads(sys.stdin.readline())
     try:
-        systems, others, broken = file_systems([Disk(place) for place in request["disks"]])
+        systems, unread = file_systems([Disk(place) for place in request["disks"]])
         tree = FileTree(systems)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(ANSWER)
@@ -50,8 +52,8 @@ def main() -> int:
                 }
                 for one in systems
             ],
-            "unread": [{"place": one.place, "kind": one.kind, "size": one.size} for one in (*others, *broken)],
-            "interrupted": [one.part.place for one in systems if one.part.interrupted],
+            "unread": [{"place": one.place, "kind": one.kind, "size": one.size} for one in unread],
+            "interrupted": [one.part.place for one in systems if one.interrupted],
         }
         print(json.dumps({"result": result}), flush=True)
     except LongshoreError as error:
@@ -96,7 +98,7 @@ def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
 def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
     """The guest's tree, and what it doesn't mount."""
     if tree.root is not None:
-        yield "/", tree.root.root
+        yield "/", tree.root
     for system in tree.systems:
         if (place := tree.place_of(system)).endswith(":"):
             yield f"{place}/", system.root
@@ -182,7 +184,7 @@ def _tell_entries(tree: FileTree, path: str, out: BinaryIO) -> None:
     if path == "/":
         found = [(f"/{place}", top) for shown, top in _everything(tree) if (place := shown.strip("/"))]
         if tree.root is not None:
-            found += tree.children("/", tree.root.root)
+            found += tree.children("/", tree.root)
     else:
         found = list(tree.children(*tree.find(path)))
     _line(out, {"count": min(len(found), MOST_ENTRIES)})

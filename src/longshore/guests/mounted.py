@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from longshore.errors import ConversionError, InvalidInput
-from longshore.guests.file_names import meant_name, shown_name
+from longshore.guests.file_names import PLACE, meant_name, shown_name
 from longshore.guests.files import Attended, Inode, attended
 from longshore.vault.disks import DiskReader
 
@@ -158,7 +158,7 @@ def bent(path: str, target: str) -> str:
 def _shown(path: str) -> str:
     """As `list_files` has it: what isn't mounted in the guest begins with its place."""
     first, _, rest = path[1:].partition("/")
-    if first.endswith(":") and first[:-1].replace(".", "").isdigit():
+    if PLACE.fullmatch(first):
         return f"{first}/{shown_name(os.fsencode(rest))}"
     return shown_name(os.fsencode(path))
 

@@ -104,8 +104,15 @@ def _told(point: str, listing: FileListing, limit: int) -> PointFiles:
         point=point,
         files=[_file(entry) for entry in listing.entries[:limit]],
         more=looked.more or len(listing.entries) > limit,
-        parts=sorted(read + unread, key=lambda part: [int(number) for number in part.place.split(".")]),
+        parts=sorted(read + unread, key=_order),
     )
+
+
+def _order(part: PointPart) -> tuple[int, list[int], str]:
+    """Disks and partitions first; a logical volume's place is a name."""
+    numbers = part.place.split(".")
+    known = len(part.place) < 20 and all(number.isascii() and number.isdigit() for number in numbers)
+    return (0, [int(number) for number in numbers], "") if known else (1, [], part.place)
 
 
 def _file(entry: FileEntry) -> PointFile:

@@ -1,0 +1,197 @@
+"""Disks that are served, their partitions, and what is on each, as far as its first bytes tell.
+
+What is on the disks is a stranger's, so this runs in the confined process alone (longshore.guests.files_confined).
+"""
+
+import struct
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import nbd
+import pytsk3
+
+_BLOCK = 1 << 17  # bytes that are read at once, as a vault has them
+_KEPT = 512  # blocks of all disks: 64 MiB
+_EXT, _XFS, _BTRFS = b"\x53\xef", b"XFSB", b"_BHRfS_M"
+_NEEDS_RECOVERY = 0x4  # of ext's incompatible features: what its journal has isn't all in its places
+_SUPERBLOCK = 0x10000  # of Btrfs
+_MARKS = (  # what it is, its mark and where that is
+    ("XFS", _XFS, 0),
+    ("Btrfs", _BTRFS, _SUPERBLOCK + 0x40),
+    ("LVM", b"LABELONE", 512),
+    ("LUKS", b"LUKS\xba\xbe", 0),
+    ("BitLocker", b"-FVE-FS-", 3),
+    ("RAID", b"\xfc\x4e\x2b\xa9", 4096),
+    ("swap", b"SWAPSPACE2", 4086),
+)
+
+
+_kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()  # what was read last
+
+
+class Source(pytsk3.Img_Info):  # type: ignore[misc]
+    """What a file system may be on. The Sleuth Kit asks for its size, to read from it, and to close it."""
+
+    length: int  # bytes
+
+    def __init__(self) -> None:
+        super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
+
+    def get_size(self) -> int:
+        return self.length
+
+    def close(self) -> None:
+        pass
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As much of it as there is. Raises OSError."""
+        raise NotImplementedError
+
+
+class Disk(Source):
+    """One behind an NBD server's Unix socket."""
+
+    def __init__(self, socket: str) -> None:
+        self._nbd = nbd.NBD()
+        self._nbd.connect_unix(socket)
+        self.length = self._nbd.get_size()
+        self._socket = socket
+        super().__init__()
+
+    def close(self) -> None:
+        self._nbd.shutdown()
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.length)
+        parts, at = [], offset
+        while at < end:
+            number, start = divmod(at, _BLOCK)
+            part = self._block(number)[start : start + end - at]
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
+    def _block(self, number: int) -> bytes:
+        key = self._socket, number
+        if (found := _kept.get(key)) is not None:
+            _kept.move_to_end(key)
+            return found
+        try:
+            read = bytes(self._nbd.pread(min(_BLOCK, self.length - number * _BLOCK), number * _BLOCK))
+        except nbd.Error as error:
+            raise OSError(f"bytes from {number * _BLOCK} of the disk can't be read: {error}") from None
+        _kept[key] = read
+        if len(_kept) > _KEPT:
+            _kept.popitem(last=False)
+        return read
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition, a whole disk that has none, or a logical volume."""
+
+    source: Source
+    place: str  # how it is called here
+    devices: frozenset[str]  # how its system may call it
+    start: int  # bytes
+    size: int
+
+    @cached_property
+    def kind(self) -> str:
+        """What is on it, in a word; empty where that isn't known."""
+        for kind, mark, at in _MARKS:
+            if self._at(at, len(mark)) == mark:
+                return kind
+        if self._at(1080, 2) == _EXT:
+            return "ext"
+        if self._at(3, 8) == b"NTFS    ":
+            return "NTFS"
+        if self._at(3, 8) == b"EXFAT   ":
+            return "exFAT"
+        if self._at(510, 2) == b"\x55\xaa" and (self._at(54, 3) == b"FAT" or self._at(82, 5) == b"FAT32"):
+            return "FAT"
+        return ""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """By which a table of mounted file systems may call it."""
+        match self.kind:
+            case "ext":
+                return self.devices | _named(self._at(1024 + 0x68, 16), self._at(1024 + 0x78, 16))
+            case "XFS":
+                return self.devices | _named(self._at(32, 16), self._at(108, 12))
+            case "Btrfs":
+                return self.devices | _named(self._at(_SUPERBLOCK + 0x20, 16), self._at(_SUPERBLOCK + 0x12B, 256))
+            case "FAT":
+                at = 0x43 if self._at(82, 5) == b"FAT32" else 0x27
+                (serial,) = struct.unpack("<I", self._at(at, 4))
+                return self.devices | {f"UUID={serial >> 16:04X}-{serial & 0xFFFF:04X}"}
+            case "NTFS":
+                return self.devices | {f"UUID={struct.unpack('<Q', self._at(0x48, 8))[0]:016X}"}
+        return self.devices
+
+    @cached_property
+    def ext_needs_recovery(self) -> bool:
+        return bool(struct.unpack("<I", self._at(1024 + 0x60, 4))[0] & _NEEDS_RECOVERY)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """All of that. Raises OSError."""
+        if offset < 0 or offset + length > self.size:
+            raise OSError("it leads beyond its file system's end")
+        read = self.source.read(self.start + offset, length)
+        if len(read) != length:
+            raise OSError("its disk ends before")
+        return read
+
+    def _at(self, offset: int, length: int) -> bytes:
+        read = self.source.read(self.start + offset, length) if offset + length <= self.size else b""
+        return read if len(read) == length else bytes(length)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A part that can't be read."""
+
+    place: str
+    kind: str  # what it is; empty where that isn't known
+    size: int
+
+
+def _named(uuid: bytes, label: bytes) -> set[str]:
+    said = uuid.hex()
+    parts = (said[:8], said[8:12], said[12:16], said[16:20], said[20:])
+    return {f"UUID={'-'.join(parts)}", f"LABEL={label.partition(bytes(1))[0].decode(errors='replace')}"}
+
+
+def parts_of(disk: Disk, position: int) -> Iterator[Part]:
+    """In the order of their places: DISK.PARTITION, both from 1; .0 is a whole disk."""
+    whole = _part(disk, position, 0, 0, disk.length)
+    if whole.kind not in {"", "FAT"}:  # a file system's first sector may look like a table of partitions
+        yield whole
+        return
+    try:
+        table = pytsk3.Volume_Info(disk)
+    except OSError:
+        yield whole
+        return
+    for found in table:
+        if found.flags == pytsk3.TSK_VS_PART_FLAG_ALLOC:
+            first, length = found.start * table.info.block_size, found.len * table.info.block_size
+            yield _part(disk, position, _number(found, table.info.vstype), first, min(length, disk.length - first))
+
+
+def _part(disk: Disk, position: int, number: int, start: int, size: int) -> Part:
+    letters = chr(ord("a") + position - 1)
+    devices = {f"/dev/{bus}{letters}{number or ''}" for bus in ("sd", "vd", "xvd", "hd")}
+    devices.add(f"/dev/nvme0n{position}{f'p{number}' if number else ''}")
+    return Part(disk, f"{position}.{number}", frozenset(devices), start, size)
+
+
+def _number(found: Any, kind: Any) -> int:
+    """As Linux counts: of DOS' partitions those in the extended one begin at 5."""
+    if kind == pytsk3.TSK_VS_TYPE_DOS and found.table_num > 0:
+        return int(4 + found.table_num)
+    return int(found.slot_num) + 1

@@ -1,0 +1,83 @@
+"""ext2 to ext4, NTFS, FAT and exFAT, as The Sleuth Kit reads them."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import pytsk3
+
+from longshore.guests.nodes import FileSystem, Node
+from longshore.guests.parts import Part
+
+_OPEN = 64  # files that are kept open
+_TYPES = {
+    "ext": pytsk3.TSK_FS_TYPE_EXT_DETECT,
+    "NTFS": pytsk3.TSK_FS_TYPE_NTFS_DETECT,
+    "FAT": pytsk3.TSK_FS_TYPE_FAT_DETECT,
+    "exFAT": pytsk3.TSK_FS_TYPE_EXFAT,
+}
+
+
+class SleuthKit(FileSystem):
+    def __init__(self, part: Part) -> None:
+        """Raises OSError when it can't be read."""
+        super().__init__(part)
+        self._opened = pytsk3.FS_Info(part.source, offset=part.start, type=_TYPES[part.kind])
+        self.any_case = part.kind != "ext"
+        self.interrupted = part.kind == "ext" and part.ext_needs_recovery
+        self._files: OrderedDict[int, Any] = OrderedDict()  # that were read from here and there
+
+    @cached_property
+    def root(self) -> Node:
+        return self.node(int(self._opened.info.root_inum))
+
+    def node(self, number: int) -> Node:
+        meta = self._opened.open_meta(inode=number).info.meta
+        return Node(
+            self,
+            number,
+            _kind(meta.type),
+            int(meta.size),
+            int(meta.mtime),
+            int(meta.mode) & 0o7777,
+            int(meta.uid),
+            int(meta.gid),
+            _bytes(meta.link) if meta.link else b"",
+        )
+
+    def read(self, number: int, offset: int, length: int) -> bytes:
+        opened = self._files.get(number)
+        if opened is None:
+            opened = self._files[number] = self._opened.open_meta(inode=number)
+            if len(self._files) > _OPEN:
+                self._files.popitem(last=False)
+        if (left := int(opened.info.meta.size) - offset) <= 0:
+            return b""
+        return bytes(opened.read_random(offset, min(length, left)))
+
+    def entries(self, directory: Node) -> Iterator[tuple[bytes, int]]:
+        for entry in self._opened.open_dir(inode=directory.number):
+            name = entry.info.name
+            if name is None or name.name is None or int(name.flags) != int(pytsk3.TSK_FS_NAME_FLAG_ALLOC):
+                continue
+            said = _bytes(name.name)
+            if said in {b"", b".", b".."} or b"/" in said or name.type == pytsk3.TSK_FS_NAME_TYPE_VIRT:
+                continue
+            if said == b"$OrphanFiles" or (self.part.kind == "NTFS" and said[:1] == b"$" and name.meta_addr < 24):
+                continue  # The Sleuth Kit's own; NTFS' own
+            if self.part.kind in {"FAT", "exFAT"} and said[:1] == b"$" and entry.info.meta is None:
+                continue
+            yield said, int(name.meta_addr)
+
+
+def _kind(kind: Any) -> str:
+    if kind == pytsk3.TSK_FS_META_TYPE_REG:
+        return "file"
+    if kind in {pytsk3.TSK_FS_META_TYPE_DIR, pytsk3.TSK_FS_META_TYPE_VIRT_DIR}:
+        return "directory"
+    return "link" if kind == pytsk3.TSK_FS_META_TYPE_LNK else "other"
+
+
+def _bytes(said: str | bytes) -> bytes:
+    return said if isinstance(said, bytes) else said.encode(errors="surrogateescape")
