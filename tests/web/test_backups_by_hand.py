@@ -207,6 +207,8 @@ def test_what_was_restored_in_place_waits_for_a_word(idle, link, told, asked):
         machine_name="app01", machine_ref="app01/p", source_id=cloud.id, target_id=cloud.id, request=wanted
     )
     store.migrations.end_job(record.id, record.job.id, next_kind=JobKind.DECISION, due_at=NEVER, phase="up")
+    page = idle.get("/ui/")
+    assert "Commit it, or undo it." in page.text
     page = idle.get(f"/ui/migrations/{record.id}")
     assert "stays as the way back until you decide" in page.text
     assert "Cancel …" not in page.text

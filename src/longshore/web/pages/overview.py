@@ -12,6 +12,7 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.page import Page
+from longshore.web.progress import waits_for_word
 from longshore.web.rendering import render
 from longshore.web.states import of_condition, of_migration, waits_for_cutover
 
@@ -27,18 +28,20 @@ async def show(request: Request) -> Response:
         return [one for one in found if one.request.type not in _OWN_PAGES]
 
     at_work = (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED, Status.QUEUED)
-    providers, replicas, failed, done = await asyncio.gather(
+    providers, replicas, failed, done, *by_status = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"),
         asking.get(list[Replica], "/v1/replicas", figures=False),
         with_status(Status.FAILED),
         with_status(Status.DONE),
+        *(with_status(status) for status in at_work),
     )
-    running = [one for status in at_work for one in await with_status(status)]
+    running = [one for found in by_status for one in found]
+    restored = [one for one in running if waits_for_word(one)]
     waiting = [one for one in running if waits_for_cutover(one)]
     stuck = [one for one in running if one.interrupted or one.stranded or one.status is Status.PARKED]
     missed = [one for one in replicas if any(of_condition(c.code) == "bad" for c in one.conditions)]
     undecided = [one for one in replicas if one.stage in (Stage.FAILED_OVER, Stage.FAILED_BACK)]
-    left = {one.id for one in [*waiting, *stuck]}
+    left = {one.id for one in [*waiting, *stuck, *restored]}
     return render(
         request,
         "overview.html",
@@ -47,6 +50,7 @@ async def show(request: Request) -> Response:
         stuck=[one for one in stuck if not waits_for_cutover(one)],
         missed=missed,
         undecided=undecided,
+        restored=restored,
         running=[one for one in running if one.id not in left],
         failed=failed,
         done=done[:5],
