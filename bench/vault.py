@@ -1,0 +1,233 @@
+"""What a vault does with a system's disk: the first backup, its twin, thirty points, a thousand, files, encryption.
+
+    .venv/bin/python bench/vault.py [--runs 5] [--directory DIR] [--from /usr]
+
+The disk is an ext4 of 3 GiB with some 1 GB of the files of this machine's own system. Everything but the thousand
+points is done by the commands that a user has, each a process of its own, so their start is in every figure. Results
+go to bench/results/vault.json, a table to standard output.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from backing_up import memory_of, size_of, write_here_and_there
+from copying import GIB, MIB, rounded, settle, spread
+
+from longshore.vault.directory import Directory
+from longshore.vault.points import new_name, points, write_point
+from longshore.vault.vault import Vault
+
+LONGSHORE = Path(sys.executable).parent / "longshore"
+RESULTS = Path(__file__).parent / "results"
+PHRASE = "the bench's pass phrase"
+SIZE, DATA = 3 * GIB, 1000 * MIB
+POINTS, MANY = 30, 1000
+
+
+class Bench:
+    def __init__(self, root: Path) -> None:
+        self.root, self.images = root, root / "images"
+        self.images.mkdir()
+        (root / "phrase").write_text(PHRASE + "\n")
+        self.rows: list[dict[str, object]] = []
+        self.did("provider", "add", "files", "files", "--url", f"file://{self.images}")
+
+    def did(self, *words: object, state: str = "state") -> tuple[float, str]:
+        """Seconds, and what it answered."""
+        start = time.perf_counter()
+        command = [str(LONGSHORE), "--state", str(self.root / state), *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}: {done.stderr}")
+        return time.perf_counter() - start, done.stdout
+
+    def vault(self, name: str, *, encrypted: bool) -> Path:
+        phrase = ("--pass-phrase-file", self.root / "phrase") if encrypted else ()
+        self.did("vault", "create", name, self.root / name, *phrase)
+        return self.root / name
+
+    def back_up(self, machine: str, vault: str) -> float:
+        settle()
+        words = ("--source", "files", "--vault", vault, "--verify", "none", "--wait", "--plain")
+        return self.did("backup", "create", machine, *words)[0]
+
+    def tell(self, what: str, seconds: list[float], **more: object) -> None:
+        print(
+            f"| {what} | {spread(seconds)} | {', '.join(f'{name} {value}' for name, value in more.items())} |",
+            flush=True,
+        )
+        self.rows.append({"what": what, "seconds": rounded(seconds), **more})
+
+
+def make_image(path: Path, source: Path) -> None:
+    """Files of a system, as many as there is room for."""
+    kept, chosen = 0, path.with_suffix(".files")
+    for file in sorted(source.rglob("*")):
+        if kept >= DATA:
+            break
+        if file.is_file() and not file.is_symlink():
+            place = chosen / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+            kept += file.stat().st_size
+    (chosen / "etc").mkdir()
+    (chosen / "etc/hostname").write_text("bench\n")
+    (chosen / "five").write_bytes(os.urandom(5 * MIB))
+    run = ["mke2fs", "-q", "-t", "ext4", "-d", str(chosen), str(path), f"{SIZE // MIB}M"]
+    subprocess.run(run, check=True)
+    shutil.rmtree(chosen)
+
+
+def first_and_its_twin(bench: Bench, runs: int) -> None:
+    stored, twins, seconds, of_twins = 0, 0, [], []
+    for number in range(runs):
+        place = bench.vault(f"first-{number}", encrypted=True)
+        seconds.append(bench.back_up("system", place.name))
+        stored = size_of(place)
+        of_twins.append(bench.back_up("twin", place.name))
+        twins = size_of(place) - stored
+        if number < runs - 1:
+            shutil.rmtree(place)
+    bench.tell("first backup, encrypted", seconds, stored_mib=round(stored / MIB))
+    share = round(100 * (1 - twins / stored), 1)
+    bench.tell(
+        "of a second machine of the same image", of_twins, stored_mib=round(twins / MIB), not_stored_percent=share
+    )
+
+
+def encryption(bench: Bench, runs: int) -> None:
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(runs):
+        for encrypted in random.sample([True, False], 2):
+            place = bench.vault(f"paired-{encrypted}-{number}", encrypted=encrypted)
+            seconds[encrypted].append(bench.back_up("system", place.name))
+            shutil.rmtree(place)
+    times = round(median(seconds[True]) / median(seconds[False]), 3)
+    bench.tell("first backup, in clear", seconds[False], encrypted_takes_times=times)
+
+
+def thirty_points(bench: Bench) -> None:
+    """The first and one in the middle are deleted: nothing is rewritten, and the others are whole."""
+    place, chance = bench.vault("thirty", encrypted=True), random.Random(4)
+    for _ in range(POINTS):
+        bench.back_up("small", "thirty")
+        write_here_and_there(bench.images / "small.img", chance, bench.root / "changes")
+    names = [one["Point"] for one in json.loads(bench.did("backup", "list", "--vault", "thirty", "-f", "json")[1])]
+    packs = {path: path.stat().st_mtime_ns for path in place.glob("packs/*/*")}
+    start = time.perf_counter()
+    for name in (names[0], names[POINTS // 2]):
+        bench.did("backup", "delete", name, "--vault", "thirty")
+    pruned = bench.did("vault", "prune", "thirty", "--wait", "--plain")[0]
+    whole = time.perf_counter() - start
+    rewritten = sum(
+        path.stat().st_size for path in place.glob("packs/*/*") if packs.get(path) != path.stat().st_mtime_ns
+    )
+    took, told = bench.did("vault", "verify", "thirty", "--wait", "--plain", "-f", "json")
+    found = json.loads(told)["result"]
+    bench.tell("two of thirty points deleted and pruned", [whole], prune_seconds=round(pruned, 2), rewritten=rewritten)
+    bench.tell("the others verified", [took], points=found["points"], faults=len(found["faults"]))
+
+
+def a_thousand_points(bench: Bench) -> None:
+    """An installation that has nothing but the vault."""
+    vault = Vault.open(Directory(bench.root / "thirty"), "write", PHRASE)
+    some = list(points(vault))
+    now = datetime.now(UTC)
+    for number in range(MANY - len(some)):
+        one, moment = some[number % len(some)], now - timedelta(minutes=number)
+        folder = one.name.partition("/")[0]
+        write_point(vault, type(one)(new_name(folder, moment), moment, one.disks, one.content))
+    added = bench.did(
+        *("provider", "add", "vault", "found", "--directory", bench.root / "thirty"),
+        *("--pass-phrase-file", bench.root / "phrase"),
+        state="empty",
+    )[0]
+    listed, told = bench.did("backup", "list", "--vault", "found", "-f", "json", state="empty")
+    imported = bench.did("vault", "import", "found", state="empty")[0]
+    seconds = [added + imported]
+    bench.tell(
+        "a vault of 1,000 points added and imported",
+        seconds,
+        points=len(json.loads(told)),
+        list_seconds=round(listed, 2),
+    )
+
+
+def files(bench: Bench, runs: int) -> None:
+    vault = f"first-{runs - 1}"
+    verbs = {
+        "files found": ("backup", "files", "find", "system", "hostname", "--vault", vault),
+        "one of 5 MiB fetched": (
+            "backup",
+            "files",
+            "get",
+            "system",
+            "/five",
+            "--vault",
+            vault,
+            "--to",
+            bench.root / "got",
+        ),
+    }
+    for what, words in verbs.items():
+        seconds = []
+        for _ in range(runs):
+            (bench.root / "got").unlink(missing_ok=True)
+            seconds.append(bench.did(*words)[0])
+        bench.tell(what, seconds)
+    seconds, memory = [], 0.0
+    for _ in range(runs):
+        there = bench.root / "mounted"
+        there.mkdir(exist_ok=True)
+        start = time.perf_counter()
+        command = [LONGSHORE, "--state", bench.root / "state", "backup", "mount", "system", there, "--vault", vault]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while not (there / "etc/hostname").exists():
+                time.sleep(0.01)
+            seconds.append(time.perf_counter() - start)
+            assert (there / "five").stat().st_size == 5 * MIB
+            (there / "five").read_bytes()
+            memory = max(memory, memory_of(process.pid))
+            process.terminate()
+    bench.tell("mounted, and a name in it seen", seconds, memory_mib=round(memory))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--directory", type=Path)
+    parser.add_argument("--from", dest="source", type=Path, default=Path("/usr"))
+    runs, where, source = vars(parser.parse_args()).values()
+    with tempfile.TemporaryDirectory(dir=where) as directory:
+        bench = Bench(Path(directory))
+        make_image(bench.images / "system.img", source)
+        shutil.copyfile(bench.images / "system.img", bench.images / "twin.img")
+        write_here_and_there(bench.images / "twin.img", random.Random(3), bench.root / "changes")
+        with (bench.images / "small.img").open("wb") as file:
+            file.write(os.urandom(64 * MIB))
+        print("| what | seconds | |\n| --- | --- | --- |")
+        first_and_its_twin(bench, runs)
+        encryption(bench, runs)
+        files(bench, runs)
+        thirty_points(bench)
+        a_thousand_points(bench)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    machine = {"processors": os.cpu_count(), "kernel": platform.release()}
+    (RESULTS / "vault.json").write_text(
+        json.dumps({"when": when, "machine": machine, "figures": bench.rows}, indent=1) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
