@@ -9,8 +9,10 @@ import errno
 import os
 import posixpath
 import stat
+import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -29,11 +31,10 @@ _TYPES = {"file": stat.S_IFREG, "directory": stat.S_IFDIR, "link": stat.S_IFLNK}
 def mount_files(disks: Sequence[DiskReader], directory: Path, name: str, on_mounted: Callable[[], None]) -> None:
     """Until it is unmounted, or the process is told to end by SIGINT or SIGTERM; then it is unmounted.
 
-    Whatever ends the process, the directory is free again: fusermount3 waits for that. Raises InvalidInput,
-    ConversionError.
+    Whatever ends the process, the directory is free again. Raises InvalidInput, ConversionError.
     """
     fuse = _fuse()
-    with attended(disks) as reader:
+    with _freed(directory), attended(disks) as reader:
         files = _Files(reader, on_mounted)
         try:
             fuse.FUSE(
@@ -65,6 +66,23 @@ def _fuse() -> Any:
     except OSError:
         raise InvalidInput("FUSE isn't on this machine.", advice="Install the package fuse3.") from None
     return mfusepy
+
+
+@contextmanager
+def _freed(directory: Path) -> Iterator[None]:
+    """It is unmounted when this process has ended, however it did: by one that waits for just that.
+
+    fusermount3 waits, too (auto_unmount), and looks then whether the file system is dead. A process that was killed may
+    not be so far by then, and what it mounted would stay.
+    """
+    words = ["sh", "-c", 'read -r _; exec fusermount3 -quz -- "$0" 2>/dev/null', str(directory)]
+    waiting = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
+    assert waiting.stdin is not None
+    try:
+        yield
+    finally:
+        waiting.stdin.close()
+        waiting.wait()
 
 
 class _Files:

@@ -28,12 +28,14 @@ async def show(request: Request) -> Response:
         return [one for one in found if one.request.type not in _OWN_PAGES]
 
     at_work = (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED, Status.QUEUED)
-    providers, replicas, failed, done, *by_status = await asyncio.gather(
-        asking.get(list[Provider], "/v1/providers"),
-        asking.get(list[Replica], "/v1/replicas", figures=False),
-        with_status(Status.FAILED),
-        with_status(Status.DONE),
-        *(with_status(status) for status in at_work),
+    (providers, replicas, failed, done), by_status = await asyncio.gather(
+        asyncio.gather(
+            asking.get(list[Provider], "/v1/providers"),
+            asking.get(list[Replica], "/v1/replicas", figures=False),
+            with_status(Status.FAILED),
+            with_status(Status.DONE),
+        ),
+        asyncio.gather(*(with_status(status) for status in at_work)),
     )
     running = [one for found in by_status for one in found]
     restored = [one for one in running if waits_for_word(one)]
