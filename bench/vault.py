@@ -81,7 +81,7 @@ def make_image(path: Path, source: Path) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
             kept += file.stat().st_size
-    (chosen / "etc").mkdir()
+    (chosen / "etc").mkdir(exist_ok=True)
     (chosen / "etc/hostname").write_text("bench\n")
     (chosen / "five").write_bytes(os.urandom(5 * MIB))
     run = ["mke2fs", "-q", "-t", "ext4", "-d", str(chosen), str(path), f"{SIZE // MIB}M"]
