@@ -188,5 +188,6 @@ def test_a_backup_that_was_taken_for_dead_makes_no_point(backed_up):
         backup.vault.store.delete(name)
     assert backup.engine()[0] == 0
     assert (backup.record.status, backup.record.error_code) == (Status.FAILED, "vault-writer-lost")
+    assert not [text for text in backup.told if "tried again" in text], "nothing is tried that can't go better"
     assert backup.points == []
     backup.assert_nothing_is_left()

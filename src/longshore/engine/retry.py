@@ -31,6 +31,7 @@ _LASTING = {
     "target-full",
     "target-read-only",
     "target-too-small",
+    "vault-writer-lost",
     "verification-failed",
 }
 

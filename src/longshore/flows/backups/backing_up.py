@@ -262,6 +262,7 @@ class Backup(Migration):
         base = _base_of(disk, registered.basis)
         known = [Top.of(top) for top in registered.known] if base.entry is None else []
         with self._vault() as vault:
+            beat(vault, job.id)  # one that the vault has given up isn't tried again
             return exports.enter_context(serve_new_disk(vault, base, self._journal(disk), job.id, known))
 
     def _finish_disk(self, disk: Disk, basis: Basis | None) -> dict[str, Any]:
