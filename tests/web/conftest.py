@@ -104,3 +104,11 @@ def many_filled(many, tmp_path):
     Fleet.create(tmp_path / "fleet")
     fill(many.of("red"))
     return many
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from looking import launched
+
+    with launched() as browser:
+        yield browser

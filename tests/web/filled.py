@@ -22,6 +22,18 @@ GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
 BAD_FILE = '"><img src=x onerror=alert(1)>\n.conf'
 SEEN_UP = "The console shows a login prompt."
+COLD = (  # seconds since it began, phase, what was said
+    (0, "preparing", "Looking at web01 and at what the target has."),
+    (1, "making-volumes", "Making 2 volume(s) on the target."),
+    (4, "shutting-down", "Shutting web01 down."),
+    (16, "copying", "Copying 2 disk(s) at once."),
+    (59, "safeguarding", "Taking snapshots of the volumes before the guest is changed."),
+    (61, "converting", "Making the guest ready for its new hardware."),
+    (81, "booting", "Making the server on flavor m1.small."),
+    (84, "checking", "Waiting for the guest to show that it is up."),
+    (99, "handing-over", "Removing the rollback points."),
+    (100, "done", "Done."),
+)
 
 
 def fill(store):
@@ -100,6 +112,8 @@ def fill(store):
         server_id="5f0c2c8e-0000-4000-8000-000000000001",
         result={"proof": SEEN_UP},
     )
+    for seconds, phase, text in COLD:
+        store.events._tell(done, phase, text, "information", begun + timedelta(seconds=seconds), enters=True)
     migration(BAD_NAME, "vm-66", "cold", of_plan=False, status="cancelled", phase="cancelled")
     ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))

@@ -2,13 +2,18 @@
 
 import ast
 import gettext
+import html
 import re
 from io import StringIO
 
+import httpx
 import pytest
 from babel.messages import pofile
+from filled import names_of_backups
 from jinja2 import nodes
 
+from longshore.web import texts as texts_of_pages
+from longshore.web.app import SUBJECTS
 from longshore.web.rendering import STATIC, environment
 from longshore.web.texts import LANGUAGES, preferred
 
@@ -136,3 +141,55 @@ def test_a_log_in_is_refused_in_german(many):
     browser = many.browser()
     german = {"Accept-Language": "de"}
     assert "Anmelden" in browser.get("/ui/login", headers=german).text
+
+
+# The pseudo-language en-XA: English that nobody has typed, so that whatever isn't taken from a catalogue can be told
+
+ACCENTED = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "åƀçðéƒĝĥîĵķļɱñöþɋŕšţûṽŵẋýžÅƁÇÐÉƑĜĤÎĴĶĻṀÑÖÞɊŔŠŢÛṼŴẊÝŽ"
+)
+# Units and zones, names of languages, of ourselves, and what is typed into a search as it is
+OF_ALL = {"ip", "os", "Prod", "Longshore", "CPU", "MiB", "GiB", "KiB", "min", "UTC", "English", "Deutsch"}
+
+
+class Accented(gettext.NullTranslations):
+    def gettext(self, message):
+        return "".join(
+            part if part.startswith("%(") else part.translate(ACCENTED) for part in re.split(r"(%\(\w+\)s)", message)
+        )
+
+
+def words_of(page):
+    said = [
+        html.unescape(re.sub(r"<[^>]*>", " ", page.source)),
+        *(a[name] for _tag, a in page.elements for name in ATTRIBUTES if name in a),
+    ]
+    return {word for text in said for word in re.findall(r"[A-Za-z]{2,}", text)}
+
+
+def test_no_english_is_left_where_all_texts_are_of_another_language(filled, monkeypatch):
+    answers = []
+    ask = httpx.AsyncClient.request
+
+    async def request(client, *how, **more):
+        answer = await ask(client, *how, **more)
+        if client.base_url.host == "pages":  # what the API says is data
+            answers.append(answer.text)
+        return answer
+
+    monkeypatch.setattr(httpx.AsyncClient, "request", request)
+    monkeypatch.setattr(texts_of_pages, "_catalogue", lambda _language: Accented())
+    ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
+    names = names_of_backups(filled.store)
+    places = {"provider": "vc", "name": "shop", "migration": ids["app01"], "machine": "vm-1", "replica": ids["mail01"]}
+    places |= {"group": "rack", **names}
+    left = {}
+    for page in [page for subject in SUBJECTS for page in subject.ROUTES if page.method == "GET"]:
+        path = "/ui" + page.path.replace(":path", "").format(**places)
+        answers.clear()
+        shown = filled.get(path)
+        if shown.answer.headers["content-type"].startswith("text/html"):
+            data = set(re.findall(r"[A-Za-z]{2,}", " ".join(answers))) | set(re.findall(r"[A-Za-z]{2,}", path))
+            if words := words_of(shown) - data - OF_ALL:
+                left[path] = sorted(words)
+    assert not left, left

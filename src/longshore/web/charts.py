@@ -9,7 +9,7 @@ from longshore.web.texts import _
 Write = Callable[[float], str]  # how a value is called
 WIDTH, HEIGHT = 860, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 24
-_ACROSS, _DOWN = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+_DOWN = HEIGHT - _TOP - _BOTTOM
 COLORS = ("#2b6cb0", "#38a169", "#d69e2e", "#805ad5", "#c53030")
 
 
@@ -19,34 +19,37 @@ def ages(
     until: datetime,
     objective: float | None,
     write: Write,
+    *,
+    width: int = WIDTH,
 ) -> str:
     """How old the newest point was at each moment: it grows until the next one comes. `arrivals`: moments, and when
-    each was usable. `objective`: seconds."""
+    each was usable. `objective`: seconds. `width`: in the chart's own units, of which texts have the same share however
+    wide it is shown."""
     edges = _edges(arrivals, since, until)
     if not edges:
         return f"<p>{escape(_('There was no point.'))}</p>"
     top = 1.1 * max(*(age for _, age in edges), objective or 1.0)
-    length = (until - since).total_seconds()
+    length, right = (until - since).total_seconds(), width - _RIGHT
 
     def place(at: datetime, age: float) -> str:
-        return f"{_LEFT + (at - since).total_seconds() / length * _ACROSS:.1f},{_y(age, top):.1f}"
+        return f"{_LEFT + (at - since).total_seconds() / length * (right - _LEFT):.1f},{_y(age, top):.1f}"
 
     line = " ".join(place(at, age) for at, age in _thinned(edges, since, until))
     drawn = [f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>']
     if objective is not None:
         y, said = _y(objective, top), _("%(age)s asked for") % {"age": write(objective)}
         drawn.append(
-            f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" '
+            f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" '
             'stroke-dasharray="6 4"/>'
-            f'<text x="{WIDTH - _RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(said)}</text>'
+            f'<text x="{right}" y="{y - 4:.1f}" text-anchor="end">{escape(said)}</text>'
         )
     ends = [(since, "start"), (until, "end")]
     drawn += [
-        f'<text x="{_LEFT if anchor == "start" else WIDTH - _RIGHT}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
-        f"{at:%Y-%m-%d %H:%M}</text>"
+        f'<text x="{_LEFT if anchor == "start" else right}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
+        f"{at:%Y-%m-%d %H:%M} UTC</text>"
         for at, anchor in ends
     ]
-    return _svg(_("Age of the newest point"), [*_scale(top, write), *drawn])
+    return _svg(_("Age of the newest point"), [*_scale(top, write, right), *drawn], width=width)
 
 
 def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
@@ -54,14 +57,14 @@ def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
     if not values:
         return f"<p>{escape(_('Nothing yet.'))}</p>"
     top = 1.1 * max(*(value for _, value in values), 1.0)
-    wide = _ACROSS / len(values)
+    wide = (WIDTH - _LEFT - _RIGHT) / len(values)
     drawn = [
         f'<rect x="{_LEFT + number * wide:.1f}" y="{_y(value, top):.1f}" width="{max(wide - 2, 1):.1f}" '
         f'height="{HEIGHT - _BOTTOM - _y(value, top):.1f}" fill="{COLORS[0]}">'
         f"<title>{escape(name)}: {escape(write(value))}</title></rect>"
         for number, (name, value) in enumerate(values)
     ]
-    return _svg(title, [*_scale(top, write), *drawn])
+    return _svg(title, [*_scale(top, write, WIDTH - _RIGHT), *drawn])
 
 
 def stacks(title: str, parts: Sequence[str], rows: Sequence[tuple[str, dict[str, float]]], write: Write) -> str:
@@ -128,12 +131,12 @@ def _thinned(edges: Sequence[tuple[datetime, float]], since: datetime, until: da
     return [highest[number] for number in sorted(highest)]
 
 
-def _scale(top: float, write: Write) -> list[str]:
+def _scale(top: float, write: Write, right: int) -> list[str]:
     drawn = []
     for share in (0.0, 0.5, 1.0):
         y = _y(top / 1.1 * share, top)
         drawn.append(
-            f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
+            f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
             f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(write(top / 1.1 * share))}</text>'
         )
     return drawn
@@ -143,8 +146,8 @@ def _y(value: float, top: float) -> float:
     return _TOP + (1 - value / top) * _DOWN
 
 
-def _svg(title: str, drawn: Sequence[str], height: int = HEIGHT) -> str:
+def _svg(title: str, drawn: Sequence[str], height: int = HEIGHT, width: int = WIDTH) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(title)}">'
         f"{''.join(drawn)}</svg>"
     )

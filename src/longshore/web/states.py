@@ -94,6 +94,8 @@ def of_replica(replica: Replica | GroupMember) -> Shown:
     bad = any(of_condition(one.code) == "bad" for one in replica.conditions)
     kinds = {"seeding": "working", "protected": "good", "failed-over": "waiting", "failed-back": "waiting"}
     kinds |= dict.fromkeys(("failing-over", "failing-back", "migrating"), "working")
+    if bad and replica.stage is Stage.PROTECTED:
+        return Shown(marked("protected, with faults"), "bad")
     return Shown(replica.stage.value, "bad" if bad else kinds.get(replica.stage.value, "plain"))
 
 

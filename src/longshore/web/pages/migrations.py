@@ -2,25 +2,24 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration
+from longshore.api.schemas import Cleanup, LedgerEntry, Migration
 from longshore.model.status import Status
 from longshore.web.asking import Asking, part
+from longshore.web.downtimes import expected_downtime
 from longshore.web.page import Page
+from longshore.web.phases import events_of, phases_of
 from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
 from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration
 from longshore.web.texts import _
-from longshore.web.words import duration, size
+from longshore.web.words import duration
 
 PAGE = 50  # rows
-_EVENTS = 1000  # of one answer
 _SHOWN = 200  # events, the last ones
 
 
@@ -49,7 +48,9 @@ async def one(request: Request) -> Response:
     asking: Asking = request.state.asking
     path = _path(request)
     migration, events, ledger = await asyncio.gather(
-        asking.get(Migration, path), _events(asking, path), asking.get(list[LedgerEntry], f"{path}/ledger")
+        asking.get(Migration, path),
+        events_of(asking, request.path_params["migration"]),
+        asking.get(list[LedgerEntry], f"{path}/ledger"),
     )
     return render(
         request,
@@ -70,38 +71,15 @@ async def one(request: Request) -> Response:
     )
 
 
-async def _events(asking: Asking, path: str) -> list[Event]:
-    found: list[Event] = []
-    while True:
-        after = found[-1].id if found else 0
-        some = await asking.get(list[Event], f"{path}/events", after=after, limit=_EVENTS)
-        found += some
-        if len(some) < _EVENTS:
-            return found
-
-
-def phases_of(events: Sequence[Event]) -> list[tuple[str, datetime, float | None]]:
-    """Each phase it went through, when it began, and for how long; None: that it is in."""
-    begun: list[tuple[str, datetime]] = []
-    for event in events:
-        if not begun or begun[-1][0] != event.phase:
-            begun.append((event.phase, event.at))
-    spans: list[tuple[str, datetime, float | None]] = [
-        (phase, at, (following[1] - at).total_seconds()) for (phase, at), following in pairwise(begun)
-    ]
-    return [*spans, *((phase, at, None) for phase, at in begun[-1:])]
-
-
 async def ask_to_cut_over(request: Request) -> Response:
     migration = await request.state.asking.get(Migration, _path(request))
     back = f"/ui/migrations/{part(migration.id)}"
     heading = _("Cut %(name)s over?") % {"name": migration.machine_name}
-    return confirm(
-        request, heading, told=told_of_cutover([migration]), does=f"{back}/cutover", said=_("Cut over now"), back=back
-    )
+    told = await told_of_cutover(request.state.asking, [migration])
+    return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut over now"), back=back)
 
 
-def told_of_cutover(migrations: Sequence[Migration]) -> list[str]:
+async def told_of_cutover(asking: Asking, migrations: Sequence[Migration]) -> list[str]:
     """What it means, in sentences."""
     names = ", ".join(one.machine_name for one in migrations)
     told = [
@@ -109,16 +87,18 @@ def told_of_cutover(migrations: Sequence[Migration]) -> list[str]:
         _("What has changed since the last sync is copied while it is off, and compared; then its server boots."),
         _("If the server doesn't come up, what was made is removed and the machine is powered on again."),
     ]
-    last = [one.syncs[-1] for one in migrations if one.syncs]
-    if last:
-        changed = sum(sync["bytes_changed"] or 0 for sync in last)
-        slowest = max(float(sync["seconds"]) for sync in last)
-        figures = {"changed": size(changed), "took": duration(slowest)}
-        told.append(
-            _("The last sync copied %(changed)s; the longest took %(took)s. Off for about that, and the boot.")
-            % figures
+    expected = await expected_downtime(asking, migrations)
+    if expected is None:
+        return told
+    took = duration(expected.copying)
+    if expected.landing is None:
+        said = _(
+            "Off for about %(took)s, as the last sync took, and until it is up: nothing has shown yet how long that is."
         )
-    return told
+        return [*told, said % {"took": took}]
+    said = _("Expected to be off for about %(whole)s: %(took)s for the last changes, then %(rest)s as %(names)s took.")
+    figures = {"whole": duration(expected.copying + expected.landing), "took": took}
+    return [*told, said % {**figures, "rest": duration(expected.landing), "names": ", ".join(expected.shown_by)}]
 
 
 async def ask_to_cancel(request: Request) -> Response:

@@ -148,7 +148,7 @@ async def ask_to_cut_over(request: Request) -> Response:
     found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
     back = _page(request)
     heading = _("Cut plan %(name)s over?") % {"name": request.path_params["name"]}
-    told = told_of_cutover([m for m in found if may_cut_over(m)])
+    told = await told_of_cutover(request.state.asking, [m for m in found if may_cut_over(m)])
     return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut all of them over now"), back=back)
 
 

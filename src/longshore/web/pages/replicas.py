@@ -22,6 +22,7 @@ from longshore.web.words import duration
 
 _SPANS = {"1": marked("24 hours"), "7": marked("7 days"), "30": marked("30 days")}
 _LANDINGS, _POINTS = 20, 100  # rows, the last ones
+_CHART = 600  # units wide: its texts stay legible on a narrow screen
 _PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
 
 
@@ -66,7 +67,7 @@ def _chart(report: ReplicaReport, days: int) -> Markup:
     until, began = _utc(report.made_at), _utc(report.replica.created_at)
     since = max(until - timedelta(days=days), min(began, until - timedelta(minutes=1)))
     arrivals = [(_utc(one.moment), _utc(one.usable_at)) for one in report.arrivals]
-    return Markup(ages(arrivals, since, until, report.replica.rpo, duration))  # noqa: S704
+    return Markup(ages(arrivals, since, until, report.replica.rpo, duration, width=_CHART))  # noqa: S704
 
 
 def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime, float]]:

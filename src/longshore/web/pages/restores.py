@@ -15,6 +15,7 @@ from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
+from longshore.web.quota import takes
 from longshore.web.rendering import render
 from longshore.web.states import of_severity
 from longshore.web.texts import _, marked
@@ -25,7 +26,7 @@ _TYPES = [
     ("dry-run", marked("Only try it: the server is booted, looked at and removed")),
 ]
 _POWERS = [
-    ("as-before", marked("As the machine was when it was backed up")),
+    ("as-before", marked("As it was when it was backed up")),
     ("on", marked("Left running")),
     ("off", marked("Shut down once it was seen up")),
 ]
@@ -102,6 +103,7 @@ async def _shown(
         mapped=said.pairs("n-name", "n-to"),
         network_choices=network_choices(offer) if offer else None,
         flavor_choices=flavor_choices(offer) if offer else None,
+        takes=_takes(found, said, offer) if offer else None,
         types=[(value, _(text)) for value, text in _TYPES],
         powers=[(value, _(text)) for value, text in _POWERS],
         checked=concerns is not None,
@@ -112,6 +114,16 @@ async def _shown(
         of_severity=of_severity,
         trouble=trouble,
     )
+
+
+def _takes(point: VaultPointDetails, said: Form, offer: TargetOffer) -> list[tuple[str, str, str]]:
+    known = {disk["key"]: int(disk["size"]) for disk in point.machine["disks"]}
+    sizes = [known.get(key, 0) for key in point.disks]
+    if said["disk"]:
+        return takes(None, [one for n, one in enumerate(sizes, 1) if str(n) == said["disk"]], offer.quota)
+    chosen = [(one.cpus, one.memory_mib) for one in offer.flavors if one.name == said["flavor"]]
+    shape = chosen[0] if chosen else (int(point.machine["cpus"]), int(point.machine["memory_mib"]))
+    return takes(shape, sizes, offer.quota)
 
 
 ROUTES = [

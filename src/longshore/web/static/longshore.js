@@ -46,8 +46,9 @@
   function keepHands() {
     if (!window.Idiomorph) return;
     window.Idiomorph.defaults.ignoreActiveValue = true;
-    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-      !(name === "open" && node.tagName === "DETAILS");
+    const callbacks = window.Idiomorph.defaults.callbacks;
+    callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+    callbacks.beforeNodeMorphed = (node, fresh) => !(node.tagName === "TIME" && node.dateTime === fresh.dateTime);
   }
 
   // What runs is asked for again, while somebody looks; the slower the answers come, the rarer
@@ -71,7 +72,8 @@
     ticksOfAll(document);
     keepHands();
     document.body.addEventListener("htmx:afterRequest", () => { took = Date.now() - asked; });
-    document.body.addEventListener("htmx:afterSettle", () => {
+    // Before it is painted: else times would jump to UTC and back
+    document.body.addEventListener("htmx:afterSwap", () => {
       localTimes(document);
       ticksOfAll(document);
     });

@@ -1,0 +1,54 @@
+"""How long machines will be off when they are cut over: as long as the last sync took, and then as long as those that
+came there before took from their last byte to the proof that they were up."""
+
+import asyncio
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+from longshore.api.schemas import Event, Migration
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
+from longshore.web.asking import Asking
+from longshore.web.phases import events_of, phases_of
+
+_LANDING = {"safeguarding", "converting", "booting", "checking"}  # phases after the last byte, while it is off
+_SHOW_IT = (MigrationType.DRY_RUN, MigrationType.COLD, MigrationType.WARM)
+_LOOKED_THROUGH, _GONE_BY = 100, 3  # of those that are done, the newest; and of them the most alike
+
+
+class Expected(NamedTuple):
+    copying: float  # seconds of the slowest machine's last sync
+    landing: float | None  # seconds from then on; None: nothing has come there yet
+    shown_by: tuple[str, ...]  # machines
+
+
+async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> Expected | None:
+    """None before anything was synchronised. `migrations`: those of one target that are cut over together."""
+    last = [float(one.syncs[-1]["seconds"]) for one in migrations if one.syncs]
+    if not last:
+        return None
+    done = await asking.get(
+        list[Migration], "/v1/migrations", status=Status.DONE.value, newest=True, limit=_LOOKED_THROUGH
+    )
+    alike = most_alike(done, migrations)
+    landings = [landing_of(found) for found in await asyncio.gather(*(events_of(asking, one.id) for one in alike))]
+    known = [(one.machine_name, took) for one, took in zip(alike, landings, strict=True) if took is not None]
+    names = tuple(dict.fromkeys(name for name, _took in known))
+    return Expected(max(last), median(took for _name, took in known) if known else None, names)
+
+
+def most_alike(done: Sequence[Migration], migrations: Sequence[Migration]) -> list[Migration]:
+    """What says most about how they will land: the same machines (a dry run of them), then those of the same plan, then
+    whatever came to the same target in the same way; the newest first. `done`: newest first."""
+    ways = {(one.target, one.request.landing) for one in migrations}
+    refs, plans = {one.machine_ref for one in migrations}, {one.plan for one in migrations} - {None}
+    fitting = [one for one in done if one.request.type in _SHOW_IT and (one.target, one.request.landing) in ways]
+    own = [one for one in fitting if one.machine_ref in refs]
+    return (own or sorted(fitting, key=lambda one: one.plan not in plans))[:_GONE_BY]
+
+
+def landing_of(events: Sequence[Event]) -> float | None:
+    """Seconds; None where it can't be told."""
+    spans = [took for phase, _at, took in phases_of(events) if phase in _LANDING and took is not None]
+    return sum(spans) if spans else None

@@ -1,0 +1,34 @@
+"""The phases that a migration went through, by its events, and how long each took."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from longshore.api.schemas import Event
+from longshore.web.asking import Asking, part
+
+_OF_ONE_ANSWER = 1000  # events
+
+
+async def events_of(asking: Asking, migration_id: str) -> list[Event]:
+    """All, oldest first."""
+    found: list[Event] = []
+    while True:
+        after = found[-1].id if found else 0
+        path = f"/v1/migrations/{part(migration_id)}/events"
+        some = await asking.get(list[Event], path, after=after, limit=_OF_ONE_ANSWER)
+        found += some
+        if len(some) < _OF_ONE_ANSWER:
+            return found
+
+
+def phases_of(events: Sequence[Event]) -> list[tuple[str, datetime, float | None]]:
+    """Each phase it went through, when it began, and for how long; None: that it is in."""
+    begun: list[tuple[str, datetime]] = []
+    for event in events:
+        if not begun or begun[-1][0] != event.phase:
+            begun.append((event.phase, event.at))
+    spans: list[tuple[str, datetime, float | None]] = [
+        (phase, at, (following[1] - at).total_seconds()) for (phase, at), following in pairwise(begun)
+    ]
+    return [*spans, *((phase, at, None) for phase, at in begun[-1:])]

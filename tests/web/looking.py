@@ -1,0 +1,108 @@
+"""A real browser (Debian's Chromium without a window), and tabs that note whatever isn't as it should be."""
+
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from longshore.service import create_app
+from longshore.web.alone import _listen
+from longshore.web.app import create_pages
+from longshore.web.front import Front
+from longshore.web.session import OnePerson
+
+SHELL = Path("/usr/bin/chromium-headless-shell")
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+IN_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not SHELL.exists(), reason="needs Debian's chromium-headless-shell"),
+]
+AXE = (Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js").read_text()
+SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
+ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@contextmanager
+def listening_at(make, port=0):
+    """The address of an application that `make` makes for its port."""
+    listening = _listen(port)
+    own = listening.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(make(own), log_config=None, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{own}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def serving(store):
+    """The address of pages over this store, and who may open them."""
+    persons = []
+
+    def make(port):
+        persons.append(OnePerson(f"longshore_{port}"))
+        pages = create_pages(create_app(store, local_files=True), persons[0])
+        return Front(pages, frozenset({f"127.0.0.1:{port}"}))
+
+    with listening_at(make) as address:
+        yield address, persons[0]
+
+
+@contextmanager
+def launched():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=str(SHELL), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+class Looking:
+    """A tab that has opened the pages, and notes what they ask elsewhere, what is refused, and what is said on the
+    console: that is also where a browser says what the content security policy has stopped."""
+
+    def __init__(self, chromium, address, link, **how):
+        self.address = address
+        self.context = chromium.new_context(**how)
+        self.page = self.context.new_page()
+        self.wrong = []
+        self.page.on(
+            "console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", self._foreign)
+        self.page.on(
+            "response", lambda got: self.wrong.append(f"{got.status} {got.url}") if got.status >= 400 else None
+        )
+        self.page.goto(address + link)
+
+    def _foreign(self, request):
+        if not request.url.startswith((self.address, "data:")):
+            self.wrong.append(f"asked {request.url}")
+
+    def close(self):
+        self.context.close()
+        assert self.wrong == []
+
+    def findings(self, rules):
+        """What axe finds against these of its rules and groups of rules."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate(f"axe.run(document, {{runOnly: {rules}}})")
+        return [
+            (one["id"], [node["html"][:200] + " " + node["failureSummary"][:200] for node in one["nodes"][:3]])
+            for one in found["violations"]
+        ]
+
+    def too_wide(self):
+        """Pixels that one would have to scroll sideways for."""
+        return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
