@@ -37,6 +37,7 @@ class FaultyIdentity:
                 for one, url in offered.items()
             ]
             token = {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z", "user": {"id": "u"}}
+            token["project"] = {"id": "p", "name": "backups"}
             return 201, {"token": {**token, "catalog": services}}
         if parts[:2] == ["v3", "projects"]:
             wanted = parts[2] if len(parts) > 2 else query["name"][0]
@@ -75,7 +76,13 @@ class FaultyIdentity:
         if method == "DELETE":
             del kept[id_]
             return 204, None
-        return 200, base64.b64decode(kept[id_]["payload"]).decode() if path.endswith("payload") else self._shown(id_)
+        return 200, self.opened(id_) if path.endswith("payload") else self._shown(id_)
+
+    def opened(self, id_):
+        """A secret in clear."""
+        kept = self.secrets[id_]
+        coded = kept.get("payload_content_encoding") == "base64"
+        return base64.b64decode(kept["payload"]).decode() if coded else kept["payload"]
 
     def _judge(self, subject):
         if subject not in self.tokens:

@@ -10,6 +10,7 @@ import pytest
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.vault.directory import Directory
 from longshore.vault.errors import WrongKey
+from longshore.vault.in_barbican import InBarbican
 from longshore.vault.keys import add_key, keys_of, new_recovery_key, remove_key
 from longshore.vault.points import point_names
 from longshore.vault.vault import Vault
@@ -90,8 +91,41 @@ def test_a_stranger_restores_with_the_recovery_key(vault, tmp_path):
     add_key(vault, recovery, "recovery")
     (tmp_path / "key").write_text(recovery + "\n")
     (point,) = point_names(vault)
-    script = tmp_path / "vault" / "restore.py"
-    words = (point, "2000", tmp_path / "disk", "--pass-phrase-file", tmp_path / "key")
-    done = subprocess.run([sys.executable, "-I", script, *words], capture_output=True, text=True, check=False)
+    done = restored(tmp_path, point, "--pass-phrase-file", tmp_path / "key")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "disk").read_bytes().startswith(b"bootboot")
+
+
+def restored(tmp_path, point, *words, typed=""):
+    """By the script in the vault, as a stranger calls it."""
+    script = [sys.executable, "-I", tmp_path / "vault" / "restore.py", point, "2000", tmp_path / "disk", *words]
+    return subprocess.run(script, capture_output=True, text=True, check=False, input=typed, start_new_session=True)
+
+
+def test_a_stranger_is_told_which_secret_opens_it_and_restores_with_what_that_holds(tmp_path):
+    phrase = new_recovery_key()
+    kept = InBarbican("0f9a", "https://cloud.example.org:5000/v3", "north", "8d1c")
+    vault = Vault.create(Directory(tmp_path / "vault"), phrase, kept=kept)
+    point = with_point(vault, tmp_path)
+    (tmp_path / "key").write_text(phrase + "\n")
+    (tmp_path / "other").write_text("something else\n")
+    for words, typed in ((["--secret-file", tmp_path / "other"], ""), ([], "")):
+        done = restored(tmp_path, point, *words, typed=typed)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        for said in (kept.secret, kept.auth_url, kept.region, kept.project, "openstack secret get --payload 0f9a"):
+            assert said in done.stderr
+    for words, typed in ((["--secret-file", tmp_path / "key"], ""), ([], f"{phrase}\n")):
+        done = restored(tmp_path, point, *words, typed=typed)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "disk").read_bytes().startswith(b"bootboot")
+        (tmp_path / "disk").unlink()
+
+
+def test_a_key_of_a_kind_that_is_not_known_is_left_alone(vault, tmp_path):
+    """By readers of today, so that there may be others tomorrow."""
+    vault.store.create("keys/0.json", json.dumps({"kind": "of tomorrow", "wrapped": "…"}).encode())
+    assert opened(vault, FIRST).key == vault.key
+    (point,) = point_names(vault)
+    (tmp_path / "key").write_text(FIRST)
+    assert restored(tmp_path, point, "--pass-phrase-file", tmp_path / "key").returncode == 0

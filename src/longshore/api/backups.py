@@ -25,7 +25,9 @@ class NewVault(_Strict):
     region: Place = None  # of the bucket; null: us-east-1
     access_key: Place = None  # of the bucket: its id
     secret_key: SecretStr | None = None
-    pass_phrase: SecretStr | None = None  # null: it isn't encrypted, for ever
+    pass_phrase: SecretStr | None = None  # null, and no barbican: it isn't encrypted, for ever
+    # the OpenStack provider, by its name or id, in whose key manager what opens it is made and kept
+    barbican: Name | None = None
 
 
 class Vault(_Strict):
@@ -39,7 +41,17 @@ class Vault(_Strict):
 
 class NewVaultKey(_Strict):
     name: Name  # what it is for
-    pass_phrase: SecretStr | None = None  # null: one is made, a recovery key, and said once
+    pass_phrase: SecretStr | None = None  # null, and no barbican: one is made, a recovery key, and said once
+    barbican: Name | None = None  # or one is made, and kept in the key manager of this OpenStack provider
+
+
+class InBarbican(_Strict):
+    """The secret that is the pass phrase of a key, and whose. Whoever may read it there can open the vault."""
+
+    secret: str  # its id
+    auth_url: str
+    region: str  # empty: the cloud's only one
+    project: str  # its id
 
 
 class VaultKey(_Strict):
@@ -47,6 +59,7 @@ class VaultKey(_Strict):
     name: str  # empty: nobody has said what it is for
     made_at: Moment | None
     opens: bool  # the one by which the vault is opened here
+    kept: InBarbican | None  # null: nobody's but whoever knows it
 
 
 class MadeVaultKey(VaultKey):

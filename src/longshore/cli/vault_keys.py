@@ -19,22 +19,26 @@ if TYPE_CHECKING:
 
 
 class ListVaultKeys(Lister):
-    """List the keys of an encrypted vault: each is a pass phrase, or a recovery key, that opens it."""
+    """List the keys of an encrypted vault: each is a pass phrase, or a recovery key, that opens it.
+
+    Of one whose pass phrase is kept in Barbican it says which secret that is there, and at whose Keystone.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_vault(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [_values(key) for key in self.client.vault_keys(args.vault)]
-        return ("ID", "Name", "Made at", "Opens it here"), rows
+        return ("ID", "Name", "Made at", "Opens it here", "In Barbican"), rows
 
 
 class AddVaultKey(ShowOne):
-    """Have one more pass phrase open an encrypted vault, or a recovery key that is made for it.
+    """Have one more pass phrase open an encrypted vault, a recovery key that is made for it, or a secret in Barbican.
 
     A recovery key is written to a file that isn't there yet, and kept nowhere else: put it where neither the vault nor
-    this machine is. To have the vault opened here by a new pass phrase, add that and then say: longshore provider set
-    vault NAME --pass-phrase-file FILE.
+    this machine is. A secret in Barbican is made there, in the project of an OpenStack that is added here: whoever may
+    read it opens the vault. To have the vault opened here by what is new, add it and then say: longshore provider set
+    NAME --pass-phrase-file FILE, or --barbican PROVIDER.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -43,31 +47,42 @@ class AddVaultKey(ShowOne):
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--pass-phrase-file", type=Path, metavar="FILE", help="that has the pass phrase")
         which.add_argument("--recovery-file", type=Path, metavar="FILE", help="that the recovery key is written to")
+        which.add_argument(
+            "--barbican", metavar="PROVIDER", help="the OpenStack in whose key manager it is made and kept"
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        if args.pass_phrase_file:
+        if args.barbican:
+            made = self.client.add_vault_key(args.vault, args.name, None, args.barbican)
+        elif args.pass_phrase_file:
             made = self.client.add_vault_key(args.vault, args.name, key_in(args.pass_phrase_file))
         else:
             with _new_file(args.recovery_file) as file:
                 made = self.client.add_vault_key(args.vault, args.name, None)
                 file.write(f"{made.recovery_key}\n")
-        return ("id", "name", "made_at", "opens"), _values(made)
+        return ("id", "name", "made_at", "opens", "in_barbican"), _values(made)
 
 
 class RemoveVaultKey(Command):
     """Have a key open its vault no longer. Not the one by which it is opened here.
 
-    Whoever has copied the vault before can still open that copy with it.
+    Whoever has copied the vault before can still open that copy with it. The secret that was made for it in Barbican is
+    removed there, too.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))
         parser.add_argument("key", help="its id, or what it is for")
+        secret = parser.add_mutually_exclusive_group()
+        secret.add_argument(
+            "--barbican", metavar="PROVIDER", help="by which its secret is removed, if another has made it"
+        )
+        secret.add_argument("--keep-secret", action="store_true", help="leave its secret in Barbican")
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        self.client.remove_vault_key(args.vault, args.key)
+        self.client.remove_vault_key(args.vault, args.key, barbican=args.barbican, keep_secret=args.keep_secret)
 
 
 def _with_vault(parser: ArgumentParser) -> ArgumentParser:
@@ -76,7 +91,8 @@ def _with_vault(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _values(key: VaultKey) -> tuple[Any, ...]:
-    return key.id, key.name, moment(key.made_at), key.opens
+    kept = f"{key.kept.secret} at {key.kept.auth_url}" if key.kept else ""
+    return key.id, key.name, moment(key.made_at), key.opens, kept
 
 
 @contextmanager

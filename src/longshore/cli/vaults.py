@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 class CreateVault(ShowOne):
     """Make a vault in a directory, local or mounted from a file server, or in a bucket of an S3 server, and add it.
 
-    Encrypted, it can be read with its pass phrase alone: keep that elsewhere, too. Whether it is encrypted can't be
-    changed later. One that is there already is added with: longshore provider add vault.
+    Encrypted, it can be read with its pass phrase alone: keep that elsewhere, too. Or what opens it is a secret that is
+    made in Barbican, in the project of an OpenStack that is added here: add a recovery key then, for when that cloud is
+    gone. Whether it is encrypted can't be changed later. One that is there already is added with: longshore provider
+    add vault.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("name", help="what you call it")
         parser.add_argument("place", help="a directory that is empty or not there yet, or s3://BUCKET/PREFIX")
-        parser.add_argument("--pass-phrase-file", type=Path, metavar="FILE", help="to encrypt it with")
+        key = parser.add_mutually_exclusive_group()
+        key.add_argument("--pass-phrase-file", type=Path, metavar="FILE", help="to encrypt it with")
+        key.add_argument(
+            "--barbican", metavar="PROVIDER", help="to encrypt it with a secret in the key manager of this OpenStack"
+        )
         group = parser.add_argument_group("in a bucket")
         group.add_argument("--endpoint", metavar="URL", help="of its S3 server, as https://HOST:PORT (else Amazon's)")
         group.add_argument("--region", help="of the bucket (else us-east-1)")
@@ -38,7 +44,7 @@ class CreateVault(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         phrase = text_of(args.pass_phrase_file) if args.pass_phrase_file else None
         where = {"url": args.place} if args.place.startswith("s3:") else {"directory": str(Path(args.place).absolute())}
-        for name in ("endpoint", "region", "access_key"):
+        for name in ("endpoint", "region", "access_key", "barbican"):
             if (value := getattr(args, name)) is not None:
                 where[name] = value
         key = text_of(args.secret_key_file) if args.secret_key_file else None

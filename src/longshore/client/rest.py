@@ -329,7 +329,8 @@ class Client:
     def create_vault(
         self, name: str, where: Mapping[str, str], pass_phrase: str | None, secret_key: str | None = None
     ) -> Vault:
-        """`where`: its directory, or its bucket's url, endpoint, region and access_key."""
+        """`where`: its directory, or its bucket's url, endpoint, region and access_key; `barbican`, if that is to open
+        it."""
         body = {"name": name, "pass_phrase": pass_phrase, "secret_key": secret_key, **where}
         return self._ask(Vault, "POST", "/v1/vaults", body)
 
@@ -353,13 +354,20 @@ class Client:
     def vault_keys(self, vault: str) -> list[VaultKey]:
         return self._ask(list[VaultKey], "GET", f"/v1/vaults/{_part(vault)}/keys")
 
-    def add_vault_key(self, vault: str, name: str, pass_phrase: str | None) -> MadeVaultKey:
-        """Without a pass phrase a recovery key is made, which is in the answer."""
-        body = {"name": name, "pass_phrase": pass_phrase}
+    def add_vault_key(
+        self, vault: str, name: str, pass_phrase: str | None, barbican: str | None = None
+    ) -> MadeVaultKey:
+        """Without a pass phrase a recovery key is made, which is in the answer, or in the key manager of the provider
+        `barbican`."""
+        body = {"name": name, "pass_phrase": pass_phrase, "barbican": barbican}
         return self._ask(MadeVaultKey, "POST", f"/v1/vaults/{_part(vault)}/keys", body)
 
-    def remove_vault_key(self, vault: str, key: str) -> None:
-        self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/keys/{_part(key)}")
+    def remove_vault_key(self, vault: str, key: str, *, barbican: str | None = None, keep_secret: bool = False) -> None:
+        """`barbican`: the provider in whose key manager its pass phrase is, where that isn't known there."""
+        query = urlencode(
+            ({"barbican": barbican} if barbican else {}) | ({"keep_secret": "true"} if keep_secret else {})
+        )
+        self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/keys/{_part(key)}?{query}")
 
     def vault_points(self, vault: str) -> list[VaultPoint]:
         return self._ask(list[VaultPoint], "GET", f"/v1/vaults/{_part(vault)}/points")

@@ -11,8 +11,8 @@ from longshore.flows.discretion import Discretion
 from longshore.flows.relays import relays_of
 from longshore.model.platform import Side
 from longshore.processes.deadline import check as check_deadline
-from longshore.providers.contract import Provider, Source, Target
-from longshore.providers.registry import asks_relays, connect, kinds_for
+from longshore.providers.contract import KeptSecrets, Provider, Source, Target
+from longshore.providers.registry import asks_relays, connect, keeper_in, kinds_for
 from longshore.store import ProviderRecord, Store
 
 if TYPE_CHECKING:  # most commands ask no vault, and what one takes needn't be loaded for them
@@ -117,8 +117,9 @@ class Clouds:
         secrets = self._secrets(record)
         relays = relays_of(self._store, record) if asks_relays(record.kind, record.settings) else None
         settings = within_reach(self._store, record.project_id, record.settings)
-        cloud = connect(record.kind, settings, secrets, side, relays)
         discretion = self._discretion(record)
+        kept = kept_secrets(self._store, record.project_id, record.kind, record.settings, told=discretion is None)
+        cloud = connect(record.kind, settings, secrets, side, relays, **kept)
         try:
             yield _Asking(cloud, record.name, self._outages, discretion)
         except LongshoreError as error:  # of what it opened or listed, when that was used
@@ -167,6 +168,20 @@ class Clouds:
             raise _wrong_side(record, "backed up to", "vault")
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_vault(use)  # type: ignore[attr-defined]
+
+
+def kept_secrets(
+    store: Store, project_id: str, kind: str, settings: Mapping[str, Any], *, told: bool = True
+) -> dict[str, KeptSecrets]:
+    """For `connect`: those that a provider of that project asks for by these settings, if it asks for any.
+
+    `told`: whoever hears of errors may see the settings of that project's providers.
+    """
+    if (keeper_id := keeper_in(kind, settings)) is None:
+        return {}
+    from longshore.flows.kept_secrets import SecretsInProject  # what vaults take needn't be loaded for the others
+
+    return {"kept": SecretsInProject(store, project_id, keeper_id, told=told)}
 
 
 def _wrong_side(record: ProviderRecord, verb: str, side: Side) -> InvalidInput:

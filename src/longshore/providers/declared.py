@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.model.platform import Platform, Side
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import Provider, RelayLedger, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, RelayLedger, Relays
     from longshore.providers.grounds import Grounds
 
 
@@ -82,7 +82,8 @@ class ProviderType:
     on_server: Callable[[dict[str, Any], Grounds], dict[str, Any]]
     where: Callable[[Mapping[str, Any]], Any]  # it is, of the settings: host, address
     settings: Callable[[], type[Any]]  # their shape
-    open: Callable[[Any, Mapping[str, str], Side | None, Relays | None], Provider]  # by settings of that shape
+    # By settings of that shape, with what only some ask for
+    open: Callable[[Any, Mapping[str, str], Side | None, Relays | None, KeptSecrets | None], Provider]
     sent_to: frozenset[str]  # where secrets are sent: whoever changes that has to say the secrets anew
     tells_which: frozenset[str]  # which cloud it is: what was made there is nowhere else
     several: bool = False  # one speaks of "them"
@@ -94,3 +95,6 @@ class ProviderType:
     refuse_missing_library: Callable[[Mapping[str, Any]], None] | None = None
     asks_relays: Callable[[Mapping[str, Any]], bool] | None = None  # whether volumes are reached through relays
     open_relays: Callable[[Any, Mapping[str, str], RelayLedger], Relays] | None = None
+    # Secrets that open nothing by these settings, and aren't kept with them
+    unneeded: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
+    kept_by: str = ""  # the setting that names the provider whose key manager is asked for secrets; empty: none does

@@ -17,7 +17,7 @@ from longshore.providers.vault.declaration import VAULT
 from longshore.providers.vsphere.declaration import VSPHERE
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import Provider, RelayLedger, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, RelayLedger, Relays
 
 PROVIDERS: tuple[ProviderType, ...] = (VSPHERE, FILES, OPENSTACK, VAULT)
 
@@ -43,14 +43,17 @@ def connect(
     secrets: Mapping[str, str],
     side: Side | None = None,
     relays: Relays | None = None,
+    *,
+    kept: KeptSecrets | None = None,
 ) -> Provider:
     """A cloud's client, for one side of a migration if it has two; without, it only logs in.
 
-    `relays` are those through which volumes are opened, where the settings say so. Nothing is asked of the cloud yet.
+    `relays` are those through which volumes are opened, `kept` are secrets in a key manager, where the settings say so.
+    Nothing is asked of the cloud yet.
     Raises InvalidInput, pydantic's ValidationError for settings of another shape, KeyError for a missing secret.
     """
     known = provider_type(kind)
-    return known.open(_formed(known, settings), secrets, side, relays)
+    return known.open(_formed(known, settings), secrets, side, relays, kept)
 
 
 def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
@@ -64,6 +67,18 @@ def asks_relays(kind: str, settings: Mapping[str, Any]) -> bool:
     """Whether volumes of this provider are reached through relays."""
     asks = provider_type(kind).asks_relays
     return asks is not None and asks(settings)
+
+
+def keeper_in(kind: str, settings: Mapping[str, Any]) -> str | None:
+    """The provider whose key manager keeps secrets of this one, by its id; None: there is none."""
+    known = provider_type(kind)
+    return (settings.get(known.kept_by) or None) if known.kept_by else None
+
+
+def unneeded_secrets(kind: str, settings: Mapping[str, Any]) -> frozenset[str]:
+    """Those that open nothing by these settings."""
+    unneeded = provider_type(kind).unneeded
+    return unneeded(settings) if unneeded is not None else frozenset()
 
 
 def open_relays(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:

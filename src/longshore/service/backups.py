@@ -1,5 +1,6 @@
 """Vaults and the points in them; machines that are backed up, and restored."""
 
+import uuid
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import Found, find_in_place, land_in_place, refuse_meaningless
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.clouds import Clouds
+from longshore.flows.kept_secrets import new_secret
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.machine import Machine, PowerState
@@ -31,10 +33,12 @@ from longshore.planning.kinds import accept_blockers
 from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
-from longshore.providers.vault.declaration import PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
+from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
 from longshore.providers.vault.source import find_point, machine_of, recorded_machine, shown_machine, store_of
 from longshore.service.beforehand import concerns_beforehand, look_beforehand
 from longshore.service.caller import Caller
+from longshore.service.delegation import give_back_abandoned
+from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.remote import provider_settings, refuse_unsafe
@@ -56,26 +60,41 @@ router = judged_router("/v1")
 def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
     """A new vault in a directory or a bucket.
 
-    Its pass phrase can't be had back from it: without, all that is in it is lost.
+    Its pass phrase can't be had back from it: without, all that is in it is lost. With `barbican` that is made, and
+    kept, in the key manager of this OpenStack, in the project of the provider.
     """
-    where = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key")}
+    where = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key", BARBICAN)}
     settings = {name: value for name, value in where.items() if value is not None}
     if caller.remote:
         provider_settings(VAULT.kind, settings, grounds)
+    settings = with_keeper(store, VAULT.kind, settings)
     given = {PASS_PHRASE: body.pass_phrase, SECRET_KEY: body.secret_key}
     secrets = {name: value.get_secret_value().rstrip("\r\n") for name, value in given.items() if value}
     parsed = VAULT.settings()(**settings)  # raises InvalidInput for what is no path and no bucket
     refuse_incomplete(settings, secrets)
+    refuse_unneeded(VAULT.kind, settings, secrets)
     refuse_unreadable(name=body.name)
     store.providers.refuse_taken(body.name)
     place = store_of(parsed, secrets.get(SECRET_KEY))
-    made = OpenVault.create(place, secrets.get(PASS_PHRASE))
+    id_, vault_id = str(uuid.uuid4()), str(uuid.uuid4())
+    if BARBICAN not in settings:
+        made = OpenVault.create(place, secrets.get(PASS_PHRASE), id_=vault_id)
+        return _added(store, made, body.name, id_, settings, secrets)
+    give_back_abandoned(store, caller)
+    with new_secret(store, id_, store.providers.own(settings[BARBICAN]), vault_id) as new:
+        made = OpenVault.create(place, new.pass_phrase, id_=vault_id, kept=new.kept, key_written=new.settle)
+        return _added(store, made, body.name, id_, settings, secrets)
+
+
+def _added(  # noqa: PLR0917
+    store: Store, made: OpenVault, name: str, id_: str, settings: dict[str, Any], secrets: dict[str, str]
+) -> Vault:
+    """As a provider. What was made is gone where that fails."""
     try:
-        record = store.providers.add(body.name, VAULT.kind, settings, secrets)
+        return _vault(store, store.providers.add(name, VAULT.kind, settings, secrets, provider_id=id_))
     except BaseException:
         made.discard()
         raise
-    return _vault(store, record)
 
 
 @router.get("/vaults")

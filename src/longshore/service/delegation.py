@@ -8,6 +8,7 @@ from typing import Any
 
 from longshore.configuration import Keystone
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError
+from longshore.flows.kept_secrets import remove_holding
 from longshore.model.reach import same_keystone
 from longshore.providers.grounds import Grounds
 from longshore.providers.registry import provider_type
@@ -92,6 +93,8 @@ def give_back_abandoned(store: Store, caller: Caller) -> None:
         try:
             if holding.kind is Outside.SECRET:
                 store.key_manager.remove(holding)
+            elif holding.kind is Outside.VAULT_KEY:
+                remove_holding(store, holding)
             else:
                 _remove(store, holding, caller)
         except LongshoreError as error:

@@ -5,7 +5,8 @@ from typing import Any
 
 from longshore.api.schemas import ProviderChange, ProviderCheck
 from longshore.errors import InvalidInput
-from longshore.providers.registry import provider_type
+from longshore.providers.registry import provider_type, unneeded_secrets
+from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn, judged_router
 from longshore.service.providers import log_in, shown_provider
 from longshore.service.remote import asked_of, provider_settings
@@ -35,6 +36,8 @@ def change(
     asked = {**before, **body.settings}
     settings = provider_settings(record.kind, asked, grounds) if caller.remote else asked
     settings = {name: value for name, value in settings.items() if value is not None or name not in body.settings}
+    settings = with_keeper(store, record.kind, settings)
+    refuse_unneeded(record.kind, settings, given)
     changed = {name for name in {*settings, *record.settings} if settings.get(name) != record.settings.get(name)}
     moved = _auth_changes(record.settings, settings)
     known = provider_type(record.kind)
@@ -49,9 +52,11 @@ def change(
     if changed & known.tells_which or moved - _WHO:
         store.providers.refuse_at_work(record.id)
     secrets = given if elsewhere else {**store.providers.secrets(record.id), **given}
+    unneeded = unneeded_secrets(record.kind, settings) & secrets.keys()
+    secrets = {name: value for name, value in secrets.items() if name not in unneeded}
     local = _is_local(store.state.shared_database, caller)
     found = log_in(store, record.name, record.kind, settings, secrets, local=local)
-    kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given else {})
+    kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given or unneeded else None)
     return ProviderCheck(provider=shown_provider(store, kept), found=found)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.api.shown_machine import ShownMachine
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.flows.clouds import within_reach
+from longshore.flows.clouds import kept_secrets, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.platform import Platform
@@ -25,6 +25,7 @@ from longshore.service.delegation import (
     home_url,
     known_project,
 )
+from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn, judged_router
 from longshore.service.remote import provider_settings
@@ -58,6 +59,8 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
     delegated = caller.remote and asks_for_delegation(body.kind, body.settings, secrets)
     asked = {**body.settings, "auth": {"auth_url": home_url(store, grounds)}} if delegated else body.settings
     settings = provider_settings(body.kind, asked, grounds) if caller.remote else asked
+    settings = with_keeper(store, body.kind, settings)
+    refuse_unneeded(body.kind, settings, secrets)
     store.providers.refuse_taken(body.name)
     give_back_abandoned(store, caller)
     id_ = str(uuid.uuid4())
@@ -87,7 +90,9 @@ def log_in(
 ) -> dict[str, str]:
     """What is found there. `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says."""
     try:
-        cloud = connect(kind, within_reach(store, store.scope.project_id, settings), secrets)
+        project_id = store.scope.project_id
+        kept = kept_secrets(store, project_id, kind, settings)
+        cloud = connect(kind, within_reach(store, project_id, settings), secrets, None, None, **kept)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])

@@ -1,12 +1,18 @@
-"""Keys of encrypted vaults: further pass phrases, and recovery keys, that open them."""
+"""Keys of encrypted vaults: further pass phrases, and recovery keys, that open them, and such in a key manager."""
 
-from longshore.api.backups import MadeVaultKey, NewVaultKey, VaultKey
-from longshore.errors import AccessDenied
+import uuid
+from dataclasses import asdict
+
+from longshore.api.backups import InBarbican, MadeVaultKey, NewVaultKey, VaultKey
+from longshore.errors import AccessDenied, InvalidInput
+from longshore.flows.kept_secrets import forget_secret, keeper, new_secret, remove_abandoned, remove_secret
+from longshore.providers.registry import keeper_in
 from longshore.service.backups import vault_record
 from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.store import Store
+from longshore.store import ProviderRecord, Store
 from longshore.store.tables import without_zone
 from longshore.vault import keys
+from longshore.vault.vault import Vault
 
 router = judged_router("/v1")
 
@@ -14,35 +20,83 @@ router = judged_router("/v1")
 @router.get("/vaults/{vault}/keys")
 def vault_keys(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultKey]:
     """Oldest first: what each is for. None of it opens anything."""
-    with clouds.vault(_own(store, vault), "read") as opened:
+    with clouds.vault(_own(store, vault).id, "read") as opened:
         return [_told(key) for key in keys.keys_of(opened)]
 
 
 @router.post("/vaults/{vault}/keys", status_code=201)
 def add_key(vault: str, body: NewVaultKey, store: TheStore, clouds: TheClouds) -> MadeVaultKey:
-    """One more pass phrase opens it, or a recovery key, which is in this answer and nowhere else."""
+    """One more pass phrase opens it, or a recovery key, which is in this answer and nowhere else; or one that is made
+    and kept in the key manager of an OpenStack, in the project of that provider."""
+    record = _own(store, vault)
     given = body.pass_phrase.get_secret_value().rstrip("\r\n") if body.pass_phrase is not None else None
+    if body.barbican is not None:
+        if given is not None:
+            raise InvalidInput("Its pass phrase is given or it is in Barbican.", advice="Name one of them.")
+        with clouds.vault(record.id, "write") as opened:
+            made = _add_in_barbican(store, record, opened, body.name, body.barbican)
+        return MadeVaultKey(**_told(made).model_dump(), recovery_key=None)
     phrase = keys.new_recovery_key() if given is None else given
-    with clouds.vault(_own(store, vault), "write") as opened:
+    with clouds.vault(record.id, "write") as opened:
         made = keys.add_key(opened, phrase, body.name)
     return MadeVaultKey(**_told(made).model_dump(), recovery_key=phrase if given is None else None)
 
 
+def _add_in_barbican(store: Store, record: ProviderRecord, opened: Vault, name: str, barbican: str) -> keys.VaultKey:
+    in_project = keeper(store, record.project_id, barbican)
+    keys.refuse_taken(opened, name)
+    remove_abandoned(store, record.id, opened)
+    id_ = str(uuid.uuid4())
+    with new_secret(store, record.id, in_project, id_) as new:
+        made = keys.add_key(opened, new.pass_phrase, name, id_=id_, kept=new.kept)
+        try:
+            new.settle()
+        except BaseException:
+            keys.remove_key(opened, id_)
+            raise
+    return made
+
+
 @router.delete("/vaults/{vault}/keys/{key}", status_code=204)
-def remove_key(vault: str, key: str, store: TheStore, clouds: TheClouds) -> None:
-    """By its id or name: it opens the vault no longer, unless somebody has copied that before."""
-    with clouds.vault(_own(store, vault), "write") as opened:
-        keys.remove_key(opened, key)
+def remove_key(  # noqa: PLR0917
+    vault: str, key: str, store: TheStore, clouds: TheClouds, barbican: str | None = None, keep_secret: bool = False
+) -> None:
+    """By its id or name: it opens the vault no longer, unless somebody has copied that before.
+
+    What was made for it in a key manager goes first: with the provider that has made it there, the one by which the
+    vault is opened, or `barbican`. With `keep_secret` it stays.
+    """
+    record = _own(store, vault)
+    with clouds.vault(record.id, "write") as opened:
+        found = keys.removable_key(opened, key)
+        if found.kept is not None and keep_secret:
+            forget_secret(store, record.id, found.id)
+        elif found.kept is not None:
+            remove_secret(store, record.id, _keeper_of(store, record, found.id, barbican), found.id)
+        keys.remove_key(opened, found.id)
 
 
-def _own(store: Store, name: str) -> str:
-    """Its id. Raises AccessDenied for one that another project shares: a key is more than what was shared."""
+def _keeper_of(store: Store, vault: ProviderRecord, key_id: str, named: str | None) -> ProviderRecord:
+    """Raises InvalidInput when nothing says which."""
+    holding = store.provider_ledger.keys(vault.id).get(key_id)
+    known = named or (holding.keeper_id if holding else None) or keeper_in(vault.kind, vault.settings)
+    if known is None:
+        raise InvalidInput(
+            "What opens this key is in Barbican, and nothing here says by which provider it is removed there.",
+            advice="Name that (--barbican PROVIDER), or leave the secret there (--keep-secret).",
+        )
+    return keeper(store, vault.project_id, known)
+
+
+def _own(store: Store, name: str) -> ProviderRecord:
+    """Raises AccessDenied for one that another project shares: a key is more than what was shared."""
     record = vault_record(store, name)
     if not store.providers.is_own(record):
         raise AccessDenied(f"The vault {record.name} is another project's: its keys are, too.")
-    return record.id
+    return record
 
 
 def _told(key: keys.VaultKey) -> VaultKey:
     made_at = without_zone(key.made_at) if key.made_at else None
-    return VaultKey(id=key.id, name=key.name, made_at=made_at, opens=key.opens)
+    kept = InBarbican(**asdict(key.kept)) if key.kept else None
+    return VaultKey(id=key.id, name=key.name, made_at=made_at, opens=key.opens, kept=kept)

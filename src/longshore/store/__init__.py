@@ -17,7 +17,7 @@ from longshore.store.outlines import Outline, Outlines
 from longshore.store.plan_flavors import PlanFlavor
 from longshore.store.plans import PlanRecord, Plans
 from longshore.store.points import PointRecord, Points
-from longshore.store.provider_ledger import Holding, Outside
+from longshore.store.provider_ledger import Holding, Outside, secret_name
 from longshore.store.providers import ProviderRecord, Providers
 from longshore.store.queue import Lineup, Queue, QueueRecord
 from longshore.store.replicas import ReplicaRecord, Replicas
@@ -67,4 +67,5 @@ __all__ = [
     "ThingKind",
     "WorkerRecord",
     "Workers",
+    "secret_name",
 ]

@@ -1,11 +1,12 @@
-"""The cloud's key manager, through castellan: secrets of providers as secrets of the server's own user in Barbican."""
+"""A cloud's key manager, through castellan: secrets in the Barbican of whoever it is asked as."""
 
-import json
 import logging
+import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from longshore.configuration import Keystone
@@ -15,57 +16,108 @@ _SERVICE_TYPE = "key-manager"
 _TIMEOUT = 20.0  # seconds for an answer
 _REMEMBER = 3600.0  # seconds: a secret in Barbican never changes, and a migration asks for its own before each step
 _IN_DATABASE = 'keep secrets in the database: secrets = "database" in [server]'
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """As whom a Barbican is asked, and what helps whom it refuses."""
+
+    session: Callable[[], Any]  # keystoneauth's, which is made when something is first asked
+    interface: str
+    region: str | None
+    who: str  # begins a sentence: "The server's user longshore"
+    when_denied: str  # advice
+    when_none: tuple[str, str]  # the catalogue has no key manager: a sentence, and advice
+    when_gone: str  # advice, where a secret isn't there any more
+
+
+def server_user(keystone: Keystone) -> Asker:
+    """The server's own user, whose are the secrets of providers."""
+
+    def session() -> Any:
+        from keystoneauth1.identity import v3
+        from keystoneauth1.session import Session
+
+        login = v3.Password(auth_url=keystone.auth_url, **keystone.login())
+        return Session(login, verify=str(keystone.cacert) if keystone.cacert else True, timeout=_TIMEOUT)
+
+    return Asker(
+        session,
+        keystone.interface,
+        keystone.region,
+        who=f"The server's user {keystone.username}",
+        when_denied=f"Its operator gives it the role creator in project {keystone.project_name}, or lets the server "
+        f"{_IN_DATABASE}.",
+        when_none=(
+            "The cloud's catalogue has no key manager, and the server is to keep its secrets there.",
+            f"The server's operator registers Barbican, or lets it {_IN_DATABASE}.",
+        ),
+        when_gone="Remove the provider and add it again, with its password.",
+    )
 
 
 class Barbican:
-    """`keystone`: as whom it is asked. Nothing is asked before it has to be. Safe for threads.
+    """Nothing is asked before it has to be. Safe for threads.
 
     All methods raise Unreachable, AccessDenied, or ProviderError with what Barbican said.
     """
 
-    def __init__(self, keystone: Keystone) -> None:
-        self._keystone = keystone
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
         self._lock = threading.Lock()
         self._manager: Any = None
-        self._known: dict[str, tuple[float, dict[str, str]]] = {}
+        self._known: dict[str, tuple[float, str]] = {}
 
     def offered(self) -> bool:
         """Whether the cloud's catalogue has a key manager."""
         with self._asking("look for Barbican") as manager:
             return bool(manager.is_in_catalogue())
 
-    def keep(self, name: str, values: Mapping[str, str]) -> str:
-        """Its id there. One of this name that an earlier try has left is replaced: nobody knows that it is whole."""
-        self.remove_named(name)
-        return self.add(name, values)
+    def project_id(self) -> str:
+        """Whose secrets these are."""
+        with self._asking("log in") as manager:
+            return str(manager.project_id())
 
-    def add(self, name: str, values: Mapping[str, str]) -> str:
-        """Its id there; others of this name stay."""
+    def keep(self, name: str, content: str | bytes, *, private: bool) -> str:
+        """Its id there. One of this name that an earlier try has left is replaced: nobody knows that it is whole.
+
+        `private`: its maker's alone; else whom the project lets read its secrets may read it.
+        """
+        self.remove_named(name)
+        return self.add(name, content, private=private)
+
+    def add(self, name: str, content: str | bytes, *, private: bool) -> str:
+        """Its id there; others of this name stay. A text is what people can have shown to them there."""
         from castellan.common.objects.passphrase import Passphrase
 
         with self._asking("keep a secret") as manager:
-            ref = str(manager.store(self._keystone, Passphrase(json.dumps(dict(values)).encode(), name=name)))
-            manager.make_private(ref)
+            ref = str(manager.store(self._asker, Passphrase(content, name=name)))
+            if private:
+                manager.make_private(ref)
             return ref
 
-    def open(self, ref: str) -> dict[str, str]:
+    def open(self, ref: str) -> str:
         """In clear. Raises NotFound."""
+        if not _ID.fullmatch(ref):  # which stands in an address that is asked with a token
+            raise NotFound(f"{ref!a} is no secret in Barbican.")
         with self._lock:
-            at, values = self._known.get(ref, (0.0, {}))
-        if values and time.monotonic() - at < _REMEMBER:
-            return dict(values)
+            at, text = self._known.get(ref, (0.0, ""))
+        if text and time.monotonic() - at < _REMEMBER:
+            return text
         with self._asking("open a secret") as manager:
-            values = json.loads(manager.get(self._keystone, ref).get_encoded())
+            kept = manager.get(self._asker, ref).get_encoded()
+        text = kept.decode() if isinstance(kept, bytes) else str(kept)
         with self._lock:
-            self._known[ref] = (time.monotonic(), values)
-        return dict(values)
+            self._known[ref] = (time.monotonic(), text)
+        return text
 
     def remove(self, ref: str) -> None:
         """Nothing to do when it isn't there."""
         with self._lock:
             self._known.pop(ref, None)
         with suppress(NotFound), self._asking("remove a secret") as manager:
-            manager.delete(self._keystone, ref)
+            manager.delete(self._asker, ref)
 
     def remove_named(self, name: str) -> None:
         """All of this name."""
@@ -76,33 +128,30 @@ class Barbican:
 
     @contextmanager
     def _asking(self, doing: str) -> Iterator[Any]:
-        with self._lock:
-            if self._manager is None:
-                self._manager = _manager(self._keystone)
-            manager = self._manager
         try:
+            with self._lock:
+                if self._manager is None:
+                    self._manager = _manager(self._asker)
+                manager = self._manager
             yield manager
         except LongshoreError:
             raise
         except Exception as error:  # noqa: BLE001 what isn't known is raised as it is
-            raise _explained(error, doing, self._keystone) from None
+            raise _explained(error, doing, self._asker) from None
 
 
-def _manager(keystone: Keystone) -> Any:
+def _manager(asker: Asker) -> Any:
     """castellan's own, but with one session for all it asks: its own logs in each time, and waits for ever."""
     from barbicanclient import client
     from castellan.key_manager.barbican_key_manager import BarbicanKeyManager
     from keystoneauth1.exceptions import EndpointNotFound
-    from keystoneauth1.identity import v3
-    from keystoneauth1.session import Session
     from oslo_config import cfg
 
     # What goes wrong is raised; these would also write it into the log, with a stack of their own
     for library in ("castellan", "barbicanclient"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    login = v3.Password(auth_url=keystone.auth_url, **keystone.login())
-    session = Session(login, verify=str(keystone.cacert) if keystone.cacert else True, timeout=_TIMEOUT)
-    place = {"service_type": _SERVICE_TYPE, "interface": keystone.interface, "region_name": keystone.region}
+    session = asker.session()
+    place = {"service_type": _SERVICE_TYPE, "interface": asker.interface, "region_name": asker.region}
 
     class Manager(BarbicanKeyManager):  # type: ignore[misc]
         def _get_barbican_client(self, _context: Any) -> Any:
@@ -113,6 +162,9 @@ def _manager(keystone: Keystone) -> Any:
                 return session.get_endpoint(skip_discovery=True, **place) is not None
             except EndpointNotFound:
                 return False
+
+        def project_id(self) -> str:
+            return session.get_project_id() or ""
 
         def make_private(self, ref: str) -> None:
             """Without, all of the service project may read it, as may the users of other services."""
@@ -129,7 +181,7 @@ def _manager(keystone: Keystone) -> Any:
     return Manager(conf)
 
 
-def _explained(error: Exception, doing: str, keystone: Keystone) -> LongshoreError:
+def _explained(error: Exception, doing: str, asker: Asker) -> LongshoreError:
     """castellan wraps what it was told: what that was, it leaves in the context."""
     from barbicanclient import exceptions as barbican
     from castellan.common import exception as castellan
@@ -137,9 +189,7 @@ def _explained(error: Exception, doing: str, keystone: Keystone) -> LongshoreErr
 
     cause = error.__context__ if isinstance(error, castellan.KeyManagerError) and error.__context__ else error
     if isinstance(cause, castellan.ManagedObjectNotFoundError):
-        return NotFound(
-            "The secret isn't in Barbican any more.", advice="Remove the provider and add it again, with its password."
-        )
+        return NotFound("The secret isn't in Barbican any more.", advice=asker.when_gone)
     if isinstance(cause, auth.ConnectionError):
         return Unreachable(f"Barbican, or Keystone before it, didn't answer while trying to {doing}.", advice=_AGAIN)
     if isinstance(cause, barbican.HTTPServerError) or getattr(cause, "http_status", 0) >= 500:
@@ -147,15 +197,12 @@ def _explained(error: Exception, doing: str, keystone: Keystone) -> LongshoreErr
     status = getattr(cause, "status_code", None) or getattr(cause, "http_status", None)
     if status in (401, 403):
         return AccessDenied(
-            f"The server's user {keystone.username} may not {doing} in Barbican: {_words(cause)}",
-            advice=f"Its operator gives it the role creator in project {keystone.project_name}, or lets the server "
-            f"{_IN_DATABASE}.",
+            f"{asker.who} may not {doing} in Barbican: {_words(cause)}",
+            advice=asker.when_denied,
         )
     if isinstance(cause, auth.CatalogException):
-        return ProviderError(
-            "The cloud's catalogue has no key manager, and the server is to keep its secrets there.",
-            advice=f"The server's operator registers Barbican, or lets it {_IN_DATABASE}.",
-        )
+        said, advice = asker.when_none
+        return ProviderError(said, advice=advice)
     if isinstance(cause, auth.ClientException | barbican.HTTPError | barbican.BarbicanException):
         return ProviderError(f"Barbican couldn't {doing}: {_words(cause)}")
     raise error

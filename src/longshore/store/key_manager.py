@@ -1,5 +1,6 @@
 """Secrets of providers that are in Barbican rather than in the database: which they are, and what becomes of them."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -29,7 +30,7 @@ class KeyManager:
         barbican = self._asked()
         holding = self._ledger.intend(provider_id, Outside.SECRET)
         try:
-            self._ledger.made(holding, barbican.keep(holding.name, values))
+            self._ledger.made(holding, barbican.keep(holding.name, _written(values), private=True))
         except BaseException:
             with suppress(LongshoreError):  # what can't be taken back now is in the ledger
                 self.remove(holding)
@@ -41,7 +42,7 @@ class KeyManager:
         if holding is None or holding.ref is None:
             return False
         barbican = self._asked()
-        self._ledger.made(holding, barbican.add(holding.name, values))
+        self._ledger.made(holding, barbican.add(holding.name, _written(values), private=True))
         with suppress(LongshoreError):  # it opens nothing any more, and goes with the provider
             barbican.remove(holding.ref)
         return True
@@ -49,7 +50,10 @@ class KeyManager:
     def open(self, provider_id: str) -> dict[str, str] | None:
         """In clear; None when they aren't there."""
         holding = self._ledger.find(provider_id, Outside.SECRET)
-        return self._asked().open(holding.ref) if holding and holding.ref else None
+        if holding is None or holding.ref is None:
+            return None
+        values: dict[str, str] = json.loads(self._asked().open(holding.ref))
+        return values
 
     def forget(self, provider_id: str) -> None:
         """Nothing to do when they aren't there."""
@@ -71,3 +75,7 @@ class KeyManager:
                 advice="It needs the section [server.keystone] that the server's has.",
             )
         return self._barbican
+
+
+def _written(values: Mapping[str, str]) -> bytes:
+    return json.dumps(dict(values)).encode()

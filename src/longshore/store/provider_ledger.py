@@ -20,6 +20,7 @@ _ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was a
 class Outside(StrEnum):
     SECRET = "secret"  # noqa: S105 a kind of thing
     APPLICATION_CREDENTIAL = "application-credential"
+    VAULT_KEY = "vault-key"  # what opens a vault, which is the provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,18 @@ class Holding:
     provider_id: str
     kind: Outside
     user_id: str  # whose it is: empty for the server's own
-    ref: str | None  # its id outside, once known
+    ref: str | None  # its id outside, once known; of a vault's key, once that is in the vault
+    keeper_id: str | None = None  # the provider in whose cloud a vault's key is
+    key_id: str | None = None  # of that, in the vault
 
     @property
     def name(self) -> str:
-        return f"longshore-{self.provider_id}"
+        return secret_name(self.key_id) if self.key_id else f"longshore-{self.provider_id}"
+
+
+def secret_name(key_id: str) -> str:
+    """Of what opens a vault's key in Barbican, whichever installation has made it."""
+    return f"longshore-vault-key-{key_id}"
 
 
 @through_outages
@@ -51,9 +59,23 @@ class ProviderLedger:
                 session.flush()
             return _holding(row)
 
-    def made(self, holding: Holding, ref: str) -> None:
+    def intend_key(self, vault_id: str, keeper_id: str, key_id: str) -> Holding:
+        """As `intend`, of what opens a vault by a key of this id."""
         with self._database.session() as session:
-            session.execute(update(ProviderLedgerRow).where(ProviderLedgerRow.id == holding.id).values(ref=ref))
+            row = session.scalar(select(ProviderLedgerRow).where(ProviderLedgerRow.key_id == key_id))
+            if row is None:
+                row = ProviderLedgerRow(
+                    provider_id=vault_id, kind=Outside.VAULT_KEY.value, keeper_id=keeper_id, key_id=key_id
+                )
+                session.add(row)
+                session.flush()
+            return _holding(row)
+
+    def made(self, holding: Holding, ref: str) -> bool:
+        """Whether it was still written down: else somebody has taken whoever made it for dead, and removed it."""
+        with self._database.session() as session:
+            of_it = update(ProviderLedgerRow).where(ProviderLedgerRow.id == holding.id)
+            return bool(session.execute(of_it.values(ref=ref)).rowcount)  # type: ignore[attr-defined]
 
     def gone(self, holding: Holding) -> None:
         with self._database.session() as session:
@@ -65,20 +87,41 @@ class ProviderLedger:
             row = session.scalar(select(ProviderLedgerRow).where(*own))
             return _holding(row) if row else None
 
+    def keys(self, vault_id: str) -> dict[str, Holding]:
+        """What was made here to open a vault, by the id of its key."""
+        with self._database.session() as session:
+            own = ProviderLedgerRow.provider_id == vault_id, ProviderLedgerRow.key_id.is_not(None)
+            return {str(row.key_id): _holding(row) for row in session.scalars(select(ProviderLedgerRow).where(*own))}
+
+    def abandoned_keys(self, vault_id: str) -> list[Holding]:
+        """Of those the ones of which it isn't known that they are in the vault, and whose maker is done, or dead."""
+        with self._database.session() as session:
+            query = select(ProviderLedgerRow).where(
+                ProviderLedgerRow.provider_id == vault_id,
+                ProviderLedgerRow.key_id.is_not(None),
+                ProviderLedgerRow.ref.is_(None),
+                ProviderLedgerRow.written_at < utc_now() - _ABANDONED,
+            )
+            return [_holding(row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]
+
     def count(self, kind: Outside) -> int:
         with self._database.session() as session:
             query = select(func.count()).select_from(ProviderLedgerRow).where(ProviderLedgerRow.kind == kind.value)
             return session.scalar(query) or 0
 
     def abandoned(self) -> list[Holding]:
-        """Those of providers that were never kept, as when a process dies while it adds one."""
+        """Those of providers that were never kept, as when a process dies while it adds one.
+
+        Not what opens a key that is in a vault: the vault may be added again.
+        """
         with self._database.session() as session:
             query = select(ProviderLedgerRow).where(
                 ProviderLedgerRow.provider_id.not_in(select(ProviderRow.id)),
+                ProviderLedgerRow.key_id.is_(None) | ProviderLedgerRow.ref.is_(None),
                 ProviderLedgerRow.written_at < utc_now() - _ABANDONED,
             )
             return [_holding(row) for row in session.scalars(query.order_by(ProviderLedgerRow.id))]
 
 
 def _holding(row: ProviderLedgerRow) -> Holding:
-    return Holding(row.id, row.provider_id, Outside(row.kind), row.user_id, row.ref)
+    return Holding(row.id, row.provider_id, Outside(row.kind), row.user_id, row.ref, row.keeper_id, row.key_id)

@@ -19,7 +19,15 @@ from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_more_providers
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
 from longshore.store.secrets import SecretBox, SecretsError
-from longshore.store.tables import LedgerRow, MigrationRow, PlanRow, ProviderRow, SecretRow, ShareRow
+from longshore.store.tables import (
+    LedgerRow,
+    MigrationRow,
+    PlanRow,
+    ProviderLedgerRow,
+    ProviderRow,
+    SecretRow,
+    ShareRow,
+)
 from longshore.store.texts import Texts, in_options, in_plan
 
 
@@ -106,17 +114,17 @@ class Providers:
             sealed = self._box.seal(value, owner=f"{provider_id}/{key}")
             session.add(SecretRow(provider_id=provider_id, name=key, sealed=sealed))
 
-    def change(self, provider_id: str, settings: dict[str, Any], secrets: dict[str, str]) -> ProviderRecord:
-        """Its settings are these from now on, and its secrets, unless none are given: then they stay.
+    def change(self, provider_id: str, settings: dict[str, Any], secrets: dict[str, str] | None) -> ProviderRecord:
+        """Its settings are these from now on, and its secrets; None: they stay.
 
         Raises NotFound, AccessDenied, or what the key manager says when it has them.
         """
         self.own(provider_id)
-        elsewhere = bool(secrets) and self._keys.replace(provider_id, secrets)
+        elsewhere = secrets is not None and self._keys.replace(provider_id, secrets)
         with self._database.alone() as session:  # not while keys are changed: see change_key
             row = self._find_own(session, provider_id)
             row.settings = settings
-            if secrets and not elsewhere:
+            if secrets is not None and not elsewhere:
                 session.execute(delete(SecretRow).where(SecretRow.provider_id == row.id))
                 self._seal(session, row.id, secrets)
             session.flush()
@@ -233,6 +241,9 @@ class Providers:
             if row is not None:  # else by an earlier try, or somebody else a moment ago
                 self._refuse_used(session, row)
                 session.delete(row)
+                # What opens a vault is the vault's, whoever has made it, and stays with it
+                made_for_it = ProviderLedgerRow.provider_id == id_, ProviderLedgerRow.ref.is_not(None)
+                session.execute(delete(ProviderLedgerRow).where(*made_for_it, ProviderLedgerRow.key_id.is_not(None)))
 
     # Sharing
 
@@ -277,6 +288,7 @@ class Providers:
             return session.scalar(own) is not None
 
     def _refuse_used(self, session: Session, row: ProviderRow) -> None:
+        self._refuse_keeper(session, row)
         used = select(MigrationRow).where((MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id))
         if migration := session.scalar(used.limit(1)):
             foreign = not self._scope.everything and migration.project_id != self._scope.project_id
@@ -284,6 +296,15 @@ class Providers:
                 f"Provider {row.name} is used by {'another project' if foreign else f'migration {migration.id}'}.",
                 advice="Delete its migrations first: longshore migration delete ID.",
             )
+
+    def _refuse_keeper(self, session: Session, row: ProviderRow) -> None:
+        """Raises Conflict when its key manager has what opens another provider."""
+        for other in session.scalars(select(ProviderRow).where(ProviderRow.project_id == row.project_id)):
+            if other.settings.get("barbican") == row.id:
+                raise Conflict(
+                    f"The key manager of provider {row.name} has what opens {other.name}.",
+                    advice=f"Have {other.name} opened otherwise (longshore provider set), or remove it, first.",
+                )
 
     def _find(self, session: Session, name_or_id: str) -> ProviderRow:
         return find_named(session, ProviderRow, self._visible(), self._scope, name_or_id)

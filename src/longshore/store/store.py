@@ -6,7 +6,7 @@ from copy import copy
 from typing import Self
 
 from longshore.store.backup_policies import BackupPolicies
-from longshore.store.barbican import Barbican
+from longshore.store.barbican import Barbican, server_user
 from longshore.store.database import Database
 from longshore.store.disks import Disks
 from longshore.store.events import Events
@@ -47,7 +47,7 @@ class Store:
         if state.shared_database:
             check_shared(state.root, self.database)
         self.provider_ledger = ProviderLedger(self.database)
-        barbican = Barbican(state.keystone) if state.keystone else None
+        barbican = Barbican(server_user(state.keystone)) if state.keystone else None
         self.key_manager = KeyManager(self.provider_ledger, barbican, state.secrets)
         box = SecretBox(state.key_file)
         texts = Texts(box)

@@ -83,6 +83,8 @@ class ProviderLedgerRow(Base):
     kind: Mapped[str]
     user_id: Mapped[str] = mapped_column(default="")
     ref: Mapped[str | None]
+    keeper_id: Mapped[str | None]
+    key_id: Mapped[str | None]
     written_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

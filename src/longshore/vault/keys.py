@@ -10,6 +10,7 @@ from typing import Any
 
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.vault.errors import Damaged
+from longshore.vault.in_barbican import InBarbican
 from longshore.vault.sealing import Sealed, Wrapped
 from longshore.vault.vault import Vault
 
@@ -24,6 +25,7 @@ class VaultKey:
     name: str  # what it is for; empty: nobody has said
     made_at: datetime | None  # None: that isn't known
     opens: bool  # the vault was opened with it
+    kept: InBarbican | None = None  # where its pass phrase is; None: whoever knows it knows it
 
 
 def new_recovery_key() -> str:
@@ -41,38 +43,51 @@ def keys_of(vault: Vault) -> list[VaultKey]:
         made = told.get("made")
         at = datetime.fromisoformat(made) if isinstance(made, str) else None
         id_ = name.removeprefix(f"{_FOLDER}/").removesuffix(".json")
-        found.append(VaultKey(id_, str(told.get("name", "")), at, vault.opened_by == name))
+        found.append(VaultKey(id_, str(told.get("name", "")), at, vault.opened_by == name, InBarbican.of(told)))
     return sorted(found, key=lambda key: (key.made_at or datetime.min.replace(tzinfo=UTC), key.id))
 
 
-def add_key(vault: Vault, pass_phrase: str, name: str) -> VaultKey:
-    """From now on that opens it, too. Raises InvalidInput, Conflict."""
+def add_key(
+    vault: Vault, pass_phrase: str, name: str, *, id_: str | None = None, kept: InBarbican | None = None
+) -> VaultKey:
+    """From now on that opens it, too. `kept`: where the pass phrase is. Raises InvalidInput, Conflict."""
     sealing = _sealing(vault)
     if not (pass_phrase and pass_phrase.isprintable()):
         raise InvalidInput("The pass phrase isn't one line of text.")
+    refuse_taken(vault, name)
+    now, id_ = datetime.now(UTC), id_ or str(uuid.uuid4())
+    told = Wrapped.by_pass_phrase(sealing.key, vault.id, pass_phrase).told
+    content = {**told, **(kept.told if kept else {}), "name": name, "made": now.isoformat(timespec="seconds")}
+    vault.store.create(_object(id_), json.dumps(content, indent=1).encode())
+    return VaultKey(id_, name, now, opens=False, kept=kept)
+
+
+def refuse_taken(vault: Vault, name: str) -> None:
+    """Raises Conflict when a key is called so; InvalidInput."""
     if name in {key.name for key in keys_of(vault)}:
         raise Conflict(f"The vault has a key for {name} already.", advice="Call it something else, or remove that one.")
-    now, id_ = datetime.now(UTC), str(uuid.uuid4())
-    told = Wrapped.by_pass_phrase(sealing.key, vault.id, pass_phrase).told
-    content = {**told, "name": name, "made": now.isoformat(timespec="seconds")}
-    vault.store.create(f"{_FOLDER}/{id_}.json", json.dumps(content, indent=1).encode())
-    return VaultKey(id_, name, now, opens=False)
 
 
-def remove_key(vault: Vault, word: str) -> None:
-    """By its id, or what it is for. Whoever has a copy of the vault as it was can still open that with it.
-
-    Raises NotFound; Conflict for the one that the vault was opened with.
-    """
+def removable_key(vault: Vault, word: str) -> VaultKey:
+    """By its id, or what it is for. Raises NotFound; Conflict for the one that the vault was opened with."""
     found = [key for key in keys_of(vault) if word in (key.id, key.name)]
     if not found:
         raise NotFound(f"The vault has no key {word}.", advice="See: longshore vault key list.")
     if found[0].opens:
         raise Conflict(
             "That is the key by which the vault is opened here.",
-            advice="First have it opened by another one: longshore provider set vault … --pass-phrase-file.",
+            advice="First have it opened by another one: longshore provider set NAME --pass-phrase-file FILE.",
         )
-    vault.store.delete(f"{_FOLDER}/{found[0].id}.json")
+    return found[0]
+
+
+def remove_key(vault: Vault, word: str) -> None:
+    """As above. Whoever has a copy of the vault as it was can still open that with it."""
+    vault.store.delete(_object(removable_key(vault, word).id))
+
+
+def _object(id_: str) -> str:
+    return f"{_FOLDER}/{id_}.json"
 
 
 def _sealing(vault: Vault) -> Sealed:

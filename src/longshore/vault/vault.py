@@ -3,16 +3,17 @@
 import json
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, Literal
 
-from longshore.errors import InvalidInput, LongshoreError, NotFound
-from longshore.vault.errors import Damaged
+from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
+from longshore.vault.errors import Damaged, WrongKey
 from longshore.vault.geometry import BLOCK, FANOUT
+from longshore.vault.in_barbican import InBarbican, OpenSecret
 from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, wrong_key
 from longshore.vault.store import Store
 
@@ -48,19 +49,35 @@ class Vault:
         return self.keys.key.hex() if isinstance(self.keys, Sealed) else ""
 
     @classmethod
-    def create(cls, store: Store, pass_phrase: str | None = None, *, grace: float = GRACE) -> "Vault":
-        """Where nothing is yet. Raises Conflict, InvalidInput."""
+    def create(
+        cls,
+        store: Store,
+        pass_phrase: str | None = None,
+        *,
+        grace: float = GRACE,
+        id_: str | None = None,
+        kept: InBarbican | None = None,
+        key_written: Callable[[], None] = lambda: None,
+    ) -> "Vault":
+        """Where nothing is yet. Its first key has its id, `id_` where that is said.
+
+        `kept`: where the pass phrase is. `key_written` is called when the vault says so, before it is one.
+
+        Raises Conflict, InvalidInput.
+        """
         if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
             raise InvalidInput("The pass phrase isn't one line of text.")
         store.prepare()
-        id_, made = str(uuid.uuid4()), list[str]()
+        id_, made = id_ or str(uuid.uuid4()), list[str]()
 
         def create(name: str, data: bytes) -> None:
             store.create(name, data)
             made.append(name)
+            if name == _key_name(id_):
+                key_written()
 
         try:
-            keys = _fill(create, id_, pass_phrase, grace)
+            keys = _fill(create, id_, pass_phrase, kept, grace)
         except BaseException:
             with suppress(LongshoreError):  # what went wrong first is told
                 store.discard(made)
@@ -72,14 +89,21 @@ class Vault:
         self.store.discard([DESCRIPTION, *_LEFT, _key_name(self.id)])
 
     @classmethod
-    def open(cls, store: Store, use: Use, pass_phrase: str | None = None) -> "Vault":
-        """Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged."""
+    def open(
+        cls, store: Store, use: Use, pass_phrase: str | None = None, open_secret: OpenSecret | None = None
+    ) -> "Vault":
+        """With `open_secret` by a key whose pass phrase is in Barbican, else by the pass phrase.
+
+        Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged, and what `open_secret` does.
+        """
         told = _described(store, use)
         keys, opened_by = Plain(), ""
-        if told["encryption"] is not None:
+        if told["encryption"] is not None and open_secret is not None:
+            keys, opened_by = _unlocked_from_barbican(store, told["id"], open_secret)
+        elif told["encryption"] is not None:
             keys, opened_by = _unlocked(store, told["id"], pass_phrase)
-        elif pass_phrase:
-            raise InvalidInput(f"The vault {store} isn't encrypted.", advice="Leave the pass phrase out.")
+        elif pass_phrase or open_secret is not None:
+            raise InvalidInput(f"The vault {store} isn't encrypted.", advice="Leave the pass phrase, or Barbican, out.")
         return cls(told["id"], store, keys, float(told["grace"]), opened_by)
 
     @classmethod
@@ -89,13 +113,16 @@ class Vault:
         return cls(told["id"], store, Sealed(bytes.fromhex(key)) if key else Plain(), float(told["grace"]))
 
 
-def _fill(create: Callable[[str, bytes], None], id_: str, pass_phrase: str | None, grace: float) -> Plain:
+def _fill(
+    create: Callable[[str, bytes], None], id_: str, pass_phrase: str | None, kept: InBarbican | None, grace: float
+) -> Plain:
     """With a new vault's objects; what it is comes last. Its keys."""
     features = [] if pass_phrase is None else ["aes-256-gcm"]
     keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
     if isinstance(keys, Sealed) and pass_phrase is not None:
         wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
-        create(_key_name(id_), json.dumps(wrapped.told, indent=1).encode())
+        told = {**wrapped.told, **(kept.told if kept else {})}
+        create(_key_name(id_), json.dumps(told, indent=1).encode())
     for name in _LEFT:
         create(name, (files("longshore.vault") / "left" / name).read_bytes())
     description = {
@@ -144,12 +171,54 @@ def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, 
     """With the name of the object that had the key."""
     what = f"The vault {store}"
     if not pass_phrase:
-        raise InvalidInput(f"{what} is encrypted.", advice="Give its pass phrase.")
-    for name in store.names("keys"):
-        try:
-            key = Wrapped(json.loads(store.read(name))).unwrap(id_, pass_phrase)
-        except ValueError:
-            raise Damaged(f"{name} of the vault {store} can't be read.") from None
+        found = [InBarbican.of(told) for _, told in _keys(store)]
+        where = next((f", or name the provider whose Barbican ({kept.auth_url}) has it" for kept in found if kept), "")
+        raise InvalidInput(f"{what} is encrypted.", advice=f"Give its pass phrase{where}.")
+    for name, told in _keys(store):
+        key = Wrapped(told).unwrap(id_, pass_phrase)
         if key is not None:
             return Sealed(key), name
     raise wrong_key(what)
+
+
+def _unlocked_from_barbican(store: Store, id_: str, open_secret: OpenSecret) -> tuple[Sealed, str]:
+    """As above. The secrets of several keys may be in several clouds: one that can be had is enough."""
+    what = f"The vault {store}"
+    failure: LongshoreError | None = None
+    for name, told in _keys(store):
+        kept = InBarbican.of(told)
+        if kept is None:
+            continue
+        try:
+            key = Wrapped(told).unwrap(id_, open_secret(kept.secret))
+        except NotFound as error:
+            failure = failure or WrongKey(
+                f"{what} can't be opened: the secret {kept.secret}, by which it opens, isn't there. {error.message}",
+                advice=error.advice,
+            )
+            continue
+        except AccessDenied as error:
+            failure = failure or AccessDenied(f"{what} can't be opened. {error.message}", advice=error.advice)
+            continue
+        if key is not None:
+            return Sealed(key), name
+        failure = failure or WrongKey(
+            f"{what} can't be opened: the secret {kept.secret} in Barbican isn't what it was wrapped by.",
+            advice=_OTHERWISE,
+        )
+    raise failure or InvalidInput(f"{what} has no key in Barbican.", advice="Give its pass phrase instead.")
+
+
+_OTHERWISE = "Have it opened by another of its keys: longshore provider set NAME --barbican '' --pass-phrase-file FILE."
+
+
+def _keys(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Those of a kind that is known. Raises Damaged."""
+    for name in store.names("keys"):
+        try:
+            told = json.loads(store.read(name))
+            known = told["kind"] == "passphrase"
+        except (KeyError, TypeError, ValueError):
+            raise Damaged(f"{name} of the vault {store} can't be read.") from None
+        if known:
+            yield name, told

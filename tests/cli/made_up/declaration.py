@@ -9,7 +9,7 @@ def _settings():
     return Settings
 
 
-def _open(settings, secrets, _side, _relays):
+def _open(settings, secrets, _side, _relays, _kept):
     from made_up.source import Source
 
     return Source(settings, secrets)

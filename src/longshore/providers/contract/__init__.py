@@ -22,6 +22,7 @@ What holds for every method:
 from typing import Protocol
 
 from longshore.providers.contract.disks import Disks
+from longshore.providers.contract.key_manager import KeptSecrets
 from longshore.providers.contract.machines import LooseVolumes, Machines, SourceQuota, Tags, WholeDisks
 from longshore.providers.contract.networks import FloatingAddresses, IsolatedNetworks, Ports, PortsOfServers
 from longshore.providers.contract.offers import Flavors, Offers
@@ -39,6 +40,7 @@ __all__ = [
     "FloatingAddresses",
     "GuestAgent",
     "IsolatedNetworks",
+    "KeptSecrets",
     "LooseVolumes",
     "Machines",
     "Offers",

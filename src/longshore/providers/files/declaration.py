@@ -10,7 +10,7 @@ from longshore.providers.declared import Option, OptionKind, ProviderType
 from longshore.providers.files.platform import PLATFORM
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import Provider, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, Relays
     from longshore.providers.grounds import Grounds
 
 _OPTIONS = (
@@ -53,7 +53,9 @@ def _settings() -> type[Any]:
     return FilesSettings
 
 
-def _open(settings: Any, _secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None) -> Provider:
+def _open(
+    settings: Any, _secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None, _kept: KeptSecrets | None
+) -> Provider:
     from longshore.providers.files.source import FilesSource
 
     return FilesSource(settings)

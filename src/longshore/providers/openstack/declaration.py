@@ -11,7 +11,7 @@ from longshore.providers.declared import Option, OptionKind, ProviderType
 from longshore.providers.openstack.platform import PLATFORM
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import Provider, RelayLedger, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, RelayLedger, Relays
     from longshore.providers.grounds import Grounds
 
 _BY_WORKER = "with --transport worker"
@@ -107,7 +107,9 @@ def _settings() -> type[Any]:
     return OpenstackSettings
 
 
-def _open(settings: Any, secrets: Mapping[str, str], side: Side | None, relays: Relays | None) -> Provider:
+def _open(
+    settings: Any, secrets: Mapping[str, str], side: Side | None, relays: Relays | None, _kept: KeptSecrets | None
+) -> Provider:
     from longshore.providers.openstack.relay_pool import RelayPool
     from longshore.providers.openstack.source import OpenstackSource
     from longshore.providers.openstack.target import OpenstackTarget

@@ -11,10 +11,11 @@ from longshore.providers.declared import Option, OptionKind, ProviderType
 from longshore.providers.vault.platform import PLATFORM
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import Provider, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, Relays
     from longshore.providers.grounds import Grounds
 
 PASS_PHRASE = "pass_phrase"  # noqa: S105 the secret's name
+BARBICAN = "barbican"
 SECRET_KEY = "secret_key"  # noqa: S105 as well
 
 _OPTIONS = (
@@ -56,6 +57,13 @@ _OPTIONS = (
         metavar="FILE",
         called="pass phrase",
     ),
+    Option(
+        BARBICAN,
+        "or the OpenStack provider in whose key manager (Barbican) is what opens it",
+        to_change="opened by a secret in the Barbican of this OpenStack provider; empty: by its pass phrase",
+        metavar="PROVIDER",
+        only_if_said=True,
+    ),
 )
 
 
@@ -82,10 +90,12 @@ def _settings() -> type[Any]:
     return VaultSettings
 
 
-def _open(settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None) -> Provider:
+def _open(
+    settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None, kept: KeptSecrets | None
+) -> Provider:
     from longshore.providers.vault.source import VaultSource
 
-    return VaultSource(settings, secrets.get(PASS_PHRASE), secrets.get(SECRET_KEY))
+    return VaultSource(settings, secrets.get(PASS_PHRASE), secrets.get(SECRET_KEY), kept)
 
 
 def refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
@@ -106,7 +116,7 @@ VAULT = ProviderType(
 Its points are machines that can be restored. To make a new one: longshore vault create.""",
     heading="of a vault",
     options=_OPTIONS,
-    safe=frozenset({"url", "endpoint", "region", "access_key"}),
+    safe=frozenset({"url", "endpoint", "region", "access_key", BARBICAN}),
     on_server=_on_server,
     where=lambda settings: settings.get("directory") or settings.get("url"),
     settings=_settings,
@@ -114,4 +124,6 @@ Its points are machines that can be restored. To make a new one: longshore vault
     sent_to=frozenset({"endpoint"}),
     tells_which=frozenset({"directory", "url", "endpoint"}),
     refuse_incomplete=refuse_incomplete,
+    kept_by=BARBICAN,
+    unneeded=lambda settings: frozenset({PASS_PHRASE} if settings.get(BARBICAN) else ()),
 )

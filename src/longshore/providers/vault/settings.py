@@ -16,6 +16,7 @@ class VaultSettings:
     endpoint: str | None = None  # of the S3 server: http or https; None: Amazon's
     region: str | None = None
     access_key: str | None = None  # its id
+    barbican: str | None = None  # id of the OpenStack provider whose key manager has what opens it
     labels: tuple[str, ...] | None = None  # only workers that carry all of them use it
     reach: Reach | None = None  # never kept, and nothing is connected to
 

@@ -16,7 +16,7 @@ from longshore.model.machine import VOLUME, LooseVolume, Machine, PowerState, Se
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
-from longshore.providers.contract import Source
+from longshore.providers.contract import KeptSecrets, Source
 from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
@@ -28,17 +28,25 @@ from longshore.vault.vault import Use, Vault
 class VaultSource(Source):
     """Holds nothing open between calls. May be used from several threads."""
 
-    def __init__(self, settings: VaultSettings, pass_phrase: str | None, secret_key: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: VaultSettings,
+        pass_phrase: str | None,
+        secret_key: str | None = None,
+        kept: KeptSecrets | None = None,
+    ) -> None:
+        """`kept`: what opens it is a secret there, not the pass phrase."""
         self._settings = settings
         self._store = store_of(settings, secret_key)
         self._pass_phrase = pass_phrase.rstrip("\r\n") if pass_phrase else None
+        self._open_secret = kept.open if kept else None
 
     def __repr__(self) -> str:
         return f"VaultSource({self._settings.directory or self._settings.url})"
 
     def open_vault(self, use: Use) -> Vault:
         """Raises NotFound, InvalidInput, WrongKey, Damaged."""
-        return Vault.open(self._store, use, self._pass_phrase)
+        return Vault.open(self._store, use, self._pass_phrase, self._open_secret)
 
     def check(self) -> dict[str, str]:
         """What is there. Raises as `open_vault` does."""

@@ -11,7 +11,7 @@ from longshore.providers.declared import Option, OptionKind, ProviderType
 from longshore.providers.vsphere.platform import PLATFORM
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import Provider, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, Relays
     from longshore.providers.grounds import Grounds
 
 _TRANSPORTS = {"nbdssl", "nbd"}  # "san" and "hotadd" open devices of the server itself
@@ -100,7 +100,9 @@ def _settings() -> type[Any]:
     return VsphereSettings
 
 
-def _open(settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None) -> Provider:
+def _open(
+    settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None, _kept: KeptSecrets | None
+) -> Provider:
     from longshore.providers.vsphere.source import VsphereSource
 
     return VsphereSource(settings, secrets["password"], secrets.get("ssh_key", ""))

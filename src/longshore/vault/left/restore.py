@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("disk", nargs="?", help="the key of one of its disks")
     parser.add_argument("file", nargs="?", type=Path, help="to write the disk into; it must not be there yet")
     parser.add_argument("--vault", type=Path, default=Path(__file__).resolve().parent)
-    parser.add_argument("--pass-phrase-file", type=Path)
+    parser.add_argument("--pass-phrase-file", "--secret-file", type=Path, help="that has the pass phrase, or a secret")
     given = parser.parse_args()
     vault = Vault(given.vault, given.pass_phrase_file)
     if given.point is None:
@@ -83,10 +83,19 @@ class Vault:
         except ImportError:
             sys.exit("The vault is encrypted: this needs Python's cryptography module.")
         self._aes, self._wrong = AESGCM, InvalidTag
-        given = pass_phrase_file.read_text().splitlines()[:1] if pass_phrase_file else None
-        phrase = "".join(given) if given is not None else getpass.getpass("Pass phrase: ")
-        for path in (self.root / "keys").glob("*.json"):
-            told = json.loads(path.read_bytes())
+        keys = [json.loads(path.read_bytes()) for path in sorted((self.root / "keys").glob("*.json"))]
+        keys = [told for told in keys if told["kind"] == "passphrase"]  # others are for whoever knows them
+        kept = "\n".join(in_barbican(told["barbican"]) for told in keys if "barbican" in told)
+        if pass_phrase_file:
+            phrase = "".join(pass_phrase_file.read_text().splitlines()[:1])
+        else:
+            if kept:
+                print(kept, file=sys.stderr)
+            try:
+                phrase = getpass.getpass("Pass phrase, or what the secret holds: " if kept else "Pass phrase: ")
+            except EOFError:
+                sys.exit("The vault is encrypted: name a file with its pass phrase, or the secret: --pass-phrase-file.")
+        for told in keys:
             salt, nonce, wrapped = (base64.b64decode(told[part]) for part in ("salt", "nonce", "wrapped"))
             cost = told["scrypt"]
             memory = 256 * cost["n"] * cost["r"]
@@ -95,7 +104,7 @@ class Vault:
                 return AESGCM(stretched).decrypt(nonce, wrapped, self.told["id"].encode())
             except InvalidTag:
                 continue
-        sys.exit("This pass phrase opens none of the vault's keys.")
+        sys.exit("This opens none of the vault's keys." + (f"\n{kept}" if kept else ""))
 
     def derived(self, what: bytes, salt: bytes = b"") -> bytes:
         """HKDF with SHA-256, of one block."""
@@ -172,6 +181,16 @@ class Vault:
         found = blake3(data) if self.key is None else blake3(data, key=self.derived(b"ids"))
         if found.digest() != id_:
             sys.exit(f"Pack {pack.hex()} at {offset}: it isn't what was written.")
+
+
+def in_barbican(kept: dict[str, str]) -> str:
+    region = f", region {kept['region']}" if kept["region"] else ""
+    return (
+        f"A key of the vault opens by the secret {kept['secret']} in Barbican, of the cloud at {kept['auth_url']}"
+        f"{region}, project {kept['project']}. Whoever may read it there has it shown, or put into a file, by:\n"
+        f"    openstack secret get --payload {kept['secret']}\n"
+        f"    openstack secret get --file FILE {kept['secret']}"
+    )
 
 
 def unpack(data: bytes, what: str) -> bytes:
