@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test horizon-test fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -48,6 +48,11 @@ horizon-test: install
 	for age in django32 django52; do \
 	  horizon/tests/prepare $$age && build/horizon/$$age/bin/python -m pytest -c horizon/tests/pytest.ini horizon/tests -q || exit 1; \
 	done
+
+# longshore-dashboard for whom to give it to: a wheel, and a package for Debian's Horizon
+dashboard: install
+	.tools/bin/uv build --wheel --out-dir dist horizon
+	horizon/deb dist
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install

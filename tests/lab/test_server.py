@@ -2,9 +2,7 @@
 vCenter to a migration that is cancelled; that a second tenant sees nothing of it; and that no secret gets anywhere."""
 
 import json
-import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import openstack
@@ -12,60 +10,21 @@ import pytest
 import requests
 from buckets import gateway
 from moves import READY, remove_server, seen_on
-from people import (
-    AUTH_URL,
-    Person,
-    free_port,
-    ready,
-    refused_as_osc,
-    register,
-    service_user,
-    stranger,
-    unregister,
-    without_cloud,
-)
+from people import AUTH_URL, Person, refused_as_osc, register, stranger
+from served import serving
 
-from conftest import LONGSHORE, USER, end_engine, last_acknowledged, refused, wait_for
-
-
-@dataclass(frozen=True)
-class Served:
-    url: str
-    state: Path
-    logs: Path
-    password: str  # of the service user
-    process: subprocess.Popen
+from conftest import LONGSHORE, USER, last_acknowledged, refused
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, lab, admin_cloud):
-    """A server with a service user of its own, registered in the catalogue; all of it is taken away again."""
-    root, port = tmp_path_factory.mktemp("served"), free_port()
-    identity = admin_cloud.identity
-    config, logs, url = root / "longshore.toml", root / "log", f"http://127.0.0.1:{port}"
-    with service_user(identity) as (name, password):
-        (root / "password").write_text(password)
-        config.write_text(
-            f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
-            'reach_allowed = ["127.0.0.0/8"]\nvault_endpoints = ["http://127.0.0.4:7480"]\n'
-            f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
-            "cache_seconds = 2\n"
-        )
-        with logs.open("wb") as log:
-            words = [LONGSHORE, "--config", config, "server"]
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=without_cloud())
-        try:
-            wait_for(lambda: ready(process, url, logs), 90, "the server to be ready")
-            first, second = register(config), register(config)
-            assert first.returncode == 0, first.stderr
-            assert "public endpoint" in first.stderr
-            assert second.stderr.strip() == "The catalogue says so already."
-            yield Served(url, root / "state", logs, password, process)
-        finally:
-            process.terminate()
-            process.wait(30)
-            end_engine(type("Cli", (), {"state": root / "state"}))
-            unregister(identity)
+    """Registered in the catalogue, twice."""
+    with serving(tmp_path_factory.mktemp("served"), lab, admin_cloud.identity) as served:
+        first, second = register(served.config), register(served.config)
+        assert first.returncode == 0, first.stderr
+        assert "public endpoint" in first.stderr
+        assert second.stderr.strip() == "The catalogue says so already."
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,46 @@
+"""A server of Longshore's in the lab, which asks the lab's Keystone."""
+
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from people import AUTH_URL, free_port, ready, service_user, unregister, without_cloud
+
+from conftest import LONGSHORE, end_engine, wait_for
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    config: Path
+    state: Path
+    logs: Path
+    password: str  # of the service user
+    process: subprocess.Popen
+
+
+@contextmanager
+def serving(root, lab, identity):
+    """With a service user of its own. All of it is taken away again, and so is what was registered in the catalogue."""
+    port = free_port()
+    config, logs, url = root / "longshore.toml", root / "log", f"http://127.0.0.1:{port}"
+    with service_user(identity) as (name, password):
+        (root / "password").write_text(password)
+        config.write_text(
+            f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
+            'reach_allowed = ["127.0.0.0/8"]\nvault_endpoints = ["http://127.0.0.4:7480"]\n'
+            f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
+            "cache_seconds = 2\n"
+        )
+        with logs.open("wb") as log:
+            words = [LONGSHORE, "--config", config, "server"]
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=without_cloud())
+        try:
+            wait_for(lambda: ready(process, url, logs), 90, "the server to be ready")
+            yield Served(url, config, root / "state", logs, password, process)
+        finally:
+            process.terminate()
+            process.wait(30)
+            end_engine(type("Cli", (), {"state": root / "state"}))
+            unregister(identity)
