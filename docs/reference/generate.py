@@ -14,7 +14,7 @@ from cliff.show import ShowOne
 from longshore.cli.commands import Point, all_commands
 from longshore.cli.shell import LongshoreApp
 from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
-from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server, Web
+from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server, SingleSignOn, Web
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
 from longshore.planning.kinds import ConcernKind
@@ -321,6 +321,7 @@ _SECTIONS: dict[str, tuple[Any, str]] = {
     "[server.keystone]": (Keystone, "SERVER__KEYSTONE__"),
     "[server.quotas]": (Quotas, "SERVER__QUOTAS__"),
     "[server.web]": (Web, "SERVER__WEB__"),
+    "[[server.web.sso]]": (SingleSignOn, ""),
     "[[server.clouds]]": (Cloud, ""),
 }
 
@@ -332,7 +333,8 @@ def _configuration_page() -> str:
         lines += _settings(section, PREFIX + prefix if prefix else "")
     lines += [
         "",
-        f"As a variable: `{PREFIX}SERVER__CLOUDS`, a JSON list. Without any, it is the one of `keystone`.",
+        f"As variables: `{PREFIX}SERVER__WEB__SSO` and `{PREFIX}SERVER__CLOUDS`, JSON lists. Without any cloud, it is "
+        "the one of `keystone`.",
         "",
     ]
     return "\n".join(lines)

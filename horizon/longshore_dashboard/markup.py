@@ -34,6 +34,7 @@ class Foreign(ValueError):
 class Shown(NamedTuple):
     title: str
     body: str  # HTML
+    crumbs: bool  # it says where it is
 
 
 def fit(page: str, shown_at: Callable[[str], str | None], csrf_token: str) -> Shown:
@@ -54,6 +55,7 @@ class _Reader(HTMLParser):
         self._title: list[str] = []
         self._in_title = False
         self._silent: str | None = None
+        self._crumbs = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._begins(tag, attrs, "") and tag not in _VOID:
@@ -88,7 +90,7 @@ class _Reader(HTMLParser):
         if not self._written or not self._written[0].startswith('<div id="page"'):
             raise Foreign
         ends = [f"</{tag}>" for tag in reversed(self._open)]
-        return Shown("".join(self._title).strip(), "".join([*self._written, *ends]))
+        return Shown("".join(self._title).strip(), "".join([*self._written, *ends]), self._crumbs)
 
     def _begins(self, tag: str, attrs: list[tuple[str, str | None]], end: str) -> bool:
         """Whether it is let in."""
@@ -102,6 +104,7 @@ class _Reader(HTMLParser):
             return False
         if tag not in _ELEMENTS:
             return False
+        self._crumbs = self._crumbs or ("class", "breadcrumb") in attrs
         self._written.append(f"<{tag}{''.join(self._attribute(*attr) for attr in attrs)}{end}>")
         return True
 

@@ -47,6 +47,6 @@ def _framed(request: HttpRequest, status: int, shown: Shown | None) -> HttpRespo
     return render(
         request,
         "longshore_dashboard/page.html",
-        {"page_title": title, "body": body, "sent": request.method == "POST"},
+        {"page_title": title, "body": body, "sent": request.method == "POST", "crumbs": shown and shown.crumbs},
         status=status,
     )

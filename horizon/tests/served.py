@@ -12,6 +12,7 @@ import pytest
 import structlog
 import uvicorn
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "flows"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "service"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "web"))

@@ -34,7 +34,8 @@ def test_every_page_of_the_project_stands_in_horizons(ann):
     assert len(pages) > 30
     assert {path.split("/")[2] for path in pages} == {f"migration_{panel}" for panel in PANELS}
     for path, seen in pages.items():
-        assert ("div", {"id": "longshore", "ng-non-bindable": None}) in seen.elements, path
+        (ours,) = [of for _tag, of in seen.elements if of.get("id") == "longshore"]
+        assert "ng-non-bindable" in ours and ours["data-theme"] == "default", path
         assert len([one for one in seen.elements if one[1].get("id") == "page"]) == 1
         assert panels_in(seen) == set(PANELS)
         inside = seen.source[seen.source.index('<div id="page"') :]

@@ -24,6 +24,7 @@ from longshore.errors import InvalidInput
 
 FILE = Path("/etc/longshore/longshore.toml")
 PREFIX = "LONGSHORE_"
+_IN_A_PATH = r"^[A-Za-z0-9._-]+$"
 KEYSTONE_ANSWERS_WITHIN = 15  # seconds without a byte of its answer; whoever came with the token waits meanwhile
 SecretsIn = Literal["auto", "barbican", "database"]
 
@@ -51,6 +52,11 @@ class Keystone(_Section):
     cache_seconds: int = Field(
         300, ge=1, le=3600, description="How long a validated token is taken for valid, at most, once it is revoked."
     )
+
+    @property
+    def public_v3(self) -> str:
+        """Where callers' browsers find its API."""
+        return f"{(self.public_url or self.auth_url).rstrip('/').removesuffix('/v3')}/v3"
 
     def secret(self) -> str:
         """Raises InvalidInput."""
@@ -125,6 +131,19 @@ class Quotas(_Section):
     plan_bytes: int = Field(default=4 << 20, ge=1024, description="Size of one plan as JSON, in bytes.")
 
 
+class SingleSignOn(_Section):
+    """A way to log in to the pages by an identity provider, as Keystone has it (WebSSO). Keystone's `trusted_dashboard`
+    has to name the page that it comes back to: the server's address and `/ui/login/sso`."""
+
+    name: str = Field(min_length=1, max_length=100, description="What the log-in page calls it.")
+    protocol: str = Field(pattern=_IN_A_PATH, description="Keystone's federation protocol, as `openid` or `saml2`.")
+    identity_provider: str | None = Field(
+        default=None,
+        pattern=_IN_A_PATH,
+        description="The provider's id at Keystone, where it has several of the protocol.",
+    )
+
+
 class Web(_Section):
     """The server's pages for browsers, below `/ui/`."""
 
@@ -136,6 +155,7 @@ class Web(_Section):
         le=604800,
         description="Seconds for which one is logged in at most; Keystone's token may end sooner.",
     )
+    sso: list[SingleSignOn] = []
 
 
 class Server(_Section):

@@ -77,11 +77,10 @@ def service_user(identity):
 
 
 @contextmanager
-def stranger(identity):
-    """A member of a project of their own."""
-    mark, password = uuid.uuid4().hex[:8], f"Bob-{uuid.uuid4().hex}"
-    project = identity.create_project(name=f"bobs-{mark}", domain_id="default")
-    user = identity.create_user(name=f"bob-{mark}", password=password, domain_id="default")
+def member(identity, name, project):
+    """Somebody of their own with the role member in a project."""
+    password = f"{name.title()}-{uuid.uuid4().hex}"
+    user = identity.create_user(name=f"{name}-{uuid.uuid4().hex[:8]}", password=password, domain_id="default")
     identity.assign_project_role_to_user(project, user, identity.find_role("member"))
     try:
         yield Person(
@@ -97,6 +96,16 @@ def stranger(identity):
         )
     finally:
         identity.delete_user(user)
+
+
+@contextmanager
+def stranger(identity):
+    """A member of a project of their own."""
+    project = identity.create_project(name=f"bobs-{uuid.uuid4().hex[:8]}", domain_id="default")
+    try:
+        with member(identity, "bob", project) as bob:
+            yield bob
+    finally:
         identity.delete_project(project)
 
 

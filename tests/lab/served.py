@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from people import AUTH_URL, free_port, ready, service_user, unregister, without_cloud
+from people import AUTH_URL, free_port, ready, service_user, without_cloud
 
 from conftest import LONGSHORE, end_engine, wait_for
 
@@ -21,8 +21,9 @@ class Served:
 
 
 @contextmanager
-def serving(root, lab, identity):
-    """With a service user of its own. All of it is taken away again, and so is what was registered in the catalogue."""
+def serving(root, lab, identity, more=""):
+    """With a service user of its own; all of it is taken away again. `more`: of its configuration, after what is of
+    Keystone."""
     port = free_port()
     config, logs, url = root / "longshore.toml", root / "log", f"http://127.0.0.1:{port}"
     with service_user(identity) as (name, password):
@@ -31,7 +32,7 @@ def serving(root, lab, identity):
             f'state = "{root / "state"}"\n[server]\nport = {port}\nvddk_libdir = "{lab.vddk}"\n'
             'reach_allowed = ["127.0.0.0/8"]\nvault_endpoints = ["http://127.0.0.4:7480"]\n'
             f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
-            "cache_seconds = 2\n"
+            f"cache_seconds = 2\n{more}"
         )
         with logs.open("wb") as log:
             words = [LONGSHORE, "--config", config, "server"]
@@ -43,4 +44,3 @@ def serving(root, lab, identity):
             process.terminate()
             process.wait(30)
             end_engine(type("Cli", (), {"state": root / "state"}))
-            unregister(identity)

@@ -10,7 +10,7 @@ import pytest
 import requests
 from buckets import gateway
 from moves import READY, remove_server, seen_on
-from people import AUTH_URL, Person, refused_as_osc, register, stranger
+from people import AUTH_URL, Person, refused_as_osc, register, stranger, unregister
 from served import serving
 
 from conftest import LONGSHORE, USER, last_acknowledged, refused
@@ -20,11 +20,14 @@ from conftest import LONGSHORE, USER, last_acknowledged, refused
 def served(tmp_path_factory, lab, admin_cloud):
     """Registered in the catalogue, twice."""
     with serving(tmp_path_factory.mktemp("served"), lab, admin_cloud.identity) as served:
-        first, second = register(served.config), register(served.config)
-        assert first.returncode == 0, first.stderr
-        assert "public endpoint" in first.stderr
-        assert second.stderr.strip() == "The catalogue says so already."
-        yield served
+        try:
+            first, second = register(served.config), register(served.config)
+            assert first.returncode == 0, first.stderr
+            assert "public endpoint" in first.stderr
+            assert second.stderr.strip() == "The catalogue says so already."
+            yield served
+        finally:
+            unregister(admin_cloud.identity)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from browser import Browser
 
-from longshore.configuration import Keystone, Server
+from longshore.configuration import Keystone, Server, Web
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service import create_app
 from longshore.service.caller import Access
@@ -18,16 +18,17 @@ ORIGIN = "https://cloud.example:9797"
 COOKIE = "__Host-longshore"
 
 
-def settings_for(keystone, url=ORIGIN):
-    return Server(public_url=url, keystone=Keystone(auth_url=f"{keystone.url}/v3", password="service"))
+def settings_for(keystone, url=ORIGIN, sso=(), public_url=None):
+    asked = Keystone(auth_url=f"{keystone.url}/v3", password="service", public_url=public_url)
+    return Server(public_url=url, keystone=asked, web=Web(sso=list(sso)))
 
 
 class Many:
     """`app`: API and pages. `lately`: another server of the same database."""
 
-    def __init__(self, store, keystone, url=ORIGIN):
+    def __init__(self, store, keystone, url=ORIGIN, **more):
         self.store, self.keystone, self.url = store, keystone, url
-        settings = settings_for(keystone, url)
+        settings = settings_for(keystone, url, **more)
         grounds = Grounds({settings.keystone.auth_url: CloudGround(None, None)}, None)
         access = Access(KeystoneTokens(settings.keystone.options()), OsloPolicy(), grounds)
         self.sessions = Sessions(store, settings)

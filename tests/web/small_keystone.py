@@ -1,15 +1,24 @@
 """A Keystone on a port, with a few users and projects: what logging in needs of one, and the middleware's questions."""
 
 import json
+import re
 import threading
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 DOMAIN = {"id": "default", "name": "Default"}
 ROLES = {"reader": ["reader"], "member": ["member", "reader"], "admin": ["admin", "manager", "member", "reader"]}
+
+
+FEDERATION = re.compile(
+    r"/v3/auth/OS-FEDERATION/(?:websso/(?P<protocol>[^/]+)|identity_providers/(?P<idp>[^/]+)/protocols/(?P<of>[^/]+)/websso)"
+)
+WEBSSO = """<!doctype html><title>Keystone</title><form id="sso" method="post" action="{origin}">
+<input type="hidden" name="token" value="{token}"><noscript><input type="submit" value="Continue"></noscript></form>
+<script>window.onload = () => document.forms["sso"].submit()</script>"""
 
 
 class SmallKeystone:
@@ -31,6 +40,8 @@ class SmallKeystone:
         self.away = False
         self.migration = {}  # where the catalogue says that the service is: by project
         self.lives = timedelta(hours=1)
+        self.federated = {"openid": "ann", "corp/saml2": "rita"}  # who the identity provider says it is: by the way
+        self.trusted = set()  # addresses that tokens are sent to
 
     def issue(self, user, project=None, ends=None):
         token = uuid.uuid4().hex
@@ -67,6 +78,12 @@ class SmallKeystone:
         if path == "/v3/auth/tokens":
             return 200, {"X-Subject-Token": subject}, self._shown(subject)
         return 404, {}, {"error": {"message": "Not here.", "code": 404}}
+
+    def websso(self, way, origin):
+        """Status and page: as Keystone's, a form that sends itself."""
+        if way not in self.federated or origin not in self.trusted:
+            return 401, f"{origin} is not a trusted dashboard host"
+        return 200, WEBSSO.format(origin=origin, token=self.issue(self.federated[way]))
 
     def _lives(self, token):
         return token in self.tokens and self.tokens[token][2] > datetime.now(UTC)
@@ -155,8 +172,14 @@ def small_keystone():
         def do(self):
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
             told = self.headers.get("X-Auth-Token"), self.headers.get("X-Subject-Token")
-            status, headers, answer = keystone.answer(self.command, urlsplit(self.path).path, *told, body)
-            text = json.dumps(answer).encode() if answer else b""
+            said = urlsplit(self.path)
+            if of := FEDERATION.fullmatch(said.path):
+                way = of["protocol"] or f"{of['idp']}/{of['of']}"
+                status, page = keystone.websso(way, dict(parse_qsl(said.query)).get("origin"))
+                headers, text = {"Content-Type": "text/html"}, page.encode()
+            else:
+                status, headers, answer = keystone.answer(self.command, said.path, *told, body)
+                text = json.dumps(answer).encode() if answer else b""
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)

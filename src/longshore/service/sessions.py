@@ -20,6 +20,7 @@ from longshore.service.failed_logins import FailedLogins
 from longshore.store import Store
 
 _LONGEST = 4096  # characters: as long as Keystone lets passwords be
+_UNSAID = timedelta(minutes=10)  # that a log-in which Keystone has sent waits for its user's word
 _audit = structlog.get_logger("longshore.audit")
 
 
@@ -51,9 +52,43 @@ class Sessions:
 
     def with_token(self, token: str, *, address: str, had: str | None) -> str:
         _refuse_unwieldy(token)
-        if not (token.isascii() and token.isprintable()) or " " in token:
+        if not _is_token(token):
             raise _refused()
         return self._begin(lambda: self._logins.with_token(token), token, address, had, lent=True)
+
+    # What Keystone has sent a browser with (WebSSO): anybody can make a browser bring a token of his own
+
+    def receive(self, token: str, *, address: str) -> str:
+        """A key for the browser, by which its user may `accept`. It opens nothing."""
+        _refuse_unwieldy(token)
+        if not _is_token(token):
+            raise _refused()
+        issued = self._issued(lambda: self._logins.with_token(token), token, address, "log-in-received")
+        key = secrets.token_urlsafe(32)
+        waiting = replace(self._unchosen(issued), ends_at=min(issued.ends_at, datetime.now(UTC) + _UNSAID))
+        self._kept.put(_waiting(key), waiting)
+        return key
+
+    def received(self, key: str) -> str | None:
+        """The user's name; None when nothing waits."""
+        waiting = self._kept.find(_waiting(key), _UNSAID, used=False)
+        return None if waiting is None else waiting.user_name
+
+    def accept(self, key: str, *, address: str, had: str | None) -> str:
+        """It is the browser's user."""
+        waiting = self._kept.find(_waiting(key), _UNSAID, used=False)
+        if waiting is None:
+            raise _refused()
+        self._kept.forget(_waiting(key))
+        token = waiting.identity
+        return self._begin(lambda: self._logins.with_token(token), token, address, had)
+
+    def decline(self, key: str) -> None:
+        """Nobody is to use the token."""
+        waiting = self._kept.find(_waiting(key), _UNSAID, used=False)
+        self._kept.forget(_waiting(key))
+        if waiting is not None:
+            self._revoke(waiting.identity)
 
     def find(self, key: str, *, used: bool) -> Session | None:
         """`used`: somebody does something with it, and not a page by itself."""
@@ -96,6 +131,14 @@ class Sessions:
     def _begin(
         self, issue: Callable[[], Issued], account: str, address: str, had: str | None, *, lent: bool = False
     ) -> str:
+        issued = self._issued(issue, account, address, "log-in")
+        if had is not None:
+            self.log_out(had, but=issued.token)
+        self._kept.forget_ended(self._idle)
+        return self._keep(replace(self._session(issued), lent=lent), instead_of=None)
+
+    def _issued(self, issue: Callable[[], Issued], account: str, address: str, action: str) -> Issued:
+        """What Keystone says, if it isn't asked too often. It is counted and audited."""
         with self._lock:
             self._failed.begin(address, account)
         outcome, user_id = "failed", None
@@ -113,14 +156,12 @@ class Sessions:
             if outcome != "refused":
                 with self._lock:
                     self._failed.succeeded(address, account)
-            _audit.info("audit", action="log-in", outcome=outcome, user_id=user_id, address=address)
-        if had is not None:
-            self.log_out(had, but=issued.token)
-        self._kept.forget_ended(self._idle)
-        return self._keep(replace(self._session(issued), lent=lent), instead_of=None)
+            _audit.info("audit", action=action, outcome=outcome, user_id=user_id, address=address)
+        return issued
 
-    def _session(self, issued: Issued) -> Session:
-        session = Session(
+    def _unchosen(self, issued: Issued) -> Session:
+        """In the token's own project, or in none yet."""
+        return Session(
             user_id=issued.user_id,
             user_name=issued.user_name,
             project_id=issued.project_id,
@@ -132,6 +173,10 @@ class Sessions:
             identity=issued.token,
             token=issued.token if issued.project_id is not None else "",
         )
+
+    def _session(self, issued: Issued) -> Session:
+        """In the only project that there is, if so."""
+        session = self._unchosen(issued)
         if session.bound:
             return session
         with suppress(LongshoreError):  # then it is chosen on a page, which says what is wrong
@@ -160,6 +205,15 @@ def _in_project(session: Session, issued: Issued) -> Session:
         ends_at=min(session.ends_at, issued.ends_at),
         token=issued.token,
     )
+
+
+def _waiting(key: str) -> str:
+    """Another key than a session's: the browser's opens none."""
+    return f"waiting {key}"
+
+
+def _is_token(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _refuse_unwieldy(*said: str) -> None:

@@ -1,6 +1,8 @@
-"""Addresses that a page sends a browser to."""
+"""Addresses: those that a page sends a browser to, and where a browser is."""
 
 from urllib.parse import urlsplit
+
+from starlette.requests import Request
 
 
 def back_to(address: str) -> str:
@@ -11,3 +13,16 @@ def back_to(address: str) -> str:
         return "/ui/"
     own = not said.scheme and not said.netloc and said.path.startswith("/ui/") and "\\" not in address
     return address if own and address.isprintable() else "/ui/"
+
+
+def origin_of(url: str) -> str:
+    """As browsers say it: without a path, and without the port that the scheme has anyway."""
+    said = urlsplit(url)
+    host = f"[{said.hostname}]" if ":" in (said.hostname or "") else said.hostname
+    usual = {"https": 443, "http": 80}[said.scheme]
+    return f"{said.scheme}://{host}" + ("" if said.port in (None, usual) else f":{said.port}")
+
+
+def address_of(request: Request) -> str:
+    """The browser's."""
+    return request.client.host if request.client else ""

@@ -6,19 +6,22 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.me import Me
+from longshore.configuration import Server
 from longshore.errors import LongshoreError
 from longshore.model.session import Session
-from longshore.web.addresses import back_to
+from longshore.web.addresses import address_of, back_to, origin_of
 from longshore.web.asking import Asking
+from longshore.web.cookies import Cookies
 from longshore.web.forms import FOREIGN, Form, read_form
 from longshore.web.rendering import render
+from longshore.web.sso import Received, SingleSignOn
 from longshore.web.texts import _, marked
 from longshore.web.visit import Visit, not_allowed
 
@@ -39,7 +42,7 @@ SAID = (
 )
 
 
-class Sessions(Protocol):
+class Sessions(Received, Protocol):
     """The service's. All methods wait for others, and raise LongshoreError."""
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str: ...
@@ -53,19 +56,19 @@ class Sessions(Protocol):
 
 
 class Login:
-    """A Door. `origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
+    """A Door."""
 
     inside = False
     alone = False
 
-    def __init__(self, sessions: Sessions, origin: str) -> None:
+    def __init__(self, sessions: Sessions, settings: Server) -> None:
+        origin = origin_of(settings.url)
         self.origin: str | None = origin
         self._sessions = sessions
-        self._secure = origin.startswith("https://")
-        # Ports of a host share their cookies: without TLS, another server's must not be mistaken for ours
-        self._cookie = "__Host-longshore" if self._secure else f"longshore_{urlsplit(origin).port or 80}"
+        self._cookies = Cookies(origin)
         self._finding = CapacityLimiter(_AT_ONCE)
         self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
+        self._sso = SingleSignOn(settings, sessions, self._cookies, self._refused, self._in_thread)
 
     @property
     def routes(self) -> Sequence[tuple[str, Any, str]]:
@@ -74,27 +77,28 @@ class Login:
             ("/login", self._log_in, "POST"),
             ("/project", self._ask_for_project, "GET"),
             ("/project", self._choose, "POST"),
+            *self._sso.routes,
         ]
 
     async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
         session = await self._session(request)
         if session is None:
-            return self._to_login(request, "ended" if self._cookie in request.cookies else "")
+            return self._to_login(request, "ended" if self._cookies.session in request.cookies else "")
         if session.project_id is None and not anywhere:
             return RedirectResponse(f"/ui/project?to={quote(_here(request), safe='')}", 303)
         return self._visit(request, session)
 
     async def leave(self, request: Request) -> Response:
-        await self._in_thread(lambda: self._sessions.log_out(request.cookies.get(self._cookie, "")))
+        await self._in_thread(lambda: self._sessions.log_out(self._cookies.key(request)))
         answer = RedirectResponse("/ui/login?note=out", 303)
-        self._forget(answer)
+        self._cookies.take(answer, self._cookies.session)
         return answer
 
     async def ended(self, request: Request) -> Response:
         """Keystone has called its token invalid: no other page will be had with it."""
-        await self._in_thread(lambda: self._sessions.log_out(request.cookies.get(self._cookie, "")))
+        await self._in_thread(lambda: self._sessions.log_out(self._cookies.key(request)))
         answer = self._to_login(request, "ended")
-        self._forget(answer)
+        self._cookies.take(answer, self._cookies.session)
         return answer
 
     # Logging in
@@ -104,7 +108,7 @@ class Login:
 
     def _asked(self, request: Request, said: Form, by: str, to: str, trouble: LongshoreError | None = None) -> Response:
         """The form. Its mark is the browser's own until there is a session: nobody else can have it fill in one."""
-        mark = request.cookies.get(f"{self._cookie}-entry") or secrets.token_urlsafe(24)
+        mark = request.cookies.get(self._cookies.entry) or secrets.token_urlsafe(24)
         note = _NOTES.get(request.query_params.get("note", ""), "")
         request.state.visit = None
         answer = render(
@@ -115,27 +119,31 @@ class Login:
             said=said,
             by=by if by in _WAYS else "password",
             to=to,
+            ways=[one.name for one in self._sso.ways],
             note=_(note) if trouble is None else "",
             trouble=trouble,
         )
-        self._set(answer, f"{self._cookie}-entry", mark)
+        self._cookies.give(answer, self._cookies.entry, mark)
         return answer
+
+    def _refused(self, request: Request, trouble: LongshoreError) -> Response:
+        return self._asked(request, Form({}), "", "/ui/", trouble)
 
     async def _log_in(self, request: Request) -> Response:
         said = Form({})
         try:
             # Without the cookie nothing fits
-            said = await read_form(request, request.cookies.get(f"{self._cookie}-entry") or secrets.token_urlsafe(24))
+            said = await read_form(request, request.cookies.get(self._cookies.entry) or secrets.token_urlsafe(24))
             key = await self._in_thread(partial(self._begin, request, said))
         except LongshoreError as error:
             return self._asked(request, said, said["by"], _to(said["to"]), error)
         answer = RedirectResponse(_to(said["to"]), 303)
-        self._set(answer, self._cookie, key)
-        answer.delete_cookie(f"{self._cookie}-entry", path="/", secure=self._secure, httponly=True, samesite="lax")
+        self._cookies.give(answer, self._cookies.session, key)
+        self._cookies.take(answer, self._cookies.entry)
         return answer
 
     def _begin(self, request: Request, said: Form) -> str:
-        had, address = request.cookies.get(self._cookie), _address(request)
+        had, address = self._cookies.key(request) or None, address_of(request)
         if said["by"] == "credential":
             return self._sessions.with_credential(
                 said["credential_id"], said.exact("credential_secret"), address=address, had=had
@@ -175,7 +183,7 @@ class Login:
         session = await self._session(request)
         if session is None:
             return self._to_login(request, "ended")
-        key = request.cookies[self._cookie]
+        key = self._cookies.key(request)
         try:
             said = await read_form(request, session.form_token)
             if said["project"]:
@@ -189,7 +197,7 @@ class Login:
             return await self._projects(request, session, error)
         # Where one was is the other project's: the overview fits each. What was asked for before there was one is shown
         answer = RedirectResponse(_to(said["to"]) if session.project_id is None else "/ui/", 303)
-        self._set(answer, self._cookie, new)
+        self._cookies.give(answer, self._cookies.session, new)
         return answer
 
     async def _known(self, request: Request, session: Session) -> Visit:
@@ -204,7 +212,7 @@ class Login:
     # Sessions
 
     async def _session(self, request: Request) -> Session | None:
-        key = request.cookies.get(self._cookie)
+        key = self._cookies.key(request)
         if not key:
             return None
         by_itself = request.method == "GET" and "hx-request" in request.headers
@@ -218,7 +226,7 @@ class Login:
         return Visit(
             form_token=session.form_token,
             token=session.token,
-            address=_address(request),
+            address=address_of(request),
             user=session.user_name,
             project_id=session.project_id or "",
             project=session.project_name,
@@ -231,12 +239,6 @@ class Login:
         to = _here(request) if request.method == "GET" else "/ui/"
         return RedirectResponse(f"/ui/login?to={quote(to, safe='')}{f'&note={note}' if note else ''}", 303)
 
-    def _set(self, answer: Response, name: str, value: str) -> None:
-        answer.set_cookie(name, value, path="/", secure=self._secure, httponly=True, samesite="lax")
-
-    def _forget(self, answer: Response) -> None:
-        answer.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
-
 
 def _here(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -244,7 +246,3 @@ def _here(request: Request) -> str:
 
 def _to(address: str | None) -> str:
     return back_to(address or "")
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -1,7 +1,5 @@
 """`longshore server`: the pages for many, beside the REST API."""
 
-from urllib.parse import urlsplit
-
 from starlette.types import ASGIApp
 
 from longshore.configuration import Configuration, Server
@@ -19,13 +17,5 @@ def serve_many(configuration: Configuration) -> None:
 
 def with_pages(api: ASGIApp, sessions: Sessions, settings: Server) -> ASGIApp:
     """The API, and below /ui/ its pages."""
-    pages = create_pages(api, Login(sessions, origin_of(settings.url)))
+    pages = create_pages(api, Login(sessions, settings))
     return FrontOfMany(pages, create_pages(api, Inside()), api)
-
-
-def origin_of(url: str) -> str:
-    """As browsers say it: without a path, and without the port that the scheme has anyway."""
-    said = urlsplit(url)
-    host = f"[{said.hostname}]" if ":" in (said.hostname or "") else said.hostname
-    usual = {"https": 443, "http": 80}[said.scheme]
-    return f"{said.scheme}://{host}" + ("" if said.port in (None, usual) else f":{said.port}")

@@ -1,0 +1,101 @@
+"""Horizon in the lab, with longshore-dashboard installed as a package, and looked at with Debian's Chromium."""
+
+import subprocess
+from contextlib import contextmanager
+
+from lanes import PROJECT
+from playwright.sync_api import sync_playwright
+
+DASHBOARD = PROJECT / "lab" / "dashboard"
+URL = "http://127.0.0.1:8080"
+SHELL = "/usr/bin/chromium-headless-shell"
+AXE = PROJECT / "tests" / "web" / "vendor" / "axe-core-4.14.1" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PICTURES = PROJECT / "build" / "screenshots"
+THEMES = ("default", "material")
+PATIENCE = 60_000  # milliseconds
+
+
+@contextmanager
+def horizon(directory, *keystone):
+    """It answers at `URL`, while the context is open, and has the package that is built from this clone. `keystone`:
+    another one's address than the lab's."""
+    subprocess.run([PROJECT / "horizon" / "deb", directory], check=True, capture_output=True)
+    (package,) = directory.glob("*.deb")
+    subprocess.run([DASHBOARD / "up", package, *keystone], check=True, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        subprocess.run([DASHBOARD / "down"], check=True)
+
+
+@contextmanager
+def chromium():
+    with sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=SHELL, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Tab:
+    """Of a browser of somebody's own. `wrong`: whatever it complains of, or fetches from elsewhere."""
+
+    def __init__(self, browser, theme="default", width=1440):
+        self.theme = theme
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+        self.context.add_cookies([{"name": "theme", "value": theme, "url": URL}])
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.wrong = []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", self._foreign)
+
+    def _said(self, message):
+        # Debian's Horizon lacks the material theme's fonts
+        if message.type == "error" and "/roboto_fontface/" not in message.location["url"]:
+            self.wrong.append(f"{message.text} {message.location['url']}")
+
+    def _foreign(self, request):
+        if not request.url.startswith((URL, "data:")):
+            self.wrong.append(f"asked {request.url}")
+
+    def log_in(self, user, password, to="/project/api_access/"):
+        self.page.goto(f"{URL}/auth/login/?next={to}")
+        self.say_who(user, password)
+        self.page.wait_for_url(f"{URL}{to}")
+
+    def say_who(self, user, password):
+        """In the form to log in, which is shown."""
+        self.page.get_by_label("User Name").fill(user)
+        self.page.locator("#id_password").fill(password)
+        self.page.get_by_role("button", name="Sign In").click()
+
+    def go(self, path):
+        self.page.goto(f"{URL}{path}")
+        return self.page
+
+    @property
+    def panels(self):
+        """Of Longshore, in the menu."""
+        menu = self.page.locator("#sidebar-accordion a, .nav a")
+        links = menu.evaluate_all("found => found.map(one => one.getAttribute('href') || '')")
+        return {link for link in links if "/migration_" in link}
+
+    def findings(self):
+        """What axe finds in our part of the page."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(f"axe.run('#longshore', {{runOnly: {RULES}}})")
+        return [
+            (one["id"], [node["html"][:200] + " " + node["failureSummary"][:300] for node in one["nodes"][:3]])
+            for one in found["violations"]
+        ]
+
+    def picture(self, name):
+        directory = PICTURES / f"horizon-{self.theme}"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=directory / f"{name}.png", full_page=True)
