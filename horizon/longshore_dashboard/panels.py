@@ -64,3 +64,7 @@ class BackupsOfAll(_OfAll):
 
 class ProvidersOfAll(_OfAll):
     name, subject, slug = _("Providers"), "providers", slug_of("providers")
+
+
+class Administration(_OfAll):
+    name, subject, slug = _("Administration"), "administration", slug_of("administration")

@@ -1,10 +1,10 @@
 """The subjects that Longshore has pages of, and where Horizon shows each."""
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 PAGES = "/ui/"  # of the server
 NEW_PLAN = "new-plan"  # beside the subjects: below plans it would be a plan's name
-SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers")
+SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers", "administration")
 
 
 def slug_of(subject: str) -> str:
@@ -29,4 +29,7 @@ def shown_at(address: str, dashboard: str) -> str | None:
     subject, _slash, rest = ("overview", "", path) if path in ("", NEW_PLAN) else path.partition("/")
     if subject not in SUBJECTS or (subject == "overview" and rest != path):
         return None
-    return str(reverse(f"horizon:{dashboard}:{slug_of(subject)}:index")) + rest + mark + query
+    try:
+        return str(reverse(f"horizon:{dashboard}:{slug_of(subject)}:index")) + rest + mark + query
+    except NoReverseMatch:  # only administrators' dashboard has all of them
+        return None

@@ -282,7 +282,7 @@ def test_a_policy_is_made_changed_run_paused_and_deleted(filled):
 
 
 def test_without_a_vault_the_next_step_is_told(fleet):
-    assert "longshore vault create" in fleet.get(AT).text
+    assert "New vault …" in fleet.get(AT).links
     assert "There is no vault yet" in fleet.get(f"{AT}/new-policy").text
 
 

@@ -182,7 +182,7 @@ def test_no_english_is_left_where_all_texts_are_of_another_language(filled, monk
     ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
     names = names_of_backups(filled.store)
     places = {"provider": "vc", "name": "shop", "migration": ids["app01"], "machine": "vm-1", "replica": ids["mail01"]}
-    places |= {"group": "rack", **names}
+    places |= {"group": "rack", "number": "3", **names}
     left = {}
     for page in [page for subject in SUBJECTS for page in subject.ROUTES if page.method == "GET"]:
         path = "/ui" + page.path.replace(":path", "").format(**places)

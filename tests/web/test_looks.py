@@ -56,6 +56,10 @@ def addresses(ids):
         "replica": replica,
         "replica-of-a-month": f"{replica}?days=30",
         "failover": f"{replica}/failover",
+        "protect": "/ui/replicas/new?source=vc&machine=vm-1&machine=vm-2",
+        "replica-point": f"{replica}/points/3",
+        "change-replica": f"{replica}/edit",
+        "failback": f"{replica}/failback",
         "groups": "/ui/replicas/groups",
         "group": group,
         "new-group": f"{group}/edit",
@@ -70,6 +74,13 @@ def addresses(ids):
         "back-up": "/ui/backups/new?source=vc&machine=vm-1&machine=vm-2",
         "policy": "/ui/backups/policies/nightly",
         "new-policy": "/ui/backups/new-policy",
+        "new-vault": "/ui/backups/new-vault",
+        "copy-vault": f"{vault}/copy",
+        "policies-back": f"{vault}/import",
+        "administration": "/ui/administration",
+        "jobs": "/ui/administration/jobs",
+        "left-overs": "/ui/administration/left-overs",
+        "limits": "/ui/administration/limits",
     }
 
 

@@ -195,7 +195,7 @@ def test_the_empty_pages_name_the_next_step(browser):
         "/ui/providers": "Add an OpenStack",
     }.items():
         assert words in browser.get(path).links, path
-    assert "longshore replica create" in browser.get("/ui/replicas").text
+    assert "Protect machines …" in browser.get("/ui/replicas").links
 
 
 def test_a_plan_of_which_nothing_is_said_is_shown_all_the_same(fleet):

@@ -34,6 +34,7 @@ class Vault(_Strict):
     """A vault, as its record has it: nothing of the vault itself was read."""
 
     id: str
+    project_id: str = ""  # empty without a server: nothing belongs to a project then
     name: str
     directory: str | None  # null: it is in a bucket, or another project's, which shares it
     url: str | None  # of its bucket: null as well

@@ -16,7 +16,9 @@ _TYPED = (
     (re.compile(r"\blongshore migrate\b"), "openstack migration create"),
     (re.compile(r"\blongshore migration\b"), "openstack migration"),
     (
-        re.compile(r"\blongshore (provider|machine|inventory|volume|plan|limit|replica|vault|backup|restore)\b"),
+        re.compile(
+            r"\blongshore (provider|machine|inventory|volume|plan|limit|operation|replica|vault|backup|restore)\b"
+        ),
         r"openstack migration \1",
     ),
 )

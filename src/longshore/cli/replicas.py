@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rules_of, time_of
 from longshore.cli.command import Lister, ShowOne
+from longshore.cli.concerns import concern_table
 from longshore.cli.given_files import text_of
 from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
@@ -17,7 +18,7 @@ from longshore.web.words import duration, moment, size
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from longshore.api.replicas import Replica
+    from longshore.api.replicas import NewReplica, Replica
 
 
 class CreateReplica(ShowOne):
@@ -35,23 +36,23 @@ class CreateReplica(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.replicas import NewReplica
-
-        wanted = NewReplica(
-            machine=args.machine,
-            source=args.source,
-            target=args.target,
-            schedule=_schedule(args) or "every 15m",
-            retention=rules_of(args) or "last 24",
-            rpo=args.rpo,
-            prove=args.prove,
-            audit=args.audit,
-            webhook=_webhook(args),
-            request=asked_of(args),
-        )
-        replica = self.client.create_replica(wanted)
+        replica = self.client.create_replica(_wanted(args))
         self.say(f"Its first sync copies all of it. See: longshore replica show {replica.id}")
         return shown(self, replica)
+
+
+class CheckReplica(Lister):
+    """Say what stands against protecting a machine so, or might: nothing is made."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        _with_protection(parser)
+        with_request(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return concern_table(self, args, self.client.check_replica(_wanted(args)))
 
 
 class KeepAsReplica(ShowOne):
@@ -248,6 +249,23 @@ def _webhook(args: Namespace) -> SecretStr | None:
     from pydantic import SecretStr
 
     return SecretStr(text_of(args.webhook).strip()) if args.webhook else None
+
+
+def _wanted(args: Namespace) -> NewReplica:
+    from longshore.api.replicas import NewReplica
+
+    return NewReplica(
+        machine=args.machine,
+        source=args.source,
+        target=args.target,
+        schedule=_schedule(args) or "every 15m",
+        retention=rules_of(args) or "last 24",
+        rpo=args.rpo,
+        prove=args.prove,
+        audit=args.audit,
+        webhook=_webhook(args),
+        request=asked_of(args),
+    )
 
 
 def _schedule(args: Namespace) -> str | None:

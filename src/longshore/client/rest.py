@@ -19,6 +19,7 @@ from longshore.api.backups import MadeVaultKey, Vault, VaultCheck, VaultKey, Vau
 from longshore.api.files import PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.operation import Job, LeftOver, Operation, Worker
 from longshore.api.replica_reports import ReplicaReport
 from longshore.api.replicas import Applied, KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
 from longshore.api.reports import PlanReport, Report
@@ -266,6 +267,9 @@ class Client:
     def create_replica(self, wanted: NewReplica) -> Replica:
         return self._ask(Replica, "POST", "/v1/replicas", _in_clear(wanted))
 
+    def check_replica(self, wanted: NewReplica) -> list[PlanConcern]:
+        return self._ask(list[PlanConcern], "POST", "/v1/replicas/check", _in_clear(wanted))
+
     def keep_as_replica(self, migration: str, wanted: KeptMigration) -> Replica:
         path = f"/v1/migrations/{_part(migration)}/keep-as-replica"
         return self._ask(Replica, "POST", path, _in_clear(wanted))
@@ -470,6 +474,21 @@ class Client:
 
     def remove_limit(self, limit: str, *, all_projects: bool = False) -> None:
         self._ask(type(None), "DELETE", f"/v1/limits/{_part(limit)}{_asked(all_projects)}")
+
+    # The whole installation
+
+    def operation(self) -> Operation:
+        return self._ask(Operation, "GET", "/v1/operation")
+
+    def workers(self) -> list[Worker]:
+        return self._ask(list[Worker], "GET", "/v1/operation/workers")
+
+    def jobs(self, *, worker: str | None = None, stranded: bool = False) -> list[Job]:
+        asked = ({} if worker is None else {"worker": worker}) | ({"stranded": "true"} if stranded else {})
+        return self._all(Job, "/v1/operation/jobs", lambda job: job.id, asked)
+
+    def left_overs(self) -> list[LeftOver]:
+        return self._ask(list[LeftOver], "GET", "/v1/operation/left-overs")
 
     # Resources as files
 

@@ -368,7 +368,8 @@ def vault_record(store: Store, name: str) -> ProviderRecord:
 
 def _vault(store: Store, record: ProviderRecord) -> Vault:
     where = record.settings if store.providers.is_own(record) else {}
-    return Vault(id=record.id, name=record.name, directory=where.get("directory"), url=where.get("url"))
+    where_it_is = {"directory": where.get("directory"), "url": where.get("url")}
+    return Vault(id=record.id, project_id=record.project_id, name=record.name, **where_it_is)
 
 
 def _keep(store: Store, name: str, kind: MigrationType) -> Migration:

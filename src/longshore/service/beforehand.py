@@ -41,11 +41,10 @@ def look_beforehand(  # noqa: PLR0917
 
     Raises LongshoreError for all that stands against it.
     """
-    looked, landing, concerns = _look(store, clouds, caller, name, source, target, request, protection)
+    looked, landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
     if landing is None:
-        raise blocked([*concerns, *looked.unused])
-    said = concerns if protection is not None else []
-    return replace(looked, unused=[*looked.unused, *said])
+        raise blocked([*(of_replica or concerns), *looked.unused])
+    return replace(looked, unused=[*looked.unused, *of_replica])
 
 
 def concerns_beforehand(  # noqa: PLR0917
@@ -56,11 +55,12 @@ def concerns_beforehand(  # noqa: PLR0917
     source: str,
     target: str,
     request: MigrationRequest,
+    protection: Wanted | None = None,
 ) -> list[Concern]:
     """All that `look_beforehand` would weigh, and nothing is refused for it. Raises LongshoreError for what can't be
     looked at."""
-    looked, _landing, concerns = _look(store, clouds, caller, name, source, target, request, None)
-    return [*concerns, *looked.unused]
+    looked, _landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
+    return [*concerns, *of_replica, *looked.unused]
 
 
 def _look(  # noqa: PLR0917
@@ -72,7 +72,8 @@ def _look(  # noqa: PLR0917
     target: str,
     request: MigrationRequest,
     protection: Wanted | None,
-) -> tuple[Beforehand, Landing | VolumeLanding | None, list[Concern]]:
+) -> tuple[Beforehand, Landing | VolumeLanding | None, list[Concern], list[Concern]]:
+    """Also what is to be said of how it lands, and, where it is to be protected, of that."""
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(machine=name, source=source, target=target)
@@ -89,6 +90,7 @@ def _look(  # noqa: PLR0917
         # Before the target is looked at: what is in its way there would be that migration's own
         store.migrations.refuse_busy(provider.id, machine.ref, machine.name)
         room = cloud.room()
+    of_replica: list[Concern] = []
     with clouds.target(target_id) as there:
         landing: Landing | VolumeLanding | None
         if alone:
@@ -98,7 +100,7 @@ def _look(  # noqa: PLR0917
             landing, concerns = land(machine, request, facts)
             if protection is not None and landing is not None:
                 further = list(replica_concerns(machine, landing, protection, facts.room))
-                concerns = accept_blockers(further, request.accept)
-                landing = None if any(c.severity is Severity.BLOCKER for c in concerns) else landing
+                of_replica = accept_blockers(further, request.accept)
+                landing = None if any(c.severity is Severity.BLOCKER for c in of_replica) else landing
     unused = list(unused_of_machine(machine, request))
-    return Beforehand(machine, provider.id, target_id, unused), landing, list(concerns)
+    return Beforehand(machine, provider.id, target_id, unused), landing, list(concerns), of_replica

@@ -20,9 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from longshore.engine.stranded import Lack, crew_of
 from longshore.model.status import Status
 from longshore.service.backup_metrics import metrics_of_backups
+from longshore.service.operation import DOING, doing_of
 from longshore.service.parts import judged_router
 from longshore.service.replica_metrics import metrics_of
-from longshore.store import QueueRecord, Store
+from longshore.store import Store
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -90,8 +91,8 @@ class _OfTheStore(Collector):
         queue = GaugeMetricFamily(
             "longshore_queue", "Migrations that have not ended, by what they do.", labels=["doing"]
         )
-        doing = Counter(_doing(record) for record in records)
-        for name in ("waits", "moves", "cutover", "parked"):
+        doing = Counter(doing_of(record) for record in records)
+        for name in DOING:
             queue.add_metric([name], doing[name])
         yield queue
         stranded = GaugeMetricFamily(
@@ -101,14 +102,6 @@ class _OfTheStore(Collector):
         for lack in Lack:
             stranded.add_metric([lack.value], lacks[lack])
         yield stranded
-
-
-def _doing(record: QueueRecord) -> str:
-    if record.begun:
-        return "moves"
-    if record.status is Status.PARKED:
-        return "parked"
-    return "waits" if record.due_at is None else "cutover"
 
 
 class Metrics:

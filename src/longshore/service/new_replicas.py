@@ -19,8 +19,9 @@ from longshore.planning.durations import parse_duration
 from longshore.planning.replica_checks import Wanted
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
-from longshore.service.beforehand import look_beforehand
+from longshore.service.beforehand import concerns_beforehand, look_beforehand
 from longshore.service.caller import Caller
+from longshore.service.refusals import said_of
 from longshore.store import NewMigration, Store
 from longshore.store.tables import utc_now, without_zone
 
@@ -32,14 +33,9 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
 
     Raises LongshoreError for all that stands against it.
     """
-    if body.request.before is not None or body.request.after is not None:
-        raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
-    protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     replica_id = str(uuid.uuid4())
+    protection, request, wanted = _asked(body)
     protection = replace(protection, **tests_of(body.prove, replica_id))
-    request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
-    rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
-    wanted = Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
     new = NewMigration(
         machine_name=found.machine.name,
@@ -55,14 +51,35 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
     return new, found.unused
 
 
+def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> list[Concern]:
+    """All that stands against it, or might. Raises LongshoreError for what can't be looked at, or meant."""
+    _protection, request, wanted = _asked(body)
+    tests_of(body.prove, "")
+    return concerns_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+
+
+def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
+    """Raises InvalidInput."""
+    if body.request.before is not None or body.request.after is not None:
+        raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
+    protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
+    request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
+    rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
+    return protection, request, Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
+
+
 def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:
     """Raises InvalidInput."""
     audit = None if audit == NEVER else audit
-    if audit is not None:
-        parse_calendar(audit)
-    objective = parse_duration(rpo) if rpo else None
-    parse_schedule(schedule, objective)
-    kept = write_retention(parse_retention(retention))
+    with said_of("audit"):
+        if audit is not None:
+            parse_calendar(audit)
+    with said_of("rpo"):
+        objective = parse_duration(rpo) if rpo else None
+    with said_of("schedule"):
+        parse_schedule(schedule, objective)
+    with said_of("retention"):
+        kept = write_retention(parse_retention(retention))
     seconds = int(objective.total_seconds()) if objective else None
     return Protection(schedule, kept, seconds, utc_now(), audit=audit)
 
@@ -70,7 +87,8 @@ def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | N
 def tests_of(prove: str | None, replica_id: str) -> dict[str, Any]:
     """By which clock its points are tried, and when first. Raises InvalidInput."""
     prove = None if prove == NEVER else prove
-    return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}
+    with said_of("prove"):
+        return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}
 
 
 def first_time(protection: Protection, replica_id: str) -> datetime:

@@ -252,6 +252,7 @@ RULES = (
         "Make a replica of a machine, of a warm migration, or of a failover's server.",
         (
             "POST /v1/replicas",
+            "POST /v1/replicas/check",
             "POST /v1/migrations/{migration}/keep-as-replica",
             "POST /v1/replicas/{replica}/reprotect",
         ),
@@ -349,6 +350,17 @@ RULES = (
         MEMBER,
         "Set and delete limits that count the project's own jobs.",
         ("PUT /v1/limits", "DELETE /v1/limits/{limit}"),
+    ),
+    Rule(
+        "migration:operation:get",
+        ADMIN,
+        "See how the whole installation stands: workers, the jobs of all projects, and what is left outside.",
+        (
+            "GET /v1/operation",
+            "GET /v1/operation/workers",
+            "GET /v1/operation/jobs",
+            "GET /v1/operation/left-overs",
+        ),
     ),
     Rule(
         "migration:tenancy",

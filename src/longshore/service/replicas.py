@@ -1,6 +1,6 @@
 """Replicas: made, shown, changed, synchronised, tried, failed over to, deleted."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from longshore.api.replicas import (
     Replica,
 )
 from longshore.api.replicas import ReplicaChange as Change
-from longshore.api.schemas import Migration
+from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.alerting import check_webhook
@@ -30,7 +30,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.service.held import asked_hold
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.new_replicas import NEVER, first_time, new_replica, protection_of, tests_of
+from longshore.service.new_replicas import NEVER, first_time, new_replica, protection_of, tests_of, weigh_new_replica
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
 from longshore.store import MigrationRecord, ReplicaRecord, Store
@@ -52,6 +52,13 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
     for concern in said:
         store.events.say(record.id, None, str(concern), "warning")
     return begun(store, store.replicas.get(record.id))
+
+
+@router.post("/replicas/check")
+def check(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
+    """Everything that stands against protecting a machine so, or might: nothing is made."""
+    concerns = weigh_new_replica(store, clouds, caller, body)
+    return [PlanConcern(**{**asdict(concern), "machine": body.machine}) for concern in concerns]
 
 
 @router.post("/migrations/{migration}/keep-as-replica", status_code=202)

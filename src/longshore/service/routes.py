@@ -36,6 +36,7 @@ MODULES = {
     "vault_imports": {"vaults"},
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},
+    "operation": {"operation"},
     "inspections": {"inspections"},
     "stream": {"migrations"},
     "tenancy": {"tenancy"},

@@ -18,6 +18,7 @@ from longshore.store.ledger import Ledger
 from longshore.store.limits import Limits
 from longshore.store.looks import Looks
 from longshore.store.migrations import Migrations
+from longshore.store.operation import OperationRecords
 from longshore.store.outlines import Outlines
 from longshore.store.plan_flavors import PlanFlavors
 from longshore.store.plans import Plans
@@ -69,6 +70,7 @@ class Store:
         self.limits = Limits(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
+        self.operation = OperationRecords(self.database)
         self.web_sessions = WebSessions(self.database, box)
         self.figures = Figures(self.database)
 

@@ -19,18 +19,26 @@ from longshore.web.asking import Asking
 from longshore.web.forms import FOREIGN, read_form
 from longshore.web.page import Handler, Page
 from longshore.web.pages import (
+    administration,
     backup_policies,
     backups,
+    failbacks,
     group_forms,
     groups,
     holds,
+    limits,
     migrations,
+    new_replicas,
     overview,
     plans,
     point_files,
     providers,
+    replica_changes,
+    replica_points,
     replicas,
     restores,
+    vault_keys,
+    vaults,
     wizard,
 )
 from longshore.web.rendering import STATIC, THEMES, render
@@ -41,8 +49,10 @@ from longshore.web.visit import Door, Visit, not_allowed
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (
     *(overview, providers, plans, wizard, migrations),
-    *(groups, group_forms, replicas),  # in this order: a group's address isn't a replica's
-    *(backups, backup_policies, restores, point_files, holds),
+    *(groups, group_forms, new_replicas, replicas),  # in this order: a group's address isn't a replica's
+    *(replica_changes, replica_points, failbacks),
+    *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys),
+    *(administration, limits),
 )
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
 _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}

@@ -47,8 +47,10 @@ class Asking:
     async def post(self, kind: type[T], path: str, body: Mapping[str, Any] | None = None) -> T:
         return await self._ask(kind, "POST", path, body)
 
-    async def ask(self, kind: type[T], method: str, path: str, body: Mapping[str, Any] | None = None) -> T:
-        return await self._ask(kind, method, path, body)
+    async def ask(
+        self, kind: type[T], method: str, path: str, body: Mapping[str, Any] | None = None, /, **asked: Any
+    ) -> T:
+        return await self._ask(kind, method, path, body, asked)
 
     async def _ask(
         self,

@@ -44,6 +44,7 @@ def environment(inside: bool = False) -> Environment:
         "moves": moves,
         "pace": _pace,
         "languages": list(LANGUAGES.items()),
+        "zip": zip,
     }
     made.globals["ui"] = made.get_template(f"ui/{'bootstrap' if inside else 'patternfly'}.html").module
     return made

@@ -58,6 +58,8 @@ async def one(request: Request) -> Response:
         may_land=replica.stage in _PROTECTED and replica.points > 0,
         may_test=replica.points > 0,
         may_undo=replica.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER, Stage.FAILING_BACK, Stage.FAILED_BACK),
+        may_fail_back=replica.stage in (Stage.FAILED_OVER, Stage.COMMITTED),
+        may_reprotect=replica.stage is Stage.COMMITTED,
         may_commit=replica.stage in (Stage.FAILED_OVER, Stage.FAILED_BACK),
     )
 

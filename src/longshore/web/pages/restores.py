@@ -15,6 +15,7 @@ from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
+from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.quota import takes
 from longshore.web.rendering import render
 from longshore.web.states import of_severity
@@ -25,6 +26,7 @@ _TYPES = [
     ("in-place", marked("In the place of the server that was backed up: that is shut down, and stays as the way back")),
     ("dry-run", marked("Only try it: the server is booted, looked at and removed")),
 ]
+_NAMED = ("server_name", "flavor", "availability_zone", "key_name")  # left to the target where nothing is said
 _POWERS = [
     ("as-before", marked("As it was when it was backed up")),
     ("on", marked("Left running")),
@@ -54,15 +56,20 @@ def _body(request: Request, said: Form) -> dict[str, Any]:
     named = request.path_params
     what = {"vault": named["vault"], "point": named["point"], "target": said["target"]}
     if said["disk"]:
-        return {**what, "disk": said["disk"], "request": {"type": "volume", "accept": said.all("accept")}}
+        of_volume = {"type": "volume", "storage": said.pairs("s-name", "s-to"), "accept": said.all("accept")}
+        return {**what, "disk": said["disk"], "request": of_volume}
     wanted: dict[str, Any] = {
         "type": said["type"] or "cold",
         "networks": {} if said["type"] == "in-place" else said.pairs("n-name", "n-to"),
         "power": said["power"] or "as-before",
         "isolated": bool(said["isolated"]) and said["type"] == "dry-run",
+        "storage": said.pairs("s-name", "s-to"),
+        "landing": said["landing"] or "auto",
         "accept": said.all("accept"),
     }
-    wanted |= {name: said[name] for name in ("server_name", "flavor") if said[name]}
+    wanted |= {name: said[name] for name in _NAMED if said[name]}
+    if groups := said.all("security_groups"):
+        wanted["security_groups"] = groups
     return {**what, "request": wanted}
 
 
@@ -100,7 +107,12 @@ async def _shown(
         target=target,
         disks=[(str(number), labels.get(key, key)) for number, key in enumerate(found.disks, 1)],
         networks=sorted({nic["network"] for nic in found.machine["nics"]}),
+        storage=sorted({disk["storage"] for disk in found.machine["disks"]}),
         mapped=said.pairs("n-name", "n-to"),
+        stored=said.pairs("s-name", "s-to"),
+        storage_choices=[(name, name) for name in offer.volume_types] if offer else [],
+        choices=offer.choices if offer else None,
+        landings=[(value, _(text)) for value, text in LANDINGS],
         network_choices=network_choices(offer) if offer else None,
         flavor_choices=flavor_choices(offer) if offer else None,
         takes=_takes(found, said, offer) if offer else None,

@@ -1,0 +1,74 @@
+"""What those see who operate an installation, of all projects at once."""
+
+from pydantic import BaseModel, ConfigDict
+
+from longshore.api.schemas import Moment
+from longshore.model.job import JobKind
+from longshore.model.status import Status
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Operation(_Strict):
+    """How the whole of it stands."""
+
+    version: str  # of the release that answers
+    flow_version: str  # that it begins jobs with
+    database: str  # sqlite or postgresql
+    workers: int  # that are alive
+    capacity: int  # migrations that they take at once
+    queue: dict[str, int]  # jobs that have not ended: waits, moves, cutover, parked
+    stranded: int  # of those, that no living worker can take
+    left: int  # things that ended migrations may have left outside
+    oldest: Moment | None  # since when the oldest job waits that could begin now
+
+
+class Worker(_Strict):
+    id: str
+    host: str
+    pid: int
+    flow_version: str
+    capacity: int  # migrations at once; 0: it takes nothing new
+    labels: list[str]
+    started_at: Moment
+    alive: bool
+    lease_ends_in: float | None  # seconds, negative when it is over; null: it is alone, and needs none
+    jobs: int  # that it has
+
+
+class Job(_Strict):
+    """A job that has not ended."""
+
+    id: str
+    migration: str  # the record that it works for: a migration, or what is watched as one
+    machine_name: str
+    project_id: str  # empty without a server
+    kind: JobKind
+    status: Status
+    phase: str
+    source: str
+    target: str
+    worker: str | None  # that has it
+    flow_version: str | None  # that it was begun with
+    asked_at: Moment
+    taken_at: Moment | None
+    due_at: Moment | None  # not before
+    cancel_requested: bool
+    reason: str | None  # why it is parked
+    stranded: str | None  # why nobody that lives can take it, and what to do
+
+
+class LeftOver(_Strict):
+    """Something outside that should be gone, or may be there: what made it has ended."""
+
+    migration_id: str
+    machine_name: str
+    project_id: str  # empty without a server
+    provider: str  # where it is
+    kind: str
+    ref: str | None  # its id there, once known
+    state: str  # intended: it may be there; made; left: removing it failed
+    note: str | None  # why
+    changed_at: Moment

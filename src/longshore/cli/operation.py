@@ -1,0 +1,76 @@
+"""longshore operation …: how the whole installation stands, for those who operate it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from longshore.cli.command import Lister, ShowOne
+from longshore.web.words import duration, moment
+
+
+class ShowOperation(ShowOne):
+    """Show how many workers live, what waits and moves, and how much was left outside, over all projects."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        found = self.client.operation()
+        fields = found.model_dump()
+        counts = fields.pop("queue")
+        fields["oldest"] = moment(found.oldest)
+        shown = {**fields, **counts}
+        return tuple(shown), tuple(shown.values())
+
+
+class ListWorkers(Lister):
+    """List workers with their leases, and how many jobs each has."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        columns = ("ID", "Host", "PID", "Flow version", "At once", "Jobs", "Labels", "Since", "Lease")
+        return columns, [
+            (
+                *(one.id, one.host, one.pid, one.flow_version, one.capacity, one.jobs, " ".join(one.labels)),
+                *(moment(one.started_at), self._lease(one.lease_ends_in)),
+            )
+            for one in self.client.workers()
+        ]
+
+    def _lease(self, ends_in: float | None) -> Any:
+        if not self.for_people:
+            return ends_in
+        if ends_in is None:
+            return "needs none"
+        return f"ends in {duration(ends_in)}" if ends_in >= 0 else f"ended {duration(-ends_in)} ago"
+
+
+class ListJobs(Lister):
+    """List the jobs of all projects that have not ended, in the order of the queue."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--worker", metavar="ID", help="only what this worker has")
+        parser.add_argument("--stranded", action="store_true", help="only what no living worker can take")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        columns = ("Migration", "Machine", "Project", "Kind", "Status", "Phase", "Worker", "Asked for", "Why not")
+        return columns, [
+            (
+                *(one.migration, one.machine_name, one.project_id, one.kind.value, one.status.value, one.phase),
+                *(one.worker, moment(one.asked_at), one.stranded or one.reason),
+            )
+            for one in self.client.jobs(worker=args.worker, stranded=args.stranded)
+        ]
+
+
+class ListLeftOvers(Lister):
+    """List what ended migrations of all projects may have left outside: `migration cleanup` tries to remove it."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        columns = ("Migration", "Machine", "Project", "Provider", "Kind", "Ref", "State", "Note")
+        return columns, [
+            (
+                *(one.migration_id, one.machine_name, one.project_id, one.provider),
+                *(one.kind, one.ref, one.state, one.note),
+            )
+            for one in self.client.left_overs()
+        ]

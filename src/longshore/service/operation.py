@@ -1,0 +1,109 @@
+"""What those see who operate an installation: its workers, every project's jobs, and what is left outside."""
+
+from collections import Counter
+from dataclasses import asdict
+from importlib.metadata import version
+
+from longshore.api.operation import Job, LeftOver, Operation, Worker
+from longshore.engine.stranded import crew_of
+from longshore.engine.version import FLOW_VERSION
+from longshore.model.status import Status
+from longshore.service.paging import ThePage
+from longshore.service.parts import TheStore, judged_router
+from longshore.store import WHOLE, QueueRecord, Store
+
+router = judged_router("/v1")
+DOING = ("waits", "moves", "cutover", "parked")
+
+
+@router.get("/operation")
+def operation(store: TheStore) -> Operation:
+    """How the whole installation stands, whatever project things are of."""
+    crew, records = crew_of(store), store.queue.records()
+    workers = crew.workers if crew.running else []
+    doing = Counter(doing_of(record) for record in records)
+    return Operation(
+        version=version("longshore"),
+        flow_version=FLOW_VERSION,
+        database=store.database.engine.dialect.name,
+        workers=len(workers),
+        capacity=sum(worker.capacity for worker in workers),
+        queue={name: doing[name] for name in DOING},
+        stranded=sum(crew.stranded(record) is not None for record in records),
+        left=store.operation.left_count(),
+        oldest=store.operation.waits_since(),
+    )
+
+
+@router.get("/operation/workers")
+def workers(store: TheStore) -> list[Worker]:
+    """Oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
+    return [
+        Worker(
+            id=lease.worker.id,
+            host=lease.worker.host,
+            pid=lease.worker.pid,
+            flow_version=lease.worker.flow_version,
+            capacity=lease.worker.capacity,
+            labels=list(lease.worker.labels),
+            started_at=lease.started_at,
+            alive=lease.alive,
+            lease_ends_in=lease.ends_in,
+            jobs=lease.jobs,
+        )
+        for lease in store.operation.workers()
+    ]
+
+
+@router.get("/operation/jobs")
+def jobs(store: TheStore, page: ThePage, worker: str | None = None, *, stranded: bool = False) -> list[Job]:
+    """Those that have not ended, in the order of the queue; or of these what a worker has, or what is stranded."""
+    crew = crew_of(store)
+    records = [one for one in store.queue.records() if worker is None or one.worker_id == worker]
+    if stranded:
+        records = [one for one in records if crew.stranded(one)]
+    shown = page.of(records, lambda one: one.id)
+    details, names = store.operation.details([one.id for one in shown]), _names(store)
+    return [
+        Job(
+            id=one.id,
+            migration=one.record_id,
+            machine_name=more.machine_name,
+            project_id=one.project_id,
+            kind=one.kind,
+            status=one.status,
+            phase=more.phase,
+            source=names.get(one.source_id, one.source_id),
+            target=names.get(one.target_id, one.target_id),
+            worker=one.worker_id,
+            flow_version=one.flow_version,
+            asked_at=more.asked_at,
+            taken_at=more.taken_at,
+            due_at=one.due_at,
+            cancel_requested=one.cancel_requested,
+            reason=more.reason if one.status is Status.PARKED else None,
+            stranded=crew.why(one),
+        )
+        for one in shown
+        if (more := details.get(one.id)) is not None
+    ]
+
+
+@router.get("/operation/left-overs")
+def left_overs(store: TheStore) -> list[LeftOver]:
+    """What is outside, or may be, of migrations of all projects that have ended, newest first."""
+    return [LeftOver(**asdict(one)) for one in store.operation.left()]
+
+
+def doing_of(record: QueueRecord) -> str:
+    """One of DOING."""
+    if record.begun:
+        return "moves"
+    if record.status is Status.PARKED:
+        return "parked"
+    return "waits" if record.due_at is None else "cutover"
+
+
+def _names(store: Store) -> dict[str, str]:
+    """Of all projects' providers, by id."""
+    return {one.id: one.name for one in store.scoped(WHOLE).providers.all()}

@@ -1,0 +1,108 @@
+"""What those see who operate an installation: all workers with their leases, what has which job, what is left outside.
+
+Nothing here is of one project: who may ask is for the service to say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from longshore.model.status import UNFINISHED
+from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.ledger import EntryState
+from longshore.store.tables import JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
+from longshore.store.workers import OLDEST_FIRST, WorkerRecord, clock, worker_of
+
+_MAY_BE_THERE = (EntryState.INTENDED.value, EntryState.MADE.value, EntryState.LEFT.value)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLease:
+    worker: WorkerRecord
+    started_at: datetime
+    ends_in: float | None  # seconds, by the database's clock; None: it holds the lock of its state directory
+    jobs: int
+
+    @property
+    def alive(self) -> bool:
+        return self.ends_in is None or self.ends_in >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """Of a job what a queue needn't know."""
+
+    machine_name: str
+    phase: str
+    asked_at: datetime
+    taken_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftThing:
+    migration_id: str
+    machine_name: str
+    project_id: str
+    provider: str
+    kind: str
+    ref: str | None
+    state: str
+    note: str | None
+    changed_at: datetime
+
+
+@through_outages
+class OperationRecords:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def workers(self) -> list[WorkerLease]:
+        """Oldest first, those as well whose lease has run out and that nobody has removed yet."""
+        with self._database.session() as session:
+            now = clock(session.connection().engine)
+            has = select(JobRow.worker_id, func.count()).where(JobRow.status.in_(UNFINISHED))
+            jobs = {worker: count for worker, count in session.execute(has.group_by(JobRow.worker_id)) if worker}
+            query = select(WorkerRow.__table__, (WorkerRow.lease_until - now).label("ends_in"))
+            return [
+                WorkerLease(worker_of(row), row.started_at, row.ends_in, jobs.get(row.id, 0))
+                for row in session.execute(query.order_by(*OLDEST_FIRST))
+            ]
+
+    def details(self, job_ids: Sequence[str]) -> dict[str, JobDetails]:
+        with self._database.session() as session:
+            return {id_: one for ids in in_portions(job_ids) for id_, one in _details(session, ids).items()}
+
+    def waits_since(self) -> datetime | None:
+        """When the oldest job was asked for that nobody has and that could begin now."""
+        with self._database.session() as session:
+            waits = JobRow.status == "queued", JobRow.worker_id.is_(None), JobRow.due_at.is_(None)
+            return session.scalar(select(func.min(JobRow.asked_at)).where(*waits))
+
+    def left(self) -> list[LeftThing]:
+        """What ended migrations may have left, newest first."""
+        with self._database.session() as session:
+            columns = (
+                *(MigrationRow.id, MigrationRow.machine_name, MigrationRow.project_id, ProviderRow.name),
+                *(LedgerRow.kind, LedgerRow.ref, LedgerRow.state, LedgerRow.note, LedgerRow.changed_at),
+            )
+            query = select(*columns).join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
+            query = query.join(ProviderRow, ProviderRow.id == LedgerRow.provider_id)
+            query = query.where(LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED))
+            return [LeftThing(*row) for row in session.execute(query.order_by(LedgerRow.id.desc()))]
+
+    def left_count(self) -> int:
+        with self._database.session() as session:
+            query = select(func.count()).select_from(LedgerRow)
+            query = query.join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
+            ended = LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED)
+            return session.scalar(query.where(*ended)) or 0
+
+
+def _details(session: Session, ids: Sequence[str]) -> dict[str, JobDetails]:
+    columns = MigrationRow.machine_name, MigrationRow.phase, JobRow.asked_at, JobRow.taken_at, JobRow.reason
+    query = select(JobRow.id, *columns).join(MigrationRow, MigrationRow.id == JobRow.record_id)
+    return {id_: JobDetails(*rest) for id_, *rest in session.execute(query.where(JobRow.id.in_(ids)))}

@@ -1,0 +1,109 @@
+"""For those who operate an installation: its workers, the jobs of all projects, and what is left outside."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.backups import Vault
+from longshore.api.operation import Job, LeftOver, Operation, Worker
+from longshore.api.schemas import Cleanup
+from longshore.web.asking import Asking, part
+from longshore.web.page import Page
+from longshore.web.rendering import render
+from longshore.web.states import of_status
+
+AT = "/ui/administration"
+SEES = "migration:operation:get"
+_ROWS = 50
+_FIRST = 10  # rows of each kind, on the page of all
+
+
+async def overview(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    (stands, workers, stranded), (left, vaults) = await asyncio.gather(
+        asyncio.gather(
+            asking.get(Operation, "/v1/operation"),
+            asking.get(list[Worker], "/v1/operation/workers"),
+            asking.get(list[Job], "/v1/operation/jobs", stranded=True, limit=_FIRST),
+        ),
+        asyncio.gather(
+            asking.get(list[LeftOver], "/v1/operation/left-overs"),
+            asking.get(list[Vault], "/v1/vaults", all_projects=True),
+        ),
+    )
+    return render(
+        request,
+        "administration/overview.html",
+        live=True,
+        stands=stands,
+        workers=workers,
+        stranded=stranded,
+        left=left[:_FIRST],
+        more_left=max(len(left) - _FIRST, 0),
+        vaults=vaults,
+        reachable=_reachable(request),
+        of_status=of_status,
+    )
+
+
+async def jobs(request: Request) -> Response:
+    asked = request.query_params
+    worker, marker, stranded = asked.get("worker", ""), asked.get("marker", ""), asked.get("stranded") == "yes"
+    found = await request.state.asking.get(
+        list[Job], "/v1/operation/jobs", worker=worker, stranded=stranded, marker=marker, limit=_ROWS
+    )
+    return render(
+        request,
+        "administration/jobs.html",
+        live=True,
+        jobs=found,
+        worker=worker,
+        stranded=stranded,
+        later=bool(marker),
+        older=found[-1].id if len(found) == _ROWS else "",
+        reachable=_reachable(request),
+        of_status=of_status,
+    )
+
+
+async def left_overs(request: Request) -> Response:
+    return await _left(request, [])
+
+
+async def clean_up(request: Request) -> Response:
+    """Of one migration; what could not be removed is said."""
+    path = f"/v1/migrations/{part(request.state.form['migration'])}/cleanup"
+    done = await request.state.asking.ask(Cleanup, "POST", path, all_projects=True)
+    return await _left(request, done.left) if done.left else RedirectResponse(f"{AT}/left-overs", 303)
+
+
+async def _left(request: Request, said: list[str]) -> Response:
+    found = await request.state.asking.get(list[LeftOver], "/v1/operation/left-overs")
+    text = request.query_params.get("offset", "0")
+    offset = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return render(
+        request,
+        "administration/left_overs.html",
+        left=found[offset : offset + _ROWS],
+        total=len(found),
+        offset=offset,
+        rows=_ROWS,
+        said=said,
+        reachable=_reachable(request),
+    )
+
+
+def _reachable(request: Request) -> object:
+    """Whether a page of that project's things can be opened as the visit is."""
+    visit = request.state.visit
+    everything = visit.everything or request.app.state.door.alone
+    return lambda project_id: everything or project_id == visit.project_id
+
+
+ROUTES = [
+    Page("/administration", overview, "GET", SEES),
+    Page("/administration/jobs", jobs, "GET", SEES),
+    Page("/administration/left-overs", left_overs, "GET", SEES),
+    Page("/administration/left-overs", clean_up, "POST", "migration:all_projects"),
+]

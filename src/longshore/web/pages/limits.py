@@ -1,0 +1,180 @@
+"""Limits of places: shown, set and changed while work goes on."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.schemas import Limit, PlanSummary, Provider
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.model.limit import LimitOf
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form, refused_at
+from longshore.web.page import Page
+from longshore.web.rendering import confirm, render
+from longshore.web.texts import _, marked
+from longshore.web.visit import Visit
+
+AT = "/ui/administration/limits"
+_SETS = "migration:limit:set"
+_EVERYBODYS = "migration:all_projects"
+_OF = {
+    LimitOf.SOURCE: marked("A source: what moves from there"),
+    LimitOf.TARGET: marked("A target: what moves to there"),
+    LimitOf.HOST: marked("A host of a source"),
+    LimitOf.DATASTORE: marked("A datastore of a source"),
+    LimitOf.PLAN: marked("A plan"),
+    LimitOf.PROJECT: marked("The project"),
+}
+_SHORT = {
+    LimitOf.SOURCE: marked("Source"),
+    LimitOf.TARGET: marked("Target"),
+    LimitOf.HOST: marked("Host"),
+    LimitOf.DATASTORE: marked("Datastore"),
+    LimitOf.PLAN: marked("Plan"),
+    LimitOf.PROJECT: marked("Project"),
+}
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_FIELDS = ("of", "provider", "name", "plan", "at_once", "bytes_per_second")
+
+
+async def listed(request: Request) -> Response:
+    """With one of them in the form, if it is to be changed."""
+    if not (id_ := request.query_params.get("limit", "")):
+        return await _shown(request, Form({}), None)
+    limit = await _one(request, id_)
+    plans = {one.name: one.id for one in await request.state.asking.get(list[PlanSummary], "/v1/plans")}
+    figures = {"at_once": str(limit.at_once or ""), "bytes_per_second": _in_words(limit.bytes_per_second)}
+    said = {"of": limit.of.value, "provider": limit.provider_id or "", "name": limit.name or "", **figures}
+    said |= {"plan": plans.get(limit.plan or "", ""), "everybodys": "yes" if limit.project_id is None else ""}
+    return await _shown(request, Form({name: [value] for name, value in said.items()}), None)
+
+
+async def put(request: Request) -> Response:
+    """A new one, or other figures of one that is there: what is left empty doesn't limit."""
+    asking, said = request.state.asking, request.state.form
+    try:
+        of = said["of"]
+        body: dict[str, Any] = {"of": of, "at_once": _count(said["at_once"]), "bytes_per_second": _rate(said)}
+        named = {"provider": of not in ("plan", "project"), "name": of in ("host", "datastore"), "plan": of == "plan"}
+        body |= {name: said[name] or None for name, meant in named.items() if meant}
+        more = {"all_projects": True} if said["everybodys"] else {}
+        await asking.ask(Limit, "PUT", "/v1/limits", body, **more)
+    except LongshoreError as error:
+        return await _shown(request, said, error)
+    return RedirectResponse(AT, 303)
+
+
+async def ask_to_remove(request: Request) -> Response:
+    limit = await _one(request, request.query_params.get("limit", ""))
+    heading = _("Take this limit away?")
+    told = [
+        f"{_(_SHORT[limit.of])}: {_called(limit)}",
+        _("What waited because of it begins within seconds, and copies go as fast as other limits let them."),
+    ]
+    hidden = {"limit": limit.id}
+    return confirm(request, heading, told=told, does=f"{AT}/remove", said=_("Take it away"), back=AT, hidden=hidden)
+
+
+async def remove(request: Request) -> Response:
+    limit = await _one(request, request.state.form["limit"])
+    more = {} if limit.project_id == request.state.visit.project_id else {"all_projects": True}
+    await request.state.asking.ask(type(None), "DELETE", f"/v1/limits/{part(limit.id)}", **more)
+    return RedirectResponse(AT, 303)
+
+
+async def _one(request: Request, id_: str) -> Limit:
+    for limit in await _all(request):
+        if limit.id == id_:
+            return limit
+    raise NotFound(_("There is no such limit any more."))
+
+
+async def _all(request: Request) -> list[Limit]:
+    """The project's own and those for all; an administrator's page has every project's."""
+    visit: Visit = request.state.visit
+    more = {"all_projects": True} if visit.may(_EVERYBODYS) else {}
+    found: list[Limit] = await request.state.asking.get(list[Limit], "/v1/limits", **more)
+    return found
+
+
+async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    asking: Asking = request.state.asking
+    limits, providers, plans = await asyncio.gather(
+        _all(request), asking.get(list[Provider], "/v1/providers"), asking.get(list[PlanSummary], "/v1/plans")
+    )
+    plain = {
+        "at_once": _("That isn't a number of jobs: 1 or more."),
+        "bytes_per_second": _("That is too slow, or no rate: 64K or more."),
+        "name": _("Name the host or the datastore."),
+    }
+    at = trouble.field if trouble and trouble.field in _FIELDS else ""
+    visit: Visit = request.state.visit
+    return render(
+        request,
+        "administration/limits.html",
+        200 if trouble is None else 400,
+        limits=limits,
+        may_change=lambda one: one.project_id is None if visit.everything else one.project_id in _changes(visit),
+        may_remove=lambda one: visit.may(_EVERYBODYS) or one.project_id == visit.project_id,
+        changing="limit" in request.query_params,
+        of={of: _(text) for of, text in _SHORT.items()},
+        which=_called,
+        said=said,
+        kinds=[(of.value, _(text)) for of, text in _OF.items()],
+        providers=[("", _("Not decided")), *((one.id, one.name) for one in providers if one.kind != "vault")],
+        plans=[("", _("Not decided")), *((one.id, one.name) for one in plans)],
+        in_words=_in_words,
+        may_for_all=not request.app.state.door.alone and visit.may(_EVERYBODYS),
+        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
+        trouble=None if at else trouble,
+    )
+
+
+def _changes(visit: Visit) -> tuple[str | None, ...]:
+    """Whose jobs the limits count that he changes."""
+    return (visit.project_id, None) if visit.may(_EVERYBODYS) else (visit.project_id,)
+
+
+def _called(limit: Limit) -> str:
+    return "/".join(one for one in (limit.provider, limit.name, limit.plan) if one)
+
+
+def _count(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+        raise InvalidInput(_("That isn't a number of jobs: 1 or more."), field="at_once")
+    return int(text)
+
+
+def _rate(said: Form) -> int | None:
+    """Bytes per second: 50M, 800K, 1.5G. Raises InvalidInput."""
+    text = said["bytes_per_second"].upper().removesuffix("IB/S").removesuffix("/S").strip()
+    if not text:
+        return None
+    unit = _UNITS.get(text[-1])
+    number = text[:-1].strip() if unit else text
+    whole, _dot, rest = number.partition(".")
+    if not f"{whole}{rest}".isascii() or not f"{whole}{rest}".isdecimal() or len(number) > 15:
+        raise InvalidInput(_("That isn't a rate: write it as 800K, 50M or 1G."), field="bytes_per_second")
+    return int(float(number) * (unit or 1))
+
+
+def _in_words(rate: int | None) -> str:
+    """As it is typed."""
+    if rate is None:
+        return ""
+    for letter, size in reversed(_UNITS.items()):
+        if rate % size == 0:
+            return f"{rate // size}{letter}"
+    return str(rate)
+
+
+ROUTES = [
+    Page("/administration/limits", listed, "GET"),
+    Page("/administration/limits", put, "POST", _SETS),
+    Page("/administration/limits/remove", ask_to_remove, "GET", _SETS),
+    Page("/administration/limits/remove", remove, "POST", _SETS),
+]

@@ -1,0 +1,137 @@
+"""Machines are protected by replicas: what they become at the target, by which clock, and what stands against it."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.replicas import Replica
+from longshore.api.schemas import PlanConcern, Provider
+from longshore.errors import LongshoreError
+from longshore.model.concern import Severity
+from longshore.model.machine import Machine
+from longshore.web.asking import Asking, part
+from longshore.web.choices import flavor_choices, network_choices
+from longshore.web.forms import Form
+from longshore.web.page import Page
+from longshore.web.rendering import render
+from longshore.web.states import of_severity
+from longshore.web.texts import _, marked
+
+_AT_ONCE = 1000  # machines that are asked for
+_PROPOSED = {"schedule": "every 15m", "retention": "last 24, daily 14", "rpo": "30m"}
+PROTECTION = ("schedule", "retention", "rpo", "prove", "audit")  # where a refusal can stand
+LANDINGS = [
+    ("auto", marked("Converted, or unchanged where the hardware is the same")),
+    ("convert", marked("Converted for the target's hardware")),
+    ("as-is", marked("Unchanged, on hardware that it knows: it can go back")),
+    ("unchanged", marked("Unchanged, on the target's own hardware")),
+]
+
+
+async def new(request: Request) -> Response:
+    asked = request.query_params
+    said = {name: asked.getlist(name) for name in ("source", "machine", "target")}
+    return await _asked(request, Form(said | {name: [value] for name, value in _PROPOSED.items()}), {}, {})
+
+
+async def create(request: Request) -> Response:
+    """Each by itself: what can't be protected stands in nobody's way, and is said. Or only what stands against it."""
+    asking, said = request.state.asking, request.state.form
+    refused: dict[str, LongshoreError] = {}
+    concerns: dict[str, list[PlanConcern]] = {}
+    begun: list[Replica] = []
+    for machine in said.all("machine"):
+        body = _body(said, machine)
+        try:
+            if said["do"] == "start":
+                begun.append(await asking.post(Replica, "/v1/replicas", body))
+            else:
+                concerns[machine] = await asking.post(list[PlanConcern], "/v1/replicas/check", body)
+        except LongshoreError as error:
+            refused[machine] = error
+    if begun and not refused:
+        only = f"/{part(begun[0].id)}" if len(begun) == 1 else ""
+        return RedirectResponse(f"/ui/replicas{only}", 303)
+    return await _asked(request, said, refused, concerns, len(begun))
+
+
+def _body(said: Form, machine: str) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "networks": said.pairs("n-name", "n-to"),
+        "storage": said.pairs("s-name", "s-to"),
+        "landing": said["landing"] or "auto",
+        "quiesce": bool(said["quiesce"]),
+        "accept": said.all("accept"),
+    }
+    request |= {"flavor": said["flavor"]} if said["flavor"] else {}
+    protection = {name: said[name] for name in PROTECTION if said[name]}
+    named = {"machine": machine, "source": said["source"], "target": said["target"]}
+    return {**named, **protection, "request": request}
+
+
+async def _asked(
+    request: Request,
+    said: Form,
+    refused: dict[str, LongshoreError],
+    concerns: dict[str, list[PlanConcern]],
+    begun: int = 0,
+) -> Response:
+    """Of machines of which some have begun, those that were refused are asked for again."""
+    asking: Asking = request.state.asking
+    providers = await asking.get(list[Provider], "/v1/providers")
+    targets = [one.name for one in providers if one.kind == "openstack" and one.name != said["source"]]
+    target = said["target"] or (targets[0] if len(targets) == 1 else "")
+    chosen = list(refused) if begun else said.all("machine")
+    trouble: LongshoreError | None = None
+    machines: list[Machine] = []
+    offer = None
+    try:
+        if chosen and said["source"]:
+            path = f"/v1/providers/{part(said['source'])}/inventory/machines"
+            page = await asking.get(MachinePage, path, limit=_AT_ONCE)
+            machines = [machine for machine in page.machines if machine.ref in chosen]
+        if target:
+            offer = await asking.get(TargetOffer, f"/v1/providers/{part(target)}/offer")
+    except LongshoreError as error:
+        trouble = error
+    names = {machine.ref: machine.name for machine in machines}
+    fields = {error.field: error for error in refused.values() if error.field in PROTECTION}
+    order = list(Severity)
+    weighed = [(names.get(ref, ref), concern) for ref, found in concerns.items() for concern in found]
+    weighed.sort(key=lambda one: (order.index(one[1].severity), one[1].code))
+    blockers = [concern for _name, concern in weighed if concern.severity is Severity.BLOCKER]
+    return render(
+        request,
+        "replicas/new.html",
+        400 if refused or trouble else 200,
+        said=said,
+        chosen=[(ref, names.get(ref, ref)) for ref in chosen],
+        sources=[one for one in providers if one.kind != "vault"],
+        targets=targets,
+        target=target,
+        networks=sorted({nic.network for machine in machines for nic in machine.nics}),
+        storage=sorted({disk.storage for machine in machines for disk in machine.disks}),
+        mapped=said.pairs("n-name", "n-to") | said.pairs("s-name", "s-to"),
+        network_choices=network_choices(offer) if offer else None,
+        storage_choices=[(name, name) for name in offer.volume_types] if offer else [],
+        flavor_choices=flavor_choices(offer) if offer else [],
+        landings=[(value, _(text)) for value, text in LANDINGS],
+        checked=bool(concerns) and not refused,
+        weighed=weighed,
+        blocked=bool(blockers),
+        acceptable=sorted({one.code for one in blockers if one.acceptable}),
+        accepted=said.all("accept"),
+        begun=begun,
+        refused=[(names.get(ref, ref), error) for ref, error in refused.items() if error.field not in PROTECTION],
+        wrong={field: error.message for field, error in fields.items()},
+        of_severity=of_severity,
+        trouble=trouble,
+    )
+
+
+ROUTES = [
+    Page("/replicas/new", new, "GET", "migration:replica:create"),
+    Page("/replicas/new", create, "POST", "migration:replica:create"),
+]

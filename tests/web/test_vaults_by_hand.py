@@ -1,0 +1,143 @@
+"""Vaults are made, opened by further keys, copied, forgotten by forms alone. What opens them comes back in no page."""
+
+import re
+
+import pytest
+from filled import names_of_backups
+
+from longshore.web.asking import part
+
+NEW = "/ui/backups/new-vault"
+PHRASE = " correct horse battery "
+
+
+def make(fleet, tmp_path, name="safe", **said):
+    fleet.get(NEW)
+    fields = {"name": name, "directory": str(tmp_path / name), "pass_phrase": PHRASE, "again": PHRASE}
+    return fleet.submit(NEW, **fields | said)
+
+
+def test_an_encrypted_vault_is_made_and_opened_by_its_phrase(fleet, tmp_path):
+    fleet.get("/ui/backups")
+    fleet.click("New vault …")
+    page = make(fleet, tmp_path)
+    assert (fleet.path, page.status) == ("/ui/backups/vaults/safe", 200), page.text
+    assert "encrypted" in page.text
+    assert (tmp_path / "safe" / "keys").is_dir()
+    record = fleet.store.providers.get("safe")
+    assert fleet.store.providers.secrets(record.id)["pass_phrase"] == PHRASE
+    fleet.submit("/ui/backups/vaults/safe/check")
+    assert "It can be opened" in fleet.page.text
+    assert PHRASE.strip() not in fleet.page.source
+
+
+def test_what_is_refused_is_said_where_it_stands_and_no_phrase_comes_back(fleet, tmp_path):
+    for said, words in (
+        ({"again": "another"}, "That isn't the same pass phrase again."),
+        ({"pass_phrase": "", "again": ""}, "Give a pass phrase"),
+        ({"name": "no name"}, "A name has letters"),
+        ({"where": "bucket", "url": "ftp://x"}, "s3://"),
+    ):
+        page = make(fleet, tmp_path, **said)
+        assert (page.status, words in page.text) == (400, True), page.text
+        assert PHRASE.strip() not in page.source
+        assert not (tmp_path / "safe").exists()
+    assert [one.name for one in fleet.store.providers.all()] == ["cloud", "vc"]
+
+
+def test_one_that_is_there_is_added_with_what_opens_it(fleet, tmp_path):
+    make(fleet, tmp_path)
+    fleet.click("Forget …")
+    assert "is that kept somewhere else?" in fleet.page.text
+    fleet.submit("/ui/backups/vaults/safe/forget")
+    assert fleet.path == "/ui/backups"
+    page = make(fleet, tmp_path, what="there", pass_phrase="guess", again="")
+    assert page.status == 400
+    page = make(fleet, tmp_path, what="there", again="")
+    assert fleet.path == "/ui/backups/vaults/safe", page.text
+
+
+def test_a_recovery_key_is_shown_once_and_opens_it(fleet, tmp_path):
+    make(fleet, tmp_path)
+    fleet.click("Keys")
+    at = "/ui/backups/vaults/safe/keys"
+    page = fleet.submit(at, name="emergency")
+    (key,) = re.findall(r"(?:[A-Z2-7]{4}-){7}[A-Z2-7]{4}", page.text)
+    assert page.answer.headers["cache-control"] == "no-store"
+    assert key not in fleet.get(at).source, "once"
+    assert "emergency" in fleet.page.text
+    fleet.get("/ui/backups/vaults/safe")
+    fleet.click("Forget …")
+    fleet.submit("/ui/backups/vaults/safe/forget")
+    make(fleet, tmp_path, what="there", pass_phrase=key, again="")
+    assert fleet.path == "/ui/backups/vaults/safe"
+
+
+def test_keys_are_added_and_removed_and_the_one_in_use_stays(fleet, tmp_path):
+    make(fleet, tmp_path)
+    at = "/ui/backups/vaults/safe/keys"
+    fleet.get(at)
+    page = fleet.submit(at, name="second", which="phrase", pass_phrase="one thing", again="another")
+    assert (page.status, "isn't the same" in page.text) == (400, True)
+    fleet.submit(at, name="second", which="phrase", pass_phrase="one thing", again="one thing")
+    assert fleet.page.text.count("opens it here") == 1
+    fleet.click("Remove …")
+    assert "Remove the key for second?" in fleet.page.text
+    fleet.submit(f"{at}/remove")
+    assert "second" not in fleet.page.text
+    assert "Remove …" not in fleet.page.links
+    assert fleet.get(f"{at}/remove?key=gone").status == 404
+
+
+def test_points_are_copied_into_another_vault(filled, tmp_path):
+    filled.get("/ui/backups/vaults/offsite")
+    filled.click("Copy …")
+    assert "There is no other vault" in filled.page.text
+    filled.get(NEW)
+    filled.submit(NEW, name="second", directory=str(tmp_path / "second"), encrypted="no")
+    filled.get("/ui/backups/vaults/offsite/copy")
+    filled.submit("/ui/backups/vaults/offsite/copy", to="second")
+    (copy,) = [m for m in filled.store.migrations.all() if m.request["type"] == "vault-copy"]
+    assert filled.path == f"/ui/migrations/{copy.id}"
+
+
+def test_policies_come_back_from_a_vault(filled):
+    filled.get("/ui/backups/vaults/offsite")
+    filled.click("Policies back …")
+    page = filled.submit("/ui/backups/vaults/offsite/import")
+    assert "there already" in page.text
+
+
+def test_a_server_offers_no_directory_of_its_own(many):
+    ann = many.logged_in("ann", "red")
+    page = ann.get(NEW)
+    assert "directory" not in page.form(NEW).names
+    page = ann.submit(NEW, name="safe", url="s3://bucket/red", encrypted="no")
+    assert page.status == 400
+    assert "safe" not in [one.name for one in many.of("red").providers.all()]
+
+
+@pytest.fixture
+def restore_at(filled):
+    return f"/ui/backups/vaults/offsite/restore/{part(names_of_backups(filled.store)['point'])}"
+
+
+def test_a_restore_takes_volume_types_and_more(filled, restore_at):
+    filled.get(restore_at)
+    filled.submit(
+        restore_at, button=("do", "check"), **{"n-to": "private", "s-to": "gold", "landing": "as-is", "type": "dry-run"}
+    )
+    fields = dict(filled.page.form(restore_at).fields)
+    assert (fields["s-to"], fields["landing"]) == ("gold", "as-is")
+    filled.submit(restore_at, button=("do", "start"))
+    (made,) = [m for m in filled.store.migrations.all() if m.request["type"] == "dry-run"]
+    assert (made.request["storage"], made.request["landing"]) == ({"ds": "gold"}, "as-is")
+
+
+def test_a_restore_goes_where_it_is_said_where_there_are_several(filled, restore_at):
+    there = filled.store.providers.get("cloud")
+    filled.store.providers.add("other", "openstack", there.settings, {"password": "x"})
+    filled.get(restore_at)
+    assert restore_at not in {form.action for form in filled.page.forms if form.method == "post"}
+    page = filled.submit(restore_at, target="other")
+    assert dict(page.forms[-1].fields)["target"] == "other"
