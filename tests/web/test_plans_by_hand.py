@@ -27,6 +27,8 @@ def test_chosen_machines_become_a_plan_whose_mappings_are_proposed(fleet):
         "f-name": "1x256",
         "f-to": "small",
         "type": "cold",
+        "landing": "auto",
+        "boot_mark": "",
     }
     content = fleet.store.plans.get("shop").content
     assert [machine["ref"] for machine in content["machines"]] == ["vm-1", "vm-3"]

@@ -3,7 +3,7 @@
 The plan is kept from its first step on, so that nothing is lost by a reload, and is the same that commands see.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,8 +18,10 @@ from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
+from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plans import shown_concerns, types
 from longshore.web.rendering import render
+from longshore.web.texts import _
 
 _AT_ONCE = 1000  # machines that are asked for
 _MOST = 10_000
@@ -112,6 +114,8 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         rows=rows,
         types=types(),
         type_=plan.get("defaults", {}).get("type") or "cold",
+        landings=[(value, _(text)) for value, text in LANDINGS],
+        defaults=defaultdict(str, plan.get("defaults") or {}),
         trouble=trouble,
         version=view.changed_at.isoformat(),
     )
@@ -193,7 +197,8 @@ def _with_choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
         *of_sizes,
         *(r for r in rules if not r.get("machine")),
     ]
-    defaults = {**(plan.get("defaults") or {}), **({"type": said["type"]} if said["type"] else {})}
+    defaults = {**(plan.get("defaults") or {}), **{name: said[name] for name in ("type", "landing", "boot_mark")}}
+    defaults = {name: value for name, value in defaults.items() if value != ""}
     return {**plan, "mappings": mapped, "defaults": defaults}
 
 
