@@ -5,6 +5,9 @@ import shutil
 import pytest
 from small_clouds import MAC, MARK, MIB, SIZES, World
 
+from longshore.flows.clouds import Clouds
+from longshore.flows.plans.check import select
+from longshore.model.selection import MachineFilter
 from longshore.model.status import Status
 from longshore.vault.prune import prune
 from longshore.vault.verify import verify
@@ -105,6 +108,18 @@ def test_a_point_is_restored_as_a_new_machine(backed_up):
     assert booted == [held[key] for key in SIZES]
     assert state["power"] == "on", "the machine itself is left alone"
     assert len(backup.points) == 1
+
+
+def test_what_a_plan_finds_in_a_vault_is_the_newest_point_of_each_machine(backed_up):
+    """A plan that restores several machines, selected in its file, has each of them once."""
+    backup = backed_up()
+    backup.back_up()
+    newest = backup.back_up()
+    with Clouds(backup.store).source(backup.place.id) as vault:
+        (found,) = select(vault, MachineFilter(name="*"))
+        assert (found.name, found.ref) == ("web", newest["point"])
+        assert f"{found.as_of.moment:%Y-%m-%d}" in newest["moment"]
+        assert len(list(vault.machines())) == 2
 
 
 def test_a_machine_of_the_same_image_stores_what_differs(backed_up, tmp_path):

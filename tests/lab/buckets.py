@@ -20,6 +20,7 @@ class Gateway:
     secret_file: Path
     client: Any
     prefix: str
+    name: str = BUCKET
 
     @property
     def words(self):

@@ -81,6 +81,7 @@ class Place:
 
 @pytest.fixture(params=["directory", "bucket"])
 def vault(request, cli, the_lab, tmp_path):
+    """Encrypted. Where a test says so, in a bucket alone."""
     phrase = tmp_path / "phrase"
     phrase.write_text("words of increments\n")
     with gateway(the_lab) as bucket:
@@ -131,6 +132,7 @@ def test_increments_read_and_store_what_was_written(cli, idle, vault, tell):
     assert cli("migration", "cleanup", figures.last["id"]).returncode == 0
 
 
+@pytest.mark.parametrize("vault", ["bucket"], indirect=True)
 def test_of_many_points_the_first_and_one_in_the_middle_go_and_nothing_is_rewritten(cli, sides, idle, vault, tell):
     _, image = idle
     chance = random.Random(6)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault import sealing
 from longshore.vault.directory import Directory
 from longshore.vault.errors import WrongKey
 from longshore.vault.in_barbican import InBarbican
@@ -46,6 +47,22 @@ def test_each_opens_the_same_vault_until_it_is_removed(vault):
         with pytest.raises(WrongKey):
             opened(vault, phrase)
     assert [key.name for key in keys_of(opened(vault, SECOND))] == ["2027"]
+
+
+def test_a_process_that_opens_it_again_and_again_pays_for_that_once(vault, monkeypatch):
+    """What makes a pass phrase hard to guess takes a fifth of a second, and each step of a backup opens the vault."""
+    dear, made = sealing.Scrypt, []
+    monkeypatch.setattr(sealing, "Scrypt", lambda **how: made.append(how) or dear(**how))
+    monkeypatch.setattr(sealing, "_found", type(sealing._found)())
+    for _ in range(3):
+        assert opened(vault, FIRST).key == vault.key
+    assert len(made) == 1
+    with pytest.raises(WrongKey):
+        opened(vault, FIRST + " ")
+    add_key(vault, SECOND, "second")
+    remove_key(opened(vault, SECOND), next(key.id for key in keys_of(vault) if not key.name))
+    with pytest.raises(WrongKey):  # whatever is remembered of it
+        opened(vault, FIRST)
 
 
 def test_what_opens_it_here_is_not_removed_and_so_the_last_one_never_is(vault):

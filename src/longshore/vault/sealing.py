@@ -10,6 +10,8 @@ import hashlib
 import hmac
 import json
 import secrets
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,10 @@ SALT = 32  # bytes at the beginning of each pack
 _NONCE = 12
 _SCRYPT = {"n": 1 << 16, "r": 8, "p": 1}  # 64 MiB and a fifth of a second
 _MOST_SCRYPT = {"n": 1 << 20, "r": 32, "p": 16}  # that a vault of somebody else's may ask of us
+_REMEMBERED = 16  # keys of pass phrases that this process has asked for last
+_found: OrderedDict[bytes, bytes] = OrderedDict()
+_finding = threading.Lock()
+_OWN = secrets.token_bytes(KEY)  # so that what is asked for is remembered by a digest that says nothing of it
 
 
 class Plain:
@@ -141,7 +147,16 @@ def wrong_key(what: str) -> WrongKey:
 
 
 def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
-    return Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode())
+    """Remembered, without the pass phrase: each step of a backup opens its vault, and this is dear on purpose."""
+    asked = blake3(json.dumps([pass_phrase, salt.hex(), cost]).encode(), key=_OWN).digest()
+    with _finding:
+        if asked in _found:
+            _found.move_to_end(asked)
+        else:
+            _found[asked] = Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode())
+            if len(_found) > _REMEMBERED:
+                _found.popitem(last=False)
+        return _found[asked]
 
 
 def _nonce(offset: int) -> bytes:

@@ -65,8 +65,22 @@ def look_up_volumes(source: LooseVolumes, entries: Sequence[PlannedVolume]) -> l
 
 
 def select(source: Machines, wanted: MachineFilter) -> list[Machine]:
-    """All machines that fit, by folder and name. Templates are left out: they are nobody's machine."""
-    return sorted((m for m in source.machines(wanted) if not m.template), key=lambda m: (m.folder, m.name))
+    """All machines that fit, by folder and name; of a machine's backups the newest one, as by its name.
+
+    Templates are left out: they are nobody's machine.
+    """
+    found: dict[tuple[str, ...], Machine] = {}
+    for machine in source.machines(wanted):
+        if machine.template:
+            continue
+        key: tuple[str, ...] = (machine.ref,)
+        if machine.as_of is not None:
+            key = machine.folder, machine.name, machine.instance_uuid or machine.uuid
+            other = found.get(key)
+            if other is not None and other.as_of is not None and other.as_of.moment > machine.as_of.moment:
+                continue
+        found[key] = machine
+    return sorted(found.values(), key=lambda m: (m.folder, m.name))
 
 
 def examine(

@@ -12,7 +12,17 @@ from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
-from longshore.model.machine import VOLUME, LooseVolume, Machine, PowerState, ServerSettings, Snapshot, SnapshotDisk
+from longshore.model.machine import (
+    VOLUME,
+    AsOf,
+    LooseVolume,
+    Machine,
+    PowerState,
+    ServerSettings,
+    Snapshot,
+    SnapshotDisk,
+)
+from longshore.model.point import Consistency
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
@@ -166,6 +176,7 @@ def machine_of(point: Point) -> Machine:
     return replace(
         recorded_machine(point),
         ref=point.name,
+        as_of=AsOf(point.moment, _consistency(point)),
         power=PowerState.OFF,
         connection="",
         host="",
@@ -175,6 +186,14 @@ def machine_of(point: Point) -> Machine:
         change_tracking=False,
         over_ssh=None,
     )
+
+
+def _consistency(point: Point) -> Consistency:
+    """The least where nothing that is known is said of it."""
+    try:
+        return Consistency(point.content["consistency"])
+    except (KeyError, ValueError):
+        return Consistency.CRASH
 
 
 def volume_of(point: Point, key: str) -> Machine:
