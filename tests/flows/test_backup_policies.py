@@ -2,14 +2,17 @@
 
 import os
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_clouds import MIB
 from sqlalchemy import update
 
+from longshore.errors import QuotaExceeded
 from longshore.flows.backups import by_policy
 from longshore.flows.backups.retention import decide_of_policy, suspects_of
+from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
 from longshore.model.point import Hold
 from longshore.model.selection import MachineFilter
@@ -152,6 +155,45 @@ def test_one_that_fails_stops_no_other_and_is_said(backed_up):
     assert (web.stand, web.point, web.deleted) == (Stand.FAILED, None, ())
     assert "weakness" in web.error
     assert len(backup.points) == 1
+
+
+def test_one_for_which_the_quota_has_no_room_is_refused_and_the_others_are_backed_up(backed_up):
+    """Before a snapshot is made, and with the figures; and no later run waits for it."""
+    backup = backed_up()
+    (backup.world.root / "no-snapshots").touch()
+    policy = Policy(backup, machines=("volume:archive", "web"))
+    archive, web = policy.run_at_once()
+    assert (archive.stand, web.stand) == (Stand.FAILED, Stand.DONE)
+    assert "has room for 0 volume snapshot(s), archive needs 1." in archive.error
+    assert backup.store.migrations.several([archive.id]) == [], "nothing of it was begun"
+    (backup.world.root / "no-snapshots").unlink()
+    assert [one.stand for one in policy.run_at_once()] == [Stand.DONE] * 2
+
+
+def test_one_whose_quota_is_used_up_once_it_is_queued_is_refused_unless_others_of_its_run_may_give_room(
+    backed_up, monkeypatch
+):
+    backup = backed_up()
+    policy = Policy(backup, machines=("volume:archive",))
+    real = by_policy.backup_concerns
+    monkeypatch.setattr(
+        by_policy,
+        "backup_concerns",
+        lambda *args, **how: (real(*args, **how), (backup.world.root / "no-snapshots").touch())[0],
+    )
+    (archive,) = policy.run_at_once()
+    assert archive.stand is Stand.FAILED
+    assert "archive needs 1." in archive.error
+    assert "snapshot" not in backup.world.calls()
+    record = backup.store.migrations.get(archive.id)
+    context = MoveContext(backup.store, record.id, clouds=None)
+    other = NewMigration("web", "vm-1", backup.source.id, backup.place.id, {"type": "backup"}, due_at=NEVER)
+    (at_work,) = backup.store.migrations.add_together([other])
+    assert not context.parks_for(QuotaExceeded("full"))
+    run = policy.now.run
+    both = (*run.backups, replace(run.backups[0], id=at_work.id, stand=Stand.UNDER_WAY))
+    backup.store.backup_policies.keep(policy.id, run=replace(run, backups=both))
+    assert context.parks_for(QuotaExceeded("full")), "its snapshots may go"
 
 
 def test_machines_are_found_by_a_filter_at_each_run(backed_up):

@@ -194,6 +194,20 @@ def test_a_backup_that_fails_leaves_no_point_and_nothing_at_the_source(backed_up
     prune(backup.vault)
 
 
+def test_a_backup_for_which_the_quota_has_no_room_is_parked_before_a_snapshot_is_made(backed_up):
+    backup = backed_up()
+    (backup.world.root / "no-snapshots").touch()
+    backup.begin(backup.source, "volume:3000", backup.place, type="backup")
+    assert backup.record.status is Status.PARKED
+    assert "has room for 0 volume snapshot(s), archive needs 1." in backup.record.job.reason
+    assert "snapshot" not in backup.world.calls()
+    (backup.world.root / "no-snapshots").unlink()
+    backup.store.jobs.hasten(backup.id)
+    assert backup.engine()[0] == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    backup.assert_nothing_is_left()
+
+
 def test_a_backup_that_was_taken_for_dead_makes_no_point(backed_up):
     """Its vault was pruned while it slept."""
     backup = backed_up()

@@ -10,6 +10,7 @@ from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Flavor, QuotaRoom, SourceRoom, VolumeTypeRoom
 from longshore.planning import TargetFacts, VolumeFacts, check, land, land_volume
+from longshore.planning.source_quota import BackedUp, backup_quotas
 
 GIB = 1 << 30
 UNLIMITED = QuotaRoom(None, None, None, None, None, None, None)
@@ -123,3 +124,43 @@ def test_a_volume_that_no_server_has():
     assert said(concerns) == {"volumes": 1, "snapshots": 1, "gigabytes": 4}
     accepting = replace(request("volume"), accept=tuple(c.code for c in concerns))
     assert land_volume(VOLUME, accepting, replace(OF_VOLUMES, source=SourceRoom(NONE_LEFT, True)))[0] is not None
+
+
+def short(machines, room, *, by_relay=False, who="web"):
+    """Of backups of these, each with whether an earlier one's snapshots are there: codes, and what they say."""
+    backups = [BackedUp(machine, kept) for machine, kept in machines]
+    return [(c.code, c.text) for c in backup_quotas(backups, request("backup"), SourceRoom(room, by_relay), who)]
+
+
+def test_a_backup_takes_a_snapshot_of_each_volume_and_the_next_one_another_beside_it():
+    room = replace(UNLIMITED, snapshots=1)
+    assert short([(SERVER, False)], room) == [
+        ("source-quota-snapshots", "The source project's quota has room for 1 volume snapshot(s), web needs 2.")
+    ]
+    (later,) = short([(SERVER, False)], replace(room, snapshots=3))
+    assert later == (
+        "source-quota-next-backup",
+        "The source project's quota has room for 3 volume snapshot(s), the next backup of web needs 4.",
+    )
+    assert short([(SERVER, False)], replace(room, snapshots=4)) == []
+    assert short([(SERVER, True)], replace(room, snapshots=2)) == [], "the first two are counted already"
+    assert short([(SERVER, True)], UNLIMITED) == []
+
+
+def test_a_backup_through_a_relay_takes_a_volume_of_each_snapshot_and_a_root_disk_becomes_one():
+    room = replace(UNLIMITED, volumes=1, gigabytes=9)
+    found = dict(short([(SERVER, True)], room, by_relay=True))
+    assert found["source-quota-volumes"].endswith("has room for 1 volume(s), web needs 2.")
+    assert found["source-quota-gigabytes"].endswith("has room for 9 GiB of volumes and their snapshots, web needs 10.")
+    machine = replace(SERVER, disks=(ROOT,))
+    assert short([(machine, False)], replace(UNLIMITED, volumes=1, snapshots=0, gigabytes=4)) == []
+
+
+def test_of_a_run_each_keeps_its_snapshots_and_one_after_another_reads():
+    three = [(replace(SERVER, ref=str(n)), n == 0) for n in range(3)]
+    room = replace(UNLIMITED, snapshots=5)
+    ((code, text),) = short(three, room, who="the policy's 3 machines")
+    assert code == "source-quota-snapshots"
+    assert text.endswith("room for 5 volume snapshot(s), the policy's 3 machines need 6.")
+    assert short(three, replace(room, snapshots=6)) == []
+    assert short([(replace(SERVER, platform=Platform("vsphere")), False)], replace(UNLIMITED, snapshots=0)) == []

@@ -12,7 +12,7 @@ from longshore.flows import clouds
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.platform import Platform
-from longshore.model.target import Taken
+from longshore.model.target import QuotaRoom, SourceRoom, Taken
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.geometry import BLOCK
@@ -361,3 +361,36 @@ def test_a_vault_is_copied_into_another_and_never_in_clear_unasked(ask, vault, s
     assert (begun.status_code, begun.json()["request"]["type"]) == (202, "vault-copy")
     assert ask("POST", "/v1/vaults/offsite/copy", {"to": "clear", "in_clear": True}).status_code == 409
     assert ask("POST", "/v1/vaults/clear/copy", {"to": "offsite"}).status_code == 202
+
+
+class CloudWithLittleRoom(CloudWithServer):
+    snapshots = 0
+
+    def machines(self, _wanted):
+        return iter([SERVER])
+
+    def room(self):
+        return SourceRoom(QuotaRoom(None, None, None, None, None, self.snapshots, None), False)
+
+
+def test_the_quota_is_said_before_a_backup_and_before_a_policy_runs(ask, store, vault, monkeypatch):
+    real = clouds.connect
+    monkeypatch.setattr(
+        clouds, "connect", lambda kind, *rest: (real if kind == "vault" else CloudWithLittleRoom)(kind, *rest)
+    )
+    store.providers.add("cloud", "openstack", {}, {})
+    body = {"machine": "s-1", "source": "cloud", "vault": "offsite"}
+    monkeypatch.setattr(CloudWithLittleRoom, "snapshots", 1)
+    (later,) = (one for one in ask("POST", "/v1/backups/check", body).json() if one["code"].startswith("source-quota"))
+    assert (later["code"], later["severity"], later["machine"]) == ("source-quota-next-backup", "warning", "web")
+    assert "room for 1 volume snapshot(s), the next backup of web needs 2." in later["text"]
+    monkeypatch.setattr(CloudWithLittleRoom, "snapshots", 0)
+    said = "The source project's quota has room for 0 volume snapshot(s), web needs 1."
+    assert said in [one["text"] for one in ask("POST", "/v1/backups/check", body).json()]
+    refused = ask("POST", "/v1/backups", body)
+    assert (refused.status_code, refused.json()["code"], said in refused.text) == (400, "source-quota-snapshots", True)
+    assert store.migrations.all() == []
+    wanted = {"name": "nightly", "source": "cloud", "vault": "offsite", "filter": {}, "schedule": "every 1d"}
+    assert ask("POST", "/v1/backup-policies", {**wanted, "retention": "last 1"}).status_code == 201
+    assert said in [one["text"] for one in ask("POST", "/v1/backup-policies/nightly/check").json()]
+    assert ask("POST", "/v1/backups", {**body, "request": {"accept": ["source-quota-snapshots"]}}).status_code == 202

@@ -64,11 +64,14 @@ class ImportBackups(Lister):
         """What became of it, and its point, or why there is none."""
         if (machine.name, machine.instance_uuid or machine.uuid, as_of.moment) in there:
             return "there-already", ""
+        from longshore.api.backups import NewBackup
+
         request = MigrationRequest(
             type=MigrationType.BACKUP, verify=Verify.FULL, rate_limit=args.limit, accept=tuple(args.accept)
         )
         try:
-            begun = self.client.back_up(machine.ref, args.provider, args.vault, request)
+            asked = NewBackup(machine=machine.ref, source=args.provider, vault=args.vault, request=request)
+            begun = self.client.back_up(asked)
             result = watched(self, begun, plain=args.plain).result or {}
         except LongshoreError as error:
             self._failed.append(f"{machine.name} as of {moment(as_of.moment)}")

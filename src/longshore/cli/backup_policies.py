@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rules_of, with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.concerns import concern_table
 from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
@@ -120,6 +121,19 @@ class DeleteBackupPolicy(Command):
 
     def take_action(self, args: Namespace) -> None:
         self.client.delete_backup_policy(args.policy)
+
+
+class CheckBackupPolicy(Lister):
+    """List everything that stands against a run of a policy now, or might: nothing is made.
+
+    Of each machine, and whether the quota of its project has room for all of them, one after another.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_policy(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return concern_table(self, args, self.client.check_backup_policy(args.policy))
 
 
 class RunBackupPolicy(ShowOne):

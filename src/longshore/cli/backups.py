@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rate, with_accept, with_hold_name, with_until
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.concerns import concern_table
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.points import hold_in_words
@@ -16,7 +17,7 @@ from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
-    from longshore.api.backups import VaultPoint, VaultPointDetails
+    from longshore.api.backups import NewBackup, VaultPoint, VaultPointDetails
 
 
 class CreateBackup(ShowOne):
@@ -27,33 +28,57 @@ class CreateBackup(ShowOne):
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument(
-            "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
-        )
-        parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
-        parser.add_argument("--vault", required=True, help="where it goes")
-        parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")
-        parser.add_argument(
-            "--verify",
-            choices=[v.value for v in Verify],
-            default=Verify.FULL.value,
-            help="what is read back from the vault and compared (default: %(default)s)",
-        )
-        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
-        with_accept(parser)
+        parser = _with_backup(super().get_parser(prog_name))
         with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        request = MigrationRequest(
-            type=MigrationType.BACKUP,
-            quiesce=args.quiesce,
-            verify=Verify(args.verify),
-            rate_limit=args.limit,
-            accept=tuple(args.accept),
-        )
-        return follow(self, self.client.back_up(args.machine, args.source, args.vault, request), args)
+        return follow(self, self.client.back_up(_asked(args)), args)
+
+
+class CheckBackup(Lister):
+    """List everything that stands against a backup, or might: nothing is made.
+
+    Of a server in OpenStack also whether its project's quota has room for the snapshots that are read, now and beside
+    those of the next backup, and for temporary volumes where snapshots can't be read by themselves.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_backup(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return concern_table(self, args, self.client.check_backup(_asked(args)))
+
+
+def _with_backup(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument(
+        "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
+    )
+    parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
+    parser.add_argument("--vault", required=True, help="where it goes")
+    parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")
+    parser.add_argument(
+        "--verify",
+        choices=[v.value for v in Verify],
+        default=Verify.FULL.value,
+        help="what is read back from the vault and compared (default: %(default)s)",
+    )
+    parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+    with_accept(parser)
+    return parser
+
+
+def _asked(args: Namespace) -> NewBackup:
+    from longshore.api.backups import NewBackup
+
+    request = MigrationRequest(
+        type=MigrationType.BACKUP,
+        quiesce=args.quiesce,
+        verify=Verify(args.verify),
+        rate_limit=args.limit,
+        accept=tuple(args.accept),
+    )
+    return NewBackup(machine=args.machine, source=args.source, vault=args.vault, request=request)
 
 
 class ListBackups(Lister):

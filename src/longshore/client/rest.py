@@ -15,7 +15,7 @@ from longshore.api.backup_policies import (
     ImportedPolicy,
     NewBackupPolicy,
 )
-from longshore.api.backups import MadeVaultKey, Vault, VaultCheck, VaultKey, VaultPoint, VaultPointDetails
+from longshore.api.backups import MadeVaultKey, NewBackup, Vault, VaultCheck, VaultKey, VaultPoint, VaultPointDetails
 from longshore.api.files import PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
@@ -402,10 +402,11 @@ class Client:
         path = f"/v1/vaults/{_part(vault)}/points/{_part(point)}/release"
         return self._ask(VaultPointDetails, "POST", path, hold.model_dump(mode="json"))
 
-    def back_up(self, machine: str, source: str, vault: str, request: MigrationRequest) -> Migration:
-        plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
-        body = {"machine": machine, "source": source, "vault": vault, "request": plain}
-        return self._ask(Migration, "POST", "/v1/backups", body)
+    def back_up(self, wanted: NewBackup) -> Migration:
+        return self._ask(Migration, "POST", "/v1/backups", wanted.model_dump(mode="json"))
+
+    def check_backup(self, wanted: NewBackup) -> list[PlanConcern]:
+        return self._ask(list[PlanConcern], "POST", "/v1/backups/check", wanted.model_dump(mode="json"))
 
     def create_backup_policy(self, wanted: NewBackupPolicy) -> BackupPolicy:
         return self._ask(BackupPolicy, "POST", "/v1/backup-policies", wanted.model_dump(mode="json"))
@@ -422,6 +423,9 @@ class Client:
 
     def delete_backup_policy(self, policy: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/backup-policies/{_part(policy)}")
+
+    def check_backup_policy(self, policy: str) -> list[PlanConcern]:
+        return self._ask(list[PlanConcern], "POST", f"/v1/backup-policies/{_part(policy)}/check")
 
     def run_backup_policy(self, policy: str) -> BackupPolicy:
         return self._ask(BackupPolicy, "POST", f"/v1/backup-policies/{_part(policy)}/run")

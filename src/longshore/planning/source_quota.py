@@ -1,18 +1,19 @@
 """Whether the source project's quota has room for what is made there to read disks: snapshots, and volumes of them.
 
-Nearly all of it is there only while a machine's disks are copied. Of a warm migration one snapshot of each volume stays
-until the next one was copied: it tells what changed.
+Nearly all of it is there only while a machine's disks are copied. Of a warm migration, and of backups, one snapshot of
+each volume stays until the next one was copied: it tells what changed.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import QuotaRoom, SourceRoom
-from longshore.planning.kinds import ConcernKind, blocker
+from longshore.planning.kinds import ConcernKind, blocker, warning
 from longshore.planning.quota import Needs, quota_concerns, shortages, snapshot_needs, together, volume_needs
 
 _ADVICE = "Ask for a larger quota there, free some, or accept it, if the quota will be raised before the machines move."
@@ -24,7 +25,8 @@ def _kind(what: str, meaning: str) -> ConcernKind:
 
 SOURCE_QUOTA_SNAPSHOTS = _kind(
     "snapshots",
-    "The source's project may not have as many volume snapshots as are copied from (warm: two of a volume).",
+    "The source's project may not have as many volume snapshots as are copied from (warm, and from the second backup "
+    "on: two of a volume).",
 )
 SOURCE_QUOTA_VOLUMES = _kind(
     "volumes",
@@ -37,6 +39,12 @@ SOURCE_QUOTA_GIGABYTES = _kind(
 SOURCE_QUOTA_VOLUME_TYPE = _kind(
     "volume-type", "The volume type has a quota of its own at the source, which has no room for what is read from."
 )
+SOURCE_QUOTA_NEXT_BACKUP = warning(
+    "source-quota-next-backup",
+    "The source's project has room for this backup, but not for the next one beside it: the snapshots of a backup stay "
+    "until the next one has its own.",
+    "Ask for a larger quota there: two snapshots of each volume that is backed up.",
+)
 
 _KINDS = {
     "volumes": SOURCE_QUOTA_VOLUMES,
@@ -45,8 +53,8 @@ _KINDS = {
 }
 
 
-def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom) -> Needs:
-    """Nothing of a machine from elsewhere."""
+def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom, *, kept: bool = False) -> Needs:
+    """Nothing of a machine from elsewhere. `kept`: of a backup, whether an earlier one's snapshots are there still."""
     if not machine.platform.traits.in_quota:
         return Needs()
     moment: Counter[str] = Counter()  # that all disks are copied of
@@ -58,7 +66,40 @@ def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoo
             read.update(volume_needs(disk.size, disk.storage or None) if disk.tracked else Counter())
     if request.type is MigrationType.WARM and any(disk.tracked for disk in machine.disks):
         return Needs(lasting=moment, passing=moment + read)
+    if request.type is MigrationType.BACKUP:
+        stays = Counter[str]() if kept else _snapshots(machine)
+        return Needs(lasting=stays, passing=moment + read - stays)
     return Needs(passing=moment + read)
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A machine, or a volume that none has, that is to be backed up, now and again and again."""
+
+    machine: Machine
+    kept: bool  # an earlier backup's snapshots are there still
+
+    def needs(self, request: MigrationRequest, room: SourceRoom) -> Needs:
+        return needs_at_source(self.machine, request, room, kept=self.kept)
+
+
+def backup_quotas(
+    backups: Sequence[BackedUp], request: MigrationRequest, room: SourceRoom | None, who: str
+) -> Iterator[Concern]:
+    """Of those that are backed up one after another, whom `who` names. None: nothing is counted there."""
+    if room is None:
+        return
+    verb = "need" if len(backups) > 1 else "needs"
+    each = [one.needs(request, room) for one in backups]
+    needed = together(each, 1)
+    short = list(shortages(needed, room.quota, f"{who} {verb}", "source", _KINDS, SOURCE_QUOTA_VOLUME_TYPE))
+    yield from short
+    if short:
+        return
+    later = together([Needs(one.lasting, one.lasting + one.passing) for one in each], 1)
+    kinds = dict.fromkeys(_KINDS, SOURCE_QUOTA_NEXT_BACKUP)
+    what = f"the next backup of {who} needs"
+    yield from shortages(later, room.quota, what, "source", kinds, SOURCE_QUOTA_NEXT_BACKUP)
 
 
 class Mover(Protocol):
@@ -89,6 +130,14 @@ def quotas(
         there = [needs_at_source(mover.machine, mover.request, source) for mover in movers]
         needed = together(there, at_once)
         yield from shortages(needed, source.quota, who, "source", _KINDS, SOURCE_QUOTA_VOLUME_TYPE)
+
+
+def _snapshots(machine: Machine) -> Counter[str]:
+    """One of each volume."""
+    found: Counter[str] = Counter()
+    for disk in machine.disks:
+        found.update(_of(disk) if disk.tracked else Counter())
+    return found
 
 
 def _of(disk: Disk) -> Counter[str]:

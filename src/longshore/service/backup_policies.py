@@ -17,11 +17,15 @@ from longshore.api.backup_policies import (
     PolicyRun,
     PolicyVerification,
 )
+from longshore.api.schemas import PlanConcern
 from longshore.engine import embedded
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.flows.backups.beforehand import run_concerns
 from longshore.flows.backups.clocks import next_proof, next_verification
+from longshore.flows.backups.looking_up import look_up
 from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.clouds import Clouds
+from longshore.flows.plans.check import select
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.selection import MachineFilter
@@ -31,6 +35,7 @@ from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.source import machine_of
 from longshore.service.caller import Caller
+from longshore.service.new_backups import told
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.refusals import said_of
 from longshore.store import BackupPolicyRecord, NewMigration, Store
@@ -178,6 +183,22 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
     return BackupPolicy(**_told(store, changed))
 
 
+@router.post("/backup-policies/{policy}/check")
+def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
+    """Everything that stands against a run of it now, or might: of each of its machines, and the quota of the source's
+    project for all of them, one after another. Nothing is made."""
+    found = store.backup_policies.get(policy)
+    request = MigrationRequest(type=MigrationType.BACKUP)
+    with clouds.source(found.source_id) as source:
+        wanted = found.wanted
+        named = [look_up(source, name) for name in found.machines]
+        machines = select(source, wanted) if wanted is not None else named
+        room = source.room()
+    if not machines:
+        raise NotFound("No machine of the source fits the policy's filter.")
+    return told(run_concerns(store, found.source_id, machines, request, room), machines)
+
+
 @router.post("/backup-policies/{policy}/run", status_code=202)
 def run(policy: str, store: TheStore) -> BackupPolicy:
     """Now, whatever its schedule says, and even while it is paused. While a run is under way: right after that."""
@@ -208,7 +229,7 @@ def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None
     """Raises NotFound, InvalidInput for a name that means no machine, or several."""
     if machines:
         with clouds.source(source_id) as source, said_of("machines"):
-            found = [source.machine(name) for name in machines]
+            found = [look_up(source, name) for name in machines]
         if len({machine.ref for machine in found}) < len(found):
             raise InvalidInput("A machine is named twice.", field="machines")
 

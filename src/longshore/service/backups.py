@@ -6,7 +6,6 @@ from typing import Any
 
 from longshore.api.backups import (
     LastTrial,
-    NewBackup,
     NewRestore,
     NewVault,
     Vault,
@@ -20,19 +19,17 @@ from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import Found, find_in_place, land_in_place, refuse_meaningless
-from longshore.flows.backups.looking_up import is_volume, look_up
+from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.clouds import Clouds
 from longshore.flows.kept_secrets import new_secret
-from longshore.model.concern import Concern, Severity
+from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.machine import Machine, PowerState
 from longshore.model.point import Hold
 from longshore.model.request import MigrationRequest, MigrationType, PowerAfter
 from longshore.planning import Landing, blocked
-from longshore.planning.kinds import accept_blockers
-from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
-from longshore.providers.registry import kinds_for, refuse_missing_library
+from longshore.providers.registry import kinds_for
 from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
 from longshore.providers.vault.source import find_point, machine_of, recorded_machine, shown_machine, store_of
 from longshore.service.beforehand import concerns_beforehand, look_beforehand
@@ -159,7 +156,7 @@ def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Mig
         target_id=target.id,
         request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.VAULT_COPY), mode="json"),
     )
-    return _begun(store, record)
+    return begun(store, record)
 
 
 # Points
@@ -194,41 +191,7 @@ def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheCloud
         delete_point(opened, point)
 
 
-# Machines
-
-
-@router.post("/backups", status_code=202)
-def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """One moment of all disks of a machine, to a point in a vault. It is watched as a migration, of type "backup";
-    the point's name is in its result."""
-    request = replace(body.request, type=MigrationType.BACKUP, before=None, after=None, of=None, point=None)
-    if caller.remote:
-        refuse_unsafe(asdict(body.request))
-    refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
-    check_request(request)
-    vault = vault_record(store, body.vault)
-    source = store.providers.get(body.source)
-    if source.id == vault.id or source.kind in kinds_for("vault"):
-        raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machine's own source.")
-    if not caller.remote and not store.state.shared_database:
-        refuse_missing_library(source.kind, source.settings)
-    with clouds.source(source.id) as cloud:
-        machine = look_up(cloud, body.machine)
-    with clouds.vault(vault.id, "write"):
-        pass  # it can be opened
-    concerns = accept_blockers(list(machine_concerns(machine, request)), request.accept)
-    if any(concern.severity is Severity.BLOCKER for concern in concerns):
-        raise blocked(concerns)
-    record = store.migrations.add(
-        machine_name=machine.name,
-        machine_ref=machine.ref,
-        source_id=source.id,
-        target_id=vault.id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
-        places=places_of(machine),
-    )
-    store.disks.keep(record.id, machine.disks)
-    return _begun(store, record)
+# Machines made of points
 
 
 @router.post("/restores/check")
@@ -263,7 +226,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
     for concern in looked.unused:
         store.events.say(record.id, None, str(concern), "warning")
     store.disks.keep(record.id, looked.machine.disks)
-    return _begun(store, record)
+    return begun(store, record)
 
 
 @router.post("/restores/{migration}/commit", status_code=202)
@@ -303,7 +266,7 @@ def _restore_in_place(  # noqa: PLR0917
         places=places_of(found.point),
     )
     store.disks.keep(record.id, found.point.disks)
-    return _begun(store, record)
+    return begun(store, record)
 
 
 def _look_in_place(  # noqa: PLR0917
@@ -381,10 +344,10 @@ def _keep(store: Store, name: str, kind: MigrationType) -> Migration:
         target_id=vault.id,
         request=form(MigrationRequest).dump_python(MigrationRequest(type=kind), mode="json"),
     )
-    return _begun(store, record)
+    return begun(store, record)
 
 
-def _begun(store: Store, record: MigrationRecord) -> Migration:
+def begun(store: Store, record: MigrationRecord) -> Migration:
     note_asked_for([record])
     embedded.ensure_running(store.state)
     return shown(store, [store.migrations.get(record.id)])[0]

@@ -202,7 +202,7 @@ RULES = (
             "POST /v1/vaults/{vault}/points/{point:path}/release",
         ),
     ),
-    Rule("migration:backup:create", MEMBER, "Back a machine up.", ("POST /v1/backups",)),
+    Rule("migration:backup:create", MEMBER, "Back a machine up.", ("POST /v1/backups", "POST /v1/backups/check")),
     Rule(
         "migration:backup-policy:get",
         READER,
@@ -217,6 +217,7 @@ RULES = (
             "POST /v1/backup-policies",
             "PATCH /v1/backup-policies/{policy}",
             "DELETE /v1/backup-policies/{policy}",
+            "POST /v1/backup-policies/{policy}/check",
             "POST /v1/backup-policies/{policy}/run",
             "POST /v1/vaults/{vault}/import",
         ),

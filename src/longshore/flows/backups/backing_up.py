@@ -23,6 +23,7 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
+from longshore.flows.backups.beforehand import refuse_shortage
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
@@ -117,6 +118,7 @@ class Backup(Migration):
         job.phase("preparing", f"Looking at {job.record.machine_name}.")
         with job.clouds.source(job.record.source_id) as source:
             machine = with_tags(job, source, self._without_texts(look_up(source, job.record.machine_ref)))
+            refuse_shortage(job, machine, source.room())
             if not is_volume(machine):
                 source.check_machine(machine.ref, reading_beforehand(job))
             source.make_ready(Owner(job.id, "read"), machine.ref)

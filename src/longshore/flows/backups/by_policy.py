@@ -19,6 +19,7 @@ from functools import partial
 from longshore.engine.queue import places_of
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
+from longshore.flows.backups.beforehand import backed_up, backup_concerns
 from longshore.flows.backups.clocks import next_verification
 from longshore.flows.backups.looking_up import look_up
 from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
@@ -33,9 +34,10 @@ from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
+from longshore.model.target import SourceRoom
 from longshore.planning import blocked
-from longshore.planning.machine_checks import machine_concerns
 from longshore.planning.schedules import after_begin, parse_calendar
+from longshore.planning.source_quota import BackedUp
 from longshore.providers.contract import Source
 from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import with_zone, without_zone
@@ -117,10 +119,30 @@ class ByPolicy(Migration):
         policy = self._policy()
         if policy.run is None or not any(one.stand is Stand.CHOSEN for one in policy.run.backups):
             return
-        backups = tuple(self._queued(policy, one) for one in policy.run.backups)
+        room, error = self._room(policy)
+        ahead: list[BackedUp] = []
+        backups = tuple(
+            self._queued(policy, one, room, ahead)
+            if error is None or one.stand is not Stand.CHOSEN
+            else self._failed(one, error)
+            for one in policy.run.backups
+        )
         self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
 
-    def _queued(self, policy: BackupPolicyRecord, one: MachineBackup) -> MachineBackup:
+    def _room(self, policy: BackupPolicyRecord) -> tuple[SourceRoom | None, str | None]:
+        """That the source has, or why it can't be asked."""
+        try:
+            with self._job.clouds.source(policy.source_id) as source:
+                return source.room(), None
+        except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
+            return None, str(error)
+
+    def _queued(
+        self, policy: BackupPolicyRecord, one: MachineBackup, room: SourceRoom | None, ahead: list[BackedUp]
+    ) -> MachineBackup:
+        """`ahead`: of the run's other machines those that are backed up; this one is added, if it is, too."""
         if one.stand is not Stand.CHOSEN:
             return one
         job = self._job
@@ -130,7 +152,7 @@ class ByPolicy(Migration):
         try:
             with job.clouds.source(policy.source_id) as source:
                 machine = look_up(source, one.machine_ref)
-            concerns = list(machine_concerns(machine, request))
+            concerns = backup_concerns(job.store, policy.source_id, machine, request, room, ahead=ahead)
             if any(concern.severity is Severity.BLOCKER for concern in concerns):
                 raise blocked(concerns)
             self._add(
@@ -147,6 +169,7 @@ class ByPolicy(Migration):
             )
         except LongshoreError as error:
             return self._failed(one, str(error))
+        ahead.append(backed_up(job.store, policy.source_id, machine))
         return replace(one, stand=Stand.UNDER_WAY)
 
     def _note(self) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from longshore.engine.job_context import JobContext
 from longshore.engine.limits import share_limits
-from longshore.errors import InvalidInput, LongshoreError, Unreachable
+from longshore.errors import InvalidInput, LongshoreError, NotFound, QuotaExceeded, Unreachable
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.limit import counting, id_of, places_at_work
 from longshore.model.machine import Disk
 from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
+from longshore.model.status import Status
 from longshore.store import Entry, EntryState, ThingKind
 
 
@@ -69,7 +70,21 @@ class MoveContext(JobContext):
             return False  # it says what is wrong, and looks again
         if asked.type is MigrationType.LOOK and error.code != Unreachable.code:
             return False  # its replica tells that there is no room, and tomorrow there may be
+        if asked.type is MigrationType.BACKUP and asked.of and error.code == QuotaExceeded.code:
+            # Nobody waits for it at night, and while one is parked its policy's next run doesn't begin
+            wanted = wanted and self._others_give_room(asked.of)
         return wanted and super().parks_for(error)
+
+    def _others_give_room(self, policy_id: str) -> bool:
+        """Whether further backups of the policy's run are under way, of which snapshots may go when they end."""
+        try:
+            run = self.store.backup_policies.get(policy_id).run
+        except NotFound:
+            return False
+        others = [one.id for one in run.backups if one.id != self.id] if run else []
+        return any(
+            not one.status.ended and one.status is not Status.PARKED for one in self.store.migrations.several(others)
+        )
 
     def text(self, mark: str) -> str:
         """What a mark stands for, in this migration or the one that it goes back to."""

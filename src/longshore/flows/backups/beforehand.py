@@ -1,0 +1,59 @@
+"""What stands against a backup, known before anything is made for it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from longshore.errors import QuotaExceeded
+from longshore.flows.moves.context import MoveContext
+from longshore.model.concern import Concern, Severity
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.target import SourceRoom
+from longshore.planning.kinds import accept_blockers
+from longshore.planning.machine_checks import machine_concerns
+from longshore.planning.source_quota import BackedUp, backup_quotas
+from longshore.store import EntryState, Store, ThingKind
+
+
+def backed_up(store: Store, source_id: str, machine: Machine) -> BackedUp:
+    """With whether snapshots of an earlier backup of it are at the source still."""
+    there = store.ledger.unsettled(source_id, ThingKind.SOURCE_SNAPSHOT)
+    kept = [one.migration_id for one in there if one.parent == machine.ref and one.state is EntryState.MADE]
+    records = store.migrations.several(kept)
+    return BackedUp(machine, any(one.request.get("type") == MigrationType.BACKUP.value for one in records))
+
+
+def backup_concerns(
+    store: Store,
+    source_id: str,
+    machine: Machine,
+    request: MigrationRequest,
+    room: SourceRoom | None,
+    *,
+    ahead: Sequence[BackedUp] = (),
+) -> list[Concern]:
+    """Of one machine, or volume that none has, as the request accepts them. `ahead`: what is backed up before it."""
+    who = machine.name if not ahead else f"{machine.name} and the {len(ahead)} machine(s) before it"
+    quotas = backup_quotas([*ahead, backed_up(store, source_id, machine)], request, room, who)
+    return accept_blockers([*machine_concerns(machine, request), *quotas], request.accept)
+
+
+def run_concerns(
+    store: Store, source_id: str, machines: Sequence[Machine], request: MigrationRequest, room: SourceRoom | None
+) -> list[Concern]:
+    """Of all machines of a policy: each one's own, then the quota for all of them."""
+    own = [replace(one, machine=machine.ref) for machine in machines for one in machine_concerns(machine, request)]
+    who = machines[0].name if len(machines) == 1 else f"the policy's {len(machines)} machines"
+    quotas = backup_quotas([backed_up(store, source_id, one) for one in machines], request, room, who)
+    return [*own, *quotas]
+
+
+def refuse_shortage(job: MoveContext, machine: Machine, room: SourceRoom | None) -> None:
+    """Raises QuotaExceeded while nothing is made, unless the user takes it upon himself."""
+    quotas = backup_quotas([backed_up(job.store, job.record.source_id, machine)], job.request, room, machine.name)
+    concerns = accept_blockers(quotas, job.request.accept)
+    short = [concern for concern in concerns if concern.severity is Severity.BLOCKER]
+    if short:
+        raise QuotaExceeded(
+            " ".join(concern.text for concern in short), advice="Ask for a larger quota there, or free some."
+        )

@@ -1,0 +1,92 @@
+"""Machines that are backed up, and what stands against that."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from longshore.api.backups import NewBackup
+from longshore.api.schemas import Migration, PlanConcern
+from longshore.engine.queue import places_of
+from longshore.errors import InvalidInput
+from longshore.flows.backups.beforehand import backup_concerns
+from longshore.flows.backups.looking_up import look_up
+from longshore.flows.clouds import Clouds
+from longshore.model.concern import Concern, Severity
+from longshore.model.forms import form
+from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning import blocked
+from longshore.planning.validation import check_request, refuse_unreadable
+from longshore.providers.registry import kinds_for, refuse_missing_library
+from longshore.service.backups import begun, vault_record
+from longshore.service.caller import Caller
+from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.remote import refuse_unsafe
+from longshore.store import ProviderRecord, Store
+
+router = judged_router("/v1")
+
+
+@router.post("/backups/check")
+def check_backup(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
+    """Everything that stands against it, or might, the quota of the source's project among it: nothing is made."""
+    looked = _look(body, store, clouds, caller)
+    return told(looked.concerns, [looked.machine])
+
+
+@router.post("/backups", status_code=202)
+def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
+    """One moment of all disks of a machine, to a point in a vault. It is watched as a migration, of type "backup";
+    the point's name is in its result."""
+    looked = _look(body, store, clouds, caller)
+    machine = looked.machine
+    if any(concern.severity is Severity.BLOCKER for concern in looked.concerns):
+        raise blocked(looked.concerns)
+    record = store.migrations.add(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=looked.source.id,
+        target_id=looked.vault.id,
+        request=form(MigrationRequest).dump_python(looked.request, mode="json"),
+        places=places_of(machine),
+    )
+    for concern in looked.concerns:
+        if concern.severity is Severity.WARNING:
+            store.events.say(record.id, None, str(concern), "warning")
+    store.disks.keep(record.id, machine.disks)
+    return begun(store, record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    machine: Machine
+    request: MigrationRequest
+    source: ProviderRecord
+    vault: ProviderRecord
+    concerns: list[Concern]
+
+
+def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Looked:
+    """Raises LongshoreError for what can't be looked at, or can't be meant."""
+    request = replace(body.request, type=MigrationType.BACKUP, before=None, after=None, of=None, point=None)
+    if caller.remote:
+        refuse_unsafe(asdict(body.request))
+    refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
+    check_request(request)
+    vault = vault_record(store, body.vault)
+    source = store.providers.get(body.source)
+    if source.id == vault.id or source.kind in kinds_for("vault"):
+        raise InvalidInput("What is in a vault isn't backed up once more.", advice="Name the machine's own source.")
+    if not caller.remote and not store.state.shared_database:
+        refuse_missing_library(source.kind, source.settings)
+    with clouds.source(source.id) as cloud:
+        machine, room = look_up(cloud, body.machine), cloud.room()
+    with clouds.vault(vault.id, "write"):
+        pass  # it can be opened
+    return _Looked(machine, request, source, vault, backup_concerns(store, source.id, machine, request, room))
+
+
+def told(concerns: Sequence[Concern], machines: Sequence[Machine]) -> list[PlanConcern]:
+    """With machines by their names; what is of none is of the only one there is."""
+    names = {machine.ref: machine.name for machine in machines}
+    alone = machines[0].name if len(machines) == 1 else ""
+    return [PlanConcern(**{**asdict(one), "machine": names.get(one.machine or "", alone)}) for one in concerns]
