@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 from in_process import longshore
 
+from longshore.cli.backup_policies import CreateBackupPolicy, UpdateBackupPolicy
+from longshore.cli.backups import CheckBackup, CreateBackup
 from longshore.cli.commands import all_commands
 from longshore.cli.migrate import Migrate
 from longshore.cli.usage import is_of_output
@@ -126,6 +128,9 @@ def test_the_plugin_offers_no_playbooks_since_a_server_runs_none():
     assert "openstack migration cutover" in " ".join(said.split())
     assert "--before" not in said
     assert plugin.parse_args(["web", "--from", "a", "--to", "b"]).before is None
+    for command in (CreateBackup, CheckBackup, CreateBackupPolicy, UpdateBackupPolicy):
+        asked = command(SimpleNamespace(client_manager=None), None).get_parser("openstack migration backup")
+        assert ("--before" in asked.format_help(), asked.get_default("after")) == (False, None)
 
 
 def test_a_command_begins_without_those_that_are_not_asked_for():

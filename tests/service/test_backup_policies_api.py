@@ -84,6 +84,20 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_kept(ask, store, said, s
     assert (ask("GET", POLICIES).json(), store.migrations.all()) == ([], [])
 
 
+def test_a_policy_has_playbooks_that_are_there_until_it_has_none_any_more(ask, tmp_path):
+    freeze, thaw = tmp_path / "freeze.yml", tmp_path / "thaw.yml"
+    freeze.write_text("[]")
+    missing = ask("POST", POLICIES, {**WANTED, "before": str(freeze), "after": str(thaw)})
+    assert (missing.status_code, f"The playbook {thaw} can't be read" in missing.text) == (400, True)
+    assert ask("GET", POLICIES).json() == []
+    thaw.write_text("[]")
+    made = ask("POST", POLICIES, {**WANTED, "before": str(freeze), "after": str(thaw)})
+    assert (made.status_code, made.json()["before"], made.json()["after"]) == (201, str(freeze), str(thaw))
+    assert ask("PATCH", f"{POLICIES}/nightly", {"before": "freeze.yml"}).status_code == 400
+    changed = ask("PATCH", f"{POLICIES}/nightly", {"before": "never"}).json()
+    assert (changed["before"], changed["after"]) == (None, str(thaw))
+
+
 def test_a_name_is_taken_once_and_a_refused_change_changes_nothing(ask, store):
     assert ask("POST", POLICIES, WANTED).status_code == 201
     assert ask("POST", POLICIES, WANTED).status_code == 409

@@ -52,7 +52,7 @@ def ask(store, monkeypatch):
 
 def test_a_policy_comes_back_as_its_newest_point_tells_of_it_and_judges_its_old_points(ask, store):
     (made,) = ask("POST", IMPORT, {"sources": {"images": "elsewhere"}}).json()
-    assert made == {"id": NIGHTLY, "name": "nightly", "points": 3, "outcome": "made", "error": None}
+    assert made == {"id": NIGHTLY, "name": "nightly", "points": 3, "playbooks": [], "outcome": "made", "error": None}
     shown = ask("GET", f"{POLICIES}/nightly").json()
     assert {name: shown[name] for name in RULES} == {**RULES, "source": "elsewhere"}
     assert (shown["id"], shown["paused"]) == (NIGHTLY, True)
@@ -60,6 +60,22 @@ def test_a_policy_comes_back_as_its_newest_point_tells_of_it_and_judges_its_old_
     (again,) = ask("POST", IMPORT, {}).json()
     assert again["outcome"] == "there already"
     assert len(store.backup_policies.all()) == 1
+
+
+def test_playbooks_of_a_policy_come_back_with_it_and_are_named_or_it_is_refused_where_they_are_not_there(
+    ask, vault, tmp_path
+):
+    freeze = tmp_path / "freeze.yml"
+    rules = {**RULES, "name": "weekly", "before": str(freeze), "after": None}
+    with_point(vault, tmp_path, "db", policy=WEEKLY, rules=rules)
+    wanted = {"sources": {"images": "elsewhere"}}
+    said = {one["id"]: one for one in ask("POST", IMPORT, wanted).json()}[WEEKLY]
+    assert (said["outcome"], f"The playbook {freeze} can't be read" in said["error"]) == ("refused", True)
+    freeze.write_text("[]")
+    said = {one["id"]: one for one in ask("POST", IMPORT, wanted).json()}[WEEKLY]
+    assert (said["outcome"], said["playbooks"]) == ("made", [str(freeze)])
+    shown = ask("GET", f"{POLICIES}/weekly").json()
+    assert (shown["before"], shown["after"], shown["paused"]) == (str(freeze), None, True)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import replace
 
 import pytest
-from test_tenants import Api
+from test_tenants import OPENSTACK, Api
 from tokens import GROUNDS, access
 
 from longshore.engine import embedded
@@ -75,3 +75,23 @@ def test_where_the_operator_names_none_none_is_kept(store, body, monkeypatch):
     monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     answer = Api(store)("ann", "POST", "/v1/vaults", body)
     assert (answer.status_code, "vault_endpoints" in answer.text) == (403, True)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_playbook_around_a_snapshot_runs_on_the_server(api, body, when, tmp_path):
+    assert api("ann", "POST", "/v1/vaults", body).status_code == 201
+    assert api("ann", "POST", "/v1/providers", OPENSTACK).status_code == 201
+    book = tmp_path / "book.yml"
+    book.write_text("[]")
+    wanted = {"name": "nightly", "source": "cloud", "vault": "away", "filter": {}, "schedule": "daily"}
+    wanted |= {"retention": "last 1"}
+    asked = {"machine": "web", "source": "cloud", "vault": "away", "request": {when: str(book)}}
+    refused = [
+        api("ann", "POST", "/v1/backup-policies", {**wanted, when: str(book)}),
+        api("ann", "POST", "/v1/backups", asked),
+        api("ann", "POST", "/v1/backups/check", asked),
+    ]
+    assert api("ann", "POST", "/v1/backup-policies", wanted).status_code == 201
+    refused.append(api("ann", "PATCH", "/v1/backup-policies/nightly", {when: str(book)}))
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(400, "not-on-a-server")] * 4
+    assert api("ann", "GET", "/v1/backup-policies/nightly").json()[when] is None

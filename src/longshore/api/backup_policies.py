@@ -12,6 +12,8 @@ from longshore.model.selection import MachineFilter
 
 Line = Annotated[str, Field(min_length=1, max_length=255)]
 
+Playbook = Annotated[str, Field(min_length=1, max_length=4096)]
+
 Networks = Annotated[dict[Line, Line], Field(max_length=1000)]
 
 
@@ -35,6 +37,8 @@ class NewBackupPolicy(_Strict):
     prove_on: Line | None = None  # the cloud where that happens
     # By the machines' networks those of the cloud that are copied for it, to networks that lead nowhere
     prove_networks: Networks = Field(default_factory=dict)
+    before: Playbook | None = None  # an Ansible playbook that is run before each snapshot, as its absolute path
+    after: Playbook | None = None  # and one that is run after it, whatever becomes of that
 
 
 class BackupPolicyChange(_Strict):
@@ -49,6 +53,8 @@ class BackupPolicyChange(_Strict):
     prove: Line | None = None  # likewise
     prove_on: Line | None = None
     prove_networks: Networks | None = None
+    before: Playbook | None = None  # "never": none any more
+    after: Playbook | None = None  # likewise
     paused: bool | None = None
 
 
@@ -71,6 +77,7 @@ class ImportedPolicy(_Strict):
     id: str
     name: str | None  # null: its points don't say
     points: int  # that it has made
+    playbooks: list[str]  # of this machine that it would run
     outcome: ImportOutcome
     error: str | None  # why it was refused
 
@@ -145,6 +152,8 @@ class BackupPolicy(_Strict):
     prove: str | None
     prove_on: str | None
     prove_networks: dict[str, str]
+    before: str | None
+    after: str | None
     paused: bool
     due_at: Moment | None  # of the next run; null: it is paused
     verify_due_at: Moment | None

@@ -80,3 +80,23 @@ def with_hold_name(parser: ArgumentParser) -> ArgumentParser:
 
 def with_until(parser: ArgumentParser) -> None:
     parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
+
+
+def with_snapshot_playbooks(parser: ArgumentParser, *, allowed: bool, end: str = "") -> None:
+    """`allowed`: whether they can be run at all; a server runs none for its callers. `end`: of their help."""
+    parser.set_defaults(before=None, after=None)
+    if not allowed:
+        return
+    parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="PLAYBOOK",
+        help=f"Ansible playbook run right before the snapshot of a machine that isn't off: it freezes an application, "
+        f"whose state the point then holds{end}",
+    )
+    parser.add_argument(
+        "--after",
+        type=Path,
+        metavar="PLAYBOOK",
+        help=f"and one run right after it, whatever becomes of the snapshot: it thaws that again{end}",
+    )

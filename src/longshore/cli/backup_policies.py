@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import rules_of, with_mapping
+from longshore.cli.arguments import rules_of, with_mapping, with_snapshot_playbooks
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.given_files import playbook_of
 from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
@@ -15,6 +17,9 @@ from longshore.web.words import moment
 
 if TYPE_CHECKING:
     from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails, KeptPoint, PointTrial, PolicyBackup
+
+
+_NEVER = "never"
 
 
 class CreateBackupPolicy(ShowOne):
@@ -31,6 +36,7 @@ class CreateBackupPolicy(ShowOne):
         parser.add_argument("--vault", required=True, help="where their points go")
         _with_machines(parser)
         _with_rules(parser, required=True)
+        with_snapshot_playbooks(parser, allowed=not self.is_plugin)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -52,6 +58,8 @@ class CreateBackupPolicy(ShowOne):
             prove=args.prove,
             prove_on=args.prove_on,
             prove_networks=dict(args.network),
+            before=playbook_of(args.before),
+            after=playbook_of(args.after),
         )
         return _fields(self.client.create_backup_policy(policy), for_people=self.for_people)
 
@@ -92,6 +100,7 @@ class UpdateBackupPolicy(ShowOne):
         parser = _with_policy(super().get_parser(prog_name))
         _with_machines(parser)
         _with_rules(parser, required=False)
+        with_snapshot_playbooks(parser, allowed=not self.is_plugin, end="; never: none any more")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -108,6 +117,8 @@ class UpdateBackupPolicy(ShowOne):
             "prove": args.prove,
             "prove_on": args.prove_on,
             "prove_networks": dict(args.network) or None,
+            "before": _playbook_or_none(args.before),
+            "after": _playbook_or_none(args.after),
         }
         change = BackupPolicyChange.model_validate({name: value for name, value in asked.items() if value is not None})
         return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
@@ -228,6 +239,10 @@ def _filter(args: Namespace) -> MachineFilter | None:
     power = PowerState(args.power) if args.power else None
     wanted = MachineFilter(args.folder, args.cluster, args.tag, power, args.name)
     return wanted or None
+
+
+def _playbook_or_none(path: Path | None) -> str | None:
+    return _NEVER if path == Path(_NEVER) else playbook_of(path)
 
 
 def _fields(policy: BackupPolicy, *, for_people: bool) -> tuple[Any, Any]:

@@ -6,9 +6,10 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import rate, with_accept, with_hold_name, with_until
+from longshore.cli.arguments import rate, with_accept, with_hold_name, with_snapshot_playbooks, with_until
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.given_files import playbook_of
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.points import hold_in_words
@@ -28,7 +29,7 @@ class CreateBackup(ShowOne):
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_backup(super().get_parser(prog_name))
+        parser = _with_backup(super().get_parser(prog_name), playbooks=not self.is_plugin)
         with_wait(parser)
         return parser
 
@@ -44,13 +45,13 @@ class CheckBackup(Lister):
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_backup(super().get_parser(prog_name))
+        return _with_backup(super().get_parser(prog_name), playbooks=not self.is_plugin)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return concern_table(self, args, self.client.check_backup(_asked(args)))
 
 
-def _with_backup(parser: ArgumentParser) -> ArgumentParser:
+def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> ArgumentParser:
     parser.add_argument(
         "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
     )
@@ -64,6 +65,7 @@ def _with_backup(parser: ArgumentParser) -> ArgumentParser:
         help="what is read back from the vault and compared (default: %(default)s)",
     )
     parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+    with_snapshot_playbooks(parser, allowed=playbooks)
     with_accept(parser)
     return parser
 
@@ -77,6 +79,8 @@ def _asked(args: Namespace) -> NewBackup:
         verify=Verify(args.verify),
         rate_limit=args.limit,
         accept=tuple(args.accept),
+        before=playbook_of(args.before),
+        after=playbook_of(args.after),
     )
     return NewBackup(machine=args.machine, source=args.source, vault=args.vault, request=request)
 

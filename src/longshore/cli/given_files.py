@@ -27,6 +27,14 @@ def bytes_of(path: Path) -> bytes:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.") from error
 
 
+def playbook_of(path: Path | None) -> str | None:
+    """Absolute: the engine that runs it works in another directory. Raises InvalidInput."""
+    if path is None:
+        return None
+    text_of(path)
+    return str(path.absolute())
+
+
 def text_or_input(file: str) -> str:
     """Of a file, or of standard input ("-"). Raises InvalidInput."""
     try:

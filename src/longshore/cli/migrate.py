@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rate, time_of, with_accept, with_guest_key, with_mapping
 from longshore.cli.command import ShowOne
-from longshore.cli.given_files import bytes_of, key_in, text_of
+from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
 from longshore.model.request import (
@@ -59,8 +59,8 @@ class Migrate(ShowOne):
             cutover=_cutover(args),
             isolated=args.isolated,
             keep=args.keep,
-            before=_playbook(args.before),
-            after=_playbook(args.after),
+            before=playbook_of(args.before),
+            after=playbook_of(args.after),
         )
         migration = self.client.create_migration(args.machine, args.source, args.target, request)
         if not args.wait:  # who waits is shown all that happens
@@ -387,14 +387,6 @@ def _carry(words: list[tuple[str, str]] | None) -> Carry:
 
     kinds = {kind for kind, _ in words}
     return Carry("annotation" in kinds, chosen("tags"), chosen("attributes"), "cpu-topology" in kinds)
-
-
-def _playbook(path: Path | None) -> str | None:
-    """Absolute: the engine that runs it works in another directory."""
-    if path is None:
-        return None
-    text_of(path)
-    return str(path.absolute())
 
 
 def _seconds(text: str) -> float:

@@ -117,6 +117,9 @@ class ImportVault(Lister):
         imported = self.client.import_vault(args.vault, dict(args.source), paused=not args.resume)
         if not imported:
             self.say("No policy has made points of this vault.")
+        for one in imported:
+            if one.outcome.value == "made" and one.playbooks:
+                self.say(f"Policy {one.name} runs playbooks of this machine; look at them: {', '.join(one.playbooks)}.")
         self._refused = any(one.outcome.value == "refused" for one in imported)
         rows = [(one.id, one.name or "", one.points, one.outcome.value, one.error or "") for one in imported]
         return ("ID", "Name", "Points", "Outcome", "To be said"), rows

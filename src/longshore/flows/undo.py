@@ -47,6 +47,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
         entries = [e for e in entries if e.kind not in LASTING]
     machines = [e for e in entries if e.kind is ThingKind.MACHINE]
     others = [e for e in entries if e.kind is not ThingKind.MACHINE]
+    others.sort(key=lambda entry: entry.kind is not ThingKind.FROZEN)  # somebody waits for it
     left = remove_all(store, others, lambda entry: _remove(store, clouds, entry), _may_appear)
     # Last of all: without it nobody could say any more what had become of that which hangs on it
     holding = {e.parent for e in store.ledger.entries(migration_id) if e.state is EntryState.LEFT}
@@ -60,7 +61,13 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
 def _may_appear(entry: Entry) -> bool:
     """Whether it may exist without our having heard of it."""
-    never = (ThingKind.CHANGE_TRACKING, ThingKind.HOME_PORT, ThingKind.RELAY, ThingKind.VAULT_WRITER)
+    never = (
+        ThingKind.CHANGE_TRACKING,
+        ThingKind.FROZEN,
+        ThingKind.HOME_PORT,
+        ThingKind.RELAY,
+        ThingKind.VAULT_WRITER,
+    )
     return entry.ref is None and entry.kind not in never
 
 
@@ -75,6 +82,11 @@ def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
+    if entry.kind is ThingKind.FROZEN:
+        from longshore.flows.backups.thawing import thaw  # which a process without backups needn't load
+
+        thaw(store, clouds, entry)
+        return True
     if entry.kind is ThingKind.VAULT_WRITER:
         from longshore.vault.writers import leave  # which a process without vaults needn't load
 

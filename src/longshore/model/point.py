@@ -10,6 +10,7 @@ class Consistency(StrEnum):
     """What of the guest a point holds."""
 
     OFF = "off"  # all: it was shut down
+    APPLICATION = "application"  # what its application had written; a playbook froze that
     FILE_SYSTEMS = "file systems"  # what its file systems had written; its agent froze them
     CRASH = "crash"  # what its disks had, as after a power cut
 

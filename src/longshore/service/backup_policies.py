@@ -21,14 +21,17 @@ from longshore.api.schemas import PlanConcern
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import run_concerns
+from longshore.flows.backups.by_policy import backup_request
 from longshore.flows.backups.clocks import next_proof, next_verification
 from longshore.flows.backups.looking_up import look_up
 from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.clouds import Clouds
+from longshore.flows.moves.hooks import unfit_playbooks
 from longshore.flows.plans.check import select
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.selection import MachineFilter
+from longshore.planning import blocked
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar
 from longshore.planning.validation import check_request, refuse_unreadable
@@ -38,6 +41,7 @@ from longshore.service.caller import Caller
 from longshore.service.new_backups import told
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.refusals import said_of
+from longshore.service.remote import refuse_unsafe
 from longshore.store import BackupPolicyRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
 from longshore.store.backup_policies import kept_filter
@@ -62,6 +66,7 @@ def add(
     """One of that id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
+    _refuse_playbooks(caller, body.before, body.after)
     now = datetime.now(UTC)
     with said_of("schedule"):
         due = next_time(parse_calendar(body.schedule), now, id_)
@@ -106,6 +111,8 @@ def add(
         prove_due_at=prove_due_at,
         **prove,
         prove_networks=body.prove_networks,
+        before=body.before,
+        after=body.after,
     )
     record = NewMigration(
         machine_name=body.name,
@@ -140,7 +147,9 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
 
 
 @router.patch("/backup-policies/{policy}")
-def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheClouds) -> BackupPolicy:
+def change(
+    policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheClouds, caller: TheCaller
+) -> BackupPolicy:
     """What it backs up, when, how long it keeps that; paused, or no longer. A run under way goes on as it was begun."""
     found, now = store.backup_policies.get(policy), datetime.now(UTC)
     fields: dict[str, Any] = {}
@@ -174,6 +183,10 @@ def change(policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheCl
         with said_of("prove_networks"):
             check_request(MigrationRequest(networks=body.prove_networks))
         fields["prove_networks"] = body.prove_networks
+    playbooks = {"before": body.before, "after": body.after}
+    said = {name: path if path != _NEVER else None for name, path in playbooks.items() if path is not None}
+    _refuse_playbooks(caller, said.get("before"), said.get("after"))
+    fields |= said
     if body.paused is not None:
         fields["paused"] = body.paused
     if not body.model_dump(exclude_none=True):
@@ -188,7 +201,7 @@ def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
     """Everything that stands against a run of it now, or might: of each of its machines, and the quota of the source's
     project for all of them, one after another. Nothing is made."""
     found = store.backup_policies.get(policy)
-    request = MigrationRequest(type=MigrationType.BACKUP)
+    request = backup_request(found)
     with clouds.source(found.source_id) as source:
         wanted = found.wanted
         named = [look_up(source, name) for name in found.machines]
@@ -223,6 +236,16 @@ def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
         raise InvalidInput(
             "A policy names its machines or has a filter that finds them, one of the two.", field="machines"
         )
+
+
+def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> None:
+    """Raises InvalidInput for those that can't be run, or mustn't for this caller."""
+    if caller.remote:
+        refuse_unsafe({"before": before, "after": after})
+    request = MigrationRequest(before=before, after=after)
+    check_request(request)
+    if faults := unfit_playbooks(request):
+        raise blocked(faults)
 
 
 def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None:
@@ -283,6 +306,8 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
         "prove": found.prove,
         "prove_on": names.get(found.prove_on, found.prove_on) if found.prove_on else None,
         "prove_networks": found.prove_networks,
+        "before": found.before,
+        "after": found.after,
         "paused": found.paused,
         "due_at": None if found.paused else with_zone(found.due_at),
         "verify_due_at": None if found.paused else with_zone(found.verify_due_at),

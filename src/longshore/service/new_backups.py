@@ -8,7 +8,7 @@ from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput
 from longshore.flows.backups.beforehand import backup_concerns
-from longshore.flows.backups.looking_up import look_up
+from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.clouds import Clouds
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
@@ -67,7 +67,7 @@ class _Looked:
 
 def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Looked:
     """Raises LongshoreError for what can't be looked at, or can't be meant."""
-    request = replace(body.request, type=MigrationType.BACKUP, before=None, after=None, of=None, point=None)
+    request = replace(body.request, type=MigrationType.BACKUP, of=None, point=None)
     if caller.remote:
         refuse_unsafe(asdict(body.request))
     refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
@@ -80,6 +80,8 @@ def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Loo
         refuse_missing_library(source.kind, source.settings)
     with clouds.source(source.id) as cloud:
         machine, room = look_up(cloud, body.machine), cloud.room()
+    if is_volume(machine) and (request.before or request.after):
+        raise InvalidInput("Nothing writes to a volume that no server has: there is nothing to freeze.")
     with clouds.vault(vault.id, "write"):
         pass  # it can be opened
     return _Looked(machine, request, source, vault, backup_concerns(store, source.id, machine, request, room))

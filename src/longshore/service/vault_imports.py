@@ -57,17 +57,19 @@ def _imported(  # noqa: PLR0917
     caller: Caller,
 ) -> ImportedPolicy:
     name = str(rules.get("name")) if rules else None
+    playbooks = [str(rules[when]) for when in ("before", "after") if rules and rules.get(when)]
+    known = {"id": id_, "name": name, "points": made, "playbooks": playbooks}
     try:
         store.backup_policies.get(id_)
-        return ImportedPolicy(id=id_, name=name, points=made, outcome=ImportOutcome.THERE, error=None)
+        return ImportedPolicy(**known, outcome=ImportOutcome.THERE, error=None)
     except NotFound:
         pass
     try:
         _refuse_known(store, id_)
         add(_wanted(rules, vault, body), store, clouds, caller, id_, paused=body.paused)
     except LongshoreError as error:
-        return ImportedPolicy(id=id_, name=name, points=made, outcome=ImportOutcome.REFUSED, error=str(error))
-    return ImportedPolicy(id=id_, name=name, points=made, outcome=ImportOutcome.MADE, error=None)
+        return ImportedPolicy(**known, outcome=ImportOutcome.REFUSED, error=str(error))
+    return ImportedPolicy(**known, outcome=ImportOutcome.MADE, error=None)
 
 
 def _refuse_known(store: Store, id_: str) -> None:

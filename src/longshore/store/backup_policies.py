@@ -54,6 +54,8 @@ class NewBackupPolicy:
     prove_on: str | None = None  # the id of a cloud
     prove_networks: dict[str, str] | None = None  # those of the cloud that are copied, by networks of the machines
     prove_due_at: datetime | None = None
+    before: str | None = None  # the path of a playbook
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class BackupPolicyRecord:
     prove: str | None
     prove_on: str | None  # the id of a cloud
     prove_networks: dict[str, str]
+    before: str | None  # the path of a playbook, run before each snapshot
+    after: str | None  # and of one run after it
     due_at: datetime
     verify_due_at: datetime | None
     prove_due_at: datetime | None
@@ -295,6 +299,8 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
             verify_due_at=new.verify_due_at,
             paused=new.paused,
             prove_due_at=new.prove_due_at,
+            before=new.before,
+            after=new.after,
         )
     )
 
@@ -351,6 +357,8 @@ def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
         prove=row.prove,
         prove_on=row.prove_on,
         prove_networks=row.prove_networks or {},
+        before=row.before,
+        after=row.after,
         due_at=row.due_at,
         verify_due_at=row.verify_due_at,
         prove_due_at=row.prove_due_at,

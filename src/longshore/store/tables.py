@@ -245,6 +245,8 @@ class BackupPolicyRow(Base):
     prove: Mapped[str | None]  # the schedule on which its points are proved
     prove_on: Mapped[str | None]  # the id of the cloud where they are
     prove_networks: Mapped[dict[str, Any] | None]  # those of the cloud that are copied, by networks of the machines
+    before: Mapped[str | None] = mapped_column(Text)  # the path of a playbook, run before each snapshot
+    after: Mapped[str | None] = mapped_column(Text)  # and of one run after it
     due_at: Mapped[datetime]  # of the next run
     verify_due_at: Mapped[datetime | None]
     prove_due_at: Mapped[datetime | None]

@@ -1,8 +1,8 @@
 """A backup: one moment of all disks of a machine, to a point in a vault.
 
     look at the machine → have its changes tracked → say in the vault that a backup is under way
-      → snapshot → ask what has changed since the point before → copy and verify → the map of each disk → the point
-      → drop the snapshots
+      → snapshot, between the user's playbooks → ask what has changed since the point before → copy and verify
+      → the map of each disk → the point → drop the snapshots
 
 The point before is the newest one of the same machine that the vault has: the disks of the new one begin as its disks,
 so what is the same isn't stored again, whatever was read. What its document says of change ids and of the snapshot that
@@ -24,6 +24,7 @@ from longshore.blocks.exports import Export
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import refuse_shortage
+from longshore.flows.backups.freezing import freezer
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
@@ -90,7 +91,8 @@ class Backup(Migration):
         basis = registered.basis
         moment = await step("moment", datetime, partial(self._begin_moment, machine))
         off = await step("off", list[Off], partial(self._look_whether_off, machine))
-        still = await step("snapshot", Still, partial(self._take_snapshot, machine, off))
+        still = await step("snapshot", Still, self._snapshot_taker(machine, off))
+        moment = still.asked_at or moment
         told = await self._ask_changes(machine, still.snapshot, basis)
         copies = await self._copy_all(machine, still.snapshot, registered, told)
         tops = await self._side_by_side(
@@ -166,6 +168,20 @@ class Backup(Migration):
         with self._job.clouds.source(self._job.record.source_id) as source:
             started = source.last_start(machine.ref)
             return [Off(started)] if source.power_state(machine.ref) is PowerState.OFF else []
+
+    def _snapshot_taker(self, machine: Machine, off: list[Off]) -> Callable[[], Still | Awaitable[Still]]:
+        """Between the user's playbooks, where something may be at work that they freeze."""
+        job, take = self._job, partial(self._take_snapshot, machine, off)
+        if job.request.before is None and job.request.after is None:
+            return take
+        if off or machine.as_of is not None or is_volume(machine):
+
+            def take_as_it_is() -> Still:
+                job.say("Nothing of it is at work: no playbook is run for its snapshot.")
+                return take()
+
+            return take_as_it_is
+        return freezer(job, machine, _SNAPSHOT, take)
 
     def _take_snapshot(self, machine: Machine, off: list[Off]) -> Still:
         job = self._job
@@ -389,6 +405,8 @@ def _rules(job: MoveContext) -> dict[str, Any] | None:
         "prove": policy.prove,
         "prove_on": job.store.providers.get(policy.prove_on).name if policy.prove_on else None,
         "prove_networks": policy.prove_networks,
+        "before": policy.before,
+        "after": policy.after,
     }
 
 
@@ -406,4 +424,6 @@ def identity_of(machine: Machine) -> str:
 def _consistency(still: Still) -> Consistency:
     if still.off:
         return Consistency.OFF
+    if still.frozen:
+        return Consistency.APPLICATION
     return Consistency.FILE_SYSTEMS if still.snapshot.quiesced else Consistency.CRASH

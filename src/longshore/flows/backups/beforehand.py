@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from longshore.errors import QuotaExceeded
 from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.hooks import hook_concerns, unfit_playbooks
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest, MigrationType
@@ -35,7 +36,8 @@ def backup_concerns(
     """Of one machine, or volume that none has, as the request accepts them. `ahead`: what is backed up before it."""
     who = machine.name if not ahead else f"{machine.name} and the {len(ahead)} machine(s) before it"
     quotas = backup_quotas([*ahead, backed_up(store, source_id, machine)], request, room, who)
-    return accept_blockers([*machine_concerns(machine, request), *quotas], request.accept)
+    own = [*machine_concerns(machine, request), *hook_concerns(machine, request)]
+    return accept_blockers([*own, *quotas], request.accept)
 
 
 def run_concerns(
@@ -43,6 +45,7 @@ def run_concerns(
 ) -> list[Concern]:
     """Of all machines of a policy: each one's own, then the quota for all of them."""
     own = [replace(one, machine=machine.ref) for machine in machines for one in machine_concerns(machine, request)]
+    own += unfit_playbooks(request)
     who = machines[0].name if len(machines) == 1 else f"the policy's {len(machines)} machines"
     quotas = backup_quotas([backed_up(store, source_id, one) for one in machines], request, room, who)
     return [*own, *quotas]

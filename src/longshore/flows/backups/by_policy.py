@@ -148,7 +148,7 @@ class ByPolicy(Migration):
         job = self._job
         if job.store.migrations.several([one.id]):  # by an earlier run of this step
             return replace(one, stand=Stand.UNDER_WAY)
-        request = MigrationRequest(type=MigrationType.BACKUP, of=policy.id)
+        request = backup_request(policy)
         try:
             with job.clouds.source(policy.source_id) as source:
                 machine = look_up(source, one.machine_ref)
@@ -297,6 +297,11 @@ class ByPolicy(Migration):
             return
         job.say(str(error), "error")
         job.store.backup_policies.go_on(job.id, job.job_id, error=str(error), again=_AGAIN)
+
+
+def backup_request(policy: BackupPolicyRecord) -> MigrationRequest:
+    """What a policy asks for of each of its machines."""
+    return MigrationRequest(type=MigrationType.BACKUP, of=policy.id, before=policy.before, after=policy.after)
 
 
 def _chosen(machine: Machine) -> MachineBackup:

@@ -1,4 +1,5 @@
-"""Ansible playbooks of the user's that run before a machine is moved, and after it was seen up on the target.
+"""Ansible playbooks of the user's that run before a machine is moved, and after it was seen up on the target; of a
+backup, before and after its snapshot (longshore.flows.backups.freezing).
 
 A playbook is told everything about its machine in one variable, `longshore`, through a file: never a secret, and
 nothing on a command line. It runs in a process of its own (longshore.flows.moves.playbook). Its output and input stay
@@ -15,16 +16,19 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from longshore.errors import HookError
 from longshore.flows.moves.context import MoveContext
+from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.machine import Machine
+from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, Server
+from longshore.planning.plan_kinds import HOOK_MISSING, HOOKS_NOT_INSTALLED
 from longshore.processes.child import TERM_GRACE, ask
 
 When = Literal["before", "after"]
@@ -54,18 +58,44 @@ def hook_facts(
     }
 
 
-def hook_runner(job: MoveContext, path: str, facts: Mapping[str, Any]) -> Callable[[], Awaitable[None]]:
-    """The work of a step that runs a playbook. Raises HookError when the playbook fails, Cancelled when cancelled."""
+def hook_concerns(machine: Machine, request: MigrationRequest) -> list[Concern]:
+    """Of a machine's playbooks that can't be run here."""
+    return [replace(concern, machine=machine.ref) for concern in unfit_playbooks(request)]
+
+
+def unfit_playbooks(request: MigrationRequest) -> list[Concern]:
+    """Those that can't be run here."""
+    paths = [path for path in (request.before, request.after) if path is not None]
+    if paths and not installed():
+        return [HOOKS_NOT_INSTALLED(paths[0], "Playbooks need Ansible and ansible-runner.")]
+    return [
+        HOOK_MISSING(path, f"The playbook {path} can't be read.")
+        for path in paths
+        if not (Path(path).is_absolute() and Path(path).is_file())
+    ]
+
+
+def hook_runner(
+    job: MoveContext, path: str, facts: Mapping[str, Any], *, whatever: bool = False
+) -> Callable[[], Awaitable[None]]:
+    """The work of a step that runs a playbook. Raises HookError when the playbook fails, Cancelled when cancelled.
+
+    `whatever`: also when it is cancelled, or has ended: what was done by another playbook is undone by this one.
+    """
 
     async def run() -> None:
         when = facts["hook"]
-        job.raise_if_cancelled()
-        job.phase(f"hook-{when}", f"Running the playbook {path}.")
+        if whatever:
+            job.say(f"Running the playbook {path}.", phase=f"hook-{when}")
+        else:
+            job.raise_if_cancelled()
+            job.phase(f"hook-{when}", f"Running the playbook {path}.")
         directory = job.store.state.migration(job.id) / f"hook-{when}"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(end_leftovers, directory)
         request = {"directory": str(directory), "playbook": path, "facts": facts}
-        await job.cancellable(asyncio.create_task(_work(request, directory, job.say)))
+        work = asyncio.create_task(_work(request, directory, job.say))
+        await (work if whatever else job.cancellable(work))
         job.say(f"The playbook {path} is done.")
 
     return run

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from longshore.engine.retry import retry
@@ -39,6 +40,8 @@ class Still:
 
     snapshot: Snapshot
     off: bool
+    frozen: bool = False  # its application, by a playbook
+    asked_at: datetime | None = None  # None: it isn't known better than when the step before it was done
 
 
 def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from longshore.errors import LongshoreError
 from longshore.flows.facts import gather_for_plan, gather_for_volume
-from longshore.flows.moves.hooks import installed
+from longshore.flows.moves.hooks import hook_concerns
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import VOLUME, Machine
 from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
@@ -17,8 +16,6 @@ from longshore.model.selection import MachineFilter
 from longshore.planning import check
 from longshore.planning.mappings import unused_of_entry, unused_of_plan
 from longshore.planning.plan_kinds import (
-    HOOK_MISSING,
-    HOOKS_NOT_INSTALLED,
     MACHINE_NOT_FOUND,
     MACHINE_RENAMED,
     OPTION_REFUSED,
@@ -135,7 +132,7 @@ def _machines(
         prospects.append(Prospect(entry, found, request))
         concerns.extend(_identity(entry, found))
         concerns.extend(_about(found, concern) for concern in unused_of_entry(entry, found))
-        concerns.extend(_hooks(found, request))
+        concerns.extend(hook_concerns(found, request))
     return prospects
 
 
@@ -185,17 +182,6 @@ def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
         return []
     text = f"{machine.ref} is called {machine.name}, the plan calls it {called}."
     return [_about(machine, MACHINE_RENAMED(entry.machine, text))]
-
-
-def _hooks(machine: Machine, request: MigrationRequest) -> list[Concern]:
-    paths = [path for path in (request.before, request.after) if path is not None]
-    if paths and not installed():
-        return [_about(machine, HOOKS_NOT_INSTALLED(paths[0], "Playbooks need Ansible and ansible-runner."))]
-    return [
-        _about(machine, HOOK_MISSING(path, f"The playbook {path} can't be read."))
-        for path in paths
-        if not (Path(path).is_absolute() and Path(path).is_file())
-    ]
 
 
 def _about(machine: Machine, concern: Concern) -> Concern:
