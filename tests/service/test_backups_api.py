@@ -1,14 +1,16 @@
 """Vaults, backups and restores over REST, as commands ask for them: what is there, what is refused, what is queued."""
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from asking import asking
-from cloud_stand_in import Cloud
+from cloud_stand_in import MACHINE, Cloud
 
 from longshore.errors import NotFound
 from longshore.flows import clouds
+from longshore.flows.backups.backing_up import identity_of
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.platform import Platform
@@ -394,3 +396,46 @@ def test_the_quota_is_said_before_a_backup_and_before_a_policy_runs(ask, store, 
     assert ask("POST", "/v1/backup-policies", {**wanted, "retention": "last 1"}).status_code == 201
     assert said in [one["text"] for one in ask("POST", "/v1/backup-policies/nightly/check").json()]
     assert ask("POST", "/v1/backups", {**body, "request": {"accept": ["source-quota-snapshots"]}}).status_code == 202
+
+
+def test_a_replica_is_seeded_from_a_backup_of_its_own_machine(ask, store, vault, tmp_path, monkeypatch):
+    machine = replace(MACHINE, change_tracking=True)
+    own = with_point(vault, tmp_path, identity_of(machine), None, bytes(1 << 20), change_ids={"2000": "52/1"})
+    others = with_point(vault, tmp_path, "another", None, bytes(1 << 20))
+    smaller = with_point(vault, tmp_path, identity_of(machine))
+    real = clouds.connect
+    monkeypatch.setattr(clouds, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
+    monkeypatch.setattr(Cloud, "machine", lambda _cloud, _name: machine)
+    for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):
+        store.providers.add(name, kind, {}, {})
+    mapped = {"networks": {"VM Network": "private"}}
+    body = {"machine": "web", "source": "vc", "target": "cloud", "audit": "every 7d", "request": mapped}
+    for point, words in ((others, "isn't web's"), (smaller, "in its size"), ("nobody", "There is no point nobody")):
+        refused = ask("POST", "/v1/replicas", {**body, "seed": {"vault": "offsite", "point": point}})
+        assert (400 <= refused.status_code < 500, words in refused.text) == (True, True), refused.text
+    assert ask("POST", "/v1/replicas", {**body, "seed": {"vault": "vc", "point": own}}).status_code == 400
+    assert store.migrations.all() == []
+    word = own.rpartition("/")[2]
+    made = ask("POST", "/v1/replicas", {**body, "seed": {"vault": "offsite", "point": word}})
+    assert made.status_code == 202, made.text
+    assert made.json()["seed"] == {"vault": "offsite", "point": own}
+    assert made.json()["audit_due_at"] is not None, "its first sync needn't be one"
+    told = [event.text for event in store.events.of(made.json()["id"])]
+    assert not [text for text in told if "reads all" in text]
+    refused = ask("DELETE", f"/v1/vaults/offsite/points/{own}")
+    assert (refused.status_code, made.json()["id"] in refused.text) == (409, True)
+
+
+def test_what_a_seed_cannot_spare_is_said(ask, store, vault, tmp_path, monkeypatch):
+    with_point(vault, tmp_path, identity_of(MACHINE), None, bytes(1 << 20))
+    real = clouds.connect
+    monkeypatch.setattr(clouds, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
+    for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):
+        store.providers.add(name, kind, {}, {})
+    mapped = {"networks": {"VM Network": "private"}}
+    body = {"machine": "web", "source": "vc", "target": "cloud", "request": mapped}
+    (name,) = (point["name"] for point in ask("GET", "/v1/vaults/offsite/points").json())
+    made = ask("POST", "/v1/replicas", {**body, "seed": {"vault": "offsite", "point": name}})
+    assert made.status_code == 202, made.text
+    told = [event.text for event in store.events.of(made.json()["id"])]
+    assert any("The first sync of web reads all of these disks: Hard disk 1." in text for text in told), told

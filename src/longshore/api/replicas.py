@@ -17,6 +17,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class NewSeed(_Strict):
+    """A backup of the machine, which its volumes are written from before the first sync."""
+
+    vault: Text
+    point: Text  # its name, the part behind the slash, or the machine's name for the newest one
+
+
+class Seed(_Strict):
+    vault: str
+    point: str
+
+
 class NewReplica(_Strict):
     machine: str
     source: str
@@ -27,6 +39,7 @@ class NewReplica(_Strict):
     prove: Text | None = None  # as a schedule: a test of the newest point then, on networks that lead nowhere
     audit: Text | None = None  # as a schedule: the next sync from then on reads everything
     webhook: SecretStr | None = None  # https://…, told when the RPO isn't kept, of drift and of suspect points
+    seed: NewSeed | None = None  # null: the first sync copies all of it
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type counts for nothing
 
 
@@ -158,6 +171,7 @@ class Replica(_Strict):
     audited_at: Moment | None  # the moment of the last sync that did, the first one included
     audits: list[dict[str, Any]]  # what the last ones have found, oldest first
     webhook: bool  # whether there is one
+    seed: Seed | None = None  # what its volumes have been written from first
     points: int  # usable ones
     newest: Moment | None  # its moment
     figures: list[Figures]

@@ -13,6 +13,7 @@ from longshore.cli.given_files import text_of
 from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
+from longshore.errors import InvalidInput
 from longshore.web.words import duration, moment, size
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ class CreateReplica(ShowOne):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        _with_seed(parser)
         _with_protection(parser)
         with_request(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        replica = self.client.create_replica(_wanted(args))
-        self.say(f"Its first sync copies all of it. See: longshore replica show {replica.id}")
+        wanted = _wanted(args)
+        replica = self.client.create_replica(wanted)
+        what = "all of it" if wanted.seed is None else "what differs from the point"
+        self.say(f"Its first sync copies {what}. See: longshore replica show {replica.id}")
         return shown(self, replica)
 
 
@@ -47,6 +51,7 @@ class CheckReplica(Lister):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
+        _with_seed(parser)
         _with_protection(parser)
         with_request(parser)
         return parser
@@ -251,9 +256,22 @@ def _webhook(args: Namespace) -> SecretStr | None:
     return SecretStr(text_of(args.webhook).strip()) if args.webhook else None
 
 
-def _wanted(args: Namespace) -> NewReplica:
-    from longshore.api.replicas import NewReplica
+def _with_seed(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed-from",
+        metavar="POINT",
+        help="a backup of the machine, by which its volumes are written first: the first sync then copies what "
+        "differs, which spares a slow line to the source where that can tell what has changed since",
+    )
+    parser.add_argument("--vault", help="where that backup is")
 
+
+def _wanted(args: Namespace) -> NewReplica:
+    """Raises InvalidInput."""
+    from longshore.api.replicas import NewReplica, NewSeed
+
+    if (args.seed_from is None) != (args.vault is None):
+        raise InvalidInput("A point is in a vault: --seed-from POINT and --vault VAULT go together.")
     return NewReplica(
         machine=args.machine,
         source=args.source,
@@ -264,6 +282,7 @@ def _wanted(args: Namespace) -> NewReplica:
         prove=args.prove,
         audit=args.audit,
         webhook=_webhook(args),
+        seed=NewSeed(vault=args.vault, point=args.seed_from) if args.seed_from is not None else None,
         request=asked_of(args),
     )
 
@@ -282,6 +301,7 @@ def shown(command: ShowOne, replica: Replica) -> tuple[Any, Any]:
         fields["figures"] = "\n".join(_span(one) for one in fields["figures"])
         fields["conditions"] = "\n".join(f"{one.code}: {one.text}" for one in replica.conditions)
         fields["tests"] = ", ".join(f"{name} {duration(took)}" for name, took in (replica.tests or {}).items())
+        fields["seed"] = f"{replica.seed.point} in {replica.seed.vault}" if replica.seed else None
         fields["audits"] = "\n".join(_audit_line(audit) for audit in replica.audits[-5:])
         fields["syncs"] = "\n".join(sync_line(sync) for sync in replica.syncs[-5:])
         fields = {name: value for name, value in fields.items() if value not in (None, "", [], False)}

@@ -46,6 +46,14 @@ class PointState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """A point of the same machine in a vault, which a replica's volumes are written from before its first sync."""
+
+    vault_id: str
+    point: str  # its whole name
+
+
+@dataclass(frozen=True, slots=True)
 class Protection:
     """How a machine is to be protected, as it is written."""
 
@@ -57,6 +65,7 @@ class Protection:
     prove_due_at: datetime | None = None  # of the first one, in UTC without a zone
     audit: str | None = None  # schedule; None: only when somebody asks for one
     audit_due_at: datetime | None = None  # of the first one; None: the first sync is one
+    seed: Seed | None = None  # None: the first sync copies all of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What stands against a replica, beside what stands against moving its machine: that ends, and this doesn't."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,7 +12,7 @@ from longshore.model.retention import Retention
 from longshore.model.schedule import Calendar, Continuous, Every, Schedule
 from longshore.model.target import QuotaRoom
 from longshore.planning.durations import write_duration
-from longshore.planning.kinds import ConcernKind, blocker, warning
+from longshore.planning.kinds import ConcernKind, blocker, information, warning
 from longshore.planning.landing import Landing
 from longshore.planning.quota import shortages, snapshot_needs, volume_needs
 from longshore.planning.schedules import next_time
@@ -57,6 +57,17 @@ REPLICA_UNTRACKED = warning(
     "the first one.",
     "Choose a schedule that leaves the time for it.",
 )
+SEED_MISSES_DISKS = information(
+    "seed-misses-disks",
+    "The point that the replica is seeded from hasn't got all disks of the machine in their size: the first sync "
+    "copies the others in full.",
+)
+SEED_IS_COMPARED = warning(
+    "seed-is-compared",
+    "The source can't tell what has changed since the point that the replica is seeded from: the first sync reads all "
+    "of the machine, and writes what differs.",
+    "Seed it from a point that was made while changes were tracked, on an OpenStack the newest one, if that matters.",
+)
 
 _KINDS = {
     "volumes": REPLICA_QUOTA_VOLUMES,
@@ -97,6 +108,18 @@ def replica_concerns(machine: Machine, landing: Landing, wanted: Wanted, room: Q
     if not machine.can_track_changes or untracked:
         what = ", ".join(untracked) if machine.can_track_changes else "all disks"
         yield REPLICA_UNTRACKED(machine.name, f"Each sync of {machine.name} reads all of this: {what}.")
+
+
+def seed_concerns(machine: Machine, fitting: Mapping[str, str | None]) -> Iterator[Concern]:
+    """`fitting`: of the disks that the point has in their size, by key the source's own mark of its moment."""
+    others = [disk.label for disk in machine.disks if disk.key not in fitting]
+    if others:
+        text = f"These disks of {machine.name} aren't in the point in their size, and are copied in full: "
+        yield SEED_MISSES_DISKS(machine.name, f"{text}{', '.join(others)}.")
+    unmarked = [disk.label for disk in machine.disks if disk.key in fitting and fitting[disk.key] is None]
+    if unmarked or not machine.change_tracking:
+        what = f"of these disks: {', '.join(unmarked)}" if unmarked else "since its changes aren't tracked"
+        yield SEED_IS_COMPARED(machine.name, f"The first sync of {machine.name} reads all {what}.")
 
 
 def most_points(wanted: Wanted) -> int:

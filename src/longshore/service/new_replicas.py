@@ -5,20 +5,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from longshore.api.replicas import NewReplica
+from longshore.api.replicas import NewReplica, NewSeed
 from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput
 from longshore.flows.clouds import Clouds
-from longshore.flows.replicas.moments import next_test
+from longshore.flows.replicas.moments import next_audit, next_test
 from longshore.model.concern import Concern
 from longshore.model.forms import form
-from longshore.model.replica import Protection
+from longshore.model.machine import Machine
+from longshore.model.replica import Protection, Seed
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.schedule import Continuous
 from longshore.planning.durations import parse_duration
-from longshore.planning.replica_checks import Wanted
+from longshore.planning.replica_checks import Wanted, seed_concerns
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
+from longshore.planning.validation import refuse_unreadable
 from longshore.service.beforehand import concerns_beforehand, look_beforehand
 from longshore.service.caller import Caller
 from longshore.service.refusals import said_of
@@ -37,6 +39,13 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
     protection, request, wanted = _asked(body)
     protection = replace(protection, **tests_of(body.prove, replica_id))
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+    if body.seed is not None:
+        seed, said = _seed(store, clouds, body.seed, found.machine)
+        found.unused.extend(said)
+        # The first sync may be no audit: it needn't read everything
+        protection = replace(
+            protection, seed=seed, audit_due_at=next_audit(protection.audit, replica_id, datetime.now(UTC))
+        )
     new = NewMigration(
         machine_name=found.machine.name,
         machine_ref=found.machine.ref,
@@ -55,17 +64,47 @@ def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewRep
     """All that stands against it, or might. Raises LongshoreError for what can't be looked at, or meant."""
     _protection, request, wanted = _asked(body)
     tests_of(body.prove, "")
-    return concerns_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+    found = concerns_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+    if body.seed is not None:
+        with clouds.source(body.source) as source:
+            machine = source.machine(body.machine)
+        found.extend(_seed(store, clouds, body.seed, machine)[1])
+    return found
 
 
 def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
     """Raises InvalidInput."""
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
+    if body.seed is not None:
+        refuse_unreadable(vault=body.seed.vault, point=body.seed.point)
     protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
     rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
     return protection, request, Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
+
+
+def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tuple[Seed, list[Concern]]:
+    """The point that is meant, and what is to be said of it. Raises NotFound, InvalidInput, Conflict."""
+    from longshore.flows.backups.backing_up import identity_of  # which replicas without a seed needn't load
+    from longshore.flows.replicas.seeding import fitting
+    from longshore.providers.vault.source import find_point
+    from longshore.vault.points import folder_of
+
+    with said_of("seed"):
+        vault_id = store.providers.get(asked.vault).id
+        with clouds.vault(vault_id, "read") as vault:
+            point = find_point(vault, asked.point)
+            own = folder_of(vault, identity_of(machine))
+        if point.name.partition("/")[0] != own:
+            raise InvalidInput(
+                f"The point {point.name} isn't {machine.name}'s: that would be of another machine.",
+                advice=f"Its points: longshore backup list --vault {asked.vault} --machine {machine.name}.",
+            )
+        fits = fitting(point, machine)
+        if not fits:
+            raise InvalidInput(f"No disk of {machine.name} is in the point {point.name} in its size.")
+    return Seed(vault_id, point.name), list(seed_concerns(machine, fits))
 
 
 def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:

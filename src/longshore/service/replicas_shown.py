@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from longshore.api.replicas import Condition, Figures, Hold, Point, Replica
+from longshore.api.replicas import Condition, Figures, Hold, Point, Replica, Seed
 from longshore.flows.replicas.moments import expected
 from longshore.flows.replicas.points import newest
 from longshore.model.forms import form
@@ -87,6 +87,9 @@ def replica_shown(
         audited_at=found.audited_at,
         audits=list(found.audits),
         webhook=found.webhook is not None,
+        seed=Seed(vault=providers.get(found.seed.vault_id, found.seed.vault_id), point=found.seed.point)
+        if found.seed
+        else None,
         points=len(usable),
         newest=last.moment if last else None,
         figures=_figures(arrivals, rpo, record, now) if figures else [],

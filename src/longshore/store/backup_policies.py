@@ -25,7 +25,7 @@ from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
 from longshore.store.migration_records import visible_migrations
 from longshore.store.named import find_named, unique_name
 from longshore.store.scope import WHOLE, Scope
-from longshore.store.tables import BackupPolicyRow, MigrationRow, utc_now
+from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
 _LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
 _BEGUN = {
@@ -236,7 +236,7 @@ class BackupPolicies:
             enqueue(session, [new_job(migration, JobKind.BACKUP_POLICY, id_=next_id, due_at=due)])
 
     def points_in_use(self, vault_id: str) -> dict[str, tuple[str, ...]]:
-        """By point of a vault the migrations that restore it, or a disk of it, as people call them."""
+        """By point of a vault what restores it, or a disk of it, or is seeded from it, as people call them."""
         found: dict[str, tuple[str, ...]] = {}
         with self._database.session() as session:
             query = select(MigrationRow.machine_ref, MigrationRow.id).where(
@@ -245,6 +245,18 @@ class BackupPolicies:
             for ref, id_ in session.execute(query):
                 point = point_of(ref)
                 found[point] = (*found.get(point, ()), f"restore {id_}")
+            seeded = (
+                select(ReplicaRow.id, ReplicaRow.seed)
+                .join(MigrationRow, MigrationRow.id == ReplicaRow.id)
+                .where(
+                    ReplicaRow.seed["vault_id"].as_string() == vault_id,
+                    MigrationRow.status.in_(UNFINISHED),
+                    MigrationRow.state.is_(None),  # what comes after its volumes are written
+                )
+            )
+            for id_, seed in session.execute(seeded):
+                point = seed["point"]
+                found[point] = (*found.get(point, ()), f"replica {id_}")
         return found
 
     def trials(self, vault_id: str) -> dict[str, Trial]:

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, object_session
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.adoption import FoundReplica
+from longshore.model.forms import form
 from longshore.model.job import JobKind
-from longshore.model.replica import PointState, Protection, Stage, Wish
+from longshore.model.replica import PointState, Protection, Seed, Stage, Wish
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.adoption import objection
@@ -57,6 +58,7 @@ class ReplicaRecord:
     audit_due_at: datetime | None  # the next sync from then on reads everything
     audited_at: datetime | None  # the moment of the last one that has
     audited_point: int | None
+    seed: Seed | None  # what its volumes have been written from first
     audits: tuple[dict[str, Any], ...]  # oldest first
     webhook: str | None  # the mark of its address
 
@@ -327,6 +329,7 @@ def new_replica(id_: str, protection: Protection) -> ReplicaRow:
         prove_due_at=protection.prove_due_at,
         audit=protection.audit,
         audit_due_at=protection.audit_due_at,
+        seed=form(Seed).dump_python(protection.seed, mode="json") if protection.seed else None,
     )
 
 
@@ -408,6 +411,7 @@ def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
         audit_due_at=row.audit_due_at,
         audited_at=row.audited_at,
         audited_point=row.audited_point,
+        seed=form(Seed).validate_python(row.seed) if row.seed else None,
         audits=tuple(row.audits or ()),
         webhook=row.webhook,
     )

@@ -210,6 +210,7 @@ class ReplicaRow(Base):
     audits: Mapped[list[dict[str, Any]] | None]  # the last ones, oldest first
     webhook: Mapped[str | None]  # the mark of the address that is told
     alerted: Mapped[dict[str, Any] | None]  # conditions that were told outside, by their codes
+    seed: Mapped[dict[str, Any] | None]  # the point in a vault that its volumes are written from first
 
 
 class LookRow(Base):

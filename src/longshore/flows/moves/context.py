@@ -95,17 +95,20 @@ class MoveContext(JobContext):
                 raise
             return self.store.migrations.text(self.request.of, mark)
 
-    def limit_groups(self, disk: Disk) -> tuple[Path, ...]:
-        """What this disk's copy shares with others: its plan's limit, and those of all places that it belongs to."""
+    def limit_groups(self, disk: Disk, vault_id: str | None = None) -> tuple[Path, ...]:
+        """What this disk's copy shares with others: its plan's limit, and those of all places that it belongs to.
+
+        `vault_id`: of the vault that it is copied from; None: from the source.
+        """
         record = self.record
         path = self.store.state.limits(record.plan_id) if record.plan_id else None
         places = places_at_work(
             project_id=record.project_id,
-            source_id=record.source_id,
+            source_id=vault_id or record.source_id,
             target_id=record.target_id,
             plan_id=record.plan_id,
-            host=record.places.get("host", ""),
-            datastores=[disk.storage],
+            host=record.places.get("host", "") if vault_id is None else "",
+            datastores=[disk.storage] if vault_id is None else [],
         )
         counted = [id_of(*one) for place in places for one in counting(place, record.project_id)]
         shared = share_limits(self.store, counted)

@@ -99,15 +99,18 @@ def copier(
     changes: Callable[[], Changes] | None,
     verify: Verify,
     into: Opening | None = None,
+    vault_id: str | None = None,
 ) -> Callable[[], Awaitable[Copied]]:
     """The work of one copy step, called `name`. A second run goes on from the checkpoint that the first one left.
 
     With a base only the `changes` since are copied; where the source can't say, the whole disk is read and compared.
     With changes and no base nothing but these is copied, and no manifest of the disk is made; all of it where the
-    source can't say. `into` opens what it is copied to, where that isn't the volume itself.
+    source can't say. `into` opens what it is copied to, where that isn't the volume itself. `vault_id`: of the vault
+    that the snapshot is a point of; None: it is the source's.
     """
 
-    work = _Work(job, disk, snapshot, volume, name, verify, into or partial(open_volume, job, volume=volume))
+    target = into or partial(open_volume, job, volume=volume)
+    work = _Work(job, disk, snapshot, volume, name, verify, target, vault_id)
 
     async def copy() -> Copied:
         try:
@@ -172,6 +175,7 @@ class _Work:
         name: str,
         verify: Verify,
         open_target: Opening,
+        vault_id: str | None,
     ) -> None:
         self._job = job
         self._disk = disk
@@ -180,6 +184,7 @@ class _Work:
         self._name = name
         self._verify = verify
         self._open_target = open_target
+        self._vault_id = vault_id
 
     def again(self, error: LongshoreError) -> None:
         self._job.raise_if_cancelled()
@@ -202,7 +207,8 @@ class _Work:
     async def _copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
         self._job.raise_if_cancelled()
         async with opened() as exports:
-            source = await asyncio.to_thread(open_disk, self._job, exports, self._snapshot, self._disk)
+            opening = partial(open_disk, self._job, exports, self._snapshot, self._disk, provider_id=self._vault_id)
+            source = await asyncio.to_thread(opening)
             target = await asyncio.to_thread(self._open_target, exports)
             request = await asyncio.to_thread(self._request, source, target, base, changes)
             result = await _run(self._job, self._disk, request, [source, target])
@@ -261,7 +267,8 @@ class _Work:
         job.store.state.migration(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         extents = changes.extents if isinstance(changes, Changed) else None
         whole = base is not None or extents is None  # then the digests of all of it are known in the end
-        moment = f"{job.record.source_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
+        provider_id = self._vault_id or job.record.source_id
+        moment = f"{provider_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
         return CopyRequest(
             source_uri=source.uri,
             target_uri=target.uri,
@@ -274,7 +281,7 @@ class _Work:
             checkpoint=self._path(self._checkpoint),
             verify=self._verify,
             rate_limit=job.request.rate_limit,
-            limit_groups=job.limit_groups(self._disk),
+            limit_groups=job.limit_groups(self._disk, self._vault_id),
             maximum_read=source.maximum_read,
         )
 

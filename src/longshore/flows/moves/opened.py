@@ -25,9 +25,11 @@ async def opened() -> AsyncIterator[ExitStack]:
     await asyncio.to_thread(stack.close)
 
 
-def open_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, disk: Disk) -> Export:
-    """A disk of the source, for reading."""
-    return _open_for_reading(job, exports, job.record.source_id, snapshot, disk.key)
+def open_disk(
+    job: MoveContext, exports: ExitStack, snapshot: Snapshot, disk: Disk, *, provider_id: str | None = None
+) -> Export:
+    """A disk of the source, for reading. `provider_id`: whose it is; None: the source's."""
+    return _open_for_reading(job, exports, provider_id or job.record.source_id, snapshot, disk.key)
 
 
 def open_landed_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, volume: Volume) -> Export:

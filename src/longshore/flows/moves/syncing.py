@@ -109,11 +109,12 @@ class Syncing(Migration):
         self, name: str, disks: tuple[Disk, ...], snapshot: Snapshot, bases: dict[str, DiskBase]
     ) -> dict[str, Told]:
         self._job.begin_together()
+        known = [disk for disk in disks if disk.key in bases]
         asked = [
             step(f"{name}-changed-{disk.key}", Told, asker(self._job, disk, snapshot, bases[disk.key].change_id, name))
-            for disk in disks
+            for disk in known
         ]
-        return dict(zip((disk.key for disk in disks), await self._side_by_side(asked), strict=True))
+        return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
 
     async def _drop_snapshots(self, state: State, copied: Round, drop: Dropping) -> None:
         """The base's goes when its successor is copied, and that stays in its place where the source needs it."""
@@ -128,7 +129,8 @@ class Syncing(Migration):
     def _forget_files(self, sync: Sync) -> None:
         """Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays."""
         needed = {copy.manifest for copy in sync.copies}
-        for path in self._job.store.state.migration(self._job.id).glob("sync-*"):
+        directory = self._job.store.state.migration(self._job.id)
+        for path in (*directory.glob("sync-*"), *directory.glob("seed-*")):
             if path.name not in needed:
                 path.unlink()
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.flows.moves.copying import Copied, DiskBase
 from longshore.flows.moves.migration import figures_of, result_of
 from longshore.flows.moves.source_side import Off, drop_last_snapshot, shut_down, source_running, track_changes
 from longshore.flows.moves.syncing import Round, State, Syncing, after
@@ -35,12 +36,13 @@ from longshore.flows.replicas.migrating import begin_afresh, take_back
 from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by
 from longshore.flows.replicas.points import is_of_any_point, is_of_point, snapshot_disk, thin
 from longshore.flows.replicas.proving import begin_test_if_due
+from longshore.flows.replicas.seeding import SeedPoint, base_of, find_seed, seeder
 from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.machine import Machine, PowerState
 from longshore.model.point import Consistency
 from longshore.model.replica import OF_RUN, PointState, Stage, Wish
-from longshore.model.target import Port, VolumeSnapshot
+from longshore.model.target import Port, Volume, VolumeSnapshot
 from longshore.planning.protection_figures import WINDOWS
 from longshore.store import Entry, EntryState, ReplicaRecord, ThingKind
 from longshore.store.jobs import NEVER
@@ -153,9 +155,27 @@ class Replicating(Syncing):
             return kept[0]
         prepared, volumes = await self._begin_volumes()
         await step("track-changes", type(None), partial(track_changes, self._job))
-        state = State(prepared, volumes, [])
+        state = State(prepared, volumes, [], bases=await self._seed(prepared, volumes))
         await step("begun", type(None), partial(self._keep, state))
         return state
+
+    async def _seed(self, prepared: Prepared, volumes: list[Volume]) -> dict[str, DiskBase] | None:
+        """What the first sync copies only what differs from; None: there is nothing yet."""
+        job = self._job
+        seed = job.store.replicas.get(job.id).seed
+        if seed is None:
+            return None
+        found = await step("seed", SeedPoint, partial(find_seed, job, seed, prepared.machine))
+        job.begin_together()
+        pairs = [
+            (disk, volume)
+            for disk, volume in zip(prepared.machine.disks, volumes, strict=True)
+            if disk.key in found.change_ids
+        ]
+        copies = await self._side_by_side(
+            [step(f"seed-{disk.key}", Copied, seeder(job, found, disk, volume)) for disk, volume in pairs]
+        )
+        return {copy.disk_key: base_of(found, copy) for copy in copies}
 
     def _keep_migration(self, state: State) -> None:
         """What it has copied is the replica's seed. Its ports go: each machine made of a point gets its own.
@@ -191,7 +211,7 @@ class Replicating(Syncing):
         seen = await step("machine", Seen, partial(self._look, state))
         off = await step("shut-down", Off, partial(shut_down, job)) if last else seen.off
         audits = audits and state.bases is not None and not state.written_to  # else the next one is
-        begin = partial(self._begin_point, number, audits=audits)
+        begin = partial(self._begin_point, state, audits=audits)
         copied = await self._copy_moment(state, begin, off, all_of_it=audits)
         if last and not copied.final:
             raise source_running(job.record.machine_name)
@@ -267,16 +287,16 @@ class Replicating(Syncing):
         same = tuple(disks.get(disk.key, disk) for disk in before.disks)
         return Seen(replace(machine, disks=same, tags=before.tags, server_settings=settings), off)
 
-    def _begin_point(self, number: int, *, audits: bool) -> datetime:
+    def _begin_point(self, state: State, *, audits: bool) -> datetime:
         """The moment of the point: before the source's snapshot is asked for, and durable."""
-        job = self._job
+        job, number = self._job, state.number
         now = datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
         due = after_begin(replica, now)
         job.store.replicas.update(job.id, due_at=due.at, missed=replica.missed + due.missed)
         if due.missed:
             job.say(f"{due.missed} sync(s) were missed; this one makes up for them.", "warning")
-        what = f"what has changed, for point {number + 1}" if number else "all disks"
+        what = f"what has changed, for point {number + 1}" if state.bases is not None else "all disks"
         job.phase("syncing", f"Reading everything, for point {number + 1}." if audits else f"Copying {what}.")
         entries = job.store.ledger.entries(job.id)
         goes_on = any(e.step == f"snapshot-{number}" and e.state is not EntryState.REMOVED for e in entries)
@@ -294,7 +314,9 @@ class Replicating(Syncing):
         job = self._job
         described = Prepared(machine, following.prepared.landing)
         before = job.store.replicas.get(job.id)
-        audited = outcome(before, sync, found) if found is not None or not sync.number else None
+        # The first one is an audit, too, unless it goes by what its seed's source has told
+        read_all = not sync.number and all(copy.changed is None for copy in sync.copies)
+        audited = outcome(before, sync, found) if found is not None or read_all else None
         job.store.points.complete(
             job.id,
             sync.number + 1,
@@ -311,7 +333,7 @@ class Replicating(Syncing):
             for sentence in found.sentences():
                 job.say(sentence, "error")
             job.say(verdict(found, before, sync), "information" if found.is_good else "error")
-        changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
+        changed = "" if sync.changed is None else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         job.say(f"Point {sync.number + 1} is usable after {sync.seconds:.0f} s{changed} ({consistency.value}).")
 
     def _thin(self) -> None:
