@@ -136,7 +136,6 @@ def test_the_point_is_in_use_until_the_volumes_are_written(backup):
     ("call", "number", "when"),
     [
         ("create_volume", 2, "after"),
-        ("set_change_tracking", 1, "after"),
         ("open_volume", 1, "before"),
         ("open_volume", 1, "after"),
         ("open_volume", 2, "after"),

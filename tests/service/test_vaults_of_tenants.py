@@ -10,7 +10,7 @@ from tokens import GROUNDS, access
 
 from longshore.engine import embedded
 from longshore.flows import clouds
-from longshore.service import create_app
+from longshore.service import create_app, providers
 from longshore.store import StateDirectory, Store
 from s3_server import SECRET
 
@@ -82,7 +82,8 @@ def test_where_the_operator_names_none_none_is_kept(store, body, monkeypatch):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_no_playbook_around_a_snapshot_runs_on_the_server(api, body, when, tmp_path, monkeypatch):
     real = clouds.connect
-    monkeypatch.setattr(clouds, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
+    for module in (clouds, providers):
+        monkeypatch.setattr(module, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
     assert api("ann", "POST", "/v1/vaults", body).status_code == 201
     assert api("ann", "POST", "/v1/providers", OPENSTACK).status_code == 201
     book = tmp_path / "book.yml"

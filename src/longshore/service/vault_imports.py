@@ -58,7 +58,7 @@ def _imported(  # noqa: PLR0917
 ) -> ImportedPolicy:
     name = str(rules.get("name")) if rules else None
     playbooks = [str(rules[when]) for when in ("before", "after") if rules and rules.get(when)]
-    known = {"id": id_, "name": name, "points": made, "playbooks": playbooks}
+    known: dict[str, Any] = {"id": id_, "name": name, "points": made, "playbooks": playbooks}
     try:
         store.backup_policies.get(id_)
         return ImportedPolicy(**known, outcome=ImportOutcome.THERE, error=None)
