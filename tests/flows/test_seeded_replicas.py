@@ -11,6 +11,7 @@ import pytest
 from protected import Protected
 from small_clouds import MIB, SIZES
 
+from longshore.engine import retry
 from longshore.model.replica import Protection, Seed, Stage
 from longshore.model.status import Status
 from longshore.store import NewMigration
@@ -160,7 +161,7 @@ def test_a_seeded_replica_whose_engine_dies_goes_on(backup, call, number, when):
 
 def test_a_first_sync_that_fails_is_tried_again_on_the_same_seed(backup):
     seeded = Replica(backup, backup.point)
-    backup.world.plan_fault("open_volume", 3, "before", "error")
+    backup.world.plan_fault("snapshot", 2, "before", "error")
     assert seeded.live() == 0
     assert (seeded.points, seeded.record.status) == ([], Status.RUNNING)
     assert "weakness" in seeded.replica.error
@@ -170,9 +171,10 @@ def test_a_first_sync_that_fails_is_tried_again_on_the_same_seed(backup):
     assert seeded.first["bytes_read"] < MIB
 
 
-@pytest.mark.parametrize("wrong", ["gone", "damaged", "volume"])
-def test_a_seed_that_cannot_be_had_is_said_and_nothing_is_left(backup, wrong):
+@pytest.mark.parametrize("wrong", ["gone", "damaged", "away"])
+def test_a_seed_that_cannot_be_had_is_said_and_nothing_is_left(backup, monkeypatch, wrong):
     seeded = Replica(backup, backup.point)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.0)
     if wrong == "gone":
         discard_point(backup.vault, backup.point)
     elif wrong == "damaged":
@@ -181,22 +183,11 @@ def test_a_seed_that_cannot_be_had_is_said_and_nothing_is_left(backup, wrong):
             content = path.read_bytes()
             path.write_bytes(content[:900] + bytes(byte ^ 1 for byte in content[900:-900]) + content[-900:])
     else:
-        backup.world.plan_fault("open_volume", 2, "before", "error")
+        backup.vault.store.root.rename(backup.vault.store.root.with_name("elsewhere"))
     assert seeded.live() == 0
     assert seeded.record.status is Status.FAILED
-    said = {"gone": "There is no point", "damaged": "damaged", "volume": "weakness"}[wrong]
-    assert said in seeded.record.error, seeded.record.error
+    said = {"gone": "There is no point", "damaged": f"written from the point {backup.point}: ", "away": "vault"}
+    assert said[wrong] in seeded.record.error, seeded.record.error
     state = seeded.world.read()
     assert (state["volumes"], state["snapshots"], state["vsnaps"]) == ({}, {}, {})
-
-
-def test_a_vault_that_is_away_parks_the_replica_until_it_is_back(backup):
-    seeded = Replica(backup, backup.point)
-    away = backup.vault.store.root.with_name("elsewhere")
-    backup.vault.store.root.rename(away)
-    assert seeded.live() == 0
-    assert seeded.record.status is Status.PARKED
-    away.rename(backup.vault.store.root)
-    seeded.store.jobs.hasten(seeded.id)
-    assert seeded.live() == 0
-    seeded.assert_whole()
+    assert state["power"] == "on"

@@ -251,7 +251,8 @@ class BackupPolicies:
                 .where(
                     ReplicaRow.seed["vault_id"].as_string() == vault_id,
                     MigrationRow.status.in_(UNFINISHED),
-                    MigrationRow.state.is_(None),  # what comes after its volumes are written
+                    # What it is to go on with is kept once its volumes are written
+                    MigrationRow.state["number"].as_string().is_(None),
                 )
             )
             for id_, seed in session.execute(seeded):

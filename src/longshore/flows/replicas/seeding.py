@@ -8,7 +8,7 @@ of what was written.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from longshore.errors import NotFound
+from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, DiskBase, copier
 from longshore.model.machine import Disk, Machine, Snapshot
@@ -53,7 +53,8 @@ def find_seed(job: MoveContext, seed: Seed, machine: Machine) -> SeedPoint:
 
 def seeder(job: MoveContext, found: SeedPoint, disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
     """The work of the step that writes one disk from the point. A second run goes on from a checkpoint."""
-    return copier(
+    point = found.snapshot.machine_ref
+    copy = copier(
         job,
         disk,
         found.snapshot,
@@ -64,6 +65,20 @@ def seeder(job: MoveContext, found: SeedPoint, disk: Disk, volume: Volume) -> Ca
         verify=job.request.verify,
         vault_id=found.vault_id,
     )
+
+    async def write() -> Copied:
+        try:
+            return await copy()
+        except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
+            raise LongshoreError(
+                f"{disk.label} couldn't be written from the point {point}: {error.message}",
+                advice=error.advice or "Verify the vault, or name another point.",
+                code=error.code,
+            ) from error
+
+    return write
 
 
 def base_of(found: SeedPoint, copy: Copied) -> DiskBase:
