@@ -10,8 +10,11 @@ _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})|\\\\")
 
 
 def shown_name(name: bytes) -> str:
+    text = name.decode(errors="surrogateescape")
+    if text.isprintable() and "\\" not in text:  # nearly all of them
+        return text
     parts = []
-    for letter in name.decode(errors="surrogateescape"):
+    for letter in text:
         if letter == "\\":
             parts.append("\\\\")
         elif letter.isprintable():

@@ -259,15 +259,15 @@ class _Noting(DiskReader):
     def entry(self, block: int) -> Entry | None:
         return self._disk.entry(block)
 
-    def block(self, number: int, entry: Entry) -> bytes:
-        return self._disk.block(number, entry)
+    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+        return self._disk.block(number, entry, again=again)
 
     def leaf_is_zero(self, leaf: int) -> bool:
         return self._disk.leaf_is_zero(leaf)
 
-    def read(self, offset: int, length: int) -> bytes:
+    def parts(self, offset: int, length: int) -> list[bytes]:
         try:
-            return self._disk.read(offset, length)
+            return self._disk.parts(offset, length)
         except LongshoreError as error:
             self.error = error
             raise
