@@ -48,6 +48,7 @@ SIZE, DATA, PIECE = 4 * GIB, 1536 * MIB, MIB
 LARGE, LARGE_DATA = 1024 * GIB, 2 * GIB
 PHRASE = "the bench's pass phrase"
 WRITES, WRITTEN = 500, 4 * KIB
+NBDKIT_THREADS = 4  # of a connection; each of them keeps the memory of its largest request
 SAMPLED = 0.05  # seconds between two looks at memory
 OURS, UNTOLD = "longshore", "longshore, not told what has changed"
 
@@ -168,7 +169,7 @@ def back_up(directory: Path, image: Path, changes: Path | None) -> None:
     register(vault, writer, (base,))
     options = [f"--changes={changes}"] if changes else []
     with ExitStack() as stack:
-        source = stack.enter_context(serve_nbdkit("file", {"file": str(image)}, filters=(), read_only=True, threads=16))
+        source = stack.enter_context(serve_nbdkit("file", {"file": str(image)}, read_only=True, threads=NBDKIT_THREADS))
         target = stack.enter_context(serve_new_disk(vault, base, journal, writer))
         copy(source.uri, target.uri, "--verify=none", *options)
     new = NewDisk(vault, base, journal)
@@ -186,7 +187,7 @@ def restore(directory: Path, target: Path) -> None:
         file.truncate(point.disks["disk"].size)
     with ExitStack() as stack:
         source = stack.enter_context(serve_disk(vault, point.disks["disk"]))
-        end = stack.enter_context(serve_nbdkit("file", {"file": str(target)}, filters=(), read_only=False, threads=16))
+        end = stack.enter_context(serve_nbdkit("file", {"file": str(target)}, read_only=False, threads=NBDKIT_THREADS))
         copy(source.uri, end.uri, "--verify=none")
 
 

@@ -33,8 +33,8 @@ class FileDisk(DiskReader):
     def leaf_is_zero(self, leaf):
         return False
 
-    def read(self, offset, length):
-        return os.pread(self._file, length, offset)
+    def parts(self, offset, length):
+        return [os.pread(self._file, length, offset)]
 
 
 @pytest.fixture(scope="module")
@@ -203,13 +203,13 @@ def test_a_file_system_that_was_in_use_is_told(tmp_path):
 
 def test_a_disk_that_fails_is_an_error_and_no_short_file(disks, monkeypatch):
     system = disks[0]
-    read = FileDisk.read
+    parts = FileDisk.parts
     with fetched([system], "/home/ann/big") as file:
         next(file.pieces)
-        monkeypatch.setattr(FileDisk, "read", lambda self, offset, length: refuse())
+        monkeypatch.setattr(FileDisk, "parts", lambda self, offset, length: refuse())
         with pytest.raises(NotFound, match="It is gone"):
             list(file.pieces)
-    monkeypatch.setattr(FileDisk, "read", read)
+    monkeypatch.setattr(FileDisk, "parts", parts)
 
 
 def refuse():

@@ -44,7 +44,11 @@ class Share:
         self._faults.write_text("[]")
 
     def unmount(self):
+        """From its place; whoever has a file of it open keeps that."""
         subprocess.run(["umount", "-l", self.path], check=False, capture_output=True)
+
+    def end(self):
+        self.unmount()
         self._process.wait(20)
 
 
@@ -58,7 +62,7 @@ def share(tmp_path):
     share = Share(tmp_path)
     yield share
     share.heal()
-    share.unmount()
+    share.end()
 
 
 @pytest.fixture
@@ -141,3 +145,4 @@ def test_a_share_that_is_not_mounted_is_no_new_vault(share, place):
     with pytest.raises(NotFound):
         Vault.open(Directory(share.path / "vault"), "write", None)
     assert list(share.path.iterdir()) == [], "nothing is made where it should be mounted"
+    backup.close()

@@ -50,6 +50,31 @@ def test_what_is_created_is_there_in_full_and_stays_as_it_is(store):
     assert not store.has("packs/ab/y.pack")
 
 
+def test_what_is_begun_is_no_object_until_it_is_created(store):
+    begun = store.begin()
+    for piece in (b"0123", bytearray(b"456"), b"789"):
+        begun.append(piece)
+    assert begun.read(2, 4) == b"2345"
+    assert list(store.names("")) == []
+    store.create("packs/ab/x.pack", begun)
+    assert list(store.names("")) == ["packs/ab/x.pack"]
+    assert store.read("packs/ab/x.pack") == b"0123456789"
+    again = store.begin()
+    again.append(b"other")
+    with pytest.raises(Conflict):
+        store.create("packs/ab/x.pack", again)
+    assert store.read("packs/ab/x.pack") == b"0123456789"
+
+
+def test_what_was_begun_in_a_directory_and_is_discarded_leaves_nothing(tmp_path):
+    begun = Directory(tmp_path).begin()
+    begun.append(b"0123")
+    for _ in range(2):
+        begun.discard()
+        assert begun.read(0, 4) is None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize(("offset", "length", "found"), [(2, 3, b"234"), (8, 9, b"89"), (10, 1, b""), (0, 0, b"")])
 def test_parts_end_where_the_object_does(store, offset, length, found):
     store.create("x", b"0123456789")

@@ -4,8 +4,11 @@ import errno
 import os
 import random
 import secrets
+import socket
 import subprocess
 import sys
+import threading
+import tracemalloc
 from datetime import UTC, datetime
 
 import nbd
@@ -20,6 +23,7 @@ from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.holds import delete_point
+from longshore.vault.nbd import serve
 from longshore.vault.packs import name_of
 from longshore.vault.points import Point, read_point
 from longshore.vault.prune import prune
@@ -117,7 +121,7 @@ def test_a_wrong_pass_phrase_is_said_plainly(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert (said.returncode, said.stderr) == (1, "This pass phrase opens none of the vault's keys.\n")
+    assert (said.returncode, said.stderr) == (1, "This opens none of the vault's keys.\n")
 
 
 def test_a_flipped_bit_is_found_and_never_handed_out(backed_up, tmp_path):
@@ -272,6 +276,51 @@ def test_after_one_pack_could_not_be_kept_no_flush_says_that_all_is_there(tmp_pa
     name = backup.finish()
     assert verify(vault).faults == ()
     assert holds(vault, name, backup.safe)
+
+
+def test_what_is_written_to_a_directory_is_not_held_in_memory(tmp_path):
+    vault = Vault.create(Directory(tmp_path / "vault"), PHRASE)
+    size = 256 * BLOCK
+    register(vault, "w1", ())
+    disk, noise = NewDisk(vault, Top(size, None), tmp_path / "journal"), random.Random(1)
+    tracemalloc.start()
+    try:
+        for number in range(256):
+            disk.write(number * BLOCK, noise.randbytes(BLOCK))
+        disk.flush()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        disk.close()
+    assert most < 16 * BLOCK
+    assert not list(tmp_path.rglob(".new-*"))
+
+
+def test_a_served_disk_that_is_full_answers_what_comes_next(tmp_path):
+    """The rest of the request that failed isn't taken for another one."""
+    vault = Vault.create(Directory(tmp_path / "vault"))
+    disk = NewDisk(vault, Top(SIZE, None), tmp_path / "journal")
+    write = disk.write
+
+    def full_from_the_second_block(offset, data):
+        if BLOCK <= offset < 3 * BLOCK:
+            raise VaultFull("The vault is full.")
+        write(offset, data)
+
+    disk.write = full_from_the_second_block
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+        threading.Thread(target=serve, args=(listening, disk), daemon=True).start()
+        handle = nbd.NBD()
+        handle.connect_unix(str(tmp_path / "socket"))
+        with pytest.raises(nbd.Error) as told:
+            handle.pwrite(b"x" * (5 * BLOCK + 7), 100)
+        assert told.value.errnum == errno.ENOSPC
+        handle.pwrite(b"y" * BLOCK, 4 * BLOCK)
+        assert handle.pread(BLOCK, 4 * BLOCK) == b"y" * BLOCK
+        handle.shutdown()
+    disk.close()
 
 
 def test_a_share_that_fails_is_said_and_nothing_is_taken_for_gone(tmp_path, monkeypatch):

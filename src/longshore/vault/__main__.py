@@ -10,15 +10,18 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from longshore.errors import LongshoreError, Unreachable
 from longshore.vault.disks import DiskReader, NewDisk, PointDisk
 from longshore.vault.geometry import Top
-from longshore.vault.known_blocks import KnownBlocks
 from longshore.vault.nbd import serve
 from longshore.vault.store import store_at
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, beat_every
+
+if TYPE_CHECKING:
+    from longshore.vault.known_blocks import KnownBlocks
 
 
 def main(where: str, pid_file: str, request: str) -> int:
@@ -29,8 +32,7 @@ def main(where: str, pid_file: str, request: str) -> int:
         if "journal" in told:
             beat(vault, told["writer"])
             tops = [Top.of(one) for one in told["known"]]
-            known = KnownBlocks(vault, tops) if tops else None
-            disk: DiskReader = NewDisk(vault, top, Path(told["journal"]), known=known)
+            disk: DiskReader = NewDisk(vault, top, Path(told["journal"]), known=_known(vault, tops))
             threading.Thread(target=_live, args=(vault, told["writer"]), daemon=True).start()
         else:
             disk = PointDisk(vault, top)
@@ -56,6 +58,14 @@ def _listening(where: str) -> socket.socket:
     listening.bind(where)
     listening.listen(64)
     return listening
+
+
+def _known(vault: Vault, tops: list[Top]) -> "KnownBlocks | None":
+    if not tops:
+        return None
+    from longshore.vault.known_blocks import KnownBlocks  # whoever knows of none doesn't load a database
+
+    return KnownBlocks(vault, tops)
 
 
 def _live(vault: Vault, writer_id: str) -> None:

@@ -19,7 +19,7 @@ from obstore.store import S3Store
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.vault.errors import VaultFull
-from longshore.vault.store import Store, parts_of
+from longshore.vault.store import Begun, InMemory, Store, parts_of
 
 _CLOCK = "clock/"  # objects that are made to learn the server's time, and gone at once
 _PROBE = "probe/"
@@ -104,12 +104,19 @@ class Bucket(Store):
         finally:
             self.delete(name)
 
-    def create(self, name: str, data: bytes | bytearray) -> None:
+    def begin(self) -> InMemory:
+        return InMemory()
+
+    def create(self, name: str, data: bytes | bytearray | Begun) -> None:
         mark = secrets.token_hex(16)
+        body = data
+        if isinstance(body, Begun):
+            assert isinstance(body, InMemory)  # of `begin`
+            body = body.data
 
         def put() -> None:
             try:
-                self._store.put(name, data, mode="create", attributes={_MARK: mark}, use_multipart=False)
+                self._store.put(name, body, mode="create", attributes={_MARK: mark}, use_multipart=False)
             except AlreadyExistsError:
                 # An earlier try has made it, and its answer was lost: the library's, or ours
                 if self._store.get(name, options={"head": True}).attributes.get(_MARK) != mark:

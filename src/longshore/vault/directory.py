@@ -1,23 +1,26 @@
 """A directory that holds a vault's objects: each is written once, and is there in full or not at all.
 
-A local directory or one of a file server. An object is written beside its place, synchronised, linked to its name
-(which fails when that is taken), and the directory synchronised. Times are those of the file system that holds it,
+A local directory or one of a file server. An object is written below another name, synchronised, linked to its own
+(which fails when that is taken), and the directory synchronised. What is filled bit by bit lies in such a file from the
+beginning, so its writer needn't hold it in memory. Times are those of the file system that holds it,
 never this machine's.
 """
 
 import errno
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from longshore.blocks.durable import sync_directory
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
-from longshore.vault.errors import VaultFull
-from longshore.vault.store import Store
+from longshore.vault.errors import VaultFull, WriterLost
+from longshore.vault.store import Begun, Store
 
 _BESIDE = ".new-"
+_PACKS = "packs"  # what is begun, nearly always, ends below it
 
 
 class Directory(Store):
@@ -54,28 +57,29 @@ class Directory(Store):
     def probe(self) -> None:
         """A file system links a file to a name that is free, or fails."""
 
-    def create(self, name: str, data: bytes | bytearray) -> None:
+    def begin(self) -> Begun:
+        with self.explained(_PACKS):
+            self._make(self.root / _PACKS)
+            return _Begun(self, self.root / _PACKS)
+
+    def create(self, name: str, data: bytes | bytearray | Begun) -> None:
         path = self.root / name
-        with self._explained(name):
+        with self.explained(name):
             self._make(path.parent)
-            beside = path.parent / f"{_BESIDE}{secrets.token_hex(8)}"
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            begun = data if isinstance(data, _Begun) else _Begun(self, path.parent)
             try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(beside, path)
-                sync_directory(path.parent)
+                if not isinstance(data, Begun):
+                    begun.append(data)
+                begun.link(path)
             finally:
-                beside.unlink()
+                begun.discard()
 
     def read(self, name: str) -> bytes:
-        with self._explained(name):
+        with self.explained(name):
             return (self.root / name).read_bytes()
 
     def read_part(self, name: str, offset: int, length: int) -> bytes:
-        with self._explained(name):
+        with self.explained(name):
             descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 return os.pread(descriptor, length, offset)
@@ -83,7 +87,7 @@ class Directory(Store):
                 os.close(descriptor)
 
     def size(self, name: str) -> int:
-        with self._explained(name):
+        with self.explained(name):
             return (self.root / name).stat().st_size
 
     def names(self, below: str) -> Iterator[str]:
@@ -91,7 +95,7 @@ class Directory(Store):
         while folders:
             folder = folders.pop()
             try:
-                with self._explained(below):
+                with self.explained(below):
                     entries = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(folder)]
             except NotFound:
                 continue
@@ -102,16 +106,16 @@ class Directory(Store):
                     yield str(Path(path).relative_to(self.root))
 
     def changed_at(self, name: str) -> float:
-        with self._explained(name):
+        with self.explained(name):
             return (self.root / name).stat().st_mtime
 
     def touch(self, name: str) -> None:
-        with self._explained(name):
+        with self.explained(name):
             os.utime(self.root / name)
 
     def now(self) -> float:
         path = self.root / f"{_BESIDE}{secrets.token_hex(8)}"
-        with self._explained(path.name):
+        with self.explained(path.name):
             path.touch(0o600, exist_ok=False)
             try:
                 return path.stat().st_mtime
@@ -119,7 +123,7 @@ class Directory(Store):
                 path.unlink()
 
     def delete(self, name: str) -> None:
-        with suppress(NotFound), self._explained(name):
+        with suppress(NotFound), self.explained(name):
             (self.root / name).unlink()
 
     def remove_broken_off(self, before: float) -> None:
@@ -140,7 +144,7 @@ class Directory(Store):
         sync_directory(folder.parent)
 
     @contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
+    def explained(self, name: str) -> Iterator[None]:
         try:
             yield
         except FileExistsError:
@@ -154,3 +158,54 @@ class Directory(Store):
                 f"The vault in {self.root} can't be used: {error.strerror} ({name}).",
                 advice="See whether it is mounted, and may be read and written.",
             ) from None
+
+
+class _Begun(Begun):
+    """A file that has no name of an object yet."""
+
+    def __init__(self, store: Directory, folder: Path) -> None:
+        """Raises OSError."""
+        self._store = store
+        self._path = folder / f"{_BESIDE}{secrets.token_hex(8)}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor: int | None = os.open(self._path, flags, 0o600)
+        self._lock = threading.Lock()
+
+    def append(self, data: bytes | bytearray) -> None:
+        assert self._descriptor is not None
+        with self._store.explained(self._path.name):
+            done = os.write(self._descriptor, data)
+            while done < len(data):
+                done += os.write(self._descriptor, data[done:])
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        with self._lock:
+            if self._descriptor is None:
+                return None
+            with self._store.explained(self._path.name):
+                return os.pread(self._descriptor, length, offset)
+
+    def link(self, path: Path) -> None:
+        """What was appended is safe, and has this name. Raises OSError, WriterLost."""
+        assert self._descriptor is not None
+        os.fsync(self._descriptor)
+        os.close(os.dup(self._descriptor))  # some file servers say only then that they are full
+        try:
+            os.link(self._path, path)
+        except FileNotFoundError:  # only who is taken for dead has it removed
+            raise WriterLost(
+                f"What was being written to the vault {self._store} is gone: it was pruned as if its writer had ended.",
+                advice="Start it again.",
+            ) from None
+        sync_directory(path.parent)
+
+    def discard(self) -> None:
+        """Raises OSError."""
+        with self._lock:
+            if self._descriptor is None:
+                return
+            descriptor, self._descriptor = self._descriptor, None
+        try:
+            os.close(descriptor)
+        finally:
+            self._path.unlink(missing_ok=True)

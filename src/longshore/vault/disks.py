@@ -13,17 +13,20 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from longshore.blocks.durable import sync_directory
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, ID, Entry, Top
-from longshore.vault.known_blocks import KnownBlocks
 from longshore.vault.packs import LARGEST, PackReader, PackWriter, compress
 from longshore.vault.tree import Tree, add_node, grow
 from longshore.vault.vault import Vault
 
+if TYPE_CHECKING:
+    from longshore.vault.known_blocks import KnownBlocks
+
 _KEPT = 64  # blocks that were read last
+_ZEROES = bytes(BLOCK)
 _LINE = struct.Struct(f"<Q?{ID}s{ID}sII")  # number of a node of level 1, whether there is one, its entry
 _LEAF = BLOCK * FANOUT  # bytes below a node of level 1
 
@@ -43,18 +46,25 @@ class DiskReader(ABC):
     def entry(self, block: int) -> Entry | None: ...
 
     @abstractmethod
-    def block(self, number: int, entry: Entry) -> bytes: ...
+    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+        """`again`: it may well be asked for once more, as by whoever reads a part of it."""
 
     @abstractmethod
     def leaf_is_zero(self, leaf: int) -> bool: ...
 
     def read(self, offset: int, length: int) -> bytes:
         """Within the disk. Raises Damaged."""
-        parts = []
-        for number, start, end in _pieces(offset, length):
-            entry = self.entry(number)
-            parts.append(bytes(end - start) if entry is None else self.block(number, entry)[start:end])
+        parts = self.parts(offset, length)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def parts(self, offset: int, length: int) -> list[bytes]:
+        """The same, in the pieces that it is kept in. Raises Damaged."""
+        found = []
+        for number, start, end in pieces(offset, length):
+            entry = self.entry(number)
+            block = _ZEROES if entry is None else self.block(number, entry, again=end - start < BLOCK)
+            found.append(block[start:end])
+        return found
 
     def ranges(self, offset: int, length: int) -> Iterator[Range]:
         """What is zero in there and what isn't, in order."""
@@ -88,7 +98,7 @@ class PointDisk(DiskReader):
     def leaf_is_zero(self, leaf: int) -> bool:
         return self._tree.entry(1, leaf) is None
 
-    def block(self, number: int, entry: Entry) -> bytes:
+    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
         """Nothing is handed out that isn't what was written. Raises Damaged."""
         with self._lock:
             if (found := self._blocks.get(entry.id)) is not None:
@@ -100,6 +110,8 @@ class PointDisk(DiskReader):
                     f"Block {number} (bytes {number * BLOCK} to {number * BLOCK + self.length_of(number)} of the disk) "
                     f"isn't what was written, in pack {entry.pack.hex()}."
                 )
+            if not again:
+                return found
             with self._lock:
                 self._blocks[entry.id] = found
                 if len(self._blocks) > _KEPT:
@@ -116,7 +128,7 @@ class NewDisk(DiskReader):
         base: Top,
         journal: Path,
         *,
-        known: KnownBlocks | None = None,
+        known: "KnownBlocks | None" = None,
         pack_size: int = LARGEST,
     ) -> None:
         """`base`: what it holds at first; `known`: blocks that are named where they are. A journal that is there is
@@ -153,15 +165,15 @@ class NewDisk(DiskReader):
         with self._lock:
             return not self._written[leaf] if leaf in self._written else self._leaf(leaf) is None
 
-    def block(self, number: int, entry: Entry) -> bytes:
+    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
         with self._lock:
             return self._packs.read(entry)
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | bytearray) -> None:
         """Within the disk. Raises VaultFull, Damaged."""
         done = 0
-        for number, start, end in _pieces(offset, len(data)):
-            piece = data[done : done + end - start]
+        for number, start, end in pieces(offset, len(data)):
+            piece = data[done : done + end - start] if end - start < len(data) else data
             done += end - start
             if len(piece) == self.length_of(number):
                 self._put(number, piece)
@@ -188,9 +200,9 @@ class NewDisk(DiskReader):
                 self.write(at, bytes(step))
             at += step
 
-    def _put(self, number: int, data: bytes) -> None:
+    def _put(self, number: int, data: bytes | bytearray) -> None:
         """A whole block; empty, or nothing but zeroes: none."""
-        if data.count(0) == len(data):
+        if data == (_ZEROES if len(data) == BLOCK else bytes(len(data))):
             with self._lock:
                 if self.entry(number) is not None:
                     self._opened(number // FANOUT).pop(number % FANOUT)
@@ -262,7 +274,7 @@ def _line(leaf: int, entry: Entry | None) -> bytes:
     return _LINE.pack(leaf, entry is not None, there.id, there.pack, there.offset, there.length)
 
 
-def _pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
+def pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
     """The blocks of a range: number, and from where to where in the block."""
     at, end = offset, offset + length
     while at < end:

@@ -14,12 +14,13 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from longshore.errors import LongshoreError
-from longshore.vault.disks import DiskReader, NewDisk
+from longshore.vault.disks import DiskReader, NewDisk, pieces
 from longshore.vault.errors import VaultFull
 from longshore.vault.geometry import BLOCK
 
 LARGEST = 1 << 25  # bytes of a request
 _MOST_RANGES = 1024  # in an answer
+_MOST_PARTS = 512  # handed to the kernel at once, which takes 1,024 at most
 _MAGIC, _OPTION, _OPTION_REPLY = 0x4E42444D41474943, 0x49484156454F5054, 0x3E889045565A9
 _REQUEST, _SIMPLE, _STRUCTURED = 0x25609513, 0x67446698, 0x668E33EF
 _HEAD = struct.Struct(">IHHQQI")
@@ -64,6 +65,7 @@ class _Connection:
         self._new = disk if isinstance(disk, NewDisk) else None
         self._structured = False
         self._ranges = False
+        self._block = bytearray(BLOCK)  # what is being written, a block at a time
 
     def answer(self) -> None:
         self._socket.sendall(struct.pack(">QQH", _MAGIC, _OPTION, 3))
@@ -138,14 +140,15 @@ class _Connection:
             return False
         if command == _WRITE and length > LARGEST:
             raise _Gone
-        data = self._receive(length) if command == _WRITE else b""
         wrong = offset + length > self._disk.size or (command == _READ and length > LARGEST)
         wrong = wrong or (command in (_READ, _WRITE, _TRIM, _ZERO, _STATUS) and not length)
         if wrong or command not in (_READ, _WRITE, _FLUSH, _TRIM, _ZERO, _STATUS):
+            if command == _WRITE:
+                self._pass_over(length)
             self._failed(cookie, errno.EINVAL)
             return True
         try:
-            self._do(_Asked(flags, command, cookie, offset, length), data)
+            self._do(_Asked(flags, command, cookie, offset, length))
         except VaultFull as error:
             print(error, file=sys.stderr, flush=True)
             self._failed(cookie, errno.ENOSPC)
@@ -154,10 +157,10 @@ class _Connection:
             self._failed(cookie, errno.EIO)
         return True
 
-    def _do(self, asked: "_Asked", data: bytes) -> None:
+    def _do(self, asked: "_Asked") -> None:
         flags, command, cookie, offset, length = asked
         if command == _READ:
-            self._send_data(cookie, offset, self._disk.read(offset, length))
+            self._send_data(cookie, offset, self._disk.parts(offset, length))
             return
         if command == _STATUS:
             if not self._ranges:
@@ -166,11 +169,13 @@ class _Connection:
             self._send_ranges(cookie, offset, length, one=bool(flags & _ONE))
             return
         if self._new is None:
+            if command == _WRITE:
+                self._pass_over(length)
             self._failed(cookie, errno.EPERM)
             return
         match command:
             case 1:  # write
-                self._new.write(offset, data)
+                self._write(self._new, offset, length)
             case 3:  # flush
                 self._new.flush()
             case _:  # trim, zero
@@ -179,15 +184,35 @@ class _Connection:
             self._new.flush()
         self._done(cookie)
 
-    def _send_data(self, cookie: int, offset: int, data: bytes) -> None:
+    def _write(self, new: NewDisk, offset: int, length: int) -> None:
+        """Block by block as it comes in, so that what a request holds is never in memory as a whole."""
+        left = length
+        try:
+            for number, start, end in pieces(offset, length):
+                size = end - start
+                left -= size
+                if size == BLOCK:
+                    self._fill(memoryview(self._block))
+                    new.write(number * BLOCK, self._block)
+                else:
+                    new.write(number * BLOCK + start, self._receive(size))
+        except LongshoreError:
+            self._pass_over(left)
+            raise
+
+    def _send_data(self, cookie: int, offset: int, parts: list[bytes]) -> None:
+        length = sum(map(len, parts))
         if not self._structured:
             head = struct.pack(">IIQ", _SIMPLE, 0, cookie)
         else:
-            head = _CHUNK.pack(_STRUCTURED, 1, 1, cookie, len(data) + 8) + struct.pack(">Q", offset)
-        sent = self._socket.sendmsg([head, data])
-        left = len(head) + len(data) - sent
-        if left > 0:
-            self._socket.sendall((head + data)[sent:] if left > len(data) else memoryview(data)[len(data) - left :])
+            head = _CHUNK.pack(_STRUCTURED, 1, 1, cookie, length + 8) + struct.pack(">Q", offset)
+        unsent = [memoryview(part) for part in (head, *parts)]
+        while unsent:
+            sent = self._socket.sendmsg(unsent[:_MOST_PARTS])
+            while unsent and sent >= len(unsent[0]):
+                sent -= len(unsent.pop(0))
+            if sent:
+                unsent[0] = unsent[0][sent:]
 
     def _send_ranges(self, cookie: int, offset: int, length: int, *, one: bool) -> None:
         found: list[list[int]] = []
@@ -216,10 +241,20 @@ class _Connection:
 
     def _receive(self, length: int) -> bytes:
         data = bytearray(length)
-        view, done = memoryview(data), 0
-        while done < length:
+        self._fill(memoryview(data))
+        return bytes(data)
+
+    def _pass_over(self, length: int) -> None:
+        """Of a write that fails, or has failed."""
+        view = memoryview(self._block)
+        while length > 0:
+            self._fill(view[:length])
+            length -= BLOCK
+
+    def _fill(self, view: memoryview) -> None:
+        done = 0
+        while done < len(view):
             received = self._socket.recv_into(view[done:])
             if not received:
                 raise _Gone
             done += received
-        return bytes(data)

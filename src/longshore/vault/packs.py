@@ -7,17 +7,19 @@ mark in its place, which `PackWriter.named` turns into the name.
 import secrets
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import zstandard
 from blake3 import blake3
 
-from longshore.errors import NotFound
+from longshore.errors import LongshoreError, NotFound
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, ID, MOST_NODE, SAME_PACK, Entry
 from longshore.vault.sealing import SALT
+from longshore.vault.store import Begun, Store
 from longshore.vault.vault import Vault
 
 MAGIC = b"LSVPACK1"
@@ -48,13 +50,13 @@ def name_of(pack: bytes) -> str:
     return f"packs/{text[:2]}/{text}.pack"
 
 
-def compress(data: bytes, *, always: bool = False) -> bytes:
+def compress(data: bytes | bytearray, *, always: bool = False) -> bytes:
     """As a record has it before it is sealed; `always`: with zstd's checksum, also where it isn't shorter so.
 
     May be called from several threads.
     """
     packed = _compressor().compress(data)
-    return _ZSTD + packed if always or len(packed) < len(data) else _RAW + data
+    return _ZSTD + packed if always or len(packed) < len(data) else b"".join((_RAW, data))
 
 
 def expand(record: bytes) -> bytes:
@@ -107,18 +109,47 @@ class PackReader:
 class _Open:
     """A pack that is being filled."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         self.mark = secrets.token_bytes(ID)
         self.salt = secrets.token_bytes(SALT)
-        self.data = bytearray(MAGIC + self.salt)
         self.records: list[Record] = []
+        self.size = 0
+        self._store = store
+        self._begun: Begun | None = None  # before there is anything to be kept
+        self._hash = blake3()
+
+    def append(self, data: bytes) -> None:
+        """Raises VaultFull, Unreachable."""
+        if self._begun is None:
+            self._begun = self._store.begin()
+            data = MAGIC + self.salt + data
+        self._begun.append(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def next(self) -> int:
+        """The offset of the next record."""
+        return self.size or _FIRST
 
     def complete(self) -> bytes:
-        """Its name."""
-        for record in self.records:
-            self.data += _RECORD.pack(record.offset, record.length, record.level) + record.id
-        self.data += _TAIL.pack(len(self.records), END)
-        return blake3(self.data).digest()
+        """Its name. Raises VaultFull, Unreachable."""
+        table = b"".join(_RECORD.pack(r.offset, r.length, r.level) + r.id for r in self.records)
+        self.append(table + _TAIL.pack(len(self.records), END))
+        return self._hash.digest()
+
+    def store(self, name: bytes) -> None:
+        """Raises VaultFull, Unreachable."""
+        assert self._begun is not None
+        self._store.create(name_of(name), self._begun)
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        """None when it is stored."""
+        return self._begun.read(offset, length) if self._begun is not None else None
+
+    def discard(self) -> None:
+        if self._begun is not None:
+            self._begun.discard()
 
 
 class PackWriter:
@@ -128,7 +159,8 @@ class PackWriter:
         self._vault = vault
         self._largest = largest
         self._reader = PackReader(vault)
-        self._open = _Open()
+        self._open = _Open(vault.store)
+        self._failed: LongshoreError | None = None  # of a pack that couldn't be filled
         self._names: dict[bytes, bytes] = {}  # of packs that are complete, by their marks
         self._unstored: dict[bytes, _Open] = {}
         self._storing: list[Future[None]] = []
@@ -137,7 +169,11 @@ class PackWriter:
         self.stored = 0  # bytes, of all packs
 
     def close(self) -> None:
+        """What isn't stored by then is lost."""
         self._threads.shutdown(cancel_futures=True)
+        with suppress(LongshoreError, OSError):  # what was begun goes with the next prune
+            for pack in (self._open, *self._unstored.values()):
+                pack.discard()
 
     def add_block(self, id_: bytes, record: bytes) -> Entry:
         """`record`: from `compress`. The entry's pack is a mark."""
@@ -149,14 +185,25 @@ class PackWriter:
         return self._add(level, id_, lambda: compress(encode(self._in_node), always=True), MOST_NODE)
 
     def _add(self, level: int, id_: bytes, record: Callable[[], bytes], about: int) -> Entry:
-        if len(self._open.data) + about > self._largest and self._open.records:
+        if self._open.next + about > self._largest and self._open.records:
             self.complete()
-        pack = self._open
-        offset = len(pack.data)
+        pack, offset = self._open, self._open.next
         stored = self._vault.keys.seal(pack.salt, offset, record())
-        pack.data += stored
+        with self._noting():
+            pack.append(stored)
         pack.records.append(Record(offset, len(stored), level, id_))
         return Entry(id_, pack.mark, offset, len(stored))
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Of a pack that lacks something nothing may be said to be there, nor of any later one."""
+        if self._failed is not None:
+            raise self._failed
+        try:
+            yield
+        except LongshoreError as error:
+            self._failed = error
+            raise
 
     def _in_node(self, pack: bytes) -> bytes:
         return SAME_PACK if pack == self._open.mark else self._names.get(pack, pack)
@@ -171,10 +218,11 @@ class PackWriter:
         Raises VaultFull once one couldn't be kept, and ever after.
         """
         pack = self._open
-        if not pack.records:
-            return
-        self._open = _Open()
-        name = pack.complete()
+        with self._noting():
+            if not pack.records:
+                return
+            name = pack.complete()
+        self._open = _Open(self._vault.store)
         self._names[pack.mark] = name
         self._unstored[name] = pack
         while len(self._storing) >= _IN_FLIGHT:
@@ -183,9 +231,9 @@ class PackWriter:
         self._storing.append(self._threads.submit(self._store, name, pack))
 
     def _store(self, name: bytes, pack: _Open) -> None:
-        self._vault.store.create(name_of(name), pack.data)
+        pack.store(name)
         with self._counting:
-            self.stored += len(pack.data)
+            self.stored += pack.size
         del self._unstored[name]
 
     def pending(self) -> list["Future[None]"]:
@@ -195,9 +243,9 @@ class PackWriter:
     def read(self, entry: Entry) -> bytes:
         """Also what isn't stored yet."""
         pack = self._open if entry.pack == self._open.mark else self._unstored.get(self._names.get(entry.pack, b""))
-        if pack is None:
+        stored = pack.read(entry.offset, entry.length) if pack is not None else None
+        if pack is None or stored is None:
             return self._reader.read(self.named(entry))
-        stored = bytes(pack.data[entry.offset : entry.offset + entry.length])
         return expand(self._vault.keys.unseal(pack.salt, entry.offset, stored))
 
 

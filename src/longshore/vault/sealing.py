@@ -38,7 +38,7 @@ _OWN = secrets.token_bytes(KEY)  # so that what is asked for is remembered by a 
 class Plain:
     """Of a vault that isn't encrypted."""
 
-    def digest(self, data: bytes) -> bytes:
+    def digest(self, data: bytes | bytearray) -> bytes:
         return blake3(data).digest()
 
     def seal(self, _salt: bytes, _offset: int, record: bytes) -> bytes:
@@ -69,7 +69,7 @@ class Sealed(Plain):
         self._documents = AESGCM(self._derived(b"documents", b""))
         self._packs: dict[bytes, AESGCM] = {}
 
-    def digest(self, data: bytes) -> bytes:
+    def digest(self, data: bytes | bytearray) -> bytes:
         return blake3(data, key=self._ids).digest()
 
     def seal(self, salt: bytes, offset: int, record: bytes) -> bytes:

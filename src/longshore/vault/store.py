@@ -11,6 +11,38 @@ from longshore.errors import InvalidInput, NotFound
 REGION = "us-east-1"  # of a bucket, unless another is named: what servers of one's own mostly call theirs
 
 
+class Begun(ABC):
+    """An object that is being filled, until `Store.create` makes it one. One thread fills it, others may read it."""
+
+    @abstractmethod
+    def append(self, data: bytes | bytearray) -> None:
+        """Raises VaultFull, Unreachable: then it is of no use any more."""
+
+    @abstractmethod
+    def read(self, offset: int, length: int) -> bytes | None:
+        """Of what was appended. None once it was created, or discarded."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Nothing of it is left, unless it was created; nothing to do the second time."""
+
+
+class InMemory(Begun):
+    """Where an object goes out in one piece."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def append(self, data: bytes | bytearray) -> None:
+        self.data += data
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        return bytes(self.data[offset : offset + length])
+
+    def discard(self) -> None:
+        self.data = bytearray()
+
+
 class Store(ABC):
     """Objects with names like paths: each is written once, and is there in full or not at all.
 
@@ -38,7 +70,11 @@ class Store(ABC):
         """Raises InvalidInput when it doesn't keep what was written from being overwritten."""
 
     @abstractmethod
-    def create(self, name: str, data: bytes | bytearray) -> None:
+    def begin(self) -> Begun:
+        """An object that takes as little memory as this store can do with."""
+
+    @abstractmethod
+    def create(self, name: str, data: bytes | bytearray | Begun) -> None:
         """Raises Conflict when it is there already."""
 
     @abstractmethod

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any, Literal
 
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
@@ -117,6 +116,8 @@ def _fill(
     create: Callable[[str, bytes], None], id_: str, pass_phrase: str | None, kept: InBarbican | None, grace: float
 ) -> Plain:
     """With a new vault's objects; what it is comes last. Its keys."""
+    from importlib.resources import files  # who opens a vault needs none of it
+
     features = [] if pass_phrase is None else ["aes-256-gcm"]
     keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
     if isinstance(keys, Sealed) and pass_phrase is not None:
