@@ -53,6 +53,11 @@ def test_a_tenant_makes_it_again_with_all_that_it_had_acknowledged(server, serve
             result = backups[-1]["result"]
             tell(f"{which} backup, as a command: {time.monotonic() - began:.1f} s, {result}")
         later = written(server) + 100
+        files = ("migration", "backup", "files")
+        found = ann.json(*files, "find", "web01", "fstab", "--vault", "mine")
+        assert "/etc/fstab" in str(found)
+        ann.did(*files, "get", "web01", "/etc/fstab", "--vault", "mine", "--to", tmp_path / "fstab")
+        assert "/data" in (tmp_path / "fstab").read_text()
         ann.did("migration", "cleanup", backups[-1]["id"])  # or its volumes couldn't be deleted
         remove_server(cloud, server)
         assert not list(cloud.network.ports(mac_address=port.mac_address))

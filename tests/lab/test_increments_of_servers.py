@@ -8,7 +8,6 @@ from statistics import median
 
 import pytest
 from buckets import BUCKET, gateway
-from moves import state_of
 from test_openstack_source import TINY, cli, flavors, rbd, sides, volume_disk
 
 from conftest import refused, wait_for
@@ -81,7 +80,7 @@ class Place:
 
 @pytest.fixture(params=["directory", "bucket"])
 def vault(request, cli, the_lab, tmp_path):
-    """Encrypted. Where a test says so, in a bucket alone."""
+    """An encrypted one."""
     phrase = tmp_path / "phrase"
     phrase.write_text("words of increments\n")
     with gateway(the_lab) as bucket:
@@ -94,53 +93,59 @@ def vault(request, cli, the_lab, tmp_path):
         yield place
 
 
-class Figures:
-    def __init__(self, cli, place, tell):
-        self.cli, self.place, self.tell = cli, place, tell
+class Backups:
+    """Of the idle server, one after another; and what the last one came to."""
+
+    def __init__(self, cli, place):
+        self.cli, self.place = cli, place
         self.last = None
 
-    def back_up(self, what):
-        """Seconds of the command, and of the backup itself; bytes read and stored."""
+    def another(self):
+        """Seconds of the whole command; bytes read and stored."""
         before, began = self.place.stored, time.monotonic()
         done = self.cli("backup", "create", "idle", "--source", "here", "--vault", "offsite", *WAIT, "-f", "json")
         whole = time.monotonic() - began
         assert done.returncode == 0, done.stderr
         self.last = json.loads(done.stdout)
-        shown = state_of(self.cli, self.last["id"])
-        read, stored = self.last["result"]["bytes_read"], self.place.stored - before
-        self.tell(f"{what}: {whole:.1f} s, {read / MIB:.1f} MiB read, {stored / 1024:.0f} KiB stored")
-        events = self.cli.json("migration", "events", self.last["id"])
-        self.tell(" | ".join(f"{e['Time']} {e['What'][:40]}" for e in events))
-        assert shown["result"]["consistency"] == "crash"
-        return whole, read, stored
+        assert self.last["result"]["consistency"] == "crash"
+        return whole, self.last["result"]["bytes_read"], self.place.stored - before
+
+    def parts(self):
+        """When what was said of the last one."""
+        return " | ".join(
+            f"{e['Time']} {e['What'][:40]}" for e in self.cli.json("migration", "events", self.last["id"])
+        )
 
 
 def test_increments_read_and_store_what_was_written(cli, idle, vault, tell):
     _, image = idle
     chance = random.Random(5)
-    figures = Figures(cli, vault, tell)
-    figures.back_up("first")
-    nothing, some = [], []
+    backups = Backups(cli, vault)
+    told = {"first": [backups.another()], "nothing": [], "some": []}
     for _ in range(3):
-        nothing.append(figures.back_up("after no write"))
+        told["nothing"].append(backups.another())
         write_here_and_there(image, chance)
-        some.append(figures.back_up(f"after {WRITES} writes of {WRITTEN} bytes"))
-    assert max(stored for _, _, stored in nothing) <= 16 << 10
-    assert max(read for _, read, _ in some) <= 60 * MIB
-    assert max(stored for _, _, stored in some) <= 25 * MIB
-    tell(f"medians: none {median(s for s, _, _ in nothing):.1f} s, some {median(s for s, _, _ in some):.1f} s")
-    assert cli("migration", "cleanup", figures.last["id"]).returncode == 0
+        told["some"].append(backups.another())
+    tell(backups.parts())
+    for what, runs in told.items():
+        seconds = [seconds for seconds, _, _ in runs]
+        said = [f"{read / MIB:.1f} MiB read, {stored / 1024:.0f} KiB stored" for _, read, stored in runs]
+        tell(f"{what}: {median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f}); {'; '.join(said)}")
+    assert max(stored for _, _, stored in told["nothing"]) <= 16 << 10
+    assert max(read for _, read, _ in told["some"]) <= 60 * MIB
+    assert max(stored for _, _, stored in told["some"]) <= 25 * MIB
+    assert cli("migration", "cleanup", backups.last["id"]).returncode == 0
 
 
 @pytest.mark.parametrize("vault", ["bucket"], indirect=True)
 def test_of_many_points_the_first_and_one_in_the_middle_go_and_nothing_is_rewritten(cli, sides, idle, vault, tell):
     _, image = idle
     chance = random.Random(6)
-    figures = Figures(cli, vault, lambda _: None)
+    backups = Backups(cli, vault)
     names = []
     for _ in range(POINTS):
-        figures.back_up("one of many")
-        names.append(figures.last["result"]["point"])
+        backups.another()
+        names.append(backups.last["result"]["point"])
         write_here_and_there(image, chance, 20)
     packs = vault.packs
     refused(cli("backup", "delete", "nobody/nothing", "--vault", "offsite"), "nobody/nothing")
@@ -158,5 +163,5 @@ def test_of_many_points_the_first_and_one_in_the_middle_go_and_nothing_is_rewrit
     found = json.loads(done.stdout)["result"]
     tell(f"prune {pruned:.1f} s: {len(packs)} packs, none rewritten; {found} in {time.monotonic() - began:.1f} s")
     assert (found["points"], found["faults"]) == (POINTS - 2, [])
-    assert cli("migration", "cleanup", figures.last["id"]).returncode == 0
+    assert cli("migration", "cleanup", backups.last["id"]).returncode == 0
     wait_for(lambda: not list(sides[0].cloud.block_storage.snapshots()), 60, "no snapshot to be left")

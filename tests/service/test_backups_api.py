@@ -160,7 +160,9 @@ def test_points_are_shown_by_any_of_their_names_and_deleted_by_the_whole_one(ask
 def test_verification_and_prune_are_queued_one_at_a_time(ask, store, vault):
     begun = ask("POST", "/v1/vaults/offsite/verify")
     assert (begun.status_code, begun.json()["request"]["type"]) == (202, "verification")
-    assert ask("POST", "/v1/vaults/offsite/prune").status_code == 409
+    refused = ask("POST", "/v1/vaults/offsite/prune")
+    assert refused.status_code == 409
+    assert refused.json()["message"].startswith(f"offsite is being verified already ({begun.json()['id']}).")
     assert len(store.migrations.all()) == 1
 
 

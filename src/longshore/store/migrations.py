@@ -398,9 +398,17 @@ class Migrations:
                     advice=f"Fail over to it, or delete it first: longshore replica delete {other.id}.",
                 )
             raise Conflict(
-                f"{new.machine_name} is being migrated already ({other.id}).",
+                f"{new.machine_name} is being {_DONE_TO.get(other.type, 'migrated')} already ({other.id}).",
                 advice=f"See: longshore migration show {other.id}.",
             )
+
+
+_DONE_TO = {
+    MigrationType.BACKUP.value: "backed up",
+    MigrationType.VERIFICATION.value: "verified",
+    MigrationType.PRUNE.value: "pruned",
+    MigrationType.VAULT_COPY.value: "copied",
+}
 
 
 def _refuse_replaced(session: Session, server_id: str) -> None:
