@@ -149,7 +149,22 @@ ACCENTED = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "åƀçðéƒĝĥîĵķļɱñöþɋŕšţûṽŵẋýžÅƁÇÐÉƑĜĤÎĴĶĻṀÑÖÞɊŔŠŢÛṼŴẊÝŽ"
 )
 # Units and zones, names of languages, of ourselves, and what is typed into a search as it is
-OF_ALL = {"ip", "os", "Prod", "Longshore", "CPU", "MiB", "GiB", "KiB", "min", "UTC", "English", "Deutsch"}
+OF_ALL = {
+    "ip",
+    "os",
+    "Prod",
+    "Longshore",
+    "CPU",
+    "MiB",
+    "GiB",
+    "KiB",
+    "min",
+    "UTC",
+    "English",
+    "Deutsch",
+    "BIOS",
+    "UEFI",
+}
 
 
 class Accented(gettext.NullTranslations):

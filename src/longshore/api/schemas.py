@@ -43,6 +43,8 @@ class NewProvider(_Strict):
     kind: Platform
     settings: dict[str, Any]
     secrets: dict[str, SecretStr]
+    # Entry of clouds.yaml on the service's machine that says where and as whom; a server on the network takes none
+    login: str | None = Field(default=None, min_length=1, max_length=255)
 
 
 class ProviderChange(_Strict):

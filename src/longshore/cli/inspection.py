@@ -4,8 +4,8 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from longshore.cli.command import ShowOne
-from longshore.cli.guest import concern_lines, guest_rows
 from longshore.cli.migrations import watched
+from longshore.web.guest import concern_lines, guest_rows
 
 
 class InspectMachine(ShowOne):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.arguments import with_accept, with_guest_key
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
-from longshore.cli.guest import guest_rows
 from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
 from longshore.errors import LongshoreError
+from longshore.web.guest import guest_rows
 from longshore.web.progress import moves, status_of
 from longshore.web.words import duration, moment, size
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from longshore.cli.command import Command
-from longshore.cli.guest import guest_rows
 from longshore.cli.markdown import plain, table_lines
+from longshore.web.guest import guest_rows
 from longshore.web.words import duration, moment, size
 
 if TYPE_CHECKING:

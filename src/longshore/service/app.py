@@ -13,7 +13,7 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
 from longshore.service.kept_inventories import KeptInventories
-from longshore.service.refusals import body_of
+from longshore.service.refusals import ChangedMeanwhile, body_of
 from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
@@ -29,6 +29,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (Forbidden, 403),
     (Unreachable, 502),
     (Busy, 429),
+    (ChangedMeanwhile, 412),
 ]
 
 

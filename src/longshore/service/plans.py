@@ -1,13 +1,15 @@
 """Plans: made, kept, checked, started, watched over."""
 
+import hashlib
+import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Header, Response
 from pydantic import TypeAdapter
 
 from longshore.api.reports import Attempt, PlanReport, ReportedMachine
@@ -58,10 +60,11 @@ from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
+from longshore.service.refusals import ChangedMeanwhile
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
-from longshore.store import Store
+from longshore.store import PlanRecord, Store
 
 router = judged_router("/v1")
 _VIEW = TypeAdapter(PlanView)
@@ -158,10 +161,18 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
 
 
 @router.put("/plans/{name}")
-def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, caller: TheCaller) -> PlanAnswer:
+def apply(  # noqa: PLR0917
+    name: str,
+    body: dict[str, Any],
+    store: TheStore,
+    response: Response,
+    caller: TheCaller,
+    if_match: Annotated[str | None, Header()] = None,
+) -> PlanAnswer:
     """Keep this plan under its name: a new one (201), or in the place of what was there.
 
-    The same again changes nothing. The body is a plan as its file has it: see plan.schema.json.
+    The same again changes nothing. With `If-Match` only if it is still as the answer with that `ETag` had it (412). The
+    body is a plan as its file has it: see plan.schema.json.
     """
     plan = planfile.from_plain(body)
     if plan.name != name:
@@ -172,23 +183,42 @@ def apply(name: str, body: dict[str, Any], store: TheStore, response: Response, 
     try:
         before = store.plans.get(name)
     except NotFound:
+        _refuse_other(name, if_match, None)
         refuse_past(plan)
         response.status_code = 201
         return PlanAnswer(plan=store.plans.add(name, content).content, changed=True)
+    _refuse_other(name, if_match, before)
     refuse_past(plan, planfile.from_store(before.content))
     record = store.plans.replace(name, content)
     keep_limits(store, record.id, plan.limits)
+    response.headers["ETag"] = _etag(record)
     return PlanAnswer(plan=record.content, changed=record.content != before.content)
+
+
+def _etag(record: PlanRecord) -> str:
+    text = json.dumps(record.content, sort_keys=True).encode()
+    return f'"{hashlib.blake2b(text, digest_size=16).hexdigest()}"'
+
+
+def _refuse_other(name: str, if_match: str | None, record: PlanRecord | None) -> None:
+    if if_match is None or (record is not None and if_match in ("*", _etag(record))):
+        return
+    raise ChangedMeanwhile(f"The plan {name} was changed meanwhile.", advice="Read it again, and change that.")
 
 
 @router.get("/plans/{name}", response_model=PlanView)
 async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
     """One, with how far each of its machines is."""
-    return answered(await reads.read(("plan", name, store.scope), lambda: _VIEW.dump_json(_view(name, store))))
+
+    def read() -> tuple[bytes, str]:
+        record = store.plans.get(name)
+        return _VIEW.dump_json(_view(record, store)), _etag(record)
+
+    body, etag = await reads.read(("plan", name, store.scope), read)
+    return answered(body, {"ETag": etag})
 
 
-def _view(name: str, store: Store) -> PlanView:
-    record = store.plans.get(name)
+def _view(record: PlanRecord, store: Store) -> PlanView:
     states = states_of(open_plan(store, record), crew_of(store))
     return PlanView(
         plan=record.content,
@@ -311,12 +341,14 @@ def _latest(name: str, store: Store) -> list[Migration]:
 
 
 @router.get("/plans/{name}/report")
-def report(name: str, store: TheStore) -> PlanReport:
-    """What became of each machine, and of all of them together."""
+def report(name: str, store: TheStore, *, events: bool = True) -> PlanReport:
+    """What became of each machine, and of all of them together. Without `events` what happened in each migration is
+    left out: of a thousand machines that is most of it."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     of_latest = store.migrations.several([m.id for m in latest.values() if m is not None])
-    reports = {report.id: report for report in reports_of(store, of_latest)}
+    reported = reports_of(store, of_latest)
+    reports = {one.id: one if events else replace(one, events=[]) for one in reported}
     tries: dict[str, list[Attempt]] = {}
     for m in opened.own:
         tries.setdefault(m.machine_ref, []).append(Attempt(m.id, m.status.value, m.error))

@@ -43,6 +43,7 @@ class Rule:
 
 RULES = (
     Rule("migration:me:get", READER, "See what one may do oneself.", ("GET /v1/me",)),
+    Rule("migration:catalogue:get", READER, "See what codes of concerns and states mean.", ("GET /v1/catalogue",)),
     Rule(
         "migration:provider:get",
         READER,

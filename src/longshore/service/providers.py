@@ -17,6 +17,7 @@ from longshore.model.machine import PowerState
 from longshore.model.platform import Platform
 from longshore.model.selection import MachineFilter
 from longshore.providers.registry import connect, provider_type, refuse_missing_library
+from longshore.service.caller import Caller
 from longshore.service.delegation import (
     asks_for_delegation,
     delegate,
@@ -28,6 +29,7 @@ from longshore.service.delegation import (
 from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn, judged_router
+from longshore.service.refusals import said_of
 from longshore.service.remote import provider_settings
 from longshore.store import ProviderRecord, Store, ThingKind
 
@@ -56,6 +58,10 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
     """
     provider_type(body.kind)  # which says so if it is none
     secrets = {name: value.get_secret_value() for name, value in body.secrets.items()}
+    if body.login is not None:
+        entry, of_entry = _entry(body.kind, body.login, caller)
+        body = body.model_copy(update={"settings": entry | body.settings})
+        secrets = of_entry | secrets
     delegated = caller.remote and asks_for_delegation(body.kind, body.settings, secrets)
     asked = {**body.settings, "auth": {"auth_url": home_url(store, grounds)}} if delegated else body.settings
     settings = provider_settings(body.kind, asked, grounds) if caller.remote else asked
@@ -74,6 +80,18 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
         with suppress(LongshoreError):  # what can't be taken back now is in the ledger
             give_back(store, id_, caller)
         raise
+
+
+def _entry(kind: str, name: str, caller: Caller) -> tuple[dict[str, Any], dict[str, str]]:
+    """Settings and secrets that an entry of clouds.yaml names. Raises InvalidInput."""
+    read = provider_type(kind).read_login
+    if caller.remote or read is None:
+        raise InvalidInput(
+            "A server reads no clouds.yaml." if caller.remote else f"A provider of kind {kind} is in no clouds.yaml.",
+            field="login",
+        )
+    with said_of("login"):
+        return read(name)
 
 
 def _add(

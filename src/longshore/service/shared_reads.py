@@ -6,7 +6,7 @@ after it was asked for, and knows what the caller did before.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
@@ -40,8 +40,8 @@ class SharedReads:
                 del self._now[key]
 
 
-def answered(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+def answered(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, media_type="application/json", headers=headers)
 
 
 def _reads(request: Request) -> SharedReads:

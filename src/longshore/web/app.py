@@ -22,6 +22,7 @@ from longshore.web.pages import (
     administration,
     backup_policies,
     backups,
+    conversions,
     failbacks,
     group_forms,
     groups,
@@ -32,10 +33,12 @@ from longshore.web.pages import (
     overview,
     plans,
     point_files,
+    provider_changes,
     providers,
     replica_changes,
     replica_points,
     replicas,
+    reports,
     restores,
     vault_keys,
     vaults,
@@ -48,8 +51,8 @@ from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (
-    *(overview, providers, plans, wizard, migrations),
-    *(groups, group_forms, new_replicas, replicas),  # in this order: a group's address isn't a replica's
+    *(overview, providers, provider_changes, plans, wizard, migrations, conversions),
+    *(groups, group_forms, new_replicas, reports, replicas),  # in this order: a group's address isn't a replica's
     *(replica_changes, replica_points, failbacks),
     *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys),
     *(administration, limits),

@@ -11,7 +11,9 @@ from longshore.api.schemas import Cleanup, LedgerEntry, Migration
 from longshore.model.status import Status
 from longshore.web.asking import Asking, part
 from longshore.web.downtimes import expected_downtime
+from longshore.web.guest import guest_rows
 from longshore.web.page import Page
+from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
 from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
@@ -69,6 +71,9 @@ async def one(request: Request) -> Response:
         waits_for_word=waits_for_word(migration),
         may_resume=may_resume(migration),
         proof=(migration.result or {}).get("proof"),
+        guest=list(guest_rows((migration.result or {}).get("guest"))),
+        landings=weighed(migration),
+        may_convert=may_convert(migration),
     )
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import MachinePage
-from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCheck
+from longshore.api.schemas import Fingerprint, Migration, PlanSummary, Provider, ProviderCheck
 from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
 from longshore.model.search import FIELDS
@@ -116,6 +116,15 @@ async def add_openstack(request: Request) -> Response:
             return await _added(asking, said["name"], "openstack", settings, {})
         except LongshoreError as error:
             return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+    if said["by"] == "entry":  # which only a user's own service reads
+        settings = {name: said[name] for name in ("region", "ceph_conf", "ceph_user") if said[name]}
+        settings["transport"] = said["transport"] or "brick"
+        body = {"name": said["name"], "kind": "openstack", "settings": settings, "secrets": {}, "login": said["login"]}
+        try:
+            added = await asking.post(ProviderCheck, "/v1/providers", body)
+        except LongshoreError as error:
+            return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+        return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
     by_credential = said["by"] == "credential"
     if by_credential:
         login = {"application_credential_id": said["credential_id"]}
@@ -131,6 +140,20 @@ async def add_openstack(request: Request) -> Response:
         return await _added(asking, said["name"], "openstack", settings, secrets)
     except LongshoreError as error:
         return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+
+
+async def new_files(request: Request) -> Response:
+    return render(request, "providers/new_files.html", said=Form({}), trouble=None)
+
+
+async def add_files(request: Request) -> Response:
+    said = request.state.form
+    settings: dict[str, Any] = {name: said[name] for name in ("url", "ca_file", "network", "firmware") if said[name]}
+    settings |= {name: _number(said[name]) for name in ("cpus", "memory_mib") if said[name]}
+    try:
+        return await _added(request.state.asking, said["name"], "files", settings, {})
+    except LongshoreError as error:
+        return render(request, "providers/new_files.html", 400, said=said, trouble=error)
 
 
 async def _added(
@@ -179,6 +202,13 @@ async def machine(request: Request) -> Response:
     return render(request, "providers/machine.html", provider=provider, machine=found, plans=plans)
 
 
+async def inspect(request: Request) -> Response:
+    """A snapshot of its disks is looked into; what was found is on the page of what watches that."""
+    body = {"source": request.path_params["provider"], "machine": request.state.form["machine"]}
+    begun = await request.state.asking.post(Migration, "/v1/inspections", body)
+    return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+
+
 # Parts
 
 
@@ -217,10 +247,13 @@ ROUTES = [
     Page("/providers/new/vsphere", add_vsphere, "POST", "migration:provider:create"),
     Page("/providers/new/openstack", new_openstack, "GET", "migration:provider:create"),
     Page("/providers/new/openstack", add_openstack, "POST", "migration:provider:create"),
+    Page("/providers/new/files", new_files, "GET", "migration:provider:create"),
+    Page("/providers/new/files", add_files, "POST", "migration:provider:create"),
     Page("/providers/{provider}", one, "GET"),
     Page("/providers/{provider}/check", check, "POST", "migration:provider:check"),
     Page("/providers/{provider}/remove", ask_to_remove, "GET", "migration:provider:delete"),
     Page("/providers/{provider}/remove", remove, "POST", "migration:provider:delete"),
+    Page("/providers/{provider}/inspect", inspect, "POST", "migration:machine:inspect"),
     Page("/providers/{provider}/machines", machines, "GET"),
     Page("/providers/{provider}/machines/{machine:path}", machine, "GET"),
 ]

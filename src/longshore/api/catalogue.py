@@ -1,0 +1,24 @@
+"""What codes mean that stand in answers, as it goes over the wire."""
+
+from pydantic import BaseModel, ConfigDict
+
+from longshore.model.concern import Severity
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class KindOfConcern(_Strict):
+    code: str
+    about: str  # a heading: "Networks and addresses"
+    severity: Severity
+    meaning: str  # when it is raised
+    advice: str
+    acceptable: bool  # a blocker that a user may take upon himself
+
+
+class Catalogue(_Strict):
+    concerns: list[KindOfConcern]
+    statuses: dict[str, bool]  # of migrations and jobs, and whether one has ended with it
+    stages: list[str]  # of replicas

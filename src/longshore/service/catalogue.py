@@ -1,0 +1,30 @@
+"""What codes mean: kinds of concern, states."""
+
+from longshore.api.catalogue import Catalogue, KindOfConcern
+from longshore.model.replica import Stage
+from longshore.model.status import Status
+from longshore.planning.catalogue import catalogue as known
+from longshore.service.parts import judged_router
+
+router = judged_router("/v1")
+
+
+@router.get("/catalogue")
+def catalogue() -> Catalogue:
+    """All kinds of concern that there are, by what they are about, and all states."""
+    return Catalogue(
+        concerns=[
+            KindOfConcern(
+                code=kind.code,
+                about=area,
+                severity=kind.severity,
+                meaning=kind.meaning,
+                advice=kind.advice,
+                acceptable=kind.acceptable,
+            )
+            for area, kinds in known().items()
+            for kind in kinds
+        ],
+        statuses={status.value: status.ended for status in Status},
+        stages=[stage.value for stage in Stage],
+    )

@@ -1,0 +1,192 @@
+"""A provider is changed, without losing what was done with it, and lent to other projects."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.schemas import Fingerprint, Provider, ProviderCheck
+from longshore.errors import InvalidInput, LongshoreError
+from longshore.web.asking import Asking, part
+from longshore.web.forms import Form
+from longshore.web.page import Page
+from longshore.web.rendering import render
+from longshore.web.texts import _, marked
+
+# Of each kind what a form asks: name, how it is called, whether it is of this machine's own files
+_SETTINGS: dict[str, list[tuple[str, str, bool]]] = {
+    "vsphere": [
+        ("host", marked("Host"), False),
+        ("port", marked("Port"), False),
+        ("username", marked("Account"), False),
+        ("vddk_libdir", marked("VMware's disk library (VDDK)"), True),
+    ],
+    "openstack": [
+        ("region", marked("Region"), False),
+        ("ceph_conf", marked("Ceph's configuration on this machine"), True),
+        ("ceph_user", marked("Ceph user"), True),
+        ("cacert", marked("Authorities to trust"), True),
+    ],
+    "files": [
+        ("url", marked("Where they are"), False),
+        ("ca_file", marked("Authorities to trust"), True),
+        ("cpus", marked("CPUs of a loose image's machine"), False),
+        ("memory_mib", marked("MiB of memory of a loose image's machine"), False),
+        ("network", marked("Network of a loose image's machine"), False),
+        ("firmware", marked("Firmware of a loose image's machine (bios or uefi)"), False),
+    ],
+    "vault": [
+        ("directory", marked("Directory"), True),
+        ("url", marked("Bucket"), False),
+        ("endpoint", marked("Address of its S3 server"), False),
+        ("region", marked("Region"), False),
+        ("access_key", marked("Access key"), False),
+    ],
+}
+# Within `auth` of an OpenStack
+_AUTH = [
+    ("username", marked("User")),
+    ("application_credential_id", marked("Application credential's id")),
+]
+_SECRETS = {
+    "password": marked("Password"),
+    "application_credential_secret": marked("Application credential's secret"),
+    "secret_key": marked("Secret key"),
+    "pass_phrase": marked("Pass phrase"),
+}
+_OF_KIND = {
+    "vsphere": ("password",),
+    "openstack": ("password", "application_credential_secret"),
+    "vault": ("secret_key", "pass_phrase"),
+    "files": (),
+}
+_NUMBERS = ("port", "cpus", "memory_mib")
+
+
+async def edit(request: Request) -> Response:
+    provider = await request.state.asking.get(Provider, _path(request))
+    auth = provider.settings.get("auth") or {}
+    said = {name: [str(provider.settings.get(name) or "")] for name, _said, _own in _SETTINGS.get(provider.kind, [])}
+    said |= {name: [str(auth.get(name) or "")] for name, _said in _AUTH if name in auth}
+    return _shown(request, provider, Form(said), None)
+
+
+async def change(request: Request) -> Response:
+    """Only what is other than before is sent. Its certificate is looked at first, if that is wanted."""
+    asking, said = request.state.asking, request.state.form
+    provider = await asking.get(Provider, _path(request))
+    try:
+        if said["do"] == "look":
+            where = {"host": said["host"], "port": _typed("port", said["port"])}
+            seen = await asking.post(Fingerprint, "/v1/fingerprint", where)
+            return _shown(request, provider, said, None, fingerprint=seen.sha256)
+        settings = _changed(provider, said)
+        if said["fingerprint"] and said["compared"]:
+            settings["fingerprint"] = said["fingerprint"]
+        secrets = {name: said.exact(name) for name in _OF_KIND.get(provider.kind, ()) if said.exact(name)}
+        await asking.ask(ProviderCheck, "PATCH", _path(request), {"settings": settings, "secrets": secrets})
+    except LongshoreError as error:
+        return _shown(request, provider, said, error, fingerprint=said["fingerprint"])
+    return RedirectResponse(_page(request), 303)
+
+
+def _changed(provider: Provider, said: Form) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for name, _called, _own in _SETTINGS.get(provider.kind, []):
+        before = str(provider.settings.get(name) or "")
+        if name in said.fields and said[name] != before:
+            settings[name] = _typed(name, said[name]) if said[name] else None
+    auth = provider.settings.get("auth") or {}
+    other = {name: said[name] for name, _said in _AUTH if name in auth and said[name] and said[name] != auth[name]}
+    return settings | ({"auth": {**auth, **other}} if other else {})
+
+
+def _typed(name: str, text: str) -> int | str:
+    return int(text) if name in _NUMBERS and text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
+def _shown(
+    request: Request, provider: Provider, said: Form, trouble: LongshoreError | None, fingerprint: str = ""
+) -> Response:
+    alone = request.app.state.door.alone
+    auth = provider.settings.get("auth") or {}
+    secrets = [name for name in _OF_KIND.get(provider.kind, ()) if provider.kind != "openstack" or _logs_in(name, auth)]
+    return render(
+        request,
+        "providers/edit.html",
+        200 if trouble is None else 400,
+        provider=provider,
+        said=said,
+        fields=[(name, _(text)) for name, text, own in _SETTINGS.get(provider.kind, []) if alone or not own],
+        account=[(name, _(text)) for name, text in _AUTH if name in auth],
+        secrets=[(name, _(_SECRETS[name])) for name in secrets],
+        pinned=provider.kind == "vsphere",
+        fingerprint=fingerprint,
+        trouble=trouble,
+    )
+
+
+def _logs_in(secret: str, auth: dict[str, Any]) -> bool:
+    by_credential = any(name.startswith("application_credential") for name in auth)
+    return by_credential == (secret == "application_credential_secret")  # noqa: S105 its name
+
+
+# Lent to other projects
+
+
+async def shares(request: Request) -> Response:
+    return await _lent(request, Form({}), None)
+
+
+async def share(request: Request) -> Response:
+    said = request.state.form
+    try:
+        project = _named(said)
+        await request.state.asking.ask(type(None), "PUT", f"{_path(request)}/shares/{part(project)}")
+    except LongshoreError as error:
+        return await _lent(request, said, error)
+    return RedirectResponse(f"{_page(request)}/shares", 303)
+
+
+def _named(said: Form) -> str:
+    if said["who"] != "all" and not said["project"]:
+        raise InvalidInput(_("Name a project."))
+    return "*" if said["who"] == "all" else said["project"]
+
+
+async def unshare(request: Request) -> Response:
+    project = part(request.state.form["project"])
+    await request.state.asking.ask(type(None), "DELETE", f"{_path(request)}/shares/{project}")
+    return RedirectResponse(f"{_page(request)}/shares", 303)
+
+
+async def _lent(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, _path(request))
+    return render(
+        request,
+        "providers/shares.html",
+        200 if trouble is None else 400,
+        provider=provider,
+        projects=await asking.get(list[str], f"{_path(request)}/shares"),
+        said=said,
+        trouble=trouble,
+    )
+
+
+def _page(request: Request) -> str:
+    return f"/ui/providers/{part(request.path_params['provider'])}"
+
+
+def _path(request: Request) -> str:
+    return f"/v1/providers/{part(request.path_params['provider'])}"
+
+
+_CHANGES, _SHARES = "migration:provider:update", "migration:provider:share"
+ROUTES = [
+    Page("/providers/{provider}/edit", edit, "GET", _CHANGES),
+    Page("/providers/{provider}/edit", change, "POST", _CHANGES),
+    Page("/providers/{provider}/shares", shares, "GET", _SHARES),
+    Page("/providers/{provider}/shares", share, "POST", _SHARES),
+    Page("/providers/{provider}/unshare", unshare, "POST", _SHARES),
+]
