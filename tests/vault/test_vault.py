@@ -1,8 +1,10 @@
 """What whoever has a vault sees of it: restored by a stranger's means, damaged, locked, served."""
 
 import errno
+import json
 import os
 import random
+import re
 import secrets
 import socket
 import subprocess
@@ -13,16 +15,19 @@ from datetime import UTC, datetime
 
 import nbd
 import pytest
+from blake3 import blake3
 from small_vault import SIZE, Backup, InBucket, InDirectory, holds, opened, scribble
 
 from longshore.blocks.endpoints import connect
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
+from longshore.model.point import Hold
 from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.errors import Damaged, VaultFull, WriterLost, WrongKey
 from longshore.vault.exports import serve_disk, serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
-from longshore.vault.holds import delete_point
+from longshore.vault.holds import delete_point, hold_point
+from longshore.vault.keys import add_key, new_recovery_key
 from longshore.vault.nbd import serve
 from longshore.vault.packs import name_of
 from longshore.vault.points import Point, read_point
@@ -30,6 +35,7 @@ from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 from longshore.vault.writers import finish, leave, register
+from point_in_vault import with_point
 
 PHRASE = "as long as a sentence"
 
@@ -98,13 +104,24 @@ def test_a_stranger_needs_no_module_for_a_vault_in_clear(tmp_path):
 
 
 def test_nothing_of_the_guest_is_in_an_encrypted_vault_in_clear(tmp_path):
-    vault, _, _ = made(tmp_path, PHRASE)
-    stored = b"".join(path.read_bytes() for path in vault.store.root.rglob("*") if path.is_file())
-    assert b"marker of the guest" not in stored
-    assert b"web-shop-17" not in stored
-    (tmp_path / "plain").mkdir()
-    plain, _, _ = made(tmp_path / "plain")
-    assert any(b"web-shop-17" in path.read_bytes() for path in plain.store.root.rglob("*.point"))
+    """Neither what it holds, packed or not, nor the names of blocks that others may know, nor what it is called."""
+    noise = random.Random(7).randbytes(BLOCK)
+    text = b"a marker of the guest\n".ljust(BLOCK, b".")
+    marks = [noise[100:132], b"marker of the guest", b"web-shop-17", b"00:50:56:00:00:01", b"VM Network", b"audit-2026"]
+    marks += [blake3(noise).digest(), blake3(text).digest()]
+
+    def stored(phrase):
+        directory = tmp_path / ("sealed" if phrase else "clear")
+        vault = Vault.create(Directory(directory), phrase)
+        name = with_point(vault, tmp_path, "web-shop-17", content_of_disk=noise + text)
+        hold_point(vault, name, Hold("audit-2026", None))
+        if phrase:
+            add_key(vault, new_recovery_key(), "recovery")
+        return b"".join(path.name.encode() + path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+    clear, sealed = stored(None), stored(PHRASE)
+    assert [mark for mark in marks if mark in clear] == marks
+    assert [mark for mark in marks if mark in sealed] == []
 
 
 def test_a_wrong_pass_phrase_is_said_plainly(tmp_path):
@@ -121,7 +138,7 @@ def test_a_wrong_pass_phrase_is_said_plainly(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert (said.returncode, said.stderr) == (1, "This opens none of the vault's keys.\n")
+    assert (said.returncode, said.stderr) == (1, "This pass phrase opens none of the vault's keys.\n")
 
 
 def test_a_flipped_bit_is_found_and_never_handed_out(backed_up, tmp_path):
@@ -138,13 +155,29 @@ def test_a_flipped_bit_is_found_and_never_handed_out(backed_up, tmp_path):
         faults = verify(vault).faults
         if faults:
             found += 1
-            assert (faults[0].point, faults[0].disk) == (name, "d")
+            assert (faults[0].machine, faults[0].point, faults[0].disk) == ("web-shop-17", name, "d")
+            start, end = faults[0].offset, faults[0].offset + faults[0].length
+            assert f"{name} of web-shop-17, disk d, bytes {start} to {end}: " in str(faults[0])
             with pytest.raises(Damaged):
                 holds(vault, name, content)
         else:
             assert holds(vault, name, content)
         pack.write_bytes(good)
     assert found >= 8
+
+
+def test_a_stranger_is_told_which_bytes_of_which_disk_of_which_machine_are_damaged(backed_up, tmp_path):
+    """Of a pack: a bit, all that is after that, all of it."""
+    vault, name, _ = backed_up
+    pack = next(vault.store.root.glob("packs/*/*.pack"))
+    good = pack.read_bytes()
+    for damage in (good[:48] + bytes((good[48] ^ 1,)) + good[49:], good[:60], None):
+        pack.unlink() if damage is None else pack.write_bytes(damage)
+        done = stranger(vault, tmp_path, name, "d", str(tmp_path / "out.raw"))
+        assert done.returncode == 1
+        told = rf"Point {name} of web-shop-17, disk d, bytes \d+ to \d+: (the )?pack [0-9a-f]{{64}} .*\n"
+        assert re.fullmatch(told, done.stderr)
+        (tmp_path / "out.raw").unlink()
 
 
 def test_whatever_bit_of_a_map_is_flipped_nothing_is_pruned(tmp_path):
@@ -184,13 +217,38 @@ def test_a_changed_document_and_a_missing_pack_are_said(backed_up):
     assert str(fault).startswith(f"Point {name}: points/{name}.point isn't what was written")
 
 
-def test_what_a_later_release_needs_is_refused_for_that_use_only(tmp_path):
+@pytest.mark.parametrize("use", ["read", "write", "prune"])
+def test_what_a_later_release_needs_is_refused_for_that_use_only(backed_up, use, tmp_path):
+    vault, name, content = backed_up
+    phrase = PHRASE if vault.encrypted else None
+    path = vault.store.root / "vault.json"
+    told = json.loads(path.read_bytes())
+    told["features"][use].append("reference-counts")
+    path.write_text(json.dumps(told))
+    for other in ("read", "write", "prune"):
+        if other != use:
+            assert Vault.open(vault.store, other, phrase).key == vault.key
+    with pytest.raises(InvalidInput, match=rf"reference-counts.*later release to {use} it"):
+        Vault.open(vault.store, use, phrase)
+    with pytest.raises(InvalidInput, match="reference-counts"):  # as the process that serves its disks does
+        Vault.with_key(vault.store, use, vault.key)
+    out = tmp_path / "out.raw"
+    done = stranger(vault, tmp_path, name, "d", str(out))
+    if use == "read":
+        assert (done.returncode, out.exists(), "reference-counts" in done.stderr) == (1, False, True)
+    else:
+        assert done.returncode == 0, done.stderr
+        assert out.read_bytes() == whole(content)
+
+
+@pytest.mark.parametrize("change", [{"format": "longshore vault 2"}, {"block_size": 1 << 20}, {"encryption": "rot13"}])
+def test_what_is_another_format_is_refused_whole(tmp_path, change):
     vault, _, _ = made(tmp_path)
     path = vault.store.root / "vault.json"
-    path.write_text(path.read_text().replace('"prune": []', '"prune": ["reference-counts"]'))
-    Vault.open(vault.store, "write")
-    with pytest.raises(InvalidInput, match="reference-counts"):
-        Vault.open(vault.store, "prune")
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    for use in ("read", "write", "prune"):
+        with pytest.raises(InvalidInput, match="doesn't know"):
+            Vault.open(vault.store, use)
 
 
 def test_nothing_is_made_where_something_is(tmp_path):

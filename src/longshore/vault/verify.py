@@ -20,11 +20,13 @@ class Fault:
     offset: int  # bytes, as the next one
     length: int
     why: str
+    machine: str = ""  # its name; empty: the point doesn't say
 
     def __str__(self) -> str:
         if not self.disk:
             return f"Point {self.point}: {self.why}"
-        return f"Point {self.point}, disk {self.disk}, bytes {self.offset} to {self.offset + self.length}: {self.why}"
+        of = f"Point {self.point} of {self.machine}" if self.machine else f"Point {self.point}"
+        return f"{of}, disk {self.disk}, bytes {self.offset} to {self.offset + self.length}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,11 @@ def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda
         except Damaged as error:
             faults.append(Fault(name, "", 0, 0, str(error)))
             continue
+        machine = str((point.content.get("machine") or {}).get("name", ""))
         for key, top in point.disks.items():
             for offset, length, why in checked.faults(top):
                 if len(faults) < MOST_TOLD:
-                    faults.append(Fault(name, key, offset, min(length, top.size - offset), why))
+                    faults.append(Fault(name, key, offset, min(length, top.size - offset), why, machine))
     return Verified(len(names), checked.blocks, tuple(faults))
 
 

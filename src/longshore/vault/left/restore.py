@@ -57,11 +57,19 @@ def main() -> None:
     disk = disks[given.disk]
     with given.file.open("xb") as file:
         file.truncate(disk["size"])
-        for offset, data in vault.blocks(disk):
-            file.seek(offset)
-            file.write(data)
+        try:
+            for offset, data in vault.blocks(disk):
+                file.seek(offset)
+                file.write(data)
+        except Damaged as error:
+            name = (point["content"].get("machine") or {}).get("name", "")
+            sys.exit(f"Point {given.point} of {name}, disk {given.disk}, {error}")
         file.flush()
         os.fsync(file.fileno())
+
+
+class Damaged(Exception):
+    """Which bytes of a disk can't be had, and why."""
 
 
 class Vault:
@@ -104,7 +112,7 @@ class Vault:
                 return AESGCM(stretched).decrypt(nonce, wrapped, self.told["id"].encode())
             except InvalidTag:
                 continue
-        sys.exit("This opens none of the vault's keys." + (f"\n{kept}" if kept else ""))
+        sys.exit("This pass phrase opens none of the vault's keys." + (f"\n{kept}" if kept else ""))
 
     def derived(self, what: bytes, salt: bytes = b"") -> bytes:
         """HKDF with SHA-256, of one block."""
@@ -139,11 +147,25 @@ class Vault:
 
     def _below(self, level: int, index: int, place: tuple[bytes, bytes, int, int]) -> Iterator[tuple[int, bytes]]:
         id_, pack, offset, length = place
-        data = self._record(pack, offset, length)
+        width = self.block * self.fanout**level
+        try:
+            data = self._record(pack, offset, length)
+            if level == 0:
+                self._compare(data, id_, pack, offset)
+            else:
+                children = self._children(level, data, id_, pack, offset)
+        except Damaged as error:
+            raise Damaged(f"bytes {index * width} to {(index + 1) * width}: {error}") from None
         if level == 0:
-            self._compare(data, id_, pack, offset)
             yield index * self.block, data
             return
+        for number, below in children:
+            yield from self._below(level - 1, index * self.fanout + number, below)
+
+    def _children(
+        self, level: int, data: bytes, id_: bytes, pack: bytes, offset: int
+    ) -> list[tuple[int, tuple[bytes, bytes, int, int]]]:
+        """What is below a node, by its number there."""
         said, _, count, packs = struct.unpack_from("<BBHH", data)
         assert said == level, "a node isn't of the level that its place says"
         names = [data[6 + 32 * n : 38 + 32 * n] for n in range(packs)]
@@ -156,31 +178,35 @@ class Vault:
         ids = {number: place[0] for number, place in children}
         whole = bytes((level,)) + b"".join(ids.get(n, bytes(32)) for n in range(self.fanout))
         self._compare(whole, id_, pack, offset)
-        for number, below in children:
-            yield from self._below(level - 1, index * self.fanout + number, below)
+        return children
 
     def _record(self, pack: bytes, offset: int, length: int) -> bytes:
         name = pack.hex()
-        with (self.root / "packs" / name[:2] / f"{name}.pack").open("rb") as file:
-            salt = file.read(40)[8:]
-            file.seek(offset)
-            stored = file.read(length)
+        try:
+            with (self.root / "packs" / name[:2] / f"{name}.pack").open("rb") as file:
+                salt = file.read(40)[8:]
+                file.seek(offset)
+                stored = file.read(length)
+        except FileNotFoundError:
+            raise Damaged(f"the pack {name} is gone.") from None
+        if len(stored) < length:
+            raise Damaged(f"the pack {name} is too short.")
         if self.key is not None:
             if salt not in self._ciphers:
                 self._ciphers[salt] = self._aes(self.derived(b"pack", salt))
             try:
                 stored = self._ciphers[salt].decrypt(offset.to_bytes(12, "big"), stored, None)
             except self._wrong:
-                sys.exit(f"Pack {name} at {offset}: it can't be decrypted, some of its bytes have changed.")
+                raise Damaged(f"pack {name} at {offset} can't be decrypted, some of its bytes have changed.") from None
         data: bytes = stored[1:]
-        return unpack(data, f"Pack {name} at {offset}") if stored[0] else data
+        return unpack(data, f"pack {name} at {offset}") if stored[0] else data
 
     def _compare(self, data: bytes, id_: bytes, pack: bytes, offset: int) -> None:
         if blake3 is None:
             return
         found = blake3(data) if self.key is None else blake3(data, key=self.derived(b"ids"))
         if found.digest() != id_:
-            sys.exit(f"Pack {pack.hex()} at {offset}: it isn't what was written.")
+            raise Damaged(f"pack {pack.hex()} at {offset} isn't what was written.")
 
 
 def in_barbican(kept: dict[str, str]) -> str:
@@ -198,10 +224,10 @@ def unpack(data: bytes, what: str) -> bytes:
         try:
             return ZstdDecompressor().decompress(data)
         except ZstdError:
-            sys.exit(f"{what}: it can't be unpacked, some of its bytes have changed.")
+            raise Damaged(f"{what} can't be unpacked, some of its bytes have changed.") from None
     done = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False)
     if done.returncode:
-        sys.exit(f"{what}: it can't be unpacked: {done.stderr.decode(errors='replace').strip()}")
+        raise Damaged(f"{what} can't be unpacked: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
 
 
