@@ -159,8 +159,8 @@ def refused_with_nothing_made(cli, sides, admin_cloud, point):
     restore = ("restore", "create", "--vault", "away")
     words = ("--network", "front=back", "--boot-mark", READY)
     refused(cli(*restore, "nobody", "--target", "there", *words), "nobody")
-    refused(cli(*restore, point, "--target", "there"), "front")
-    refused(cli(*restore, point, "--target", "home", "--network", "front=front"), "in use")
+    refused(cli(*restore, point, "--target", "there", "--network", "front=nowhere"), "nowhere")
+    refused(cli(*restore, point, "--target", "home"), "in use")  # its own network, by its name
     refused(cli(*restore, point, "--target", "away", *words), "away")
     path = f"/os-quota-sets/{there.cloud.current_project_id}"
     known = admin_cloud.block_storage.get(path).json()["quota_set"]["volumes"]

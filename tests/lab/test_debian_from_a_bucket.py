@@ -63,7 +63,7 @@ def test_a_tenant_makes_it_again_with_all_that_it_had_acknowledged(server, serve
         assert not list(cloud.network.ports(mac_address=port.mac_address))
 
         began = time.monotonic()
-        to = ("--target", "cloud", "--network", "private=private", "--boot-mark", TO[TO.index("--boot-mark") + 1])
+        to = ("--target", "cloud", "--boot-mark", TO[TO.index("--boot-mark") + 1])
         made = ann.json("migration", "restore", "create", "web01", "--vault", "mine", *to, *WAIT, timeout=1500)
         tell(f"restored and seen up after {time.monotonic() - began:.1f} s: {json.dumps(made['result'])}")
         seen = seen_on(cloud, made["server_id"])

@@ -254,6 +254,19 @@ def test_what_a_restore_in_place_cannot_mean_is_refused(store, place, said):
     assert (answer.status_code, store.migrations.all()) == (400, []), answer.text
 
 
+def test_a_server_is_restored_onto_networks_called_as_its_own_unless_others_are_said(store, place, monkeypatch):
+    monkeypatch.setattr(CloudWithServer, "taken", lambda *_: Taken())
+    with monkeypatch.context() as renamed:
+        renamed.setattr(CloudWithServer, "networks", lambda self: [replace(*Cloud.networks(self), name="other")])
+        refused = place(type="cold")
+        assert (refused.status_code, '"private"' in refused.json()["message"]) == (400, True), refused.text
+        said = place("/check", type="cold", networks={"private": "other"}).json()
+        assert [one for one in said if one["severity"] == "blocker"] == []
+    assert place(type="cold").status_code == 202
+    (record,) = store.migrations.all()
+    assert record.request["networks"] == {"private": "private"}
+
+
 def test_only_a_server_has_a_place_to_be_taken(ask, store, vault, tmp_path, place):
     name = with_point(vault, tmp_path, "db", datetime.now(UTC) + timedelta(seconds=1))
     body = {"vault": "offsite", "point": name, "target": "cloud", "request": {"type": "in-place"}}

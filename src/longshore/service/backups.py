@@ -1,6 +1,7 @@
 """Vaults and the points in them; machines that are backed up, and restored."""
 
 import uuid
+from collections import Counter
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -312,7 +313,10 @@ def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, st
             )
         if request.type is MigrationType.IN_PLACE:
             request = replace(request, replaces=recorded_machine(found).ref)
-        return found, found.name, replace(request, power=_power(request, found))
+        request = replace(request, power=_power(request, found))
+        if request.type is not MigrationType.IN_PLACE:
+            request = _with_networks(request, found, body.target, store, clouds)
+        return found, found.name, request
     if request.type is MigrationType.DRY_RUN:
         raise InvalidInput("A single disk can't be tried: nothing boots of it.", field="disk")
     keys = list(found.disks)
@@ -378,6 +382,21 @@ def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]
         if trial
         else None,
     }
+
+
+def _with_networks(
+    request: MigrationRequest, point: Point, target: str, store: Store, clouds: Clouds
+) -> MigrationRequest:
+    """A server's networks that nothing is said of become the target's that are called the same: so it is as it was
+    where it was. Of which there are several, or none, is left open."""
+    machine = recorded_machine(point)
+    left = {nic.network for nic in machine.nics} - set(request.networks)
+    if not left or not machine.platform.traits.as_server:
+        return request
+    refuse_unreadable(target=target)
+    with clouds.target(store.providers.get(target).id) as there:
+        named = Counter(network.name for network in there.networks())
+    return replace(request, networks={**request.networks, **{name: name for name in left if named[name] == 1}})
 
 
 def _power(request: MigrationRequest, point: Point) -> PowerAfter:
