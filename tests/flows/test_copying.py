@@ -71,7 +71,7 @@ def elsewhere(tmp_path):
 def seed(job, elsewhere, monkeypatch):
     """The first copy of a disk; it gets as far as the opening of its source."""
 
-    def opens(*_):
+    def opens(*_, **_how):
         assert not is_locked(elsewhere.path), "it was opened for nothing"
         raise NotFound("as far as that")
 
