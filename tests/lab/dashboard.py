@@ -1,16 +1,17 @@
 """Horizon in the lab, with longshore-dashboard installed as a package, and looked at with Debian's Chromium."""
 
 import subprocess
+import sys
 from contextlib import contextmanager
 
 from lanes import PROJECT
-from playwright.sync_api import sync_playwright
+
+sys.path.append(str(PROJECT / "tests" / "web"))
+
+from looking import ALL_RULES, AXE
 
 DASHBOARD = PROJECT / "lab" / "dashboard"
 URL = "http://127.0.0.1:8080"
-SHELL = "/usr/bin/chromium-headless-shell"
-AXE = PROJECT / "tests" / "web" / "vendor" / "axe-core-4.14.1" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PICTURES = PROJECT / "build" / "screenshots"
 THEMES = ("default", "material")
 PATIENCE = 60_000  # milliseconds
@@ -27,18 +28,6 @@ def horizon(directory, *keystone):
         yield
     finally:
         subprocess.run([DASHBOARD / "down"], check=True)
-
-
-@contextmanager
-def chromium():
-    with sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=SHELL, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class Tab:
@@ -88,8 +77,8 @@ class Tab:
 
     def findings(self):
         """What axe finds in our part of the page."""
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate(f"axe.run('#longshore', {{runOnly: {RULES}}})")
+        self.page.evaluate(AXE)
+        found = self.page.evaluate(f"axe.run('#longshore', {{runOnly: {ALL_RULES}}})")
         return [
             (one["id"], [node["html"][:200] + " " + node["failureSummary"][:300] for node in one["nodes"][:3]])
             for one in found["violations"]

@@ -25,6 +25,7 @@ OWN_PROJECTS = {
     "test_loose_volumes_in_plans",
     "test_octavia",
     "test_openstack_source",
+    "test_sso",
     "test_tenancy",
     "test_two_clouds",
 }

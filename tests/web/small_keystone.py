@@ -36,7 +36,9 @@ class SmallKeystone:
         self.credentials = {"cred-1": ("credential's secret", "ann", "red")}
         self.tokens = {}  # user, project, end
         self.logins = 0  # of people with a password that were tried
-        self.second_factor = set()  # users of whom more is asked
+        self.second_factor = {}  # of whom more is asked: the passcode
+        self.required = [["password", "totp"]]
+        self.receipts = {}  # whose password was right
         self.away = False
         self.migration = {}  # where the catalogue says that the service is: by project
         self.lives = timedelta(hours=1)
@@ -48,7 +50,7 @@ class SmallKeystone:
         self.tokens[token] = (user, project, ends or datetime.now(UTC) + self.lives)
         return token
 
-    def answer(self, method, path, auth, subject, body):
+    def answer(self, method, path, auth, subject, receipt, body):
         """Status, headers and body."""
         if self.away:
             return 503, {}, {"error": {"message": "Away.", "code": 503}}
@@ -56,7 +58,7 @@ class SmallKeystone:
             links = [{"rel": "self", "href": f"{self.url}/v3/"}]
             return 200, {}, {"version": {"id": "v3.14", "status": "stable", "links": links}}
         if path == "/v3/auth/tokens" and method == "POST":
-            return self._log_in(body["auth"])
+            return self._log_in(body["auth"], receipt)
         if not self._lives(auth):
             return 401, {}, {"error": {"message": "The request you have made requires authentication.", "code": 401}}
         if path == "/v3/auth/projects":
@@ -88,7 +90,7 @@ class SmallKeystone:
     def _lives(self, token):
         return token in self.tokens and self.tokens[token][2] > datetime.now(UTC)
 
-    def _log_in(self, auth):
+    def _log_in(self, auth, receipt):
         refused = 401, {}, {"error": {"message": "The request you have made requires authentication.", "code": 401}}
         identity = auth["identity"]
         (how,) = identity["methods"]
@@ -101,14 +103,22 @@ class SmallKeystone:
             if not right or said["password"] != self.users[user][0]:
                 return refused
             if user in self.second_factor:
+                made = uuid.uuid4().hex
+                self.receipts[made] = user
                 return (
                     401,
-                    {"Openstack-Auth-Receipt": "r"},
+                    {"Openstack-Auth-Receipt": made},
                     {
                         "receipt": {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z"},
-                        "required_auth_methods": [["password", "totp"]],
+                        "required_auth_methods": self.required,
                     },
                 )
+        elif how == "totp":
+            said = identity["totp"]["user"]
+            user = said["name"]
+            self.logins += 1
+            if self.receipts.get(receipt) != user or said["passcode"] != self.second_factor[user]:
+                return refused
         elif how == "token":
             if not self._lives(identity["token"]["id"]):
                 return refused
@@ -171,7 +181,7 @@ def small_keystone():
     class Handler(BaseHTTPRequestHandler):
         def do(self):
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-            told = self.headers.get("X-Auth-Token"), self.headers.get("X-Subject-Token")
+            told = [self.headers.get(name) for name in ("X-Auth-Token", "X-Subject-Token", "Openstack-Auth-Receipt")]
             said = urlsplit(self.path)
             if of := FEDERATION.fullmatch(said.path):
                 way = of["protocol"] or f"{of['idp']}/{of['of']}"

@@ -347,7 +347,7 @@ def test_keystone_away_and_a_second_factor_are_told_apart_from_a_wrong_password(
     assert page.status == 503
     assert "Keystone doesn't answer. Try again in a moment." in page.text
     many.keystone.away = False
-    many.keystone.second_factor.add("ann")
+    many.keystone.second_factor["ann"], many.keystone.required = "123456", [["password", "totp", "another"]]
     page = log_in(many.browser(), "ann", "ann's secret")
     assert page.status == 401
     assert "Use an application credential, or a token." in page.text

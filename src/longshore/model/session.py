@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from longshore.errors import LongshoreError
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -21,3 +23,13 @@ class Session:
     identity: str = field(repr=False)
     token: str = field(repr=False)
     lent: bool = False
+
+
+class PasscodeWanted(LongshoreError):
+    """Somebody's password was right, and a passcode has to follow. `key`: for the browser, by which it is taken."""
+
+    code = "passcode-wanted"
+
+    def __init__(self, key: str) -> None:
+        super().__init__("Keystone asks for a passcode besides the password.")
+        self.key = key

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 from longshore.configuration import Server
 from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.model.session import Session
-from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins
+from longshore.model.session import PasscodeWanted, Session
+from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins, PasscodeAsked
 from longshore.service.failed_logins import FailedLogins
 from longshore.store import Store
 
@@ -42,9 +43,27 @@ class Sessions:
         self._lock = threading.Lock()
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str:
+        """Raises PasscodeWanted, too."""
         _refuse_unwieldy(domain, user, password)
-        account = f"{domain.casefold()}/{user.casefold()}"
-        return self._begin(lambda: self._logins.with_password(domain, user, password), account, address, had)
+        try:
+            issue = partial(self._logins.with_password, domain, user, password)
+            return self._begin(issue, _account(domain, user), address, had)
+        except PasscodeAsked as asked:
+            key = secrets.token_urlsafe(32)
+            self._kept.put(_half(key), _who(domain, user, asked.receipt))
+            raise PasscodeWanted(key) from None
+
+    def with_passcode(self, key: str, passcode: str, *, address: str, had: str | None) -> str:
+        """What `with_password` has begun; it may be tried again until it is right."""
+        _refuse_unwieldy(passcode)
+        half = self._kept.find(_half(key), _UNSAID, used=False)
+        if half is None:
+            raise _refused()
+        domain, user = half.project_name, half.user_name
+        issue = partial(self._logins.with_passcode, domain, user, half.identity, passcode)
+        begun = self._begin(issue, _account(domain, user), address, had)
+        self._kept.forget(_half(key))
+        return begun
 
     def with_credential(self, id_: str, secret: str, *, address: str, had: str | None) -> str:
         _refuse_unwieldy(id_, secret)
@@ -205,6 +224,32 @@ def _in_project(session: Session, issued: Issued) -> Session:
         ends_at=min(session.ends_at, issued.ends_at),
         token=issued.token,
     )
+
+
+def _account(domain: str, user: str) -> str:
+    return f"{domain.casefold()}/{user.casefold()}"
+
+
+def _who(domain: str, user: str, receipt: str) -> Session:
+    """Nobody's session: the domain stands in the project's place, and the receipt for a token."""
+    ends_at = datetime.now(UTC) + _UNSAID
+    return Session(
+        "",
+        user,
+        None,
+        domain,
+        bound=False,
+        everything=False,
+        ends_at=ends_at,
+        form_token="",
+        identity=receipt,
+        token="",
+    )
+
+
+def _half(key: str) -> str:
+    """Another key than a session's, and than that of what waits."""
+    return f"half {key}"
 
 
 def _waiting(key: str) -> str:

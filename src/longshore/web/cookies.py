@@ -15,6 +15,7 @@ class Cookies:
         self.session = "__Host-longshore" if self._secure else f"longshore_{urlsplit(origin).port or 80}"
         self.entry = f"{self.session}-entry"  # the mark of forms to log in with
         self.waiting = f"{self.session}-waiting"  # a log-in that Keystone has sent
+        self.half = f"{self.session}-half"  # one that the password has begun
         self.wanted = f"{self.session}-wanted"  # the page to show after it
 
     def key(self, request: Request) -> str:

@@ -15,11 +15,12 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.me import Me
 from longshore.configuration import Server
 from longshore.errors import LongshoreError
-from longshore.model.session import Session
+from longshore.model.session import PasscodeWanted, Session
 from longshore.web.addresses import address_of, back_to, origin_of
 from longshore.web.asking import Asking
 from longshore.web.cookies import Cookies
 from longshore.web.forms import FOREIGN, Form, read_form
+from longshore.web.passcode import Passcodes, PasscodeStep
 from longshore.web.rendering import render
 from longshore.web.sso import Received, SingleSignOn
 from longshore.web.texts import _, marked
@@ -42,7 +43,7 @@ SAID = (
 )
 
 
-class Sessions(Received, Protocol):
+class Sessions(Received, Passcodes, Protocol):
     """The service's. All methods wait for others, and raise LongshoreError."""
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str: ...
@@ -69,6 +70,7 @@ class Login:
         self._finding = CapacityLimiter(_AT_ONCE)
         self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
         self._sso = SingleSignOn(settings, sessions, self._cookies, self._refused, self._in_thread)
+        self._passcode = PasscodeStep(sessions, self._cookies, self._in_thread, _status_of)
 
     @property
     def routes(self) -> Sequence[tuple[str, Any, str]]:
@@ -77,6 +79,7 @@ class Login:
             ("/login", self._log_in, "POST"),
             ("/project", self._ask_for_project, "GET"),
             ("/project", self._choose, "POST"),
+            *self._passcode.routes,
             *self._sso.routes,
         ]
 
@@ -114,7 +117,7 @@ class Login:
         answer = render(
             request,
             "login.html",
-            200 if trouble is None else _STATUS.get(trouble.code, 400),
+            200 if trouble is None else _status_of(trouble),
             mark=mark,
             said=said,
             by=by if by in _WAYS else "password",
@@ -135,6 +138,8 @@ class Login:
             # Without the cookie nothing fits
             said = await read_form(request, request.cookies.get(self._cookies.entry) or secrets.token_urlsafe(24))
             key = await self._in_thread(partial(self._begin, request, said))
+        except PasscodeWanted as wanted:
+            return self._passcode.begin(wanted.key, _to(said["to"]))
         except LongshoreError as error:
             return self._asked(request, said, said["by"], _to(said["to"]), error)
         answer = RedirectResponse(_to(said["to"]), 303)
@@ -242,6 +247,10 @@ class Login:
 
 def _here(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _status_of(trouble: LongshoreError) -> int:
+    return _STATUS.get(trouble.code, 400)
 
 
 def _to(address: str | None) -> str:

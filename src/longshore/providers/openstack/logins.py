@@ -15,6 +15,14 @@ from longshore.providers.openstack.faults import explained
 SECOND_FACTOR = "second-factor"  # code of an AccessDenied where the password was right and isn't enough
 
 
+class PasscodeAsked(AccessDenied):
+    """The password was right. `receipt`: says so to Keystone when a passcode (TOTP) is brought within some minutes."""
+
+    def __init__(self, receipt: str) -> None:
+        super().__init__("Keystone asks for a passcode besides the password.", code=SECOND_FACTOR)
+        self.receipt = receipt
+
+
 @dataclass(frozen=True, slots=True)
 class Issued:
     token: str = field(repr=False)
@@ -33,9 +41,17 @@ class Logins:
         self._cacert = cacert
 
     def with_password(self, domain: str, user: str, password: str) -> Issued:
-        """Of no project, also where the user has one that is used by default."""
+        """Of no project, also where the user has one that is used by default. Raises PasscodeAsked, too."""
         who = {"username": user, "password": password, "user_domain_name": domain}
         return self._issued(v3.Password(auth_url=self._keystone, unscoped=True, include_catalog=False, **who))
+
+    def with_passcode(self, domain: str, user: str, receipt: str, passcode: str) -> Issued:
+        """Of no project, once the password was right."""
+        asked = [
+            v3.TOTPMethod(username=user, user_domain_name=domain, passcode=passcode),
+            v3.ReceiptMethod(receipt=receipt),
+        ]
+        return self._issued(v3.Auth(self._keystone, asked, unscoped=True, include_catalog=False))
 
     def with_credential(self, id_: str, secret: str) -> Issued:
         """Of the application credential's project."""
@@ -71,9 +87,12 @@ class Logins:
         with explained("log in"):
             try:
                 return _issued(login.get_access(session_as(None, self._cacert)))
-            except auth.MissingAuthMethods:
+            except auth.MissingAuthMethods as missing:
+                given = {*missing.methods, "totp"}
+                if missing.receipt and any(given.issuperset(rule) for rule in missing.required_auth_methods):
+                    raise PasscodeAsked(missing.receipt) from None
                 raise AccessDenied(
-                    "Keystone wants more of you than a password, and these pages can't ask for that.",
+                    "Keystone wants more of you than a password and a passcode, and these pages can't ask for that.",
                     advice="Use an application credential, or a token.",
                     code=SECOND_FACTOR,
                 ) from None
