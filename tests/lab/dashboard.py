@@ -73,7 +73,7 @@ class Tab:
         """Of Longshore, in the menu."""
         menu = self.page.locator("#sidebar-accordion a, .nav a")
         links = menu.evaluate_all("found => found.map(one => one.getAttribute('href') || '')")
-        return {link for link in links if "/migration_" in link}
+        return {link for link in links if link.startswith(("/project/migration_", "/admin/migration_"))}
 
     def findings(self):
         """What axe finds in our part of the page."""
@@ -87,4 +87,5 @@ class Tab:
     def picture(self, name):
         directory = PICTURES / f"horizon-{self.theme}"
         directory.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate("window.scrollTo(0, 0)")  # Horizon's bar stays where one looks
         self.page.screenshot(path=directory / f"{name}.png", full_page=True)
