@@ -105,4 +105,5 @@ class OperationRecords:
 def _details(session: Session, ids: Sequence[str]) -> dict[str, JobDetails]:
     columns = MigrationRow.machine_name, MigrationRow.phase, JobRow.asked_at, JobRow.taken_at, JobRow.reason
     query = select(JobRow.id, *columns).join(MigrationRow, MigrationRow.id == JobRow.record_id)
-    return {id_: JobDetails(*rest) for id_, *rest in session.execute(query.where(JobRow.id.in_(ids)))}
+    rows = session.execute(query.where(JobRow.id.in_(ids)))
+    return {id_: JobDetails(name, phase, asked, taken, why) for id_, name, phase, asked, taken, why in rows}
