@@ -20,6 +20,7 @@ sys.path.append(str(PROJECT / "lab" / "openstack"))
 
 # Modules that touch neither the vCenter nor the project `demo`
 OWN_PROJECTS = {
+    "test_foreign_readers",
     "test_backups_of_servers",
     "test_guest_conversion",
     "test_loose_volumes_in_plans",
