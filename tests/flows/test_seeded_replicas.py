@@ -12,6 +12,7 @@ from protected import Protected
 from small_clouds import MIB, SIZES
 
 from longshore.engine import retry
+from longshore.flows.replicas import replicating
 from longshore.model.replica import Protection, Seed, Stage
 from longshore.model.status import Status
 from longshore.store import NewMigration
@@ -191,3 +192,22 @@ def test_a_seed_that_cannot_be_had_is_said_and_nothing_is_left(backup, monkeypat
     state = seeded.world.read()
     assert (state["volumes"], state["snapshots"], state["vsnaps"]) == ({}, {}, {})
     assert state["power"] == "on"
+
+
+def test_one_that_is_cancelled_while_it_is_seeded_leaves_nothing(backup, monkeypatch):
+    seeded = Replica(backup, backup.point)
+    real = replicating.find_seed
+
+    def found(job, *rest):
+        job.store.migrations.request_cancel(job.id)
+        job.ignore_cancel()
+        answer = real(job, *rest)
+        job._ignoring_cancel = False
+        return answer
+
+    monkeypatch.setattr(replicating, "find_seed", found)
+    assert seeded.live() == 0
+    assert seeded.record.status is Status.CANCELLED
+    state = seeded.world.read()
+    assert (state["volumes"], state["snapshots"], state["vsnaps"]) == ({}, {}, {})
+    assert [point.name for point in backup.points] == [backup.point]

@@ -454,3 +454,19 @@ def test_what_a_seed_cannot_spare_is_said(ask, store, vault, tmp_path, monkeypat
     assert made.status_code == 202, made.text
     told = [event.text for event in store.events.of(made.json()["id"])]
     assert any("The first sync of web reads all of these disks: Hard disk 1." in text for text in told), told
+
+
+def test_the_quota_that_a_restore_needs_is_said_by_name_and_nothing_is_made(ask, store, vault, tmp_path, monkeypatch):
+    with_point(vault, tmp_path)
+    real = clouds.connect
+    monkeypatch.setattr(clouds, "connect", lambda kind, *rest: (real if kind == "vault" else Cloud)(kind, *rest))
+    monkeypatch.setattr(Cloud, "quota_room", lambda _cloud: QuotaRoom(0, 0, 0, 0, 0, 0, 0))
+    store.providers.add("cloud", "openstack", {}, {})
+    body = {"vault": "offsite", "point": "web", "target": "cloud", "request": {"networks": {"VM Network": "private"}}}
+    concerns = {one["code"]: one["text"] for one in ask("POST", "/v1/restores/check", body).json()}
+    needed = {"instances": 1, "cores": 1, "memory": 256, "volumes": 1, "gigabytes": 2, "snapshots": 1, "ports": 1}
+    for what, count in needed.items():
+        assert concerns[f"quota-{what}"].endswith(f", web needs {count}."), concerns[f"quota-{what}"]
+    refused = ask("POST", "/v1/restores", body)
+    assert (refused.status_code, "has room for 0 CPU(s), web needs 1." in refused.text) == (400, True)
+    assert store.migrations.all() == []
