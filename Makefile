@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
 
 install:
 	./install
@@ -17,6 +17,12 @@ lab-down:
 
 demo: lab-up
 	$(LAB) run demo/run
+
+# What the demo has done and the lab's machines, on pages for a browser of this machine; Ctrl-C ends them.
+# From elsewhere: ssh -L 8765:127.0.0.1:8765 MACHINE, and PORT=8765 here
+PORT ?= 0
+demo-web: lab-up
+	demo/pages.py $(PORT)
 
 test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 
@@ -41,6 +47,10 @@ quick-test: install
 # In a real browser, which takes minutes; not a part of `make test`. What the pages look like is written to build/screenshots
 browser-test: install
 	.venv/bin/pytest -m browser -q
+
+# Those in README and documents, made anew: look at what changed before it is kept
+pictures: install
+	LONGSHORE_PICTURES=$(CURDIR)/docs/pictures .venv/bin/pytest -m browser tests/web/test_pictures.py -q
 
 # The plugin in Horizon of two ages. Each has an environment of its own, which is made from the package index the first
 # time: so it isn't a part of `make test`. What the server does for it is (tests/web/test_inside.py)

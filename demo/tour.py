@@ -116,6 +116,9 @@ def main() -> None:
     print(arrival(shown))
     prove(writer.read(sidedoor.console(MACHINE)), writer.read(shown).boots[-1], migration)
 
+    say("All of this can be looked at in a browser, and tiny01 moved there. Outside the lab, this prints the link:")
+    print("\033[36m$ make demo-web\033[0m")
+
 
 def arrival(text: str) -> str:
     """What the moved machine said as it came up: what it found, and the first records it wrote."""

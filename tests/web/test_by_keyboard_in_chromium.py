@@ -1,0 +1,85 @@
+"""The wizard by keyboard alone, on a screen of 320 pixels, as one of 1,280 is at 400 %: what has the focus is seen, and
+shows that it has it."""
+
+import re
+
+from looking import ALL_RULES, IN_BROWSER, Looking, expect, serving
+
+pytestmark = IN_BROWSER
+MOST = 80  # presses of a key until something has the focus
+
+# Whether it has a ring or another edge than without the focus, and is wholly within the window
+SEEN = """element => {
+  const style = getComputedStyle(element), around = getComputedStyle(element.parentElement, "::after");
+  const ring = style.outlineStyle !== "none" || style.boxShadow !== "none" || around.borderStyle !== "none";
+  const box = element.getBoundingClientRect();
+  const whole = box.top >= 0 && box.bottom <= innerHeight;
+  const part = box.height > innerHeight / 2 && box.top < innerHeight && box.bottom > 0;  // of a table
+  return [element.matches(":focus-visible"), ring, whole || part, box.left >= 0 && box.right <= innerWidth];
+}"""
+
+
+class Keys:
+    def __init__(self, page):
+        self.page = page
+
+    def to(self, wanted):
+        """By Tab, and never past anything that can't be seen."""
+        for _ in range(MOST):
+            self.page.keyboard.press("Tab")
+            focus = self.page.locator(":focus")
+            if focus.count():
+                told = focus.evaluate("element => element.outerHTML").split(">")[0]
+                assert focus.evaluate(SEEN) == [True] * 4, told
+                if wanted.evaluate("element => element === document.activeElement"):
+                    return
+        raise AssertionError(f"{wanted} never had the focus")
+
+    def press(self, wanted, key="Enter"):
+        self.to(wanted)
+        self.page.keyboard.press(key)
+
+
+def test_a_plan_is_made_and_started_by_keys_on_a_very_narrow_screen(three_machines, chromium):
+    with serving(three_machines) as (address, person):
+        tab = Looking(chromium, address, person.link, viewport={"width": 320, "height": 640}, locale="en-GB")
+        page, keys = tab.page, Keys(tab.page)
+        page.set_default_timeout(60_000)
+
+        def looked_at():
+            page.wait_for_load_state("networkidle")
+            assert tab.too_wide() <= 0, page.url
+            assert tab.findings(ALL_RULES) == [], page.url
+
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        keys.press(page.get_by_role("link", name="Machines of vc"))
+        page.wait_for_url("**/machines")
+        looked_at()
+        keys.press(page.get_by_label("Choose app01"), "Space")
+        expect(page.get_by_label("Choose app01")).to_be_checked()
+        keys.press(page.get_by_role("button", name="Plan the chosen ones"))
+        page.wait_for_url("**/new-plan?**")
+        keys.to(page.get_by_label("What to call the plan"))
+        looked_at()
+        page.keyboard.type("shop")
+        keys.to(page.get_by_label(re.compile("^Cold")))
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_label(re.compile("^Warm"))).to_be_checked()
+        keys.press(page.get_by_role("button", name="Propose mappings"))
+        expect(page.locator("#concerns")).to_contain_text("boot-proof-unsure")
+        looked_at()
+        keys.to(page.get_by_label("Network for VM Network"))
+        page.keyboard.press("Home")
+        expect(page.locator("#concerns")).to_contain_text("network-unmapped")
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#concerns")).not_to_contain_text("network-unmapped")
+        keys.press(page.get_by_role("button", name="Keep and check"))
+        page.wait_for_url("**/concerns")
+        looked_at()
+        keys.press(page.get_by_role("button", name="Start it"))
+        expect(page.get_by_text("1 queued").first).to_be_visible()
+        tab.close()
+    (begun,) = [m for m in three_machines.migrations.all() if m.machine_name == "app01"]
+    assert begun.request["type"] == "warm"
