@@ -111,17 +111,22 @@ class Borg:
 
 @dataclass
 class Figures:
-    """Of one step of one contender: seconds, and the most memory of all its processes together, in MiB."""
+    """Of one step of one contender: seconds, those of the processors, and the most memory of all its processes at once,
+    in MiB."""
 
     seconds: list[float] = field(default_factory=list)
+    processors: list[float] = field(default_factory=list)
     memory: float = 0.0
 
     def take(self, commands: list[list[str]]) -> None:
         settle()
-        start = time.perf_counter()
+        start, before = time.perf_counter(), os.times()
         for command in commands:
             self.memory = max(self.memory, run(command))
+        after = os.times()
         self.seconds.append(time.perf_counter() - start)
+        before_all, after_all = (each.children_user + each.children_system for each in (before, after))
+        self.processors.append(after_all - before_all)
 
 
 def run(command: list[str]) -> float:
@@ -147,7 +152,8 @@ def run(command: list[str]) -> float:
 
 
 def memory_of(pid: int) -> float:
-    """Of a process and its children, shared pages counted once, in MiB."""
+    """Of a process and its children, in MiB: what is theirs alone, and of pages that several processes have (programs,
+    libraries) each one's share; so nothing is counted twice. What the kernel keeps of files isn't in it."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / KIB
@@ -311,13 +317,22 @@ def refuse_other(image: Path, root: Path, target: Path, name: str) -> None:
 
 def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int], name_of_results: str) -> None:
     rows = []
-    print("| step | contender | seconds | times slower than Longshore | MiB |\n| --- | --- | --- | --- | --- |")
+    print("| step | contender | seconds | times slower than Longshore | of processors | times | MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for step, of_step in found.items():
-        ours = median(of_step[OURS].seconds)
+        ours = of_step[OURS]
         for name, figures in of_step.items():
-            times = median(figures.seconds) / ours
-            print(f"| {step} | {name} | {spread(figures.seconds)} | {times:.2f} | {figures.memory:.0f} |")
-            told = {"seconds": rounded(figures.seconds), "times": round(times, 2), "memory_mib": round(figures.memory)}
+            times = median(figures.seconds) / median(ours.seconds)
+            work = median(figures.processors) / median(ours.processors)
+            seconds, processors = spread(figures.seconds), spread(figures.processors)
+            print(f"| {step} | {name} | {seconds} | {times:.2f} | {processors} | {work:.2f} | {figures.memory:.0f} |")
+            told = {
+                "seconds": rounded(figures.seconds),
+                "times": round(times, 2),
+                "processor_seconds": rounded(figures.processors),
+                "processor_times": round(work, 2),
+                "memory_mib": round(figures.memory),
+            }
             rows.append({"step": step, "contender": name, **told})
     for name, count in stored.items():
         print(f"{name}: {count / MIB:.0f} MiB stored after both")

@@ -29,8 +29,7 @@ def test_memory_is_limited_however_long_the_way_is():
 
 
 def test_a_slow_side_far_away_gets_no_more_than_it_can_use():
-    assert settled(latency=0.03, bandwidth=100) == FAR
-    assert settled(latency=0.004, bandwidth=300) == PACED
+    assert settled(latency=0.004, bandwidth=100) == FAR
 
 
 def test_storage_that_takes_a_few_at_once_and_the_rest_slowly_gets_several_at_a_time():

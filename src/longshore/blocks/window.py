@@ -3,16 +3,14 @@
 As few as keep both sides busy, so that they stay in the processor's cache; as many as the way there and back is long.
 The time a block takes when it needn't wait for others is the shortest one seen. While blocks take hardly longer than
 that, there is room for more of them; when they take much longer, they are only queueing for each other. Where even the
-shortest time is long, the cache is no matter, and more in flight does no harm but for the memory that they take. Nor
-where the storage sets the pace, which may take the first blocks at once and the others much later, as Ceph does: that
-works better on several at a time.
+shortest time is long, the cache is no matter, and more in flight does no harm. Nor where the storage sets the pace,
+which may take the first blocks at once and the others much later, as Ceph does: that works better on several at a time.
 """
 
 NEAR, PACED, FAR = 4, 16, 32  # the fewest in flight
 SLOW = 400 << 20  # bytes per second; below that it isn't us who set the pace
 USUAL = 1 / 8  # part of what is usual that the latest block makes
 FAR_FROM = 0.004  # seconds that a block takes at least
-FASTEST = 2 << 30  # bytes per second that a side far away may take: so much is begun with there
 MEMORY = 128 << 20  # bytes that blocks may take
 LARGEST = 256
 ROOM = 2.0  # times the shortest time
@@ -47,7 +45,7 @@ class Window:
         self.shortest = min(self.shortest, seconds)
         self.note_carried(seconds)
         if not self.near:
-            fewest = min(max(PACED, round(self.shortest * FASTEST / self._block_size)), FAR, self._largest)
+            fewest = min(FAR, self._largest)
         elif self.is_paced(self.size):
             fewest = min(PACED, self._largest)
         else:
