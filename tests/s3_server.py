@@ -4,10 +4,10 @@ import io
 import re
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -25,10 +25,11 @@ class S3Server:
     """`fault(method, path)`, when it is set, gives None, or what becomes of a request: an S3 error code as (status,
     code), "lost" (done, and answered by 500) or a number of seconds that it hangs for."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls`: an SSLContext."""
         self._app = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quiet)
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quiet, ssl_context=tls)
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self.fault = None
         self.late = None  # a random.Random: lists come late
         self._fresh, self._gone = set(), {}
@@ -42,8 +43,15 @@ class S3Server:
     def _objects(self):
         return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
-    def make_bucket(self, name):
-        self._objects.create_bucket(name, "us-east-1")
+    def make_bucket(self, name, *, versions=False, locks=False):
+        made = self._objects.create_bucket(name, "us-east-1")
+        if versions or locks:
+            made.versioning_status, made.object_lock_enabled = "Enabled", locks
+
+    def remove_bucket(self, name):
+        """With all that is in it, locked or not."""
+        self._objects.buckets[name].keys.clear()
+        self._objects.buckets.pop(name)
 
     def store(self, url, **other):
         told = {"url": url, "endpoint": self.endpoint, "region": "us-east-1", "access_key": "AKIATEST"}
@@ -51,14 +59,22 @@ class S3Server:
 
     def stored(self, url):
         """What is there, by name: as the bucket's own server has it."""
+        return {name: kept[-1] for name, kept in self.kept(url).items() if isinstance(kept[-1], FakeKey)}
+
+    def kept(self, url):
+        """All versions and markers, oldest first, by name."""
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         keys = self._objects.buckets[bucket].keys
-        return {key.removeprefix(f"{prefix}/"): keys[key] for key in list(keys) if key.startswith(f"{prefix}/")}
+        names = [key for key in list(keys) if key.startswith(f"{prefix}/")]
+        return {key.removeprefix(f"{prefix}/"): list(keys.getlist(key)) for key in names if keys.getlist(key)}
 
     def days_pass(self, url, seconds):
-        """For all objects."""
-        for stored in self.stored(url).values():
-            stored.last_modified -= timedelta(seconds=seconds)
+        """For all objects, and for their locks."""
+        for version in (version for kept in self.kept(url).values() for version in kept):
+            version.last_modified -= timedelta(seconds=seconds)
+            if getattr(version, "lock_until", None):
+                until = datetime.fromisoformat(version.lock_until) - timedelta(seconds=seconds)
+                version.lock_until = f"{until.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
         self.lists_come()
 
     def lists_come(self):

@@ -6,7 +6,12 @@ import secrets
 import pytest
 from in_process import longshore
 
+from longshore.vault.prune import prune
+from longshore.vault.vault import Vault
+from longshore.vault.versions import is_needed
 from s3_server import SECRET
+
+PHRASE = "a phrase of some length"
 
 
 @pytest.fixture
@@ -17,7 +22,7 @@ def where(s3):
 @pytest.fixture
 def run(tmp_path, s3):
     (tmp_path / "key").write_text(SECRET + "\n")
-    (tmp_path / "phrase").write_text("a phrase of some length\n")
+    (tmp_path / "phrase").write_text(f"{PHRASE}\n")
 
     def run(*words):
         return longshore(tmp_path / "state", *words)
@@ -51,7 +56,10 @@ def test_what_a_bucket_lacks_is_said_and_nothing_is_made(run, where, s3, tmp_pat
         (["vault", "create", "v", where, *given[:2], *given[4:]], "The bucket's access key is missing."),
         (["vault", "create", "v", "s3://vaults//x", *given], "is no bucket"),
         (["vault", "create", "v", "s3://nowhere/x", *given], "There is no bucket nowhere at http://127"),
-        (["vault", "create", "v", tmp_path / "here", *given], "A directory has no endpoint, region or access key."),
+        (
+            ["vault", "create", "v", tmp_path / "here", *given],
+            "A directory has no endpoint, region, access key or CA file.",
+        ),
         (["provider", "add", "vault", "v"], "A vault is in a directory or in a bucket."),
     ):
         done = run(*words)
@@ -61,3 +69,61 @@ def test_what_a_bucket_lacks_is_said_and_nothing_is_made(run, where, s3, tmp_pat
     assert s3.stored(where) == {}
     assert not (tmp_path / "here").exists()
     assert json.loads(run("vault", "list", "-f", "json").stdout) == []
+
+
+@pytest.fixture
+def locked(s3):
+    bucket = f"locked-{secrets.token_hex(4)}"
+    s3.make_bucket(bucket, locks=True)
+    yield f"s3://{bucket}/v"
+    s3.remove_bucket(bucket)
+
+
+def test_a_vault_that_locks_is_made_checked_and_brought_back(run, locked, where, s3, tmp_path):
+    given = [*options(tmp_path, s3), "--lock", "30"]
+    refused = run("vault", "create", "v", where, *given)
+    assert (refused.returncode, "keeps no versions, so nothing in it can be locked" in refused.stderr) == (1, True)
+    for words, sentence in (
+        ((str(tmp_path / "here"), "--lock", "3"), "can't be locked"),
+        ((locked, *given[:-1], "0"), "greater than or equal to 1"),
+    ):
+        done = run("vault", "create", "v", *words)
+        assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
+    assert s3.stored(where) == s3.kept(locked) == {}
+    assert not (tmp_path / "here").exists()
+
+    made = run("vault", "create", "safe", locked, *given)
+    assert made.returncode == 0, made.stderr
+    whole = {name: one.value for name, one in s3.stored(locked).items() if is_needed(name)}
+    checked = run("vault", "check", "safe", "-f", "json")
+    assert checked.returncode == 0, checked.stderr
+    told = json.loads(checked.stdout)
+    assert (told["lock_days"], told["locked_short"]) == (30, 0)
+    s3.days_pass(locked, 40 * 86400)
+    done = run("vault", "check", "safe")
+    assert (done.returncode, "object(s) aren't locked" in done.stderr) == (1, True), done.stderr
+    assert prune(Vault.open(s3.store(locked), "prune", PHRASE)).renewed == len(whole)
+    assert run("vault", "check", "safe").returncode == 0
+
+    store = s3.store(locked)
+    for name in whole:
+        store.delete(name)
+    done = run("vault", "check", "safe")
+    assert (done.returncode, "longshore vault recover" in done.stderr) == (1, True), done.stderr
+    back = run("vault", "recover", "safe", "-f", "json")
+    assert back.returncode == 0, back.stderr
+    assert set(json.loads(back.stdout)["others"].split("\n")) == set(whole)
+    back_there = {name: one.value for name, one in s3.stored(locked).items() if is_needed(name)}
+    assert back_there == whole
+    assert run("vault", "check", "safe").returncode == 0
+
+
+def test_a_check_notices_a_server_that_heeds_conditions_no_more(run, where, s3, tmp_path, monkeypatch):
+    assert run("vault", "create", "away", where, *options(tmp_path, s3)).returncode == 0
+    assert run("vault", "check", "away").returncode == 0
+    real = s3._app
+    monkeypatch.setattr(
+        s3, "_app", lambda environ, begin: real({n: v for n, v in environ.items() if n != "HTTP_IF_NONE_MATCH"}, begin)
+    )
+    done = run("vault", "check", "away")
+    assert (done.returncode, "two writers could spoil the vault" in done.stderr) == (1, True), done.stderr

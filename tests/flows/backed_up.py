@@ -20,11 +20,15 @@ from s3_server import SECRET
 class BackedUp(InThisProcess):
     longest = 300
 
-    def __init__(self, directory, phrase=None, s3=None):
+    def __init__(self, directory, phrase=None, s3=None, lock=None):
+        """`lock`: seconds; then the bucket of this S3 server is one of its own."""
         self.steps, self.dead = {}, False
         self.world = World.create(directory / "world")
-        url = f"s3://vaults/{secrets.token_hex(4)}"
-        self.vault = Vault.create(s3.store(url) if s3 else Directory(directory / "vault"), phrase)
+        name = secrets.token_hex(4)
+        self.url = f"s3://vaults/{name}" if lock is None else f"s3://{name}/v"
+        if lock is not None:
+            s3.make_bucket(name, locks=True)
+        self.vault = Vault.create(s3.store(self.url) if s3 else Directory(directory / "vault"), phrase, lock=lock)
         self.store = Store(StateDirectory(directory / "state"))
         settings = {"root": str(self.world.root)}
         self.source = self.store.providers.add("small-source", "vsphere", settings, {"password": "x"})

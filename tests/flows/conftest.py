@@ -105,8 +105,8 @@ def backed_up(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALL_WORLD", str(tmp_path / "world"))
     small_clouds.install(monkeypatch.setattr)
 
-    def begin(phrase=None, s3=None):
-        begun.append(BackedUp(tmp_path, phrase, s3))
+    def begin(phrase=None, s3=None, lock=None):
+        begun.append(BackedUp(tmp_path, phrase, s3, lock))
         return begun[-1]
 
     yield begin

@@ -22,8 +22,10 @@ from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.jobs import NEVER
 from longshore.store.tables import MigrationRow, utc_now
 from longshore.vault.holds import hold_point, release_point
+from longshore.vault.locks import histories
 from longshore.vault.points import point_names
 from longshore.vault.verify import verify
+from longshore.vault.versions import is_needed
 
 pytestmark = pytest.mark.faults
 
@@ -109,11 +111,39 @@ def a_day_passes(backup):
     """For the vault, and for what was asked for."""
     for path in (path for path in backup.vault.store.root.rglob("*") if path.is_file()):
         os.utime(path, (0, path.stat().st_mtime - 25 * 3600))
+    prunes_were_yesterday(backup)
+
+
+def prunes_were_yesterday(backup):
     with backup.store.migrations._database.session() as session:
         then = utc_now() - timedelta(hours=25)
         session.execute(
             update(MigrationRow).where(MigrationRow.request["type"].as_string() == "prune").values(created_at=then)
         )
+
+
+def test_a_vault_that_locks_is_pruned_each_day_so_that_its_lock_stands(backed_up, s3):
+    """However long the policy keeps its points, and though nothing is deleted."""
+    day = 86400
+    backup = backed_up("a phrase", s3, lock=3 * day)
+    policy = Policy(backup, keep="last 9")
+    made = policy.run_at_once()
+    for _ in range(2):
+        s3.days_pass(backup.url, day)
+        prunes_were_yesterday(backup)
+        made += policy.run_at_once()
+    made += policy.run_at_once()
+    done = prunes(backup)
+    assert [one.status for one in done] == [Status.DONE] * 3, "one a day"
+    assert sum(one.result["renewed"] for one in done) > 0
+    found = histories(backup.vault)
+    ends = [
+        backup.vault.store.versions.locked_until(name, history.first.id)
+        for name, history in found.items()
+        if is_needed(name)
+    ]
+    assert min(ends) > backup.vault.store.now() + 3 * day
+    assert {point.name for point in backup.points} == {one.point for one in made}
 
 
 def test_what_deleted_points_have_left_goes_by_itself(backed_up):

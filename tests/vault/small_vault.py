@@ -35,6 +35,8 @@ def earlier(writer, seconds):
 class InDirectory:
     """Where a vault is, and what its tests do there behind its back."""
 
+    lock = None
+
     def __init__(self, root: Path):
         self.root = root
 
@@ -60,16 +62,19 @@ class InDirectory:
 
 
 class InBucket:
-    def __init__(self, server, url):
-        self.server, self.url = server, url
+    def __init__(self, server, url, lock=None):
+        """`lock`: seconds, in a bucket that locks."""
+        self.server, self.url, self.lock = server, url, lock
+        self.bucket = url.split("/")[2]
 
     def store(self):
-        return self.server.store(self.url)
+        store = self.server.store(self.url)
+        return store if self.lock is None else store.locked(self.lock + GRACE)
 
     def days_pass(self, seconds=2 * GRACE):
-        for name, stored in self.server.stored(self.url).items():
-            if name.startswith("writers/"):
-                stored.value = earlier(stored.value, seconds)
+        for name, versions in self.server.kept(self.url).items():
+            for version in versions if name.startswith("writers/") and hasattr(versions[-1], "value") else ():
+                version.value = earlier(version.value, seconds)
         self.server.days_pass(self.url, seconds)
 
     def lists_come(self):
@@ -95,6 +100,10 @@ class Mortal(Store):
         self.changes = 0
         self.dies_at = dies_at
         self.dead = False
+
+    @property
+    def versions(self):
+        return self._store.versions
 
     def _change(self, do):
         if self.dead:
@@ -130,7 +139,7 @@ Mortal.__abstractmethods__ = frozenset()
 
 def opened(place, keys, dies_at=None) -> Vault:
     """As a process of its own."""
-    return Vault("the-vault", Mortal(place.store(), dies_at), keys, GRACE)
+    return Vault("the-vault", Mortal(place.store(), dies_at), keys, GRACE, place.lock)
 
 
 class Content(dict):

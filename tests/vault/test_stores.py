@@ -1,6 +1,8 @@
 """What a vault asks of the place of its objects: the same of a directory and of a bucket, and what goes wrong there."""
 
 import secrets
+import ssl
+import subprocess
 import threading
 import time
 from datetime import timedelta
@@ -13,7 +15,7 @@ from longshore.vault.directory import Directory
 from longshore.vault.errors import VaultFull
 from longshore.vault.store import parts_of, store_at
 from longshore.vault.vault import Vault
-from s3_server import SECRET
+from s3_server import SECRET, S3Server
 
 
 @pytest.fixture
@@ -279,6 +281,48 @@ def test_one_that_fails_half_way_leaves_nothing(s3, url):
     with pytest.raises(AccessDenied):
         Vault.create(s3.store(url), "a phrase")
     assert s3.stored(url) == {}
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Of 127.0.0.1, signed by nobody else, with its key in the same file."""
+    made = subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=s3.lab", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-keyout", tmp_path / "key.pem", "-out", tmp_path / "ca.pem"),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "ca.pem"
+
+
+def test_a_server_with_a_certificate_of_its_own_is_trusted_by_the_file_of_its_authority_alone(
+    s3, certificate, tmp_path
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    bucket = f"locked-{secrets.token_hex(4)}"
+    s3.make_bucket(bucket, locks=True)
+    served = S3Server(context)
+    try:
+        url = f"s3://{bucket}/v"
+        made = Vault.create(served.store(url, ca_file=str(certificate)), lock=1000.0)
+        assert Vault.open(store_at(made.store.told()), "write").lock == 1000.0
+        for ask in (lambda store: store.read("vault.json"), lambda store: store.versions.all()):
+            with pytest.raises(Unreachable, match=r"isn't from an authority that is trusted") as caught:
+                ask(served.store(url))
+            assert "--ca-file" in str(caught.value)
+        (tmp_path / "none").write_text("nothing\n")
+        for path in (tmp_path / "none", tmp_path / "absent"):
+            with pytest.raises(InvalidInput, match="holds no certificates"):
+                served.store(url, ca_file=str(path))
+    finally:
+        served.close()
+        s3.remove_bucket(bucket)
 
 
 def test_nothing_of_the_environment_is_mixed_in(s3, url, monkeypatch):

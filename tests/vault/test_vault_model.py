@@ -6,16 +6,20 @@ import secrets
 from contextlib import suppress
 
 import pytest
-from small_vault import Backup, Content, InBucket, InDirectory, Killed, all_points, holds, opened, scribble
+from small_vault import GRACE, Backup, Content, InBucket, InDirectory, Killed, all_points, holds, opened, scribble
 
 from longshore.errors import Conflict, NotFound
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.holds import delete_point
 from longshore.vault.points import has_point
 from longshore.vault.prune import prune
+from longshore.vault.recovery import recover, settle
 from longshore.vault.sealing import Plain, Sealed
 from longshore.vault.verify import verify
+from longshore.vault.versions import is_needed
 from longshore.vault.writers import beat
+
+LOCK = 20 * GRACE  # seconds: longer than a story goes on
 
 
 class Story:
@@ -139,6 +143,27 @@ class Story:
     def left(self, below):
         return list(self.place.store().names(below))
 
+    def everything_comes_back(self):
+        """A stranger with the vault's keys deletes all that he can, in the middle of everything."""
+        versions = self.vault.store.versions
+        for name, history in versions.all().items():
+            versions._client.delete_object(Bucket=self.place.bucket, Key=f"v/{name}")
+            for version in history.versions:
+                assert versions.drop(name, version.id) is not is_needed(name)
+        settle(self.vault, recover(self.place.store()))
+        for backup in self.writers:  # their objects are gone: they hear that they are lost
+            backup.close()
+        self.writers = []
+
+    def ends_locked(self):
+        """Once all locks have ended, nothing is left, in no version."""
+        for name in sorted(all_points(self.vault)):
+            delete_point(self.vault, name)
+        for _ in range(6):
+            self.place.days_pass(LOCK)
+            prune(self.vault)
+        assert self.place.server.kept(self.place.url) == {}
+
 
 def in_directory(tmp_path, seed):
     (tmp_path / "vault").mkdir()
@@ -173,6 +198,42 @@ def test_no_point_in_a_bucket_is_ever_lost_and_nothing_else_stays(tmp_path, late
     story.tell(40)
     late.late = None
     story.end()
+
+
+@pytest.fixture
+def locked(late):
+    bucket = f"locked-{secrets.token_hex(4)}"
+    late.make_bucket(bucket, locks=True)
+    yield InBucket(late, f"s3://{bucket}/v", LOCK)
+    late.fault = late.late = None
+    late.remove_bucket(bucket)
+
+
+def tell_and_attack(tmp_path, locked, seed, steps):
+    locked.server.late = random.Random(seed)
+    story = Story(tmp_path, locked, seed)
+    story.tell(steps)
+    before = dict(story.held)
+    story.everything_comes_back()
+    for name, content in before.items():
+        assert holds(story.vault, name, content), name
+    assert verify(story.vault).faults == ()
+    story.held = {name: before[name] for name in before}
+    for name in all_points(story.vault) - set(before):  # what the story has deleted is back, too
+        delete_point(story.vault, name)
+    story.tell(steps // 2)
+    locked.server.late = None
+    story.ends_locked()
+
+
+def test_no_point_in_a_locked_bucket_is_lost_whoever_deletes_all_of_it(tmp_path, locked):
+    tell_and_attack(tmp_path, locked, 1, 16)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_no_point_in_a_locked_bucket_is_lost_in_many_stories(tmp_path, locked, seed):
+    tell_and_attack(tmp_path, locked, seed, 60)
 
 
 @pytest.mark.soak

@@ -24,10 +24,12 @@ class NewVault(_Strict):
     endpoint: Place = None  # of the bucket's S3 server; null: Amazon's
     region: Place = None  # of the bucket; null: us-east-1
     access_key: Place = None  # of the bucket: its id
+    ca_file: Place = None  # PEM, with the authority of the S3 server's certificate; null: the system's
     secret_key: SecretStr | None = None
     pass_phrase: SecretStr | None = None  # null, and no barbican: it isn't encrypted, for ever
     # the OpenStack provider, by its name or id, in whose key manager what opens it is made and kept
     barbican: Name | None = None
+    lock: Annotated[int, Field(ge=1, le=3650)] | None = None  # days for which nobody can delete what is in it
 
 
 class Vault(_Strict):
@@ -72,13 +74,34 @@ class VaultCopy(_Strict):
     in_clear: bool = False  # from an encrypted vault into one that isn't
 
 
+class VaultLock(_Strict):
+    """How the lock stands over all that the points in a vault need."""
+
+    days: float  # that it promises
+    until: Moment | None  # the earliest end of any object's
+    short: int  # objects with less than the promised time left: the next prune renews them
+
+
 class VaultCheck(_Strict):
     """What is in a vault: the documents and maps of its points were read, of packs only that they are there."""
 
     vault: Vault
     encrypted: bool
     points: int
+    lock: VaultLock | None  # null: anybody who has its keys can delete what is in it
     faults: list[str]  # sentences; none: nothing is wrong
+
+
+class VaultRecovery(_Strict):
+    """What is there again, as it was at first."""
+
+    points: list[str]
+    packs: int
+    others: list[str]  # names of objects: of keys that had been removed, too
+
+
+class DeletedPoint(_Strict):
+    kept_until: Moment | None  # in a vault that locks: it can be had back until then. null: it is gone
 
 
 class NewBackup(_Strict):

@@ -125,7 +125,10 @@ class ShowBackup(ShowOne):
 
 
 class DeleteBackup(Command):
-    """Delete a point, any that isn't held: no other one needs it. What only it names goes when the vault is pruned."""
+    """Delete a point, any that isn't held: no other one needs it. What only it names goes when the vault is pruned.
+
+    In a vault that locks it can be had back, and takes its room, until its lock ends.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -134,7 +137,12 @@ class DeleteBackup(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        self.client.delete_vault_point(args.vault, args.point)
+        until = self.client.delete_vault_point(args.vault, args.point).kept_until
+        if until is not None:
+            self.say(
+                f"The vault is locked: what the point needs can't be deleted before {until:%Y-%m-%d %H:%M} UTC. A prune"
+                " after that frees its room; until then longshore vault recover has it back."
+            )
 
 
 class HoldBackup(ShowOne):

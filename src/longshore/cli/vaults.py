@@ -39,6 +39,16 @@ class CreateVault(ShowOne):
         group.add_argument("--region", help="of the bucket (else us-east-1)")
         group.add_argument("--access-key", metavar="ID", help="that may get, put, delete and list objects there")
         group.add_argument("--secret-key-file", type=Path, metavar="FILE", help="the secret key that belongs to it")
+        group.add_argument(
+            "--ca-file", type=Path, metavar="FILE", help="PEM, with the authority of the server's certificate"
+        )
+        group.add_argument(
+            "--lock",
+            type=int,
+            metavar="DAYS",
+            help="for so many days nobody can delete what is in the vault, whatever keys he has: for ever as it is, and"
+            " in a bucket with object lock alone",
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -47,8 +57,10 @@ class CreateVault(ShowOne):
         for name in ("endpoint", "region", "access_key", "barbican"):
             if (value := getattr(args, name)) is not None:
                 where[name] = value
+        if args.ca_file is not None:
+            where["ca_file"] = str(args.ca_file.absolute())
         key = text_of(args.secret_key_file) if args.secret_key_file else None
-        return _fields(self.client.create_vault(args.name, where, phrase, key))
+        return _fields(self.client.create_vault(args.name, where, phrase, key, lock=args.lock))
 
 
 class ListVaults(Lister):
@@ -59,7 +71,7 @@ class ListVaults(Lister):
 
 
 class CheckVault(ShowOne):
-    """Open a vault, read the documents and maps of its points, and see that the packs are there.
+    """Open a vault, read the documents and maps of its points, and see that the packs are there, and its lock stands.
 
     What is in the packs is read by: longshore vault verify.
     """
@@ -72,7 +84,30 @@ class CheckVault(ShowOne):
         if found.faults:
             raise LongshoreError("\n".join(found.faults), code="vault-damaged")
         fields = {"name": found.vault.name, "encrypted": found.encrypted, "points": found.points}
+        if found.lock is not None:
+            until = found.lock.until.isoformat(timespec="seconds") if found.lock.until else None
+            fields |= {"lock_days": found.lock.days, "locked_until": until, "locked_short": found.lock.short}
+            if found.lock.short:
+                self.say(
+                    f"{found.lock.short} object(s) are locked for less than {found.lock.days:g} days:"
+                    " longshore vault prune renews their lock."
+                )
         return tuple(fields), tuple(fields.values())
+
+
+class RecoverVault(ShowOne):
+    """Bring back all that the lock of a vault has kept, whoever has deleted it or written it again.
+
+    What policies and prunes have removed since, and keys that were removed, come back, too: policies and prunes remove
+    theirs again.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_vault(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.recover_vault(args.vault)
+        return ("points", "packs", "others"), (len(found.points), found.packs, "\n".join(found.others))
 
 
 class CopyVault(ShowOne):

@@ -15,7 +15,17 @@ from longshore.api.backup_policies import (
     ImportedPolicy,
     NewBackupPolicy,
 )
-from longshore.api.backups import MadeVaultKey, NewBackup, Vault, VaultCheck, VaultKey, VaultPoint, VaultPointDetails
+from longshore.api.backups import (
+    DeletedPoint,
+    MadeVaultKey,
+    NewBackup,
+    Vault,
+    VaultCheck,
+    VaultKey,
+    VaultPoint,
+    VaultPointDetails,
+    VaultRecovery,
+)
 from longshore.api.files import PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
@@ -331,11 +341,17 @@ class Client:
     # Vaults, backups, restores
 
     def create_vault(
-        self, name: str, where: Mapping[str, str], pass_phrase: str | None, secret_key: str | None = None
+        self,
+        name: str,
+        where: Mapping[str, str],
+        pass_phrase: str | None,
+        secret_key: str | None = None,
+        *,
+        lock: int | None = None,
     ) -> Vault:
-        """`where`: its directory, or its bucket's url, endpoint, region and access_key; `barbican`, if that is to open
-        it."""
-        body = {"name": name, "pass_phrase": pass_phrase, "secret_key": secret_key, **where}
+        """`where`: its directory, or its bucket's url, endpoint, region, access_key and ca_file; `barbican`, if that is
+        to open it. `lock`: days."""
+        body = {"name": name, "pass_phrase": pass_phrase, "secret_key": secret_key, "lock": lock, **where}
         return self._ask(Vault, "POST", "/v1/vaults", body)
 
     def vaults(self) -> list[Vault]:
@@ -343,6 +359,9 @@ class Client:
 
     def check_vault(self, vault: str) -> VaultCheck:
         return self._ask(VaultCheck, "POST", f"/v1/vaults/{_part(vault)}/check")
+
+    def recover_vault(self, vault: str) -> VaultRecovery:
+        return self._ask(VaultRecovery, "POST", f"/v1/vaults/{_part(vault)}/recover")
 
     def import_vault(self, vault: str, sources: Mapping[str, str], *, paused: bool) -> list[ImportedPolicy]:
         body = {"sources": dict(sources), "paused": paused}
@@ -391,8 +410,8 @@ class Client:
         if status >= BAD:
             raise fault_of(status, content)
 
-    def delete_vault_point(self, vault: str, point: str) -> None:
-        self._ask(type(None), "DELETE", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")
+    def delete_vault_point(self, vault: str, point: str) -> DeletedPoint:
+        return self._ask(DeletedPoint, "DELETE", f"/v1/vaults/{_part(vault)}/points/{_part(point)}")
 
     def hold_vault_point(self, vault: str, point: str, hold: NewHold) -> VaultPointDetails:
         path = f"/v1/vaults/{_part(vault)}/points/{_part(point)}/hold"

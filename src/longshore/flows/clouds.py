@@ -16,6 +16,7 @@ from longshore.providers.registry import asks_relays, connect, keeper_in, kinds_
 from longshore.store import ProviderRecord, Store
 
 if TYPE_CHECKING:  # most commands ask no vault, and what one takes needn't be loaded for them
+    from longshore.vault.store import Store as Place
     from longshore.vault.vault import Use, Vault
 
 
@@ -168,6 +169,15 @@ class Clouds:
             raise _wrong_side(record, "backed up to", "vault")
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_vault(use)  # type: ignore[attr-defined]
+
+    @contextmanager
+    def vault_store(self, name_or_id: str) -> Iterator["Place"]:
+        """Where a vault's objects are, whatever has become of them. Raises InvalidInput for what is none."""
+        record = self._store.providers.get(name_or_id)
+        if record.kind not in kinds_for("vault"):
+            raise _wrong_side(record, "backed up to", "vault")
+        with self.provider(record.id, "vault") as cloud:
+            yield cloud.open_store()  # type: ignore[attr-defined]
 
 
 def kept_secrets(

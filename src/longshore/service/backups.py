@@ -2,18 +2,23 @@
 
 import uuid
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from longshore.api.backups import (
+    DeletedPoint,
     LastTrial,
     NewRestore,
     NewVault,
     Vault,
     VaultCheck,
     VaultCopy,
+    VaultLock,
     VaultPoint,
     VaultPointDetails,
+    VaultRecovery,
 )
 from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
@@ -43,12 +48,16 @@ from longshore.service.remote import provider_settings, refuse_unsafe
 from longshore.store import MigrationRecord, ProviderRecord, Store
 from longshore.store.backup_policies import Trial
 from longshore.store.tables import with_zone
+from longshore.vault import locks
 from longshore.vault.holds import delete_point, hold_of, holds
-from longshore.vault.points import Point, points, read_point
+from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.recovery import recover, settle
 from longshore.vault.vault import Vault as OpenVault
 from longshore.vault.verify import verify
 
 router = judged_router("/v1")
+
+_DAY = 86400.0  # seconds
 
 
 # Vaults
@@ -56,12 +65,13 @@ router = judged_router("/v1")
 
 @router.post("/vaults", status_code=201)
 def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
-    """A new vault in a directory or a bucket.
+    """A new vault in a directory or a bucket. With `lock` the bucket has to have object lock.
 
     Its pass phrase can't be had back from it: without, all that is in it is lost. With `barbican` that is made, and
     kept, in the key manager of this OpenStack, in the project of the provider.
     """
-    where = {name: getattr(body, name) for name in ("directory", "url", "endpoint", "region", "access_key", BARBICAN)}
+    named = ("directory", "url", "endpoint", "region", "access_key", "ca_file", BARBICAN)
+    where = {name: getattr(body, name) for name in named}
     settings = {name: value for name, value in where.items() if value is not None}
     if caller.remote:
         provider_settings(VAULT.kind, settings, grounds)
@@ -74,13 +84,14 @@ def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGroun
     refuse_unreadable(name=body.name)
     store.providers.refuse_taken(body.name)
     place = store_of(parsed, secrets.get(SECRET_KEY))
+    lock = None if body.lock is None else body.lock * _DAY
     id_, vault_id = str(uuid.uuid4()), str(uuid.uuid4())
     if BARBICAN not in settings:
-        made = OpenVault.create(place, secrets.get(PASS_PHRASE), id_=vault_id)
+        made = OpenVault.create(place, secrets.get(PASS_PHRASE), id_=vault_id, lock=lock)
         return _added(store, made, body.name, id_, settings, secrets)
     give_back_abandoned(store, caller)
     with new_secret(store, id_, store.providers.own(settings[BARBICAN]), vault_id) as new:
-        made = OpenVault.create(place, new.pass_phrase, id_=vault_id, kept=new.kept, key_written=new.settle)
+        made = OpenVault.create(place, new.pass_phrase, id_=vault_id, kept=new.kept, key_written=new.settle, lock=lock)
         return _added(store, made, body.name, id_, settings, secrets)
 
 
@@ -109,17 +120,32 @@ def vault(vault: str, store: TheStore) -> Vault:
 
 @router.post("/vaults/{vault}/check")
 def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
-    """Open it, read the documents and maps of its points, and see that the packs are there."""
+    """Open it, read the documents and maps of its points, and see that the packs are there, and that its lock stands,
+    if it has one."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         opened.store.probe()
         found = verify(opened, data=False)
+        lock, meddled = _lock(opened, found.packs)
         return VaultCheck(
             vault=_vault(store, record),
             encrypted=opened.encrypted,
             points=found.points,
-            faults=[str(fault) for fault in found.faults],
+            lock=lock,
+            faults=[*(str(fault) for fault in found.faults), *meddled],
         )
+
+
+@router.post("/vaults/{vault}/recover")
+def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecovery:
+    """Bring back all that the lock of its bucket has kept, whoever has deleted it or written it again: what a policy or
+    a prune has removed comes back, too, and goes again."""
+    record = vault_record(store, vault)
+    with clouds.vault_store(record.id) as place:
+        found = recover(place)
+    with clouds.vault(record.id, "write") as opened:
+        settle(opened, found)
+    return VaultRecovery(points=list(found.points), packs=found.packs, others=list(found.others))
 
 
 @router.post("/vaults/{vault}/verify", status_code=202)
@@ -181,15 +207,15 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
         return details(store, record.id, opened, find_point(opened, point))
 
 
-@router.delete("/vaults/{vault}/points/{point:path}", status_code=204)
-def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> None:
-    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned. Raises Conflict while it
-    is held, or being restored."""
+@router.delete("/vaults/{vault}/points/{point:path}")
+def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
+    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault that locks
+    once they are locked no more. Raises Conflict while it is held, or being restored."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         read_point(opened, point)
         _refuse_in_use(store, record.id, point)
-        delete_point(opened, point)
+        return DeletedPoint(kept_until=delete_point(opened, point))
 
 
 # Machines made of points
@@ -337,6 +363,21 @@ def _vault(store: Store, record: ProviderRecord) -> Vault:
     where = record.settings if store.providers.is_own(record) else {}
     where_it_is = {"directory": where.get("directory"), "url": where.get("url")}
     return Vault(id=record.id, project_id=record.project_id, name=record.name, **where_it_is)
+
+
+def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:
+    """How it stands, and sentences about what shouldn't be."""
+    if vault.lock is None:
+        return None, []
+    histories = locks.histories(vault)
+    found = locks.stand(vault, histories, dict.fromkeys(point_names(vault), 0.0), packs)
+    until = None if found.until is None else datetime.fromtimestamp(found.until, UTC)
+    said = locks.meddled(vault, histories)
+    if found.open:
+        said.append(
+            f"{len(found.open)} object(s) aren't locked, {found.open[0]} among them: longshore vault prune locks them."
+        )
+    return VaultLock(days=vault.lock / _DAY, until=until, short=found.short), said
 
 
 def _keep(store: Store, name: str, kind: MigrationType) -> Migration:

@@ -193,11 +193,13 @@ RULES = (
     Rule(
         "migration:vault:keep",
         MEMBER,
-        "Have a vault verified, pruned and copied into another one, and points in it held, released and deleted.",
+        "Have a vault verified, pruned, recovered and copied into another one, and points in it held, released and"
+        " deleted.",
         (
             "POST /v1/vaults/{vault}/verify",
             "POST /v1/vaults/{vault}/prune",
             "POST /v1/vaults/{vault}/copy",
+            "POST /v1/vaults/{vault}/recover",
             "DELETE /v1/vaults/{vault}/points/{point:path}",
             "POST /v1/vaults/{vault}/points/{point:path}/hold",
             "POST /v1/vaults/{vault}/points/{point:path}/release",

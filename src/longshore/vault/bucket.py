@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError, PreconditionError
@@ -20,10 +21,11 @@ from obstore.store import S3Store
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.vault.errors import VaultFull
 from longshore.vault.store import Begun, InMemory, Store, parts_of
+from longshore.vault.versions import REDIRECTED, UNTRUSTED, Account, Versions
 
+PROBE = "probe/"
+MARK = "longshore-write"
 _CLOCK = "clock/"  # objects that are made to learn the server's time, and gone at once
-_PROBE = "probe/"
-_MARK = "longshore-write"
 _TRIES = 4
 _PAUSE = 0.5  # seconds, doubled each time
 _CONNECT = timedelta(seconds=10)
@@ -39,14 +41,18 @@ class Bucket(Store):
     lists_late = 60.0
     side_by_side = 3
 
-    def __init__(self, url: str, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
-        """`url`: s3://bucket/prefix. `endpoint`: empty for Amazon's of the region."""
+    def __init__(  # noqa: PLR0917
+        self, url: str, endpoint: str, region: str, access_key: str, secret_key: str, ca_file: str = ""
+    ) -> None:
+        """`url`: s3://bucket/prefix. `endpoint`: empty for Amazon's of the region. `ca_file`: PEM, of authorities that
+        are trusted beside the system's. Raises InvalidInput when that can't be read."""
         self._told = {
             "url": url,
             "endpoint": endpoint,
             "region": region,
             "access_key": access_key,
             "secret_key": secret_key,
+            "ca_file": ca_file,
         }
         self._url = url
         self._endpoint = endpoint
@@ -55,6 +61,14 @@ class Bucket(Store):
         # By a function: so nothing that this machine's environment says for other programs is mixed in
         keys = {"access_key_id": access_key, "secret_access_key": secret_key, "expires_at": None}
         told: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+        client: Any = {
+            "allow_http": clear,
+            "connect_timeout": _CONNECT,
+            "read_timeout": _STALLED,
+            "timeout": _WHOLE,
+        }
+        if ca_file:
+            client["root_certificate"] = _authorities(ca_file)
         self._store = S3Store(
             self._bucket,
             prefix=self._prefix or None,
@@ -64,14 +78,12 @@ class Bucket(Store):
             skip_signature=False,
             unsigned_payload=not clear,  # TLS sees to the body
             credential_provider=lambda: keys,  # type: ignore[arg-type]
-            client_options={
-                "allow_http": clear,
-                "connect_timeout": _CONNECT,
-                "read_timeout": _STALLED,
-                "timeout": _WHOLE,
-            },
+            client_options=client,
             retry_config={"max_retries": 6, "retry_timeout": _RETRY},
             **told,
+        )
+        self._versions = Versions(
+            Account(endpoint, region, access_key, secret_key, ca_file), self._bucket, self._prefix, self._explained
         )
 
     def __str__(self) -> str:
@@ -85,12 +97,27 @@ class Bucket(Store):
             raise Conflict(f"There are objects in {self} already.", advice="Name a prefix that is free.")
         self.probe()
 
+    def locked(self, lock: float) -> Store:
+        from longshore.vault.locked_bucket import LockedBucket
+
+        return LockedBucket(self, lock)
+
+    @property
+    def versions(self) -> Versions:
+        return self._versions
+
+    def lock_all(self) -> None:
+        """Nothing in it is locked by us."""
+
+    def kept_until(self, name: str) -> float | None:
+        return None
+
     def discard(self, names: list[str]) -> None:
         for name in names:
             self.delete(name)
 
     def probe(self) -> None:
-        name = f"{_PROBE}{secrets.token_hex(8)}"
+        name = f"{PROBE}{secrets.token_hex(8)}"
         self.create(name, b"1")
         try:
             with suppress(Conflict):
@@ -108,24 +135,34 @@ class Bucket(Store):
         return InMemory()
 
     def create(self, name: str, data: bytes | bytearray | Begun) -> None:
+        self._put(name, data)
+
+    def _put(self, name: str, data: bytes | bytearray | Begun, mode: Literal["create", "overwrite"] = "create") -> str:
+        """The version that was made; empty where the bucket keeps none. Raises Conflict."""
         mark = secrets.token_hex(16)
         body = data
         if isinstance(body, Begun):
             assert isinstance(body, InMemory)  # of `begin`
             body = body.data
 
-        def put() -> None:
+        def put() -> str:
             try:
-                self._store.put(name, body, mode="create", attributes={_MARK: mark}, use_multipart=False)
+                made = self._store.put(name, body, mode=mode, attributes={MARK: mark}, use_multipart=False)
+                return made["version"] or ""
             except AlreadyExistsError:
                 # An earlier try has made it, and its answer was lost: the library's, or ours
-                if self._store.get(name, options={"head": True}).attributes.get(_MARK) != mark:
+                found = self._store.get(name, options={"head": True})
+                if found.attributes.get(MARK) != mark:
                     raise
+                return found.meta["version"] or ""
 
         try:
-            self._again(name, put)
+            return self._again(name, put)
         except AlreadyExistsError:
-            raise Conflict(f"{name} is in the vault {self} already.") from None
+            raise self._taken(name) from None
+
+    def _taken(self, name: str) -> Conflict:
+        return Conflict(f"{name} is in the vault {self} already.")
 
     def read(self, name: str) -> bytes:
         return self._missing(name, lambda: bytes(self._store.get(name).bytes()))
@@ -174,7 +211,7 @@ class Bucket(Store):
         raise self._away(name)
 
     def now(self) -> float:
-        name = f"{_CLOCK}{secrets.token_hex(8)}"
+        name = new_clock()
         self.create(name, b"")
         try:
             return self.changed_at(name)
@@ -186,7 +223,7 @@ class Bucket(Store):
             self._ask(name, lambda: self._store.delete(name))
 
     def remove_broken_off(self, before: float) -> None:
-        for folder in (_CLOCK, _PROBE):
+        for folder in (_CLOCK, PROBE):
             for name in self.names(folder):
                 with suppress(NotFound):
                     if self.changed_at(name) < before:
@@ -217,14 +254,23 @@ class Bucket(Store):
             raise
         except FileNotFoundError as error:
             if _code(error) == "NoSuchBucket":
-                raise self._explained(name, error) from None
+                raise self._told_by(name, error) from None
             raise
         except BaseError as error:
-            raise self._explained(name, error) from None
+            raise self._told_by(name, error) from None
 
-    def _explained(self, name: str, error: Exception) -> LongshoreError:
+    def _told_by(self, name: str, error: Exception) -> LongshoreError:
         """Never with the library's own words: they are long, and who knows what is in them."""
-        code, where = _code(error), self._endpoint or "Amazon's S3"
+        code, said = _code(error), str(error)
+        if "incorrectly configured region" in said:
+            code = REDIRECTED
+        elif not code and "InvalidCertificate" in said:
+            code = UNTRUSTED
+        return self._explained(name, code, refused=isinstance(error, PermissionDeniedError))
+
+    def _explained(self, name: str, code: str, *, refused: bool = False) -> LongshoreError:
+        """By S3's word for it."""
+        where = self._endpoint or "Amazon's S3"
         if code in _FULL:
             return VaultFull(f"The vault in {self} is full ({code}).", advice="Make room, and go on.")
         if code == "NoSuchBucket":
@@ -235,13 +281,19 @@ class Bucket(Store):
             return Unreachable(
                 f"{where} refuses what comes from this machine, whose clock is wrong.", advice="Set it.", code="clock"
             )
-        if code == "AuthorizationHeaderMalformed" or "incorrectly configured region" in str(error):
+        if code in ("AuthorizationHeaderMalformed", REDIRECTED):
             return InvalidInput(f"The bucket {self._bucket} is in another region.", advice="Name that.")
         if code == "InvalidAccessKeyId":
             return AccessDenied(f"{where} doesn't know the access key {self._told['access_key']}.")
         if code == "SignatureDoesNotMatch":
             return AccessDenied(f"The secret key isn't that of the access key {self._told['access_key']} at {where}.")
-        if code == "AccessDenied" or isinstance(error, PermissionDeniedError):
+        if code == UNTRUSTED:
+            return Unreachable(
+                f"The certificate of {where} isn't from an authority that is trusted.",
+                advice="Name the file with its authority: --ca-file.",
+                code="untrusted",
+            )
+        if code == "AccessDenied" or refused:
             return AccessDenied(
                 f"The access key {self._told['access_key']} may not use {name or 'the list'} of the vault {self}.",
                 advice="It has to be allowed to get, put, delete and list objects there.",
@@ -260,6 +312,21 @@ class Bucket(Store):
         return InvalidInput(
             f"The server {where} {what}: two writers could spoil the vault.", advice="It takes a later release of it."
         )
+
+
+def new_clock() -> str:
+    """A name for an object that is made to learn the server's time."""
+    return f"{_CLOCK}{secrets.token_hex(8)}"
+
+
+def _authorities(path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="ascii")
+    except (OSError, UnicodeError):
+        text = ""
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise InvalidInput(f"{path} holds no certificates that can be read.", advice="It has to be a PEM file.")
+    return text
 
 
 def _forms(tag: str) -> tuple[str, str]:

@@ -62,6 +62,12 @@ class Directory(Store):
             self._make(self.root / _PACKS)
             return _Begun(self, self.root / _PACKS)
 
+    def lock_all(self) -> None:
+        """It has no locks."""
+
+    def kept_until(self, name: str) -> float | None:
+        return None
+
     def create(self, name: str, data: bytes | bytearray | Begun) -> None:
         path = self.root / name
         with self.explained(name):

@@ -9,13 +9,13 @@ before. Numbers are asked for one by one, whatever lists say, which may come lat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.point import Hold
 from longshore.vault.errors import Damaged
-from longshore.vault.points import discard_point, has_point, read_point
+from longshore.vault.points import discard_point, has_point, object_of, read_point
 from longshore.vault.vault import Vault
 
 _BELOW, _SUFFIX = "holds/", ".hold"
@@ -39,7 +39,8 @@ def hold_point(vault: Vault, point: str, hold: Hold) -> None:
     told = {"name": hold.name, "until": hold.until.isoformat() if hold.until else None}
     _add(vault, point, last.number + 1, told)
     if not has_point(vault, point):  # it was deleted a moment ago
-        _forget(vault, point)
+        if vault.lock is None:
+            _forget(vault, point)
         read_point(vault, point)
 
 
@@ -60,14 +61,15 @@ def hold_of(vault: Vault, point: str) -> Hold | None:
 def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
     """By point: of all, or of one machine's. One that has just been held may be missing where lists come late."""
     names = vault.store.names(f"{_BELOW}{folder}" if folder else _BELOW.rstrip("/"))
-    told = {name.removeprefix(_BELOW).rpartition("/")[0] for name in names if name.endswith(_SUFFIX)}
+    told = {point_of_hold(name) for name in names if name.endswith(_SUFFIX)}
     found = ((point, hold_of(vault, point)) for point in sorted(told))
     return {point: hold for point, hold in found if hold is not None}
 
 
-def delete_point(vault: Vault, point: str) -> None:
+def delete_point(vault: Vault, point: str) -> datetime | None:
     """By its whole name. Its blocks go when the vault is pruned, unless other points name them.
 
+    In a vault that locks it is hidden, and can be had back (recovery.py) until the moment that is returned, at least.
     Nothing to do when it is gone. Raises Held.
     """
     while has_point(vault, point) and not (last := _last(vault, point, vault.store.now)).deleting:
@@ -75,8 +77,29 @@ def delete_point(vault: Vault, point: str) -> None:
         with suppress(Conflict):  # somebody holds it since a moment ago, or deletes it
             _add(vault, point, last.number + 1, _DELETING)
             break
+    until = vault.store.kept_until(object_of(point))
     discard_point(vault, point)
+    if vault.lock is not None:
+        return datetime.fromtimestamp(until, UTC) if until else None  # why it is hidden has to be told until it goes
     _forget(vault, point)
+    return None
+
+
+def is_being_deleted(vault: Vault, point: str) -> bool:
+    """Or was: by who says so before, as `delete_point` does. Raises Damaged."""
+    return _last(vault, point, time.time).deleting
+
+
+def take_back_deletion(vault: Vault, point: str) -> None:
+    """Of a point that is there again."""
+    last = _last(vault, point, time.time)
+    if last.deleting:
+        _add(vault, point, last.number + 1, _RELEASED)
+
+
+def point_of_hold(place: str) -> str:
+    """The name of the point that it is of, by its object's."""
+    return place.removeprefix(_BELOW).rpartition("/")[0]
 
 
 class _Last(NamedTuple):

@@ -11,7 +11,7 @@ from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
 from longshore.vault.vault import Vault
 
-_SUFFIX = ".point"
+_BELOW, _SUFFIX = "points/", ".point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def new_name(folder: str, moment: datetime) -> str:
 
 def write_point(vault: Vault, point: Point) -> None:
     """Raises Conflict when another one has its name."""
-    name = _object(point.name)
+    name = object_of(point.name)
     disks = [{"key": key, **top.told()} for key, top in point.disks.items()]
     document = {"moment": point.moment.isoformat(), "disks": disks, "content": point.content}
     try:
@@ -54,7 +54,7 @@ def write_point(vault: Vault, point: Point) -> None:
 
 def read_point(vault: Vault, name: str) -> Point:
     """By its name. Raises NotFound, Damaged."""
-    place = _object(name)
+    place = object_of(name)
     try:
         data = vault.store.read(place)
     except NotFound:
@@ -69,14 +69,14 @@ def read_point(vault: Vault, name: str) -> Point:
 
 def has_point(vault: Vault, name: str) -> bool:
     """Whatever lists say, which may come late."""
-    return vault.store.has(_object(name))
+    return vault.store.has(object_of(name))
 
 
 def point_names(vault: Vault, folder: str = "") -> list[str]:
     """Of all points, or those of one machine, oldest first."""
     below = f"points/{folder}" if folder else "points"
     names = (name for name in vault.store.names(below) if name.endswith(_SUFFIX))
-    return sorted((name.removeprefix("points/").removesuffix(_SUFFIX) for name in names), key=_when)
+    return sorted(map(point_of, names), key=_when)
 
 
 def points(vault: Vault, folder: str = "") -> Iterator[Point]:
@@ -90,14 +90,20 @@ def points(vault: Vault, folder: str = "") -> Iterator[Point]:
 
 def discard_point(vault: Vault, name: str) -> None:
     """Whoever may hold it: what deletes a point that others know of is `delete_point` (holds.py)."""
-    vault.store.delete(_object(name))
+    vault.store.delete(object_of(name))
 
 
-def _object(name: str) -> str:
+def point_of(place: str) -> str:
+    """A point's name, by its object's."""
+    return place.removeprefix(_BELOW).removesuffix(_SUFFIX)
+
+
+def object_of(name: str) -> str:
+    """A point's object. Raises InvalidInput."""
     parts = name.split("/")
     if len(parts) != 2 or not all(part.isascii() and part.replace("-", "").isalnum() for part in parts):
         raise InvalidInput(f"{name!a} is no name of a point.", advice="See: longshore backup list.")
-    return f"points/{name}{_SUFFIX}"
+    return f"{_BELOW}{name}{_SUFFIX}"
 
 
 def _when(name: str) -> tuple[str, str]:

@@ -10,11 +10,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from time import sleep
 
 from longshore.errors import Conflict, NotFound
+from longshore.vault import locks
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
+from longshore.vault.holds import holds
 from longshore.vault.packs import PackReader, name_of
 from longshore.vault.points import points
 from longshore.vault.tree import walk
@@ -31,6 +34,8 @@ class Pruned:
     condemned: int  # packs that a later run may delete
     deleted: int  # packs; with `dry_run` those that would be
     freed: int  # bytes
+    locked: int = 0  # bytes that were deleted, and stay until a later prune, since they are locked
+    renewed: int = 0  # objects whose lock was made longer
 
 
 def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
@@ -46,17 +51,22 @@ def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
 
 
 def _prune(vault: Vault, lease: bytes | None) -> Pruned:
-    store = vault.store
+    store, histories = vault.store, {}
+    if vault.lock is not None:
+        histories = locks.histories(vault)
+        locks.refuse_meddled(vault, histories)
     now = store.now()
     there = {bytes.fromhex(name[-69:-5]) for name in list(store.names("packs"))}
     seen: set[tuple[bytes, int]] = set()
-    counted, writers, named = _look(vault, now, seen, sweep=lease is not None)
+    found, writers, packs = _look(vault, now, seen, sweep=lease is not None)
+    named = set(packs)
     gone = named - there
     if gone and (lost := [pack for pack in gone if not store.has(name_of(pack))]):
         raise Damaged(
             f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them: nothing is pruned.",
             advice="Look for them in a copy of the vault; longshore vault verify names the points.",
         )
+    renewed = locks.renew(vault, histories, found, packs) if vault.lock is not None and lease is not None else 0
     lists = dict(_condemned(vault))
     condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
     due = [number for number in sorted(lists) if _older(vault, f"condemned/{number}.json", now - vault.grace)]
@@ -67,7 +77,7 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
         sleep(store.lists_late)
         _keep_lease(vault, lease)
         _, others, more = _look(vault, now, seen, sweep=True)
-        writers, named, new = [*writers, *others], named | more, new - more
+        writers, named, new = [*writers, *others], named | more.keys(), new - more.keys()
     deleted, freed = 0, 0
     for number in due:
         if any(writer.seen < number for writer in writers):
@@ -88,25 +98,39 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
     if lease is not None:
         store.remove_broken_off(first)
     waiting = len((condemned - named) & there) - deleted + len(listed)
-    return Pruned(counted, len(there), waiting, deleted, freed)
+    if vault.lock is None or lease is None:
+        return Pruned(len(found), len(there), waiting, deleted, freed)
+    return Pruned(len(found), len(there), waiting, deleted, *locks.free(vault), renewed)
 
 
 def _look(
     vault: Vault, now: float, seen: set[tuple[bytes, int]], *, sweep: bool
-) -> tuple[int, list[Writer], set[bytes]]:
-    """How many points there are, the living writers, and the packs that any of them needs.
+) -> tuple[dict[str, float], list[Writer], dict[bytes, float]]:
+    """The points that there are, the living writers, and the packs that any of them needs. In a vault that locks, each
+    with the end of the hold (seconds) for which it is needed longest, or 0.
 
     Of nodes that are in `seen` already, nothing is told again. Raises Damaged.
     """
-    counted, tops = 0, list[Top]()
+    ends = _ends_of_holds(vault)
+    found, tops = dict[str, float](), list[tuple[float, Top]]()
     for point in points(vault):
-        counted += 1
-        tops += point.disks.values()
+        found[point.name] = ends.get(point.name, 0.0)
+        tops += [(found[point.name], top) for top in point.disks.values()]
     # After the points: whoever is based on one that was gone by then is seen here
     writers = living(vault, now, sweep=sweep)
-    tops += [base for writer in writers for base in writer.bases]
-    read = PackReader(vault).read
-    return counted, writers, {entry.pack for top in tops for _, _, entry in walk(top, read, vault.keys.digest, seen)}
+    tops += [(0.0, base) for writer in writers for base in writer.bases]
+    read, packs = PackReader(vault).read, dict[bytes, float]()
+    # What several need is told of the first of them: so the one that needs it longest comes first
+    for until, top in sorted(tops, key=itemgetter(0), reverse=True):
+        for _, _, entry in walk(top, read, vault.keys.digest, seen):
+            packs.setdefault(entry.pack, until)
+    return found, writers, packs
+
+
+def _ends_of_holds(vault: Vault) -> dict[str, float]:
+    if vault.lock is None:
+        return {}
+    return {point: hold.until.timestamp() for point, hold in holds(vault).items() if hold.until is not None}
 
 
 def _condemned(vault: Vault) -> Iterator[tuple[int, list[str]]]:

@@ -4,9 +4,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from longshore.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from longshore.vault.versions import Versions
 
 REGION = "us-east-1"  # of a bucket, unless another is named: what servers of one's own mostly call theirs
 
@@ -68,6 +71,24 @@ class Store(ABC):
     @abstractmethod
     def probe(self) -> None:
         """Raises InvalidInput when it doesn't keep what was written from being overwritten."""
+
+    def locked(self, lock: float) -> "Store":
+        """The same, where what a restore needs is locked for so many seconds when it is stored, so that nobody can
+        delete it before. Raises InvalidInput when it has no locks."""
+        raise InvalidInput(f"What is in {self} can't be locked.", advice="It takes a bucket with object lock.")
+
+    @property
+    def versions(self) -> "Versions":
+        """What it keeps of its objects. Raises InvalidInput when it keeps nothing of what is deleted."""
+        raise InvalidInput(f"{self} keeps nothing of what is deleted.", advice="It takes a bucket with object lock.")
+
+    @abstractmethod
+    def lock_all(self) -> None:
+        """What a vault that is being made has so far, where it locks."""
+
+    @abstractmethod
+    def kept_until(self, name: str) -> float | None:
+        """Seconds, by the store's clock, up to which the object's bytes stay, whoever deletes it. None: they don't."""
 
     @abstractmethod
     def begin(self) -> Begun:

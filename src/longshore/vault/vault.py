@@ -20,11 +20,12 @@ FORMAT = "longshore vault 1"
 DESCRIPTION = "vault.json"
 _LEFT = ("README.txt", "restore.py")
 GRACE = 24 * 3600.0  # seconds, unless the vault says otherwise
+LOCKING = "object-lock"  # a feature: whoever writes has to lock, whoever prunes to renew
 Use = Literal["read", "write", "prune"]
 _KNOWN: dict[Use, frozenset[str]] = {
     "read": frozenset({"aes-256-gcm"}),
-    "write": frozenset({"aes-256-gcm"}),
-    "prune": frozenset({"aes-256-gcm"}),
+    "write": frozenset({"aes-256-gcm", LOCKING}),
+    "prune": frozenset({"aes-256-gcm", LOCKING}),
 }
 
 
@@ -36,6 +37,7 @@ class Vault:
     store: Store
     keys: Plain
     grace: float  # seconds without a sign of life after which a writer counts as dead, and before a pack may go
+    lock: float | None = None  # seconds for which what a restore needs is locked; None: it isn't
     opened_by: str = ""  # the object that has its key, as that was unwrapped; empty: it wasn't
 
     @property
@@ -54,18 +56,22 @@ class Vault:
         pass_phrase: str | None = None,
         *,
         grace: float = GRACE,
+        lock: float | None = None,
         id_: str | None = None,
         kept: InBarbican | None = None,
         key_written: Callable[[], None] = lambda: None,
     ) -> "Vault":
         """Where nothing is yet. Its first key has its id, `id_` where that is said.
 
+        `lock`: seconds from any moment on for which nobody can delete what is there then.
         `kept`: where the pass phrase is. `key_written` is called when the vault says so, before it is one.
 
         Raises Conflict, InvalidInput.
         """
         if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
             raise InvalidInput("The pass phrase isn't one line of text.")
+        if lock is not None:
+            store = store.locked(lock + grace)
         store.prepare()
         id_, made = id_ or str(uuid.uuid4()), list[str]()
 
@@ -76,12 +82,13 @@ class Vault:
                 key_written()
 
         try:
-            keys = _fill(create, id_, pass_phrase, kept, grace)
+            keys = _fill(create, id_, pass_phrase, kept, grace, lock)
+            store.lock_all()
         except BaseException:
             with suppress(LongshoreError):  # what went wrong first is told
                 store.discard(made)
             raise
-        return cls(id_, store, keys, grace, _key_name(id_) if isinstance(keys, Sealed) else "")
+        return cls(id_, store, keys, grace, lock, _key_name(id_) if isinstance(keys, Sealed) else "")
 
     def discard(self) -> None:
         """It has just been made, and is not to be."""
@@ -95,7 +102,7 @@ class Vault:
 
         Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged, and what `open_secret` does.
         """
-        told = _described(store, use)
+        store, told = _described(store, use)
         keys, opened_by = Plain(), ""
         if told["encryption"] is not None and open_secret is not None:
             keys, opened_by = _unlocked_from_barbican(store, told["id"], open_secret)
@@ -103,17 +110,23 @@ class Vault:
             keys, opened_by = _unlocked(store, told["id"], pass_phrase)
         elif pass_phrase or open_secret is not None:
             raise InvalidInput(f"The vault {store} isn't encrypted.", advice="Leave the pass phrase, or Barbican, out.")
-        return cls(told["id"], store, keys, float(told["grace"]), opened_by)
+        return cls(told["id"], store, keys, float(told["grace"]), told.get("lock"), opened_by)
 
     @classmethod
     def with_key(cls, store: Store, use: Use, key: str) -> "Vault":
         """As another process has opened it: with its `key`."""
-        told = _described(store, use)
-        return cls(told["id"], store, Sealed(bytes.fromhex(key)) if key else Plain(), float(told["grace"]))
+        store, told = _described(store, use)
+        keys = Sealed(bytes.fromhex(key)) if key else Plain()
+        return cls(told["id"], store, keys, float(told["grace"]), told.get("lock"))
 
 
-def _fill(
-    create: Callable[[str, bytes], None], id_: str, pass_phrase: str | None, kept: InBarbican | None, grace: float
+def _fill(  # noqa: PLR0917
+    create: Callable[[str, bytes], None],
+    id_: str,
+    pass_phrase: str | None,
+    kept: InBarbican | None,
+    grace: float,
+    lock: float | None,
 ) -> Plain:
     """With a new vault's objects; what it is comes last. Its keys."""
     from importlib.resources import files  # who opens a vault needs none of it
@@ -126,6 +139,7 @@ def _fill(
         create(_key_name(id_), json.dumps(told, indent=1).encode())
     for name in _LEFT:
         create(name, (files("longshore.vault") / "left" / name).read_bytes())
+    changing = features if lock is None else [*features, LOCKING]
     description = {
         "format": FORMAT,
         "id": id_,
@@ -135,8 +149,10 @@ def _fill(
         "compression": "zstd",
         "encryption": "aes-256-gcm" if pass_phrase is not None else None,
         "grace": grace,
-        "features": {use: features for use in _KNOWN},
+        "features": {"read": features, "write": changing, "prune": changing},
     }
+    if lock is not None:
+        description["lock"] = lock
     create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
     return keys
 
@@ -146,17 +162,27 @@ def _key_name(id_: str) -> str:
     return f"keys/{id_}.json"
 
 
-def _described(store: Store, use: Use) -> dict[str, Any]:
+def _described(store: Store, use: Use) -> tuple[Store, dict[str, Any]]:
+    """The store, so that it locks if this vault does, and what the vault is."""
+    told = _description(store, use)
+    if (lock := told.get("lock")) is None:
+        return store, told
+    store = store.locked(lock + float(told["grace"]))
+    return store, _description(store, use)  # once more: now as it was at first
+
+
+def _description(store: Store, use: Use) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(store.read(DESCRIPTION))
         features = told["features"][use]
         known = told["format"] == FORMAT and (told["block_size"], told["fanout"]) == (BLOCK, FANOUT)
         known = known and told["encryption"] in (None, "aes-256-gcm") and told["compression"] == "zstd"
         strange = [each for each in features if each not in _KNOWN[use]]
-        float(told["grace"]), told["id"]
+        float(told["grace"]), float(told.get("lock") or 0), told["id"]
     except NotFound:
         raise NotFound(
-            f"There is no vault in {store}.", advice="Is it mounted? To make one: longshore vault create."
+            f"There is no vault in {store}.",
+            advice="Is it mounted, or was it deleted (longshore vault recover)? To make one: longshore vault create.",
         ) from None
     except (KeyError, TypeError, ValueError):
         raise Damaged(f"{DESCRIPTION} of the vault {store} can't be read.") from None

@@ -34,6 +34,7 @@ class Verified:
     points: int
     blocks: int  # that were read, or, of maps alone, are named; each counts once
     faults: tuple[Fault, ...]
+    packs: frozenset[bytes]  # that points need
 
 
 def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
@@ -55,7 +56,7 @@ def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda
             for offset, length, why in checked.faults(top):
                 if len(faults) < MOST_TOLD:
                     faults.append(Fault(name, key, offset, min(length, top.size - offset), why, machine))
-    return Verified(len(names), checked.blocks, tuple(faults))
+    return Verified(len(names), checked.blocks, tuple(faults), frozenset(checked.packs))
 
 
 class _Checked:
@@ -68,6 +69,7 @@ class _Checked:
         self._reader = PackReader(vault)
         self._packs: dict[bytes, str] = {}  # what is wrong with each; empty: nothing
         self._good: set[tuple[bytes, int]] = set()
+        self.packs: set[bytes] = set()
         self.blocks = 0
 
     def faults(self, top: Top) -> Iterator[tuple[int, int, str]]:
@@ -79,6 +81,7 @@ class _Checked:
         place = entry.pack, entry.offset
         if place in self._good:
             return
+        self.packs.add(entry.pack)
         width = BLOCK * FANOUT**level
         found = list(self._node(level, index, entry) if level else self._block(index, entry))
         if not found:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from longshore.errors import Conflict, NotFound
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.geometry import Top
-from longshore.vault.points import Point, discard_point, write_point
+from longshore.vault.holds import delete_point
+from longshore.vault.points import Point, write_point
 from longshore.vault.vault import Vault
 
 BEAT = 60.0  # seconds between two signs of life, or a hundredth of the grace, if that is less
@@ -57,7 +58,7 @@ def finish(vault: Vault, writer_id: str, point: Point) -> None:
     try:
         beat(vault, writer_id)  # whoever takes it for dead from here on sees the point
     except WriterLost:
-        discard_point(vault, point.name)
+        delete_point(vault, point.name)
         raise
 
 

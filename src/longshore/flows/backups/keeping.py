@@ -57,4 +57,8 @@ class Pruning(_OfVault):
             done = prune(vault)
         waits = f"; {done.condemned} more may go after {vault.grace / 3600:.0f} h" if done.condemned else ""
         job.say(f"{done.deleted} of {done.packs} pack(s) are removed, {done.freed} bytes{waits}.")
+        if done.locked:
+            job.say(f"{done.locked} bytes that were deleted are locked: a prune after their lock's end frees them.")
+        if done.renewed:
+            job.say(f"The lock of {done.renewed} object(s) was renewed.")
         return asdict(done)

@@ -1,9 +1,13 @@
-"""What a policy's deleted points have left in its vaults goes by itself: a prune a day, while there is something."""
+"""What a policy's deleted points have left in its vaults goes by itself: a prune a day, while there is something.
+
+In a vault that locks each day has one: it renews the lock of what lives.
+"""
 
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 
-from longshore.errors import Conflict
+from longshore.errors import Conflict, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
 from longshore.model.forms import form
@@ -33,7 +37,15 @@ def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
     last = _last(job, vault_id)
     if last is not None and (not last.status.ended or utc_now() - last.created_at < _EVERY):
         return False
-    return leaves or bool(last is not None and (last.result or {}).get("condemned"))
+    waits = last is not None and any((last.result or {}).get(what) for what in ("condemned", "locked"))
+    return leaves or waits or _locks(job, vault_id)
+
+
+def _locks(job: MoveContext, vault_id: str) -> bool:
+    """Its prunes keep its lock standing. One that is away now is asked when it is due again."""
+    with suppress(LongshoreError), job.clouds.vault(vault_id, "prune") as vault:
+        return vault.lock is not None
+    return False
 
 
 def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:

@@ -42,6 +42,13 @@ _OPTIONS = (
     Option("region", "of the bucket; without, us-east-1", only_if_said=True),
     Option("access_key", "of the bucket: its id", metavar="ID", only_if_said=True),
     Option(
+        "ca_file",
+        "PEM file with the authority of the S3 server's certificate, where the system doesn't trust it",
+        OptionKind.PATH,
+        metavar="FILE",
+        only_if_said=True,
+    ),
+    Option(
         SECRET_KEY,
         "the secret key that belongs to the access key",
         OptionKind.SECRET_FILE,
@@ -121,7 +128,7 @@ Its points are machines that can be restored. To make a new one: longshore vault
     where=lambda settings: settings.get("directory") or settings.get("url"),
     settings=_settings,
     open=_open,
-    sent_to=frozenset({"endpoint"}),
+    sent_to=frozenset({"endpoint", "ca_file"}),
     tells_which=frozenset({"directory", "url", "endpoint"}),
     refuse_incomplete=refuse_incomplete,
     kept_by=BARBICAN,

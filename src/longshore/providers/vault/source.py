@@ -58,6 +58,10 @@ class VaultSource(Source):
         """Raises NotFound, InvalidInput, WrongKey, Damaged."""
         return Vault.open(self._store, use, self._pass_phrase, self._open_secret)
 
+    def open_store(self) -> Store:
+        """Where its objects are: nothing of it has to be readable."""
+        return self._store
+
     def check(self) -> dict[str, str]:
         """What is there. Raises as `open_vault` does."""
         vault = self.open_vault("read")
@@ -157,6 +161,7 @@ def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
             "endpoint": settings.endpoint or "",
             "region": settings.region or REGION,
             "access_key": settings.access_key or "",
+            "ca_file": settings.ca_file or "",
             "secret_key": (secret_key or "").strip(),
         }
     )

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import BackupPolicy
-from longshore.api.backups import Vault, VaultContents, VaultPointDetails
+from longshore.api.backups import DeletedPoint, Vault, VaultContents, VaultPointDetails
 from longshore.api.inventories import MachinePage
 from longshore.api.schemas import Migration, Provider
 from longshore.errors import LongshoreError
@@ -122,7 +122,7 @@ async def ask_to_delete(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    await request.state.asking.ask(type(None), "DELETE", _point_path(request))
+    await request.state.asking.ask(DeletedPoint, "DELETE", _point_path(request))
     return RedirectResponse(_page(request), 303)
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import ImportedPolicy
-from longshore.api.backups import Vault, VaultCheck
+from longshore.api.backups import Vault, VaultCheck, VaultRecovery
 from longshore.api.schemas import Migration, Provider, ProviderCheck
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import Asking, part
@@ -16,7 +16,7 @@ from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
 
 _PLACE = ("url", "endpoint", "region", "access_key")  # of a bucket
-_FIELDS = ("name", "directory", *_PLACE, "secret_key", "pass_phrase", "again")
+_FIELDS = ("name", "directory", *_PLACE, "ca_file", "lock", "secret_key", "pass_phrase", "again")
 
 
 async def new(request: Request) -> Response:
@@ -29,7 +29,8 @@ async def create(request: Request) -> Response:
     try:
         phrase = _pass_phrase(said)
         in_bucket = said["where"] == "bucket"
-        where = {name: said[name] for name in _PLACE if said[name]} if in_bucket else {"directory": said["directory"]}
+        named = (*_PLACE, "ca_file")
+        where = {name: said[name] for name in named if said[name]} if in_bucket else {"directory": said["directory"]}
         secret_key = said.exact("secret_key") if in_bucket else ""
         if said["what"] == "there":
             given = {"pass_phrase": phrase, "secret_key": secret_key}
@@ -37,7 +38,9 @@ async def create(request: Request) -> Response:
             body = {"name": said["name"], "kind": "vault", "settings": where, "secrets": secrets}
             name = (await asking.post(ProviderCheck, "/v1/providers", body)).provider.name
         else:
-            body = {"name": said["name"], **where, "pass_phrase": phrase or None, "secret_key": secret_key or None}
+            lock = said["lock"] if in_bucket else ""
+            keys = {"pass_phrase": phrase or None, "secret_key": secret_key or None}
+            body = {"name": said["name"], **where, **keys, "lock": lock or None}
             name = (await asking.post(Vault, "/v1/vaults", body)).name
     except LongshoreError as error:
         return _asked(request, said, error)
@@ -74,6 +77,25 @@ def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Resp
 async def check(request: Request) -> Response:
     found = await request.state.asking.post(VaultCheck, f"{_path(request)}/check")
     return render(request, "backups/checked.html", found=found, vault=found.vault)
+
+
+async def ask_to_recover(request: Request) -> Response:
+    vault = await request.state.asking.get(Vault, _path(request))
+    told = [
+        _("All that its lock has kept is there again, as it was at first, whoever has deleted it or written it again."),
+        _(
+            "What policies have deleted since comes back, too, and goes again. So do keys that were removed: remove"
+            " them once more."
+        ),
+    ]
+    heading = _("Bring back what was deleted in %(name)s?") % {"name": vault.name}
+    back = _page(request)
+    return confirm(request, heading, told=told, does=f"{back}/recover", said=_("Bring it back"), back=back)
+
+
+async def recover(request: Request) -> Response:
+    await request.state.asking.post(VaultRecovery, f"{_path(request)}/recover")
+    return RedirectResponse(_page(request), 303)
 
 
 async def ask_to_copy(request: Request) -> Response:
@@ -168,6 +190,8 @@ ROUTES = [
     Page("/backups/new-vault", new, "GET", _MAKES),
     Page("/backups/new-vault", create, "POST", _MAKES),
     Page("/backups/vaults/{vault}/check", check, "POST", "migration:vault:get"),
+    Page("/backups/vaults/{vault}/recover", ask_to_recover, "GET", _KEEPS),
+    Page("/backups/vaults/{vault}/recover", recover, "POST", _KEEPS),
     Page("/backups/vaults/{vault}/copy", ask_to_copy, "GET", _KEEPS),
     Page("/backups/vaults/{vault}/copy", copy, "POST", _KEEPS),
     Page("/backups/vaults/{vault}/import", ask_to_import, "GET", _POLICIES),

@@ -1,0 +1,243 @@
+"""The versions that a bucket keeps of its objects, and their locks: what the library for data (obstore) doesn't know.
+
+In a bucket with versions an object that is deleted is hidden by a marker, and one that is written again stands above
+what it was. A version that is locked goes for nobody before its date.
+"""
+
+import logging
+import re
+import ssl
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+
+TOGETHER = 16  # requests under way at once
+UNTRUSTED = "Untrusted"  # a word of our own, beside S3's: of a server's certificate
+REDIRECTED = "PermanentRedirect"
+_MODE = "COMPLIANCE"  # of GOVERNANCE whoever may bypass it can delete what is locked: docs/decisions/locked-vaults.md
+_GONE = {"NoSuchKey", "NoSuchVersion", "404", "405"}
+_REFUSED = {"AccessDenied", "ObjectLocked", "InvalidRequest"}  # what servers say of a version that is locked
+_NO_LOCK = {"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"}
+_NEEDED = ("packs/", "points/", "holds/", "keys/")
+_AT_TOP = ("vault.json", "README.txt", "restore.py")
+_Answer = TypeVar("_Answer")
+
+
+def is_needed(name: str) -> bool:
+    """By a restore, so it is locked: what isn't is only of use to who writes or prunes, and is touched."""
+    return name.startswith(_NEEDED) or name in _AT_TOP
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    id: str
+    tag: str
+    size: int  # bytes
+    made: float  # seconds, by the server's clock
+
+
+@dataclass(slots=True)
+class History:
+    """All that is kept of one object."""
+
+    versions: list[Version] = field(default_factory=list)  # newest first
+    markers: list[str] = field(default_factory=list)
+    hidden: bool = False  # by a marker: it is deleted
+
+    @property
+    def first(self) -> Version:
+        """What counts: whatever was written above it since."""
+        return self.versions[-1]
+
+    @property
+    def overwritten(self) -> bool:
+        return not self.hidden and self.versions[0].tag != self.first.tag
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How the server is reached."""
+
+    endpoint: str  # empty: Amazon's
+    region: str
+    access_key: str
+    secret_key: str
+    ca_file: str
+
+
+class Versions:
+    """Of the objects of one bucket below a prefix. May be used from several threads.
+
+    Every method raises what `explained` makes of the server's refusals: from S3's word, and the object's name.
+    """
+
+    def __init__(
+        self, account: Account, bucket: str, prefix: str, explained: Callable[[str, str], LongshoreError]
+    ) -> None:
+        self._account = account
+        self._bucket = bucket
+        self._below = f"{prefix}/" if prefix else ""
+        self._explained = explained
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3  # takes most of a second to load
+        from botocore.config import Config
+
+        logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs each request's signature
+        told = self._account
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=told.endpoint or None,
+            region_name=told.region,
+            aws_access_key_id=told.access_key,
+            aws_secret_access_key=told.secret_key,
+            verify=told.ca_file or ssl.get_default_verify_paths().cafile or True,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",  # servers of earlier years don't know the others
+                response_checksum_validation="when_required",
+                ignore_configured_endpoint_urls=True,
+                connect_timeout=10,
+                read_timeout=60,
+                retries={"mode": "standard", "total_max_attempts": 5},
+                max_pool_connections=TOGETHER,
+            ),
+        )
+
+    def refuse_unfit(self) -> None:
+        """Raises InvalidInput when the bucket doesn't keep versions, or can't lock them."""
+        kept = self._ask("", lambda: self._client.get_bucket_versioning(Bucket=self._bucket))
+        advice = "Make one with object lock: it can't be turned on later everywhere."
+        if kept.get("Status") != "Enabled":
+            raise InvalidInput(
+                f"The bucket {self._bucket} keeps no versions, so nothing in it can be locked.", advice=advice
+            )
+        try:
+            told = self._call(lambda: self._client.get_object_lock_configuration(Bucket=self._bucket))
+        except _Refused as error:
+            if error.code not in _NO_LOCK:
+                raise self._explained("", error.code) from None
+            told = {}
+        if told.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
+            raise InvalidInput(f"The bucket {self._bucket} was made without object lock.", advice=advice)
+
+    def of(self, name: str) -> History:
+        """Of one object; without versions: there is nothing of it."""
+        return dict(self._listed(name)).get(name, History())
+
+    def all(self, below: str = "") -> dict[str, History]:
+        """Of all objects whose names begin so."""
+        return {name: found for name, found in self._listed(below) if found.versions or found.markers}
+
+    def _listed(self, below: str) -> Iterator[tuple[str, History]]:
+        found: defaultdict[str, History] = defaultdict(History)
+        words: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._below + below}
+        while True:
+            page = self._ask(below, partial(self._client.list_object_versions, **words))
+            for told in page.get("Versions", ()):
+                version = Version(told["VersionId"], told["ETag"], told["Size"], told["LastModified"].timestamp())
+                found[told["Key"].removeprefix(self._below)].versions.append(version)
+            for told in page.get("DeleteMarkers", ()):
+                history = found[told["Key"].removeprefix(self._below)]
+                history.markers.append(told["VersionId"])
+                history.hidden = history.hidden or told["IsLatest"]
+            if not page.get("IsTruncated"):
+                yield from found.items()
+                return
+            words |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    def read(self, name: str, version: str) -> bytes:
+        """Raises NotFound."""
+        at = self._at(name, version)
+        return self._ask(name, partial(self._whole, at))
+
+    def mark(self, name: str, version: str, word: str) -> str | None:
+        """What its writer has put beside its bytes under this word. Raises NotFound."""
+        found: str | None = self._head(name, version)["Metadata"].get(word)
+        return found
+
+    def locked_until(self, name: str, version: str) -> float:
+        """Seconds, by the server's clock; 0: it isn't locked so that nobody can undo it. Raises NotFound."""
+        told = self._head(name, version)
+        if str(told.get("ObjectLockMode", "")).upper() != _MODE:
+            return 0.0
+        until: datetime = told["ObjectLockRetainUntilDate"]
+        return until.timestamp()
+
+    def lock(self, name: str, version: str, until: float) -> None:
+        """Raises NotFound."""
+        kept = {"Mode": _MODE, "RetainUntilDate": datetime.fromtimestamp(until, UTC)}
+        at = self._at(name, version)
+        self._ask(name, lambda: self._client.put_object_retention(**at, Retention=kept))
+
+    def drop(self, name: str, version: str) -> bool:
+        """For good: a version, or a marker. Whether it is gone; else it is locked."""
+        at = self._at(name, version)
+        try:
+            self._call(lambda: self._client.delete_object(**at))
+        except _Refused as error:
+            if error.code in _GONE:
+                return True
+            if error.code not in _REFUSED or not self._is_locked(name, version):
+                raise self._explained(name, error.code) from None
+            return False
+        return True
+
+    def put_first_on_top(self, name: str, version: str) -> None:
+        """Whatever was written above it since. Raises NotFound."""
+        key = self._below + name
+        source = {"Bucket": self._bucket, "Key": key, "VersionId": version}
+        self._ask(name, lambda: self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=source))
+
+    def _whole(self, at: dict[str, str]) -> bytes:
+        found: bytes = self._client.get_object(**at)["Body"].read()
+        return found
+
+    def _is_locked(self, name: str, version: str) -> bool:
+        try:
+            return self.locked_until(name, version) > 0
+        except NotFound:
+            return False
+
+    def _head(self, name: str, version: str) -> dict[str, Any]:
+        at = self._at(name, version)
+        found: dict[str, Any] = self._ask(name, lambda: self._client.head_object(**at))
+        return found
+
+    def _at(self, name: str, version: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._below + name, "VersionId": version}
+
+    def _ask(self, name: str, do: Callable[[], _Answer]) -> _Answer:
+        try:
+            return self._call(do)
+        except _Refused as error:
+            if error.code in _GONE:
+                raise NotFound(f"{name} isn't in the vault's bucket {self._bucket} in that version.") from None
+            raise self._explained(name, error.code) from None
+
+    def _call(self, do: Callable[[], _Answer]) -> _Answer:
+        """Raises _Refused."""
+        from botocore.exceptions import BotoCoreError, ClientError, SSLError
+
+        try:
+            return do()
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            raise _Refused(REDIRECTED if code == "301" else code) from None
+        except SSLError:
+            raise _Refused(UNTRUSTED) from None
+        except BotoCoreError:
+            raise _Refused("") from None
+
+
+class _Refused(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code if re.fullmatch(r"\w*", code) else ""
