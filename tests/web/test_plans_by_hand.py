@@ -205,3 +205,107 @@ def test_a_plan_of_which_nothing_is_said_is_shown_all_the_same(fleet):
     fleet.store.plans.add("bare", planfile.plain(planfile.from_plain(said)))
     for path in ("/ui/plans", "/ui/plans/bare", "/ui/plans/bare/mappings", "/ui/plans/bare/concerns"):
         assert fleet.get(path).status == 200, path
+
+
+def test_some_machines_of_a_plan_are_started_cut_over_and_cancelled(fleet):
+    name_it(fleet, type="warm")
+    at = "/ui/plans/shop"
+    fleet.get(at)
+    fleet.submit(f"{at}/concerns", also=[("machine", "db01")])
+    assert "Only of these: db01." in fleet.page.text
+    fleet.submit(f"{at}/start")
+    (started,) = fleet.store.migrations.all()
+    assert started.machine_name == "db01"
+    assert "1 planned" in fleet.page.text
+    fleet.submit(f"{at}/concerns")
+    fleet.submit(f"{at}/start")
+    for verb, asked in (("cutover", "cutover_requested"), ("cancel", "cancel_requested")):
+        page = fleet.get(f"{at}/{verb}?machine=app01")
+        assert "Only of these: app01." in page.text
+        fleet.submit(f"{at}/{verb}")
+        assert {m.machine_name: getattr(m, asked) for m in fleet.store.migrations.all()} == {
+            "app01": True,
+            "db01": False,
+        }
+    page = fleet.get(f"{at}/cancel?machine=nobody")
+    page = fleet.submit(f"{at}/cancel")
+    assert (page.status, "has no machine nobody" in page.text) == (400, True)
+
+
+def test_failed_ones_that_are_chosen_are_started_again(filled):
+    at = "/ui/plans/shop"
+    page = filled.get(f"{at}/retry?machine=db01&machine=app01")
+    assert "Started again, as before: db01." in page.text
+    before = len(filled.store.migrations.all())
+    page = filled.submit(f"{at}/retry")
+    assert len(filled.store.migrations.all()) == before + 1, page.text
+
+
+def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
+    name_it(fleet)
+    at = "/ui/plans/shop/yaml"
+    fleet.click("To the plan")
+    fleet.click("All of it as YAML")
+    text = dict(fleet.page.form(at).fields)["plan"]
+    assert "- machine: app01" in text
+    for wrong, said in (
+        ("name: [", "This can't be read as YAML (line"),
+        ("just words", "That is no plan"),
+        (text.replace("name: shop", "name: other"), "The plan is called other, not shop."),
+        (text.replace("ref: vm-1", "ref: vm-1\n  colour: blue"), "colour"),
+    ):
+        page = fleet.submit(at, plan=wrong)
+        assert (page.status, said in page.text) == (400, True), page.text
+        assert "wave" not in str(fleet.store.plans.get("shop").content)
+    fleet.get(at)
+    fleet.submit(at, plan=text.replace("ref: vm-1", "ref: vm-1\n  wave: 2"))
+    assert fleet.store.plans.get("shop").content["machines"][0]["wave"] == 2
+    page = fleet.get(at)
+    content = fleet.store.plans.get("shop").content
+    fleet.store.plans.replace("shop", {**content, "description": "by a command"})
+    page = fleet.submit(at, plan=text)
+    assert (page.status, "changed meanwhile" in page.text) == (400, True)
+    answer = fleet.ask("GET", f"{at}/file")
+    assert answer.headers["content-disposition"].endswith("shop.yaml")
+    assert "by a command" in answer.text
+
+
+def test_a_machine_of_a_plan_has_its_own_wave_and_options(fleet):
+    name_it(fleet)
+    content = fleet.store.plans.get("shop").content
+    content["machines"][0]["tags"] = ["kept"]
+    fleet.store.plans.replace("shop", content)
+    at = "/ui/plans/shop/machines/app01"
+    fleet.get("/ui/plans/shop")
+    fleet.get(at)
+    page = fleet.submit(at, wave="soon")
+    assert (page.status, "A wave is a number" in page.text) == (400, True)
+    fleet.submit(at, wave="3", flavor="large", server_name="app-one", type="dry-run")
+    app, db = fleet.store.plans.get("shop").content["machines"]
+    wanted = {"wave": 3, "flavor": "large", "server_name": "app-one", "type": "dry-run", "tags": ["kept"]}
+    assert app == {"machine": "app01", "ref": "vm-1", **wanted}
+    assert "wave" not in db
+    fleet.get(at)
+    fleet.submit(at, wave="1", flavor="", type="")
+    app, _db = fleet.store.plans.get("shop").content["machines"]
+    assert app == {"machine": "app01", "ref": "vm-1", "server_name": "app-one", "tags": ["kept"]}
+    assert fleet.get("/ui/plans/shop/machines/nobody").status == 404
+
+
+def test_volumes_that_no_server_has_are_planned(fleet):
+    there = fleet.store.providers.get("cloud")
+    fleet.store.providers.add("other", "openstack", there.settings, {"password": "x"})
+    fleet.get("/ui/providers/cloud")
+    fleet.click("Volumes")
+    assert "archive" in fleet.page.text
+    (tick,) = [of["value"] for tag, of in fleet.page.elements if tag == "input" and of.get("name") == "volume"]
+    fleet.submit("/ui/new-plan", also=[("volume", tick)], button=("which", "chosen"))
+    fleet.submit(NEW, name="archives", target="other")
+    assert fleet.path == "/ui/plans/archives/mappings", fleet.page.text
+    assert [one["volume"] for one in fleet.store.plans.get("archives").content["volumes"]] == ["archive"]
+    assert "0 CPU" not in fleet.page.text, "a volume needs no flavor"
+    assert fleet.get("/ui/plans/archives").status == 200
+    at = "/ui/plans/archives/machines/volume%3Aarchive"
+    assert "flavor" not in fleet.get(at).form(at).names
+    fleet.submit(at, wave="2")
+    assert fleet.store.plans.get("archives").content["volumes"][0]["wave"] == 2

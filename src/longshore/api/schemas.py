@@ -236,6 +236,7 @@ class PlanStart(_Strict):
     type: PlannedType | None = None  # None: as the plan says
     accept: list[str] = []  # codes of blockers, besides those that the plan accepts
     wave: int | None = None  # None: all
+    machines: list[str] = []  # of that only these, as the plan calls them, or by their references; empty: all
 
 
 class LimitChange(_Strict):

@@ -54,10 +54,10 @@ class RetryPlan(Lister):
     """Start again those machines of a plan that have failed, and no others."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_wait(with_plan(super().get_parser(prog_name)))
+        return _with_wait(_with_machines(with_plan(super().get_parser(prog_name))))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _follow(self, args, self.client.retry_plan(args.plan))
+        return _follow(self, args, self.client.retry_plan(args.plan, args.machine))
 
 
 class CutPlanOver(Lister):
@@ -66,10 +66,10 @@ class CutPlanOver(Lister):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
         parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
-        return _with_wait(parser)
+        return _with_wait(_with_machines(parser))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _follow(self, args, self.client.cut_plan_over(args.plan, args.wave))
+        return _follow(self, args, self.client.cut_plan_over(args.plan, args.wave, args.machine))
 
 
 class ResumePlan(Lister):
@@ -86,10 +86,10 @@ class CancelPlan(Lister):
     """Stop everything of a plan that waits or is under way, and take back what it made. What is done stays."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_wait(with_plan(super().get_parser(prog_name)))
+        return _with_wait(_with_machines(with_plan(super().get_parser(prog_name))))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _follow(self, args, self.client.cancel_plan(args.plan), cancelling=True)
+        return _follow(self, args, self.client.cancel_plan(args.plan, args.machine), cancelling=True)
 
 
 class WatchPlan(Command):
@@ -115,6 +115,17 @@ def _with_start(parser: ArgumentParser) -> ArgumentParser:
         "--accept", action="append", default=[], metavar="CODE", help="a blocker to take upon yourself; may be repeated"
     )
     parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
+    return _with_machines(parser)
+
+
+def _with_machines(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument(
+        "--machine",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this one, as the plan calls it; may be repeated",
+    )
     return parser
 
 
@@ -127,7 +138,7 @@ def _with_wait(parser: ArgumentParser) -> ArgumentParser:
 def _asked(args: Namespace) -> PlanStart:
     from longshore.api.schemas import PlanStart
 
-    return PlanStart(type=args.type, accept=args.accept, wave=args.wave)
+    return PlanStart(type=args.type, accept=args.accept, wave=args.wave, machines=args.machine)
 
 
 def _follow(

@@ -203,18 +203,18 @@ class Client:
     def start_plan(self, name: str, asked: PlanStart) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/start", asked.model_dump(mode="json"))
 
-    def retry_plan(self, name: str) -> list[Migration]:
-        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/retry")
+    def retry_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/retry{_of_some(machines)}")
 
-    def cut_plan_over(self, name: str, wave: int | None = None) -> list[Migration]:
-        question = "" if wave is None else f"?wave={wave}"
+    def cut_plan_over(self, name: str, wave: int | None = None, machines: Sequence[str] = ()) -> list[Migration]:
+        question = _of_some(machines, {} if wave is None else {"wave": str(wave)})
         return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cutover{question}")
 
     def resume_plan(self, name: str) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/resume")
 
-    def cancel_plan(self, name: str) -> list[Migration]:
-        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cancel")
+    def cancel_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{_part(name)}/cancel{_of_some(machines)}")
 
     # Migrations
 
@@ -549,6 +549,12 @@ def _in_clear(wanted: NewReplica | KeptMigration | ReplicaChange) -> dict[str, A
     """With its webhook: whoever is asked for has to be told."""
     said = wanted.model_dump(mode="json")
     return said | {"webhook": wanted.webhook.get_secret_value() if wanted.webhook is not None else None}
+
+
+def _of_some(machines: Sequence[str], asked: Mapping[str, str] | None = None) -> str:
+    """A question after a path; empty where nothing is asked."""
+    question = urlencode([*(asked or {}).items(), *(("machine", name) for name in machines)])
+    return f"?{question}" if question else ""
 
 
 def _of_all(all_projects: bool) -> dict[str, str]:

@@ -52,15 +52,22 @@ def open_plans(store: Store, records: Sequence[PlanRecord]) -> list[Opened]:
     return [Opened(record.id, planfile.from_store(record.content), outlines[record.id]) for record in records]
 
 
-def entries_of(plan: Plan, wave: int | None) -> list[Entry]:
-    """Those of a wave, or all of them. Raises InvalidInput when there are none."""
+def entries_of(plan: Plan, wave: int | None, machines: Sequence[str] = ()) -> list[Entry]:
+    """Those of a wave, or all of them; of these only `machines`, as the plan calls them, or by their references, if any
+    are named. Raises InvalidInput when there are none, or one that is named isn't among them."""
     if not plan.entries:
         raise InvalidInput(f"Plan {plan.name} has no machines.")
     entries = [e for e in plan.entries if wave is None or e.wave == wave]
     if not entries:
         waves = ", ".join(str(w) for w in plan.waves)
         raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
-    return entries
+    if not machines:
+        return entries
+    known = {name for entry in entries for name in (entry.machine, entry.ref) if name}
+    if missing := [name for name in machines if name not in known]:
+        where = f"Plan {plan.name}" if wave is None else f"Wave {wave} of plan {plan.name}"
+        raise InvalidInput(f"{where} has no machine {missing[0]}.", field="machines")
+    return [entry for entry in entries if entry.machine in machines or entry.ref in machines]
 
 
 def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
@@ -105,13 +112,23 @@ def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
     return states
 
 
-def under_way(opened: Opened) -> list[Outline]:
-    """Raises Conflict when there is none."""
-    found = [m for m in opened.own if not m.status.ended]
+def under_way(opened: Opened, machines: Sequence[str] = ()) -> list[Outline]:
+    """Of all, or of these machines. Raises Conflict when there is none, InvalidInput as `entries_of`."""
+    found = [m for m in opened.own if not m.status.ended and (not machines or m.id in latest_of(opened, machines))]
     if not found:
         name = opened.plan.name
-        raise Conflict(f"Nothing of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
+        what = "of these machines " if machines else ""
+        raise Conflict(f"Nothing {what}of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
     return found
+
+
+def latest_of(opened: Opened, machines: Sequence[str]) -> set[str]:
+    """Ids of the latest migrations of all entries, or of these machines. Raises InvalidInput as `entries_of`."""
+    if not machines:
+        return {m.id for m in opened.latest.values() if m is not None}
+    latest = opened.latest
+    named = entries_of(opened.plan, None, machines)
+    return {m.id for entry in named if (m := latest[entry.machine]) is not None}
 
 
 def counted(opened: Opened) -> dict[str, int]:

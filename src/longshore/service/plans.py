@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Header, Query, Response
 from pydantic import TypeAdapter
 
 from longshore.api.reports import Attempt, PlanReport, ReportedMachine
@@ -49,6 +49,7 @@ from longshore.service.opened_plan import (
     counted,
     entries_of,
     is_moved_or_moving,
+    latest_of,
     open_plan,
     open_plans,
     speaking_of,
@@ -68,6 +69,7 @@ from longshore.store import PlanRecord, Store
 
 router = judged_router("/v1")
 _VIEW = TypeAdapter(PlanView)
+Some = Annotated[tuple[str, ...], Query(description="Only these machines, as the plan calls them; none: all.")]
 
 
 @router.post("/plans", status_code=201)
@@ -255,7 +257,9 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     """Everything that stands against starting it so, or might: nothing is made."""
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
-    entries = started_with(entries_of(opened.plan, body.wave), body.type or opened.plan.defaults.get("type"))
+    entries = started_with(
+        entries_of(opened.plan, body.wave, body.machines), body.type or opened.plan.defaults.get("type")
+    )
     examined = examine_plan(store, clouds, opened, entries, body)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
     return [_concern(c, names.get(c.machine, "")) for c in examined.concerns]
@@ -266,7 +270,9 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
-    entries = started_with(entries_of(opened.plan, body.wave), body.type or opened.plan.defaults.get("type"))
+    entries = started_with(
+        entries_of(opened.plan, body.wave, body.machines), body.type or opened.plan.defaults.get("type")
+    )
     todo = [e for e in entries if not is_moved_or_moving(latest[e.machine])]
     if not todo:
         raise Conflict(
@@ -278,12 +284,14 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 
 @router.post("/plans/{name}/retry", status_code=202)
-def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migration]:
+def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some = ()) -> list[Migration]:
     """Start again what has failed, and nothing else; with the type and what was accepted as before."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     entries = {
-        m.id: e for e in opened.plan.entries if (m := latest[e.machine]) is not None and m.status is Status.FAILED
+        m.id: e
+        for e in entries_of(opened.plan, None, machine)
+        if (m := latest[e.machine]) is not None and m.status is Status.FAILED
     }
     failed = [(entries[m.id], m) for m in store.migrations.several(list(entries))]
     if not failed:
@@ -298,11 +306,13 @@ def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migra
 
 
 @router.post("/plans/{name}/cutover", status_code=202)
-def cutover(name: str, store: TheStore, wave: int | None = None) -> list[Migration]:
+def cutover(name: str, store: TheStore, wave: int | None = None, machine: Some = ()) -> list[Migration]:
     """Let its warm migrations, or those of a wave, stop their machines now."""
     opened = open_plan(store, store.plans.get(name))
     waves = {e.wave for e in entries_of(opened.plan, wave)}
+    meant = latest_of(opened, machine)
     warm = [m for m in opened.own if not m.status.ended and m.type == MigrationType.WARM.value and m.wave in waves]
+    warm = [m for m in warm if not machine or m.id in meant]
     if not warm:
         raise Conflict(f"No warm migration of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
     asked = [store.migrations.request_cutover(m.id) for m in warm]
@@ -320,10 +330,10 @@ def resume(name: str, store: TheStore) -> list[Migration]:
 
 
 @router.post("/plans/{name}/cancel", status_code=202)
-def cancel(name: str, store: TheStore) -> list[Migration]:
+def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
     """Stop all that is under way or waits, and take back what it made."""
     opened = open_plan(store, store.plans.get(name))
-    asked = [store.migrations.request_cancel(m.id) for m in under_way(opened)]
+    asked = [store.migrations.request_cancel(m.id) for m in under_way(opened, machine)]
     embedded.ensure_running(store.state)
     return shown(store, asked)
 

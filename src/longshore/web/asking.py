@@ -44,8 +44,8 @@ class Asking:
     async def get(self, kind: type[T], path: str, /, **asked: Any) -> T:
         return await self._ask(kind, "GET", path, asked=asked)
 
-    async def post(self, kind: type[T], path: str, body: Mapping[str, Any] | None = None) -> T:
-        return await self._ask(kind, "POST", path, body)
+    async def post(self, kind: type[T], path: str, body: Mapping[str, Any] | None = None, /, **asked: Any) -> T:
+        return await self._ask(kind, "POST", path, body, asked)
 
     async def ask(
         self, kind: type[T], method: str, path: str, body: Mapping[str, Any] | None = None, /, **asked: Any
@@ -81,13 +81,18 @@ class Asking:
         }
 
     def _query(self, asked: Mapping[str, Any]) -> str:
-        said = {name: _plain(value) for name, value in asked.items() if value not in (None, "")}
-        return urlencode(said | self._everything)
+        """Of lists each one by itself."""
+        said = {name: value for name, value in asked.items() if value not in (None, "")} | self._everything
+        return urlencode([(name, _plain(one)) for name, value in said.items() for one in _each(value)])
 
 
 def part(name: str) -> str:
     """A word as one part of a path, whatever is in it."""
     return quote(name, safe="")
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _plain(value: Any) -> str:

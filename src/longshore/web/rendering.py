@@ -92,8 +92,10 @@ def confirm(
     back: str,
     kind: str = "primary",
     hidden: Mapping[str, str] | None = None,
+    some: Sequence[tuple[str, str]] = (),
 ) -> HTMLResponse:
-    """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before."""
+    """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before.
+    `some`: what the form says besides, a name more than once."""
     return render(
         request,
         "confirm.html",
@@ -103,7 +105,7 @@ def confirm(
         said=said,
         back=back,
         kind=kind,
-        hidden=hidden or {},
+        hidden=[*(hidden or {}).items(), *some],
     )
 
 

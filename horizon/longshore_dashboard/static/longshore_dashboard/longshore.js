@@ -28,7 +28,7 @@
     const page = document.getElementById("page");
     const every = page ? Number(page.dataset.refresh) * 1000 : 0;
     if (!every || busy || document.hidden || Date.now() - asked < every || Date.now() - moved > REST) return;
-    if (page.contains(document.activeElement) || page.querySelector("details[open]")) return;
+    if (page.contains(document.activeElement) || page.querySelector('details[open], input[name="machine"]:checked')) return;
     busy = true;
     try {
       // So that Horizon answers 401 when its session has ended, not a page to log in at

@@ -102,9 +102,12 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     asking: Asking = request.state.asking
     view = await asking.get(PlanView, _path(request))
     wanted = type_ or request.query_params.get("type", "") or view.plan.get("defaults", {}).get("type") or "cold"
+    said = request.state.form.all("machine") if request.method == "POST" else []
+    chosen = said or request.query_params.getlist("machine")
     found: list[PlanConcern] | None = None
     try:
-        body = {"type": wanted} if wanted in dict(TYPES) else {}
+        body: dict[str, Any] = {"type": wanted} if wanted in dict(TYPES) else {}
+        body |= {"machines": chosen}
         found = await asking.post(list[PlanConcern], f"{_path(request)}/check", body)
     except LongshoreError as error:
         trouble = trouble or error
@@ -118,6 +121,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         "plans/concerns.html",
         name=view.plan["name"],
         version=view.changed_at.isoformat(),
+        chosen=chosen,
         type_=wanted,
         types=types(),
         checked=found is not None,
@@ -133,7 +137,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
 
 async def start(request: Request) -> Response:
     said = request.state.form
-    body = {"type": said["type"] or None, "accept": said.all("accept")}
+    body = {"type": said["type"] or None, "accept": said.all("accept"), "machines": said.all("machine")}
     try:
         await request.state.asking.post(list[Migration], f"{_path(request)}/start", body)
     except LongshoreError as error:
@@ -145,25 +149,60 @@ async def start(request: Request) -> Response:
 
 
 async def ask_to_cut_over(request: Request) -> Response:
+    chosen = request.query_params.getlist("machine")
     found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
-    back = _page(request)
-    heading = _("Cut plan %(name)s over?") % {"name": request.path_params["name"]}
-    told = await told_of_cutover(request.state.asking, [m for m in found if may_cut_over(m)])
-    return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut all of them over now"), back=back)
+    view = await request.state.asking.get(PlanView, _path(request))
+    heading = _("Cut plan %(name)s over?") % {"name": view.plan["name"]}
+    meant = {m.migration for m in view.machines if not chosen or m.machine in chosen}
+    told = await told_of_cutover(request.state.asking, [m for m in found if may_cut_over(m) and m.id in meant])
+    return _confirmed(
+        request, "cutover", heading, told, _("Cut them over now") if chosen else _("Cut all of them over now")
+    )
 
 
 async def ask_to_cancel(request: Request) -> Response:
+    chosen = request.query_params.getlist("machine")
     view = await request.state.asking.get(PlanView, _path(request))
-    states = Counter(m.status for m in view.machines)
+    states = Counter(m.status for m in view.machines if not chosen or m.machine in chosen)
     count = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
-    back = _page(request)
     heading = _("Cancel plan %(name)s?") % {"name": view.plan["name"]}
     told = [
         _("%(count)s that are under way or wait are stopped, and what they made at the target is removed.")
         % {"count": count},
         _("Machines that were shut down for it are powered on again. What is done stays."),
     ]
-    return confirm(request, heading, told=told, does=f"{back}/cancel", said=_("Cancel them"), back=back, kind="danger")
+    return _confirmed(request, "cancel", heading, told, _("Cancel them"), "danger")
+
+
+async def ask_to_retry(request: Request) -> Response:
+    chosen = request.query_params.getlist("machine")
+    view = await request.state.asking.get(PlanView, _path(request))
+    failed = [m.machine for m in view.machines if m.status == "failed" and (not chosen or m.machine in chosen)]
+    heading = _("Start failed ones of %(name)s again?") % {"name": view.plan["name"]}
+    told = [
+        _("Started again, as before: %(names)s.") % {"names": ", ".join(failed) or _("none")},
+        _("With the options that the plan has now, and what was accepted before."),
+    ]
+    return _confirmed(request, "retry", heading, told, _("Start them again"))
+
+
+def _confirmed(  # noqa: PLR0917
+    request: Request, verb: str, heading: str, told: list[str], said: str, kind: str = "primary"
+) -> Response:
+    """Of the machines that were chosen, if any were; their names stand above."""
+    chosen, back = request.query_params.getlist("machine"), _page(request)
+    named = [_("Only of these: %(names)s.") % {"names": ", ".join(chosen)}] if chosen else []
+    does = f"{back}/{verb}"
+    return confirm(
+        request,
+        heading,
+        told=[*named, *told],
+        does=does,
+        said=said,
+        back=back,
+        kind=kind,
+        some=[("machine", name) for name in chosen],
+    )
 
 
 async def ask_to_delete(request: Request) -> Response:
@@ -181,7 +220,8 @@ async def delete(request: Request) -> Response:
 
 def _does(verb: str) -> Any:
     async def act(request: Request) -> Response:
-        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}")
+        chosen = request.state.form.all("machine")
+        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", machine=chosen)
         return _back(request)
 
     return act
@@ -208,6 +248,7 @@ ROUTES = [
     Page("/plans/{name}/cutover", _does("cutover"), "POST", "migration:plan:cutover"),
     Page("/plans/{name}/cancel", ask_to_cancel, "GET", "migration:plan:cancel"),
     Page("/plans/{name}/cancel", _does("cancel"), "POST", "migration:plan:cancel"),
+    Page("/plans/{name}/retry", ask_to_retry, "GET", "migration:plan:start"),
     Page("/plans/{name}/retry", _does("retry"), "POST", "migration:plan:start"),
     Page("/plans/{name}/resume", _does("resume"), "POST", "migration:plan:start"),
     Page("/plans/{name}/delete", ask_to_delete, "GET", "migration:plan:delete"),

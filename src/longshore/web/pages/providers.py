@@ -194,6 +194,18 @@ async def machines(request: Request) -> Response:
     )
 
 
+async def volumes(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, _path(request))
+    found, trouble = [], None
+    try:
+        found = await asking.get(list[Machine], f"{_path(request)}/volumes")
+    except LongshoreError as error:
+        trouble = error
+    status = 200 if trouble is None else 400
+    return render(request, "providers/volumes.html", status, provider=provider, volumes=found, trouble=trouble)
+
+
 async def machine(request: Request) -> Response:
     asking: Asking = request.state.asking
     provider = await asking.get(Provider, _path(request))
@@ -254,6 +266,7 @@ ROUTES = [
     Page("/providers/{provider}/remove", ask_to_remove, "GET", "migration:provider:delete"),
     Page("/providers/{provider}/remove", remove, "POST", "migration:provider:delete"),
     Page("/providers/{provider}/inspect", inspect, "POST", "migration:machine:inspect"),
+    Page("/providers/{provider}/volumes", volumes, "GET"),
     Page("/providers/{provider}/machines", machines, "GET"),
     Page("/providers/{provider}/machines/{machine:path}", machine, "GET"),
 ]

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.schemas import FoundMachine, PlanAnswer, PlanView, Provider
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.model.machine import Machine
+from longshore.model.machine import VOLUME
 from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
@@ -29,7 +29,7 @@ _MOST = 10_000
 
 async def new(request: Request) -> Response:
     asked = request.query_params
-    said = Form({name: asked.getlist(name) for name in ("source", "which", "machine", "q")})
+    said = Form({name: asked.getlist(name) for name in ("source", "which", "machine", "volume", "q")})
     return await _named(request, said, None)
 
 
@@ -41,6 +41,7 @@ async def create(request: Request) -> Response:
         body = {
             **{name: said[name] for name in ("name", "source", "target", "description")},
             "machines": machines,
+            "volumes": said.all("volume"),
             "defaults": {"type": said["type"]} if said["type"] else {},
         }
         answer = await asking.post(PlanAnswer, "/v1/plans", body)
@@ -53,7 +54,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
     asking: Asking = request.state.asking
     providers = await asking.get(list[Provider], "/v1/providers")
     chosen = said.all("machine") if said["which"] != "all" else []
-    count = len(chosen)
+    count = len(chosen) + len(said.all("volume"))
     if said["which"] == "all" and said["source"]:
         path = f"/v1/providers/{part(said['source'])}/inventory/machines"
         count = (await asking.get(MachinePage, path, q=said["q"], limit=1)).total
@@ -63,6 +64,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         200 if trouble is None else 400,
         said=said,
         chosen=chosen,
+        volumes=said.all("volume"),
         count=count,
         targets=[(p.name, p.name) for p in providers if p.kind == "openstack"],
         types=types(),
@@ -84,7 +86,7 @@ async def _chosen(asking: Asking, said: Form) -> list[str]:
             found += [machine.ref for machine in page.machines]
             if len(page.machines) < _AT_ONCE:
                 break
-    if not found:
+    if not found and not said.all("volume"):
         raise InvalidInput("No machine is chosen.", advice="Go back and choose some.")
     return found
 
@@ -101,7 +103,7 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
     try:
         offer = await asking.get(TargetOffer, f"/v1/providers/{part(plan['target'])}/offer")
         found = await asking.get(list[FoundMachine], f"{_path(request)}/machines")
-        rows = _Rows([one.machine for one in found if one.machine is not None], plan, offer)
+        rows = _Rows([one for one in found if one.machine is not None], plan, offer)
     except LongshoreError as error:
         trouble = trouble or error
     return render(
@@ -124,7 +126,9 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
 class _Rows:
     """What is really used at the source, with how many machines use it, and what it becomes."""
 
-    def __init__(self, machines: Sequence[Machine], plan: Mapping[str, Any], offer: TargetOffer) -> None:
+    def __init__(self, found: Sequence[FoundMachine], plan: Mapping[str, Any], offer: TargetOffer) -> None:
+        machines = [one.machine for one in found if one.machine is not None]
+        servers = [one.machine for one in found if one.machine is not None and not one.entry.startswith(VOLUME)]
         mapped: Mapping[str, Any] = plan.get("mappings") or {}
         networks = Counter(name for m in machines for name in {nic.network for nic in m.nics})
         storage = Counter(name for m in machines for name in {disk.storage for disk in m.disks})
@@ -139,7 +143,7 @@ class _Rows:
         self.storage = [(name, count, to_storage.get(name, "")) for name, count in sorted(storage.items())]
         self.flavor_choices = flavor_choices(offer)
         rules = mapped.get("flavors") or []
-        sizes = Counter((m.memory_mib, m.cpus) for m in machines)
+        sizes = Counter((m.memory_mib, m.cpus) for m in servers)
         self.sizes = [
             (cpus, memory, count, _flavor_of(rules, cpus, memory)) for (memory, cpus), count in sorted(sizes.items())
         ]
