@@ -2,6 +2,8 @@
 
 import io
 import re
+import ssl
+import subprocess
 import threading
 import time
 from datetime import datetime, timedelta
@@ -133,6 +135,23 @@ class S3Server:
             )
             body = body.replace(b"</ListBucketResult>", stale + b"</ListBucketResult>")
         return body
+
+
+def own_certificate(directory):
+    """Of 127.0.0.1, signed by nobody else: as a server takes it, and the file of it."""
+    key, certificate = directory / "s3.key", directory / "s3.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=s3.lab", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, certificate
 
 
 def _error(start_response, status, code):

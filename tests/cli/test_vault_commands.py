@@ -9,7 +9,7 @@ from in_process import longshore
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.versions import is_needed
-from s3_server import SECRET
+from s3_server import SECRET, S3Server, own_certificate
 
 PHRASE = "a phrase of some length"
 
@@ -127,3 +127,19 @@ def test_a_check_notices_a_server_that_heeds_conditions_no_more(run, where, s3, 
     )
     done = run("vault", "check", "away")
     assert (done.returncode, "two writers could spoil the vault" in done.stderr) == (1, True), done.stderr
+
+
+def test_the_authority_of_a_servers_certificate_is_named_by_a_file(run, where, s3, tmp_path):
+    context, certificate = own_certificate(tmp_path)
+    served = S3Server(context)
+    try:
+        given = options(tmp_path, served)
+        refused = run("vault", "create", "away", where, *given)
+        assert (refused.returncode, "--ca-file" in refused.stderr) == (1, True), refused.stderr
+        made = run("vault", "create", "away", where, *given, "--ca-file", certificate)
+        assert made.returncode == 0, made.stderr
+        assert run("vault", "check", "away").returncode == 0
+        added = run("provider", "add", "vault", "same", "--url", where, *given, "--ca-file", certificate)
+        assert added.returncode == 0, added.stderr
+    finally:
+        served.close()

@@ -1,8 +1,6 @@
 """What a vault asks of the place of its objects: the same of a directory and of a bucket, and what goes wrong there."""
 
 import secrets
-import ssl
-import subprocess
 import threading
 import time
 from datetime import timedelta
@@ -15,7 +13,7 @@ from longshore.vault.directory import Directory
 from longshore.vault.errors import VaultFull
 from longshore.vault.store import parts_of, store_at
 from longshore.vault.vault import Vault
-from s3_server import SECRET, S3Server
+from s3_server import SECRET, S3Server, own_certificate
 
 
 @pytest.fixture
@@ -283,28 +281,8 @@ def test_one_that_fails_half_way_leaves_nothing(s3, url):
     assert s3.stored(url) == {}
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    """Of 127.0.0.1, signed by nobody else, with its key in the same file."""
-    made = subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "2", "-subj", "/CN=s3.lab", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-addext", "basicConstraints=critical,CA:FALSE"),
-            *("-keyout", tmp_path / "key.pem", "-out", tmp_path / "ca.pem"),
-        ],
-        capture_output=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    return tmp_path / "ca.pem"
-
-
-def test_a_server_with_a_certificate_of_its_own_is_trusted_by_the_file_of_its_authority_alone(
-    s3, certificate, tmp_path
-):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+def test_a_server_with_a_certificate_of_its_own_is_trusted_by_the_file_of_its_authority_alone(s3, tmp_path):
+    context, certificate = own_certificate(tmp_path)
     bucket = f"locked-{secrets.token_hex(4)}"
     s3.make_bucket(bucket, locks=True)
     served = S3Server(context)

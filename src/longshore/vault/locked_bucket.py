@@ -62,12 +62,13 @@ class LockedBucket(Bucket):
             self._drop_all(name)  # a prune removes what is still locked
 
     def create(self, name: str, data: bytes | bytearray | Begun) -> None:
-        if self.has(name):
+        contended = not name.startswith("packs/")  # nobody else has the name of one
+        if contended and self.has(name):
             raise self._taken(name)
         if not is_needed(name):
             self._drop_hidden(name)
         version = self._put(name, data)
-        if not name.startswith("packs/"):  # whose name nobody else has
+        if contended:
             self._refuse_second(name, version)
         if self._unlocked is not None:
             self._unlocked.append(name)

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from longshore.errors import NotFound
+from longshore.errors import LongshoreError, NotFound
 from longshore.vault.errors import Damaged
 from longshore.vault.holds import is_being_deleted, point_of_hold
 from longshore.vault.packs import name_of
 from longshore.vault.points import object_of, point_of
-from longshore.vault.vault import Vault
+from longshore.vault.vault import DESCRIPTION, Vault
 from longshore.vault.versions import TOGETHER, History, is_needed
 
 _MORE = 0.25  # of the lock's time
@@ -54,6 +54,20 @@ def meddled(vault: Vault, found: Histories) -> list[str]:
         elif history.hidden and _is_missed(vault, name, found):
             said.append(f"{name} was deleted by somebody, not by Longshore.")
     return said
+
+
+def unlocked_by(vault: Vault) -> str | None:
+    """A sentence when somebody has described the vault otherwise than it was made, so that it locks no more.
+
+    None where that isn't so, or the vault's place keeps nothing of it.
+    """
+    if vault.lock is not None:
+        return None  # `meddled` says it
+    try:
+        changed = vault.store.versions.of(DESCRIPTION).overwritten
+    except LongshoreError:  # a directory, or a bucket that shows no versions
+        return None
+    return f"{DESCRIPTION} was written again by somebody: it isn't what it was." if changed else None
 
 
 def renew(vault: Vault, found: Histories, points: Mapping[str, float], packs: Mapping[bytes, float]) -> int:

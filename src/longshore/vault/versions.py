@@ -56,7 +56,7 @@ class History:
 
     @property
     def overwritten(self) -> bool:
-        return not self.hidden and self.versions[0].tag != self.first.tag
+        return bool(self.versions) and not self.hidden and self.versions[0].tag != self.first.tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from longshore.engine.steps import step
 from longshore.flows.moves.migration import Migration
 from longshore.vault.errors import Damaged
+from longshore.vault.locks import unlocked_by
 from longshore.vault.prune import prune
 from longshore.vault.vault import Use, Vault
 from longshore.vault.verify import verify
@@ -54,6 +55,8 @@ class Pruning(_OfVault):
         job.raise_if_cancelled()
         job.phase("pruning", "Looking for what no point of the vault names.")
         with self._vault("prune") as vault:
+            if changed := unlocked_by(vault):
+                raise Damaged(changed, advice="Bring it back: longshore vault recover.")
             done = prune(vault)
         waits = f"; {done.condemned} more may go after {vault.grace / 3600:.0f} h" if done.condemned else ""
         job.say(f"{done.deleted} of {done.packs} pack(s) are removed, {done.freed} bytes{waits}.")
