@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import nbd
@@ -406,6 +407,29 @@ def test_two_points_never_share_a_name(tmp_path):
     with pytest.raises(Conflict):
         finish(vault, "w9", other)
     assert read_point(vault, name).top("d").size == SIZE
+
+
+def test_what_was_backed_up_is_read_back_by_many_at_once(tmp_path, monkeypatch):
+    """A bucket answers each request late: who verifies a backup into it waits for several at the same time."""
+    vault = Vault.create(Directory(tmp_path / "vault"), PHRASE)
+    register(vault, "w1", ())
+    disk = NewDisk(vault, Top(4 * BLOCK, None), tmp_path / "journal")
+    noise = random.Random(9).randbytes(4 * BLOCK)
+    disk.write(0, noise)
+    disk.flush()
+    assert disk.entry(0) is not None
+    asked, real = threading.Barrier(2, timeout=10), Directory.read_part
+
+    def read_part(store, name, offset, length):
+        if length > BLOCK // 2:  # a block
+            asked.wait()
+        return real(store, name, offset, length)
+
+    monkeypatch.setattr(Directory, "read_part", read_part)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda number: disk.read(number * BLOCK, BLOCK), (0, 1)))
+    assert b"".join(found) == noise[: 2 * BLOCK]
+    disk.close()
 
 
 def test_disks_are_served_over_nbd(tmp_path):

@@ -166,8 +166,10 @@ class NewDisk(DiskReader):
             return not self._written[leaf] if leaf in self._written else self._leaf(leaf) is None
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+        """Of what is stored, many at once: a bucket that is far away answers each late."""
         with self._lock:
-            return self._packs.read(entry)
+            found, stored = self._packs.unstored(entry), self._packs.named(entry)
+        return self._packs.reader.read(stored) if found is None else found
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
         """Within the disk. Raises VaultFull, Damaged."""

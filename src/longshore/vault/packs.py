@@ -158,7 +158,7 @@ class PackWriter:
     def __init__(self, vault: Vault, largest: int = LARGEST) -> None:
         self._vault = vault
         self._largest = largest
-        self._reader = PackReader(vault)
+        self.reader = PackReader(vault)
         self._open = _Open(vault.store)
         self._failed: LongshoreError | None = None  # of a pack that couldn't be filled
         self._names: dict[bytes, bytes] = {}  # of packs that are complete, by their marks
@@ -241,11 +241,16 @@ class PackWriter:
         return list(self._storing)
 
     def read(self, entry: Entry) -> bytes:
-        """Also what isn't stored yet."""
+        """Also what isn't stored yet. Raises Damaged."""
+        found = self.unstored(entry)
+        return self.reader.read(self.named(entry)) if found is None else found
+
+    def unstored(self, entry: Entry) -> bytes | None:
+        """None when it is stored by now: then its `reader` has it, which may be asked by several at once."""
         pack = self._open if entry.pack == self._open.mark else self._unstored.get(self._names.get(entry.pack, b""))
         stored = pack.read(entry.offset, entry.length) if pack is not None else None
         if pack is None or stored is None:
-            return self._reader.read(self.named(entry))
+            return None
         return expand(self._vault.keys.unseal(pack.salt, entry.offset, stored))
 
 
