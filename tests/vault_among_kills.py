@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from longshore.api.backups import NewBackup
 from longshore.client import Client, Embedded
 from longshore.configuration import read_configuration
 from longshore.errors import Conflict
@@ -152,7 +153,8 @@ class Site:
         """
         request = MigrationRequest(type=MigrationType.BACKUP, rate_limit=SLOWLY)
         digests = {name: self.write(name) for name in MACHINES}
-        begun = {self.client.back_up(name, "files", "vault", request).id: digests[name] for name in MACHINES}
+        asked = {name: NewBackup(machine=name, source="files", vault="vault", request=request) for name in MACHINES}
+        begun = {self.client.back_up(asked[name]).id: digest for name, digest in digests.items()}
         if self.pruning is None or self.ended([self.pruning]):
             self.pruning = self.client.keep_vault("vault", "prune").id
             self.figures["prunes"] += 1

@@ -1,5 +1,6 @@
 """What an increment costs on a real volume of a server, and what is left when points of many are deleted."""
 
+import functools
 import json
 import random
 import subprocess
@@ -44,9 +45,21 @@ def idle(sides, flavors):
     here.clear()
 
 
+@functools.cache
+def held():
+    """Blocks of the disk that aren't holes."""
+    words = ["qemu-img", "map", "--output", "json", "-f", "raw", TINY.with_name("debian") / "root.raw"]
+    mapped = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    found = [(one["start"], one["start"] + one["length"]) for one in mapped if one["data"] and not one["zero"]]
+    return [place for start, end in found for place in range(-(-start // WRITTEN), end // WRITTEN)]
+
+
 def write_here_and_there(image, chance, writes=WRITES):
-    """As a guest would: through librbd, which has its server's process give it the image for that long."""
-    places = sorted(chance.sample(range(3072 * MIB // WRITTEN), writes))
+    """As a guest changes its files: through librbd, which has the server's process give it the image for that long.
+
+    Where the disk holds something: what is written into a hole, librbd tells as all of the object up to there.
+    """
+    places = sorted(chance.sample(held(), writes))
     said = [f"write -q -P {chance.randrange(1, 256)} {place * WRITTEN} {WRITTEN}" for place in places]
     words = ["qemu-io", "-f", "raw", f"rbd:{image}:id=cinder"]
     done = subprocess.run(words, input="\n".join([*said, "flush", "quit"]), capture_output=True, text=True, timeout=120)
@@ -112,9 +125,8 @@ class Backups:
 
     def parts(self):
         """When what was said of the last one."""
-        return " | ".join(
-            f"{e['Time']} {e['What'][:40]}" for e in self.cli.json("migration", "events", self.last["id"])
-        )
+        events = self.cli.json("migration", "events", self.last["id"])
+        return " | ".join(f"{event['At']} {event['What'][:40]}" for event in events)
 
 
 def test_increments_read_and_store_what_was_written(cli, idle, vault, tell):
