@@ -10,6 +10,7 @@ from longshore.blocks.copy_threads import CopyThreads
 from longshore.blocks.endpoints import connect, describe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit
 from longshore.blocks.plan import Fill, Job
+from longshore.blocks.request_size import PIECE
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
 
@@ -134,7 +135,7 @@ def test_the_deadline_of_a_worker_is_asked_before_each_write(image, exports, mon
     source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
     copy(exports(source), exports(target))
     assert carried
-    assert len(asked) == len(carried)
+    assert len(asked) == len(carried)  # blocks as long as pieces
 
 
 def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports):
@@ -142,7 +143,9 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     slow = exports(target, filters=("delay",), wdelay="300ms")
     loop = Loop()
     ends = [describe(export.uri, connect(export.uri, extents=True)) for export in (source, slow)]
-    copy_threads = CopyThreads(loop, *ends, count=2, block_size=BLOCK, carried=lambda _: None, left=lambda *_: None)
+    copy_threads = CopyThreads(
+        loop, *ends, count=2, block_size=BLOCK, request_size=BLOCK, carried=lambda _: None, left=lambda *_: None
+    )
     for number in range(copy_threads.most):
         extent = Extent(number * BLOCK, BLOCK)
         assert copy_threads.take(Job(extent, [extent], Fill.NOTHING, target_zero=False), None)
@@ -155,11 +158,32 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     assert len(written) <= 2 < copy_threads.most
 
 
-@pytest.mark.parametrize("far_from", [10.0, 0.0], ids=["by copy threads", "by the loop"])
-def test_a_block_is_written_whole(image, exports, tmp_path, monkeypatch, far_from):
-    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", far_from)
-    source, target, log = exports(image(SIZE, [(0, SIZE)])), image(SIZE), tmp_path / "log"
-    result = copy(source, exports(target, filters=("log",), logfile=log), block_size=MIB)
-    assert result.bytes_written == SIZE
-    writes = re.findall(r"\bWrite .*\bcount=(0x[0-9a-f]+)", log.read_text())
-    assert {int(count, 16) for count in writes} == {MIB}
+def written_lengths(image, exports, log, size=SIZE, **delayed):
+    """A disk of data, and how long each write was that its copy asked for."""
+    filters = ("log", "delay") if delayed else ("log",)
+    target = exports(image(size), filters=filters, logfile=log, **delayed)
+    result = copy(exports(image(size, [(0, size)])), target, block_size=MIB, verify=Verify.FULL)
+    assert result.bytes_written == size
+    return [int(count, 16) for count in re.findall(r"\bWrite .*\bcount=(0x[0-9a-f]+)", log.read_text())]
+
+
+def test_copy_threads_write_pieces_that_stay_in_the_cache(image, exports, tmp_path, monkeypatch):
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)
+    lengths = written_lengths(image, exports, tmp_path / "log")
+    assert set(lengths) <= {PIECE, MIB}  # the first blocks may have been written by the loop
+    assert lengths.count(PIECE) > SIZE / PIECE / 2
+
+
+def test_storage_that_needs_long_for_each_request_gets_whole_blocks(image, exports, tmp_path, monkeypatch):
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 10.0)
+    monkeypatch.setattr("longshore.blocks.request_size.TRIAL", 8)
+    monkeypatch.setattr("longshore.blocks.window.SLOW", 400 * MIB)
+    monkeypatch.setattr("longshore.blocks.mover.PACED", 0)  # or the loop would have most blocks
+    lengths = written_lengths(image, exports, tmp_path / "log", size=2 * SIZE, wdelay="10ms")
+    assert set(lengths) == {PIECE, MIB}
+    assert lengths[-8:] == [MIB] * 8
+
+
+def test_the_loop_writes_whole_blocks(image, exports, tmp_path, monkeypatch):
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 0.0)
+    assert set(written_lengths(image, exports, tmp_path / "log")) == {MIB}

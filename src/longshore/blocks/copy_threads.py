@@ -3,7 +3,8 @@
 Where answers come quickly, a loop in Python that hears of every part of an answer is what limits a copy, the more so on
 a busy machine, where one thread gets one thread's share. System calls and BLAKE3 let go of the interpreter while they
 work: to read, digest and write one block after the other on a few threads costs Python next to nothing (wire.py). So
-that the loop doesn't interrupt them for each, it hears of several blocks at once.
+that the loop doesn't interrupt them for each, it hears of several blocks at once. A block goes through in pieces, each
+of which is written while it is still in the processor's cache (request_size.py).
 
 Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
 that a flush on any connection covers what was written on these. A thread gives up at its first error and hands its
@@ -19,16 +20,18 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 import nbd
+from blake3 import blake3
 
 from longshore.blocks.checkpoint import Outcome, Record
 from longshore.blocks.connections import Loop
 from longshore.blocks.endpoints import Endpoint
-from longshore.blocks.manifest import DIGEST_SIZE, digest_of
+from longshore.blocks.manifest import DIGEST_SIZE
 from longshore.blocks.plan import Job
 from longshore.blocks.processors import own_processor
 from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
+from longshore.model.extents import Extent, split
 from longshore.model.records import NamedTuple
 from longshore.processes.deadline import check as check_deadline
 
@@ -41,6 +44,7 @@ class Carried(NamedTuple):
 
     job: Job
     record: Record
+    request_size: int
     skipped: int
     zeroed: int
     written: int
@@ -62,6 +66,7 @@ class CopyThreads:
         *,
         count: int,
         block_size: int,
+        request_size: int,
         carried: Callable[[Carried], None],
         left: Callable[[Job, bool], None],
     ) -> None:
@@ -75,6 +80,7 @@ class CopyThreads:
         self._lock = threading.Lock()
         self._alive = count
         self._given_up = False
+        self.request_size = request_size  # bytes, of the blocks that are begun from now on
         self.count = count
         self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
         self._has = 0
@@ -137,7 +143,7 @@ class CopyThreads:
         memory = memoryview(bytearray(self._block_size))
         while (item := self._queue.get()) is not None:
             try:
-                done = self._carry(source, target, memory[: item[0].extent.length], *item)
+                done = self._carry(source, target, memory, *item)
             except OSError as error:
                 self._hand_back(item[0], lost=not isinstance(error, Refused))
                 raise
@@ -159,29 +165,47 @@ class CopyThreads:
         self._has -= 1
         self._left(job, lost)
 
-    def _carry(self, source: Wire, target: Wire, data: memoryview, job: Job, expected: bytes | None) -> Carried:
+    def _carry(self, source: Wire, target: Wire, memory: memoryview, job: Job, expected: bytes | None) -> Carried:
         began = time.perf_counter()
-        extent = job.extent
-        source.read(data, extent.offset)
-        digest = digest_of(data)
+        extent, size = job.extent, self.request_size
+        lengths = {Outcome.HOLE: 0, Outcome.ZERO: 0, Outcome.DATA: 0}  # of what was left, made zero and written
+        hasher = blake3()
+        for piece in split([extent], size):
+            # The same memory for each piece, which stays in the cache; unless all are needed once more
+            start = piece.offset - extent.offset if expected else 0
+            data = memory[start : start + piece.length]
+            source.read(data, piece.offset)
+            hasher.update(data)
+            if expected is None:
+                self._write(target, data, piece, job, lengths)
+        digest = hasher.digest()
         if digest == expected:
-            return Carried(job, Record(extent, Outcome.SAME, digest), extent.length, 0, 0, time.perf_counter() - began)
-        parts = list(runs(nbd.Buffer.from_buffer(data), extent, extent.offset, self._target.maximum_request))
-        skipped = zeroed = written = 0
-        for piece, zero in parts:
-            if zero and job.target_zero:
-                skipped += piece.length
-            elif zero and self._target.can_zero:
-                zeroed += piece.length
-                check_deadline()
-                target.zero(piece.length, piece.offset)
-            else:
-                written += piece.length
-                start = piece.offset - extent.offset
-                check_deadline()
-                target.write(data[start : start + piece.length], piece.offset)
-        if all(zero for _, zero in parts):
-            record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
+            lengths[Outcome.HOLE] = extent.length
+            record = Record(extent, Outcome.SAME, digest)
         else:
-            record = Record(extent, Outcome.DATA, digest)
-        return Carried(job, record, skipped, zeroed, written, time.perf_counter() - began)
+            if expected is not None:
+                self._write_known(target, memory, size, job, lengths)
+            if lengths[Outcome.DATA]:
+                record = Record(extent, Outcome.DATA, digest)
+            else:
+                record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
+        skipped, zeroed, written = lengths.values()
+        return Carried(job, record, size, skipped, zeroed, written, time.perf_counter() - began)
+
+    def _write_known(self, target: Wire, memory: memoryview, size: int, job: Job, lengths: dict[Outcome, int]) -> None:
+        for piece in split([job.extent], size):
+            start = piece.offset - job.extent.offset
+            self._write(target, memory[start : start + piece.length], piece, job, lengths)
+
+    def _write(self, target: Wire, data: memoryview, piece: Extent, job: Job, lengths: dict[Outcome, int]) -> None:
+        for run, zero in runs(nbd.Buffer.from_buffer(data), piece, piece.offset, self._target.maximum_request):
+            check_deadline()
+            if not zero or not (job.target_zero or self._target.can_zero):
+                start = run.offset - piece.offset
+                target.write(data[start : start + run.length], run.offset)
+                lengths[Outcome.DATA] += run.length
+            elif job.target_zero:
+                lengths[Outcome.HOLE] += run.length
+            else:
+                target.zero(run.length, run.offset)
+                lengths[Outcome.ZERO] += run.length

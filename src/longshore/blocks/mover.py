@@ -25,6 +25,7 @@ from longshore.blocks.limits import Limits
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
+from longshore.blocks.request_size import RequestSize
 from longshore.blocks.window import PACED, Window
 from longshore.blocks.zeroes import runs
 from longshore.model.extents import Extent, merge, split, subtract
@@ -92,6 +93,7 @@ class Mover:
         self._zeroes = memoryview(bytearray(self._block_size))
         self._free: list[_Slot] = []
         self._window = Window(self._block_size)
+        self._request_size = RequestSize(self._block_size)
         whole_blocks = self._block_size <= min(maximum_read, target.endpoint.maximum_request)
         self._count = copy_threads if whole_blocks else 0
         self._copy_threads: CopyThreads | None = None
@@ -263,6 +265,7 @@ class Mover:
                 self._target.endpoint,
                 count=self._count,
                 block_size=self._block_size,
+                request_size=self._request_size.length,
                 carried=self._have_carried,
                 left=self._was_left,
             )
@@ -288,7 +291,10 @@ class Mover:
         self._limits.end()
         self._window.note_carried(done.seconds)
         if self._copy_threads is not None:
-            self._beside = PACED if self._window.is_paced(self._copy_threads.count + self._beside) else 0
+            paced = self._window.is_paced(self._copy_threads.count + self._beside)
+            self._beside = PACED if paced else 0
+            self._request_size.note(done.request_size, done.seconds, paced=paced)
+            self._copy_threads.request_size = self._request_size.length
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
         self._meter.skipped += done.skipped
