@@ -14,7 +14,7 @@ block back; then the loop does that one and all others, with all its patience.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -49,6 +49,19 @@ class Carried(NamedTuple):
     zeroed: int
     written: int
     seconds: float
+
+
+class _Memory:
+    """Memory for one block, as Python and as libnbd see it."""
+
+    def __init__(self, size: int) -> None:
+        content = bytearray(size)
+        self.view = memoryview(content)
+        self.buffer = nbd.Buffer.from_buffer(content)
+
+    def part(self, extent: Extent, base: int) -> memoryview:
+        """Where the extent lies, when the memory begins at offset `base` of the disk."""
+        return self.view[extent.offset - base : extent.end - base]
 
 
 class CopyThreads:
@@ -140,7 +153,7 @@ class CopyThreads:
 
     def _work(self) -> None:
         source, target = Wire(self._source.uri), Wire(self._target.uri)
-        memory = memoryview(bytearray(self._block_size))
+        memory = _Memory(self._block_size)
         while (item := self._queue.get()) is not None:
             try:
                 done = self._carry(source, target, memory, *item)
@@ -165,26 +178,27 @@ class CopyThreads:
         self._has -= 1
         self._left(job, lost)
 
-    def _carry(self, source: Wire, target: Wire, memory: memoryview, job: Job, expected: bytes | None) -> Carried:
+    def _carry(self, source: Wire, target: Wire, memory: _Memory, job: Job, expected: bytes | None) -> Carried:
         began = time.perf_counter()
         extent, size = job.extent, self.request_size
         lengths = {Outcome.HOLE: 0, Outcome.ZERO: 0, Outcome.DATA: 0}  # of what was left, made zero and written
         hasher = blake3()
         for piece in split([extent], size):
             # The same memory for each piece, which stays in the cache; unless all are needed once more
-            start = piece.offset - extent.offset if expected else 0
-            data = memory[start : start + piece.length]
+            base = extent.offset if expected else piece.offset
+            data = memory.part(piece, base)
             source.read(data, piece.offset)
             hasher.update(data)
             if expected is None:
-                self._write(target, data, piece, job, lengths)
+                self._write(target, self._runs(memory, piece, base), job, lengths)
         digest = hasher.digest()
         if digest == expected:
             lengths[Outcome.HOLE] = extent.length
             record = Record(extent, Outcome.SAME, digest)
         else:
             if expected is not None:
-                self._write_known(target, memory, size, job, lengths)
+                for piece in split([extent], size):
+                    self._write(target, self._runs(memory, piece, extent.offset), job, lengths)
             if lengths[Outcome.DATA]:
                 record = Record(extent, Outcome.DATA, digest)
             else:
@@ -192,17 +206,23 @@ class CopyThreads:
         skipped, zeroed, written = lengths.values()
         return Carried(job, record, size, skipped, zeroed, written, time.perf_counter() - began)
 
-    def _write_known(self, target: Wire, memory: memoryview, size: int, job: Job, lengths: dict[Outcome, int]) -> None:
-        for piece in split([job.extent], size):
-            start = piece.offset - job.extent.offset
-            self._write(target, memory[start : start + piece.length], piece, job, lengths)
+    def _runs(self, memory: _Memory, piece: Extent, base: int) -> Iterator[tuple[Extent, bool, memoryview]]:
+        """The piece cut where data and zeroes meet, from memory that begins at offset `base` of the disk."""
+        for run, zero in runs(memory.buffer, piece, base, self._target.maximum_request):
+            yield run, zero, memory.part(run, base)
 
-    def _write(self, target: Wire, data: memoryview, piece: Extent, job: Job, lengths: dict[Outcome, int]) -> None:
-        for run, zero in runs(nbd.Buffer.from_buffer(data), piece, piece.offset, self._target.maximum_request):
+    def _write(
+        self,
+        target: Wire,
+        parts: Iterator[tuple[Extent, bool, memoryview]],
+        job: Job,
+        lengths: dict[Outcome, int],
+    ) -> None:
+        """Write what isn't there already."""
+        for run, zero, data in parts:
             check_deadline()
             if not zero or not (job.target_zero or self._target.can_zero):
-                start = run.offset - piece.offset
-                target.write(data[start : start + run.length], run.offset)
+                target.write(data, run.offset)
                 lengths[Outcome.DATA] += run.length
             elif job.target_zero:
                 lengths[Outcome.HOLE] += run.length
