@@ -92,7 +92,7 @@ LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
 	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
 
-# Stories of backups, deletions, prunes and kills, beside a model
+# Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep
 soak-vault: install
 	.venv/bin/pytest -m soak tests/vault -q
 
