@@ -18,10 +18,10 @@ from longshore.providers.registry import connect as really_connect
 from longshore.store import StateDirectory, Store
 
 
-def connect(kind, settings, secrets, side=None, servers=None):
+def connect(kind, settings, secrets, side=None, servers=None, **kept):
     """A cloud that is asked for its own machines has the same three; vaults are what they are."""
     if kind == "vault":
-        return really_connect(kind, settings, secrets, side, servers)
+        return really_connect(kind, settings, secrets, side, servers, **kept)
     return fleet_connect("vsphere" if side == "source" else kind, settings, secrets, side, servers)
 
 

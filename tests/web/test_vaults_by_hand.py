@@ -5,6 +5,7 @@ import re
 import pytest
 from filled import names_of_backups
 
+from faulty_identity import faulty_identity
 from longshore.web.asking import part
 
 NEW = "/ui/backups/new-vault"
@@ -87,6 +88,33 @@ def test_keys_are_added_and_removed_and_the_one_in_use_stays(fleet, tmp_path):
     assert "second" not in fleet.page.text
     assert "Remove …" not in fleet.page.links
     assert fleet.get(f"{at}/remove?key=gone").status == 404
+
+
+def test_a_secret_in_barbican_opens_it_and_goes_with_its_key(fleet, tmp_path):
+    with faulty_identity() as identity:
+        auth = {"auth_url": f"{identity.url}/v3", "username": "backup", "project_name": "backups"}
+        settings = {"auth": auth, "region": "R", "interface": "internal"}
+        fleet.store.providers.add("keeper", "openstack", settings, {"password": "x"})
+        identity.faults["POST secrets"] = 403
+        page = make(fleet, tmp_path, encrypted="barbican", barbican="keeper", pass_phrase="", again="")
+        assert (page.status, "may not keep a secret in Barbican" in page.text) == (400, True)
+        identity.faults.clear()
+        make(fleet, tmp_path, encrypted="barbican", barbican="keeper", pass_phrase="", again="")
+        assert fleet.path == "/ui/backups/vaults/safe", fleet.page.text
+        fleet.click("Keys")
+        at = "/ui/backups/vaults/safe/keys"
+        fleet.submit(at, name="second", which="barbican", barbican="keeper")
+        assert fleet.page.text.count("A secret in Barbican: 0000") == len(identity.secrets) == 2
+        assert not [id_ for id_ in identity.secrets if identity.opened(id_) in fleet.page.source]
+        fleet.click("Remove …")
+        assert "is removed there" in fleet.page.text
+        fleet.submit(f"{at}/remove")
+        assert ("second" in fleet.page.text, len(identity.secrets)) == (False, 1), fleet.page.text
+        fleet.get("/ui/backups/vaults/safe")
+        fleet.click("Forget …")
+        fleet.submit("/ui/backups/vaults/safe/forget")
+        make(fleet, tmp_path, what="there", encrypted="barbican", barbican="keeper", pass_phrase="", again="")
+        assert fleet.path == "/ui/backups/vaults/safe", fleet.page.text
 
 
 def test_points_are_copied_into_another_vault(filled, tmp_path):

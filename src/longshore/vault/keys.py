@@ -39,7 +39,10 @@ def keys_of(vault: Vault) -> list[VaultKey]:
     _sealing(vault)
     found = []
     for name in vault.store.names(_FOLDER):
-        told = _told(vault, name)
+        try:
+            told = _told(vault, name)
+        except NotFound:  # it was removed, and is listed still
+            continue
         made = told.get("made")
         at = datetime.fromisoformat(made) if isinstance(made, str) else None
         id_ = name.removeprefix(f"{_FOLDER}/").removesuffix(".json")

@@ -3,7 +3,7 @@
 import json
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -239,13 +239,20 @@ def _unlocked_from_barbican(store: Store, id_: str, open_secret: OpenSecret) -> 
 _OTHERWISE = "Have it opened by another of its keys: longshore provider set NAME --barbican '' --pass-phrase-file FILE."
 
 
-def _keys(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Those of a kind that is known. Raises Damaged."""
+def _keys(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    """Those of a kind that is known, the oldest first: so of several it is always the same that opens it.
+
+    Raises Damaged.
+    """
+    found = []
     for name in store.names("keys"):
         try:
             told = json.loads(store.read(name))
-            known = told["kind"] == "passphrase"
-        except (KeyError, TypeError, ValueError):
+            known, made = told["kind"] == "passphrase", str(told.get("made", ""))
+        except NotFound:  # it was removed, and is listed still
+            continue
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise Damaged(f"{name} of the vault {store} can't be read.") from None
         if known:
-            yield name, told
+            found.append((made, name, told))
+    return [(name, told) for _, name, told in sorted(found, key=lambda key: key[:2])]

@@ -1,4 +1,4 @@
-"""What opens an encrypted vault: pass phrases that somebody chose, and recovery keys, which are shown once."""
+"""What opens an encrypted vault: pass phrases of somebody's own, recovery keys, shown once, and secrets in Barbican."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -8,10 +8,11 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.web.asking import Asking, part
 from longshore.web.forms import Form, refused_at
 from longshore.web.page import Page
+from longshore.web.pages.vaults import keepers
 from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
 
-_FIELDS = ("name", "pass_phrase", "again")  # where a refusal can stand
+_FIELDS = ("name", "pass_phrase", "again", "barbican")  # where a refusal can stand
 
 
 async def listed(request: Request) -> Response:
@@ -29,11 +30,12 @@ async def add(request: Request) -> Response:
             raise InvalidInput(_("Give a pass phrase, or have a recovery key made."), field="pass_phrase")
         if phrase is not None and phrase != said.exact("again"):
             raise InvalidInput(_("That isn't the same pass phrase again."), field="again")
-        body = {"name": said["name"], "pass_phrase": phrase}
+        barbican = said["barbican"] if said["which"] == "barbican" else None
+        body = {"name": said["name"], "pass_phrase": phrase, "barbican": barbican}
         made = await request.state.asking.post(MadeVaultKey, f"{_path(request)}/keys", body)
     except LongshoreError as error:
         return await _shown(request, said, None, error)
-    if made.recovery_key is None:
+    if made.recovery_key is None:  # it is somebody's own, or nobody's
         return RedirectResponse(_page(request), 303)
     return await _shown(request, Form({}), made, None)
 
@@ -56,6 +58,7 @@ async def _shown(request: Request, said: Form, made: MadeVaultKey | None, troubl
         vault=vault,
         keys=keys,
         unreadable=unreadable,
+        keepers=await keepers(asking),
         made=made,
         said=said,
         wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
@@ -69,6 +72,8 @@ async def ask_to_remove(request: Request) -> Response:
         _("It opens the vault no longer, unless somebody has copied the vault before."),
         _("What is in the vault stays, and its other keys go on opening it."),
     ]
+    if key.kept:
+        told.append(_("The secret that was made for it in Barbican is removed there."))
     heading = _("Remove the key for %(name)s?") % {"name": key.name or key.id}
     back = _page(request)
     hidden = {"key": key.id}

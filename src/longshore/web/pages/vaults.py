@@ -16,11 +16,11 @@ from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
 
 _PLACE = ("url", "endpoint", "region", "access_key")  # of a bucket
-_FIELDS = ("name", "directory", *_PLACE, "ca_file", "lock", "secret_key", "pass_phrase", "again")
+_FIELDS = ("name", "directory", *_PLACE, "ca_file", "lock", "secret_key", "pass_phrase", "again", "barbican")
 
 
 async def new(request: Request) -> Response:
-    return _asked(request, Form({}), None)
+    return await _asked(request, Form({}), None)
 
 
 async def create(request: Request) -> Response:
@@ -31,6 +31,8 @@ async def create(request: Request) -> Response:
         in_bucket = said["where"] == "bucket"
         named = (*_PLACE, "ca_file")
         where = {name: said[name] for name in named if said[name]} if in_bucket else {"directory": said["directory"]}
+        if said["encrypted"] == "barbican":
+            where["barbican"] = said["barbican"]
         secret_key = said.exact("secret_key") if in_bucket else ""
         if said["what"] == "there":
             given = {"pass_phrase": phrase, "secret_key": secret_key}
@@ -43,13 +45,13 @@ async def create(request: Request) -> Response:
             body = {"name": said["name"], **where, **keys, "lock": lock or None}
             name = (await asking.post(Vault, "/v1/vaults", body)).name
     except LongshoreError as error:
-        return _asked(request, said, error)
+        return await _asked(request, said, error)
     return RedirectResponse(f"/ui/backups/vaults/{part(name)}", 303)
 
 
 def _pass_phrase(said: Form) -> str:
-    """Empty where it isn't encrypted. Raises InvalidInput."""
-    if said["encrypted"] == "no":
+    """Empty where it isn't encrypted, or Barbican has what opens it. Raises InvalidInput."""
+    if said["encrypted"] in ("no", "barbican"):
         return ""
     phrase = said.exact("pass_phrase")
     if said["what"] == "there":
@@ -61,7 +63,13 @@ def _pass_phrase(said: Form) -> str:
     return phrase
 
 
-def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+async def keepers(asking: Asking) -> list[tuple[str, str]]:
+    """The OpenStacks in whose key manager a secret can be made: the project's own. Choices of a form."""
+    found = await asking.get(list[Provider], "/v1/providers?kind=openstack")
+    return [(one.name, one.name) for one in found if not one.shared]
+
+
+async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
     at = trouble.field if trouble and trouble.field in _FIELDS else ""
     return render(
@@ -69,6 +77,7 @@ def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Resp
         "backups/new_vault.html",
         200 if trouble is None else 400,
         said=said,
+        keepers=await keepers(request.state.asking),
         wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
         trouble=None if at else trouble,
     )
