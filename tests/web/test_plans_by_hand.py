@@ -60,6 +60,20 @@ def test_only_the_concerns_come_back_where_nothing_else_is_wanted(fleet):
     assert "networks" not in fleet.store.plans.get("shop").content["mappings"]
 
 
+def test_whoever_goes_on_before_the_clouds_have_answered_has_lost_nothing(fleet):
+    """Each choice is kept as it is made, and what stands against it may take long: the page doesn't know that yet."""
+    name_it(fleet)
+    page = fleet.page
+    fields = dict(page.form(MAPPINGS).fields) | {"n-to": "other", "boot_mark": "ready"}
+    fleet.ask("POST", MAPPINGS, data=fields, headers={"HX-Request": "true", "Sec-Fetch-Site": "same-origin"})
+    fleet.page = page
+    shown = fleet.submit(MAPPINGS, **{"n-to": "other", "boot_mark": "ready"})
+    assert (shown.status, fleet.path) == (200, "/ui/plans/shop/concerns"), shown.text
+    content = fleet.store.plans.get("shop").content
+    assert content["mappings"]["networks"] == {"VM Network": "other"}
+    assert content["defaults"]["boot_mark"] == "ready"
+
+
 def test_a_plan_that_was_changed_meanwhile_isnt_overwritten(fleet):
     name_it(fleet)
     content = fleet.store.plans.get("shop").content

@@ -160,9 +160,16 @@ async def save(request: Request) -> Response:
     trouble: LongshoreError | None = None
     try:
         view = await asking.get(PlanView, _path(request))
-        if said["version"] != view.changed_at.isoformat() and "HX-Request" not in request.headers:
-            raise InvalidInput("The plan was changed meanwhile, in another window or by a command.", code="conflict")
-        await asking.ask(PlanAnswer, "PUT", _path(request), _with_choices(view.plan, said))
+        wanted = _with_choices(view.plan, said)
+        # This page keeps each choice as it is made: whoever is quicker than the answer has changed nothing else
+        known = said["version"] == view.changed_at.isoformat() or _bare(wanted) == _bare(view.plan)
+        if not known and "HX-Request" not in request.headers:
+            raise InvalidInput(
+                "The plan was changed meanwhile, in another window or by a command.",
+                advice="What stands here is how it is now: choose again what is to be otherwise.",
+                code="conflict",
+            )
+        await asking.ask(PlanAnswer, "PUT", _path(request), wanted)
     except LongshoreError as error:
         trouble = error
     if "HX-Request" in request.headers:
@@ -204,6 +211,13 @@ def _with_choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
     defaults = {**(plan.get("defaults") or {}), **{name: said[name] for name in ("type", "landing", "boot_mark")}}
     defaults = {name: value for name, value in defaults.items() if value != ""}
     return {**plan, "mappings": mapped, "defaults": defaults}
+
+
+def _bare(said: Any) -> Any:
+    """Without what says nothing, which may be written or left out."""
+    if isinstance(said, Mapping):
+        return {name: bare for name, value in said.items() if (bare := _bare(value)) not in (None, "", {}, [])}
+    return [_bare(one) for one in said] if isinstance(said, list) else said
 
 
 def _size(text: str) -> tuple[int, int]:
