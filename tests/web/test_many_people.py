@@ -100,6 +100,7 @@ def test_somebody_of_another_project_finds_nothing_there(many_filled):
     mark = dict(bob.page.form("/ui/close").fields)["form_token"]
     before = state(many_filled.store)
     pages = [page for subject in SUBJECTS for page in subject.ROUTES if "{" in page.path]
+    pages = [page for page in pages if page.rule != "migration:provider:share"]  # for administrators alone
     assert len(pages) > 30
     for page in pages:
         answer = act(bob, many_filled, page, mark)

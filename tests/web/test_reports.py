@@ -8,6 +8,7 @@ from browser import Browser
 from filled import BAD_NAME, SEEN_UP
 
 from longshore.service import create_app
+from longshore.store import NewMigration
 from longshore.web.sheets import as_csv
 
 
@@ -65,3 +66,18 @@ def test_no_name_becomes_a_formula_of_a_spreadsheet():
     answer = as_csv("x", ["Name"], [[name] for name in names])
     cells = [row[0] for row in csv.reader(io.StringIO(answer.body.decode()))][1:]
     assert cells == ["'=cmd()", "'+1", "'-1", "'@x", "'\tx", BAD_NAME, "plain", "7", "", "-1.5"]
+
+
+def test_who_helps_gets_all_that_is_on_record_and_nothing_secret(filled):
+    vc, cloud = (filled.store.providers.get(name) for name in ("vc", "cloud"))
+    asked = {"type": "cold", "guest_keys": ["the disk's own secret"], "user_data": "password: hidden"}
+    (made,) = filled.store.migrations.add_together([NewMigration("safe01", "vm-7", vc.id, cloud.id, asked)])
+    filled.store.events.enter(made.id, "preparing", "Looking at safe01.")
+    filled.get(f"/ui/migrations/{made.id}/report")
+    answer = filled.ask("GET", filled.page.links["All that is on record, for who helps"])
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    told = answer.json()
+    assert (told["source_kind"], told["target_kind"]) == ("vsphere", "openstack")
+    assert told["report"]["events"][0]["text"] == "Looking at safe01."
+    assert "secret" not in answer.text
+    assert "hidden" not in answer.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from longshore.cli.command import Command
+from longshore.cli.given_files import put_text
 from longshore.cli.markdown import plain, table_lines
 from longshore.web.guest import guest_rows
 from longshore.web.words import duration, moment, size
@@ -30,6 +32,21 @@ class ReportMigration(Command):
     def take_action(self, args: Namespace) -> None:
         report = self.client.migration_report(args.migration)
         _write(args, report, "\n".join(of_migration(report)))
+
+
+class BundleMigration(Command):
+    """Write all that is on record of a migration as JSON, for those who help: what was asked for, what happened, what
+    was made and what is left. Nothing secret is in it; names of machines, networks and hosts are.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("migration", help="its id, or the beginning of it")
+        parser.add_argument("file", nargs="?", help="default: standard output")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        put_text(args.file, json.dumps(self.client.bundle(args.migration), indent=2, ensure_ascii=False) + "\n")
 
 
 class ReportPlan(Command):

@@ -250,6 +250,10 @@ class Client:
     def migration_report(self, migration: str) -> Report:
         return self._ask(Report, "GET", f"/v1/migrations/{_part(migration)}/report")
 
+    def bundle(self, migration: str) -> dict[str, Any]:
+        """All that is on record of it, as the service has written it."""
+        return self._ask(dict[str, Any], "GET", f"/v1/migrations/{_part(migration)}/bundle")
+
     def ledger(self, migration: str) -> list[LedgerEntry]:
         return self._ask(list[LedgerEntry], "GET", f"/v1/migrations/{_part(migration)}/ledger")
 

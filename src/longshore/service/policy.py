@@ -130,6 +130,7 @@ RULES = (
             "GET /v1/migrations/{migration}/events/stream",
             "GET /v1/migrations/{migration}/ledger",
             "GET /v1/migrations/{migration}/report",
+            "GET /v1/migrations/{migration}/bundle",
         ),
     ),
     Rule("migration:migration:create", MEMBER, "Start a migration.", ("POST /v1/migrations",)),

@@ -23,6 +23,7 @@ MODULES = {
     "inventories": {"providers"},
     "plans": {"plans"},
     "migrations": {"migrations"},
+    "bundles": {"migrations"},
     "adoption": {"providers", "replicas"},
     "replicas": {"replicas", "migrations"},
     "groups": {"replica-groups"},

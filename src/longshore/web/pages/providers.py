@@ -216,7 +216,8 @@ async def machine(request: Request) -> Response:
 
 async def inspect(request: Request) -> Response:
     """A snapshot of its disks is looked into; what was found is on the page of what watches that."""
-    body = {"source": request.path_params["provider"], "machine": request.state.form["machine"]}
+    provider = await request.state.asking.get(Provider, _path(request))  # one that isn't there is said first
+    body = {"source": provider.id, "machine": request.state.form["machine"]}
     begun = await request.state.asking.post(Migration, "/v1/inspections", body)
     return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
 

@@ -78,6 +78,13 @@ async def migration_as_json(request: Request) -> Response:
     return as_json(f"migration-{report['id']}", report)
 
 
+async def bundle(request: Request) -> Response:
+    """For those who help: nothing secret is in it."""
+    path = f"/v1/migrations/{part(request.path_params['migration'])}/bundle"
+    found = await request.state.asking.get(dict[str, Any], path)
+    return as_json(f"bundle-{found['migration']['id']}", found)
+
+
 async def of_replicas(request: Request) -> Response:
     found = await _replicas(request)
     spans = [(24, "24 h"), (168, "7 d"), (720, "30 d")]
@@ -139,6 +146,7 @@ ROUTES = [
     Page("/plans/{name}/report/json", plan_as_json, "GET"),
     Page("/migrations/{migration}/report", of_migration, "GET"),
     Page("/migrations/{migration}/report/json", migration_as_json, "GET"),
+    Page("/migrations/{migration}/bundle", bundle, "GET"),
     Page("/replicas/report", of_replicas, "GET"),
     Page("/replicas/report/csv", replicas_as_csv, "GET"),
     Page("/replicas/report/json", replicas_as_json, "GET"),
