@@ -1,11 +1,16 @@
 """How fast Longshore copies, against nbdcopy and qemu-img on the same endpoints.
 
-    .venv/bin/python bench/copying.py [--runs 9] [--directory DIR] [--rbd pool=…,image=…,conf=…,user=…] [CASE …]
+    .venv/bin/python bench/copying.py [--runs 9] [--directory DIR] [--rbd pool=…,image=…,conf=…,user=…]
+        [--condition held-idle] [CASE …]
 
 Runs are interleaved (every contender once, then all again, in an order drawn anew for each round), since a busy machine
-changes its mind by the minute, and whoever comes next may profit from what came before; what counts is the ratio of the
-medians. Every contender ends with the data flushed to the target. Longshore has digests and checkpoints on. The results
-go to bench/results/copy.json, a table to standard output.
+changes its mind by the minute, and whoever comes next may profit from what came before; what counts are the ratio of
+the medians and that of the slowest. Every contender ends with the data flushed to the target. Longshore has digests and
+checkpoints on.
+
+Each case is measured under four conditions: with the machine's free memory held for the bench ("held") or as it is
+("free"), at rest ("idle") or beside a process that computes all the time ("busy"). The results go to
+bench/results/copy/, a file for each machine and day, a table to standard output.
 """
 
 import argparse
@@ -13,6 +18,7 @@ import json
 import os
 import platform
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -21,14 +27,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import median
 
 from longshore.blocks.exports import Export, serve_nbdkit, serve_qemu_nbd
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-RESULTS = Path(__file__).parent / "results" / "copy.json"
+RESULTS = Path(__file__).parent / "results" / "copy"
+CONDITIONS = ("held-idle", "free-idle", "held-busy", "free-busy")
 OURS = "longshore"
 IDLE, LONGEST_WAIT = 0.1, 2.0  # busy at most to this part; seconds
 # An installed program is compiled: the uncounted first run may leave its bytecode, whatever the caller's habits
@@ -45,6 +52,7 @@ class Case:
     name: str
     contenders: dict[str, Callable[[], None]]
     prepare: Callable[[], None] = lambda: None
+    condition: str = CONDITIONS[0]
     seconds: dict[str, list[float]] = field(default_factory=dict)
     memory_mib: float = 0.0  # of the largest of our processes
     when: str = ""
@@ -53,14 +61,15 @@ class Case:
     def run(self, runs: int) -> None:
         """Run every contender so many times."""
         # Not counted: whoever comes first pays for memory that the making of the disks has filled
+        busy = int(self.condition.endswith("busy"))
         self.prepare()
-        settle()
+        settle(busy)
         self.contenders[OURS]()
         self.seconds = {contender: [] for contender in self.contenders}
         for _ in range(runs):
             for contender in random.sample(list(self.contenders), len(self.contenders)):
                 self.prepare()
-                settle()
+                settle(busy)
                 start = time.perf_counter()
                 self.contenders[contender]()
                 self.seconds[contender].append(time.perf_counter() - start)
@@ -73,12 +82,20 @@ class Case:
         others = [median(seconds) for contender, seconds in self.seconds.items() if contender != OURS]
         return min(others) / median(self.seconds[OURS])
 
+    @property
+    def slowest_ratio(self) -> float:
+        """The slowest run of ours by the slowest of the best other: below 1 ours is the sooner one."""
+        others = [seconds for contender, seconds in self.seconds.items() if contender != OURS]
+        return max(self.seconds[OURS]) / max(min(others, key=median))
+
     def as_json(self) -> dict[str, object]:
         return {
             "case": self.name,
+            "condition": self.condition,
             "ours_s": rounded(self.seconds[OURS]),
             "others": {name: rounded(seconds) for name, seconds in self.seconds.items() if name != OURS},
             "ratio": round(self.ratio, 2),
+            "slowest_ratio": round(self.slowest_ratio, 2),
             "memory_mib": round(self.memory_mib),
             "when": self.when,
             "load": round(self.load, 1),
@@ -87,7 +104,9 @@ class Case:
     def row(self) -> str:
         cells = [spread(self.seconds[OURS])]
         cells += [f"{name}: {spread(seconds)}" for name, seconds in self.seconds.items() if name != OURS]
-        return f"| {self.name} | {cells[0]} | {'; '.join(cells[1:])} | {self.ratio:.2f} | {self.memory_mib:.0f} |"
+        cells = [self.name, self.condition, cells[0], "; ".join(cells[1:])]
+        cells += [f"{self.ratio:.2f}", f"{self.slowest_ratio:.2f}", f"{self.memory_mib:.0f}"]
+        return f"| {' | '.join(cells)} |"
 
 
 def rounded(seconds: list[float]) -> list[float]:
@@ -98,17 +117,31 @@ def spread(seconds: list[float]) -> str:
     return f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
 
 
-def settle() -> None:
+@contextmanager
+def under(condition: str) -> Iterator[None]:
+    """Have the machine as this condition says."""
+    with ExitStack() as stack:
+        if condition.startswith("held"):
+            stack.enter_context(memory_kept())
+        if condition.endswith("busy"):
+            neighbour = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(neighbour.kill)
+        yield
+
+
+def settle(busy: int = 0) -> None:
     """Wait, for a few seconds at most, until the machine has digested what came before.
 
     A file system may discard the blocks of an emptied file in the background, and whoever comes next would pay for it.
+    So many processors are `busy` with a neighbour that stays.
     """
     os.sync()
     deadline = time.monotonic() + LONGEST_WAIT
     while time.monotonic() < deadline:
         before, start = processor_seconds(), time.monotonic()
         time.sleep(0.2)
-        if processor_seconds() - before < IDLE * (time.monotonic() - start) * (os.cpu_count() or 1):
+        passed = time.monotonic() - start
+        if processor_seconds() - before - busy * passed < IDLE * passed * (os.cpu_count() or 1):
             return
 
 
@@ -406,24 +439,37 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--directory", type=Path, help="where the disks are made (default: the temporary directory)")
     parser.add_argument("--rbd", help="an RBD image of 4 GiB to write: pool=…,image=…,conf=…,user=…")
+    parser.add_argument("--condition", action="append", choices=CONDITIONS, help="can be repeated; default: all four")
     arguments = parser.parse_args()
     names = arguments.cases or [name for name in CASES if not name.endswith("rbd") or arguments.rbd]
     done = []
-    print("| case | Longshore, s | others, s | ratio | MiB |\n| --- | --- | --- | --- | --- |", flush=True)
-    with memory_kept():
-        for name in names:
+    print("| case | condition | Longshore, s | others, s | ratio | slowest | MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name in names:
+        for condition in arguments.condition or CONDITIONS:
             with working_directory(arguments.directory) as directory, ExitStack() as stack:
+                stack.enter_context(under(condition))
                 case = CASES[name](Bench(directory, stack, arguments.rbd))
+                case.condition = condition
                 Memory.take()
                 case.run(arguments.runs)
                 print(case.row(), flush=True)
                 done.append(case.as_json())
-    kept = json.loads(RESULTS.read_text())["cases"] if RESULTS.exists() else []
-    new = {case["case"] for case in done}
-    done = [case for case in kept if case["case"] not in new] + done
-    RESULTS.parent.mkdir(exist_ok=True)
-    machine = {"processors": os.cpu_count(), "kernel": platform.release()}
-    RESULTS.write_text(json.dumps({"machine": machine, "cases": done}, indent=1) + "\n")
+    keep(done)
+
+
+def keep(done: list[dict[str, object]]) -> None:
+    """Keep these figures with what this machine has shown today; the latest of each case and condition."""
+    models = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processor = models[0] if models else platform.machine()
+    machine = f"{processor}, {os.cpu_count()} processors"
+    file = RESULTS / f"{date.today().isoformat()}-{re.sub('[^a-z0-9]+', '-', machine.lower())}.json"
+    kept = json.loads(file.read_text())["cases"] if file.exists() else []
+    new = {(case["case"], case["condition"]) for case in done}
+    done = [case for case in kept if (case["case"], case["condition"]) not in new] + done
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    about = {"processor": processor, "processors": os.cpu_count(), "kernel": platform.release()}
+    file.write_text(json.dumps({"machine": about, "cases": done}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
