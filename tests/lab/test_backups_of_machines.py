@@ -29,9 +29,8 @@ def vault(cli, tmp_path):
     return tmp_path / "vault"
 
 
-def back_up(cli, machine, *more):
-    words = ("--source", "vc", "--vault", "offsite", *more, "--wait", "--plain", "-f", "json")
-    done = cli("backup", "create", machine, *words)
+def back_up(cli, machine):
+    done = cli("backup", "create", machine, "--source", "vc", "--vault", "offsite", "--wait", "--plain", "-f", "json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -42,8 +41,8 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     before, source = target_inventory(cloud), sidedoor.machine(tiny.name)["snapshots"]
     first = back_up(cli, tiny.name)["result"]
     acknowledged = last_acknowledged(sidedoor.console(tiny.name))
-    second = back_up(cli, tiny.name, "--quiesce")["result"]
-    assert (first["consistency"], second["consistency"]) == ("crash", "file systems")
+    second = back_up(cli, tiny.name)["result"]
+    assert (first["consistency"], second["consistency"]) == ("crash", "crash"), "nobody asked to freeze it"
     tell(f"{first['bytes_read']} bytes read for the first backup, {second['bytes_read']} for the second")
     assert second["base"] == first["point"]
     assert 0 < second["bytes_read"] < SIZE / 4
@@ -69,7 +68,7 @@ def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     assert shown["status"] == "done"
     seen = seen_on(cloud, shown["server_id"])
     assert (seen.verified.bad, seen.verified.last >= acknowledged > 0) == (0, True)
-    assert seen.verified.root == seen.verified.data, "it was frozen: both disks end with the same record"
+    assert seen.verified.root - seen.verified.data in (0, 1), "one snapshot: the root disk is written first"
     assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
     take_its_place(cli, cloud, shown["server_id"], tell)
     in_order(cli, bucket)
