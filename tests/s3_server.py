@@ -53,7 +53,7 @@ class S3Server:
     def remove_bucket(self, name):
         """With all that is in it, locked or not."""
         self._objects.buckets[name].keys.clear()
-        self._objects.buckets.pop(name)
+        self._objects.delete_bucket(name)
 
     def store(self, url, **other):
         told = {"url": url, "endpoint": self.endpoint, "region": "us-east-1", "access_key": "AKIATEST"}

@@ -1,12 +1,14 @@
 """Vaults are made, opened by further keys, copied, forgotten by forms alone. What opens them comes back in no page."""
 
 import re
+import secrets
 
 import pytest
 from filled import names_of_backups
 
 from faulty_identity import faulty_identity
 from longshore.web.asking import part
+from s3_server import SECRET
 
 NEW = "/ui/backups/new-vault"
 PHRASE = " correct horse battery "
@@ -169,3 +171,28 @@ def test_a_restore_goes_where_it_is_said_where_there_are_several(filled, restore
     assert restore_at not in {form.action for form in filled.page.forms if form.method == "post"}
     page = filled.submit(restore_at, target="other")
     assert dict(page.forms[-1].fields)["target"] == "other"
+
+
+def test_a_vault_that_locks_is_made_checked_and_brought_back(fleet, tmp_path, s3):
+    bucket = f"locked-{secrets.token_hex(4)}"
+    where = {"where": "bucket", "url": f"s3://{bucket}/v", "endpoint": s3.endpoint}
+    where |= {"access_key": "AKIATEST", "secret_key": SECRET, "lock": "30"}
+    s3.make_bucket(bucket, versions=True)
+    page = make(fleet, tmp_path, **where)
+    assert (page.status, "was made without object lock" in page.text) == (400, True), page.text
+    s3.remove_bucket(bucket)
+    s3.make_bucket(bucket, locks=True)
+    page = make(fleet, tmp_path, **where, directory="")
+    assert (fleet.path, page.status) == ("/ui/backups/vaults/safe", 200), page.text
+    fleet.submit("/ui/backups/vaults/safe/check")
+    assert "Locked for days 30" in " ".join(fleet.page.text.split())
+    store = s3.store(where["url"])
+    store.delete("restore.py")
+    fleet.get("/ui/backups/vaults/safe")
+    fleet.submit("/ui/backups/vaults/safe/check")
+    assert "restore.py was deleted by somebody" in fleet.page.text
+    fleet.click("Bring back what was deleted …")
+    fleet.submit("/ui/backups/vaults/safe/recover")
+    assert fleet.path == "/ui/backups/vaults/safe"
+    assert store.has("restore.py")
+    s3.remove_bucket(bucket)
