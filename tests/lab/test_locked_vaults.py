@@ -4,6 +4,7 @@ before its date, and what he hides comes back."""
 import secrets
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -112,7 +113,8 @@ def test_nobody_deletes_a_locked_vault_before_its_date_and_all_of_it_comes_back(
     for key, version in versions_in(client, bucket):
         at = {"Bucket": bucket, "Key": key}
         if not is_needed(key.removeprefix("v/")):
-            client.delete_object(**at, VersionId=version)
+            with suppress(ClientError):  # a probe of a moment ago
+                client.delete_object(**at, VersionId=version)
             continue
         tried += 1
         one = {**at, "VersionId": version, "BypassGovernanceRetention": True}
