@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.target_side import Prepared, volume_request
+from longshore.flows.moves.target_side import Prepared, disk_buses, volume_request
+from longshore.model.hardware import Hardware
 from longshore.model.machine import Devices, Disk, Machine, PowerState
 from longshore.model.platform import Platform
 from longshore.model.request import LandingMode, MigrationRequest
@@ -43,3 +44,30 @@ def test_a_tpm_that_another_cloud_gave_is_asked_for_only_where_this_one_has_it(g
     prepared = Prepared(machine, Landing("1", "small", (), (), tpm=given, request=request))
     job = cast("MoveContext", SimpleNamespace(request=request))
     assert volume_request(job, prepared, disk).image_properties == {"hw_disk_bus": "sata", **given}
+
+
+DATA = replace(DISK, key="2001", label="Hard disk 2", position=1, image_properties={})
+
+
+@pytest.mark.parametrize("own_bus", [None, "virtio"])
+def test_a_disk_that_is_not_on_its_servers_bus_stays_there_while_its_guest_is_unchanged(own_bus):
+    disks = (DISK, replace(DATA, own_bus=own_bus))
+    machine = Machine("s", "web", PowerState.ON, 1, 1024, disks, (), platform=Platform("openstack"))
+    for landing, kept in [(LandingMode.UNCHANGED, own_bus), (LandingMode.CONVERT, None)]:
+        request = MigrationRequest(landing=landing)
+        prepared = Prepared(machine, Landing("1", "small", (), (), request=request))
+        job = cast("MoveContext", SimpleNamespace(request=request))
+        assert disk_buses(prepared, None) == ((None, kept) if kept else ())
+        assert volume_request(job, prepared, disks[1]).metadata == ({"longshore:disk-bus": kept} if kept else {})
+        assert volume_request(job, prepared, disks[0]).metadata == {}
+
+
+def test_a_volume_says_on_which_bus_it_landed():
+    """Nova tells nobody, and whoever makes the server again has to know."""
+    request = MigrationRequest(landing=LandingMode.AS_IS)
+    machine = Machine("vm-1", "web", PowerState.ON, 1, 1024, (DISK, DATA), (), platform=Platform("vsphere"))
+    prepared = Prepared(machine, Landing("1", "small", (), (), request=request))
+    hardware = Hardware({"hw_disk_bus": "scsi", "hw_scsi_model": "vmpvscsi"}, (None, "virtio"), None)
+    job = cast("MoveContext", SimpleNamespace(request=request))
+    assert volume_request(job, prepared, DATA, hardware).metadata == {"longshore:disk-bus": "virtio"}
+    assert volume_request(job, prepared, DISK, hardware).metadata == {}

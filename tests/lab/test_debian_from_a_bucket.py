@@ -19,12 +19,7 @@ WEB01 = Guest("web01", "00:50:56:ab:cd:01")
 WAIT = ("--wait", "--plain")
 
 
-# Nova tells nobody on which bus each disk is: of what landed as it was, with its root disk on pvscsi and the other on
-# virtio, a server is asked for with both on pvscsi, which Nova can't build
-BUSES_ARE_LOST = pytest.mark.xfail(reason="the buses of a server's disks aren't known", strict=True)
-
-
-@pytest.fixture(params=["converted", pytest.param("as it is", marks=BUSES_ARE_LOST)])
+@pytest.fixture(params=["converted", "as it is"])
 def server(request, cli, web01, sidedoor, cloud):
     """Its id: volume-backed, writing to both disks, on VMware's hardware or on virtio."""
     wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")

@@ -118,6 +118,21 @@ def test_a_server_with_its_root_disk_on_the_compute_node():
     assert machine_of(server(image={"id": "i"}), around()).disks[0].size == 0
 
 
+def test_a_volume_on_another_bus_than_its_servers_says_so():
+    on_scsi = {"hw_disk_bus": "scsi", "hw_scsi_model": "vmpvscsi"}
+    volumes = {
+        "r": volume("r", "/dev/sda", volume_image_metadata=on_scsi),
+        "d": volume("d", "/dev/hda", volume_image_metadata=on_scsi, metadata={"longshore:disk-bus": "ide"}),
+        "z": volume("z", "/dev/sdb", volume_image_metadata={"hw_disk_bus": "ide"}),  # which Nova doesn't heed
+    }
+    found = machine_of(server(), around(volumes=volumes))
+    assert [(disk.key, disk.controller, disk.own_bus) for disk in found.disks] == [
+        ("r", "scsi", None),
+        ("z", "scsi", None),
+        ("d", "ide", "ide"),
+    ]
+
+
 def test_what_stands_against_moving_it_is_noted():
     volumes = {**VOLUMES, "d": volume("d", "/dev/vdb", encrypted=True)}
     del volumes["z"]

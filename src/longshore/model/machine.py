@@ -53,6 +53,7 @@ class Disk:
     shared: bool = False
     name: str = ""  # of its volume, if it is one; empty: the target names it after the machine
     image_properties: dict[str, str] = field(default_factory=dict)  # volume image metadata (hw_disk_bus, …)
+    own_bus: str | None = None  # Nova's disk_bus, where that is another than the first disk's
     tracked: bool = True  # if the machine's changes are: False for a disk whose changes can't be
     encrypted: bool = False  # by the source, beneath the machine
 

@@ -6,6 +6,7 @@ from longshore.model.machine import AllowedAddress
 
 # In the metadata of a server, or of a volume that no server has: reference of the machine or volume it was made from
 SOURCE = "longshore:source"
+DISK_BUS = "longshore:disk-bus"  # metadata of a volume that isn't on its server's own bus: nobody else tells it
 
 
 @dataclass(frozen=True, slots=True)

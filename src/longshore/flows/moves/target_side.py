@@ -9,6 +9,7 @@ from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import FloatingMode, LandingMode, MigrationType
 from longshore.model.target import (
+    DISK_BUS,
     SOURCE,
     Network,
     Owner,
@@ -39,6 +40,8 @@ def server_name(job: MoveContext, prepared: Prepared) -> str:
 
 def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: Hardware | None = None) -> VolumeRequest:
     types = {d.disk_key: d.volume_type for d in prepared.landing.disks}
+    keys = [one.key for one in prepared.machine.disks]
+    bus = dict(zip(keys, disk_buses(prepared, hardware), strict=False)).get(disk.key)
     return VolumeRequest(
         name=disk.name or f"{server_name(job, prepared)}-{disk.position}",
         size=disk.size,
@@ -46,7 +49,16 @@ def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: H
         bootable=disk.position == 0,
         availability_zone=prepared.landing.volume_zone,
         image_properties=_image_properties(prepared, disk, hardware),
+        metadata={} if bus is None else {DISK_BUS: bus},
     )
+
+
+def disk_buses(prepared: Prepared, hardware: Hardware | None) -> tuple[str | None, ...]:
+    """Of disks that aren't on their server's bus. Those of a guest that stays as it is stay where they are."""
+    if hardware is not None:
+        return hardware.disk_buses
+    own = tuple(disk.own_bus for disk in prepared.machine.disks)
+    return own if any(own) and prepared.landing.request.landing is LandingMode.UNCHANGED else ()
 
 
 def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None) -> dict[str, str]:
@@ -178,7 +190,7 @@ def boot(  # noqa: PLR0917
         user_data=job.text(asked.user_data) if asked.user_data else asked.user_data,
         tags=asked.tags,
         description=prepared.landing.description,
-        disk_buses=hardware.disk_buses if hardware else (),
+        disk_buses=disk_buses(prepared, hardware),
         # A test is nobody's machine, and in no failover's way
         metadata=asked.metadata if job.request.type is MigrationType.TEST else {**asked.metadata, **source},
     )

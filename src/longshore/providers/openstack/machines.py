@@ -18,6 +18,7 @@ from longshore.model.machine import (
     ServerSettings,
     ToolsState,
 )
+from longshore.model.target import DISK_BUS
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.platform import PLATFORM
 
@@ -123,7 +124,7 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
     """The disk that it boots from first, then as their devices are called."""
     attached = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
     attached.sort(key=lambda volume: _place(volume, server))
-    position = 0
+    position, bus = 0, ""
     image_id = getattr(server.image, "id", None)
     if image_id:
         image = around.images.get(image_id)
@@ -135,13 +136,15 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
             size=_root_size(server, image),
             location=f"{BASE}{image_id}",
             storage=LOCAL,
-            controller=properties.get("hw_disk_bus", "virtio"),
+            controller=(bus := properties.get("hw_disk_bus", "virtio")),
             image_properties=properties,
             tracked=False,
         )
         position = 1
     for volume in attached:
         properties = kept_properties(volume.volume_image_metadata or {})
+        bus = bus or properties.get("hw_disk_bus", "virtio")  # the first disk's is the server's
+        own_bus = (volume.metadata or {}).get(DISK_BUS) if position else None
         yield Disk(
             key=volume.id,
             label=f"volume {volume.name or volume.id}",
@@ -149,7 +152,8 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
             size=volume.size * GIB,
             location=volume.id,
             storage=volume.volume_type or "",
-            controller=properties.get("hw_disk_bus", "virtio"),
+            controller=own_bus or bus,
+            own_bus=own_bus,
             shared=bool(volume.is_multiattach) and len(volume.attachments) > 1,
             name=volume.name or "",
             image_properties=properties,
@@ -158,11 +162,11 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
         position += 1
 
 
-def _place(volume: Any, server: Any) -> tuple[int, str]:
-    """By the name of its device: vda before vdb before vdaa."""
+def _place(volume: Any, server: Any) -> tuple[bool, int, str]:
+    """By the name of its device: vda before vdb before vdaa. What isn't on the first disk's bus comes after it."""
     names = [a.get("device") or "" for a in volume.attachments or () if a.get("server_id") == server.id]
     device = names[0] if names else ""
-    return (len(device) if device else 1 << 10, device)
+    return (DISK_BUS in (volume.metadata or {}), len(device) if device else 1 << 10, device)
 
 
 def _root_size(server: Any, image: Mapping[str, Any] | None) -> int:

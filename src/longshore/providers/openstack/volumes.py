@@ -7,6 +7,7 @@ from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, InvalidInput, NotFound, ProviderError
 from longshore.model.target import (
+    DISK_BUS,
     SOURCE,
     Marked,
     MarkedSnapshot,
@@ -95,17 +96,20 @@ class Volumes:
     def finish(self, volume_id: str, request: VolumeRequest) -> None:
         """Bootable flag and image properties, for servers made from then on, metadata and the read-only flag.
 
-        Of the properties that choose a server's hardware, those not asked for are taken away: a converted guest
-        mustn't stay on the hardware it landed on as it was.
+        Of the properties that choose a server's hardware, and of a bus of its own, those not asked for are taken
+        away: a converted guest mustn't stay on the hardware it landed on as it was.
         """
         with explained(f"set bootable flag and image properties of volume {request.name}"):
             self._connection.block_storage.set_volume_bootable_status(volume_id, request.bootable)
-            present = self._connection.block_storage.get_volume(volume_id).volume_image_metadata or {}
+            volume = self._connection.block_storage.get_volume(volume_id)
+            present = volume.volume_image_metadata or {}
             stale = [name for name in present if name.startswith(_HARDWARE) and name not in request.image_properties]
             if stale:
                 self._connection.block_storage.delete_volume_image_metadata(volume_id, stale)
             if request.image_properties:
                 self._connection.block_storage.set_volume_image_metadata(volume_id, **request.image_properties)
+            if DISK_BUS in (volume.metadata or {}) and DISK_BUS not in request.metadata:
+                self._connection.block_storage.delete_volume_metadata(volume_id, [DISK_BUS])
             if request.metadata:
                 self._connection.block_storage.set_volume_metadata(volume_id, **request.metadata)
             if request.read_only:
