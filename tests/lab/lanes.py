@@ -20,13 +20,13 @@ sys.path.append(str(PROJECT / "lab" / "openstack"))
 
 # Modules that touch neither the vCenter nor the project `demo`
 OWN_PROJECTS = {
-    "test_foreign_readers",
     "test_backups_of_servers",
+    "test_federated_log_in",
+    "test_foreign_readers",
     "test_guest_conversion",
     "test_loose_volumes_in_plans",
     "test_octavia",
     "test_openstack_source",
-    "test_sso",
     "test_tenancy",
     "test_two_clouds",
 }
