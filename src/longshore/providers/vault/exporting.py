@@ -3,10 +3,10 @@
 The document is written last, when all images are safe on the disk: a directory without it holds no whole export.
 """
 
-import io
 import json
 import os
 import re
+import select
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point
 from longshore.vault.vault import Vault
 
-_DONE = re.compile(r"\(([0-9.]+)/100%\)")  # as qemu-img says how far it is
+_DONE = re.compile(rb"\(([0-9.]+)/100%\)")  # as qemu-img says how far it is
 
 OnProgress = Callable[[int, int], None]  # bytes of the disks that are dealt with, and all of them
 
@@ -215,9 +215,9 @@ def _convert(export: LocalExport, path: Path, on_progress: Callable[[float], Non
         )
         try:
             assert process.stdout is not None
-            for line in io.TextIOWrapper(process.stdout, newline="\r"):
-                if found := _DONE.search(line):
-                    on_progress(float(found[1]) / 100)
+            while chunk := _read(process.stdout.fileno()):
+                if found := _DONE.findall(chunk):
+                    on_progress(float(found[-1]) / 100)
             status = process.wait()
         finally:
             process.kill()
@@ -228,6 +228,14 @@ def _convert(export: LocalExport, path: Path, on_progress: Callable[[float], Non
             words = (said or ["it gives no reason"])[-1].removeprefix("qemu-img: ")
             raise ExportError(f"{path} couldn't be written: {words}. {export.last_words()}".strip())
     _make_safe(path)
+
+
+def _read(descriptor: int) -> bytes:
+    """What has been said since; empty at the end."""
+    # A signal right before a read that waits is noticed after it, if ever: so nothing waits for longer than this
+    while not select.select([descriptor], [], [], 0.5)[0]:
+        pass
+    return os.read(descriptor, 1 << 12)
 
 
 def _make_safe(path: Path) -> None:
