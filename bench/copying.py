@@ -455,7 +455,7 @@ def main() -> None:
                 case.run(arguments.runs)
                 print(case.row(), flush=True)
                 done.append(case.as_json())
-    keep(done)
+                keep(done)
 
 
 def keep(done: list[dict[str, object]]) -> None:

@@ -296,7 +296,7 @@ def vault_secrets(tenant):
 def test_a_tenants_vault_opens_by_a_secret_of_its_project_for_whoever_may_read_that(
     served, bucket, lab, creator, volume, reader, tmp_path
 ):
-    before = served.ledger()  # an outage of Barbican's may have left a line, which a later provider's adding strikes out
+    before = served.ledger()  # an outage of Barbican's may have left a line: a later provider's adding strikes it out
     token = tenants(lab)
     key = bucket.secret_file.read_text().strip()
     where = {"url": bucket.url, "endpoint": bucket.endpoint, "access_key": bucket.access_key}
