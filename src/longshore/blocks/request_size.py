@@ -1,8 +1,7 @@
 """How long the requests of copy threads are.
 
-A block that is read, digested and written in pieces stays in a processor's own cache all the way, and a server that
-writes a file finds memory for a short piece where none is left for a whole block: its kernel looks for one stretch of
-free memory as long as the write, and on a virtual machine the long ones may have been given back to the host. So pieces
+A block that is read, digested and written in pieces stays in a processor's own cache all the way, and a file server's
+kernel takes less and steadier time for short writes than for a whole block (docs/decisions/copy-threads.md). So pieces
 are the rule. Storage that sets the pace itself, such as Ceph, has less work with fewer requests: there whole blocks are
 tried, and kept for as long as they take less time.
 """
