@@ -15,6 +15,8 @@ URL = "http://127.0.0.1:8080"
 PICTURES = PROJECT / "build" / "screenshots"
 THEMES = ("default", "material")
 PATIENCE = 60_000  # milliseconds
+WIDTHS = {"": 1440, "-narrow": 390}  # pixels: of a desk's screen, and of a phone's
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @contextmanager
@@ -33,9 +35,9 @@ def horizon(directory, *keystone):
 class Tab:
     """Of a browser of somebody's own. `wrong`: whatever it complains of, or fetches from elsewhere."""
 
-    def __init__(self, browser, theme="default", width=1440):
+    def __init__(self, browser, theme="default"):
         self.theme = theme
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+        self.context = browser.new_context(viewport={"width": WIDTHS[""], "height": 900}, locale="en-GB")
         self.context.add_cookies([{"name": "theme", "value": theme, "url": URL}])
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
@@ -85,7 +87,15 @@ class Tab:
         ]
 
     def picture(self, name):
+        """On each kind of screen; what is said of those that the page is too wide for."""
         directory = PICTURES / f"horizon-{self.theme}"
         directory.mkdir(parents=True, exist_ok=True)
-        self.page.evaluate("window.scrollTo(0, 0)")  # Horizon's bar stays where one looks
-        self.page.screenshot(path=directory / f"{name}.png", full_page=True)
+        wide = []
+        for kind, width in WIDTHS.items():
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.evaluate("window.scrollTo(0, 0)")  # Horizon's bar stays where one looks
+            self.page.screenshot(path=directory / f"{name}{kind}.png", full_page=True)
+            if over := self.page.evaluate(TOO_WIDE):
+                wide.append(f"{over} pixels too wide at {width}")
+        self.page.set_viewport_size({"width": WIDTHS[""], "height": 900})
+        return wide

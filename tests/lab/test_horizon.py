@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 from contextlib import contextmanager
+from itertools import pairwise
 from urllib.parse import unquote
 
 import pytest
@@ -22,6 +23,7 @@ from conftest import LONGSHORE, USER, last_acknowledged, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 PROJECT = "/project/migration_"
+SOON = 180_000  # milliseconds: until a small machine is copied and up
 PANELS = ("overview", "plans", "migrations", "replicas", "backups", "providers")
 HOSTILE = "{$ 7*7 $}{{7*7}}<img src=x onerror=alert(1)>"
 
@@ -80,6 +82,20 @@ def add_clouds(tab, lab):
     page.wait_for_url(re.compile(f"{PROJECT}providers/(?!new)"))
 
 
+def chosen(tab, guest, button):
+    """The page that the button leads to."""
+    page = tab.go(f"{PROJECT}providers/vc/machines?q={guest.name}")
+    page.get_by_label(f"Choose {guest.name}").check()
+    page.get_by_role("button", name=button).click()
+    return page
+
+
+def ended(page):
+    """The page is a migration's, and shows it done."""
+    page.wait_for_url(re.compile(f"{PROJECT}migrations/"))
+    expect(page.locator("#longshore .label").first).to_have_text("done", timeout=SOON)
+
+
 @contextmanager
 def hostile(sidedoor):
     """A machine with a name that would be run by a page that believed it."""
@@ -111,9 +127,7 @@ def test_a_tenant_moves_a_machine_in_horizon_and_another_sees_nothing_of_it(
         assert said == HOSTILE.replace("{$", "{%").replace("$}", "%}")
         assert page.locator("#longshore img").count() == 0
         tab.picture("lab-hostile")
-    page = tab.go(f"{PROJECT}providers/vc/machines?q={tiny.name}")
-    page.get_by_label(f"Choose {tiny.name}").check()
-    page.get_by_role("button", name="Plan the chosen ones").click()
+    page = chosen(tab, tiny, "Plan the chosen ones")
     page.get_by_label("What to call the plan").fill("one")
     page.get_by_text("Warm: copied while they run").click()
     page.get_by_role("button", name="Propose mappings").click()
@@ -126,16 +140,16 @@ def test_a_tenant_moves_a_machine_in_horizon_and_another_sees_nothing_of_it(
     page.get_by_role("button", name="Start it: warm").click()
     page.wait_for_url(f"{URL}{PROJECT}plans/one")
     page.evaluate("window.stayed = true")
-    expect(page.get_by_text("waits for cutover").first).to_be_visible(timeout=180_000)
+    expect(page.get_by_text("waits for cutover").first).to_be_visible(timeout=SOON)
     assert page.evaluate("window.stayed"), "it came by itself"
     tab.picture("lab-waits")
     tell(f"planned and synchronised after {time.monotonic() - began:.0f} s")
     acknowledged = last_acknowledged(sidedoor.console(tiny.name))
     page.get_by_role("link", name="Cut over …").click()
-    page.get_by_role("button", name="Cut over now").click()
-    expect(page.get_by_text("1 done")).to_be_visible(timeout=180_000)
+    page.get_by_role("button", name="Cut all of them over now").click()
+    expect(page.get_by_text("1 done")).to_be_visible(timeout=SOON)
     tell(f"done after {time.monotonic() - began:.0f} s")
-    page.get_by_role("link", name=tiny.name).click()
+    page.get_by_role("link", name=tiny.name, exact=True).click()
     page.wait_for_url(re.compile(f"{PROJECT}migrations/"))
     tab.picture("lab-done")
     assert tab.findings() == []
@@ -167,9 +181,9 @@ def test_a_tenant_moves_a_machine_in_horizon_and_another_sees_nothing_of_it(
 
 @pytest.mark.soak
 def test_a_tenant_backs_up_and_restores_in_horizon(
-    dashboard, browser, served, ann, lab, the_lab, tiny, cloud, admin_cloud, tmp_path
+    dashboard, browser, served, ann, lab, the_lab, tiny, cloud, tidy, admin_cloud, tmp_path, tell
 ):
-    """A disk becomes a volume again; a machine's boot would wait for a log-in that such machines don't offer."""
+    began = time.monotonic()
     assert register(served.config).returncode == 0
     (tmp_path / "phrase").write_text("words of a tenant\n")
     volumes = {volume.id for volume in cloud.block_storage.volumes()}
@@ -178,26 +192,45 @@ def test_a_tenant_backs_up_and_restores_in_horizon(
         ann.did("migration", "vault", "create", "mine", *words)
         tab = log_in(browser, ann, f"{PROJECT}overview/")
         add_clouds(tab, lab)
-        page = tab.go(f"{PROJECT}providers/vc/machines?q={tiny.name}")
-        page.get_by_label(f"Choose {tiny.name}").check()
-        page.get_by_role("button", name="Back up the chosen ones …").click()
+        page = chosen(tab, tiny, "Back up the chosen ones …")
         page.get_by_role("button", name="Back up now").click()
-        expect(page.get_by_text("have begun")).to_be_visible()
-        tab.go(f"{PROJECT}migrations/").get_by_role("link", name=tiny.name).first.click()
-        expect(page.locator("#longshore .label").first).to_have_text("done", timeout=180_000)
-        tab.go(f"{PROJECT}backups/").get_by_role("link", name="mine").click()
+        ended(page)
+        tab.go(f"{PROJECT}backups/").get_by_role("link", name="mine", exact=True).click()
+        tab.picture("lab-vault")
+        page.get_by_role("button", name="Verify").click()
+        ended(page)
+        tell(f"backed up and verified after {time.monotonic() - began:.0f} s")
+
+        # As another server, once it was seen what it takes
+        tab.go(f"{PROJECT}backups/").get_by_role("link", name="mine", exact=True).click()
         page.get_by_role("link", name="Restore …").click()
-        page.get_by_label("What", exact=True).select_option("1")
+        expect(page.get_by_role("table", name="What it takes")).to_contain_text("Volumes")
+        page.get_by_label("What to call the server").fill(f"{tiny.name}-again")
+        page.get_by_label("Network for VM Network").select_option("private")
+        page.get_by_text("What else the server can be given").click()
+        page.get_by_text("Unchanged, on the target's own hardware").click()
+        page.get_by_label("What its console shows when it is up").fill(READY)
         page.get_by_role("button", name="Check what stands against it").click()
         tab.picture("lab-restore")
         page.get_by_role("button", name="Restore now").click()
-        page.wait_for_url(re.compile(f"{PROJECT}migrations/"))
-        expect(page.locator("#longshore .label").first).to_have_text("done", timeout=180_000)
+        ended(page)
         tab.picture("lab-restored")
+        (server,) = cloud.compute.servers(name=f"^{tiny.name}-again$")
+        seen = seen_on(cloud, server.id)
+        assert (server.status, seen.verified.bad, seen.verified.last > 0) == ("ACTIVE", 0, True)
+        tell(f"restored to a server after {time.monotonic() - began:.0f} s")
+
+        # One of its disks, as a volume
+        tab.go(f"{PROJECT}backups/").get_by_role("link", name="mine", exact=True).click()
+        page.get_by_role("link", name="Restore …").click()
+        page.get_by_label("What", exact=True).select_option("1")
+        page.get_by_role("button", name="Check what stands against it").click()
+        page.get_by_role("button", name="Restore now").click()
+        ended(page)
         made = [volume for volume in cloud.block_storage.volumes() if volume.id not in volumes]
-        assert [(volume.status, volume.size) for volume in made] == [("available", 1)]
-        for volume in made:
-            cloud.block_storage.delete_volume(volume)
+        alone = [volume for volume in made if not volume.attachments]
+        assert [(volume.status, volume.size) for volume in alone] == [("available", 1)]
+        cloud.block_storage.delete_volume(alone[0])
 
         login = admin_cloud.config.config["auth"]
         operator = Tab(browser)
@@ -206,6 +239,82 @@ def test_a_tenant_backs_up_and_restores_in_horizon(
         operator.picture("lab-all-projects")
         assert operator.findings() == []
         assert (tab.wrong, operator.wrong) == ([], [])
+    tell(f"all of it in {time.monotonic() - began:.0f} s")
+
+
+@pytest.mark.soak
+def test_a_tenant_protects_a_machine_and_fails_over_in_horizon(
+    dashboard, browser, served, ann, lab, tiny, sidedoor, cloud, tidy, tell
+):
+    began = time.monotonic()
+    assert register(served.config).returncode == 0
+    tab = log_in(browser, ann, f"{PROJECT}overview/")
+    add_clouds(tab, lab)
+    page = chosen(tab, tiny, "Protect the chosen ones …")
+    page.get_by_label("Schedule").fill("every 1h")
+    page.get_by_label("Kept").fill("last 3, zone UTC")
+    page.get_by_label("RPO asked for").fill("1m")
+    page.get_by_label("Network for VM Network").select_option("private")
+    page.get_by_text("Unchanged, on the target's own hardware").click()
+    page.get_by_label("What its console shows when it is up").fill(READY)
+    page.get_by_role("button", name="Check what stands against it").click()
+    tab.picture("lab-protect")
+    page.get_by_role("button", name="Protect now").click()
+    page.wait_for_url(re.compile(f"{PROJECT}replicas/(?!new)"))
+    replica = page.url.removeprefix(URL)
+
+    # Each verified sync is a point of the chart: where its line falls, but for the first
+    points = page.get_by_role("table", name="Points", exact=True).locator("tbody tr")
+    expect(points.get_by_text("usable", exact=True)).to_have_count(1, timeout=SOON)
+    for count in (2, 3):
+        page.get_by_role("button", name="Synchronise now").click()
+        expect(points.get_by_text("usable", exact=True)).to_have_count(count, timeout=SOON)
+    acknowledged = last_acknowledged(sidedoor.console(tiny.name))
+    page = tab.go(replica)
+    line = page.locator(".ls-chart polyline").get_attribute("points").split()
+    heights = [float(corner.split(",")[1]) for corner in line]
+    assert sum(after > before for before, after in pairwise(heights)) == 2
+    page.get_by_text("The same in figures").click()
+    expect(page.get_by_role("table", name="Points as they came").locator("tbody tr")).to_have_count(3)
+    tell(f"three points after {time.monotonic() - began:.0f} s")
+
+    # The source is off: nothing more comes, and after what was asked for that is called missed
+    sidedoor.cut_power(tiny.name)
+    page = tab.go(replica)
+    said = page.get_by_text("The newest usable point is")
+    expect(said).to_be_visible(timeout=SOON)
+    age = said.inner_text()
+    expect(said).not_to_have_text(age)
+    expect(page.get_by_text("protected, with faults")).to_be_visible()
+    tab.picture("lab-missed")
+    expect(tab.go(f"{PROJECT}overview/").get_by_text("rpo-breached")).to_be_visible()
+
+    tab.go(replica).get_by_role("button", name="Test the newest point").click()
+    ended(page)
+    expect(page.get_by_text(READY).first).to_be_visible()
+    tab.picture("lab-tested")
+    tab.go(replica).get_by_role("link", name="Fail over …", exact=True).click()
+    page.get_by_text("From the newest point").click()
+    tab.picture("lab-failover")
+    page.get_by_role("button", name="Fail over now").click()
+    expect(page.get_by_role("link", name="Commit …")).to_be_visible(timeout=SOON)
+    tab.picture("lab-failed-over")
+    assert tab.findings() == []
+    (server,) = cloud.compute.servers(name=f"^{tiny.name}$")
+    seen = seen_on(cloud, server.id)
+    assert (server.status, seen.verified.bad, seen.verified.last >= acknowledged > 0) == ("ACTIVE", 0, True)
+    tell(f"failed over after {time.monotonic() - began:.0f} s")
+
+    # And back to nothing, by its own pages
+    page.get_by_role("link", name="Undo …").click()
+    page.get_by_role("button", name="Undo it").click()
+    expect(page.get_by_role("link", name="Fail over …", exact=True)).to_be_visible(timeout=SOON)
+    page.get_by_role("link", name="Delete …").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.wait_for_url(f"{URL}{PROJECT}replicas/")
+    expect(page.get_by_text("No machine is protected yet")).to_be_visible(timeout=SOON)
+    assert tab.wrong == []
+    tell(f"all of it in {time.monotonic() - began:.0f} s")
 
 
 @pytest.mark.soak
@@ -225,12 +334,8 @@ def test_every_page_stands_well_in_each_theme(browser, tmp_path, theme, tell):
             path = todo.pop()
             seen.add(path)
             page = tab.go(path)
-            if findings := tab.findings():
-                found[path] = findings
-            over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if over > 0:
-                found.setdefault(path, []).append(f"{over} pixels too wide")
-            tab.picture(called(path, names))
+            if wrong := [*tab.findings(), *tab.picture(called(path, names))]:
+                found[path] = wrong
             links = page.locator("#longshore a").evaluate_all("found => found.map(one => one.pathname)")
             todo += {link for link in links if link.startswith(PROJECT)} - seen - set(todo)
     tell(f"{len(seen)} pages")

@@ -183,16 +183,19 @@ def test_a_point_is_restored_once_its_concerns_were_seen(filled):
     page = filled.submit(at, button=("do", "check"), **{"n-to": "private"}, server_name="app01-again", type="dry-run")
     assert "network-unmapped" not in page.text, page.text
     assert ("do", "start") in page.form(at).buttons, page.text
-    page = filled.submit(at, button=("do", "start"), also=[("isolated", "yes")])
+    page = filled.submit(at, button=("do", "start"), also=[("isolated", "yes")], boot_mark="^ready")
     record = filled.store.migrations.all()[-1]
     assert filled.path == f"/ui/migrations/{record.id}", page.text
-    asked = {name: record.request[name] for name in ("type", "networks", "server_name", "isolated", "power")}
+    asked = {
+        name: record.request[name] for name in ("type", "networks", "server_name", "isolated", "power", "boot_mark")
+    }
     assert asked == {
         "type": "dry-run",
         "networks": {"VM Network": "private"},
         "server_name": "app01-again",
         "isolated": True,
         "power": "on",
+        "boot_mark": "^ready",
     }
 
 

@@ -26,7 +26,9 @@ def test_chosen_machines_are_checked_and_protected(fleet):
     page = fleet.submit(NEW, button=("do", "check"), **{"n-to": ""})
     assert "network-unmapped" in page.text
     assert "can't be started before the blockers are gone" in page.text
-    page = fleet.submit(NEW, button=("do", "check"), **{"n-to": "private", "rpo": "1h", "s-to": "gold"})
+    page = fleet.submit(
+        NEW, button=("do", "check"), **{"n-to": "private", "rpo": "1h", "s-to": "gold", "boot_mark": "^ready"}
+    )
     assert "can't be started" not in page.text
     assert fleet.store.replicas.all() == []
     fleet.submit(NEW, button=("do", "start"))
@@ -35,6 +37,7 @@ def test_chosen_machines_are_checked_and_protected(fleet):
     assert [(one.schedule, one.rpo) for one in found] == [("every 15m", 3600)] * 2
     request = fleet.store.migrations.get(found[0].id).request
     assert (request["networks"], request["storage"]) == ({"VM Network": "private"}, {"ds": "gold"})
+    assert request["boot_mark"] == "^ready"
 
 
 def test_what_cant_be_meant_is_said_where_it_stands(fleet):

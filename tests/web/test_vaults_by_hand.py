@@ -34,6 +34,12 @@ def test_an_encrypted_vault_is_made_and_opened_by_its_phrase(fleet, tmp_path):
     assert PHRASE.strip() not in fleet.page.source
 
 
+def test_a_vault_alone_has_no_machines_to_begin_with(browser, tmp_path):
+    make(browser, tmp_path)
+    page = browser.get("/ui/")
+    assert ("Add a vCenter" in page.links, "Machines of safe" in page.links) == (True, False)
+
+
 def test_what_is_refused_is_said_where_it_stands_and_no_phrase_comes_back(fleet, tmp_path):
     for said, words in (
         ({"again": "another"}, "That isn't the same pass phrase again."),

@@ -65,7 +65,7 @@ def _body(said: Form, machine: str) -> dict[str, Any]:
         "quiesce": bool(said["quiesce"]),
         "accept": said.all("accept"),
     }
-    request |= {"flavor": said["flavor"]} if said["flavor"] else {}
+    request |= {name: said[name] for name in ("flavor", "boot_mark") if said[name]}
     protection = {name: said[name] for name in PROTECTION if said[name]}
     named = {"machine": machine, "source": said["source"], "target": said["target"]}
     return {**named, **protection, "request": request}

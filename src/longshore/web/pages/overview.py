@@ -57,7 +57,7 @@ async def show(request: Request) -> Response:
         failed=failed,
         done=done[:5],
         replicas=replicas,
-        sources=[one for one in providers if one.kind != "openstack"],
+        sources=[one for one in providers if one.kind not in ("openstack", "vault")],
         targets=[one for one in providers if one.kind == "openstack"],
         of_migration=of_migration,
         bad=lambda replica: [c for c in replica.conditions if of_condition(c.code) == "bad"],

@@ -1,6 +1,7 @@
 """Clouds: listed, added, checked, removed; and the machines in them."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -179,7 +180,8 @@ async def machines(request: Request) -> Response:
     except LongshoreError as error:
         trouble = error
     if anew and trouble is None:
-        return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines", 303)
+        found = f"?{urlencode({'q': q})}" if q else ""
+        return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines{found}", 303)
     return render(
         request,
         "providers/machines.html",

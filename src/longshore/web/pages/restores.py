@@ -26,7 +26,7 @@ _TYPES = [
     ("in-place", marked("In the place of the server that was backed up: that is shut down, and stays as the way back")),
     ("dry-run", marked("Only try it: the server is booted, looked at and removed")),
 ]
-_NAMED = ("server_name", "flavor", "availability_zone", "key_name")  # left to the target where nothing is said
+_NAMED = ("server_name", "flavor", "availability_zone", "key_name", "boot_mark")  # left out where empty
 _POWERS = [
     ("as-before", marked("As it was when it was backed up")),
     ("on", marked("Left running")),
