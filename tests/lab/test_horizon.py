@@ -291,7 +291,7 @@ def test_a_tenant_protects_a_machine_and_fails_over_in_horizon(
 
     tab.go(replica).get_by_role("button", name="Test the newest point").click()
     ended(page)
-    expect(page.get_by_text(READY).first).to_be_visible()
+    expect(page.get_by_text(f"console: {READY}").first).to_be_visible()
     tab.picture("lab-tested")
     tab.go(replica).get_by_role("link", name="Fail over …", exact=True).click()
     page.get_by_text("From the newest point").click()
