@@ -24,11 +24,13 @@ OWN_PROJECTS = {
     "test_federated_log_in",
     "test_foreign_readers",
     "test_guest_conversion",
+    "test_increments_of_servers",
     "test_loose_volumes_in_plans",
     "test_octavia",
     "test_openstack_source",
     "test_tenancy",
     "test_two_clouds",
+    "test_vaults_and_kills",
 }
 # Modules whose machines come from the second vCenter. They know both sides by fixtures only, and need no way from the
 # lab to a guest's address, no ESXi host's SSH server and no vCenter that is started again: those are the first's.

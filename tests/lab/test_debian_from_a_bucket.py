@@ -5,7 +5,7 @@ import time
 
 import pytest
 from buckets import gateway
-from moves import TO, assert_moved, latest, remove_server, seen_on, state_of
+from moves import TO, assert_moved, latest, remove_server, seen_on, state_of, writing
 from test_server import ann, served
 
 from conftest import Guest, last_acknowledged, wait_for
@@ -20,19 +20,16 @@ WAIT = ("--wait", "--plain")
 
 
 @pytest.fixture(params=["converted", "as it is"])
-def server(request, cli, web01, sidedoor, cloud):
+def server(request, cli, sidedoor, lab, cloud):
     """Its id: volume-backed, writing to both disks, on VMware's hardware or on virtio."""
-    wait_for(lambda: last_acknowledged(sidedoor.console("web01")) > 20, 300, "web01 to boot and write")
-    landing = ["--landing", "as-is"] if request.param == "as it is" else []
-    done = cli("migrate", "web01", *TO, *landing, timeout=1500)
-    assert done.returncode == 0, done.stderr
-    shown = state_of(cli, latest(cli, WEB01))
-    how = {"nics": {"vmxnet3"}, "disks": {"vmw_pvscsi", "virtio_blk"}} if landing else {}
-    assert_moved(sidedoor, cloud, WEB01, shown, **how)
-    yield shown["server_id"]
-    for one in cloud.compute.servers(name="^web01$"):
-        remove_server(cloud, one.id)
-    sidedoor.reset_machine("web01")
+    with writing(WEB01, sidedoor, lab, cloud):
+        landing = ["--landing", "as-is"] if request.param == "as it is" else []
+        done = cli("migrate", "web01", *TO, *landing, timeout=1500)
+        assert done.returncode == 0, done.stderr
+        shown = state_of(cli, latest(cli, WEB01))
+        how = {"nics": {"vmxnet3"}, "disks": {"vmw_pvscsi", "virtio_blk"}} if landing else {}
+        assert_moved(sidedoor, cloud, WEB01, shown, **how)
+        yield shown["server_id"]
 
 
 def test_a_tenant_makes_it_again_with_all_that_it_had_acknowledged(server, served, ann, the_lab, cloud, tmp_path, tell):

@@ -26,40 +26,54 @@ WAIT = ("--wait", "--plain")
 POINTS = 30
 WRITES, WRITTEN = 500, 4096
 MIB = 1 << 20
+DEBIAN = TINY.with_name("debian") / "root.raw"
 
 
 @pytest.fixture
 def idle(sides, flavors):
-    """A server whose guest writes nothing: a Debian's disk, 3 GiB with 1.0 GB used, that it can't boot from here."""
+    """A server whose guest writes nothing. Its disk's image."""
     here = sides[0]
+    image = idle_server(here, flavors[0], "idle", "10.71.0.31")
+    time.sleep(20)  # of looking for its disk
+    yield image
+    here.clear()
+
+
+def idle_server(here, flavor, name, address):
+    """On a Debian's disk, 3 GiB with 0.4 GB that aren't zero, which it can't boot from here."""
     storage = here.cloud.block_storage
-    volume = storage.create_volume(name="debian", size=3)
+    volume = storage.create_volume(name=name, size=3)
     storage.wait_for_status(volume, "available", wait=120)
     image = f"volumes/volume-{volume.id}"
     rbd("rm", "--no-progress", image)
-    rbd("import", "--no-progress", str(TINY.with_name("debian") / "root.raw"), image)
+    rbd("import", "--no-progress", str(DEBIAN), image)
     storage.set_volume_bootable_status(volume, True)
-    server, _ = here.server("idle", flavors[0], "10.71.0.31", [volume_disk(volume, 0)])
-    time.sleep(20)  # of looking for its disk
-    yield server, image
-    here.clear()
+    here.server(name, flavor, address, [volume_disk(volume, 0)])
+    return image
 
 
 @functools.cache
 def held():
-    """Blocks of the disk that aren't holes."""
-    words = ["qemu-img", "map", "--output", "json", "-f", "raw", TINY.with_name("debian") / "root.raw"]
+    """Pages of the disk that hold something: what is nothing but zeroes, `rbd import` leaves out."""
+    words = ["qemu-img", "map", "--output", "json", "-f", "raw", DEBIAN]
     mapped = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    found = [(one["start"], one["start"] + one["length"]) for one in mapped if one["data"] and not one["zero"]]
-    return [place for start, end in found for place in range(-(-start // WRITTEN), end // WRITTEN)]
+    extents = [(one["start"], one["length"]) for one in mapped if one["data"] and not one["zero"]]
+    with DEBIAN.open("rb") as disk:
+        pages = (page for start, length in extents for page in range(start // WRITTEN, (start + length) // WRITTEN))
+        return [page for page in pages if disk.seek(page * WRITTEN) >= 0 and any(disk.read(WRITTEN))]
 
 
-def write_here_and_there(image, chance, writes=WRITES):
+def holes():
+    return sorted({*range(DEBIAN.stat().st_size // WRITTEN)}.difference(held()))
+
+
+def write_here_and_there(image, chance, writes=WRITES, *, among=held):
     """As a guest changes its files: through librbd, which has the server's process give it the image for that long.
 
-    Where the disk holds something: what is written into a hole, librbd tells as all of the object up to there.
+    Where the disk holds something. An object of the image ends behind the last that was written to it, and what is
+    written behind its end, Ceph tells as all from that end on: so `among` holes more is read than was written.
     """
-    places = sorted(chance.sample(held(), writes))
+    places = sorted(chance.sample(among(), writes))
     said = [f"write -q -P {chance.randrange(1, 256)} {place * WRITTEN} {WRITTEN}" for place in places]
     words = ["qemu-io", "-f", "raw", f"rbd:{image}:id=cinder"]
     done = subprocess.run(words, input="\n".join([*said, "flush", "quit"]), capture_output=True, text=True, timeout=120)
@@ -107,16 +121,16 @@ def vault(request, cli, the_lab, tmp_path):
 
 
 class Backups:
-    """Of the idle server, one after another; and what the last one came to."""
+    """Of idle servers, one after another; and what the last one came to."""
 
     def __init__(self, cli, place):
         self.cli, self.place = cli, place
         self.last = None
 
-    def another(self):
+    def another(self, machine="idle"):
         """Seconds of the whole command; bytes read and stored."""
         before, began = self.place.stored, time.monotonic()
-        done = self.cli("backup", "create", "idle", "--source", "here", "--vault", "offsite", *WAIT, "-f", "json")
+        done = self.cli("backup", "create", machine, "--source", "here", "--vault", "offsite", *WAIT, "-f", "json")
         whole = time.monotonic() - began
         assert done.returncode == 0, done.stderr
         self.last = json.loads(done.stdout)
@@ -130,15 +144,16 @@ class Backups:
 
 
 def test_increments_read_and_store_what_was_written(cli, idle, vault, tell):
-    _, image = idle
     chance = random.Random(5)
     backups = Backups(cli, vault)
     told = {"first": [backups.another()], "nothing": [], "some": []}
     for _ in range(3):
         told["nothing"].append(backups.another())
-        write_here_and_there(image, chance)
+        write_here_and_there(idle, chance)
         told["some"].append(backups.another())
     tell(backups.parts())
+    write_here_and_there(idle, chance, WRITES // 10, among=holes)
+    told["some in holes"] = [backups.another()]
     for what, runs in told.items():
         seconds = [seconds for seconds, _, _ in runs]
         said = [f"{read / MIB:.1f} MiB read, {stored / 1024:.0f} KiB stored" for _, read, stored in runs]
@@ -146,19 +161,34 @@ def test_increments_read_and_store_what_was_written(cli, idle, vault, tell):
     assert max(stored for _, _, stored in told["nothing"]) <= 16 << 10
     assert max(read for _, read, _ in told["some"]) <= 60 * MIB
     assert max(stored for _, _, stored in told["some"]) <= 25 * MIB
+    assert told["some in holes"][0][2] <= MIB, "nothing but zeroes before what was written"
     assert cli("migration", "cleanup", backups.last["id"]).returncode == 0
 
 
-@pytest.mark.parametrize("vault", ["bucket"], indirect=True)
+@pytest.mark.parametrize("vault", ["directory"], indirect=True)
+def test_a_second_server_of_the_same_image_stores_what_differs(cli, sides, flavors, idle, vault, tell):
+    twin = idle_server(sides[0], flavors[0], "twin", "10.71.0.32")
+    write_here_and_there(twin, random.Random(7), WRITES // 3)
+    backups, stored = Backups(cli, vault), []
+    for name in ("idle", "twin"):
+        seconds, read, added = backups.another(name)
+        stored.append(added)
+        tell(f"all of {name}: {seconds:.1f} s, {read / MIB:.1f} MiB read, {added / MIB:.1f} MiB stored")
+        assert cli("migration", "cleanup", backups.last["id"]).returncode == 0
+    tell(backups.parts())
+    assert stored[0] <= 400_000_000
+    assert stored[1] <= stored[0] / 10
+
+
+@pytest.mark.parametrize("vault", ["directory", "bucket"], indirect=True)
 def test_of_many_points_the_first_and_one_in_the_middle_go_and_nothing_is_rewritten(cli, sides, idle, vault, tell):
-    _, image = idle
     chance = random.Random(6)
     backups = Backups(cli, vault)
     names = []
     for _ in range(POINTS):
         backups.another()
         names.append(backups.last["result"]["point"])
-        write_here_and_there(image, chance, 20)
+        write_here_and_there(idle, chance, 20)
     packs = vault.packs
     refused(cli("backup", "delete", "nobody/nothing", "--vault", "offsite"), "nobody/nothing")
     for name in (names[0], names[POINTS // 2]):
