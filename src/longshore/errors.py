@@ -38,6 +38,12 @@ class Conflict(LongshoreError):
     code = "conflict"
 
 
+class ChangedMeanwhile(LongshoreError):
+    """It isn't any more what the caller has seen."""
+
+    code = "changed-meanwhile"
+
+
 class AccessDenied(LongshoreError):
     """A cloud refused the credentials, or what they may do."""
 

@@ -1,9 +1,11 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select, update
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import ChangedMeanwhile, Conflict, NotFound
 from longshore.model.status import Status
 from longshore.model.target import Owner
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
@@ -279,3 +281,29 @@ def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):
         assert [event.text for event in Events(opened).of("m")] == ["Hm."]
     finally:
         opened.close()
+
+
+def test_of_those_who_change_the_same_plan_at_the_same_moment_one_is_told_that_it_did(store):
+    seen = store.plans.add("shop", {"name": "shop", "machines": []})
+    together = Barrier(6)
+
+    def change(number):
+        together.wait()
+        try:
+            return store.plans.replace("shop", {"name": "shop", "description": str(number)}, seen.version).content
+        except ChangedMeanwhile:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        found = [said for said in pool.map(change, range(6)) if said is not None]
+    kept = store.plans.get("shop")
+    assert found == [kept.content]
+    assert kept.revision == seen.revision + 1
+    with pytest.raises(ChangedMeanwhile):
+        store.plans.replace("shop", kept.content, f"another-{kept.revision}")
+    assert store.plans.replace("shop", kept.content, kept.version).version == kept.version, "it says the same already"
+    store.plans.remove("shop")
+    again = store.plans.add("shop", {"name": "shop", "machines": []})
+    with pytest.raises(ChangedMeanwhile):
+        store.plans.replace("shop", kept.content, seen.version)
+    assert again.version != seen.version, "another plan of the name"

@@ -284,6 +284,19 @@ def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
     assert "by a command" in answer.text
 
 
+def test_a_plan_is_duplicated(fleet):
+    name_it(fleet, description="The shop")
+    fleet.click("To the plan")
+    fleet.click("Duplicate …")
+    at = "/ui/plans/shop/duplicate"
+    page = fleet.submit(at, name="shop")
+    assert (page.status, "is there already" in page.text) == (400, True)
+    fleet.submit(at, name="shop-again")
+    assert fleet.path == "/ui/plans/shop-again"
+    first, second = (fleet.store.plans.get(name).content for name in ("shop", "shop-again"))
+    assert second == first | {"name": "shop-again"}
+
+
 def test_a_machine_of_a_plan_has_its_own_wave_and_options(fleet):
     name_it(fleet)
     content = fleet.store.plans.get("shop").content

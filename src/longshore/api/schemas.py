@@ -190,6 +190,17 @@ class PlanAnswer(_Strict):
     open: list[PlanConcern] = []  # what the user has to decide, or might want to
 
 
+class PlanChanged(_Strict):
+    changed: bool
+    version: str  # what If-Match compares, in quotes
+    changed_at: Moment
+
+
+class PlanCopy(_Strict):
+    name: str = Field(pattern=NAME)
+    description: str | None = None  # None: the same
+
+
 class PlanSummary(_Strict):
     id: str = ""
     name: str
@@ -221,6 +232,7 @@ class PlanView(_Strict):
     project_id: str = ""  # empty without a server: nothing belongs to a project then
     created_at: Moment
     changed_at: Moment
+    version: str  # what If-Match compares, in quotes
     machines: list[PlannedState]
     flavors: list[str] = []  # that were made for it; they stay when it is forgotten
 

@@ -169,7 +169,8 @@ class ModifyPlan(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        plan = self.client.plan(args.plan).plan
+        view = self.client.plan(args.plan)
+        plan = view.plan
         if args.description is not None:
             plan["description"] = args.description
         _refuse_unknown(args.plan, args.remove, plan)
@@ -186,8 +187,25 @@ class ModifyPlan(ShowOne):
                 plan.setdefault("mappings", {}).setdefault(kind, {}).update(dict(said))
         if args.option:
             plan.setdefault("defaults", {}).update(dict(args.option))
-        self.client.apply_plan(plan)
+        self.client.apply_plan(plan, view.version)
         return _fields(self, self.client.plan(args.plan))
+
+
+class DuplicatePlan(Command):
+    """Make a new plan that says the same as another, with nothing started yet."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("name", metavar="NEW-NAME", help="what to call the new one")
+        parser.add_argument("--description", metavar="TEXT", help="default: the same")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        from longshore.api.schemas import PlanCopy
+
+        copy = PlanCopy.model_construct(name=args.name, description=args.description)
+        answer = self.client.duplicate_plan(args.plan, copy)
+        print(f"Plan {answer.plan['name']} is made.", file=sys.stderr)
 
 
 class ExportPlan(Command):

@@ -20,7 +20,13 @@ BAD = 400  # the first status that isn't an answer to what was asked
 
 
 async def ask(
-    app: Application, method: str, path: str, body: Any = None, *, take: Callable[[bytes], None] | None = None
+    app: Application,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    if_match: str | None = None,
+    take: Callable[[bytes], None] | None = None,
 ) -> tuple[int, bytes]:
     """Status and body of the answer. `path`: quoted, with its query. Raises what the application raises.
 
@@ -30,6 +36,8 @@ async def ask(
     headers = [(b"host", b"embedded"), (b"content-length", b"%d" % len(content))]
     if content:
         headers.append((b"content-type", b"application/json"))
+    if if_match is not None:
+        headers.append((b"if-match", if_match.encode()))
     raw_path, _, query = path.partition("?")
     scope = {
         "type": "http",

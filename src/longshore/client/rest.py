@@ -45,6 +45,7 @@ from longshore.api.schemas import (
     NewPlan,
     PlanAnswer,
     PlanConcern,
+    PlanCopy,
     PlanStart,
     PlanSummary,
     PlanView,
@@ -175,8 +176,12 @@ class Client:
     def create_plan(self, wanted: NewPlan) -> PlanAnswer:
         return self._ask(PlanAnswer, "POST", "/v1/plans", wanted.model_dump(mode="json"))
 
-    def apply_plan(self, plan: Mapping[str, Any]) -> PlanAnswer:
-        return self._ask(PlanAnswer, "PUT", f"/v1/plans/{_part(plan['name'])}", dict(plan))
+    def apply_plan(self, plan: Mapping[str, Any], version: str | None = None) -> PlanAnswer:
+        """`version`: only if the plan that is there is of it still."""
+        return self._ask(PlanAnswer, "PUT", f"/v1/plans/{_part(plan['name'])}", dict(plan), version)
+
+    def duplicate_plan(self, name: str, copy: PlanCopy) -> PlanAnswer:
+        return self._ask(PlanAnswer, "POST", f"/v1/plans/{_part(name)}/duplicate", copy.model_dump(mode="json"))
 
     def plans(self, machine: str | None = None) -> list[PlanSummary]:
         return self._all(PlanSummary, "/v1/plans", lambda p: p.name, {} if machine is None else {"machine": machine})
@@ -539,8 +544,8 @@ class Client:
             if len(page) < _PAGE:
                 return found
 
-    def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
-        status, content = self._wire.ask(method, path, body)
+    def _ask(self, kind: type[T], method: str, path: str, body: Any = None, version: str | None = None) -> T:
+        status, content = self._wire.ask(method, path, body, if_match=None if version is None else f'"{version}"')
         if status >= 400:
             raise fault_of(status, content)
         try:

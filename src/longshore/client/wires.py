@@ -19,8 +19,8 @@ SERVICE_TYPE = "migration"
 class Wire(Protocol):
     remote: bool  # the service runs on another machine, for many
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        """Status and body of the answer. Raises LongshoreError when there is none."""
+    def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
+        """Status and body of the answer. `if_match`: the header. Raises LongshoreError when there is none."""
 
     def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
         """The same of a GET whose body is given to `take` as it comes, unless it is an error's.
@@ -42,8 +42,8 @@ class Embedded:
         self._app, self._unmount = mount(configuration)
         self._loop = asyncio.Runner()
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        return self._loop.run(ask(self._app, method, path, body))
+    def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
+        return self._loop.run(ask(self._app, method, path, body, if_match=if_match))
 
     def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
         try:
@@ -87,8 +87,8 @@ class Remote:
             status_code_retries=_BUSY_TRIES,
         )
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        answer = self._answer(method, path, json=body)
+    def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
+        answer = self._answer(method, path, json=body, headers={"If-Match": if_match} if if_match is not None else {})
         return answer.status_code, answer.content
 
     def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:

@@ -9,11 +9,19 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from longshore.configuration import Configuration
-from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.errors import (
+    AccessDenied,
+    ChangedMeanwhile,
+    Conflict,
+    InvalidInput,
+    LongshoreError,
+    NotFound,
+    Unreachable,
+)
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
 from longshore.service.kept_inventories import KeptInventories
-from longshore.service.refusals import ChangedMeanwhile, body_of
+from longshore.service.refusals import body_of
 from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams

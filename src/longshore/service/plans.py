@@ -1,7 +1,5 @@
 """Plans: made, kept, checked, started, watched over."""
 
-import hashlib
-import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +7,7 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from fastapi import Header, Query, Response
+from fastapi import Query, Response
 from pydantic import TypeAdapter
 
 from longshore.api.reports import Attempt, PlanReport, ReportedMachine
@@ -25,9 +23,8 @@ from longshore.api.schemas import (
     Workload,
 )
 from longshore.engine import embedded
-from longshore.engine.limits import keep_limits
 from longshore.engine.stranded import crew_of
-from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.flows.plans.check import look_up, look_up_volumes, select
 from longshore.flows.plans.workloads import follow, mapped, named_in
 from longshore.model.concern import Concern
@@ -59,9 +56,9 @@ from longshore.service.opened_plan import (
 )
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore, judged_router
+from longshore.service.plan_changes import etag_of
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
-from longshore.service.refusals import ChangedMeanwhile
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
@@ -162,59 +159,13 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
     return answer
 
 
-@router.put("/plans/{name}")
-def apply(  # noqa: PLR0917
-    name: str,
-    body: dict[str, Any],
-    store: TheStore,
-    response: Response,
-    caller: TheCaller,
-    if_match: Annotated[str | None, Header()] = None,
-) -> PlanAnswer:
-    """Keep this plan under its name: a new one (201), or in the place of what was there.
-
-    The same again changes nothing. With `If-Match` only if it is still as the answer with that `ETag` had it (412). The
-    body is a plan as its file has it: see plan.schema.json.
-    """
-    plan = planfile.from_plain(body)
-    if plan.name != name:
-        raise InvalidInput(f"The plan is called {plan.name}, not {name}.")
-    content = planfile.plain(plan)
-    if caller.remote:
-        refuse_unsafe_plan(content)
-    try:
-        before = store.plans.get(name)
-    except NotFound:
-        _refuse_other(name, if_match, None)
-        refuse_past(plan)
-        response.status_code = 201
-        return PlanAnswer(plan=store.plans.add(name, content).content, changed=True)
-    _refuse_other(name, if_match, before)
-    refuse_past(plan, planfile.from_store(before.content))
-    record = store.plans.replace(name, content)
-    keep_limits(store, record.id, plan.limits)
-    response.headers["ETag"] = _etag(record)
-    return PlanAnswer(plan=record.content, changed=record.content != before.content)
-
-
-def _etag(record: PlanRecord) -> str:
-    text = json.dumps(record.content, sort_keys=True).encode()
-    return f'"{hashlib.blake2b(text, digest_size=16).hexdigest()}"'
-
-
-def _refuse_other(name: str, if_match: str | None, record: PlanRecord | None) -> None:
-    if if_match is None or (record is not None and if_match in ("*", _etag(record))):
-        return
-    raise ChangedMeanwhile(f"The plan {name} was changed meanwhile.", advice="Read it again, and change that.")
-
-
 @router.get("/plans/{name}", response_model=PlanView)
 async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
     """One, with how far each of its machines is."""
 
     def read() -> tuple[bytes, str]:
         record = store.plans.get(name)
-        return _VIEW.dump_json(_view(record, store)), _etag(record)
+        return _VIEW.dump_json(_view(record, store)), etag_of(record)
 
     body, etag = await reads.read(("plan", name, store.scope), read)
     return answered(body, {"ETag": etag})
@@ -227,6 +178,7 @@ def _view(record: PlanRecord, store: Store) -> PlanView:
         project_id=record.project_id,
         created_at=record.created_at,
         changed_at=record.changed_at,
+        version=record.version,
         machines=states,
         flavors=[flavor.name for flavor in store.plan_flavors.of_plan(record.id)],
     )

@@ -109,7 +109,18 @@ RULES = (
             "GET /v1/providers/{provider}/offer",
         ),
     ),
-    Rule("migration:plan:create", MEMBER, "Make and change plans.", ("POST /v1/plans", "PUT /v1/plans/{name}")),
+    Rule(
+        "migration:plan:create",
+        MEMBER,
+        "Make, change and duplicate plans.",
+        (
+            "POST /v1/plans",
+            "PUT /v1/plans/{name}",
+            "PATCH /v1/plans/{name}",
+            "PATCH /v1/plans/{name}/machines/{machine:path}",
+            "POST /v1/plans/{name}/duplicate",
+        ),
+    ),
     Rule("migration:plan:delete", MEMBER, "Delete a plan.", ("DELETE /v1/plans/{name}",)),
     Rule(
         "migration:plan:start",

@@ -6,12 +6,6 @@ from contextlib import contextmanager
 from longshore.errors import LongshoreError
 
 
-class ChangedMeanwhile(LongshoreError):
-    """It isn't any more what the caller has seen."""
-
-    code = "changed-meanwhile"
-
-
 def body_of(error: LongshoreError) -> dict[str, str]:
     """As api's ErrorBody: the whole sentence, and the advice at its end once more by itself where there is any;
     and which field it is about, where that is known."""

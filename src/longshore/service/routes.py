@@ -22,6 +22,7 @@ MODULES = {
     "provider_changes": {"providers"},
     "inventories": {"providers"},
     "plans": {"plans"},
+    "plan_changes": {"plans"},
     "migrations": {"migrations"},
     "bundles": {"migrations"},
     "adoption": {"providers", "replicas"},

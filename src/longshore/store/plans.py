@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, true
+from sqlalchemy import ColumnElement, delete, select, true, update
 from sqlalchemy.orm import Session
 
-from longshore.errors import Conflict
+from longshore.errors import ChangedMeanwhile, Conflict
 from longshore.model.status import Status
 from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
@@ -28,6 +28,12 @@ class PlanRecord:
     content: dict[str, Any]  # the plan as its file has it, with marks in the place of texts
     created_at: datetime
     changed_at: datetime
+    revision: int
+
+    @property
+    def version(self) -> str:
+        """What no other state of it, and no other plan of its name, ever has."""
+        return f"{self.id}-{self.revision}"
 
 
 @through_outages
@@ -69,18 +75,26 @@ class Plans:
             session.flush()
             return _record(row)
 
-    def replace(self, name: str, content: dict[str, Any]) -> PlanRecord:
-        """Its migrations stay its own. Nothing happens when it says the same already. Raises NotFound, InvalidInput."""
+    def replace(self, name: str, content: dict[str, Any], version: str | None = None) -> PlanRecord:
+        """Its migrations stay its own. Nothing happens when it says the same already. `version`: only if it is of it
+        still. Raises NotFound, InvalidInput, ChangedMeanwhile.
+        """
         refuse_large_plan(self._scope, content)
         with self._database.alone() as session:
             row = self._find(session, name)
             content = self._kept(session, row.id, content)
-            if row.content != content:
-                row.content = content
-                row.changed_at = utc_now()
-                session.flush()
-                self._texts.of(session, row.id).forget(but=content)
-                tell_workers(session)  # of its limits
+            if row.content == content and (self._database.may_be_done or version in (None, _record(row).version)):
+                return _record(row)
+            seen = PlanRow.revision == (row.revision if version is None else _revision(row, version))
+            new = {"content": content, "revision": PlanRow.revision + 1, "changed_at": utc_now()}
+            done = session.execute(update(PlanRow).where(PlanRow.id == row.id, seen).values(new).returning(PlanRow.id))
+            if done.first() is None:
+                raise ChangedMeanwhile(
+                    f"The plan {row.name} was changed meanwhile.", advice="Read it again, and change that."
+                )
+            session.refresh(row)
+            self._texts.of(session, row.id).forget(but=content)
+            tell_workers(session)  # of its limits
             return _record(row)
 
     def all(self) -> list[PlanRecord]:
@@ -149,5 +163,11 @@ class Plans:
         return find_named(session, PlanRow, self._visible(), self._scope, name_or_id)
 
 
+def _revision(row: PlanRow, version: str) -> int:
+    """That a version of this plan has; 0, which none has, for another's."""
+    id_, _, number = version.rpartition("-")
+    return int(number) if id_ == row.id and number.isascii() and number.isdecimal() and len(number) < 10 else 0
+
+
 def _record(row: PlanRow) -> PlanRecord:
-    return PlanRecord(row.id, row.project_id, row.name, row.content, row.created_at, row.changed_at)
+    return PlanRecord(row.id, row.project_id, row.name, row.content, row.created_at, row.changed_at, row.revision)

@@ -98,6 +98,7 @@ class PlanRow(Base):
     name: Mapped[str]
     unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
     content: Mapped[dict[str, Any]]  # the plan as its file has it
+    revision: Mapped[int] = mapped_column(default=1, server_default="1")  # one more with each change
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
 

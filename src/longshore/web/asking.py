@@ -48,20 +48,31 @@ class Asking:
         return await self._ask(kind, "POST", path, body, asked)
 
     async def ask(
-        self, kind: type[T], method: str, path: str, body: Mapping[str, Any] | None = None, /, **asked: Any
+        self,
+        kind: type[T],
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        /,
+        *,
+        version: str | None = None,
+        **asked: Any,
     ) -> T:
-        return await self._ask(kind, method, path, body, asked)
+        """`version`: only if what is to be changed is of it still."""
+        return await self._ask(kind, method, path, body, asked, version)
 
-    async def _ask(
+    async def _ask(  # noqa: PLR0917
         self,
         kind: type[T],
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
         asked: Mapping[str, Any] | None = None,
+        version: str | None = None,
     ) -> T:
         query = self._query(asked or {})
-        answer = await self._http.request(method, f"{path}?{query}" if query else path, json=body)
+        headers = {"If-Match": f'"{version}"'} if version is not None else {}
+        answer = await self._http.request(method, f"{path}?{query}" if query else path, json=body, headers=headers)
         if answer.status_code >= 400:
             raise fault_of(answer.status_code, answer.content)
         found: T = TypeAdapter(kind).validate_json(answer.content or b"null")

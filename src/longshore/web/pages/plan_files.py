@@ -15,6 +15,7 @@ from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
+from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import render
 from longshore.web.sheets import as_text
@@ -35,9 +36,8 @@ async def keep_yaml(request: Request) -> Response:
     said = request.state.form
     view = await request.state.asking.get(PlanView, _path(request))
     try:
-        _refuse_other(view, said)
         plan = _read(said.exact("plan"))
-        await request.state.asking.ask(PlanAnswer, "PUT", _path(request), plan)
+        await change_plan(request, "PUT", _path(request), plan, said["version"])
     except LongshoreError as error:
         return _shown(request, view, said.exact("plan"), error, said["version"])
     return _back(request)
@@ -55,7 +55,7 @@ def _shown(request: Request, view: PlanView, text: str, trouble: LongshoreError 
         200 if trouble is None else 400,
         name=view.plan["name"],
         text=text,
-        version=version or view.changed_at.isoformat(),
+        version=version or view.version,
         keeps=not request.app.state.door.inside,  # another program's frame takes nothing but pages
         trouble=trouble,
     )
@@ -78,6 +78,27 @@ def _read(text: str) -> dict[str, Any]:
     return plan
 
 
+async def ask_to_duplicate(request: Request) -> Response:
+    view = await request.state.asking.get(PlanView, _path(request))
+    said = {"name": [f"{view.plan['name']}-2"], "description": [view.plan.get("description", "")]}
+    return _duplicated(request, view, Form(said), None)
+
+
+async def duplicate(request: Request) -> Response:
+    asking, said = request.state.asking, request.state.form
+    try:
+        body = {name: said[name] for name in ("name", "description")}
+        answer = await asking.post(PlanAnswer, f"{_path(request)}/duplicate", body)
+    except LongshoreError as error:
+        return _duplicated(request, await asking.get(PlanView, _path(request)), said, error)
+    return RedirectResponse(f"/ui/plans/{part(answer.plan['name'])}", 303)
+
+
+def _duplicated(request: Request, view: PlanView, said: Form, trouble: LongshoreError | None) -> Response:
+    status = 200 if trouble is None else 400
+    return render(request, "plans/duplicate.html", status, name=view.plan["name"], said=said, trouble=trouble)
+
+
 # One machine
 
 
@@ -89,16 +110,14 @@ async def one(request: Request) -> Response:
 
 async def keep_one(request: Request) -> Response:
     said = request.state.form
-    view, entry = await _entry(request)
+    view, _before = await _entry(request)
     try:
-        _refuse_other(view, said)
         wave = said["wave"] or "1"
         if not (wave.isascii() and wave.isdecimal()) or len(wave) > 6:
             raise InvalidInput(_("A wave is a number: 1 goes first."), field="wave")
-        options = {name: said[name] for name in _OPTIONS if said[name] and name in said.fields}
-        kept = {name: value for name, value in entry.items() if name not in (*_OPTIONS, "wave")}
-        changed = {**kept, "wave": int(wave), **options}
-        await request.state.asking.ask(PlanAnswer, "PUT", _path(request), _with(view.plan, entry, changed))
+        options = {name: said[name] or None for name in _OPTIONS if name in said.fields}
+        where = f"{_path(request)}/machines/{part(request.path_params['machine'])}"
+        await change_plan(request, "PATCH", where, {"wave": int(wave), **options}, said["version"])
     except LongshoreError as error:
         return await _asked(request, view, said, error)
     return _back(request)
@@ -120,7 +139,7 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
         machine=request.path_params["machine"],
         of_volume=request.path_params["machine"].startswith(VOLUME),
         said=said,
-        version=said["version"] or view.changed_at.isoformat(),
+        version=said["version"] or view.version,
         types=[("", _("As the plan says")), *((one, one) for one in _TYPES)],
         flavors=[("", _("As the plan's rules say"))] + (flavor_choices(offer) if offer else []),
         zones=[("", _("As the plan says")), *((zone, zone) for zone in (offer.choices.zones if offer else ()))],
@@ -142,21 +161,6 @@ async def _entry(request: Request) -> tuple[PlanView, dict[str, Any]]:
     raise NotFound(_("The plan has no such machine."))
 
 
-def _with(plan: Mapping[str, Any], before: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan with one of its entries as it has become; what isn't asked of it stays."""
-    lists = {
-        kind: [dict(changed) if entry == before else entry for entry in plan.get(kind) or []]
-        for kind in ("machines", "volumes")
-        if kind in plan
-    }
-    return {**plan, **lists}
-
-
-def _refuse_other(view: PlanView, said: Form) -> None:
-    if said["version"] != view.changed_at.isoformat():
-        raise InvalidInput(_("The plan was changed meanwhile, in another window or by a command."), code="conflict")
-
-
 def _back(request: Request) -> RedirectResponse:
     return RedirectResponse(f"/ui/plans/{part(request.path_params['name'])}", 303)
 
@@ -170,6 +174,8 @@ ROUTES = [
     Page("/plans/{name}/yaml", as_yaml, "GET"),
     Page("/plans/{name}/yaml", keep_yaml, "POST", _CHANGES),
     Page("/plans/{name}/yaml/file", download, "GET"),
+    Page("/plans/{name}/duplicate", ask_to_duplicate, "GET", _CHANGES),
+    Page("/plans/{name}/duplicate", duplicate, "POST", _CHANGES),
     Page("/plans/{name}/machines/{machine:path}", one, "GET", _CHANGES),
     Page("/plans/{name}/machines/{machine:path}", keep_one, "POST", _CHANGES),
 ]

@@ -120,7 +120,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         request,
         "plans/concerns.html",
         name=view.plan["name"],
-        version=view.changed_at.isoformat(),
+        version=view.version,
         chosen=chosen,
         type_=wanted,
         types=types(),

@@ -14,10 +14,12 @@ from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.schemas import FoundMachine, PlanAnswer, PlanView, Provider
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
+from longshore.model.merging import merged
 from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
+from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plans import shown_concerns, types
 from longshore.web.rendering import render
@@ -119,7 +121,7 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         landings=[(value, _(text)) for value, text in LANDINGS],
         defaults=defaultdict(str, plan.get("defaults") or {}),
         trouble=trouble,
-        version=view.changed_at.isoformat(),
+        version=view.version,
     )
 
 
@@ -160,16 +162,10 @@ async def save(request: Request) -> Response:
     trouble: LongshoreError | None = None
     try:
         view = await asking.get(PlanView, _path(request))
-        wanted = _with_choices(view.plan, said)
+        patch = _choices(view.plan, said)
         # This page keeps each choice as it is made: whoever is quicker than the answer has changed nothing else
-        known = said["version"] == view.changed_at.isoformat() or _bare(wanted) == _bare(view.plan)
-        if not known and "HX-Request" not in request.headers:
-            raise InvalidInput(
-                "The plan was changed meanwhile, in another window or by a command.",
-                advice="What stands here is how it is now: choose again what is to be otherwise.",
-                code="conflict",
-            )
-        await asking.ask(PlanAnswer, "PUT", _path(request), wanted)
+        by_itself = "HX-Request" in request.headers or _bare(merged(view.plan, patch)) == _bare(view.plan)
+        await change_plan(request, "PATCH", _path(request), patch, view.version if by_itself else said["version"])
     except LongshoreError as error:
         trouble = error
     if "HX-Request" in request.headers:
@@ -181,19 +177,19 @@ async def save(request: Request) -> Response:
     return RedirectResponse(f"/ui/plans/{part(request.path_params['name'])}/concerns", 303)
 
 
-def _with_choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
-    """The plan with them; what this page doesn't show stays as it was."""
+def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
+    """What of the plan they change; what this page doesn't show stays as it was."""
     before: Mapping[str, Any] = plan.get("mappings") or {}
-    mapped = dict(before)
-    for what in ("networks", "storage"):
-        chosen = dict(zip(said.all(f"{what[0]}-name"), said.all(f"{what[0]}-to"), strict=False))
-        kept = {name: value for name, value in (before.get(what) or {}).items() if name not in chosen}
-        mapped[what] = kept | {name: value for name, value in chosen.items() if value}
-    mapped["subnets"] = {
-        name: subnet
-        for name, subnet in (before.get("subnets") or {}).items()
-        if mapped["networks"].get(name) == (before.get("networks") or {}).get(name)
+    mapped: dict[str, Any] = {
+        what: {
+            name: value or None
+            for name, value in zip(said.all(f"{what[0]}-name"), said.all(f"{what[0]}-to"), strict=False)
+        }
+        for what in ("networks", "storage")
     }
+    was = before.get("networks") or {}
+    moved = {name for name, value in mapped["networks"].items() if value != was.get(name)}
+    mapped["subnets"] = dict.fromkeys(moved & set(before.get("subnets") or ()))
     sizes = {_size(text) for text in said.all("f-name")}
     rules = [r for r in before.get("flavors") or [] if (r.get("cpus"), r.get("memory_mib")) not in sizes]
     of_sizes = [
@@ -208,9 +204,7 @@ def _with_choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
         *of_sizes,
         *(r for r in rules if not r.get("machine")),
     ]
-    defaults = {**(plan.get("defaults") or {}), **{name: said[name] for name in ("type", "landing", "boot_mark")}}
-    defaults = {name: value for name, value in defaults.items() if value != ""}
-    return {**plan, "mappings": mapped, "defaults": defaults}
+    return {"mappings": mapped, "defaults": {name: said[name] or None for name in ("type", "landing", "boot_mark")}}
 
 
 def _bare(said: Any) -> Any:

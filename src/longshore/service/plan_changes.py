@@ -1,0 +1,152 @@
+"""Plans changed, as a whole or in parts, and never over what somebody else has changed meanwhile."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Header, Response
+
+from longshore.api.schemas import PlanAnswer, PlanChanged, PlanCopy
+from longshore.engine.limits import keep_limits
+from longshore.errors import ChangedMeanwhile, InvalidInput, NotFound
+from longshore.model.machine import VOLUME
+from longshore.model.merging import merged
+from longshore.planning import planfile
+from longshore.planning.plan_validation import refuse_past
+from longshore.service.parts import TheCaller, TheStore, judged_router
+from longshore.service.remote import refuse_unsafe_plan
+from longshore.store import PlanRecord, Store
+
+router = judged_router("/v1")
+IfMatch = Annotated[str | None, Header(description="The `ETag` that the plan was read with.")]
+
+_TRIES = 10  # to change what others change at the same moment
+
+
+@router.put("/plans/{name}")
+def apply(  # noqa: PLR0917
+    name: str,
+    body: dict[str, Any],
+    store: TheStore,
+    response: Response,
+    caller: TheCaller,
+    if_match: IfMatch = None,
+) -> PlanAnswer:
+    """Keep this plan under its name: a new one (201), or in the place of what was there.
+
+    The same again changes nothing. With `If-Match` only if it is still as the answer with that `ETag` had it (412). The
+    body is a plan as its file has it: see plan.schema.json.
+    """
+    plan = planfile.from_plain(body)
+    if plan.name != name:
+        raise InvalidInput(f"The plan is called {plan.name}, not {name}.")
+    content = planfile.plain(plan)
+    if caller.remote:
+        refuse_unsafe_plan(content)
+    try:
+        before = store.plans.get(name)
+    except NotFound:
+        if if_match is not None:
+            raise ChangedMeanwhile(f"There is no plan {name} any more.", advice="It was deleted meanwhile.") from None
+        refuse_past(plan)
+        record = store.plans.add(name, content)
+        response.status_code, response.headers["ETag"] = 201, etag_of(record)
+        return PlanAnswer(plan=record.content, changed=True)
+    refuse_past(plan, planfile.from_store(before.content))
+    record = store.plans.replace(name, content, _version(if_match))
+    keep_limits(store, record.id, plan.limits)
+    response.headers["ETag"] = etag_of(record)
+    return PlanAnswer(plan=record.content, changed=record.content != before.content)
+
+
+@router.patch("/plans/{name}")
+def change(  # noqa: PLR0917
+    name: str,
+    body: dict[str, Any],
+    store: TheStore,
+    response: Response,
+    caller: TheCaller,
+    if_match: IfMatch = None,
+) -> PlanChanged:
+    """Change parts of a plan, as JSON Merge Patch (RFC 7396) does it.
+
+    What isn't named stays, what is null goes, lists are replaced as a whole. With `If-Match` as when all of it is kept.
+    """
+    return _changed(store, response, caller, name, if_match, lambda plan: merged(plan, body))
+
+
+@router.patch("/plans/{name}/machines/{machine:path}")
+def change_machine(  # noqa: PLR0917
+    name: str,
+    machine: str,
+    body: dict[str, Any],
+    store: TheStore,
+    response: Response,
+    caller: TheCaller,
+    if_match: IfMatch = None,
+) -> PlanChanged:
+    """The same of one of its machines, as the plan calls it, or by its reference; of a volume as `volume:NAME`."""
+    kind, key = ("volumes", "volume") if machine.startswith(VOLUME) else ("machines", "machine")
+    called = machine.removeprefix(VOLUME)
+
+    def with_machine(plan: dict[str, Any]) -> dict[str, Any]:
+        entries = list(plan.get(kind) or ())
+        for number, entry in enumerate(entries):
+            if called in (entry.get(key), entry.get("ref")):
+                entries[number] = merged(entry, body)
+                return {**plan, kind: entries}
+        raise NotFound(f"Plan {name} has no machine {machine}.", advice=f"See: longshore plan show {name}.")
+
+    return _changed(store, response, caller, name, if_match, with_machine)
+
+
+@router.post("/plans/{name}/duplicate", status_code=201)
+def duplicate(name: str, body: PlanCopy, store: TheStore, response: Response) -> PlanAnswer:
+    """A new plan that says the same, with nothing started yet. Flavors that were made for the first stay its own."""
+    content = {**store.plans.with_texts(name), "name": body.name}
+    if body.description is not None:
+        content["description"] = body.description
+    record = store.plans.add(body.name, planfile.plain(planfile.from_store(content)))
+    response.headers["ETag"] = etag_of(record)
+    return PlanAnswer(plan=record.content)
+
+
+def etag_of(record: PlanRecord) -> str:
+    return f'"{record.version}"'
+
+
+def _changed(  # noqa: PLR0917
+    store: Store,
+    response: Response,
+    caller: TheCaller,
+    name: str,
+    if_match: str | None,
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+) -> PlanChanged:
+    wanted = _version(if_match)
+    for turn in range(_TRIES):
+        before = store.plans.get(name)
+        old = planfile.from_store(before.content)
+        plan = planfile.from_plain(change(planfile.plain(old)))
+        if plan.name != old.name:
+            raise InvalidInput("A plan keeps its name.", advice="Duplicate it, and delete the first.", field="name")
+        content = planfile.plain(plan)
+        if caller.remote:
+            refuse_unsafe_plan(content)
+        refuse_past(plan, old)
+        try:
+            record = store.plans.replace(before.id, content, before.version if wanted is None else wanted)
+        except ChangedMeanwhile:
+            if wanted is not None or turn == _TRIES - 1:
+                raise
+            continue
+        keep_limits(store, record.id, plan.limits)
+        response.headers["ETag"] = etag_of(record)
+        return PlanChanged(
+            changed=record.revision != before.revision, version=record.version, changed_at=record.changed_at
+        )
+    raise AssertionError("the last try returns or raises")
+
+
+def _version(if_match: str | None) -> str | None:
+    """That the plan has to be of; None: any."""
+    return None if if_match in (None, "*") else str(if_match).strip().removeprefix("W/").strip('"')
