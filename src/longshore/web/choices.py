@@ -1,13 +1,34 @@
-"""What a target offers, for a select: (value, as people read it)."""
+"""What a form chooses from, or was opened for: a source's machines, and what a target offers."""
 
 from collections import Counter
+from collections.abc import Collection
 
-from longshore.api.inventories import TargetOffer
+from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.model.machine import Machine
+from longshore.web.asking import Asking, part
 from longshore.web.texts import _
+
+AT_ONCE = 1000  # machines that are asked for
+
+
+async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) -> list[Machine]:
+    """Those of a source that it has, however many it has besides. Raises LongshoreError."""
+    path, wanted, seen = f"/v1/providers/{part(source)}/inventory/machines", set(refs), 0
+    found: list[Machine] = []
+    while len(found) < len(wanted):
+        page = await asking.get(MachinePage, path, limit=AT_ONCE, offset=seen)
+        found += [machine for machine in page.machines if machine.ref in wanted]
+        seen += len(page.machines)
+        if len(page.machines) < AT_ONCE:
+            break
+    return found
 
 
 def network_choices(offer: TargetOffer) -> list[tuple[str, str]]:
-    """In the offer's order. By name where that is clear, as a proposal writes it; else by id."""
+    """(value, as people read it), in the offer's order.
+
+    By name where that is clear, as a proposal writes it; else by id.
+    """
     named, no_subnet = Counter(network.name for network in offer.networks), _("no subnet")
     return [
         (n.name if named[n.name] == 1 else n.id, f"{n.name} ({', '.join(s.cidr for s in n.subnets) or no_subnet})")

@@ -1,8 +1,9 @@
 """Forms as browsers send them, taken only from our own pages."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -78,6 +79,18 @@ async def read_form(request: Request, form_token: str | None) -> Form:
             advice=marked("Load the page again."),
         )
     return form
+
+
+def told_of(
+    trouble: LongshoreError | None, fields: Collection[str], plain: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a form's template is told of a refusal: `wrong`, by the field that it is about; `trouble`, where it is about
+    none of these `fields`. `plain`: see refused_at."""
+    at = trouble.field if trouble and trouble.field in fields else ""
+    return {
+        "wrong": {at: refused_at(at, trouble, plain or {})} if trouble and at else {},
+        "trouble": None if at else trouble,
+    }
 
 
 def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str]) -> str:

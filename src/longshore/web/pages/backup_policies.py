@@ -13,7 +13,7 @@ from longshore.errors import LongshoreError
 from longshore.web.asking import Asking, part
 from longshore.web.forms import Form
 from longshore.web.page import Page
-from longshore.web.pages.backups import VAULT
+from longshore.web.pages.backups import PLAYBOOKS, VAULT
 from longshore.web.rendering import confirm, render
 from longshore.web.states import of_policy, of_stand
 from longshore.web.texts import _
@@ -22,7 +22,7 @@ _POINTS = 200  # rows, of one page
 _FILTER = ("folder", "cluster", "tag", "power", "name")
 _ELSEWHERE = ("copy_to", "prove", "prove_on", "prove_networks")  # what becomes of points beyond the vault
 _FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify", *_ELSEWHERE)
-_CLOCKS = ("verify", "copy_to", "prove")  # which "never" ends
+_ENDED = ("verify", "copy_to", "prove", *PLAYBOOKS)  # which "never" ends
 _SPARE = 3  # lines for further networks
 # A proposal: nights, and a tail that grows thin
 _PROPOSED = {
@@ -74,7 +74,7 @@ async def edit(request: Request) -> Response:
         "which": ["machines" if wanted is None else "filter"],
         "machines": ["\n".join(found.machines)],
         **{f"filter-{name}": [getattr(wanted, name) or ""] for name in _FILTER if wanted is not None},
-        **{name: [getattr(found, name) or ""] for name in (*_PROPOSED, "copy_to", "prove", "prove_on")},
+        **{name: [getattr(found, name) or ""] for name in (*_PROPOSED, "copy_to", "prove", "prove_on", *PLAYBOOKS)},
         "n-name": list(found.prove_networks),
         "n-to": list(found.prove_networks.values()),
     }
@@ -85,13 +85,13 @@ async def change(request: Request) -> Response:
     """Only what is other than before is sent: machines that are named again would be looked for at the source."""
     asking, said = request.state.asking, request.state.form
     found = await asking.get(BackupPolicyDetails, _path(request))
-    before: dict[str, Any] = {name: getattr(found, name) for name in (*_PROPOSED, *_ELSEWHERE)}
+    before: dict[str, Any] = {name: getattr(found, name) for name in (*_PROPOSED, *_ELSEWHERE, *PLAYBOOKS)}
     if found.filter is None:
         before["machines"] = found.machines
     else:
         before["filter"] = {name: getattr(found.filter, name) for name in _FILTER}
     body = {name: value for name, value in _wanted(said).items() if name not in before or before[name] != value}
-    body |= {name: body[name] or "never" for name in _CLOCKS if name in body}
+    body |= {name: body[name] or "never" for name in _ENDED if name in body}
     try:
         if body:
             await asking.ask(BackupPolicy, "PATCH", _path(request), body)
@@ -104,6 +104,7 @@ def _wanted(said: Form) -> dict[str, Any]:
     body: dict[str, Any] = {name: said[name] or None for name in (*_PROPOSED, "copy_to", "prove")}
     body["prove_on"] = (said["prove_on"] or None) if body["prove"] else None
     body["prove_networks"] = said.pairs("n-name", "n-to")
+    body |= {name: said[name] or None for name in PLAYBOOKS if name in said.fields}  # else they stay as they are
     if said["which"] == "machines":
         body["machines"] = [line.strip() for line in said["machines"].split("\n") if line.strip()]
     else:

@@ -8,10 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import BackupPolicy
 from longshore.api.backups import DeletedPoint, Vault, VaultContents, VaultPointDetails
-from longshore.api.inventories import MachinePage
 from longshore.api.schemas import Migration, Provider
 from longshore.errors import LongshoreError
 from longshore.web.asking import Asking, part
+from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
@@ -19,9 +19,9 @@ from longshore.web.states import of_policy
 from longshore.web.texts import _
 
 VAULT = "vault"  # the kind of provider
+PLAYBOOKS = ("before", "after")  # a snapshot
 PAGE = 50  # rows
 _LOOKED_INTO = 20  # vaults, for one page
-_AT_ONCE = 1000  # machines that are asked for
 
 
 async def listed(request: Request) -> Response:
@@ -141,7 +141,7 @@ async def create(request: Request) -> Response:
     begun: list[Migration] = []
     refused: dict[str, LongshoreError] = {}
     for machine in said.all("machine"):
-        wanted = {"quiesce": bool(said["quiesce"])}
+        wanted = {"quiesce": bool(said["quiesce"]), **{name: said[name] for name in PLAYBOOKS if said[name]}}
         body = {"machine": machine, "source": said["source"], "vault": said["vault"], "request": wanted}
         try:
             begun.append(await asking.post(Migration, "/v1/backups", body))
@@ -168,9 +168,7 @@ async def _asked(
     trouble: LongshoreError | None = None
     if chosen and said["source"]:
         try:
-            path = f"/v1/providers/{part(said['source'])}/inventory/machines"
-            page = await asking.get(MachinePage, path, limit=_AT_ONCE)
-            names = {machine.ref: machine.name for machine in page.machines}
+            names = {one.ref: one.name for one in await chosen_machines(asking, said["source"], chosen)}
         except LongshoreError as error:
             trouble = error
     return render(

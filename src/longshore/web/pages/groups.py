@@ -10,7 +10,7 @@ from longshore.api.schemas import Migration
 from longshore.errors import LongshoreError
 from longshore.model.replica import IN_PLACE, Stage
 from longshore.web.asking import part
-from longshore.web.forms import Form, refused_at
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.states import of_condition, of_gate, of_group, of_replica, of_status, of_tier
@@ -110,7 +110,6 @@ async def _begun(request: Request, verb: str, template: str, body: dict[str, Any
 async def _asked(request: Request, template: str, said: Form, trouble: LongshoreError | None) -> Response:
     found = await request.state.asking.get(Group, path_of(request))
     others = [one for one in found.members if one.stage not in IN_PLACE]
-    at = trouble.field if trouble and trouble.field in _FIELDS else ""
     plain = {"at": _("That isn't a moment: write it as 2026-12-01T02:00.")}
     return render(
         request,
@@ -122,8 +121,7 @@ async def _asked(request: Request, template: str, said: Form, trouble: Longshore
         may_plan=all(one.stage is Stage.PROTECTED for one in others),
         unready=[one.unready for one in others if one.unready],
         networks=_networks(found),
-        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, _FIELDS, plain),
     )
 
 

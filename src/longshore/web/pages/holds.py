@@ -3,31 +3,20 @@
 import asyncio
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from longshore.api.backups import Vault, VaultPointDetails
 from longshore.errors import LongshoreError
 from longshore.web.asking import Asking, part
-from longshore.web.forms import Form, refused_at
+from longshore.web.forms import Form
+from longshore.web.holding import Held, told_of_hold
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
 
-_FIELDS = ("name", "until")  # where a refusal can stand
-
 
 async def ask(request: Request) -> Response:
     return await _asked(request, Form({}), None)
-
-
-async def hold(request: Request) -> Response:
-    asking, said = request.state.asking, request.state.form
-    body = {"name": said["name"], "until": f"{said['until']}Z" if said["until"] else None}
-    try:
-        await asking.post(VaultPointDetails, f"{_path(request)}/hold", body)
-    except LongshoreError as error:
-        return await _asked(request, said, error)
-    return RedirectResponse(_page(request), 303)
 
 
 async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
@@ -36,21 +25,8 @@ async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -
         asking.get(Vault, f"/v1/vaults/{part(request.path_params['vault'])}"),
         asking.get(VaultPointDetails, _path(request)),
     )
-    plain = {
-        "name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit."),
-        "until": _("That isn't a moment: write it as 2026-12-01T02:00."),
-    }
-    at = trouble.field if trouble and trouble.field in _FIELDS else ""
-    return render(
-        request,
-        "backups/hold.html",
-        200 if trouble is None else 400,
-        vault=vault,
-        point=point,
-        said=said,
-        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
-        trouble=None if at else trouble,
-    )
+    status = 200 if trouble is None else 400
+    return render(request, "backups/hold.html", status, vault=vault, point=point, said=said, **told_of_hold(trouble))
 
 
 async def ask_to_release(request: Request) -> Response:
@@ -60,14 +36,6 @@ async def ask_to_release(request: Request) -> Response:
     does = f"{_vault(request)}/release/{part(found.name)}"
     hidden = {"name": found.hold.name if found.hold else ""}
     return confirm(request, heading, told=told, does=does, said=_("Release it"), back=_page(request), hidden=hidden)
-
-
-async def release(request: Request) -> Response:
-    """What it was held for when that was asked, and nothing that it is held for since."""
-    asking: Asking = request.state.asking
-    await asking.get(VaultPointDetails, _path(request))  # one that isn't there is said before a name that is none
-    await asking.post(VaultPointDetails, f"{_path(request)}/release", {"name": request.state.form["name"]})
-    return RedirectResponse(_page(request), 303)
 
 
 def _path(request: Request) -> str:
@@ -83,9 +51,10 @@ def _page(request: Request) -> str:
     return f"{_vault(request)}/points/{part(request.path_params['point'])}"
 
 
+_held = Held(VaultPointDetails, _path, _page, _asked)
 ROUTES = [
     Page("/backups/vaults/{vault}/hold/{point:path}", ask, "GET", "migration:vault:keep"),
-    Page("/backups/vaults/{vault}/hold/{point:path}", hold, "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/hold/{point:path}", _held.hold, "POST", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/release/{point:path}", ask_to_release, "GET", "migration:vault:keep"),
-    Page("/backups/vaults/{vault}/release/{point:path}", release, "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/release/{point:path}", _held.release, "POST", "migration:vault:keep"),
 ]

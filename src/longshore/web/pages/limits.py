@@ -10,7 +10,7 @@ from longshore.api.schemas import Limit, PlanSummary, Provider
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.limit import LimitOf
 from longshore.web.asking import Asking, part
-from longshore.web.forms import Form, refused_at
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.texts import _, marked
@@ -109,7 +109,6 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
         "bytes_per_second": _("That is too slow, or no rate: 64K or more."),
         "name": _("Name the host or the datastore."),
     }
-    at = trouble.field if trouble and trouble.field in _FIELDS else ""
     visit: Visit = request.state.visit
     return render(
         request,
@@ -127,8 +126,7 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
         plans=[("", _("Not decided")), *((one.id, one.name) for one in plans)],
         in_words=_in_words,
         may_for_all=not request.app.state.door.alone and visit.may(_EVERYBODYS),
-        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, _FIELDS, plain),
     )
 
 

@@ -1,25 +1,26 @@
 """Machines are protected by replicas: what they become at the target, by which clock, and what stands against it."""
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.backups import Vault
+from longshore.api.inventories import TargetOffer
 from longshore.api.replicas import Replica
 from longshore.api.schemas import PlanConcern, Provider
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.web.asking import Asking, part
-from longshore.web.choices import flavor_choices, network_choices
+from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.states import of_severity
 from longshore.web.texts import _, marked
 
-_AT_ONCE = 1000  # machines that are asked for
 _PROPOSED = {"schedule": "every 15m", "retention": "last 24, daily 14", "rpo": "30m"}
 PROTECTION = ("schedule", "retention", "rpo", "prove", "audit")  # where a refusal can stand
 LANDINGS = [
@@ -42,8 +43,14 @@ async def create(request: Request) -> Response:
     refused: dict[str, LongshoreError] = {}
     concerns: dict[str, list[PlanConcern]] = {}
     begun: list[Replica] = []
+    points = {machine: said["seed_point"] for machine in said.all("machine")}
+    if said["seed_vault"] and not said["seed_point"]:  # a machine's newest backup is found by its name
+        try:
+            points = {machine.ref: machine.name for machine in await chosen_machines(asking, said["source"], points)}
+        except LongshoreError:
+            return await _asked(request, said, {}, {})  # the same is asked there, and what is wrong is shown
     for machine in said.all("machine"):
-        body = _body(said, machine)
+        body = _body(said, machine, points.get(machine, machine))
         try:
             if said["do"] == "start":
                 begun.append(await asking.post(Replica, "/v1/replicas", body))
@@ -57,7 +64,7 @@ async def create(request: Request) -> Response:
     return await _asked(request, said, refused, concerns, len(begun))
 
 
-def _body(said: Form, machine: str) -> dict[str, Any]:
+def _body(said: Form, machine: str, point: str) -> dict[str, Any]:
     request: dict[str, Any] = {
         "networks": said.pairs("n-name", "n-to"),
         "storage": said.pairs("s-name", "s-to"),
@@ -67,8 +74,9 @@ def _body(said: Form, machine: str) -> dict[str, Any]:
     }
     request |= {name: said[name] for name in ("flavor", "boot_mark") if said[name]}
     protection = {name: said[name] for name in PROTECTION if said[name]}
+    seed = {"seed": {"vault": said["seed_vault"], "point": point}} if said["seed_vault"] else {}
     named = {"machine": machine, "source": said["source"], "target": said["target"]}
-    return {**named, **protection, "request": request}
+    return {**named, **protection, **seed, "request": request}
 
 
 async def _asked(
@@ -80,7 +88,9 @@ async def _asked(
 ) -> Response:
     """Of machines of which some have begun, those that were refused are asked for again."""
     asking: Asking = request.state.asking
-    providers = await asking.get(list[Provider], "/v1/providers")
+    providers, vaults = await asyncio.gather(
+        asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
+    )
     targets = [one.name for one in providers if one.kind == "openstack" and one.name != said["source"]]
     target = said["target"] or (targets[0] if len(targets) == 1 else "")
     chosen = list(refused) if begun else said.all("machine")
@@ -89,9 +99,7 @@ async def _asked(
     offer = None
     try:
         if chosen and said["source"]:
-            path = f"/v1/providers/{part(said['source'])}/inventory/machines"
-            page = await asking.get(MachinePage, path, limit=_AT_ONCE)
-            machines = [machine for machine in page.machines if machine.ref in chosen]
+            machines = await chosen_machines(asking, said["source"], chosen)
         if target:
             offer = await asking.get(TargetOffer, f"/v1/providers/{part(target)}/offer")
     except LongshoreError as error:
@@ -109,6 +117,7 @@ async def _asked(
         said=said,
         chosen=[(ref, names.get(ref, ref)) for ref in chosen],
         sources=[one for one in providers if one.kind != "vault"],
+        vaults=[(one.name, one.name) for one in vaults],
         targets=targets,
         target=target,
         networks=sorted({nic.network for machine in machines for nic in machine.nics}),

@@ -13,7 +13,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import VOLUME
 from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
@@ -130,7 +130,6 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
         offer = await asking.get(TargetOffer, f"/v1/providers/{part(view.plan['target'])}/offer")
     except LongshoreError as error:
         trouble = trouble or error
-    at = trouble.field if trouble and trouble.field in ("wave", *_OPTIONS) else ""
     return render(
         request,
         "plans/machine.html",
@@ -145,8 +144,7 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
         zones=[("", _("As the plan says")), *((zone, zone) for zone in (offer.choices.zones if offer else ()))],
         landings=[("", _("As the plan says")), *((value, _(text)) for value, text in LANDINGS)],
         powers=[("", _("As the plan says")), *((one, one) for one in _POWERS)],
-        wrong={at: trouble.message} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, ("wave", *_OPTIONS)),
     )
 
 

@@ -9,7 +9,7 @@ from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
 from longshore.errors import LongshoreError
 from longshore.web.asking import part
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.new_replicas import PROTECTION
 from longshore.web.rendering import confirm, render
@@ -58,7 +58,6 @@ async def keep(request: Request) -> Response:
 def _shown(
     request: Request, name: str, said: Form, trouble: LongshoreError | None, change: Replica | None = None
 ) -> Response:
-    at = trouble.field if trouble and trouble.field in PROTECTION else ""
     return render(
         request,
         "replicas/protection.html",
@@ -67,8 +66,7 @@ def _shown(
         r=change,
         said=said,
         does=request.url.path,
-        wrong={at: trouble.message} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, PROTECTION),
     )
 
 

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backups import MadeVaultKey, Vault, VaultKey
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.web.asking import Asking, part
-from longshore.web.forms import Form, refused_at
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.vaults import keepers
 from longshore.web.rendering import confirm, render
@@ -50,7 +50,6 @@ async def _shown(request: Request, said: Form, made: MadeVaultKey | None, troubl
     except LongshoreError as error:  # it isn't encrypted, or can't be opened
         unreadable = error
     plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
-    at = trouble.field if trouble and trouble.field in _FIELDS else ""
     return render(
         request,
         "backups/keys.html",
@@ -61,8 +60,7 @@ async def _shown(request: Request, said: Form, made: MadeVaultKey | None, troubl
         keepers=await keepers(asking),
         made=made,
         said=said,
-        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, _FIELDS, plain),
     )
 
 

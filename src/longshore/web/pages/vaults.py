@@ -10,7 +10,7 @@ from longshore.api.backups import Vault, VaultCheck, VaultRecovery
 from longshore.api.schemas import Migration, Provider, ProviderCheck
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import Asking, part
-from longshore.web.forms import Form, refused_at
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.texts import _
@@ -71,15 +71,13 @@ async def keepers(asking: Asking) -> list[tuple[str, str]]:
 
 async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
-    at = trouble.field if trouble and trouble.field in _FIELDS else ""
     return render(
         request,
         "backups/new_vault.html",
         200 if trouble is None else 400,
         said=said,
         keepers=await keepers(request.state.asking),
-        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, _FIELDS, plain),
     )
 
 
