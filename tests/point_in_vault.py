@@ -11,8 +11,8 @@ from longshore.vault.points import Point, folder_of, new_name
 from longshore.vault.writers import finish, leave, register
 
 
-def with_point(vault, directory, name="web", moment=None, content_of_disk=b"boot" * 1000, **content):
-    """One of a machine with one disk. Answers its name."""
+def with_point(vault, directory, name="web", moment=None, content_of_disk=b"boot" * 1000, identity=None, **content):
+    """One of a machine with one disk. `identity`: in its cloud's words, else its name. Answers the point's."""
     size = max(4 * BLOCK, len(content_of_disk))
     register(vault, "w", ())
     disk = NewDisk(vault, Top(size, None), directory / "journal")
@@ -29,7 +29,7 @@ def with_point(vault, directory, name="web", moment=None, content_of_disk=b"boot
         **content,
     }
     moment = moment or datetime.now(UTC)
-    point = Point(new_name(folder_of(vault, name), moment), moment, {"2000": top}, told)
+    point = Point(new_name(folder_of(vault, identity or name), moment), moment, {"2000": top}, told)
     finish(vault, "w", point)
     leave(vault, "w")
     (directory / "journal").unlink()

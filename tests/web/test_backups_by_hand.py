@@ -73,6 +73,42 @@ def test_chosen_machines_are_backed_up_and_what_cannot_be_is_said(idle):
     assert idle.path == f"/ui/migrations/{made.id}"
 
 
+def test_machines_of_a_large_cloud_are_called_by_their_names(idle, monkeypatch):
+    monkeypatch.setattr("longshore.web.choices.AT_ONCE", 1)  # as if there were thousands
+    assert "app02db01" in idle.get(f"{AT}/new?source=vc&machine=vm-2&machine=vm-3").text
+
+
+def test_playbooks_around_a_snapshot_are_the_viewers_own(idle, tmp_path):
+    playbook = tmp_path / "freeze.yaml"
+    idle.get(f"{AT}/new?source=vc&machine=vm-1")
+    page = idle.submit(f"{AT}/new", vault="offsite", before=str(playbook))
+    assert (page.status, f"The playbook {playbook} can't be read." in page.text) == (400, True)
+    playbook.write_text("- hosts: localhost\n")
+    idle.submit(f"{AT}/new", after=str(playbook))
+    (made,) = [one for one in idle.store.migrations.all() if one.request.get("before")]
+    assert (made.request["before"], made.request["after"]) == (str(playbook), str(playbook))
+    at = f"{AT}/policies/nightly/edit"
+    idle.get(at)
+    idle.submit(at, before=str(playbook), after=str(playbook))
+    assert f"Playbook before the snapshot {playbook}" in idle.page.text
+    idle.get(at)
+    idle.submit(at, before="")
+    policy = idle.store.backup_policies.get("nightly")
+    assert (policy.before, policy.after) == (None, str(playbook))
+
+
+def test_a_server_asks_nobody_for_playbooks_and_those_of_a_policy_stay(many_filled):
+    store = many_filled.of("red")
+    store.backup_policies.change(store.backup_policies.get("nightly").id, before="/srv/freeze.yaml")
+    ann, at = many_filled.logged_in("ann", "red"), f"{AT}/policies/nightly/edit"
+    ann.get(at)
+    assert "before" not in ann.page.form(at).names
+    ann.submit(at, retention="last 3")
+    assert ann.path == f"{AT}/policies/nightly", ann.page.text
+    policy = store.backup_policies.get("nightly")
+    assert (policy.before, policy.retention) == ("/srv/freeze.yaml", "last 3, zone UTC")
+
+
 def test_whoever_chose_no_machine_is_told_where_they_are(filled):
     filled.get(f"{AT}/new")
     assert "Choose" in filled.click("Machines of vc").text

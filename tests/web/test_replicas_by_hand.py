@@ -1,11 +1,15 @@
 """Machines are protected, held, changed and brought back, by links and forms alone."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from small_clouds import SIZES
 from sqlalchemy import update
 
 from longshore.model.replica import Stage
 from longshore.store.tables import JobRow, utc_now
+from longshore.vault.directory import Directory
+from longshore.vault.vault import Vault
+from point_in_vault import with_point
 
 NEW = "/ui/replicas/new"
 
@@ -47,6 +51,33 @@ def test_what_cant_be_meant_is_said_where_it_stands(fleet):
         assert (page.status, said in page.text) == (400, True)
         assert page.text.count(said) == 1
     assert fleet.store.replicas.all() == []
+
+
+def test_one_begins_with_the_newest_backup_of_its_machine_or_with_the_one_that_is_named(fleet):
+    place = fleet.store.state.root.parent / "vault"
+    vault = Vault.create(Directory(place), None)
+    fleet.store.providers.add("offsite", "vault", {"directory": str(place)}, {})
+
+    def backed_up(name, ref, days):
+        moment = datetime.now(UTC) - timedelta(days=days)
+        return with_point(vault, place.parent, name, moment, bytes(SIZES["2000"]), f"vsphere\n{ref}")
+
+    old, _new, others = backed_up("app01", "vm-1", 2), backed_up("app01", "vm-1", 1), backed_up("db01", "vm-3", 0)
+    start = {"button": ("do", "start"), "seed_vault": "offsite", "n-to": "private"}
+    fleet.get(f"{NEW}?source=vc&machine=vm-1")
+    page = fleet.submit(NEW, seed_point=others, **start)
+    assert (page.status, f"The point {others} isn't app01's" in page.text) == (400, True)
+    fleet.submit(NEW, seed_point=old, **start)
+    (first,) = fleet.store.replicas.all()
+    assert first.seed.point == old
+    assert old in fleet.page.text
+    # Of several each begins with its own newest one
+    fleet.get(f"{NEW}?source=vc&machine=vm-2&machine=vm-3")
+    assert "seed_point" not in fleet.page.form(NEW).names
+    page = fleet.submit(NEW, **start)
+    assert "app02: There is no point app02 in the vault." in page.text
+    (second,) = [one for one in fleet.store.replicas.all() if one.id != first.id]
+    assert second.seed.point == others
 
 
 def test_a_point_is_held_released_and_deleted(filled):
