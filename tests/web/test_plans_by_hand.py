@@ -1,5 +1,7 @@
 """From machines to a plan that is under way, by links and forms alone."""
 
+from urllib.parse import urlencode
+
 from filled import SEEN_UP
 
 from longshore.planning import planfile
@@ -282,6 +284,49 @@ def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
     answer = fleet.ask("GET", f"{at}/file")
     assert answer.headers["content-disposition"].endswith("shop.yaml")
     assert "by a command" in answer.text
+
+
+def test_whoever_goes_back_in_the_middle_of_a_plan_loses_nothing(fleet):
+    name_it(fleet, description="The shop", type="warm")
+    fleet.submit(MAPPINGS, **{"n-to": "other", "boot_mark": "ready"})
+    assert "Draft" in fleet.get("/ui/plans").text
+    fleet.get("/ui/plans/shop")
+    assert "This is a draft yet" in fleet.page.text
+    fleet.click("Go on with it")
+    fields = dict(fleet.page.form(NEW).fields)
+    assert (fields["name"], fields["description"], fields["target"], fields["type"]) == (
+        "shop",
+        "The shop",
+        "cloud",
+        "warm",
+    )
+    assert "A plan for 2 machines of vc" in fleet.page.text
+    fleet.submit(NEW, name="market")
+    assert fleet.path == "/ui/plans/market/mappings"
+    (record,) = fleet.store.plans.all()
+    assert record.content["mappings"]["networks"] == {"VM Network": "other"}
+    assert record.content["defaults"] == {"type": "warm", "landing": "auto", "boot_mark": "ready"}
+    fleet.click("Back to machines and name")
+    fleet.get("/ui/plans/market/concerns")
+    fleet.submit("/ui/plans/market/keep")
+    assert fleet.path == "/ui/plans/market"
+    assert "This is a draft yet" not in fleet.page.text
+    assert "Draft" not in fleet.get("/ui/plans").text
+
+
+def test_what_was_typed_of_a_plan_stands_in_the_pages_address(fleet):
+    fleet.get("/ui/providers/vc/machines")
+    fleet.submit("/ui/new-plan", also=[("machine", "vm-1")], button=("which", "chosen"))
+    typed = {name: value for name, value in fleet.page.form(NEW).fields if name != "form_token"}
+    typed |= {"name": "shop", "description": "The shop", "type": "dry-run"}
+    page = fleet.get(f"{NEW}?{urlencode(typed)}")
+    assert dict(page.form(NEW).fields) | {"form_token": ""} == typed | {"form_token": ""}
+    assert fleet.store.plans.all() == []
+    fleet.submit(NEW)
+    fleet.get(f"{NEW}?{urlencode(typed)}")
+    fleet.submit(NEW, description="typed after going back")
+    (record,) = fleet.store.plans.all()
+    assert record.content["description"] == "typed after going back"
 
 
 def test_a_plan_is_duplicated(fleet):

@@ -172,6 +172,9 @@ class NewPlan(_Strict):
     workloads: list[Workload] = []  # their machines are meant, too, and are to become what they say
     volumes: list[str] = []  # those without a server of these ids, or called like these patterns
     create_flavors: bool = False  # make those that no flavor of the target is large enough for; needs an admin
+    # Not a plan yet: a word of the caller's own, by which it may be proposed again, under another name, too. It goes by
+    # itself a month after its last change
+    draft: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{8,64}$")
 
 
 class PlanConcern(_Strict):
@@ -211,6 +214,7 @@ class PlanSummary(_Strict):
     machines: int
     volumes: int = 0
     waves: int
+    draft: str | None = None  # the word of one that was proposed, and neither kept nor started yet
     states: dict[str, int]  # how many machines and volumes are planned, queued, running, done, …
     changed_at: Moment
 
@@ -233,6 +237,7 @@ class PlanView(_Strict):
     created_at: Moment
     changed_at: Moment
     version: str  # what If-Match compares, in quotes
+    draft: str | None = None  # the word of one that was proposed, and neither kept nor started yet
     machines: list[PlannedState]
     flavors: list[str] = []  # that were made for it; they stay when it is forgotten
 

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import yaml
 
@@ -55,6 +56,12 @@ class CreatePlan(Lister):
             action="store_true",
             help="make flavors for sizes that none is large enough for (the target's provider has to be an admin's)",
         )
+        parser.add_argument(
+            "--draft",
+            action="store_true",
+            help="propose only: it may be proposed again under its name, and goes after a month unless it is kept or "
+            "started",
+        )
         _with_settings(parser)
         # Machines may come after options: argparse by itself takes all positional words from one place
         parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
@@ -83,15 +90,31 @@ class CreatePlan(Lister):
                 workloads=servers,
                 volumes=args.volume,
                 create_flavors=args.create_flavors,
+                draft=self._draft(args.plan) if args.draft else None,
             )
         )
         counts = [(len(answer.plan.get(f"{what}s", ())), what) for what in ("machine", "volume")]
         has = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts if n)
-        print(f"Plan {args.plan} is made, with {has}.", file=sys.stderr)
+        print(f"{'Draft' if args.draft else 'Plan'} {args.plan} is made, with {has}.", file=sys.stderr)
         self.say(f"Look at it: longshore plan export {args.plan}")
         if answer.open:
             print("For you to decide or to know:", file=sys.stderr)
         return concern_table(self, args, answer.open)
+
+    def _draft(self, name: str) -> str:
+        """The word of the draft that is there, or a new one."""
+        return next((plan.draft for plan in self.client.plans() if plan.name == name and plan.draft), str(uuid4()))
+
+
+class KeepPlan(Command):
+    """Make a draft a plan that stays. Starting it does that, too."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return with_plan(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> None:
+        answer = self.client.keep_plan(args.plan)
+        print(f"Plan {args.plan} is kept{'' if answer.changed else ' already'}.", file=sys.stderr)
 
 
 class ListPlans(Lister):
@@ -332,7 +355,7 @@ def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
             p.machines,
             p.volumes,
             p.waves,
-            ", ".join(f"{count} {status}" for status, count in p.states.items()),
+            "draft" if p.draft else ", ".join(f"{count} {status}" for status, count in p.states.items()),
             moment(p.changed_at),
             p.description,
         )
@@ -352,6 +375,7 @@ def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
         "defaults": plan.get("defaults", {}),
         "limits": plan.get("limits", {}),
         "changed_at": moment(view.changed_at),
+        "draft": view.draft is not None,
         "made_flavors": view.flavors,
         "machines": [state.model_dump() for state in view.machines],
     }

@@ -44,6 +44,7 @@ from longshore.api.schemas import (
     Migration,
     NewPlan,
     PlanAnswer,
+    PlanChanged,
     PlanConcern,
     PlanCopy,
     PlanStart,
@@ -179,6 +180,10 @@ class Client:
     def apply_plan(self, plan: Mapping[str, Any], version: str | None = None) -> PlanAnswer:
         """`version`: only if the plan that is there is of it still."""
         return self._ask(PlanAnswer, "PUT", f"/v1/plans/{_part(plan['name'])}", dict(plan), version)
+
+    def keep_plan(self, name: str) -> PlanChanged:
+        """A draft is a plan from now on."""
+        return self._ask(PlanChanged, "POST", f"/v1/plans/{_part(name)}/keep")
 
     def duplicate_plan(self, name: str, copy: PlanCopy) -> PlanAnswer:
         return self._ask(PlanAnswer, "POST", f"/v1/plans/{_part(name)}/duplicate", copy.model_dump(mode="json"))

@@ -33,8 +33,8 @@ def apply(  # noqa: PLR0917
 ) -> PlanAnswer:
     """Keep this plan under its name: a new one (201), or in the place of what was there.
 
-    The same again changes nothing. With `If-Match` only if it is still as the answer with that `ETag` had it (412). The
-    body is a plan as its file has it: see plan.schema.json.
+    A draft is one no more. The same again changes nothing. With `If-Match` only if it is still as the answer with that
+    `ETag` had it (412). The body is a plan as its file has it: see plan.schema.json.
     """
     plan = planfile.from_plain(body)
     if plan.name != name:
@@ -52,10 +52,10 @@ def apply(  # noqa: PLR0917
         response.status_code, response.headers["ETag"] = 201, etag_of(record)
         return PlanAnswer(plan=record.content, changed=True)
     refuse_past(plan, planfile.from_store(before.content))
-    record = store.plans.replace(name, content, _version(if_match))
+    record = store.plans.keep(store.plans.replace(name, content, _version(if_match)).id)
     keep_limits(store, record.id, plan.limits)
     response.headers["ETag"] = etag_of(record)
-    return PlanAnswer(plan=record.content, changed=record.content != before.content)
+    return PlanAnswer(plan=record.content, changed=before.draft is not None or record.content != before.content)
 
 
 @router.patch("/plans/{name}")

@@ -69,6 +69,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
         )
     source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
     wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
+    store.plans.keep(opened.id)  # what was a draft has become serious
     keep_limits(store, opened.id, plan.limits)
     records = store.migrations.add_together(wanted)
     note_asked_for(records)

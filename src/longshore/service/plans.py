@@ -1,11 +1,7 @@
-"""Plans: made, kept, checked, started, watched over."""
+"""Plans: listed, checked, started, watched over."""
 
-import uuid
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from fastapi import Query, Response
 from pydantic import TypeAdapter
@@ -14,33 +10,21 @@ from longshore.api.reports import Attempt, PlanReport, ReportedMachine
 from longshore.api.schemas import (
     FoundMachine,
     Migration,
-    NewPlan,
-    PlanAnswer,
     PlanConcern,
     PlanStart,
     PlanSummary,
     PlanView,
-    Workload,
 )
 from longshore.engine import embedded
 from longshore.engine.stranded import crew_of
-from longshore.errors import Conflict, InvalidInput, LongshoreError
-from longshore.flows.plans.check import look_up, look_up_volumes, select
-from longshore.flows.plans.workloads import follow, mapped, named_in
-from longshore.model.concern import Concern
+from longshore.errors import Conflict
+from longshore.flows.plans.check import look_up, look_up_volumes
 from longshore.model.machine import Machine
-from longshore.model.plan import Mappings, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationType
-from longshore.model.selection import MachineFilter
 from longshore.model.status import Status
-from longshore.model.target import Flavor
 from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
-from longshore.planning.mappings import unused_of_plan
-from longshore.planning.plan_kinds import FLAVOR_MADE
-from longshore.planning.plan_validation import refuse_past
-from longshore.planning.proposal import Offer, gaps, propose
-from longshore.providers.contract import LooseVolumes
+from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
@@ -55,11 +39,9 @@ from longshore.service.opened_plan import (
     under_way,
 )
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheCaller, TheClouds, ThePlansClouds, ThePlansStore, TheStore, judged_router
+from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
-from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.plan_start import begin, examine_plan
-from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import PlanRecord, Store
@@ -69,72 +51,13 @@ _VIEW = TypeAdapter(PlanView)
 Some = Annotated[tuple[str, ...], Query(description="Only these machines, as the plan calls them; none: all.")]
 
 
-@router.post("/plans", status_code=201)
-def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller) -> PlanAnswer:
-    """Propose a plan for machines of the source, and keep it. What could not be decided is said."""
-    if any(p.name == body.name and p.project_id == store.scope.project_id for p in store.plans.all()):
-        raise Conflict(f"A plan named {body.name} is there already.", advice="Choose another name or delete it.")
-    if caller.remote:
-        refuse_unsafe(body.defaults)
-    if body.create_flavors:
-        store.providers.own(body.target)  # with what others share nobody makes flavors in their name
-        remove_abandoned(store, clouds)
-    wanted = MachineFilter(body.folder, body.cluster, body.tag, name=body.match)
-    # What can be refused without asking a cloud comes first, and all of it before a flavor is made
-    for provider in (body.source, body.target):
-        store.providers.get(provider)
-    servers = _servers(body.workloads)
-    if not body.machines and not wanted and not servers and not body.volumes:
-        raise InvalidInput(
-            "No machine was named.",
-            advice="Name machines, or a --folder, --cluster, --tag or --name that has some; or volumes (--volume).",
-        )
-    asked = planfile.from_plain(
-        {
-            "name": body.name,
-            "description": body.description,
-            "source": body.source,
-            "target": body.target,
-            "mappings": {"networks": body.networks, "storage": body.storage},
-            "defaults": body.defaults,
-        }
-    )
-    refuse_past(asked)
-    with clouds.source(body.source) as source:
-        of_servers = _found(look_up(source, named_in(servers)))
-        named = look_up(source, [PlannedMachine(name) for name in body.machines])
-        machines = [*of_servers, *_found(named), *(select(source, wanted) if wanted else [])]
-        volumes = _volumes_called(source, body.volumes)
-        vlans = {network.name: network.vlan for network in source.inventory().networks if network.vlan}
-    machines = list({m.ref: m for m in machines}.values())
-    if not machines and not volumes:
-        raise InvalidInput(
-            f"No machine of {body.source} fits.", advice="Name a --folder, --cluster, --tag or --name that has some."
-        )
-    with clouds.target(body.target) as target:
-        networks, types, zones = target.networks(), target.volume_types(), target.choices().zones
-        flavors = target.flavors()
-    given = mapped(of_servers, servers, Mappings(networks=body.networks, storage=body.storage))
-    missing = gaps(machines, flavors) if body.create_flavors else []
-    plan_id, target_id = str(uuid.uuid4()), store.providers.get(body.target).id
-    with made_flavors(store, clouds, target_id, plan_id, missing) as made:
-        offer = Offer(networks, types, [*flavors, *made], zones, vlans)
-        proposal = propose(body.name, body.source, body.target, machines, offer, given)
-        plan, unfollowed = follow(proposal.plan, of_servers, servers)
-        plan = replace(plan, description=body.description, defaults=asked.defaults, volumes=volumes)
-        content = planfile.plain(plan)
-        if caller.remote:
-            refuse_unsafe_plan(content)
-        record = store.plans.add(plan.name, content, plan_id=plan_id)
-    unused = [] if volumes else unused_of_plan(asked, machines)
-    said = [*map(_made, made), *proposal.open, *unfollowed, *unused]
-    return PlanAnswer(plan=record.content, open=[_concern(c) for c in said])
-
-
 @router.get("/plans")
-def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[PlanSummary]:
-    """All of them, by name; or those that have a machine of this name, path or reference. Markers are names."""
-    records = store.plans.all()
+def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str | None = None) -> list[PlanSummary]:
+    """All of them, by name; or those that have a machine of this name, path or reference. Markers are names.
+
+    `draft`: the draft of this word.
+    """
+    records = [record for record in store.plans.all() if draft in (None, record.draft)]
     if machine is not None:
         records = speaking_of(store, records, machine)
     shown_now = page.of(records, lambda record: record.name)
@@ -152,6 +75,7 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None) -> list[Pl
                 machines=len(plan.machines),
                 volumes=len(plan.volumes),
                 waves=len(plan.waves),
+                draft=record.draft,
                 states=counted(opened),
                 changed_at=record.changed_at,
             )
@@ -179,6 +103,7 @@ def _view(record: PlanRecord, store: Store) -> PlanView:
         created_at=record.created_at,
         changed_at=record.changed_at,
         version=record.version,
+        draft=record.draft,
         machines=states,
         flavors=[flavor.name for flavor in store.plan_flavors.of_plan(record.id)],
     )
@@ -214,7 +139,7 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     )
     examined = examine_plan(store, clouds, opened, entries, body)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
-    return [_concern(c, names.get(c.machine, "")) for c in examined.concerns]
+    return [shown_concern(c, names.get(c.machine, "")) for c in examined.concerns]
 
 
 @router.post("/plans/{name}/start", status_code=202)
@@ -327,51 +252,3 @@ def report(name: str, store: TheStore, *, events: bool = True) -> PlanReport:
         )
     plan = opened.plan
     return plan_report(plan.name, plan.description, plan.source, plan.target, machines, counted(opened))
-
-
-# Parts
-
-
-def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
-    missing = [one for one in looked_up if isinstance(one, LongshoreError)]
-    if missing:
-        raise InvalidInput(" ".join(str(one) for one in missing), code="machine-not-found")
-    return [one for one in looked_up if isinstance(one, Machine)]
-
-
-def _volumes_called(source: LooseVolumes, patterns: Sequence[str]) -> tuple[PlannedVolume, ...]:
-    """Those without a server that are called like this, or have this id. Raises InvalidInput."""
-    if not patterns:
-        return ()
-    loose = source.volumes()
-    meant: dict[str, PlannedVolume] = {}
-    named = Counter(volume.name for volume in loose)
-    for pattern in patterns:
-        found = [v for v in loose if v.disks[0].key == pattern or fnmatchcase(v.name, pattern)]
-        if not found:
-            raise InvalidInput(
-                f"The source has no volume without a server that is called {pattern}.",
-                advice="longshore volume list shows those that it has.",
-            )
-        for volume in found:
-            id_ = volume.disks[0].key
-            meant[id_] = PlannedVolume(volume.name if named[volume.name] == 1 else id_, ref=id_)
-    return tuple(meant.values())
-
-
-def _servers(given: Sequence[Workload]) -> list[Any]:
-    if not given:
-        return []
-    from longshore.tenancy import workload
-
-    return [workload(each.params, each.info, each.how) for each in given]
-
-
-def _made(flavor: Flavor) -> Concern:
-    text = f"Flavor {flavor.name} was made, with {flavor.cpus} CPU(s) and {flavor.memory_mib} MiB, for this project."
-    return FLAVOR_MADE(flavor.name, text)
-
-
-def _concern(concern: Concern, called: str = "") -> PlanConcern:
-    fields = asdict(concern)
-    return PlanConcern(**{**fields, "machine": called or concern.machine})

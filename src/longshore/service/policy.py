@@ -119,6 +119,7 @@ RULES = (
             "PATCH /v1/plans/{name}",
             "PATCH /v1/plans/{name}/machines/{machine:path}",
             "POST /v1/plans/{name}/duplicate",
+            "POST /v1/plans/{name}/keep",
         ),
     ),
     Rule("migration:plan:delete", MEMBER, "Delete a plan.", ("DELETE /v1/plans/{name}",)),

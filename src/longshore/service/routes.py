@@ -23,6 +23,7 @@ MODULES = {
     "inventories": {"providers"},
     "plans": {"plans"},
     "plan_changes": {"plans"},
+    "new_plans": {"plans"},
     "migrations": {"migrations"},
     "bundles": {"migrations"},
     "adoption": {"providers", "replicas"},

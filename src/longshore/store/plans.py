@@ -29,6 +29,7 @@ class PlanRecord:
     created_at: datetime
     changed_at: datetime
     revision: int
+    draft: str | None
 
     @property
     def version(self) -> str:
@@ -46,38 +47,41 @@ class Plans:
     def scoped(self, scope: Scope) -> "Plans":
         return Plans(self._database, self._texts, scope)
 
-    def add(self, name: str, content: dict[str, Any], *, plan_id: str | None = None) -> PlanRecord:
+    def add(
+        self, name: str, content: dict[str, Any], *, plan_id: str | None = None, draft: str | None = None
+    ) -> PlanRecord:
         """With an id that was chosen before, if one was.
 
         Raises Conflict when the name is taken or the project has as many as it may, InvalidInput for the mark of a text
         that isn't the plan's or a plan that is too large.
         """
         refuse_large_plan(self._scope, content)
-        return self._add(plan_id or str(uuid.uuid4()), name, content)
+        return self._add(plan_id or str(uuid.uuid4()), name, content, draft)
 
     @persistent
-    def _add(self, id_: str, name: str, content: dict[str, Any]) -> PlanRecord:
+    def _add(self, id_: str, name: str, content: dict[str, Any], draft: str | None) -> PlanRecord:
         with self._database.alone() as session:
             if (there := session.get(PlanRow, id_)) is not None:
                 return _record(there)
             refuse_more_plans(session, self._scope)
-            unique = unique_name(self._scope, name)
-            if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
-                raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
+            unique = self._unique(session, name)
             row = PlanRow(
                 id=id_,
                 project_id=self._scope.project_id,
                 name=name,
                 unique_name=unique,
+                draft=draft,
             )
             row.content = self._kept(session, row.id, content)
             session.add(row)
             session.flush()
             return _record(row)
 
-    def replace(self, name: str, content: dict[str, Any], version: str | None = None) -> PlanRecord:
+    def replace(
+        self, name: str, content: dict[str, Any], version: str | None = None, *, called: str | None = None
+    ) -> PlanRecord:
         """Its migrations stay its own. Nothing happens when it says the same already. `version`: only if it is of it
-        still. Raises NotFound, InvalidInput, ChangedMeanwhile.
+        still; `called`: its name from now on. Raises NotFound, InvalidInput, ChangedMeanwhile, Conflict.
         """
         refuse_large_plan(self._scope, content)
         with self._database.alone() as session:
@@ -86,7 +90,15 @@ class Plans:
             if row.content == content and (self._database.may_be_done or version in (None, _record(row).version)):
                 return _record(row)
             seen = PlanRow.revision == (row.revision if version is None else _revision(row, version))
-            new = {"content": content, "revision": PlanRow.revision + 1, "changed_at": utc_now()}
+            called = called or row.name
+            unique = row.unique_name if called == row.name else self._unique(session, called)
+            new = {
+                "name": called,
+                "unique_name": unique,
+                "content": content,
+                "revision": PlanRow.revision + 1,
+                "changed_at": utc_now(),
+            }
             done = session.execute(update(PlanRow).where(PlanRow.id == row.id, seen).values(new).returning(PlanRow.id))
             if done.first() is None:
                 raise ChangedMeanwhile(
@@ -95,6 +107,14 @@ class Plans:
             session.refresh(row)
             self._texts.of(session, row.id).forget(but=content)
             tell_workers(session)  # of its limits
+            return _record(row)
+
+    def keep(self, name: str) -> PlanRecord:
+        """What was a draft is one no more. Raises NotFound."""
+        with self._database.session() as session:
+            row = self._find(session, name)
+            row.draft = None
+            session.flush()
             return _record(row)
 
     def all(self) -> list[PlanRecord]:
@@ -156,6 +176,13 @@ class Plans:
     def _kept(self, session: Session, plan_id: str, content: dict[str, Any]) -> dict[str, Any]:
         return in_plan(content, self._texts.of(session, plan_id).kept)
 
+    def _unique(self, session: Session, name: str) -> str:
+        """Raises Conflict when the name is taken."""
+        unique = unique_name(self._scope, name)
+        if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
+            raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
+        return unique
+
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else PlanRow.project_id == self._scope.project_id
 
@@ -170,4 +197,6 @@ def _revision(row: PlanRow, version: str) -> int:
 
 
 def _record(row: PlanRow) -> PlanRecord:
-    return PlanRecord(row.id, row.project_id, row.name, row.content, row.created_at, row.changed_at, row.revision)
+    return PlanRecord(
+        row.id, row.project_id, row.name, row.content, row.created_at, row.changed_at, row.revision, row.draft
+    )

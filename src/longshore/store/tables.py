@@ -99,6 +99,7 @@ class PlanRow(Base):
     unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
     content: Mapped[dict[str, Any]]  # the plan as its file has it
     revision: Mapped[int] = mapped_column(default=1, server_default="1")  # one more with each change
+    draft: Mapped[str | None]  # the word of one that was proposed, and neither kept nor started yet
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
 

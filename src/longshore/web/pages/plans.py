@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Migration, PlanConcern, PlannedState, PlanSummary, PlanView
+from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlannedState, PlanSummary, PlanView
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.asking import Asking, part
@@ -73,6 +73,7 @@ async def one(request: Request) -> Response:
         of_status=of_status,
         startable=any(m.status in ("planned", "failed", "cancelled") or m.type == "dry-run" for m in view.machines),
         changed_at=view.changed_at,
+        draft=view.draft,
     )
 
 
@@ -121,6 +122,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         "plans/concerns.html",
         name=view.plan["name"],
         version=view.version,
+        draft=view.draft,
         chosen=chosen,
         type_=wanted,
         types=types(),
@@ -218,6 +220,12 @@ async def delete(request: Request) -> Response:
     return RedirectResponse("/ui/plans", 303)
 
 
+async def keep(request: Request) -> Response:
+    """A draft is a plan from now on."""
+    await request.state.asking.post(PlanChanged, f"{_path(request)}/keep")
+    return _back(request)
+
+
 def _does(verb: str) -> Any:
     async def act(request: Request) -> Response:
         chosen = request.state.form.all("machine")
@@ -251,6 +259,7 @@ ROUTES = [
     Page("/plans/{name}/retry", ask_to_retry, "GET", "migration:plan:start"),
     Page("/plans/{name}/retry", _does("retry"), "POST", "migration:plan:start"),
     Page("/plans/{name}/resume", _does("resume"), "POST", "migration:plan:start"),
+    Page("/plans/{name}/keep", keep, "POST", "migration:plan:create"),
     Page("/plans/{name}/delete", ask_to_delete, "GET", "migration:plan:delete"),
     Page("/plans/{name}/delete", delete, "POST", "migration:plan:delete"),
 ]

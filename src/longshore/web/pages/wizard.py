@@ -1,17 +1,21 @@
 """From chosen machines to a plan that can be started: named, mapped, checked.
 
-The plan is kept from its first step on, so that nothing is lost by a reload, and is the same that commands see.
+What was typed on the first page stands in its address; from the second one on there is a draft, which is the plan that
+commands see, too. So nothing is lost by a reload or by going back, and nothing has to be cleared away that never became
+serious.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import MachinePage, TargetOffer
-from longshore.api.schemas import FoundMachine, PlanAnswer, PlanView, Provider
+from longshore.api.schemas import FoundMachine, PlanAnswer, PlanSummary, PlanView, Provider
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
 from longshore.model.merging import merged
@@ -27,24 +31,36 @@ from longshore.web.texts import _
 
 _AT_ONCE = 1000  # machines that are asked for
 _MOST = 10_000
+_SAID = ("name", "description", "target", "type")  # what the first page asks
+_OF_DRAFT = "draft"  # its machines are those of the draft
 
 
 async def new(request: Request) -> Response:
-    asked = request.query_params
-    said = Form({name: asked.getlist(name) for name in ("source", "which", "machine", "volume", "q")})
-    return await _named(request, said, None)
+    """Of a draft from the first moment on: whoever comes back, or loads the page again, finds what was said."""
+    asking, asked = request.state.asking, request.query_params
+    if not asked.get("draft"):
+        return RedirectResponse(f"/ui/new-plan?{urlencode([*asked.multi_items(), ('draft', str(uuid4()))])}", 303)
+    fields = {name: asked.getlist(name) for name in (*_SAID, "source", "which", "machine", "volume", "q", "draft")}
+    before = await _draft(asking, asked["draft"])
+    if before is not None and "name" not in asked:
+        fields |= {name: [str(before.plan.get(name, ""))] for name in ("name", "description", "target")}
+        fields["type"] = [(before.plan.get("defaults") or {}).get("type", "")]
+    if before is not None and "source" not in asked:
+        fields |= {"source": [before.plan["source"]], "which": [_OF_DRAFT]}
+    return await _named(request, Form(fields), None)
 
 
 async def create(request: Request) -> Response:
-    """The plan is proposed and kept; what it could not decide is for the next page."""
+    """The plan is proposed and kept, as a draft; what it could not decide is for the next page."""
     asking, said = request.state.asking, request.state.form
     try:
-        machines = await _chosen(asking, said)
+        machines, volumes = await _chosen(asking, said)
         body = {
             **{name: said[name] for name in ("name", "source", "target", "description")},
             "machines": machines,
-            "volumes": said.all("volume"),
+            "volumes": volumes,
             "defaults": {"type": said["type"]} if said["type"] else {},
+            "draft": said["draft"] or str(uuid4()),
         }
         answer = await asking.post(PlanAnswer, "/v1/plans", body)
     except LongshoreError as error:
@@ -55,11 +71,13 @@ async def create(request: Request) -> Response:
 async def _named(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     asking: Asking = request.state.asking
     providers = await asking.get(list[Provider], "/v1/providers")
-    chosen = said.all("machine") if said["which"] != "all" else []
+    chosen = said.all("machine") if said["which"] not in ("all", _OF_DRAFT) else []
     count = len(chosen) + len(said.all("volume"))
     if said["which"] == "all" and said["source"]:
         path = f"/v1/providers/{part(said['source'])}/inventory/machines"
         count = (await asking.get(MachinePage, path, q=said["q"], limit=1)).total
+    elif said["which"] == _OF_DRAFT:
+        count = sum(map(len, await _chosen(asking, said)))
     return render(
         request,
         "wizard/new.html",
@@ -74,9 +92,21 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
     )
 
 
-async def _chosen(asking: Asking, said: Form) -> list[str]:
-    """References. Raises InvalidInput when there are none, or more than a plan has."""
-    if said["which"] != "all":
+async def _draft(asking: Asking, word: str) -> PlanView | None:
+    """As it was proposed last, if it was."""
+    found = await asking.get(list[PlanSummary], "/v1/plans", draft=word)
+    return await asking.get(PlanView, f"/v1/plans/{part(found[0].id)}") if found else None
+
+
+async def _chosen(asking: Asking, said: Form) -> tuple[list[str], list[str]]:
+    """References of machines, and volumes. Raises InvalidInput when there are none, or more than a plan has."""
+    volumes = said.all("volume")
+    if said["which"] == _OF_DRAFT:
+        before = await _draft(asking, said["draft"])
+        plan = before.plan if before is not None else {}
+        found = [entry.get("ref") or entry["machine"] for entry in plan.get("machines", ())]
+        volumes = [entry.get("ref") or entry["volume"] for entry in plan.get("volumes", ())]
+    elif said["which"] != "all":
         found = said.all("machine")
     else:
         found = []
@@ -88,9 +118,9 @@ async def _chosen(asking: Asking, said: Form) -> list[str]:
             found += [machine.ref for machine in page.machines]
             if len(page.machines) < _AT_ONCE:
                 break
-    if not found and not said.all("volume"):
+    if not found and not volumes:
         raise InvalidInput("No machine is chosen.", advice="Go back and choose some.")
-    return found
+    return found, volumes
 
 
 async def mappings(request: Request) -> Response:
@@ -122,6 +152,7 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         defaults=defaultdict(str, plan.get("defaults") or {}),
         trouble=trouble,
         version=view.version,
+        draft=view.draft,
     )
 
 
