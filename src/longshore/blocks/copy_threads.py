@@ -3,8 +3,9 @@
 Where answers come quickly, a loop in Python that hears of every part of an answer is what limits a copy, the more so on
 a busy machine, where one thread gets one thread's share. System calls and BLAKE3 let go of the interpreter while they
 work: to read, digest and write one block after the other on a few threads costs Python next to nothing (wire.py). So
-that the loop doesn't interrupt them for each, it hears of several blocks at once. A block goes through in pieces, each
-of which is written while it is still in the processor's cache (request_size.py).
+that the loop doesn't interrupt them for each, it hears of several blocks at once. A block goes through in pieces
+(request_size.py): while a thread digests one and sends it on, the source already reads the next, and the target writes
+the one before.
 
 Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
 that a flush on any connection covers what was written on these. A thread gives up at its first error and hands its
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from queue import Empty, SimpleQueue
 
 import nbd
@@ -39,16 +41,34 @@ NO_DIGEST = bytes(DIGEST_SIZE)
 _GOODBYE = 1.0  # seconds that threads without work may take to close their connections
 
 
+class Tally:
+    """What became of a block's bytes, and the seconds that a thread waited for the source and for the target."""
+
+    __slots__ = ("reading", "skipped", "writing", "written", "zeroed")
+
+    def __init__(self) -> None:
+        self.skipped = self.zeroed = self.written = 0
+        self.reading = self.writing = 0.0
+
+
 class Carried(NamedTuple):
     """A block that has been dealt with, and how. Bytes, and seconds from read to written."""
 
     job: Job
     record: Record
     request_size: int
-    skipped: int
-    zeroed: int
-    written: int
+    tally: Tally
     seconds: float
+
+
+def _has_answered(target: Wire) -> bool:
+    """Whether the server has answered all writes, however, so that none of them comes after those of the loop."""
+    try:
+        with suppress(Refused):
+            target.confirm()
+    except OSError:
+        return False
+    return True
 
 
 class _Memory:
@@ -158,7 +178,7 @@ class CopyThreads:
             try:
                 done = self._carry(source, target, memory, *item)
             except OSError as error:
-                self._hand_back(item[0], lost=not isinstance(error, Refused))
+                self._hand_back(item[0], lost=not (isinstance(error, Refused) and _has_answered(target)))
                 raise
             self._untold.append(done)
             if len(self._untold) >= self.most // 2 or self._queue.empty():
@@ -181,51 +201,56 @@ class CopyThreads:
     def _carry(self, source: Wire, target: Wire, memory: _Memory, job: Job, expected: bytes | None) -> Carried:
         began = time.perf_counter()
         extent, size = job.extent, self.request_size
-        lengths = {Outcome.HOLE: 0, Outcome.ZERO: 0, Outcome.DATA: 0}  # of what was left, made zero and written
+        tally = Tally()
         hasher = blake3()
-        for piece in split([extent], size):
+        pieces = [*split([extent], size)]
+        source.ask(pieces[0].length, pieces[0].offset)
+        for piece, following in zip_longest(pieces, pieces[1:]):
             # The same memory for each piece, which stays in the cache; unless all are needed once more
             base = extent.offset if expected else piece.offset
             data = memory.part(piece, base)
-            source.read(data, piece.offset)
+            asked = time.perf_counter()
+            source.take(data)
+            tally.reading += time.perf_counter() - asked
+            if following:
+                source.ask(following.length, following.offset)
             hasher.update(data)
             if expected is None:
-                self._write(target, self._runs(memory, piece, base), job, lengths)
+                self._write(target, self._runs(memory, piece, base), job, tally)
         digest = hasher.digest()
         if digest == expected:
-            lengths[Outcome.HOLE] = extent.length
+            tally.skipped = extent.length
             record = Record(extent, Outcome.SAME, digest)
         else:
             if expected is not None:
-                for piece in split([extent], size):
-                    self._write(target, self._runs(memory, piece, extent.offset), job, lengths)
-            if lengths[Outcome.DATA]:
+                for piece in pieces:
+                    self._write(target, self._runs(memory, piece, extent.offset), job, tally)
+            if tally.written:
                 record = Record(extent, Outcome.DATA, digest)
             else:
                 record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
-        skipped, zeroed, written = lengths.values()
-        return Carried(job, record, size, skipped, zeroed, written, time.perf_counter() - began)
+        sent = time.perf_counter()
+        target.confirm()
+        ended = time.perf_counter()
+        tally.writing += ended - sent
+        return Carried(job, record, size, tally, ended - began)
 
     def _runs(self, memory: _Memory, piece: Extent, base: int) -> Iterator[tuple[Extent, bool, memoryview]]:
         """The piece cut where data and zeroes meet, from memory that begins at offset `base` of the disk."""
         for run, zero in runs(memory.buffer, piece, base, self._target.maximum_request):
             yield run, zero, memory.part(run, base)
 
-    def _write(
-        self,
-        target: Wire,
-        parts: Iterator[tuple[Extent, bool, memoryview]],
-        job: Job,
-        lengths: dict[Outcome, int],
-    ) -> None:
-        """Write what isn't there already."""
+    def _write(self, target: Wire, parts: Iterator[tuple[Extent, bool, memoryview]], job: Job, tally: Tally) -> None:
+        """Send what isn't there already."""
+        began = time.perf_counter()
         for run, zero, data in parts:
             check_deadline()
             if not zero or not (job.target_zero or self._target.can_zero):
                 target.write(data, run.offset)
-                lengths[Outcome.DATA] += run.length
+                tally.written += run.length
             elif job.target_zero:
-                lengths[Outcome.HOLE] += run.length
+                tally.skipped += run.length
             else:
                 target.zero(run.length, run.offset)
-                lengths[Outcome.ZERO] += run.length
+                tally.zeroed += run.length
+        tally.writing += time.perf_counter() - began

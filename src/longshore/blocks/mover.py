@@ -293,14 +293,15 @@ class Mover:
         if self._copy_threads is not None:
             paced = self._window.is_paced(self._copy_threads.count + self._beside)
             self._beside = PACED if paced else 0
-            self._request_size.note(done.request_size, done.seconds, paced=paced)
+            if done.tally.written:
+                self._request_size.note(done.request_size, done.tally.reading, done.tally.writing)
             self._copy_threads.request_size = self._request_size.length
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
-        self._meter.skipped += done.skipped
-        self._meter.zeroed += done.zeroed
-        self._meter.written += done.written
-        self._unflushed_bytes += done.written
+        self._meter.skipped += done.tally.skipped
+        self._meter.zeroed += done.tally.zeroed
+        self._meter.written += done.tally.written
+        self._unflushed_bytes += done.tally.written
         self._done(done.job, [done.record])
 
     def _was_left(self, job: Job, lost: bool) -> None:
@@ -313,7 +314,7 @@ class Mover:
 
     def _begin_here(self, job: Job) -> None:
         slot = self._free.pop() if self._free else _Slot(self._block_size)
-        job.began = time.perf_counter()
+        job.began, job.request_size = time.perf_counter(), self._request_size.length
         self._limits.begin()
         if job.fill is Fill.TARGET:
             self._read_base(job, slot)
@@ -366,6 +367,7 @@ class Mover:
 
     def _arrived(self, job: Job, slot: _Slot) -> None:
         """All bytes of the block, or of the pieces that the job is about, are in memory."""
+        job.arrived = time.perf_counter()
         extent = job.extent
         if job.fill is Fill.NOTHING and job.reads != [extent]:
             starts = [(piece, piece.offset - extent.offset) for piece in job.reads]
@@ -391,7 +393,7 @@ class Mover:
         """Write what isn't there already. Without records yet, take the block's digest meanwhile."""
         extent = job.extent
         wanted = [extent] if job.fill is Fill.ZERO else job.reads
-        largest = self._target.endpoint.maximum_request
+        largest = min(self._target.endpoint.maximum_request, job.request_size)
         parts = [run for part in wanted for run in runs(slot.buffer, part, extent.offset, largest)]
 
         def step(_: Operation | None = None) -> None:
@@ -428,6 +430,9 @@ class Mover:
         step()
 
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
-        self._window.took(time.perf_counter() - job.began)
+        ended = time.perf_counter()
+        self._window.took(ended - job.began)
+        if self._at_work is None and job.reads == [job.extent] and records[0].outcome is Outcome.DATA:
+            self._request_size.note(job.request_size, job.arrived - job.began, ended - job.arrived)
         self._free.append(slot)
         self._done(job, records)

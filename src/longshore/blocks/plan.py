@@ -35,7 +35,7 @@ class Fill(Enum):
 class Job:
     """One block to copy."""
 
-    __slots__ = ("began", "extent", "fill", "losses", "pending", "reads", "target_zero")
+    __slots__ = ("arrived", "began", "extent", "fill", "losses", "pending", "reads", "request_size", "target_zero")
 
     def __init__(self, extent: Extent, reads: list[Extent], fill: Fill, *, target_zero: bool) -> None:
         self.extent = extent
@@ -44,7 +44,8 @@ class Job:
         self.target_zero = target_zero  # the target is zero all over `extent`
         self.pending = 0  # operations in flight
         self.losses = 0  # connections to the target that had been lost when it was begun
-        self.began = 0.0  # seconds on the performance counter
+        self.began = self.arrived = 0.0  # seconds on the performance counter; and when all of it was read
+        self.request_size = 0  # bytes that a write to the target has at most, once it has begun
 
     @property
     def scope(self) -> int:

@@ -1,6 +1,6 @@
 """Reads and writes on a connection's own socket, one at a time, for threads that do nothing else.
 
-libnbd connects and negotiates. What comes after that is simple as long as a thread waits for each answer: a header of
+libnbd connects and negotiates. What comes after that is simple as long as one answer at most is to come: a header of
 28 bytes and perhaps data one way, one of 16 bytes and perhaps data the other way
 (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, "Transmission phase", simple replies). Spoken
 straight to the socket, it costs less processor time than through libnbd: no state machine between the system
@@ -25,9 +25,10 @@ class Refused(OSError):
 
 
 class Wire:
-    """A connection to a server that is spoken to without TLS. For one thread; each call waits for the answer.
+    """A connection to a server that is spoken to without TLS. For one thread.
 
-    All calls raise Refused, or another OSError when the connection is lost.
+    The server works on one request at a time, and the thread may do something else meanwhile: between `ask` and `take`,
+    and after `write` until the next call. All calls raise Refused, or another OSError when the connection is lost.
     """
 
     def __init__(self, uri: str) -> None:
@@ -37,10 +38,20 @@ class Wire:
         os.set_blocking(self._fd, True)
         self._answer = memoryview(bytearray(_ANSWER.size))
         self._cookie = 0
+        self._unconfirmed = False  # whether the answer to a write is to come
 
     def read(self, into: memoryview, offset: int) -> None:
         """Fill the memory with what is at that offset of the disk."""
-        self._send(self._request(_READ, offset, len(into)))
+        self.ask(len(into), offset)
+        self.take(into)
+
+    def ask(self, length: int, offset: int) -> None:
+        """Ask for so many bytes at that offset of the disk; the next call must take them."""
+        self.confirm()
+        self._send(self._request(_READ, offset, length))
+
+    def take(self, into: memoryview) -> None:
+        """Wait for what was asked for, and fill the memory with it."""
         have = os.readv(self._fd, [self._answer, into])
         self._check_answer(have)
         have = max(0, have - _ANSWER.size)
@@ -48,15 +59,26 @@ class Wire:
             have += self._receive(into[have:])
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Write the data to that offset of the disk."""
+        """Send the data for that offset of the disk; whether it was written is told by `confirm`.
+
+        The memory may be used again at once.
+        """
+        self.confirm()
+        self._unconfirmed = True
         request = self._request(_WRITE, offset, len(data))
         sent = os.writev(self._fd, [request, data])
         self._send(request[sent:])
         self._send(data[max(0, sent - len(request)) :])
-        self._check_answer(0)
+
+    def confirm(self) -> None:
+        """Wait until the latest write is done."""
+        if self._unconfirmed:
+            self._unconfirmed = False
+            self._check_answer(0)
 
     def zero(self, length: int, offset: int) -> None:
         """Have so many bytes at that offset of the disk read as zeroes from now on; the server may free them."""
+        self.confirm()
         self._send(self._request(_WRITE_ZEROES, offset, length))
         self._check_answer(0)
 
