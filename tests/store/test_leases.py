@@ -4,7 +4,7 @@ import pytest
 
 from longshore.engine.worker import Worker, identity
 from longshore.flows.workflows import FLOWS
-from longshore.store import Leases, StateDirectory, Store, workers
+from longshore.store import Leases, StateDirectory, Store, clock, workers
 
 TTL = 20.0
 
@@ -14,13 +14,13 @@ class Clocks:
 
     def __init__(self, monkeypatch):
         self._monkeypatch = monkeypatch
-        self._right = workers._CLOCKS["sqlite"]
+        self._right = clock.CLOCKS["sqlite"]
         self.set_database(0)
         self.now = 1000.0
         monkeypatch.setattr(workers.time, "monotonic", lambda: self.now)
 
     def set_database(self, seconds):
-        self._monkeypatch.setitem(workers._CLOCKS, "sqlite", f"({self._right} + {seconds})")
+        self._monkeypatch.setitem(clock.CLOCKS, "sqlite", f"({self._right} + {seconds})")
 
 
 @pytest.fixture

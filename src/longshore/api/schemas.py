@@ -125,6 +125,7 @@ class Migration(_Strict):
     status: Status
     interrupted: bool  # it isn't finished, and no engine is running it
     stranded: str | None = None  # why nobody that lives can take it, and what to do
+    waits_for_cutover: bool = False  # it is for a person to say when its machine is stopped
     parked: str | None = None  # why it can't go on for now; it keeps what it has
     due_at: Moment | None = None  # when it goes on by itself, if it is parked or waits for its cutover
     phase: str
@@ -229,6 +230,30 @@ class PlannedState(_Strict):
     migration: str | None
     error: str | None
     stranded: str | None = None  # why nobody that lives can take it, and what to do
+
+
+class PlannedProgress(PlannedState):
+    """Figures are of the disks that are being copied or read back now, all of them together."""
+
+    interrupted: bool = False  # it isn't finished, and no engine is running it
+    waits_for_cutover: bool = False
+    downtime_seconds: float | None = None  # so far, while it lasts
+    syncs: int = 0  # copies of the running machine that are done
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+    bytes_per_second: float | None = None
+    seconds_left: float | None = None  # of the disk that takes longest
+    disks: list[DiskProgress] = []  # those
+
+
+class PlanStates(_Strict):
+    plan: PlanSummary
+    version: str  # of the plan: with another one than before all may be otherwise
+    until: Moment  # what to ask for next as changed_since
+    total: int  # machines and volumes that fit
+    startable: int  # of all of them, those that aren't moved or on their way
+    may_cut_over: int  # of all of them, those whose warm migration is under way
+    machines: list[PlannedProgress]
 
 
 class PlanView(_Strict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from longshore.cli.command import Command, Lister
@@ -14,6 +15,7 @@ from longshore.errors import LongshoreError
 from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
+from longshore.web.words import duration, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration, PlanStart
@@ -107,6 +109,44 @@ class WatchPlan(Command):
                 f"Nothing of plan {args.plan} was started yet.", advice=f"Start it: longshore plan start {args.plan}."
             )
         _judge(args.plan, watch_plan(self.client, args.plan, plain=args.plain))
+
+
+class PlanProgress(Lister):
+    """List how far the machines of a plan are: bytes, rate and time left of what is being copied now."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_plan(super().get_parser(prog_name))
+        parser.add_argument("--name", default="", metavar="PART", help="only machines with this in their names")
+        parser.add_argument("--status", default="", metavar="STATUS", help="only machines in this state")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        rows = []
+        for m in self.client.plan_states(args.plan, args.name, args.status):
+            state = "waits for cutover" if m.waits_for_cutover and self.for_people else m.status
+            figures: Sequence[Any] = (
+                m.bytes_done,
+                m.bytes_total,
+                m.bytes_per_second,
+                m.seconds_left,
+                m.downtime_seconds,
+            )
+            if self.for_people:
+                figures = tuple(_said(figure, how) for figure, how in zip(figures, _WORDS, strict=True))
+            rows.append((m.machine, m.wave, state, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
+        columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Down", "Syncs", "Migration", "Why"
+        return columns, rows
+
+
+def _rate(count: float) -> str:
+    return f"{size(count)}/s"
+
+
+_WORDS = (size, size, _rate, duration, duration)
+
+
+def _said(figure: float | None, how: Callable[[Any], str]) -> str | None:
+    return None if figure is None else how(figure)
 
 
 def _with_start(parser: ArgumentParser) -> ArgumentParser:

@@ -47,7 +47,9 @@ from longshore.api.schemas import (
     PlanChanged,
     PlanConcern,
     PlanCopy,
+    PlannedProgress,
     PlanStart,
+    PlanStates,
     PlanSummary,
     PlanView,
     Provider,
@@ -199,6 +201,16 @@ class Client:
 
     def plan_machines(self, name: str) -> list[FoundMachine]:
         return self._ask(list[FoundMachine], "GET", f"/v1/plans/{_part(name)}/machines")
+
+    def plan_states(self, name: str, part: str = "", status: str = "") -> list[PlannedProgress]:
+        """How far its machines are: those with this part in their names and in this state, or all."""
+        found: list[PlannedProgress] = []
+        while True:
+            asked = {"q": part, "status": status, "limit": str(_PAGE), "offset": str(len(found))}
+            page = self._ask(PlanStates, "GET", f"/v1/plans/{_part(name)}/states?{urlencode(asked)}")
+            found.extend(page.machines)
+            if len(page.machines) < _PAGE:
+                return found
 
     def plan_migrations(self, name: str) -> list[Migration]:
         """The latest of each machine."""

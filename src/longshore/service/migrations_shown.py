@@ -14,6 +14,8 @@ from longshore.model.status import Status
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
 
+WAITING = "waiting"  # the phase of a warm migration between two syncs
+
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
 
@@ -48,8 +50,9 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             wave=record.wave if record.plan_id else None,
             request=form(MigrationRequest).validate_python(record.request),
             status=record.status,
-            interrupted=not record.status.ended and not crew.running and not _rests(record),
+            interrupted=(interrupted := not record.status.ended and not crew.running and not _rests(record)),
             stranded=crew.why(record),
+            waits_for_cutover=not interrupted and _waits_for_cutover(record),
             parked=record.job.reason if record.job and record.status is Status.PARKED else None,
             due_at=record.job.due_at if record.job else None,
             phase=record.phase,
@@ -85,6 +88,12 @@ def _progress(disk: DiskRecord) -> DiskProgress:
         volume_id=disk.volume_id,
         root_digest=disk.root_digest,
     )
+
+
+def _waits_for_cutover(record: MigrationRecord) -> bool:
+    by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
+    warm = record.request.get("type") == MigrationType.WARM.value and by_hand
+    return warm and not record.status.ended and record.phase == WAITING and not record.cutover_requested
 
 
 def _rests(record: MigrationRecord) -> bool:

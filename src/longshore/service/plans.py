@@ -42,6 +42,7 @@ from longshore.service.paging import ThePage
 from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
 from longshore.service.plan_start import begin, examine_plan
+from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import PlanRecord, Store
@@ -61,26 +62,8 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str
     if machine is not None:
         records = speaking_of(store, records, machine)
     shown_now = page.of(records, lambda record: record.name)
-    answer = []
-    for record, opened in zip(shown_now, open_plans(store, shown_now), strict=True):
-        plan = opened.plan
-        answer.append(
-            PlanSummary(
-                id=record.id,
-                name=plan.name,
-                project_id=record.project_id,
-                description=plan.description,
-                source=plan.source,
-                target=plan.target,
-                machines=len(plan.machines),
-                volumes=len(plan.volumes),
-                waves=len(plan.waves),
-                draft=record.draft,
-                states=counted(opened),
-                changed_at=record.changed_at,
-            )
-        )
-    return answer
+    opened = open_plans(store, shown_now)
+    return [summary(record, one, states_of(one)) for record, one in zip(shown_now, opened, strict=True)]
 
 
 @router.get("/plans/{name}", response_model=PlanView)

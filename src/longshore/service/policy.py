@@ -103,6 +103,7 @@ RULES = (
             "GET /v1/plans",
             "GET /v1/plans/{name}",
             "GET /v1/plans/{name}/machines",
+            "GET /v1/plans/{name}/states",
             "GET /v1/plans/{name}/migrations",
             "GET /v1/plans/{name}/report",
             "POST /v1/plans/{name}/check",

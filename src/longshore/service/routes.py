@@ -24,6 +24,7 @@ MODULES = {
     "plans": {"plans"},
     "plan_changes": {"plans"},
     "new_plans": {"plans"},
+    "plan_states": {"plans"},
     "migrations": {"migrations"},
     "bundles": {"migrations"},
     "adoption": {"providers", "replicas"},

@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from longshore.model.status import UNFINISHED
+from longshore.store.clock import clock
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.ledger import EntryState
 from longshore.store.tables import JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
-from longshore.store.workers import OLDEST_FIRST, WorkerRecord, clock, worker_of
+from longshore.store.workers import OLDEST_FIRST, WorkerRecord, worker_of
 
 _MAY_BE_THERE = (EntryState.INTENDED.value, EntryState.MADE.value, EntryState.LEFT.value)
 

@@ -7,10 +7,11 @@ from sqlalchemy import case, select
 
 from longshore.model.job import BEGIN_ANEW
 from longshore.model.status import UNFINISHED, Status
+from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.migration_records import visible_migrations
 from longshore.store.scope import WHOLE, Scope
-from longshore.store.tables import JobRow, MigrationRow
+from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,23 @@ class Outlines:
                 )
                 found[plan_id].append(outline)
         return found
+
+    def changed(self, plan_id: str, since: float) -> set[str]:
+        """Ids of the plan's migrations that have changed since then, by the database's clock, or one of their disks."""
+        with self._database.session() as session:
+            own = MigrationRow.plan_id == plan_id, visible_migrations(self._scope)
+            touched = select(MigrationRow.id).where(*own, MigrationRow.touched_at >= since)
+            of_disks = (
+                select(MigrationRow.id)
+                .join(DiskRow, DiskRow.migration_id == MigrationRow.id)
+                .where(*own, DiskRow.touched_at >= since)
+            )
+            return set(session.scalars(touched)) | set(session.scalars(of_disks))
+
+    def now(self) -> float:
+        """Seconds since 1970 by the database's clock."""
+        with self._database.session() as session:
+            return float(session.scalar(select(clock(session.connection().engine))) or 0.0)
 
     def plans_of(self, machine: str) -> set[str]:
         """Ids of the plans from which a machine of this name or reference was ever started."""

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, overload
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from longshore.store.clock import TheMoment
+
 
 def utc_now() -> datetime:
     return without_zone(datetime.now(UTC))
@@ -149,6 +151,7 @@ class MigrationRow(Base):
     places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"path", "host", "datastores"}
     result: Mapped[dict[str, Any] | None]
     state: Mapped[dict[str, Any] | None]  # what the next job of a warm migration needs to know
+    touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment(), server_default="0")
 
 
 class JobRow(Base):
@@ -383,6 +386,7 @@ class DiskRow(Base):
     progress: Mapped[dict[str, Any] | None]
     volume_id: Mapped[str | None]
     root_digest: Mapped[str | None]
+    touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment(), server_default="0")
 
 
 class EventRow(Base):

@@ -13,19 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql import ColumnElement, literal_column
 
 from longshore.store.changes import tell_workers
+from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.tables import WorkerRow, utc_now
-
-_CLOCKS = {
-    "postgresql": "extract(epoch from clock_timestamp())",
-    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
-}
-
 
 _LATE = 0.25  # of a lease: the most by which its end is noticed later than it comes
 OLDEST_FIRST = (WorkerRow.started_at, WorkerRow.id)
@@ -152,11 +146,6 @@ class Leases:
             if self._engine.dialect.name == "postgresql":
                 connection.execute(text(f"SET LOCAL statement_timeout = {int(self._ttl * 250)}"))  # milliseconds
             yield connection
-
-
-def clock(engine: Engine) -> ColumnElement[float]:
-    """Seconds since 1970 by the database's clock, at this moment and not when the transaction began."""
-    return literal_column(_CLOCKS[engine.dialect.name], Float)
 
 
 def alive(connection: Connection) -> list[WorkerRecord]:

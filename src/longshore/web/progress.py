@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from longshore.model.copy_progress import MOVING, Figures, figures_of
 from longshore.web.words import duration, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Migration
 
 
-def figures(disk: DiskProgress) -> tuple[int, int, float, float | None]:
-    """Bytes done, bytes in all, bytes per second and seconds left, of the phase the copy is in."""
-    progress: dict[str, Any] = disk.progress or {}
-    verifying = disk.state == "verifying"
-    done = progress["verified"] if verifying else progress["done"]
-    total = progress["to_verify"] if verifying else progress["total"]
-    return int(done), max(int(total), 1), progress["rate"], progress.get("eta")
+def figures(disk: DiskProgress) -> Figures:
+    return figures_of(disk.state, disk.progress)
 
 
 def pace(rate: float, left: float | None) -> str:
@@ -25,7 +21,12 @@ def pace(rate: float, left: float | None) -> str:
 
 def moves(migration: Migration, disk: DiskProgress) -> bool:
     """Whether the disk is being copied or read back now."""
-    return not migration.status.ended and disk.state in ("copying", "verifying") and disk.progress is not None
+    return not migration.status.ended and disk.state in MOVING and disk.progress is not None
+
+
+def moving(migration: Migration) -> list[DiskProgress]:
+    """Its disks that are."""
+    return [disk for disk in migration.disks if moves(migration, disk)]
 
 
 def waits_for_word(migration: Migration) -> bool:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from longshore.web.asking import part
-from longshore.web.progress import figures, moves, pace
+from longshore.web.progress import figures, moves, moving, pace
 from longshore.web.texts import LANGUAGES, _, language
 from longshore.web.visit import Visit
 from longshore.web.words import duration, size
@@ -42,6 +42,7 @@ def environment(inside: bool = False) -> Environment:
         "asset": _asset,
         "figures": figures,
         "moves": moves,
+        "moving": moving,
         "pace": _pace,
         "languages": list(LANGUAGES.items()),
         "zip": zip,

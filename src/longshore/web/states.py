@@ -33,7 +33,6 @@ _KINDS = {
     "interrupted": "bad",
     "stranded": "bad",
 }
-WAITING = "waiting"  # the phase of a warm migration between two syncs
 CUTOVER = Shown(marked("waits for cutover"), "waiting")
 # What templates translate where they show it, for the catalogues: states of migrations, of replicas, of concerns
 WORDS = (
@@ -54,14 +53,7 @@ def of_status(status: str) -> Shown:
 
 
 def of_migration(migration: Migration) -> Shown:
-    return CUTOVER if waits_for_cutover(migration) else of_status(status_of(migration))
-
-
-def waits_for_cutover(migration: Migration) -> bool:
-    """Whether it waits for a person to say when its machine is stopped."""
-    warm = migration.request.type is MigrationType.WARM and migration.request.cutover.mode == "manual"
-    under_way = not migration.status.ended and not migration.interrupted
-    return warm and under_way and migration.phase == WAITING and not migration.cutover_requested
+    return CUTOVER if migration.waits_for_cutover else of_status(status_of(migration))
 
 
 def may_cut_over(migration: Migration) -> bool:

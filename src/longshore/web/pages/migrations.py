@@ -17,7 +17,7 @@ from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
 from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
-from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration, waits_for_cutover
+from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration
 from longshore.web.texts import _
 from longshore.web.words import duration
 
@@ -65,7 +65,7 @@ async def one(request: Request) -> Response:
         ledger=ledger,
         left=[entry for entry in ledger if entry.state in ("made", "left") and migration.status.ended],
         of_migration=of_migration,
-        waits=waits_for_cutover(migration),
+        waits=migration.waits_for_cutover,
         may_cut_over=may_cut_over(migration),
         may_cancel=may_cancel(migration) and not waits_for_word(migration),
         waits_for_word=waits_for_word(migration),

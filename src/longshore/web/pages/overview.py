@@ -14,7 +14,7 @@ from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.progress import waits_for_word
 from longshore.web.rendering import render
-from longshore.web.states import of_condition, of_migration, waits_for_cutover
+from longshore.web.states import of_condition, of_migration
 
 _SHOWN = 20  # of each kind
 _OWN_PAGES = (MigrationType.REPLICA, MigrationType.BACKUP_POLICY)  # have such a record, and are shown as something else
@@ -39,7 +39,7 @@ async def show(request: Request) -> Response:
     )
     running = [one for found in by_status for one in found]
     restored = [one for one in running if waits_for_word(one)]
-    waiting = [one for one in running if waits_for_cutover(one)]
+    waiting = [one for one in running if one.waits_for_cutover]
     stuck = [one for one in running if one.interrupted or one.stranded or one.status is Status.PARKED]
     missed = [one for one in replicas if any(of_condition(c.code) == "bad" for c in one.conditions)]
     undecided = [one for one in replicas if one.stage in (Stage.FAILED_OVER, Stage.FAILED_BACK)]
@@ -49,7 +49,7 @@ async def show(request: Request) -> Response:
         "overview.html",
         live=bool(running or replicas),
         waiting=waiting,
-        stuck=[one for one in stuck if not waits_for_cutover(one)],
+        stuck=[one for one in stuck if not one.waits_for_cutover],
         missed=missed,
         undecided=undecided,
         restored=restored,

@@ -1,20 +1,19 @@
 """Plans: listed, looked at, checked, started and the rest of what can be told them."""
 
-import asyncio
 from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlannedState, PlanSummary, PlanView
+from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanStates, PlanSummary, PlanView
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.asking import Asking, part
 from longshore.web.page import Page
 from longshore.web.pages.migrations import told_of_cutover
 from longshore.web.rendering import confirm, render
-from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status, waits_for_cutover
+from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status
 from longshore.web.texts import _, marked
 
 PAGE = 50  # rows
@@ -23,8 +22,6 @@ TYPES = [
     ("cold", marked("Cold: each machine is shut down, then copied")),
     ("warm", marked("Warm: copied while they run; you say when each is shut down for the last changes")),
 ]
-
-_MOST_COPIED = 25  # machines whose disks are shown on one page
 
 
 def types() -> list[tuple[str, str]]:
@@ -38,57 +35,37 @@ async def listed(request: Request) -> Response:
 
 
 async def one(request: Request) -> Response:
+    """What is asked for again and again while it runs: so of the machines only those that are shown."""
     asking: Asking = request.state.asking
-    view = await asking.get(PlanView, _path(request))
     q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
     said = request.query_params.get("offset", "0")
     offset = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
-    fitting = [m for m in view.machines if _fits(m, q, status)]
-    rows = fitting[offset : offset + PAGE]
-    moving = [m.migration for m in rows if m.migration and m.status in ("running", "parked", "rolling-back")]
-    under_way = await _several(asking, moving[:_MOST_COPIED])
-    states = Counter(m.status for m in view.machines)
+    found = await asking.get(PlanStates, f"{_path(request)}/states", q=q, status=status, offset=offset, limit=PAGE)
+    plan, states = found.plan, Counter(found.plan.states)
     at_work = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
-    by_id = {m.id: m for m in under_way}
-    waiting = {m.id for m in under_way if waits_for_cutover(m)}
     return render(
         request,
         "plans/one.html",
         live=bool(at_work),
-        plan=view.plan,
-        name=view.plan["name"],
-        states=states,
-        state_choices=[("", _("Any state")), *((state, _(state)) for state in states)],
-        rows=rows,
-        total=len(fitting),
+        plan=plan,
+        name=plan.name,
+        states=plan.states,
+        state_choices=[("", _("Any state")), *((state, _(state)) for state in plan.states)],
+        rows=found.machines,
+        total=found.total,
         size=PAGE,
         offset=offset,
         q=q,
         wanted=status,
-        by_id=by_id,
         at_work=at_work,
-        warm=any(m.type == "warm" and m.status in ("queued", "running", "parked") for m in view.machines),
-        interrupted=any(m.interrupted for m in under_way),
-        shown=lambda m: CUTOVER if m.migration in waiting else of_status(m.status),
+        warm=bool(found.may_cut_over),
+        interrupted=any(m.interrupted for m in found.machines),
+        shown=lambda m: CUTOVER if m.waits_for_cutover else of_status(m.status),
         of_status=of_status,
-        startable=any(m.status in ("planned", "failed", "cancelled") or m.type == "dry-run" for m in view.machines),
-        changed_at=view.changed_at,
-        draft=view.draft,
+        startable=bool(found.startable),
+        changed_at=plan.changed_at,
+        draft=plan.draft,
     )
-
-
-def _fits(machine: PlannedState, q: str, status: str) -> bool:
-    return q.casefold() in machine.machine.casefold() and status in ("", machine.status)
-
-
-async def _several(asking: Asking, ids: list[str]) -> list[Migration]:
-    async def get(migration_id: str) -> Migration | None:
-        try:
-            return await asking.get(Migration, f"/v1/migrations/{part(migration_id)}")
-        except LongshoreError:  # forgotten meanwhile
-            return None
-
-    return [one for one in await asyncio.gather(*(get(id_) for id_ in ids)) if one is not None]
 
 
 # What stands against it, and its start

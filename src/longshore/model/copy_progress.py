@@ -1,0 +1,24 @@
+"""How far the copy of a disk is, in figures."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+MOVING = ("copying", "verifying")  # states of a disk that is being copied or read back
+
+
+class Figures(NamedTuple):
+    """Of the phase the copy is in."""
+
+    done: int  # bytes
+    total: int  # bytes
+    rate: float  # bytes per second
+    left: float | None  # seconds
+
+
+def figures_of(state: str, progress: Mapping[str, Any] | None) -> Figures:
+    """`progress`: as the copy tells it; None: it has told nothing yet."""
+    said = progress or {"done": 0, "total": 0, "verified": 0, "to_verify": 0, "rate": 0.0}
+    verifying = state == "verifying"
+    done = said["verified"] if verifying else said["done"]
+    total = said["to_verify"] if verifying else said["total"]
+    return Figures(int(done), max(int(total), 1), said["rate"], said.get("eta"))

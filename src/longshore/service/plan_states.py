@@ -1,0 +1,104 @@
+"""How far the machines of a plan are, some at a time, or those that have changed."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Query, Response
+from pydantic import TypeAdapter
+
+from longshore.api.schemas import Migration, Moment, PlannedProgress, PlannedState, PlanStates
+from longshore.engine.stranded import crew_of
+from longshore.errors import InvalidInput
+from longshore.model.copy_progress import MOVING, figures_of
+from longshore.model.request import MigrationType
+from longshore.service.migrations_shown import shown
+from longshore.service.opened_plan import is_moved_or_moving, open_plan, states_of
+from longshore.service.paging import LIMIT
+from longshore.service.parts import TheStore, judged_router
+from longshore.service.plans_shown import summary
+from longshore.service.shared_reads import TheReads, answered
+from longshore.store import Store
+from longshore.store.tables import without_zone
+
+router = judged_router("/v1")
+_STATES = TypeAdapter(PlanStates)
+
+_COMMITS_WITHIN = 3.0  # seconds: what has changed isn't seen before its transaction ends
+
+
+@router.get("/plans/{name}/states", response_model=PlanStates)
+async def states(  # noqa: PLR0917
+    name: str,
+    store: TheStore,
+    reads: TheReads,
+    q: Annotated[str, Query(description="A part of the machine's name.")] = "",
+    status: Annotated[str, Query(description="Only those in this state.")] = "",
+    limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
+    offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
+    changed_since: Annotated[Moment | None, Query(description="The `until` of an earlier answer.")] = None,
+) -> Response:
+    """How far its machines are, in the plan's order, with the figures of what is being copied.
+
+    With `changed_since` only those whose migration has changed since then; some may be told again that haven't. When
+    `version` is another one than before, or a migration was forgotten, ask for all of them.
+    """
+    if changed_since is not None and status:
+        raise InvalidInput("What has changed may have left that state.", advice="Leave the state out.", field="status")
+    what = "plan's states", name, q, status, limit, offset, changed_since, store.scope
+
+    def read() -> bytes:
+        return _STATES.dump_json(_read(store, name, q, status, (offset, limit), changed_since))
+
+    return answered(await reads.read(what, read))
+
+
+def _read(  # noqa: PLR0917
+    store: Store, name: str, q: str, status: str, page: tuple[int, int], since: datetime | None
+) -> PlanStates:
+    until = store.outlines.now() - _COMMITS_WITHIN
+    record = store.plans.get(name)
+    opened = open_plan(store, record)
+    all_of_them = states_of(opened, crew_of(store))
+    fitting = [one for one in all_of_them if q.casefold() in one.machine.casefold() and status in ("", one.status)]
+    if since is not None:
+        changed = store.outlines.changed(record.id, since.replace(tzinfo=UTC).timestamp())
+        fitting = [one for one in fitting if one.migration in changed or one.stranded]
+    offset, limit = page
+    latest = [m for m in opened.latest.values() if m is not None]
+    return PlanStates(
+        plan=summary(record, opened, all_of_them),
+        version=record.version,
+        until=without_zone(datetime.fromtimestamp(until, UTC)),
+        total=len(fitting),
+        startable=len(all_of_them) - sum(map(is_moved_or_moving, latest)),
+        may_cut_over=sum(m.type == MigrationType.WARM.value and not m.status.ended for m in latest),
+        machines=_with_progress(store, fitting[offset : offset + limit]),
+    )
+
+
+def _with_progress(store: Store, states: Sequence[PlannedState]) -> list[PlannedProgress]:
+    begun = store.migrations.several([one.migration for one in states if one.migration])
+    by_id = {migration.id: migration for migration in shown(store, begun)}
+    return [_progress(one, by_id.get(one.migration or "")) for one in states]
+
+
+def _progress(state: PlannedState, migration: Migration | None) -> PlannedProgress:
+    said = state.model_dump()
+    if migration is None:
+        return PlannedProgress(**said)
+    moving = [] if migration.status.ended else [d for d in migration.disks if d.state in MOVING and d.progress]
+    figures = [figures_of(disk.state, disk.progress) for disk in moving]
+    left = [one.left for one in figures if one.left is not None]
+    return PlannedProgress(
+        **said,
+        interrupted=migration.interrupted,
+        waits_for_cutover=migration.waits_for_cutover,
+        downtime_seconds=migration.downtime_seconds,
+        syncs=len(migration.syncs),
+        bytes_done=sum(one.done for one in figures) if figures else None,
+        bytes_total=sum(one.total for one in figures) if figures else None,
+        bytes_per_second=sum(one.rate for one in figures) if figures else None,
+        seconds_left=max(left) if left else None,
+        disks=moving,
+    )

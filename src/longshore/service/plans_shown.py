@@ -1,0 +1,27 @@
+"""Plans in short, as they go over the wire."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from longshore.api.schemas import PlannedState, PlanSummary
+from longshore.service.opened_plan import Opened
+from longshore.store import PlanRecord
+
+
+def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) -> PlanSummary:
+    """`states`: of all its machines."""
+    plan = opened.plan
+    return PlanSummary(
+        id=record.id,
+        name=plan.name,
+        project_id=record.project_id,
+        description=plan.description,
+        source=plan.source,
+        target=plan.target,
+        machines=len(plan.machines),
+        volumes=len(plan.volumes),
+        waves=len(plan.waves),
+        draft=record.draft,
+        states=dict(Counter(state.status for state in states)),
+        changed_at=record.changed_at,
+    )

@@ -1,0 +1,103 @@
+"""How far a plan's machines are, told some at a time, with figures, or only what has changed."""
+
+import time
+
+import pytest
+from asking import asking
+
+from longshore.engine.worker import identity
+from longshore.model.machine import Disk
+from longshore.store import Leases, NewMigration, StateDirectory, Store
+
+GIB = 1 << 30
+AT = "/v1/plans/shop/states"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(tmp_path, request, monkeypatch):
+    """With somebody at work."""
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
+    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
+    store = Store(StateDirectory(tmp_path / "state", url))
+    if url is not None:
+        Leases(store.database, identity(4), 600).take()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def ids(store):
+    """A plan of three machines, two of which are under way."""
+    vc, cloud = (
+        store.providers.add(name, kind, {}, {}).id for name, kind in (("vc", "vsphere"), ("cloud", "openstack"))
+    )
+    machines = [{"machine": name, "ref": f"vm-{n}"} for n, name in enumerate(("app01", "app02", "db01"), start=1)]
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": machines}
+    record = store.plans.add("shop", plan)
+    made = store.migrations.add_together(
+        [
+            NewMigration(
+                machine_name=name,
+                machine_ref=ref,
+                source_id=vc,
+                target_id=cloud,
+                request={"type": "warm"},
+                plan_id=record.id,
+                wave=1,
+                disks=tuple(Disk(str(n), f"Hard disk {n}", n, 40 * GIB, "", "ds") for n in (1, 2)),
+            )
+            for name, ref in (("app01", "vm-1"), ("db01", "vm-3"))
+        ]
+    )
+    return {m.machine_name: m.id for m in made}
+
+
+def copying(store, id_, key, done, rate, eta):
+    progress = {"done": done, "total": 40 * GIB, "verified": 0, "to_verify": 0, "rate": rate, "eta": eta}
+    store.disks.update(id_, key, state="copying", progress=progress)
+
+
+def test_what_is_copied_is_told_in_figures_of_all_disks(store, ids, monkeypatch):
+    store.migrations.update(ids["app01"], status="running", phase="copying")
+    copying(store, ids["app01"], "1", 10 * GIB, 1000.0, 60.0)
+    copying(store, ids["app01"], "2", 5 * GIB, 500.0, 90.0)
+    with asking(store, monkeypatch) as ask:
+        told = ask("GET", AT).json()
+        app01, app02, db01 = told["machines"]
+        assert (app01["bytes_done"], app01["bytes_total"], app01["seconds_left"]) == (15 * GIB, 80 * GIB, 90.0)
+        assert (app01["bytes_per_second"], [d["key"] for d in app01["disks"]]) == (1500.0, ["1", "2"])
+        assert (app02["status"], app02["migration"], app02["bytes_done"]) == ("planned", None, None)
+        assert (db01["status"], db01["disks"]) == ("queued", [])
+        assert told["plan"]["states"] == {"running": 1, "planned": 1, "queued": 1}
+        assert (told["total"], told["startable"], told["may_cut_over"]) == (3, 1, 2)
+        part = ask("GET", f"{AT}?q=APP&limit=1&offset=1").json()
+        assert ([m["machine"] for m in part["machines"]], part["total"]) == (["app02"], 2)
+        assert [m["machine"] for m in ask("GET", f"{AT}?status=queued").json()["machines"]] == ["db01"]
+        store.migrations.update(ids["db01"], status="running", phase="waiting")
+        assert [m["waits_for_cutover"] for m in ask("GET", AT).json()["machines"]] == [False, False, True]
+
+
+def test_only_what_has_changed_is_told(store, ids, monkeypatch):
+    monkeypatch.setattr("longshore.service.plan_states._COMMITS_WITHIN", 0.0)
+    with asking(store, monkeypatch) as ask:
+
+        def changed(until):
+            answer = ask("GET", f"{AT}?changed_since={until}").json()
+            return [m["machine"] for m in answer["machines"]], answer["until"]
+
+        until = ask("GET", AT).json()["until"]
+        names, until = changed(until)
+        assert names == []
+        time.sleep(0.01)  # the clock's own step
+        store.migrations.update(ids["db01"], phase="copying")
+        names, until = changed(until)
+        assert names == ["db01"]
+        time.sleep(0.01)
+        copying(store, ids["app01"], "1", GIB, 1.0, None)
+        names, until = changed(until)
+        assert names == ["app01"]
+        time.sleep(0.01)
+        assert changed(until)[0] == []
+        assert changed("2020-01-01T00:00:00Z")[0] == ["app01", "db01"]
+        assert ask("GET", f"{AT}?changed_since={until}&status=done").status_code == 400
+        assert ask("GET", f"{AT}?changed_since=yesterday").status_code == 400
