@@ -13,7 +13,7 @@ TABLES = ("migrations", "migration_disks")
 
 def upgrade() -> None:
     for table in TABLES:
-        op.add_column(table, sa.Column("touched_at", sa.Float(), nullable=False, server_default="0"))
+        op.add_column(table, sa.Column("touched_at", sa.Double(), nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
