@@ -25,13 +25,39 @@ def connect(kind, settings, secrets, side=None, servers=None, **kept):
     return fleet_connect("vsphere" if side == "source" else kind, settings, secrets, side, servers)
 
 
+def no_engine(patch):
+    """Nothing here needs a migration to run: it is as if an engine were at work."""
+    patch.setattr(embedded, "ensure_running", lambda _state: None)
+    patch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
+
+
+def with_machines(store, directory, patch):
+    """Its providers, vc and cloud, have three small machines."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        patch.setattr(f"{module}.connect", connect)
+    settings = {"root": str(Fleet.create(directory / "fleet").root)}
+    store.providers.add("vc", "vsphere", settings, {"password": "x"})
+    store.providers.add("cloud", "openstack", settings, {"password": "x"})
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)  # nothing here needs a migration to run
-    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)  # as if an engine were at work
+    no_engine(monkeypatch)
     store = Store(StateDirectory(tmp_path / "state"))
     yield store
     store.close()
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """A store with something of everything, which no test changes; and the ids of what is in it."""
+    directory = tmp_path_factory.mktemp("everything")
+    with pytest.MonkeyPatch.context() as patch:
+        no_engine(patch)
+        store = Store(StateDirectory(directory / "state"))
+        with_machines(store, directory, patch)
+        yield store, fill(store)
+        store.close()
 
 
 @pytest.fixture
@@ -44,12 +70,7 @@ def browser(store, monkeypatch):
 
 @pytest.fixture
 def three_machines(store, tmp_path, monkeypatch):
-    """A store whose providers, vc and cloud, have three small machines."""
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", connect)
-    settings = {"root": str(Fleet.create(tmp_path / "fleet").root)}
-    store.providers.add("vc", "vsphere", settings, {"password": "x"})
-    store.providers.add("cloud", "openstack", settings, {"password": "x"})
+    with_machines(store, tmp_path, monkeypatch)
     return store
 
 
@@ -83,8 +104,7 @@ def keystone(keystone_):
 @pytest.fixture
 def many(keystone, tmp_path, monkeypatch):
     """A server, with clouds of project red, and a vCenter of project blue."""
-    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
-    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
+    no_engine(monkeypatch)
     monkeypatch.setattr("longshore.flows.clouds.connect", connect)
     monkeypatch.setattr("longshore.service.providers.connect", Cloud)
     state = StateDirectory(tmp_path / "state", keystone=settings_for(keystone).keystone, secrets="database")

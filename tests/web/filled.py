@@ -4,17 +4,25 @@ import subprocess
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import update
+
+from longshore.engine.version import FLOW_VERSION
 from longshore.model.backup_policy import MachineBackup, PointTrial, Proof, Run, SecondCopy, Stand
 from longshore.model.group import Gate
+from longshore.model.limit import LimitOf, Place
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
 from longshore.model.selection import MachineFilter
+from longshore.model.target import Owner
 from longshore.planning import planfile
 from longshore.store import NewMigration
 from longshore.store.backup_policies import NewBackupPolicy
-from longshore.store.tables import utc_now
+from longshore.store.ledger import EntryState, ThingKind
+from longshore.store.tables import JobRow, WorkerRow, utc_now
+from longshore.store.workers import Leases, WorkerRecord
 from longshore.vault.directory import Directory
+from longshore.vault.keys import add_key, new_recovery_key
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
 
@@ -119,6 +127,33 @@ def fill(store):
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
     store.groups.add("rack", {ids["replica"]: 1, ids["fresh"]: 2}, {1: Gate(pause=120.0)})
     return ids
+
+
+def workers_and_left_overs(store):
+    """Two workers, one of them dead, and something that a failed migration has left."""
+    for name in ("w-alive", "w-dead"):
+        Leases(store.database, WorkerRecord(name, "node1", 7, FLOW_VERSION, 4, ("north",)), 20.0).take()
+    ids = {m.machine_name: m.id for m in store.migrations.all()}
+    with store.database.session() as session:
+        session.execute(update(WorkerRow).where(WorkerRow.id == "w-dead").values(lease_until=1.0))
+        session.execute(update(JobRow).where(JobRow.record_id == ids["app02"]).values(worker_id="w-alive"))
+    cloud = store.providers.get("cloud").id
+    entry = store.ledger.intend(Owner(ids["db01"], "volume-1"), cloud, ThingKind.VOLUME)
+    store.ledger.settle(entry.id, EntryState.LEFT, ref="vol-77", note="Cinder says it is in use.")
+
+
+def limit(store):
+    """The id of one that is set."""
+    place = Place(LimitOf.HOST, store.providers.get("vc").id, "esx1")
+    return store.limits.put(place, None, {"at_once": 2, "bytes_per_second": 50 << 20}).limit.id
+
+
+def encrypted_vault(store):
+    """One called safe, and the id of a key that opens it besides."""
+    place = store.state.root.parent / "safe"
+    vault = Vault.create(Directory(place), "a phrase")
+    store.providers.add("safe", "vault", {"directory": str(place)}, {"pass_phrase": "a phrase"})
+    return add_key(vault, new_recovery_key(), "emergency").id
 
 
 def backups(store, vc):

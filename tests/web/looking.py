@@ -94,10 +94,23 @@ class Looking:
         self.context.close()
         assert self.wrong == []
 
+    def open(self, path):
+        """And what the page asks for by itself as soon as it is there."""
+        self.page.goto(self.address + path)
+        expect(self.page.locator('[hx-trigger="load"]')).to_have_count(0)
+
+    def look(self, theme, width):
+        """From now on, without loading the page anew."""
+        across, down = SIZES[width]
+        self.page.emulate_media(color_scheme=theme)
+        self.page.locator("html.pf-v6-theme-dark").wait_for(state="attached" if theme == "dark" else "detached")
+        self.page.set_viewport_size({"width": across, "height": down})
+
     def findings(self, rules):
         """What axe finds against these of its rules and groups of rules."""
-        self.page.evaluate(AXE)
-        found = self.page.evaluate(f"axe.run(document, {{runOnly: {rules}}})")
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE)
+        found = self.page.evaluate(f"axe.run(document, {{runOnly: {rules}, resultTypes: ['violations']}})")
         return [
             (one["id"], [node["html"][:200] + " " + node["failureSummary"][:200] for node in one["nodes"][:3]])
             for one in found["violations"]

@@ -1,13 +1,7 @@
 """What those see who operate an installation, and limits that are set while work goes on."""
 
 import pytest
-from sqlalchemy import update
-
-from longshore.engine.version import FLOW_VERSION
-from longshore.model.target import Owner
-from longshore.store.ledger import EntryState, ThingKind
-from longshore.store.tables import JobRow, WorkerRow
-from longshore.store.workers import Leases, WorkerRecord
+from filled import workers_and_left_overs
 
 AT = "/ui/administration"
 LIMITS = f"{AT}/limits"
@@ -15,17 +9,7 @@ LIMITS = f"{AT}/limits"
 
 @pytest.fixture
 def at_work(filled):
-    """Two workers, one of them dead, and something that a failed migration has left."""
-    store = filled.store
-    for name in ("w-alive", "w-dead"):
-        Leases(store.database, WorkerRecord(name, "node1", 7, FLOW_VERSION, 4, ("north",)), 20.0).take()
-    ids = {m.machine_name: m.id for m in store.migrations.all()}
-    with store.database.session() as session:
-        session.execute(update(WorkerRow).where(WorkerRow.id == "w-dead").values(lease_until=1.0))
-        session.execute(update(JobRow).where(JobRow.record_id == ids["app02"]).values(worker_id="w-alive"))
-    cloud = store.providers.get("cloud").id
-    entry = store.ledger.intend(Owner(ids["db01"], "volume-1"), cloud, ThingKind.VOLUME)
-    store.ledger.settle(entry.id, EntryState.LEFT, ref="vol-77", note="Cinder says it is in use.")
+    workers_and_left_overs(filled.store)
     return filled
 
 

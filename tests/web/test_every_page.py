@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
-from browser import Page
+from browser import Browser, Page
 from filled import BAD_NAME
 
 from longshore.web.front import CSP
@@ -18,9 +18,10 @@ LARGEST = 1 << 20  # bytes of a page
 MOST = 5000  # elements
 
 
-@pytest.fixture
-def pages(filled):
+@pytest.fixture(scope="module")
+def pages(everything):
     """Every page that links lead to, by its address without a question."""
+    filled = Browser(everything[0]).opened()
     seen, todo = {}, ["/ui/"]
     while todo:
         path = todo.pop()

@@ -9,11 +9,13 @@ from io import StringIO
 import httpx
 import pytest
 from babel.messages import pofile
-from filled import names_of_backups
+from browser import Browser
+from every_address import DOOR, EMPTY, addresses
+from filled import encrypted_vault, fill, limit, workers_and_left_overs
 from jinja2 import nodes
+from many import choose, log_in
 
 from longshore.web import texts as texts_of_pages
-from longshore.web.app import SUBJECTS
 from longshore.web.rendering import STATIC, environment
 from longshore.web.texts import LANGUAGES, preferred
 
@@ -148,11 +150,8 @@ def test_a_log_in_is_refused_in_german(many):
 ACCENTED = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "åƀçðéƒĝĥîĵķļɱñöþɋŕšţûṽŵẋýžÅƁÇÐÉƑĜĤÎĴĶĻṀÑÖÞɊŔŠŢÛṼŴẊÝŽ"
 )
-# Units and zones, names of languages, of ourselves, and what is typed into a search as it is
+# Units and zones, names of languages and of ourselves
 OF_ALL = {
-    "ip",
-    "os",
-    "Prod",
     "Longshore",
     "CPU",
     "MiB",
@@ -176,35 +175,67 @@ class Accented(gettext.NullTranslations):
 
 def words_of(page):
     said = [
-        html.unescape(re.sub(r"<[^>]*>", " ", page.source)),
+        html.unescape(re.sub(r"<code>[^<]*</code>|<[^>]*>", " ", page.source)),  # what is typed is so in all
         *(a[name] for _tag, a in page.elements for name in ATTRIBUTES if name in a),
     ]
     return {word for text in said for word in re.findall(r"[A-Za-z]{2,}", text)}
 
 
-def test_no_english_is_left_where_all_texts_are_of_another_language(filled, monkeypatch):
-    answers = []
+@pytest.fixture
+def answers(monkeypatch):
+    """What the API has said since it was emptied: that is data. All texts are of another language."""
+    said = []
     ask = httpx.AsyncClient.request
 
     async def request(client, *how, **more):
         answer = await ask(client, *how, **more)
-        if client.base_url.host == "pages":  # what the API says is data
-            answers.append(answer.text)
+        if client.base_url.host == "pages":
+            said.append(answer.text)
         return answer
 
     monkeypatch.setattr(httpx.AsyncClient, "request", request)
     monkeypatch.setattr(texts_of_pages, "_catalogue", lambda _language: Accented())
-    ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
-    names = names_of_backups(filled.store)
-    places = {"provider": "vc", "name": "shop", "migration": ids["app01"], "machine": "vm-1", "replica": ids["mail01"]}
-    places |= {"group": "rack", "number": "3", **names}
+    return said
+
+
+def english_in(page, answers, path):
+    """Words that are in no catalogue and no data."""
+    data = set(re.findall(r"[A-Za-z]{2,}", " ".join(answers))) | set(re.findall(r"[A-Za-z]{2,}", path))
+    return sorted(words_of(page) - data - OF_ALL)
+
+
+def english_at(browser, answers, paths):
     left = {}
-    for page in [page for subject in SUBJECTS for page in subject.ROUTES if page.method == "GET"]:
-        path = "/ui" + page.path.replace(":path", "").format(**places)
+    for path in paths:
         answers.clear()
-        shown = filled.get(path)
-        if shown.answer.headers["content-type"].startswith("text/html"):
-            data = set(re.findall(r"[A-Za-z]{2,}", " ".join(answers))) | set(re.findall(r"[A-Za-z]{2,}", path))
-            if words := words_of(shown) - data - OF_ALL:
-                left[path] = sorted(words)
-    assert not left, left
+        page = browser.get(path)
+        assert page.status == 200, (path, page.text)
+        left[path] = english_in(page, answers, path)
+    return {path: words for path, words in left.items() if words}
+
+
+def test_no_english_is_left_where_all_texts_are_of_another_language(three_machines, answers):
+    ids = fill(three_machines)
+    workers_and_left_overs(three_machines)
+    ids |= {"limit": limit(three_machines), "key": encrypted_vault(three_machines)}
+    paths = [path for of in addresses(ids).values() for path in of.values()]
+    left = english_at(Browser(three_machines).opened(), answers, paths)
+    assert left == {}
+
+
+def test_nor_on_pages_that_are_empty_or_refuse(browser, answers):
+    assert english_at(browser, answers, EMPTY.values()) == {}
+    answers.clear()
+    assert english_in(browser.get("/ui/nowhere"), answers, "/ui/nowhere") == []
+
+
+def test_nor_at_the_door(many_filled, answers):
+    browser = many_filled.browser()
+    assert english_at(browser, answers, DOOR.values()) == {}
+    log_in(browser, "ann", "ann's secret", to="/ui/project")
+    people = "ann id-red id-blue"
+    assert english_in(browser.page, [*answers, people], browser.path) == []
+    choose(browser, "red")
+    assert english_in(browser.get("/ui/"), [*answers, people], "/ui/") == []
+    browser.submit("/ui/close")
+    assert english_in(browser.page, [], browser.path) == []

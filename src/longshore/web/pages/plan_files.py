@@ -17,13 +17,17 @@ from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
+from longshore.web.pages.plans import types
 from longshore.web.rendering import render
 from longshore.web.sheets import as_text
-from longshore.web.texts import _
+from longshore.web.texts import _, marked
 
 _OPTIONS = ("type", "flavor", "server_name", "availability_zone", "landing", "power")  # that the form of one asks
-_TYPES = ("dry-run", "cold", "warm")
-_POWERS = ("as-before", "on", "off")
+_POWERS = [
+    ("as-before", marked("As it was at the source")),
+    ("on", marked("Left running")),
+    ("off", marked("Shut down once it was seen up")),
+]
 
 
 async def as_yaml(request: Request) -> Response:
@@ -139,11 +143,11 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
         of_volume=request.path_params["machine"].startswith(VOLUME),
         said=said,
         version=said["version"] or view.version,
-        types=[("", _("As the plan says")), *((one, one) for one in _TYPES)],
+        types=[("", _("As the plan says")), *types()],
         flavors=[("", _("As the plan's rules say"))] + (flavor_choices(offer) if offer else []),
         zones=[("", _("As the plan says")), *((zone, zone) for zone in (offer.choices.zones if offer else ()))],
         landings=[("", _("As the plan says")), *((value, _(text)) for value, text in LANDINGS)],
-        powers=[("", _("As the plan says")), *((one, one) for one in _POWERS)],
+        powers=[("", _("As the plan says")), *((value, _(text)) for value, text in _POWERS)],
         **told_of(trouble, ("wave", *_OPTIONS)),
     )
 
