@@ -13,6 +13,8 @@ from longshore_dashboard.markup import Foreign, Shown, fit
 from longshore_dashboard.server import Away, ask
 from longshore_dashboard.subjects import NEW_PLAN, page_of, shown_at
 
+_FORMS_ALONE = 405  # what the server says of an address that forms are sent to and that has no page
+
 
 @never_cache
 @sensitive_post_parameters()
@@ -31,9 +33,13 @@ def show(request: HttpRequest, path: str = "") -> HttpResponse:
 
     try:
         answer = ask(request, page_of(panel.subject, path), form=form, everything=dashboard == "admin")
-        if answer.elsewhere is None:
+        elsewhere = answer.elsewhere
+        if answer.status == _FORMS_ALONE:
+            # Whose session had ended when he sent one comes from the log-in. Nothing was done: the page above shows it
+            elsewhere = page_of(panel.subject, path.rpartition("/")[0])
+        if elsewhere is None:
             return _framed(request, answer.status, fit(answer.page, at, get_token(request)))
-        address = at(answer.elsewhere)
+        address = at(elsewhere)
         return _framed(request, 503, None) if address is None else HttpResponseRedirect(address)
     except (Away, Foreign):
         return _framed(request, 503, None)

@@ -155,6 +155,16 @@ def test_who_isnt_logged_in_or_whose_token_has_ended_logs_in_and_comes_back(pers
     assert by_itself.status_code == 401
 
 
+def test_who_logs_in_after_sending_a_form_comes_to_what_it_was_about(ann):
+    """The log-in leads to the form's own address, where no page is."""
+    for form, page in (
+        ("plans/shop/start", "plans/shop"),
+        ("backups/vaults/offsite/verify", "backups/vaults/offsite"),
+    ):
+        answer = ann.client.get(f"{PROJECT}{form}")
+        assert (answer.status_code, answer["Location"]) == (302, f"{PROJECT}{page}")
+
+
 def test_a_service_that_is_away_is_said_to_be(person):
     abel = person.logged_in("abel", "away")
     seen = abel.get(f"{PROJECT}overview/")
