@@ -90,7 +90,7 @@ class Person:
         self.client = Client(enforce_csrf_checks=True)
 
     def get(self, path, **more):
-        return Seen(self.client.get(path, **more))
+        return Seen(self.client.get(path, follow=True, **more))
 
     def submit(self, seen, action, **fields):
         """That form with what stands in it; the raw answer."""

@@ -34,7 +34,8 @@ class Program:
         self.browser = many.browser()
 
     def get(self, path):
-        return Page(self.browser.ask("GET", path, headers=self.headers, follow=False))
+        """Where the server leads to, too: the program's user goes there."""
+        return Page(self.browser.ask("GET", path, headers=self.headers))
 
     def post(self, path, **fields):
         return self.browser.ask("POST", path, headers={**self.headers, **FORM}, content=urlencode(fields), follow=False)
