@@ -2,6 +2,7 @@
 
 import pytest
 
+from longshore.errors import AccessDenied
 from longshore.providers.registry import connect as really_connect
 
 
@@ -138,3 +139,15 @@ def test_what_landed_as_it_was_is_converted_later(filled):
     page = filled.submit(at, guest_keys="a secret key")
     assert (page.status, "landed as it was" in page.text) == (400, True), page.text
     assert "a secret key" not in page.source
+
+
+def test_the_last_check_of_a_provider_is_shown_with_its_age(fleet):
+    assert "none yet" in fleet.get("/ui/providers").text
+    fleet.get("/ui/providers/vc")
+    fleet.submit("/ui/providers/vc/check")
+    page = fleet.get("/ui/providers")
+    assert ("answers" in page.text, " s ago" in page.text) == (True, True)
+    record = fleet.store.providers.get("vc")
+    fleet.store.providers.note_check(record.id, {}, AccessDenied("The vCenter refuses this password."))
+    assert "refused or away" in fleet.get("/ui/providers").text
+    assert "The vCenter refuses this password." in fleet.get("/ui/providers/vc").text

@@ -54,6 +54,13 @@ class ProviderChange(_Strict):
     secrets: dict[str, SecretStr] = {}
 
 
+class LastCheck(_Strict):
+    at: Moment
+    found: dict[str, str]  # empty when it didn't let us in
+    error: str | None  # why not
+    code: str | None
+
+
 class Provider(_Strict):
     id: str
     project_id: str  # empty without a server: nothing belongs to a project then
@@ -62,6 +69,7 @@ class Provider(_Strict):
     settings: dict[str, Any]  # empty when it is another project's, which shares it
     shared: bool = False  # by another project
     created_at: Moment
+    last_check: LastCheck | None = None  # none was made yet, or it is another project's
 
 
 class ProviderCheck(_Strict):

@@ -20,10 +20,10 @@ class ListProviders(Lister):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [
-            (p.name, p.kind, "shared" if p.shared else _where(p), moment(p.created_at))
+            (p.name, p.kind, "shared" if p.shared else _where(p), moment(p.created_at), *_checked(p))
             for p in self.client.providers(all_projects=args.all_projects)
         ]
-        return ("Name", "Kind", "Where", "Added"), rows
+        return ("Name", "Kind", "Where", "Added", "Checked", "Outcome"), rows
 
 
 class ShowProvider(ShowOne):
@@ -35,6 +35,9 @@ class ShowProvider(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         provider = self.client.provider(args.name)
         fields = {"name": provider.name, "kind": provider.kind, "id": provider.id} | provider.settings
+        if provider.last_check is not None:
+            fields["checked_at"], outcome = _checked(provider)
+            fields["outcome"] = provider.last_check.error or outcome
         return tuple(fields), tuple(fields.values())
 
 
@@ -98,6 +101,12 @@ def _with_name(parser: ArgumentParser) -> ArgumentParser:
 def shown(check: ProviderCheck) -> tuple[Any, Any]:
     fields = {"provider": check.provider.name, "type": check.provider.kind} | check.found
     return tuple(fields), tuple(fields.values())
+
+
+def _checked(provider: Provider) -> tuple[str | None, str | None]:
+    """When it was checked last, and what that came to in a word."""
+    check = provider.last_check
+    return (None, None) if check is None else (moment(check.at), check.code or "answers")
 
 
 def _where(provider: Provider) -> str:

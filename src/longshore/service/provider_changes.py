@@ -8,7 +8,7 @@ from longshore.errors import InvalidInput
 from longshore.providers.registry import provider_type, unneeded_secrets
 from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn, judged_router
-from longshore.service.providers import log_in, shown_provider
+from longshore.service.providers import checked, log_in
 from longshore.service.remote import asked_of, provider_settings
 from longshore.store import ProviderRecord
 
@@ -57,7 +57,7 @@ def change(
     local = _is_local(store.state.shared_database, caller)
     found = log_in(store, record.name, record.kind, settings, secrets, local=local)
     kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given or unneeded else None)
-    return ProviderCheck(provider=shown_provider(store, kept), found=found)
+    return checked(store, kept.id, found)
 
 
 def _is_local(shared_database: str | None, caller: Any) -> bool:

@@ -100,7 +100,7 @@ def _add(
     found = log_in(store, body.name, body.kind, settings, secrets, local=local)
     kept = {name: value for name, value in settings.items() if name != "reach"}  # which is never kept
     record = store.providers.add(body.name, body.kind, kept, secrets, provider_id=id_)
-    return ProviderCheck(provider=shown_provider(store, record), found=found)
+    return checked(store, record.id, found)
 
 
 def log_in(
@@ -160,10 +160,14 @@ def remove(provider: str, store: TheStore, caller: TheCaller) -> None:
 
 @router.post("/providers/{provider}/check")
 def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
-    """Log in, and say what is found. Not for a provider that another project shares."""
+    """Log in, and say what is found; it is kept what that came to. Not for a provider that another project shares."""
     record = store.providers.own(provider)
-    with clouds.provider(record.id) as cloud:
-        return ProviderCheck(provider=shown_provider(store, record), found=cloud.check())
+    try:
+        with clouds.provider(record.id) as cloud:
+            return checked(store, record.id, cloud.check())
+    except LongshoreError as error:
+        store.providers.note_check(record.id, {}, error)
+        raise
 
 
 @router.get("/providers/{provider}/machines")
@@ -231,7 +235,14 @@ def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> 
     store.providers.unshare(provider, project)
 
 
+def checked(store: Store, provider_id: str, found: dict[str, str]) -> ProviderCheck:
+    """It let us in just now, and that was found."""
+    store.providers.note_check(provider_id, found)
+    return ProviderCheck(provider=shown_provider(store, store.providers.get(provider_id)), found=found)
+
+
 def shown_provider(store: Store, record: ProviderRecord) -> Provider:
     """As it goes over the wire."""
     own = store.providers.is_own(record)
-    return Provider(**{**asdict(record), "settings": record.settings if own else {}}, shared=not own)
+    hidden: dict[str, Any] = {} if own else {"settings": {}, "last_check": None}
+    return Provider(**{**asdict(record), **hidden}, shared=not own)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, true
+from sqlalchemy import ColumnElement, delete, select, true, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, Unreachable
@@ -27,6 +27,7 @@ from longshore.store.tables import (
     ProviderRow,
     SecretRow,
     ShareRow,
+    utc_now,
 )
 from longshore.store.texts import Texts, in_options, in_plan
 
@@ -39,6 +40,7 @@ class ProviderRecord:
     kind: str
     settings: dict[str, Any]
     created_at: datetime
+    last_check: dict[str, Any] | None = None  # at (UTC), found, error, code
 
 
 @through_outages
@@ -130,6 +132,13 @@ class Providers:
             session.flush()
             tell_workers(session)  # of the labels that it asks for
             return _record(row)
+
+    def note_check(self, provider_id: str, found: Mapping[str, str], error: LongshoreError | None = None) -> None:
+        """What it came to just now to log in there."""
+        code = error.code if error is not None else None
+        said = {"at": utc_now().isoformat(), "found": dict(found), "error": str(error) if error else None, "code": code}
+        with self._database.session() as session:
+            session.execute(update(ProviderRow).where(ProviderRow.id == provider_id).values(last_check=said))
 
     def refuse_at_work(self, provider_id: str) -> None:
         """Raises Conflict while a migration is under way there, or something that one has made is left there."""
@@ -329,4 +338,4 @@ def visible_providers(scope: Scope) -> ColumnElement[bool]:
 
 
 def _record(row: ProviderRow) -> ProviderRecord:
-    return ProviderRecord(row.id, row.project_id, row.name, row.kind, row.settings, row.created_at)
+    return ProviderRecord(row.id, row.project_id, row.name, row.kind, row.settings, row.created_at, row.last_check)

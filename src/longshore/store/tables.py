@@ -53,6 +53,7 @@ class ProviderRow(Base):
     unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
     kind: Mapped[str]
     settings: Mapped[dict[str, Any]]  # never a secret
+    last_check: Mapped[dict[str, Any] | None]  # when it was asked last, and what was found or why it wasn't
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -1,5 +1,6 @@
 """Clouds: listed, added, checked, removed; and the machines in them."""
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,7 +25,7 @@ _BY_PASSWORD = ("username", "project_name", "user_domain_name", "project_domain_
 
 async def listed(request: Request) -> Response:
     found = await request.state.asking.get(list[Provider], "/v1/providers")
-    return render(request, "providers/list.html", providers=found, where=_where)
+    return render(request, "providers/list.html", providers=found, where=_where, age=_age)
 
 
 async def one(request: Request) -> Response:
@@ -54,7 +55,13 @@ async def _shown(request: Request, found: dict[str, str] | None, trouble: Longsh
         found=found,
         trouble=trouble,
         plans=using,
+        age=_age,
     )
+
+
+def _age(moment: datetime) -> float:
+    """Seconds since then."""
+    return (datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds()
 
 
 async def ask_to_remove(request: Request) -> Response:
