@@ -6,8 +6,9 @@ added, or is based on. Nothing is rewritten.
 """
 
 import json
+import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
@@ -70,29 +71,28 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
     lists = dict(_condemned(vault))
     condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
     due = [number for number in sorted(lists) if _older(vault, f"condemned/{number}.json", now - vault.grace)]
-    new = there - named - condemned
-    if lease is not None and store.lists_late and (due or new):
+    first = min((now - vault.grace, *(writer.began for writer in writers)))
+    new = {pack: at for pack, at in _ages(vault, there - named - condemned) if at < first}
+    doomed = _doomed(due, lists, writers, named, there)
+    if lease is not None and store.lists_late and (new or any(doomed.values())):
         # What a first look didn't see, since lists come late, a second one does: a writer, or a point. So nothing that
         # is needed is deleted or condemned, and a writer that is too late for both looks hears that it is lost
         sleep(store.lists_late)
         _keep_lease(vault, lease)
         _, others, more = _look(vault, now, seen, sweep=True)
-        writers, named, new = [*writers, *others], named | more.keys(), new - more.keys()
+        writers, named = [*writers, *others], named | more.keys()
+        first = min((first, *(writer.began for writer in others)))
+        doomed = _doomed(due, lists, writers, named, there)
     deleted, freed = 0, 0
-    for number in due:
-        if any(writer.seen < number for writer in writers):
-            continue
-        for pack in map(bytes.fromhex, lists[number]):
-            if pack in named or pack not in there:
-                continue
+    for number, packs_of in doomed.items():
+        for pack in packs_of:
             deleted, freed = deleted + 1, freed + _size(vault, pack)
             if lease is not None:
                 _keep_lease(vault, lease)
                 store.delete(name_of(pack))
         if lease is not None:
             store.delete(f"condemned/{number}.json")
-    first = min((now - vault.grace, *(writer.began for writer in writers)))
-    listed = [pack for pack in new if _older(vault, name_of(pack), first)]
+    listed = [pack for pack, at in new.items() if pack not in named and at < first]
     if listed and lease is not None:
         _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, listed)
     if lease is not None:
@@ -148,6 +148,25 @@ def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
             return vault.store.create(f"condemned/{number}.json", listed)
         except Conflict:  # of a list that the store's own doesn't show yet
             number += 1
+
+
+def _doomed(
+    due: list[int], lists: Mapping[int, list[str]], writers: list[Writer], named: set[bytes], there: set[bytes]
+) -> dict[int, list[bytes]]:
+    """The lists that are to be done with, and which of their packs go: those that nobody names."""
+    spoken_for = min((writer.seen for writer in writers), default=math.inf)
+    return {
+        number: [pack for pack in map(bytes.fromhex, lists[number]) if pack in there and pack not in named]
+        for number in due
+        if number <= spoken_for
+    }
+
+
+def _ages(vault: Vault, packs: set[bytes]) -> Iterator[tuple[bytes, float]]:
+    """When each of them was stored; those that have just gone are left out."""
+    for pack in packs:
+        with suppress(NotFound):
+            yield pack, vault.store.changed_at(name_of(pack))
 
 
 def _older(vault: Vault, name: str, moment: float) -> bool:
