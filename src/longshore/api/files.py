@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from longshore.api.schemas import Moment
 
+TAR = "application/x-tar"  # the content type of a directory that is fetched
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")

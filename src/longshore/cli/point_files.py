@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,30 +114,30 @@ class GetFiles(Command):
 
     def take_action(self, args: Namespace) -> None:
         if args.to == "-":
-            self.client.fetch_file(args.vault, args.point, args.path, _print)
+            self.client.fetch_file(args.vault, args.point, args.path, lambda _tar, _length: _print)
             sys.stdout.buffer.flush()
             return
-        total = self._size(args)
         name = args.path.rstrip("/").rpartition("/")[2] or "files"
-        path = Path(args.to or (name if total is not None else f"{name}.tar"))
-        done, whole = 0, None if total is None else total >> 20
-        with counting(f"MiB of {path.name}") as show, _new_file(path) as write:
+        done, path = 0, Path()
+        with ExitStack() as stack:
 
-            def take(piece: bytes) -> None:
-                nonlocal done
-                done += len(piece)
-                write(piece)
-                show(done >> 20, whole)
+            def begin(tar: bool, length: int | None) -> Callable[[bytes], None]:
+                nonlocal path
+                path = Path(args.to or (f"{name}.tar" if tar else name))
+                show = stack.enter_context(counting(f"MiB of {path.name}"))
+                write = stack.enter_context(_new_file(path))
+                whole = None if length is None else length >> 20
 
-            self.client.fetch_file(args.vault, args.point, args.path, take)
+                def take(piece: bytes) -> None:
+                    nonlocal done
+                    done += len(piece)
+                    write(piece)
+                    show(done >> 20, whole)
+
+                return take
+
+            self.client.fetch_file(args.vault, args.point, args.path, begin)
         self.say(f"{path}: {size(done)}.")
-
-    def _size(self, args: Namespace) -> int | None:
-        """In bytes; None of a directory."""
-        found = self.client.point_files(args.vault, args.point, args.path).files
-        if len(found) != 1 or found[0].path.startswith(f"{args.path.rstrip('/')}/"):
-            return None
-        return found[0].size
 
 
 @contextmanager

@@ -6,11 +6,13 @@ command's (click, rich, pygments).
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
 Message = MutableMapping[str, Any]
+Take = Callable[[bytes], None]
+Begin = Callable[[Mapping[str, str]], Take]  # what takes a body, by its headers, whose names are small letters
 Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
@@ -26,11 +28,11 @@ async def ask(
     body: Any = None,
     *,
     if_match: str | None = None,
-    take: Callable[[bytes], None] | None = None,
+    begin: Begin | None = None,
 ) -> tuple[int, bytes]:
     """Status and body of the answer. `path`: quoted, with its query. Raises what the application raises.
 
-    `take` is given the pieces of a body as they come, instead, unless it is an error's.
+    What `begin` answers is given the pieces of a body as they come, instead, unless it is an error's.
     """
     content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
     headers = [(b"host", b"embedded"), (b"content-length", b"%d" % len(content))]
@@ -57,6 +59,7 @@ async def ask(
     answered = asyncio.Event()
     status = 0
     parts: list[bytes] = []
+    take: Take = parts.append
 
     async def receive() -> Message:
         if unsent:
@@ -65,12 +68,13 @@ async def ask(
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        nonlocal status
+        nonlocal status, take
         if message["type"] == "http.response.start":
             status = message["status"]
+            if begin is not None and status < BAD:
+                take = begin({name.decode().lower(): value.decode() for name, value in message.get("headers", ())})
         elif message["type"] == "http.response.body":
-            keep = take if take is not None and status < BAD else parts.append
-            keep(message.get("body", b""))
+            take(message.get("body", b""))
             if not message.get("more_body", False):
                 answered.set()
 

@@ -26,7 +26,7 @@ from longshore.api.backups import (
     VaultPointDetails,
     VaultRecovery,
 )
-from longshore.api.files import PointFiles
+from longshore.api.files import TAR, PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.operation import Job, LeftOver, Operation, Worker
@@ -56,7 +56,7 @@ from longshore.api.schemas import (
     ProviderCheck,
 )
 from longshore.api.tenancy import TenancyJob
-from longshore.client.in_process import BAD
+from longshore.client.in_process import BAD, Take
 from longshore.client.wires import Wire, fault_of
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
@@ -429,10 +429,18 @@ class Client:
         where = f"/v1/vaults/{_part(vault)}/files/{_part(point)}"
         return self._ask(PointFiles, "GET", f"{where}?{urlencode(query)}")
 
-    def fetch_file(self, vault: str, point: str, path: str, take: Callable[[bytes], None]) -> None:
-        """`take` is given its bytes as they come, or those of a tar of a directory."""
+    def fetch_file(self, vault: str, point: str, path: str, begin: Callable[[bool, int | None], Take]) -> None:
+        """What `begin` answers is given its bytes as they come, or those of a tar of a directory.
+
+        `begin` is told whether it is one, and how many bytes there will be, or None where that isn't known.
+        """
+
+        def found(headers: Mapping[str, str]) -> Take:
+            length = headers.get("content-length", "")
+            return begin(headers.get("content-type") == TAR, int(length) if length.isdecimal() else None)
+
         where = f"/v1/vaults/{_part(vault)}/file/{_part(point)}"
-        status, content = self._wire.fetch(f"{where}?{urlencode({'path': path})}", take)
+        status, content = self._wire.fetch(f"{where}?{urlencode({'path': path})}", found)
         if status >= BAD:
             raise fault_of(status, content)
 

@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from longshore.client.in_process import BAD, ask
+from longshore.client.in_process import BAD, Begin, ask
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ class Wire(Protocol):
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
         """Status and body of the answer. `if_match`: the header. Raises LongshoreError when there is none."""
 
-    def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
-        """The same of a GET whose body is given to `take` as it comes, unless it is an error's.
+    def fetch(self, path: str, begin: Begin) -> tuple[int, bytes]:
+        """The same of a GET whose body is given to what `begin` answers as it comes, unless it is an error's.
 
         Raises LongshoreError when there is no answer, or not all of it.
         """
@@ -45,9 +44,9 @@ class Embedded:
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
         return self._loop.run(ask(self._app, method, path, body, if_match=if_match))
 
-    def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
+    def fetch(self, path: str, begin: Begin) -> tuple[int, bytes]:
         try:
-            return self._loop.run(ask(self._app, "GET", path, take=take))
+            return self._loop.run(ask(self._app, "GET", path, begin=begin))
         except RuntimeError as error:
             if isinstance(error.__cause__, LongshoreError):  # it came when the answer had begun
                 raise error.__cause__ from None
@@ -91,7 +90,7 @@ class Remote:
         answer = self._answer(method, path, json=body, headers={"If-Match": if_match} if if_match is not None else {})
         return answer.status_code, answer.content
 
-    def fetch(self, path: str, take: Callable[[bytes], None]) -> tuple[int, bytes]:
+    def fetch(self, path: str, begin: Begin) -> tuple[int, bytes]:
         from requests import RequestException
 
         answer = self._answer("GET", path, stream=True)
@@ -99,6 +98,7 @@ class Remote:
             try:
                 if answer.status_code >= BAD:
                     return answer.status_code, answer.content
+                take = begin({name.lower(): value for name, value in answer.headers.items()})
                 for piece in answer.iter_content(_PIECE):
                     take(piece)
             except RequestException:

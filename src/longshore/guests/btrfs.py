@@ -16,7 +16,7 @@ from itertools import pairwise
 import zstandard
 
 from longshore.guests.lzo import decompress
-from longshore.guests.nodes import FileSystem, Node, harmless, kind_of, unpacked
+from longshore.guests.nodes import Entry, FileSystem, Node, harmless, kind_of, unpacked
 from longshore.guests.parts import Part
 
 _PLACE, _SIZE = 0x10000, 4096  # of the superblock
@@ -35,6 +35,7 @@ _REFERENCE = struct.Struct("<QQH")
 _U64 = struct.Struct("<Q")
 _IS_INODE, _IS_ENTRY_BY_NAME, _IS_ENTRY, _IS_EXTENT, _IS_ROOT, _IS_REFERENCE = 1, 84, 96, 108, 132, 156  # keys
 _ROOTS, _CHUNKS, _TOP, _FIRST_SUBVOLUME, _TOP_DIRECTORY = 1, 3, 5, 256, 256  # trees, and a subvolume's own directory
+_LEAVES = {1, 3, 4, 5, 6, 7}  # what an entry says that is no directory
 _DEFAULT = 6  # the directory that names the default subvolume
 _RAID0, _RAID10, _RAID5, _RAID6 = 0x8, 0x40, 0x80, 0x100
 _KEPT = 256  # blocks of trees
@@ -139,19 +140,19 @@ class Btrfs(FileSystem):
             raise OSError(_DAMAGED)
         return self._content(number, offset, min(length, node.size - offset))
 
-    def entries(self, directory: Node) -> Iterator[tuple[bytes, int]]:
+    def entries(self, directory: Node) -> Iterator[Entry]:
         tree, inode = directory.number >> 64, directory.number & ((1 << 64) - 1)
         for key, item in self._items(self._tree(tree), (inode, _IS_ENTRY, 0)):
             if key[:2] != (inode, _IS_ENTRY):
                 return
-            where, kind, _, _, length, _ = unpacked(_ENTRY, item)
+            where, kind, _, _, length, of = unpacked(_ENTRY, item)
             name = item[_ENTRY.size : _ENTRY.size + length]
             if not harmless(name):
                 continue
             if kind == _IS_INODE:
-                yield name, tree << 64 | where
+                yield Entry(name, tree << 64 | where, of in _LEAVES)
             elif kind == _IS_ROOT and self._refers(tree, where, inode):
-                yield name, where << 64 | _TOP_DIRECTORY
+                yield Entry(name, where << 64 | _TOP_DIRECTORY)
 
     def _refers(self, tree: int, to: int, directory: int) -> bool:
         """A snapshot has names of the subvolumes that were below what it was made of, but not these."""
@@ -178,7 +179,7 @@ class Btrfs(FileSystem):
         found = self.root
         for wanted in path.split(b"/"):
             if wanted:
-                found = self.node(next((at for name, at in self.entries(found) if name == wanted), 0))
+                found = self.node(next((one.number for one in self.entries(found) if one.name == wanted), 0))
         return found
 
     def _tree(self, tree: int) -> int:

@@ -6,7 +6,7 @@ without a partition, `2.0`, is a disk that is one file system as a whole; `vg0-h
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 
@@ -85,18 +85,26 @@ class FileTree:
         """Raises NotFound, OSError."""
         return self._walk(top, names, whole=False, path=shown_name(b"/".join(names)))
 
-    def children(self, shown: str, directory: Node) -> Iterator[tuple[str, Node]]:
-        """What is in a directory that `find` gave, with paths to be shown. What can't be read is left out."""
+    def children(
+        self, shown: str, directory: Node, wanted: Callable[[str], bool] = lambda _path: True
+    ) -> Iterator[tuple[str, Node]]:
+        """What is in a directory that `find` gave, with paths to be shown. What can't be read is left out.
+
+        Of what is no directory, for the most part only what is wanted: who looks for a few needn't open all of them.
+        """
         whole, base = not PLACE.fullmatch(shown), shown.rstrip("/")
         over = self.mounted if whole else {}
         here = _names(meant_name(shown)) if whole else ()
-        for name, number in directory.system.entries(directory):
-            mounted = over.get((*here, name))
+        for name, number, leaf in directory.system.entries(directory):
+            path = f"{base}/{shown_name(name)}"
+            mounted = over.get((*here, name)) if over else None
+            if leaf and mounted is None and not wanted(path):
+                continue
             try:
                 node = mounted if mounted is not None else directory.system.node(number)
             except OSError:
                 continue
-            yield f"{base}/{shown_name(name)}", node
+            yield path, node
 
     def _meant(self, path: str) -> tuple[FileSystem | None, Names]:
         if found := PLACE.fullmatch(path):
@@ -137,7 +145,7 @@ class FileTree:
         if directory.kind == "directory":
             system = directory.system
             folded = _folded(name) if system.any_case else name
-            for found, number in system.entries(directory):
+            for found, number, _ in system.entries(directory):
                 if found == name or (system.any_case and _folded(found) == folded):
                     return system.node(number)
         raise NotFound(f"There is no {path} in it.")

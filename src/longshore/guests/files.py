@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.confined import NONSENSE, run_confined
 from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
+from longshore.model.forms import form
 from longshore.processes.private import private_directory
 from longshore.vault.disks import DiskReader
 from longshore.vault.geometry import Entry
@@ -227,7 +228,7 @@ class _Reading:
         if not line:
             return None
         try:
-            return TypeAdapter(shape).validate_python(json.loads(line))
+            return form(shape).validate_python(json.loads(line))
         except (ValueError, ValidationError, RecursionError):
             raise ConversionError(NONSENSE) from None
 
@@ -242,7 +243,7 @@ class _Reading:
 
     def result(self) -> Looked:
         try:
-            looked: Looked = TypeAdapter(Looked).validate_python(self._told.result())
+            looked = form(Looked).validate_python(self._told.result())
         except ValidationError:
             raise ConversionError(NONSENSE) from None
         return looked

@@ -13,7 +13,7 @@ import re
 import socket
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BufferedIOBase, RawIOBase
 from typing import Any, BinaryIO, cast
 
@@ -92,7 +92,7 @@ def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
         return wanted.fullmatch(path if whole else path.rpartition("/")[2]) is not None
 
     starts = [tree.find(request["path"])] if request["path"] != "/" else list(_everything(tree))
-    return _say(out, ((shown, node) for start in starts for shown, node in _below(tree, *start) if fits(shown)))
+    return _say(out, ((path, node) for start in starts for path, node in _below(tree, *start, fits) if fits(path)))
 
 
 def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
@@ -104,12 +104,15 @@ def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
             yield f"{place}/", system.root
 
 
-def _below(tree: FileTree, shown: str, top: Node) -> Iterator[tuple[str, Node]]:
+def _below(
+    tree: FileTree, shown: str, top: Node, wanted: Callable[[str], bool] = lambda _path: True
+) -> Iterator[tuple[str, Node]]:
+    """All directories, and what is wanted of the rest, if not more."""
     todo, seen = [(shown, top, 0)], {(id(top.system), top.number)}
     while todo:
         at, directory, depth = todo.pop()
         try:
-            children = list(tree.children(at, directory))
+            children = list(tree.children(at, directory, wanted))
         except OSError:
             continue
         for path, node in children:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from longshore.guests.parts import Part
 
@@ -36,6 +37,14 @@ class Node:
             yield piece
 
 
+class Entry(NamedTuple):
+    """What a directory says of one that is in it."""
+
+    name: bytes
+    number: int
+    leaf: bool = False  # certainly no directory
+
+
 class FileSystem(ABC):
     """All of it raises OSError, also when what is on the disk makes no sense."""
 
@@ -57,8 +66,8 @@ class FileSystem(ABC):
         """Of a file's content; less at its end."""
 
     @abstractmethod
-    def entries(self, directory: Node) -> Iterator[tuple[bytes, int]]:
-        """Names and numbers of what is in a directory and wasn't deleted."""
+    def entries(self, directory: Node) -> Iterator[Entry]:
+        """What is in a directory and wasn't deleted."""
 
     @cached_property
     def tops(self) -> Sequence[Node]:

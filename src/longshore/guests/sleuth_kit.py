@@ -7,10 +7,21 @@ from typing import Any
 
 import pytsk3
 
-from longshore.guests.nodes import FileSystem, Node
+from longshore.guests.nodes import Entry, FileSystem, Node
 from longshore.guests.parts import Part
 
 _OPEN = 64  # files that are kept open
+_LEAVES = {
+    int(kind)
+    for kind in (
+        pytsk3.TSK_FS_NAME_TYPE_REG,
+        pytsk3.TSK_FS_NAME_TYPE_LNK,
+        pytsk3.TSK_FS_NAME_TYPE_FIFO,
+        pytsk3.TSK_FS_NAME_TYPE_SOCK,
+        pytsk3.TSK_FS_NAME_TYPE_CHR,
+        pytsk3.TSK_FS_NAME_TYPE_BLK,
+    )
+}
 _TYPES = {
     "ext": pytsk3.TSK_FS_TYPE_EXT_DETECT,
     "NTFS": pytsk3.TSK_FS_TYPE_NTFS_DETECT,
@@ -56,7 +67,7 @@ class SleuthKit(FileSystem):
             return b""
         return bytes(opened.read_random(offset, min(length, left)))
 
-    def entries(self, directory: Node) -> Iterator[tuple[bytes, int]]:
+    def entries(self, directory: Node) -> Iterator[Entry]:
         for entry in self._opened.open_dir(inode=directory.number):
             name = entry.info.name
             if name is None or name.name is None or int(name.flags) != int(pytsk3.TSK_FS_NAME_FLAG_ALLOC):
@@ -68,7 +79,7 @@ class SleuthKit(FileSystem):
                 continue  # The Sleuth Kit's own; NTFS' own
             if self.part.kind in {"FAT", "exFAT"} and said[:1] == b"$" and entry.info.meta is None:
                 continue
-            yield said, int(name.meta_addr)
+            yield Entry(said, int(name.meta_addr), int(name.type) in _LEAVES)
 
 
 def _kind(kind: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from longshore.guests.nodes import FileSystem, Node, harmless, kind_of, unpacked
+from longshore.guests.nodes import Entry, FileSystem, Node, harmless, kind_of, unpacked
 from longshore.guests.parts import Part
 from longshore.guests.xfs_log import is_interrupted
 
@@ -110,12 +110,12 @@ class XFS(FileSystem):
             raise OSError("it is on a device of its own")
         return self._content(inode, offset, min(length, inode.size - offset))
 
-    def entries(self, directory: Node) -> Iterator[tuple[bytes, int]]:
+    def entries(self, directory: Node) -> Iterator[Entry]:
         inode = self._inode(directory.number)
         if kind_of(inode.mode) != "directory":
             raise OSError(_DAMAGED)
         found = self._short_entries(inode.fork) if inode.form == _LOCAL else self._long_entries(inode)
-        return ((name, number) for name, number in found if harmless(name))
+        return (Entry(name, number) for name, number in found if harmless(name))
 
     def _is_interrupted(self, head: bytes) -> bool:
         (start,), (blocks,) = _U64.unpack_from(head, 48), _U32.unpack_from(head, 96)

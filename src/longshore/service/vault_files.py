@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from longshore.api.files import PointFile, PointFiles, PointPart
+from longshore.api.files import TAR, PointFile, PointFiles, PointPart
 from longshore.flows.clouds import Clouds
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
 from longshore.providers.vault.source import find_point
@@ -77,7 +77,7 @@ def file(  # noqa: PLR0917
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "X-Content-Type-Options": "nosniff"}
     if found.size is not None:
         headers["Content-Length"] = str(found.size)
-    kind = "application/octet-stream" if is_file else "application/x-tar"
+    kind = "application/octet-stream" if is_file else TAR
     return StreamingResponse(found.pieces, media_type=kind, headers=headers)
 
 
