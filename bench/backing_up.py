@@ -25,30 +25,22 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from backing_up_steps import PHRASE
 from copying import GIB, KIB, MIB, rounded, settle, spread
 
-from longshore.blocks.exports import serve_nbdkit
 from longshore.vault.directory import Directory
-from longshore.vault.disks import NewDisk
-from longshore.vault.exports import serve_disk, serve_new_disk
-from longshore.vault.geometry import Top
-from longshore.vault.points import Point, new_name, points
-from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
-from longshore.vault.writers import finish, leave, register
 
 RESULTS = Path(__file__).parent / "results"
+STEPS = Path(__file__).parent / "backing_up_steps.py"
 SIZE, DATA, PIECE = 4 * GIB, 1536 * MIB, MIB
 LARGE, LARGE_DATA = 1024 * GIB, 2 * GIB
-PHRASE = "the bench's pass phrase"
 WRITES, WRITTEN = 500, 4 * KIB
-NBDKIT_THREADS = 4  # of a connection; each of them keeps the memory of its largest request
 SAMPLED = 0.05  # seconds between two looks at memory
 OURS, UNTOLD = "longshore", "longshore, not told what has changed"
 
@@ -64,13 +56,13 @@ class Ours:
 
     def back_up(self, image: Path, changes: Path | None) -> list[list[str]]:
         given = [str(changes)] if changes and self.told else []
-        return [[sys.executable, __file__, "--back-up", str(self.directory), str(image), *given]]
+        return [[sys.executable, str(STEPS), "back-up", str(self.directory), str(image), *given]]
 
     def restore(self, target: Path) -> list[list[str]]:
-        return [[sys.executable, __file__, "--restore", str(self.directory), str(target)]]
+        return [[sys.executable, str(STEPS), "restore", str(self.directory), str(target)]]
 
     def prune(self) -> list[list[str]]:
-        return [[sys.executable, __file__, "--prune", str(self.directory)]]
+        return [[sys.executable, str(STEPS), "prune", str(self.directory)]]
 
 
 class Restic:
@@ -161,44 +153,6 @@ def memory_of(pid: int) -> float:
     except (OSError, StopIteration):  # it has just ended
         return 0.0
     return own + sum(memory_of(int(child)) for told in lists for child in told.split())
-
-
-# Longshore's steps
-
-
-def back_up(directory: Path, image: Path, changes: Path | None) -> None:
-    vault = Vault.open(Directory(directory / "vault"), "write", PHRASE)
-    last = max(points(vault), key=lambda point: point.moment, default=None)
-    base = last.disks["disk"] if last else Top(image.stat().st_size, None)
-    now = datetime.now(UTC)
-    writer, journal = f"w{now:%H%M%S%f}", directory / "journal"
-    register(vault, writer, (base,))
-    options = [f"--changes={changes}"] if changes else []
-    with ExitStack() as stack:
-        source = stack.enter_context(serve_nbdkit("file", {"file": str(image)}, read_only=True, threads=NBDKIT_THREADS))
-        target = stack.enter_context(serve_new_disk(vault, base, journal, writer))
-        copy(source.uri, target.uri, "--verify=none", *options)
-    new = NewDisk(vault, base, journal)
-    top = new.finish()
-    new.close()
-    finish(vault, writer, Point(new_name("0" * 32, now), now, {"disk": top}, {}))
-    leave(vault, writer)
-    journal.unlink()
-
-
-def restore(directory: Path, target: Path) -> None:
-    vault = Vault.open(Directory(directory / "vault"), "read", PHRASE)
-    point = max(points(vault), key=lambda point: point.moment)
-    with target.open("wb") as file:
-        file.truncate(point.disks["disk"].size)
-    with ExitStack() as stack:
-        source = stack.enter_context(serve_disk(vault, point.disks["disk"]))
-        end = stack.enter_context(serve_nbdkit("file", {"file": str(target)}, read_only=False, threads=NBDKIT_THREADS))
-        copy(source.uri, end.uri, "--verify=none")
-
-
-def copy(source: str, target: str, *options: str) -> None:
-    subprocess.run([sys.executable, "-m", "longshore.blocks", source, target, "--progress=none", *options], check=True)
 
 
 # The disk
@@ -343,11 +297,4 @@ def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int], name_of_r
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--back-up"]:
-        back_up(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]) if len(sys.argv) > 4 else None)
-    elif sys.argv[1:2] == ["--restore"]:
-        restore(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif sys.argv[1:2] == ["--prune"]:
-        prune(Vault.open(Directory(Path(sys.argv[2]) / "vault"), "prune", PHRASE))
-    else:
-        main()
+    main()

@@ -1,12 +1,11 @@
 """A prune waits for lists that come late only where something is to go."""
 
 import pytest
+from small_vault import Backup, InBucket, opened
 
 from longshore.vault.holds import delete_point
 from longshore.vault.prune import prune
 from longshore.vault.sealing import Plain
-
-from small_vault import Backup, InBucket, opened
 
 
 @pytest.fixture

@@ -400,6 +400,36 @@ def test_a_share_that_fails_is_said_and_nothing_is_taken_for_gone(tmp_path, monk
     assert holds(vault, name, content)
 
 
+def test_while_a_pack_is_being_stored_the_disk_is_read_and_written(tmp_path, monkeypatch):
+    """A flush takes as long as the storage does: nobody is told meanwhile that what is on its way there is gone."""
+    vault, _, _ = made(tmp_path)
+    storing, may_end = threading.Event(), threading.Event()
+    create = Directory.create
+
+    def create_slowly(self, name, data):
+        if name.startswith("packs/"):
+            storing.set()
+            assert may_end.wait(10)
+        create(self, name, data)
+
+    monkeypatch.setattr(Directory, "create", create_slowly)
+    register(vault, "w", ())
+    disk = NewDisk(vault, Top(SIZE, None), tmp_path / "new")
+    before, after = random.Random(1).randbytes(BLOCK), random.Random(2).randbytes(BLOCK)
+    disk.write(0, before)
+    with ThreadPoolExecutor(1) as flushing:
+        flushed = flushing.submit(disk.flush)
+        assert storing.wait(10)
+        try:
+            assert disk.read(0, BLOCK) == before
+            disk.write(BLOCK, after)
+        finally:
+            may_end.set()
+        flushed.result()
+    assert disk.read(0, 2 * BLOCK) == before + after
+    disk.close()
+
+
 def test_two_points_never_share_a_name(tmp_path):
     vault, name, _ = made(tmp_path)
     register(vault, "w9", ())

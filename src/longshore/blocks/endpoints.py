@@ -2,6 +2,7 @@
 
 import nbd
 
+from longshore.blocks.window import COMPUTES
 from longshore.errors import CopyError
 from longshore.model.records import NamedTuple
 
@@ -23,6 +24,7 @@ class Endpoint(NamedTuple):
     minimum_block: int
     maximum_request: int
     tls: bool
+    computes: bool  # answers take its processor's time: it isn't far away, and asking for more at once doesn't help
 
 
 def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.NBD:
@@ -37,6 +39,7 @@ def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.
     handle.set_uri_allow_local_file(True)  # for tls-psk-file=
     if extents:
         handle.add_meta_context(ALLOCATION)
+        handle.set_full_info(True)
     try:
         handle.connect_uri(uri)
     except nbd.Error as error:
@@ -60,7 +63,15 @@ def describe(uri: str, handle: nbd.NBD) -> Endpoint:
         # The NBD protocol: without a word from the server, 32 MiB is what every server must accept
         maximum_request=min(largest or 1 << 25, 1 << 25),
         tls=handle.get_tls_negotiated(),
+        computes=_description(handle) == COMPUTES,
     )
+
+
+def _description(handle: nbd.NBD) -> str:
+    try:
+        return str(handle.get_export_description())
+    except nbd.Error:  # it gives none
+        return ""
 
 
 def probe(uri: str) -> Endpoint:

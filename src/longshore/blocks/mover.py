@@ -26,7 +26,7 @@ from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
 from longshore.blocks.request_size import RequestSize
-from longshore.blocks.window import PACED, Window
+from longshore.blocks.window import BESIDE, Window
 from longshore.blocks.zeroes import runs
 from longshore.model.extents import Extent, merge, split, subtract
 
@@ -289,10 +289,10 @@ class Mover:
 
     def _have_carried(self, done: Carried) -> None:
         self._limits.end()
-        self._window.note_carried(done.seconds)
+        self._window.note_carried(self._waited(done.seconds, done.tally.reading, done.tally.writing))
         if self._copy_threads is not None:
             paced = self._window.is_paced(self._copy_threads.count + self._beside)
-            self._beside = PACED if paced else 0
+            self._beside = BESIDE if paced else 0
             if done.tally.written:
                 self._request_size.note(done.request_size, done.tally.reading, done.tally.writing)
             self._copy_threads.request_size = self._request_size.length
@@ -303,6 +303,11 @@ class Mover:
         self._meter.written += done.tally.written
         self._unflushed_bytes += done.tally.written
         self._done(done.job, [done.record])
+
+    def _waited(self, seconds: float, reading: float, writing: float) -> float:
+        """Of a block's seconds those in which no side has computed."""
+        reading = reading if self._source.endpoint.computes else 0.0
+        return seconds - reading - (writing if self._target.endpoint.computes else 0.0)
 
     def _was_left(self, job: Job, lost: bool) -> None:
         """A copy thread has met an error. With a connection, all may be lost that nobody has flushed."""
@@ -431,8 +436,9 @@ class Mover:
 
     def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
         ended = time.perf_counter()
-        self._window.took(ended - job.began)
+        reading, writing = job.arrived - job.began, ended - job.arrived
+        self._window.took(self._waited(ended - job.began, reading, writing))
         if self._at_work is None and job.reads == [job.extent] and records[0].outcome is Outcome.DATA:
-            self._request_size.note(job.request_size, job.arrived - job.began, ended - job.arrived)
+            self._request_size.note(job.request_size, reading, writing)
         self._free.append(slot)
         self._done(job, records)

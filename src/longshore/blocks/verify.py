@@ -175,7 +175,7 @@ class Verifier:
             self._meter.verified += extent.length
             self._free.append(whole)
             self._active -= 1
-            self._window.took(time.perf_counter() - began)
+            self._window.took(0.0 if self._target.endpoint.computes else time.perf_counter() - began)
 
         began = time.perf_counter()
         for piece in split([extent], min(self._block_size, self._target.endpoint.maximum_request)):

@@ -5,12 +5,19 @@ The time a block takes when it needn't wait for others is the shortest one seen.
 that, there is room for more of them; when they take much longer, they are only queueing for each other. Where even the
 shortest time is long, the cache is no matter, and more in flight does no harm. Nor where the storage sets the pace,
 which may take the first blocks at once and the others much later, as Ceph does: that works better on several at a time.
+
+A server that unpacks what it reads, or packs what is written, takes as long as a far one, and more in flight only wait
+in memory there. So one that knows says it, and its time isn't counted.
 """
 
+COMPUTES = "longshore: computes"  # how a server describes an export whose answers take its processor's time
 NEAR, PACED, FAR = 4, 16, 32  # the fewest in flight
+BESIDE = 8  # in flight beside what copy threads have, where the storage sets the pace: as many as one connection takes
 SLOW = 400 << 20  # bytes per second; below that it isn't us who set the pace
 USUAL = 1 / 8  # part of what is usual that the latest block makes
 FAR_FROM = 0.004  # seconds that a block takes at least
+DOUBT = 0.05  # seconds: the first block of a near side may take as long, on a busy machine or from a cold cache
+ALONE = 3  # blocks that go by themselves, one after the other, while that is in doubt
 MEMORY = 128 << 20  # bytes that blocks may take
 LARGEST = 256
 ROOM = 2.0  # times the shortest time
@@ -26,6 +33,7 @@ class Window:
         self.shortest = float("inf")
         self._block_size = block_size
         self._usual = 0.0  # seconds
+        self._alone = ALONE
 
     @property
     def near(self) -> bool:
@@ -44,6 +52,10 @@ class Window:
         """A block has been read and written, or only read; it took that long."""
         self.shortest = min(self.shortest, seconds)
         self.note_carried(seconds)
+        self._alone -= 1
+        if not self.near and self._alone > 0 and seconds < DOUBT:
+            return
+        self._alone = 0
         if not self.near:
             fewest = min(FAR, self._largest)
         elif self.is_paced(self.size):

@@ -40,6 +40,7 @@ _Answer = TypeVar("_Answer")
 class Bucket(Store):
     lists_late = 60.0
     side_by_side = 3
+    far = True
 
     def __init__(  # noqa: PLR0917
         self, url: str, endpoint: str, region: str, access_key: str, secret_key: str, ca_file: str = ""

@@ -26,6 +26,7 @@ _PACKS = "packs"  # what is begun, nearly always, ends below it
 class Directory(Store):
     lists_late = 0.0
     side_by_side = 1
+    far = False
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from longshore.blocks.durable import sync_directory
+from longshore.blocks.window import COMPUTES
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, ID, Entry, Top
 from longshore.vault.packs import LARGEST, PackReader, PackWriter, compress
@@ -41,6 +42,7 @@ class DiskReader(ABC):
     """One that is served. Its methods may be called from several threads."""
 
     size: int
+    description: str = ""  # for who connects
 
     @abstractmethod
     def entry(self, block: int) -> Entry | None: ...
@@ -86,6 +88,7 @@ class PointDisk(DiskReader):
 
     def __init__(self, vault: Vault, top: Top) -> None:
         self.size = top.size
+        self.description = _described(vault)
         self._digest = vault.keys.digest
         self._packs = PackReader(vault)
         self._tree = Tree(top, self._packs.read, self._digest)
@@ -134,6 +137,7 @@ class NewDisk(DiskReader):
         """`base`: what it holds at first; `known`: blocks that are named where they are. A journal that is there is
         gone on with."""
         self.size = base.size
+        self.description = _described(vault)
         self._known = known
         self._digest = vault.keys.digest
         self._packs = PackWriter(vault, pack_size)
@@ -257,6 +261,10 @@ class NewDisk(DiskReader):
         for storing in pending:
             storing.result()
         return top
+
+
+def _described(vault: Vault) -> str:
+    return "" if vault.store.far else COMPUTES
 
 
 def _open_journal(path: Path) -> tuple[int, dict[int, Entry | None]]:

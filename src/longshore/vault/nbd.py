@@ -100,6 +100,7 @@ class _Connection:
             case 6 | 7:  # info, go
                 self._reply(option, _INFO_REPLY, struct.pack(">HQH", 0, self._disk.size, self._flags()))
                 self._reply(option, _INFO_REPLY, struct.pack(">HIII", 3, 1, BLOCK, LARGEST))
+                self._reply(option, _INFO_REPLY, struct.pack(">H", 2) + self._disk.description.encode())
                 self._reply(option, _ACK)
                 return bool(option == _GO)
             case 8:  # structured replies

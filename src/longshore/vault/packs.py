@@ -247,7 +247,8 @@ class PackWriter:
 
     def unstored(self, entry: Entry) -> bytes | None:
         """None when it is stored by now: then its `reader` has it, which may be asked by several at once."""
-        pack = self._open if entry.pack == self._open.mark else self._unstored.get(self._names.get(entry.pack, b""))
+        # By its mark, or by its name, which an entry has as soon as its pack is complete
+        pack = self._open if entry.pack == self._open.mark else self._unstored.get(self.named(entry).pack)
         stored = pack.read(entry.offset, entry.length) if pack is not None else None
         if pack is None or stored is None:
             return None
