@@ -14,7 +14,7 @@ DASHBOARD = PROJECT / "lab" / "dashboard"
 URL = "http://127.0.0.1:8080"
 PICTURES = PROJECT / "build" / "screenshots"
 THEMES = ("default", "material")
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 240_000  # milliseconds: where several work, a page may be long in coming
 WIDTHS = {"": 1440, "-narrow": 390}  # pixels: of a desk's screen, and of a phone's
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
