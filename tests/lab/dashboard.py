@@ -13,6 +13,7 @@ from looking import ALL_RULES, AXE
 DASHBOARD = PROJECT / "lab" / "dashboard"
 URL = "http://127.0.0.1:8080"
 PICTURES = PROJECT / "build" / "screenshots"
+SLIDES = 500  # milliseconds: a theme's menu, in or out when the width has changed
 THEMES = ("default", "material")
 PATIENCE = 240_000  # milliseconds: where several work, a page may be long in coming
 WIDTHS = {"": 1440, "-narrow": 390}  # pixels: of a desk's screen, and of a phone's
@@ -93,6 +94,7 @@ class Tab:
         wide = []
         for kind, width in WIDTHS.items():
             self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.wait_for_timeout(SLIDES)
             self.page.evaluate("window.scrollTo(0, 0)")  # Horizon's bar stays where one looks
             self.page.screenshot(path=directory / f"{name}{kind}.png", full_page=True)
             if over := self.page.evaluate(TOO_WIDE):
