@@ -155,6 +155,16 @@ class Migration(_Strict):
     disks: list[DiskProgress]
 
 
+class ChosenMigrations(_Strict):
+    ids: list[str] = Field(min_length=1, max_length=1000)  # or the beginnings of them
+
+
+class ChosenAnswer(_Strict):
+    id: str  # as it was asked for
+    migration: Migration | None = None  # it, or what was started in its place
+    error: ErrorBody | None = None  # why nothing was done about this one
+
+
 class Workload(_Strict):
     """A server of OS-Migrate's workloads.yml."""
 

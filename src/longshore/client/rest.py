@@ -34,6 +34,7 @@ from longshore.api.replica_reports import ReplicaReport
 from longshore.api.replicas import Applied, KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
 from longshore.api.reports import PlanReport, Report
 from longshore.api.schemas import (
+    ChosenAnswer,
     Cleanup,
     Event,
     Fingerprint,
@@ -291,6 +292,10 @@ class Client:
 
     def cancel(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{_part(migration)}/cancel")
+
+    def tell_chosen(self, verb: str, ids: Sequence[str]) -> list[ChosenAnswer]:
+        """`verb`: cancel, cutover, resume or retry."""
+        return self._ask(list[ChosenAnswer], "POST", f"/v1/migrations/{verb}", {"ids": list(ids)})
 
     def clean_up(self, migration: str) -> Cleanup:
         return self._ask(Cleanup, "POST", f"/v1/migrations/{_part(migration)}/cleanup")

@@ -65,7 +65,7 @@ async def _store(request: Request, all_projects: bool = False) -> Store:
     return store.scoped(caller_of(request).scope(everything=all_projects, quotas=access.quotas))
 
 
-def _store_of_plan(name: str, store: Annotated[Store, Depends(_store)]) -> Store:
+def store_of_plan(name: str, store: Annotated[Store, Depends(_store)]) -> Store:
     """As the plan's own project sees it, whoever asks: what a plan names is that project's. Raises NotFound."""
     if not store.scope.everything:
         return store
@@ -92,13 +92,13 @@ async def _clouds(store: Annotated[Store, Depends(_store)], _: Annotated[None, T
     return Clouds(store)
 
 
-async def _clouds_of_plan(store: Annotated[Store, Depends(_store_of_plan)], _: Annotated[None, Turn]) -> Clouds:
+async def _clouds_of_plan(store: Annotated[Store, Depends(store_of_plan)], _: Annotated[None, Turn]) -> Clouds:
     return Clouds(store)
 
 
 TheCaller = Annotated[Caller, Depends(_caller)]
 TheGrounds = Annotated[Grounds, Depends(_grounds)]
 TheStore = Annotated[Store, Depends(_store)]
-ThePlansStore = Annotated[Store, Depends(_store_of_plan)]
+ThePlansStore = Annotated[Store, Depends(store_of_plan)]
 TheClouds = Annotated[Clouds, Depends(_clouds)]
 ThePlansClouds = Annotated[Clouds, Depends(_clouds_of_plan)]

@@ -8,15 +8,16 @@ from longshore.api.schemas import Migration, PlanStart
 from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.queue import places_of
-from longshore.errors import InvalidInput, NotFound
+from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.plans.check import Examined, Prospect, examine
 from longshore.model.forms import form
 from longshore.model.plan import Entry
-from longshore.model.request import MigrationRequest
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.status import Status
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
 from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.opened_plan import Opened
+from longshore.service.opened_plan import Opened, entries_of
 from longshore.service.parts import TheClouds
 from longshore.store import NewMigration, Store
 
@@ -75,6 +76,29 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
     note_asked_for(records)
     embedded.ensure_running(store.state)
     return shown(store, records)
+
+
+def start_again(store: Store, clouds: TheClouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
+    """What has failed of all its machines, or of these, and nothing else; with type and accepted blockers as before.
+
+    Raises Conflict when there is none, InvalidInput as `begin` and `entries_of`.
+    """
+    name, latest = opened.plan.name, opened.latest
+    entries = {
+        m.id: e
+        for e in entries_of(opened.plan, None, machines)
+        if (m := latest[e.machine]) is not None and m.status is Status.FAILED
+    }
+    failed = [(entries[m.id], m) for m in store.migrations.several(list(entries))]
+    if not failed:
+        raise Conflict(f"Nothing of plan {name} has failed.", advice=f"See: longshore plan show {name}.")
+    examined = []
+    for kind in dict.fromkeys(m.request["type"] for _, m in failed):
+        same = [(e, m) for e, m in failed if m.request["type"] == kind]
+        accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
+        asked = PlanStart(type=None if kind == MigrationType.VOLUME else kind, accept=accepted)
+        examined.append(examine_plan(store, clouds, opened, [e for e, _ in same], asked))
+    return begin(store, opened, examined)
 
 
 def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> NewMigration:

@@ -21,7 +21,6 @@ from longshore.errors import Conflict
 from longshore.flows.plans.check import look_up, look_up_volumes
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
-from longshore.model.status import Status
 from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.concerns_shown import shown_concern
@@ -41,7 +40,7 @@ from longshore.service.opened_plan import (
 from longshore.service.paging import ThePage
 from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
-from longshore.service.plan_start import begin, examine_plan
+from longshore.service.plan_start import begin, examine_plan, start_again
 from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
@@ -146,23 +145,7 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 @router.post("/plans/{name}/retry", status_code=202)
 def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some = ()) -> list[Migration]:
     """Start again what has failed, and nothing else; with the type and what was accepted as before."""
-    opened = open_plan(store, store.plans.get(name))
-    latest = opened.latest
-    entries = {
-        m.id: e
-        for e in entries_of(opened.plan, None, machine)
-        if (m := latest[e.machine]) is not None and m.status is Status.FAILED
-    }
-    failed = [(entries[m.id], m) for m in store.migrations.several(list(entries))]
-    if not failed:
-        raise Conflict(f"Nothing of plan {name} has failed.", advice=f"See: longshore plan show {name}.")
-    examined = []
-    for kind in dict.fromkeys(m.request["type"] for _, m in failed):
-        same = [(e, m) for e, m in failed if m.request["type"] == kind]
-        accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
-        asked = PlanStart(type=None if kind == MigrationType.VOLUME else kind, accept=accepted)
-        examined.append(examine_plan(store, clouds, opened, [e for e, _ in same], asked))
-    return begin(store, opened, examined)
+    return start_again(store, clouds, open_plan(store, store.plans.get(name)), machine)
 
 
 @router.post("/plans/{name}/cutover", status_code=202)

@@ -128,7 +128,12 @@ RULES = (
         "migration:plan:start",
         MEMBER,
         "Start a plan, or what of it has failed or was broken off.",
-        ("POST /v1/plans/{name}/start", "POST /v1/plans/{name}/retry", "POST /v1/plans/{name}/resume"),
+        (
+            "POST /v1/plans/{name}/start",
+            "POST /v1/plans/{name}/retry",
+            "POST /v1/plans/{name}/resume",
+            "POST /v1/migrations/retry",
+        ),
     ),
     Rule("migration:plan:cutover", MEMBER, "Stop a plan's machines.", ("POST /v1/plans/{name}/cutover",)),
     Rule("migration:plan:cancel", MEMBER, "Cancel a plan's migrations.", ("POST /v1/plans/{name}/cancel",)),
@@ -151,13 +156,13 @@ RULES = (
         "migration:migration:resume",
         MEMBER,
         "Go on with a migration that was broken off.",
-        ("POST /v1/migrations/{migration}/resume",),
+        ("POST /v1/migrations/{migration}/resume", "POST /v1/migrations/resume"),
     ),
     Rule(
         "migration:migration:cutover",
         MEMBER,
         "Stop the machine of a warm migration.",
-        ("POST /v1/migrations/{migration}/cutover",),
+        ("POST /v1/migrations/{migration}/cutover", "POST /v1/migrations/cutover"),
     ),
     Rule(
         "migration:migration:convert",
@@ -169,7 +174,11 @@ RULES = (
         "migration:migration:cancel",
         MEMBER,
         "Cancel a migration, or remove what an ended one has left.",
-        ("POST /v1/migrations/{migration}/cancel", "POST /v1/migrations/{migration}/cleanup"),
+        (
+            "POST /v1/migrations/{migration}/cancel",
+            "POST /v1/migrations/cancel",
+            "POST /v1/migrations/{migration}/cleanup",
+        ),
     ),
     Rule(
         "migration:migration:delete",

@@ -26,6 +26,7 @@ MODULES = {
     "new_plans": {"plans"},
     "plan_states": {"plans"},
     "migrations": {"migrations"},
+    "chosen_migrations": {"migrations"},
     "bundles": {"migrations"},
     "adoption": {"providers", "replicas"},
     "replicas": {"replicas", "migrations"},

@@ -22,6 +22,7 @@ from longshore.web.pages import (
     administration,
     backup_policies,
     backups,
+    chosen_migrations,
     conversions,
     failbacks,
     group_forms,
@@ -52,7 +53,7 @@ from longshore.web.visit import Door, Visit, not_allowed
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (
-    *(overview, providers, provider_changes, plans, plan_files, wizard, migrations, conversions),
+    *(overview, providers, provider_changes, plans, plan_files, wizard, migrations, chosen_migrations, conversions),
     *(groups, group_forms, new_replicas, reports, replicas),  # in this order: a group's address isn't a replica's
     *(replica_changes, replica_points, failbacks),
     *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys),

@@ -59,7 +59,7 @@
     const page = document.getElementById("page");
     if (!page || !page.dataset.refresh || document.hidden || !window.htmx) return;
     if (Date.now() - asked < Math.max(page.dataset.refresh * 1000, took * 3)) return;
-    if (page.querySelector('input[name="machine"]:checked')) return; // a choice that is being made stays
+    if (page.querySelector('input[name="machine"]:checked, input[name="migration"]:checked')) return; // a choice that is being made stays
     if (page.contains(document.activeElement) && document.activeElement.matches("select, input, textarea")) return;
     asked = Date.now();
     window.htmx.trigger(page, "refresh");

@@ -1,0 +1,66 @@
+"""Several migrations are told the same at once; what was refused of it is said."""
+
+import uuid
+from urllib.parse import urlencode
+
+from asking import asking
+
+from longshore.model.status import Status
+
+
+def ids_of(browser):
+    return {m.machine_name: m.id for m in browser.store.migrations.all()}
+
+
+def chosen(browser, verb, names):
+    page = browser.get("/ui/migrations")
+    ids, action = ids_of(browser), f"/ui/chosen-migrations/{verb}"
+    ticks = {of["value"] for tag, of in page.elements if tag == "input" and of.get("name") == "migration"}
+    buttons = {of.get("formaction") for tag, of in page.elements if tag == "button"} | {f.action for f in page.forms}
+    assert action in buttons
+    assert ticks >= {ids[name] for name in names}
+    browser.get(f"{action}?{urlencode([('migration', ids[name]) for name in names])}")
+    return action
+
+
+def test_chosen_migrations_are_cancelled_together(filled):
+    at = chosen(filled, "cancel", ["app01", "app02"])
+    assert "app01, app02" in filled.page.text
+    filled.submit(at)
+    assert filled.path == "/ui/migrations"
+    asked = {m.machine_name for m in filled.store.migrations.all() if m.cancel_requested}
+    assert asked == {"app01", "app02"}
+
+
+def test_what_was_refused_is_said_and_the_rest_is_done(filled):
+    at = chosen(filled, "cutover", ["app01", "db01"])
+    page = filled.submit(at)
+    assert "Of 1 it was done." in page.text, page.text
+    assert ids_of(filled)["db01"][:8] in page.text
+    assert {m.machine_name for m in filled.store.migrations.all() if m.cutover_requested} == {"app01"}
+    assert "No migration is chosen" in filled.get("/ui/chosen-migrations/cancel").text
+
+
+def test_chosen_ones_that_failed_are_started_again(filled):
+    before = ids_of(filled)
+    at = chosen(filled, "retry", ["db01", "app02"])
+    page = filled.submit(at)
+    assert "app02 hasn't failed: it is running." in page.text, page.text
+    (again,) = [m for m in filled.store.migrations.all() if m.machine_name == "db01" and m.id != before["db01"]]
+    assert again.status is Status.QUEUED
+
+
+def test_each_answers_for_itself(filled, monkeypatch):
+    ids = ids_of(filled)
+    with asking(filled.store, monkeypatch) as ask:
+
+        def codes(verb, *chosen):
+            answers = ask("POST", f"/v1/migrations/{verb}", {"ids": list(chosen)}).json()
+            assert [answer["id"] for answer in answers] == list(dict.fromkeys(chosen))
+            return [answer["error"] and answer["error"]["code"] for answer in answers]
+
+        assert codes("cancel", ids["app01"], str(uuid.uuid4()), ids["app01"]) == [None, "not-found"]
+        assert codes("retry", ids["web01"], ids["db01"], "") == ["conflict", None, "not-found"]
+        assert codes("retry", ids["db01"]) == ["conflict"], "started again already"
+        assert codes("resume", ids["web01"], ids["app02"]) == ["conflict", None]
+        assert ask("POST", "/v1/migrations/cancel", {"ids": []}).status_code == 400
