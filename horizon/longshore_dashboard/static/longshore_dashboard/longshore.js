@@ -46,6 +46,14 @@
     busy = false;
   }
 
+  // A form goes once, though its buttons stay enabled (always-enabled): a disabled one wouldn't be sent along
+  let sent = new WeakSet();
+  frame.addEventListener("submit", (event) => {
+    if (sent.has(event.target)) event.preventDefault();
+    sent.add(event.target);
+  });
+  window.addEventListener("pageshow", () => { sent = new WeakSet(); }); // whoever comes back may send it again
+
   for (const hand of ["pointermove", "keydown", "scroll"]) {
     document.addEventListener(hand, () => { moved = Date.now(); }, { passive: true });
   }
