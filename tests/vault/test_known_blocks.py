@@ -3,10 +3,12 @@
 import random
 
 import pytest
-from small_vault import SIZE, Backup, InDirectory, holds, opened
+from small_vault import LEAF, SIZE, Backup, InDirectory, holds, opened
 
-from longshore.vault.geometry import BLOCK
+from longshore.vault.disks import NewDisk
+from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.holds import delete_point
+from longshore.vault.known_blocks import KnownBlocks
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
@@ -51,6 +53,22 @@ def test_a_second_machine_of_an_image_stores_what_differs(place, tmp_path):
         prune(vault)
     assert holds(opened(place, vault.keys), second, content)
     assert verify(vault).faults == ()
+
+
+def test_all_of_a_large_disk_is_known(place, tmp_path):
+    _, vault = place
+    data = [random.Random(leaf).randbytes(BLOCK) for leaf in range(40)]
+    top, stored = Top(len(data) * LEAF, None), []
+    for name in ("first", "second"):
+        known = None if top.entry is None else KnownBlocks(vault, [top])
+        disk = NewDisk(vault, Top(top.size, None), tmp_path / name, known=known)
+        for leaf, block in enumerate(data):
+            disk.write(leaf * LEAF, block)
+        top = disk.finish()
+        stored.append(disk.stored)
+        disk.close()
+    assert stored[0] > len(data) * BLOCK
+    assert stored[1] < BLOCK
 
 
 def test_what_is_damaged_where_it_is_known_is_stored_anew(place, tmp_path):

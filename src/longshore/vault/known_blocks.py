@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from longshore.errors import LongshoreError
 from longshore.vault.geometry import Entry, Top
@@ -54,7 +55,7 @@ class KnownBlocks:
     def _learn(self, top: Top) -> None:
         leaves = self._leaves(top)
         with ThreadPoolExecutor(_THREADS) as threads:
-            while self._left > 0 and (some := [leaf for leaf, _ in zip(leaves, range(_THREADS), strict=False)]):
+            while self._left > 0 and (some := list(islice(leaves, _THREADS))):
                 for entries in threads.map(lambda leaf: self._below(1, leaf), some):
                     rows = [(entry.id, _PLACE.pack(entry.pack, entry.offset, entry.length)) for entry in entries]
                     self._places.executemany("INSERT OR IGNORE INTO place VALUES (?, ?)", rows)
