@@ -96,7 +96,7 @@ class Mortal(Store):
 
     def __init__(self, store, dies_at=None):
         self._store = store
-        self.lists_late, self.far = store.lists_late, store.far
+        self.lists_late, self.far, self.passed_over = store.lists_late, store.far, store.passed_over
         self.changes = 0
         self.dies_at = dies_at
         self.dead = False

@@ -430,6 +430,25 @@ def test_while_a_pack_is_being_stored_the_disk_is_read_and_written(tmp_path, mon
     disk.close()
 
 
+def test_neighbours_in_a_bucket_are_read_at_once(tmp_path, s3, monkeypatch):
+    """A bucket is far away: what is asked for together is one answer, not one for each 128 KiB."""
+    place = InBucket(s3, "s3://vaults/neighbours")
+    vault = Vault.create(place.store(), None)
+    backup = Backup(place, vault.keys, tmp_path, 1)
+    backup.open()
+    backup.write(0, random.Random(1).randbytes(3 * BLOCK))  # packs of the tests hold that
+    name, content = backup.finish(), backup.content
+    asked = []
+    read_part = type(vault.store).read_part
+    monkeypatch.setattr(type(vault.store), "read_part", lambda *what: asked.append(what[3]) or read_part(*what))
+    disk = PointDisk(vault, read_point(vault, name).top("d"))
+    assert disk.read(0, 3 * BLOCK) == b"".join(content[number] for number in range(3))
+    assert len([length for length in asked if length > BLOCK // 2]) == 1
+    asked.clear()
+    assert verify(vault).faults == ()
+    assert len([length for length in asked if length > BLOCK // 2]) == 1
+
+
 def test_two_points_never_share_a_name(tmp_path):
     vault, name, _ = made(tmp_path)
     register(vault, "w9", ())

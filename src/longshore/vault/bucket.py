@@ -41,6 +41,7 @@ class Bucket(Store):
     lists_late = 60.0
     side_by_side = 3
     far = True
+    passed_over = 256 << 10
 
     def __init__(  # noqa: PLR0917
         self, url: str, endpoint: str, region: str, access_key: str, secret_key: str, ca_file: str = ""

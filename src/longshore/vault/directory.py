@@ -27,6 +27,7 @@ class Directory(Store):
     lists_late = 0.0
     side_by_side = 1
     far = False
+    passed_over = 0
 
     def __init__(self, root: Path) -> None:
         self.root = root

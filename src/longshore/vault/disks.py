@@ -11,7 +11,7 @@ import struct
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,6 +51,10 @@ class DiskReader(ABC):
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
         """`again`: it may well be asked for once more, as by whoever reads a part of it."""
 
+    def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
+        """Several that are asked for together. Raises Damaged."""
+        return [self.block(number, entry) for number, entry in wanted]
+
     @abstractmethod
     def leaf_is_zero(self, leaf: int) -> bool: ...
 
@@ -61,11 +65,17 @@ class DiskReader(ABC):
 
     def parts(self, offset: int, length: int) -> list[bytes]:
         """The same, in the pieces that it is kept in. Raises Damaged."""
+        asked = [(piece, self.entry(piece[0])) for piece in pieces(offset, length)]
+        whole = [(number, entry) for (number, start, end), entry in asked if entry is not None and end - start == BLOCK]
+        read = iter(self.blocks(whole) if whole else ())
         found = []
-        for number, start, end in pieces(offset, length):
-            entry = self.entry(number)
-            block = _ZEROES if entry is None else self.block(number, entry, again=end - start < BLOCK)
-            found.append(block[start:end])
+        for (number, start, end), entry in asked:
+            if entry is None:
+                found.append(_ZEROES[start:end])
+            elif end - start == BLOCK:
+                found.append(next(read))
+            else:
+                found.append(self.block(number, entry, again=True)[start:end])
         return found
 
     def ranges(self, offset: int, length: int) -> Iterator[Range]:
@@ -107,18 +117,25 @@ class PointDisk(DiskReader):
             if (found := self._blocks.get(entry.id)) is not None:
                 self._blocks.move_to_end(entry.id)
         if found is None:
-            found = self._packs.read(entry)
-            if len(found) != self.length_of(number) or self._digest(found) != entry.id:
-                raise Damaged(
-                    f"Block {number} (bytes {number * BLOCK} to {number * BLOCK + self.length_of(number)} of the disk) "
-                    f"isn't what was written, in pack {entry.pack.hex()}."
-                )
+            found = self._checked(number, entry, self._packs.read(entry))
             if not again:
                 return found
             with self._lock:
                 self._blocks[entry.id] = found
                 if len(self._blocks) > _KEPT:
                     self._blocks.popitem(last=False)
+        return found
+
+    def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
+        read = self._packs.read_together([entry for _, entry in wanted])
+        return [self._checked(*one, data) for one, data in zip(wanted, read, strict=True)]
+
+    def _checked(self, number: int, entry: Entry, found: bytes) -> bytes:
+        if len(found) != self.length_of(number) or self._digest(found) != entry.id:
+            raise Damaged(
+                f"Block {number} (bytes {number * BLOCK} to {number * BLOCK + self.length_of(number)} of the disk) "
+                f"isn't what was written, in pack {entry.pack.hex()}."
+            )
         return found
 
 

@@ -7,7 +7,7 @@ mark in its place, which `PackWriter.named` turns into the name.
 import secrets
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -59,11 +59,11 @@ def compress(data: bytes | bytearray, *, always: bool = False) -> bytes:
     return _ZSTD + packed if always or len(packed) < len(data) else b"".join((_RAW, data))
 
 
-def expand(record: bytes) -> bytes:
+def expand(record: bytes | memoryview) -> bytes:
     """Raises Damaged."""
-    kind, data = record[:1], record[1:]
+    kind, data = bytes(record[:1]), memoryview(record)[1:]
     if kind == _RAW:
-        return data
+        return bytes(data)
     try:
         if kind == _ZSTD:
             return _decompressor().decompress(data, max_output_size=BLOCK)
@@ -81,16 +81,51 @@ class PackReader:
 
     def read(self, entry: Entry) -> bytes:
         """A block or a node as it was written. Raises Damaged."""
+        return self._opened(entry, self._stored(entry.pack, entry.offset, entry.length))
+
+    def read_together(self, entries: Sequence[Entry]) -> list[bytes]:
+        """Several, of which neighbours in a pack are asked of the store at once. Raises Damaged."""
+        found: dict[int, bytes] = {}
+        for run in self._runs(entries):
+            first, last = entries[run[0]], entries[run[-1]]
+            together = self._stored(first.pack, first.offset, last.offset + last.length - first.offset)
+            stored = memoryview(together)
+            for number in run:
+                start = entries[number].offset - first.offset
+                found[number] = self._opened(entries[number], stored[start : start + entries[number].length])
+        return [found[number] for number in range(len(entries))]
+
+    def _runs(self, entries: Sequence[Entry]) -> Iterator[list[int]]:
+        """The numbers of those that are read at once, in the order of their places."""
+        gap = self._vault.store.passed_over
+        run: list[int] = []
+        end = 0
+        for number in sorted(range(len(entries)), key=lambda one: (entries[one].pack, entries[one].offset)):
+            entry = entries[number]
+            if run and (entry.pack != entries[run[0]].pack or not 0 <= entry.offset - end <= gap):
+                yield run
+                run = []
+            run.append(number)
+            end = entry.offset + entry.length
+        if run:
+            yield run
+
+    def _stored(self, pack: bytes, offset: int, length: int) -> bytes:
+        name = name_of(pack)
+        try:
+            stored = self._vault.store.read_part(name, offset, length)
+        except NotFound:
+            raise _gone(name) from None
+        if len(stored) != length:
+            raise Damaged(f"The pack {name} is cut off.")
+        return stored
+
+    def _opened(self, entry: Entry, stored: bytes | memoryview) -> bytes:
         name = name_of(entry.pack)
         try:
-            stored = self._vault.store.read_part(name, entry.offset, entry.length)
-            salt = self._salt(entry.pack, name)
+            return expand(self._vault.keys.unseal(self._salt(entry.pack, name), entry.offset, stored))
         except NotFound:
-            raise Damaged(f"The pack {name} is gone.", advice="Look for it in a copy of the vault.") from None
-        if len(stored) != entry.length:
-            raise Damaged(f"The pack {name} is cut off.")
-        try:
-            return expand(self._vault.keys.unseal(salt, entry.offset, stored))
+            raise _gone(name) from None
         except Damaged as error:
             raise Damaged(f"{name} at {entry.offset}: {error.message}") from None
 
@@ -104,6 +139,10 @@ class PackReader:
                 self._salts = {}
             salt = self._salts[pack] = head[len(MAGIC) :]
         return salt
+
+
+def _gone(name: str) -> Damaged:
+    return Damaged(f"The pack {name} is gone.", advice="Look for it in a copy of the vault.")
 
 
 class _Open:

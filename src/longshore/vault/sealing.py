@@ -44,7 +44,7 @@ class Plain:
     def seal(self, _salt: bytes, _offset: int, record: bytes) -> bytes:
         return record
 
-    def unseal(self, _salt: bytes, _offset: int, stored: bytes) -> bytes:
+    def unseal(self, _salt: bytes, _offset: int, stored: bytes | memoryview) -> bytes | memoryview:
         return stored
 
     def write_document(self, _name: str, content: dict[str, Any]) -> bytes:
@@ -75,7 +75,7 @@ class Sealed(Plain):
     def seal(self, salt: bytes, offset: int, record: bytes) -> bytes:
         return self._pack(salt).encrypt(_nonce(offset), record, None)
 
-    def unseal(self, salt: bytes, offset: int, stored: bytes) -> bytes:
+    def unseal(self, salt: bytes, offset: int, stored: bytes | memoryview) -> bytes | memoryview:
         """Raises Damaged."""
         try:
             return self._pack(salt).decrypt(_nonce(offset), stored, None)

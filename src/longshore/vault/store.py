@@ -56,6 +56,7 @@ class Store(ABC):
     lists_late: ClassVar[float]  # seconds in which a list may lack what was made, and have what was deleted
     side_by_side: ClassVar[int]  # packs that are best stored at the same time
     far: ClassVar[bool]  # whether an answer takes longer than unpacking what it brings
+    passed_over: ClassVar[int]  # bytes between two parts that are read with them sooner than each part by itself
 
     @abstractmethod
     def told(self) -> dict[str, str]:
