@@ -13,6 +13,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"
+HINT = "tiny01 can be moved there: it boots unchanged, and prints LONGSHORE-WRITER ready when it is up. Ctrl-C ends."
 
 
 def enter(port: int) -> None:
@@ -26,6 +27,10 @@ def enter(port: int) -> None:
 
 async def serve(listening: socket.socket, port: int) -> int:
     state = Path(os.environ["LONGSHORE_LAB"]) / "data" / "demo"
+    if not state.is_dir():
+        print("There is nothing to be seen yet. First: make demo", file=sys.stderr)
+        return 1
+    print(HINT, flush=True)
     words = [PROJECT / ".venv/bin/longshore", "--state", state, "web", "--port", str(port)]
     longshore = await asyncio.create_subprocess_exec(*words)
     async with await asyncio.start_server(lambda reader, writer: carry(reader, writer, port), sock=listening):

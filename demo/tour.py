@@ -118,6 +118,7 @@ def main() -> None:
 
     say("All of this can be looked at in a browser, and tiny01 moved there. Outside the lab, this prints the link:")
     print("\033[36m$ make demo-web\033[0m")
+    print(f"(tiny01 boots in OpenStack unchanged, and prints {READY} on its console when it is up.)")
 
 
 def arrival(text: str) -> str:

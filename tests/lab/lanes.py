@@ -39,6 +39,7 @@ SECOND_VCENTER = {
     "test_debian_moves",
     "test_protected_machines",
     "test_uefi_moves",
+    "test_web",
 }
 
 # Modules that build guests on the disks of one appliance, which is started once

@@ -10,14 +10,28 @@ from people import AUTH_URL, free_port, ready, service_user, without_cloud
 from conftest import LONGSHORE, end_engine, wait_for
 
 
-@dataclass(frozen=True)
+@dataclass
 class Served:
     url: str
     config: Path
     state: Path
     logs: Path
     password: str  # of the service user
-    process: subprocess.Popen
+    process: subprocess.Popen | None = None
+
+    def start(self):
+        """Again after `kill`, at the same address."""
+        with self.logs.open("ab") as log:
+            words = [LONGSHORE, "--config", self.config, "server"]
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=without_cloud()
+            )
+        wait_for(lambda: ready(self.process, self.url, self.logs), 90, "the server to be ready")
+
+    def kill(self):
+        """As a power cut would: it says nothing to anybody."""
+        self.process.kill()
+        self.process.wait()
 
 
 @contextmanager
@@ -34,13 +48,11 @@ def serving(root, lab, identity, more=""):
             f'[server.keystone]\nauth_url = "{AUTH_URL}"\nusername = "{name}"\npassword_file = "{root / "password"}"\n'
             f"cache_seconds = 2\n{more}"
         )
-        with logs.open("wb") as log:
-            words = [LONGSHORE, "--config", config, "server"]
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=without_cloud())
+        served = Served(url, config, root / "state", logs, password)
         try:
-            wait_for(lambda: ready(process, url, logs), 90, "the server to be ready")
-            yield Served(url, config, root / "state", logs, password, process)
+            served.start()
+            yield served
         finally:
-            process.terminate()
-            process.wait(30)
+            served.process.terminate()
+            served.process.wait(30)
             end_engine(type("Cli", (), {"state": root / "state"}))

@@ -92,7 +92,7 @@ class Looking:
 
     def close(self):
         self.context.close()
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
 
     def open(self, path):
         """And what the page asks for by itself as soon as it is there."""

@@ -29,29 +29,6 @@ def test_what_runs_moves_without_reload_and_what_is_opened_stays_open(three_mach
         looking.close()
 
 
-def test_a_plan_is_made_in_the_browser_and_its_blocker_goes_as_it_is_mapped(three_machines, chromium):
-    with serving(three_machines) as (address, person):
-        looking = Looking(chromium, address, person.link, color_scheme="dark")
-        page = looking.page
-        page.goto(f"{address}/ui/providers/vc/machines")
-        page.get_by_label("Choose app01").check()
-        page.get_by_role("button", name="Plan the chosen ones").click()
-        page.get_by_label("What to call the plan").fill("shop")
-        page.get_by_role("button", name="Propose mappings").click()
-        concerns = page.locator("#concerns")
-        expect(concerns).to_contain_text("boot-proof-unsure", timeout=60_000)  # both clouds were asked
-        page.get_by_label("Network for VM Network").select_option("")
-        expect(concerns).to_contain_text("network-unmapped", timeout=60_000)
-        page.get_by_label("Network for VM Network").select_option("private")
-        expect(concerns).not_to_contain_text("network-unmapped", timeout=60_000)
-        page.get_by_role("button", name="Keep and check").click()
-        page.get_by_role("button", name="Start it: cold").click()
-        expect(page.get_by_text("1 queued").first).to_be_visible()
-        page.get_by_label("Colours").select_option("light")
-        expect(page.locator("html")).not_to_have_class("pf-v6-theme-dark")
-        looking.close()
-
-
 def test_a_machine_is_backed_up_and_a_point_restored_in_the_browser(three_machines, chromium):
     backups(three_machines, three_machines.providers.get("vc"))
     with serving(three_machines) as (address, person):

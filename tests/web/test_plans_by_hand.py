@@ -30,7 +30,9 @@ def test_chosen_machines_become_a_plan_whose_mappings_are_proposed(fleet):
         "f-to": "small",
         "type": "cold",
         "landing": "auto",
+        "boot_proof": "",
         "boot_mark": "",
+        "boot_port": "",
     }
     content = fleet.store.plans.get("shop").content
     assert [machine["ref"] for machine in content["machines"]] == ["vm-1", "vm-3"]
@@ -51,6 +53,24 @@ def test_what_is_decided_is_kept_and_its_blockers_come_and_go(fleet):
     assert mappings["networks"] == {"VM Network": "other"}
     assert mappings["storage"] == {"ds": "gold"}
     assert mappings["flavors"] == [{"flavor": "large", "cpus": 1, "memory_mib": 256}]
+
+
+def test_what_shows_that_a_guest_is_up_is_chosen(fleet):
+    name_it(fleet)
+    page = fleet.submit(MAPPINGS, boot_port="22, 3389")
+    assert "boot-proof-unsure" not in page.text
+    assert fleet.store.plans.get("shop").content["defaults"]["boot_port"] == [22, 3389]
+    fleet.click("Change mappings")
+    assert dict(fleet.page.form(MAPPINGS).fields)["boot_port"] == "22, 3389"
+    page = fleet.submit(MAPPINGS, boot_port="ssh")
+    assert (page.status, "ssh isn't the number of a port." in page.text) == (400, True)
+    page = fleet.submit(MAPPINGS, boot_port="", boot_proof="none")
+    assert "boot-unproven" in page.text
+    assert "boot_port" not in fleet.store.plans.get("shop").content["defaults"]
+    content = fleet.store.plans.get("shop").content
+    fleet.store.plans.replace("shop", {**content, "defaults": {"boot_proof": "agent", "boot_port": 22}})
+    shown = dict(fleet.get(MAPPINGS).form(MAPPINGS).fields)
+    assert (shown["boot_proof"], shown["boot_port"]) == ("agent", "22"), "what a command has chosen stays"
 
 
 def test_only_the_concerns_come_back_where_nothing_else_is_wanted(fleet):

@@ -338,5 +338,12 @@ class LedgerEntry(_Strict):
     note: str | None
 
 
+class ServerConsole(_Strict):
+    """What the server of a migration has printed, without what only a terminal acts on."""
+
+    server_id: str
+    text: str
+
+
 class Cleanup(_Strict):
     left: list[str]  # a sentence for each thing that could not be removed

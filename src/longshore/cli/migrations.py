@@ -87,6 +87,18 @@ class MigrationLedger(Lister):
         return ("Kind", "Step", "Id", "State", "Note"), [(e.kind, e.step, e.ref, e.state, e.note) for e in entries]
 
 
+class ShowConsole(Command):
+    """Show what the server that a migration has made prints on its console, as the target has it now."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = _with_id(super().get_parser(prog_name))
+        parser.add_argument("--lines", type=int, default=200, metavar="N", help="the last ones, at most 1000")
+        return parser
+
+    def take_action(self, args: Namespace) -> None:
+        sys.stdout.write(self.client.console(args.migration, args.lines).text + "\n")
+
+
 class WaitForMigration(ShowOne):
     """Watch a migration until it has ended."""
 

@@ -55,6 +55,7 @@ from longshore.api.schemas import (
     PlanView,
     Provider,
     ProviderCheck,
+    ServerConsole,
 )
 from longshore.api.tenancy import TenancyJob
 from longshore.client.in_process import BAD, Take
@@ -276,6 +277,10 @@ class Client:
     def bundle(self, migration: str) -> dict[str, Any]:
         """All that is on record of it, as the service has written it."""
         return self._ask(dict[str, Any], "GET", f"/v1/migrations/{_part(migration)}/bundle")
+
+    def console(self, migration: str, lines: int) -> ServerConsole:
+        """What its server has printed until now; of that the last lines."""
+        return self._ask(ServerConsole, "GET", f"/v1/migrations/{_part(migration)}/console?lines={lines}")
 
     def ledger(self, migration: str) -> list[LedgerEntry]:
         return self._ask(list[LedgerEntry], "GET", f"/v1/migrations/{_part(migration)}/ledger")

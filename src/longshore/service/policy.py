@@ -151,6 +151,13 @@ RULES = (
             "GET /v1/migrations/{migration}/bundle",
         ),
     ),
+    # Guests print passwords and keys, too: as Nova has it, it takes more than to look
+    Rule(
+        "migration:migration:console",
+        MEMBER,
+        "Read what the server that a migration has made prints on its console.",
+        ("GET /v1/migrations/{migration}/console",),
+    ),
     Rule("migration:migration:create", MEMBER, "Start a migration.", ("POST /v1/migrations",)),
     Rule(
         "migration:migration:resume",

@@ -28,6 +28,7 @@ MODULES = {
     "migrations": {"migrations"},
     "chosen_migrations": {"migrations"},
     "bundles": {"migrations"},
+    "consoles": {"migrations"},
     "adoption": {"providers", "replicas"},
     "replicas": {"replicas", "migrations"},
     "groups": {"replica-groups"},

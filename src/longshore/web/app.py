@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Scope
 from longshore.api.me import Me
 from longshore.errors import LongshoreError
 from longshore.web.addresses import back_to
+from longshore.web.advices import on_page
 from longshore.web.asking import Asking
 from longshore.web.forms import FOREIGN, read_form
 from longshore.web.page import Handler, Page
@@ -155,9 +156,9 @@ async def choose_language(request: Request) -> Response:
 
 def refused(request: Request, error: LongshoreError) -> Response:
     """The sentence, and the way back. What a command line would do about it isn't said here."""
-    advice = error.advice if "longshore " not in error.advice and "--" not in error.advice else ""
     status = _STATUS.get(error.code, 400)
-    return render(request, "refused.html", status, message=_(error.message), advice=_(advice), code=error.code)
+    advice = on_page(error.advice, error.code)
+    return render(request, "refused.html", status, message=_(error.message), advice=advice, code=error.code)
 
 
 async def _missing(request: Request, error: Exception) -> Response:

@@ -7,7 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Cleanup, LedgerEntry, Migration
+from longshore.api.schemas import Cleanup, LedgerEntry, Migration, ServerConsole
+from longshore.errors import LongshoreError
+from longshore.model.request import BootProof
 from longshore.model.status import Status
 from longshore.web.asking import Asking, part
 from longshore.web.downtimes import expected_downtime
@@ -74,7 +76,49 @@ async def one(request: Request) -> Response:
         guest=list(guest_rows((migration.result or {}).get("guest"))),
         landings=weighed(migration),
         may_convert=may_convert(migration),
+        awaited=_awaited(migration),
+        has_console=migration.server_id is not None and migration.status not in (Status.FAILED, Status.CANCELLED),
     )
+
+
+async def console(request: Request) -> Response:
+    """What its server prints: at the end of a move what its owner wants to see, before that what is waited for."""
+    asking: Asking = request.state.asking
+    migration = await asking.get(Migration, _path(request))
+    found: ServerConsole | None = None
+    try:
+        found = await asking.get(ServerConsole, f"{_path(request)}/console")
+    except LongshoreError as error:
+        if error.code != "not-found":
+            raise
+    return render(
+        request,
+        "migrations/console.html",
+        live=not migration.status.ended,
+        m=migration,
+        console=found,
+        of_migration=of_migration,
+    )
+
+
+def _awaited(migration: Migration) -> str:
+    """What is to show that the guest is up, while that is waited for."""
+    asked = migration.request
+    if migration.phase != "checking" or migration.status.ended:
+        return ""
+    if asked.boot_proof is BootProof.NONE:
+        return _("It is taken for up once it has run for a minute.")
+    ways = []
+    if asked.boot_proof in (BootProof.AUTO, BootProof.CONSOLE):
+        mark = asked.boot_mark
+        ways.append(_("its console shows %(mark)s") % {"mark": mark} if mark else _("its console shows a login prompt"))
+    if asked.boot_proof in (BootProof.AUTO, BootProof.PORT) and asked.boot_ports:
+        ports = ", ".join(map(str, asked.boot_ports))
+        ways.append(_("one of its ports answers: %(ports)s") % {"ports": ports})
+    if asked.boot_proof is BootProof.AGENT:
+        ways.append(_("its guest agent answers"))
+    told = {"time": duration(asked.boot_timeout), "ways": "; ".join(ways)}
+    return _("Waited for, for %(time)s at most: %(ways)s.") % told
 
 
 async def ask_to_cut_over(request: Request) -> Response:
@@ -164,6 +208,7 @@ def _path(request: Request) -> str:
 ROUTES = [
     Page("/migrations", listed, "GET"),
     Page("/migrations/{migration}", one, "GET"),
+    Page("/migrations/{migration}/console", console, "GET", "migration:migration:console"),
     Page("/migrations/{migration}/cutover", ask_to_cut_over, "GET", "migration:migration:cutover"),
     Page("/migrations/{migration}/cutover", _does("cutover"), "POST", "migration:migration:cutover"),
     Page("/migrations/{migration}/cancel", ask_to_cancel, "GET", "migration:migration:cancel"),

@@ -57,6 +57,7 @@ async def show(request: Request) -> Response:
         failed=failed,
         done=done[:5],
         replicas=replicas,
+        begun=bool(running or failed or done or replicas),
         sources=[one for one in providers if one.kind not in ("openstack", "vault")],
         targets=[one for one in providers if one.kind == "openstack"],
         of_migration=of_migration,

@@ -19,6 +19,7 @@ from longshore.api.schemas import FoundMachine, PlanAnswer, PlanSummary, PlanVie
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
 from longshore.model.merging import merged
+from longshore.model.request import BootProof, MigrationRequest
 from longshore.web.asking import Asking, part
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
@@ -130,7 +131,7 @@ async def mappings(request: Request) -> Response:
 async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
     asking: Asking = request.state.asking
     view = await asking.get(PlanView, _path(request))
-    plan = view.plan
+    plan, defaults = view.plan, view.plan.get("defaults") or {}
     offer, rows = None, None
     try:
         offer = await asking.get(TargetOffer, f"/v1/providers/{part(plan['target'])}/offer")
@@ -149,7 +150,10 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         types=types(),
         type_=plan.get("defaults", {}).get("type") or "cold",
         landings=[(value, _(text)) for value, text in LANDINGS],
-        defaults=defaultdict(str, plan.get("defaults") or {}),
+        defaults=defaultdict(str, defaults),
+        proof="" if defaults.get("boot_proof") == BootProof.AUTO.value else defaults.get("boot_proof", ""),
+        ports=_ports_said(defaults.get("boot_port")),
+        patience=defaults.get("boot_timeout", MigrationRequest().boot_timeout),
         trouble=trouble,
         version=view.version,
         draft=view.draft,
@@ -235,7 +239,8 @@ def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
         *of_sizes,
         *(r for r in rules if not r.get("machine")),
     ]
-    return {"mappings": mapped, "defaults": {name: said[name] or None for name in ("type", "landing", "boot_mark")}}
+    chosen = {name: said[name] or None for name in ("type", "landing", "boot_mark", "boot_proof")}
+    return {"mappings": mapped, "defaults": {**chosen, "boot_port": _ports(said["boot_port"]) or None}}
 
 
 def _bare(said: Any) -> Any:
@@ -243,6 +248,19 @@ def _bare(said: Any) -> Any:
     if isinstance(said, Mapping):
         return {name: bare for name, value in said.items() if (bare := _bare(value)) not in (None, "", {}, [])}
     return [_bare(one) for one in said] if isinstance(said, list) else said
+
+
+def _ports_said(ports: Any) -> str:
+    """As they stand in the field: a plan has one, or a list."""
+    return ", ".join(map(str, ports if isinstance(ports, list) else [] if ports is None else [ports]))
+
+
+def _ports(text: str) -> list[int]:
+    words = text.replace(",", " ").split()
+    for word in words:
+        if not (word.isascii() and word.isdigit() and len(word) < 6 and 0 < int(word) < 1 << 16):
+            raise InvalidInput(_("%(word)s isn't the number of a port.") % {"word": word})
+    return [int(word) for word in words]
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -1,0 +1,53 @@
+"""What a migration's server prints: for those who work in its project, as text that no terminal acts on."""
+
+import pytest
+from cloud_stand_in import Cloud
+from test_tenants import MIGRATION, OPENSTACK, VSPHERE, Api
+
+from longshore.engine import embedded
+from longshore.errors import NotFound
+from longshore.service.consoles import plain
+from longshore.store import StateDirectory, Store
+
+
+class Printing(Cloud):
+    said = "first\r\n\x1b[1;32mgreen\x1b[0m \x1b]0;a title\x07up\nlast: \x9bJ$"
+
+    def console(self, server_id):
+        if server_id == "gone":
+            raise NotFound("There is no server gone.")
+        return self.said
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Printing)
+    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
+    store = Store(StateDirectory(tmp_path / "state"))
+    api = Api(store)
+    for provider in (VSPHERE, OPENSTACK):
+        api.did("ann", "POST", "/v1/providers", provider)
+    yield api
+    store.close()
+
+
+def test_its_end_is_read_once_there_is_a_server(api):
+    made = api.did("ann", "POST", "/v1/migrations", MIGRATION)["id"]
+    path = f"/v1/migrations/{made}/console"
+    assert api("ann", "GET", path).status_code == 404
+    api.store.migrations.update(made, server_id="s-1")
+    assert api.did("ann", "GET", path) == {"server_id": "s-1", "text": "first\ngreen up\nlast: J$"}
+    assert api.did("ann", "GET", f"{path}?lines=1")["text"] == "last: J$"
+    assert api("ann", "GET", f"{path}?lines=0").status_code == 400
+    assert api("ann-reader", "GET", path).status_code == 403, "a console may show passwords"
+    assert api("bob", "GET", path).status_code == 404
+    api.store.migrations.update(made, server_id="gone")
+    assert api("ann", "GET", path).status_code == 404
+
+
+@pytest.mark.parametrize("harmful", ["\x1b[2J", "\x1b]52;c;aGk=\x1b\\", "\x1bc", "\x9b6n", "\x07", "\x00", "\x1b(0"])
+def test_nothing_is_left_that_a_terminal_acts_on(harmful):
+    said = plain(f"before{harmful}after\n")
+    assert not [one for one in said if one != "\n" and not one.isprintable()]
+    assert said.startswith("before") and said.endswith("after\n")

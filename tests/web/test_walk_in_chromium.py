@@ -1,0 +1,104 @@
+"""A stranger's walk: from the first page to the console of the server that a machine has become. Between small clouds,
+whose work an engine of its own process really does."""
+
+import time
+
+import pytest
+from lives import FleetLife
+from looking import ALL_RULES, IN_BROWSER, Looking, expect, serving
+from small_fleet import Fleet, fleet_connect
+
+from longshore.engine import embedded
+from longshore.store import StateDirectory, Store
+
+pytestmark = IN_BROWSER
+SOON = 60_000  # ms, on a busy machine
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    return Fleet.create(tmp_path / "fleet")
+
+
+@pytest.fixture
+def store(tmp_path, fleet, monkeypatch):
+    """Of two clouds that are known already; what is started there is done."""
+    engines = []
+
+    def ensure_running(state):
+        if not embedded.is_locked(state):
+            engines.append(FleetLife(state.root, fleet.root))
+            while not embedded.is_locked(state) and engines[-1].poll() is None:
+                time.sleep(0.05)
+
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", fleet_connect)
+    monkeypatch.setattr(embedded, "ensure_running", ensure_running)
+    store = Store(StateDirectory(tmp_path / "state"))
+    for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):
+        store.providers.add(name, kind, {"root": str(fleet.root)}, {"password": "x"})
+    yield store
+    for engine in engines:
+        if engine.poll() is None:
+            engine.kill()
+    store.close()
+
+
+def test_a_machine_is_moved_from_the_first_page_to_its_servers_console(store, fleet, chromium):
+    silent = fleet.world("app01").root / "silent"
+    silent.touch()
+    with serving(store) as (address, person):
+        tab = Looking(chromium, address, person.link, color_scheme="dark", locale="en-GB")
+        page = tab.page
+        page.set_default_timeout(SOON)
+        expect.set_options(timeout=SOON)
+        page.get_by_role("link", name="Machines of vc").click()
+        page.get_by_label("Choose app01").check()
+        page.get_by_role("button", name="Plan the chosen ones").click()
+        page.get_by_label("What to call the plan").fill("shop")
+        page.get_by_role("button", name="Propose mappings").click()
+        concerns = page.locator("#concerns")
+        expect(concerns).to_contain_text("boot-proof-unsure")  # both clouds were asked
+        expect(concerns).to_contain_text("In a plan's mappings that may be a port that answers")
+        page.get_by_label("Network for VM Network").select_option("")
+        expect(concerns).to_contain_text("network-unmapped")
+        page.get_by_label("Network for VM Network").select_option("private")
+        expect(concerns).not_to_contain_text("network-unmapped")
+        page.get_by_label("Ports of which one answers").fill("ssh")
+        page.get_by_label("Ports of which one answers").blur()
+        expect(concerns).to_contain_text("ssh isn't the number of a port.")
+        page.get_by_label("Ports of which one answers").fill("")
+        page.get_by_label("Ports of which one answers").blur()
+        expect(concerns).not_to_contain_text("ssh isn't the number of a port.")
+        page.get_by_label("What its console shows").fill("login:")
+        page.get_by_label("What its console shows").blur()
+        expect(concerns).not_to_contain_text("boot-proof-unsure")
+        page.get_by_role("button", name="Keep and check").click()
+        page.get_by_role("button", name="Start it: cold").click()
+
+        # It is done without a reload; what is waited for is said, and its console is a click away
+        page.evaluate("window.stayed = true")
+        expect(page.get_by_text("checking", exact=True)).to_be_visible()
+        assert page.evaluate("window.stayed")
+        page.get_by_role("link", name="app01", exact=True).click()
+        expect(page.get_by_text("its console shows login:")).to_be_visible()
+        page.get_by_role("link", name="Console").click()
+        page.evaluate("window.stayed = true")
+        expect(page.get_by_text("Nothing yet.")).to_be_visible()
+        silent.unlink()
+        expect(page.get_by_text("web login:")).to_be_visible()
+        expect(page.get_by_text("done", exact=True)).to_be_visible()
+        assert page.evaluate("window.stayed")
+        assert tab.findings(ALL_RULES) == []
+        page.get_by_role("link", name="Back to the migration").click()
+        expect(page.get_by_text("console: login:", exact=True)).to_be_visible()
+
+        # And there is a way on
+        page.get_by_role("link", name="Overview").click()
+        page.get_by_role("link", name="Move machines of vc …").click()
+        expect(page.get_by_label("Choose app02")).to_be_visible()
+        page.get_by_label("Colours").select_option("light")
+        expect(page.locator("html")).not_to_have_class("pf-v6-theme-dark")
+        tab.close()
+    (server,) = fleet.world("app01").read()["servers"].values()
+    assert server.get("status", "ACTIVE") == "ACTIVE"
