@@ -6,9 +6,10 @@ import time
 import pytest
 from lives import FleetLife
 from looking import ALL_RULES, IN_BROWSER, Looking, expect, serving
-from small_fleet import Fleet, fleet_connect
+from small_fleet import Fleet, FleetTarget, fleet_connect
 
 from longshore.engine import embedded
+from longshore.planning import planfile
 from longshore.store import StateDirectory, Store
 
 pytestmark = IN_BROWSER
@@ -102,3 +103,32 @@ def test_a_machine_is_moved_from_the_first_page_to_its_servers_console(store, fl
         tab.close()
     (server,) = fleet.world("app01").read()["servers"].values()
     assert server.get("status", "ACTIVE") == "ACTIVE"
+
+
+def test_choices_that_are_quicker_than_the_clouds_answers_are_all_kept(store, chromium, monkeypatch):
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": [{"machine": "app01", "ref": "vm-1"}]}
+    store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
+    slow = FleetTarget.quota_room
+    monkeypatch.setattr(FleetTarget, "quota_room", lambda self: time.sleep(1) or slow(self))
+    with serving(store) as (address, person):
+        tab = Looking(chromium, address, person.link, locale="en-GB")
+        page = tab.page
+        page.goto(f"{address}/ui/plans/shop/mappings")
+        concerns = page.locator("#concerns")
+        expect(concerns).to_contain_text("network-unmapped", timeout=SOON)
+        page.get_by_label("Network for VM Network").select_option("private")
+        page.get_by_label("Flavor for 1 CPU").select_option("large")
+        page.get_by_label("Unchanged, on the target's own hardware").check()
+        page.get_by_label("What its console shows").fill("ready")
+        page.get_by_label("What its console shows").blur()
+        expect(concerns).not_to_contain_text("boot-proof-unsure", timeout=SOON)
+        expect(concerns).not_to_contain_text("changed meanwhile")
+        expect(concerns).not_to_contain_text("network-unmapped")
+        tab.close()
+    kept = store.plans.get("shop").content
+    assert kept["mappings"]["networks"] == {"VM Network": "private"}
+    assert kept["mappings"]["flavors"] == [{"flavor": "large", "cpus": 1, "memory_mib": 256}]
+    assert {name: kept["defaults"][name] for name in ("landing", "boot_mark")} == {
+        "landing": "unchanged",
+        "boot_mark": "ready",
+    }
