@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-lab guest-matrix bench
+.PHONY: install lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix bench
 
 install:
 	./install
@@ -44,9 +44,13 @@ check: install
 quick-test: install
 	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3
 
-# In a real browser, which takes minutes; not a part of `make test`. What the pages look like is written to build/screenshots
+# In a real browser; not a part of `make test`
 browser-test: install
-	.venv/bin/pytest -m browser -q
+	.venv/bin/pytest tests/web -m "browser and not soak" -q -n 3
+
+# What every page looks like, in each theme and width and in German, written to build/screenshots
+screenshots: install
+	LONGSHORE_SCREENSHOTS=$(CURDIR)/build/screenshots .venv/bin/pytest tests/web/test_looks.py -k "not each" -q -n 3
 
 # Those in README and documents, made anew: look at what changed before it is kept
 pictures: install
@@ -86,7 +90,7 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-vault soak-flows soak-lab
+soak: soak-rounds soak-vault soak-flows soak-web soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -98,6 +102,10 @@ soak-vault: install
 
 soak-flows: install
 	.venv/bin/pytest -m "faults and soak" -v -s
+
+# Every page in each width of each theme, and a vCenter of 10,000 machines
+soak-web: install
+	.venv/bin/pytest tests/web -m soak -v -s
 
 soak-lab: lab-up
 	$(LAB_PYTEST) -m soak --durations=10

@@ -116,6 +116,11 @@ class Looking:
             for one in found["violations"]
         ]
 
+    def spilt(self):
+        """Texts that are wider than the button, fact or heading that they are in."""
+        wider = "found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"
+        return self.page.locator("main :is(button, a[class], dt, dd, h1, h2, h3, label, legend)").evaluate_all(wider)
+
     def too_wide(self):
         """Pixels that one would have to scroll sideways for."""
         return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from filled import fill
+from every_address import addresses
 from looking import IN_BROWSER, Looking, serving
-from test_looks import addresses
 
 pytestmark = IN_BROWSER
 PICTURES = Path(os.environ.get("LONGSHORE_PICTURES", Path(__file__).parents[2] / "build" / "pictures"))
@@ -14,15 +13,15 @@ WIDE = 1180
 TALL = {"overview": 900, "plan": 800, "mappings": 1100, "replica": 1330, "restore": 1100}  # at most
 
 
-def test_pictures_of_the_documents_are_as_the_pages_are(three_machines, chromium):
-    ids = fill(three_machines)
+def test_pictures_of_the_documents_are_as_the_pages_are(everything, chromium):
+    store, ids = everything
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with serving(three_machines) as (address, person):
+    with serving(store) as (address, person):
         viewport = {"width": WIDE, "height": 700}
         tab = Looking(chromium, address, person.link, viewport=viewport, locale="en-GB", reduced_motion="reduce")
-        pages = addresses(ids)
+        pages = {name: path for of in addresses({**ids, "limit": "", "key": ""}).values() for name, path in of.items()}
         for name, tall in TALL.items():
-            tab.page.goto(address + pages[name], wait_until="networkidle")
+            tab.open(pages[name])
             picture = PICTURES / f"{name}.png"
             height = min(tab.page.evaluate("document.documentElement.scrollHeight"), tall)
             tab.page.screenshot(path=picture, full_page=True, clip={"x": 0, "y": 0, "width": WIDE, "height": height})

@@ -95,7 +95,7 @@ def test_a_point_is_held_released_and_deleted(filled):
     filled.click("Delete …")
     page = filled.submit(f"{at}/delete")
     assert (page.status, "is held" in page.text) == (409, True)
-    filled.get(at)
+    assert "Name mail01" in filled.get(at).text, "the machine as it was then"
     filled.submit(f"{at}/release")
     assert filled.store.points.get(id_, 3).holds == ()
     assert "It isn't held" in filled.page.text

@@ -13,7 +13,7 @@ from vcenter.paper import paper_vcenter
 from longshore.providers.registry import connect as really_connect
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 
-pytestmark = [*IN_BROWSER, pytest.mark.timeout(1800)]
+pytestmark = [*IN_BROWSER, pytest.mark.soak, pytest.mark.timeout(1800)]
 MANY = 10_000
 FIRST, SEARCH = 2.0, 0.5  # seconds
 LARGEST, MOST = 1 << 20, 5000  # bytes and elements of a page

@@ -157,16 +157,13 @@ async def choose_language(request: Request) -> Response:
 def refused(request: Request, error: LongshoreError) -> Response:
     """The sentence, and the way back. What a command line would do about it isn't said here."""
     status = _STATUS.get(error.code, 400)
-    advice = on_page(error.advice, error.code)
-    return render(request, "refused.html", status, message=_(error.message), advice=advice, code=error.code)
+    return _told(request, status, _(error.message), on_page(error.advice, error.code))
 
 
 async def _missing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: _("There is no such page."), 405: _("This can't be asked for like that.")}
-    return render(
-        request, "refused.html", status, message=words.get(status, _("That isn't possible.")), advice="", code=""
-    )
+    return _told(request, status, words.get(status, _("That isn't possible.")))
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
@@ -175,7 +172,11 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
         said = _("Something failed that nobody foresaw. The terminal where the pages were started says more.")
     else:
         said = _("Something failed that nobody foresaw. The server's log says more.")
-    return render(request, "refused.html", 500, message=said, advice="", code="unforeseen")
+    return _told(request, 500, said)
+
+
+def _told(request: Request, status: int, message: str, advice: str = "") -> Response:
+    return render(request, "refused.html", status, message=message, advice=advice, missing=status == 404)
 
 
 class _Kept(StaticFiles):

@@ -35,7 +35,7 @@ def ages(
         return f"{_LEFT + (at - since).total_seconds() / length * (right - _LEFT):.1f},{_y(age, top):.1f}"
 
     line = " ".join(place(at, age) for at, age in _thinned(edges, since, until))
-    drawn = [f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>']
+    drawn = []
     if objective is not None:
         y, said = _y(objective, top), _("%(age)s asked for") % {"age": write(objective)}
         drawn.append(
@@ -43,6 +43,8 @@ def ages(
             'stroke-dasharray="6 4"/>'
             f'<text x="{right}" y="{y - 4:.1f}" text-anchor="end">{escape(said)}</text>'
         )
+    # Over the words: the newest part of the line is where they are
+    drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>')
     ends = [(since, "start"), (until, "end")]
     drawn += [
         f'<text x="{_LEFT if anchor == "start" else right}" y="{HEIGHT - 6}" text-anchor="{anchor}">'

@@ -31,7 +31,7 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
         200 if trouble is None else 400,
         r=replica,
         point=point,
-        machine=(point.machine or {}).get("machine") or {},
+        machine=point.machine or {},
         said=said,
         **told_of_hold(trouble),
     )
