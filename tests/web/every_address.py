@@ -51,6 +51,10 @@ def addresses(ids):
             "commit-restore": f"/ui/migrations/{ids['web01']}/commit",
             "undo-restore": f"/ui/migrations/{ids['web01']}/undo",
             "convert": f"/ui/migrations/{ids['web01']}/convert",
+            "cancel-chosen": f"/ui/chosen-migrations/cancel?migration={ids['app02']}",
+            "cut-chosen-over": f"/ui/chosen-migrations/cutover?migration={ids['app01']}",
+            "go-on-with-chosen": f"/ui/chosen-migrations/resume?migration={ids['app01']}",
+            "retry-chosen": f"/ui/chosen-migrations/retry?migration={ids['db01']}",
             "keep-as-replica": f"/ui/migrations/{ids['app01']}/keep",
         },
         "replicas": {
