@@ -45,6 +45,7 @@ def addresses(ids):
             "migration": f"/ui/migrations/{ids['app02']}",
             "failed": f"/ui/migrations/{ids['db01']}",
             "done": f"/ui/migrations/{ids['web01']}",
+            "console": f"/ui/migrations/{ids['web01']}/console",
             "migration-report": f"/ui/migrations/{ids['web01']}/report",
             "cutover": f"/ui/migrations/{ids['app01']}/cutover",
             "cancel": f"/ui/migrations/{ids['app02']}/cancel",

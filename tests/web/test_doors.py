@@ -92,6 +92,7 @@ NAMES_NOTHING = {
     "/administration/limits/remove": 404,
     "/backups/vaults/{vault}/keys/remove": 400,
     "/plans/{name}/machines/{machine:path}": 404,  # a plan calls machines by their names
+    **{f"/chosen-migrations/{verb}": 400 for verb in ("cancel", "cutover", "resume", "retry")},
 }
 
 
