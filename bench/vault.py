@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,8 @@ from statistics import median
 from backing_up import memory_of, size_of, write_here_and_there
 from copying import GIB, MIB, rounded, settle, spread
 
+from longshore.client import Client, Embedded
+from longshore.configuration import read_configuration
 from longshore.vault.directory import Directory
 from longshore.vault.points import new_name, points, write_point
 from longshore.vault.vault import Vault
@@ -203,6 +206,27 @@ def files(bench: Bench, runs: int) -> None:
     bench.tell("mounted, and a name in it seen", seconds, memory_mib=round(memory))
 
 
+def files_of_a_service(bench: Bench, runs: int) -> None:
+    """As a server is asked for them, which runs and has opened the vault: nothing has to start."""
+    vault, pieces = f"first-{runs - 1}", list[bytes]()
+    with Client(Embedded(read_configuration(None, state=bench.root / "state"))) as client:
+        asked: dict[str, Callable[[], object]] = {
+            "files found by a service": lambda: client.point_files(vault, "system", "/", "hostname"),
+            "one of 5 MiB fetched from a service": lambda: client.fetch_file(
+                vault, "system", "/five", lambda _tar, _length: pieces.append
+            ),
+        }
+        client.vault_points(vault)  # it opens the vault
+        for what, ask in asked.items():
+            seconds = []
+            for _ in range(runs):
+                start = time.perf_counter()
+                ask()
+                seconds.append(time.perf_counter() - start)
+            bench.tell(what, seconds)
+    assert len(b"".join(pieces)) == runs * 5 * MIB
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=5)
@@ -220,6 +244,7 @@ def main() -> None:
         first_and_its_twin(bench, runs)
         encryption(bench, runs)
         files(bench, runs)
+        files_of_a_service(bench, runs)
         thirty_points(bench)
         a_thousand_points(bench)
     when = datetime.now(UTC).isoformat(timespec="seconds")

@@ -3,9 +3,23 @@
 import pytest
 from small_vault import Backup, InBucket, opened
 
+from longshore.vault.bucket import Bucket
 from longshore.vault.holds import delete_point
 from longshore.vault.prune import prune
 from longshore.vault.sealing import Plain
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "late"),
+    [
+        ("", False),
+        ("https://s3.eu-central-1.amazonaws.com", False),
+        ("https://s3.example.org", True),
+        ("https://amazonaws.com.example.org", True),
+    ],
+)
+def test_lists_are_late_wherever_nobody_promises_that_they_are_not(endpoint, late):
+    assert bool(Bucket("s3://vaults/one", endpoint, "eu-central-1", "key", "secret").lists_late) is late
 
 
 @pytest.fixture

@@ -32,6 +32,9 @@ _CONNECT = timedelta(seconds=10)
 _STALLED = timedelta(seconds=60)  # without a byte of an answer
 _WHOLE = timedelta(minutes=10)  # 32 MiB at 56 KB/s
 _RETRY = timedelta(seconds=60)
+# What was made is in its lists at once, and what was deleted isn't, as it says of all its regions
+# (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel)
+_AMAZONS = ".amazonaws.com"
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _FULL = {"QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull"}
 _Answer = TypeVar("_Answer")
@@ -60,6 +63,8 @@ class Bucket(Store):
         self._endpoint = endpoint
         self._bucket, self._prefix = parts_of(url)
         clear = urlsplit(endpoint).scheme == "http"
+        if not endpoint or f".{urlsplit(endpoint).hostname}".endswith(_AMAZONS):
+            self.lists_late = 0.0
         # By a function: so nothing that this machine's environment says for other programs is mixed in
         keys = {"access_key_id": access_key, "secret_access_key": secret_key, "expires_at": None}
         told: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}

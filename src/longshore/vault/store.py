@@ -53,7 +53,7 @@ class Store(ABC):
     no room. All may be called from several threads. `str` says where it is.
     """
 
-    lists_late: ClassVar[float]  # seconds in which a list may lack what was made, and have what was deleted
+    lists_late: float  # seconds in which a list may lack what was made, and have what was deleted
     side_by_side: ClassVar[int]  # packs that are best stored at the same time
     far: ClassVar[bool]  # whether an answer takes longer than unpacking what it brings
     passed_over: ClassVar[int]  # bytes between two parts that are read with them sooner than each part by itself
