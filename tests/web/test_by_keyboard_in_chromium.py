@@ -42,14 +42,18 @@ class Keys:
 
 def test_a_plan_is_made_and_started_by_keys_on_a_very_narrow_screen(three_machines, chromium):
     with serving(three_machines) as (address, person):
-        tab = Looking(chromium, address, person.link, viewport={"width": 320, "height": 640}, locale="en-GB")
+        how = {"viewport": {"width": 320, "height": 640}, "locale": "en-GB"}
+        tab = Looking(chromium, address, person.link, reduced_motion="reduce", **how)
         page, keys = tab.page, Keys(tab.page)
         page.set_default_timeout(60_000)
 
         def looked_at():
             page.wait_for_load_state("networkidle")
             assert tab.too_wide() <= 0, page.url
-            assert tab.findings(ALL_RULES) == [], page.url
+            assert tab.spilt() == [], page.url
+            for theme in ("dark", "light"):
+                page.emulate_media(color_scheme=theme)
+                assert tab.findings(ALL_RULES) == [], (page.url, theme)
 
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="To the content")).to_be_focused()
