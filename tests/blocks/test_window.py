@@ -47,3 +47,16 @@ def test_once_the_storage_is_quick_again_few_are_in_flight():
         for _ in range(2000):
             window.took(max(0.0006, window.size / bandwidth))
     assert window.size == NEAR
+
+
+def test_beside_a_side_that_computes_few_are_enough_until_the_way_is_long():
+    for seconds, least in ((0.01, PACED), (0.2, 64)):
+        window = Window(MIB, computes=True)
+        for _ in range(100):
+            window.took(seconds)
+        assert window.size >= least
+    queueing = Window(MIB, computes=True)
+    queueing.took(0.06)
+    for _ in range(100):
+        queueing.took(1.0)
+    assert queueing.size == PACED

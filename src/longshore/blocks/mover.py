@@ -92,7 +92,8 @@ class Mover:
         self._block_size = findings.digests.block_size
         self._zeroes = memoryview(bytearray(self._block_size))
         self._free: list[_Slot] = []
-        self._window = Window(self._block_size)
+        computes = source.endpoint.computes or target.endpoint.computes
+        self._window = Window(self._block_size, computes=computes)
         self._request_size = RequestSize(self._block_size)
         whole_blocks = self._block_size <= min(maximum_read, target.endpoint.maximum_request)
         self._count = copy_threads if whole_blocks else 0

@@ -27,7 +27,9 @@ QUEUEING = 4.0
 class Window:
     """The number of blocks in flight, adapted to the time that each took."""
 
-    def __init__(self, block_size: int) -> None:
+    def __init__(self, block_size: int, *, computes: bool = False) -> None:
+        """`computes`: one side does, some 350 MiB in a second, for which fewer are enough on a way of 40 ms."""
+        self._far = PACED if computes else FAR
         self._largest = max(NEAR, min(MEMORY // block_size, LARGEST))
         self.size = 1  # the first block has both sides for itself, and shows how near they are
         self.shortest = float("inf")
@@ -57,7 +59,7 @@ class Window:
             return
         self._alone = 0
         if not self.near:
-            fewest = min(FAR, self._largest)
+            fewest = min(self._far, self._largest)
         elif self.is_paced(self.size):
             fewest = min(PACED, self._largest)
         else:
