@@ -64,3 +64,17 @@ def test_each_answers_for_itself(filled, monkeypatch):
         assert codes("retry", ids["db01"]) == ["conflict"], "started again already"
         assert codes("resume", ids["web01"], ids["app02"]) == ["conflict", None]
         assert ask("POST", "/v1/migrations/cancel", {"ids": []}).status_code == 400
+
+
+def test_how_many_there_are_is_told_by_how_they_stand(filled, monkeypatch):
+    stands = [m.status.value for m in filled.store.migrations.all()]
+    page = filled.get("/ui/migrations")
+    assert f"{stands.count('running')} running" in page.text
+    assert f"{stands.count('failed')} failed" in page.text
+    with asking(filled.store, monkeypatch) as ask:
+        told = ask("GET", "/v1/migration-counts").json()
+        assert (told["total"], told["statuses"]) == (len(stands), {one: stands.count(one) for one in stands})
+        of_plan = [m for m in filled.store.migrations.all() if m.plan_id]
+        assert ask("GET", "/v1/migration-counts?plan=shop").json()["total"] == len(of_plan)
+        assert ask("GET", "/v1/migration-counts?machine=db01&plan=shop").json()["total"] == 1
+        assert ask("GET", "/v1/migration-counts?plan=nobody").status_code == 404

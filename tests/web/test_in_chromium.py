@@ -29,6 +29,35 @@ def test_what_runs_moves_without_reload_and_what_is_opened_stays_open(three_mach
         looking.close()
 
 
+def test_what_was_typed_and_chosen_of_a_plan_outlives_reload_and_going_back(three_machines, chromium):
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link)
+        page = looking.page
+        page.goto(f"{address}/ui/providers/vc/machines")
+        page.get_by_label("Choose app01").check()
+        page.get_by_role("button", name="Plan the chosen ones").click()
+        page.get_by_label("What to call the plan").fill("shop")
+        page.get_by_label("What it is for").fill("The shop")
+        page.get_by_label("Warm").check()
+        page.wait_for_url("**type=warm**")
+        assert "form_token" not in page.url
+        page.reload()
+        expect(page.get_by_label("What to call the plan")).to_have_value("shop")
+        expect(page.get_by_label("What it is for")).to_have_value("The shop")
+        expect(page.get_by_label("Warm")).to_be_checked()
+        page.get_by_role("button", name="Propose mappings").click()
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.get_by_label("Network for VM Network").select_option("other")
+        page.go_back()
+        expect(page.get_by_label("What it is for")).to_have_value("The shop")
+        page.get_by_label("What to call the plan").fill("market")
+        page.get_by_role("button", name="Propose mappings").click()
+        page.wait_for_url("**/plans/market/mappings")
+        expect(page.get_by_label("Network for VM Network")).to_have_value("other")
+        looking.close()
+    assert [plan.name for plan in three_machines.plans.all()] == ["market"]
+
+
 def test_a_machine_is_backed_up_and_a_point_restored_in_the_browser(three_machines, chromium):
     backups(three_machines, three_machines.providers.get("vc"))
     with serving(three_machines) as (address, person):

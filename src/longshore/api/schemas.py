@@ -155,6 +155,11 @@ class Migration(_Strict):
     disks: list[DiskProgress]
 
 
+class MigrationCounts(_Strict):
+    total: int
+    statuses: dict[str, int]  # how many are queued, running, done, …; those that none are in are left out
+
+
 class ChosenMigrations(_Strict):
     ids: list[str] = Field(min_length=1, max_length=1000)  # or the beginnings of them
 

@@ -53,6 +53,20 @@ class ListMigrations(Lister):
         return ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created"), rows
 
 
+class CountMigrations(Lister):
+    """Count migrations by how they stand."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = with_all_projects(super().get_parser(prog_name))
+        parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
+        parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.migration_counts(all_projects=args.all_projects, plan=args.plan, machine=args.machine)
+        return ("Status", "Migrations"), [*found.statuses.items(), ("all", found.total)]
+
+
 class ShowMigration(ShowOne):
     """Show a migration: where it is, how far its disks are, what came of it."""
 

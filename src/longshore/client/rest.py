@@ -43,6 +43,7 @@ from longshore.api.schemas import (
     Limit,
     LimitChange,
     Migration,
+    MigrationCounts,
     NewPlan,
     PlanAnswer,
     PlanChanged,
@@ -264,6 +265,14 @@ class Client:
             path = f"/v1/migrations?{urlencode(asked | {'newest': 'true', 'limit': str(last)})}"
             return self._ask(list[Migration], "GET", path)[::-1]
         return self._all(Migration, "/v1/migrations", lambda m: m.id, asked)
+
+    def migration_counts(
+        self, *, all_projects: bool = False, plan: str | None = None, machine: str | None = None
+    ) -> MigrationCounts:
+        """How many there are, of those that fit."""
+        wanted = {"plan": plan, "machine": machine}
+        asked = _of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
+        return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(asked)}")
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{_part(migration)}")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from longshore.api.reports import Report
-from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration, NewConversion, NewMigration
+from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration, MigrationCounts, NewConversion, NewMigration
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput, NotFound
@@ -128,6 +128,19 @@ def _page_of(
         return records, None
     records = records[: page.limit]
     return records, records[-1].id
+
+
+@router.get("/migration-counts")
+def counts(
+    store: TheStore, machine: str | None = None, plan: str | None = None, provider: str | None = None
+) -> MigrationCounts:
+    """How many there are, by how they stand, of those that a list with the same question has."""
+    found = store.migrations.counts(
+        machine=machine,
+        plan_id=store.plans.get(plan).id if plan is not None else None,
+        provider_id=store.providers.get(provider).id if provider is not None else None,
+    )
+    return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
 
 
 @router.get("/migrations/{migration}")

@@ -143,6 +143,7 @@ RULES = (
         "List and show migrations, what happened in them and what they made.",
         (
             "GET /v1/migrations",
+            "GET /v1/migration-counts",
             "GET /v1/migrations/{migration}",
             "GET /v1/migrations/{migration}/events",
             "GET /v1/migrations/{migration}/events/stream",

@@ -25,7 +25,7 @@ MODULES = {
     "plan_changes": {"plans"},
     "new_plans": {"plans"},
     "plan_states": {"plans"},
-    "migrations": {"migrations"},
+    "migrations": {"migrations", "migration-counts"},
     "chosen_migrations": {"migrations"},
     "bundles": {"migrations"},
     "consoles": {"migrations"},

@@ -1,12 +1,12 @@
 """Migrations as users see them: what was asked, what they are told to do, and how far they are."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -166,16 +166,19 @@ class Migrations:
                 query = query.where(key < mark if newest_first else key > mark)
             if status is not None:
                 query = query.where(MigrationRow.status == status.value)
-            if machine is not None:
-                query = query.where((MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine))
-            if plan_id is not None:
-                query = query.where(MigrationRow.plan_id == plan_id)
-            if provider_id is not None:
-                sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
-                query = query.where(sides)
+            query = query.where(*_about(machine, plan_id, provider_id))
             by = (MigrationRow.created_at, MigrationRow.id)
             ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
             return records_of(session, session.execute(ordered.limit(limit)))
+
+    def counts(
+        self, *, machine: str | None = None, plan_id: str | None = None, provider_id: str | None = None
+    ) -> dict[Status, int]:
+        """How many there are in each state, as of `page`."""
+        with self._database.session() as session:
+            fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id)
+            query = select(MigrationRow.status, func.count()).where(*fitting).group_by(MigrationRow.status)
+            return {Status(status): count for status, count in session.execute(query)}
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
@@ -420,3 +423,12 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
             f"Another restore takes the place of this server ({other}).",
             advice=f"Commit that first, or undo it: longshore restore undo {other}.",
         )
+
+
+def _about(machine: str | None, plan_id: str | None, provider_id: str | None) -> Iterator[ColumnElement[bool]]:
+    if machine is not None:
+        yield (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
+    if plan_id is not None:
+        yield MigrationRow.plan_id == plan_id
+    if provider_id is not None:
+        yield (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)

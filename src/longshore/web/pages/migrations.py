@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Cleanup, LedgerEntry, Migration, ServerConsole
+from longshore.api.schemas import Cleanup, LedgerEntry, Migration, MigrationCounts, ServerConsole
 from longshore.errors import LongshoreError
 from longshore.model.request import BootProof
 from longshore.model.status import Status
@@ -19,7 +19,7 @@ from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
 from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
-from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration
+from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
 from longshore.web.texts import _
 from longshore.web.words import duration
 
@@ -34,9 +34,12 @@ async def listed(request: Request) -> Response:
     found = await asking.get(
         list[Migration], "/v1/migrations", newest=True, limit=PAGE, status=status, marker=marker, machine=machine
     )
+    counts = await asking.get(MigrationCounts, "/v1/migration-counts", machine=machine)
     return render(
         request,
         "migrations/list.html",
+        counts=counts.statuses,
+        of_status=of_status,
         live=any(not one.status.ended for one in found),
         migrations=found,
         wanted=status,
