@@ -51,6 +51,8 @@ def test_what_was_typed_and_chosen_of_a_plan_outlives_reload_and_going_back(thre
         page.go_back()
         expect(page.get_by_label("What it is for")).to_have_value("The shop")
         page.get_by_label("What to call the plan").fill("market")
+        page.keyboard.press("Tab")
+        page.wait_for_url("**name=market**")
         page.get_by_role("button", name="Propose mappings").click()
         page.wait_for_url("**/plans/market/mappings")
         expect(page.get_by_label("Network for VM Network")).to_have_value("other")
