@@ -33,8 +33,13 @@ async def serve(listening: socket.socket, port: int) -> int:
     print(HINT, flush=True)
     words = [PROJECT / ".venv/bin/longshore", "--state", state, "web", "--port", str(port)]
     longshore = await asyncio.create_subprocess_exec(*words)
-    async with await asyncio.start_server(lambda reader, writer: carry(reader, writer, port), sock=listening):
-        return await longshore.wait()
+    try:
+        async with await asyncio.start_server(lambda reader, writer: carry(reader, writer, port), sock=listening):
+            return await longshore.wait()
+    finally:
+        if longshore.returncode is None:  # whoever ended this alone means both
+            longshore.terminate()
+            await longshore.wait()
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
