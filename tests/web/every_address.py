@@ -21,6 +21,7 @@ def addresses(ids):
             "no-machine-fits": "/ui/providers/vc/machines?q=nobody",
             "machine": "/ui/providers/vc/machines/vm-1",
             "volumes": "/ui/providers/cloud/volumes",
+            "tenant": "/ui/providers/cloud/tenant",
         },
         "plans": {
             "plans": "/ui/plans",
@@ -166,5 +167,5 @@ DOOR = {
     "log-in-by-credential": "/ui/login?by=credential&to=/ui/",
     "log-in-by-token": "/ui/login?by=token&to=/ui/",
 }
-# Files, and what only leads elsewhere
-NO_PAGES = ("/report/csv", "/report/json", "/bundle", "/yaml/file", "/file/{point:path}")
+# Files, and a page of what runs outside the store: its own test makes one
+NO_PAGES = ("/tenant/{job}", "/report/csv", "/report/json", "/bundle", "/yaml/file", "/file/{point:path}")
