@@ -103,7 +103,7 @@ def test_what_changes_something_isnt_done_by_a_link(filled):
     before = state(filled.store)
     ids = {m.machine_name: m.id for m in filled.store.migrations.all()}
     words = {"provider": "vc", "name": "shop", "migration": ids["app02"], "replica": ids["mail01"], "machine": "vm-1"}
-    words |= {"group": "rack", "number": "1"}
+    words |= {"group": "rack", "number": "1", "job": "none"}
     words |= names_of_backups(filled.store)
     posts = {page.path for subject in SUBJECTS for page in subject.ROUTES if page.method == "POST"}
     assert len(posts) > 15
