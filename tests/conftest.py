@@ -1,6 +1,7 @@
 """What the tests of several rooms need."""
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 def pytest_configure(config):
     from guest_runs import VARIABLE, Recorder
 
+    # What a shell starts in the background is deaf to Ctrl-C, and so would be all that tests start
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     runs = os.environ.get(VARIABLE)
     if runs and not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
         config.pluginmanager.register(Recorder(Path(runs)))
