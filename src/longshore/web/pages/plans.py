@@ -59,6 +59,7 @@ async def one(request: Request) -> Response:
         wanted=status,
         at_work=at_work,
         warm=bool(found.may_cut_over),
+        waits=any(m.waits_for_cutover for m in found.machines),
         interrupted=any(m.interrupted for m in found.machines),
         shown=lambda m: CUTOVER if m.waits_for_cutover else of_status(m.status),
         of_status=of_status,
