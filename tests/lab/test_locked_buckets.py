@@ -208,17 +208,19 @@ def test_of_two_pruners_at_once_one_gets_412(there, tmp_path, monkeypatch):
     vault = Vault.create(store(there, there.url))
     name, _ = back_up(vault, tmp_path)
     delete_point(vault, name)
-    said = []
+    said, look = [], pruning._look
 
-    def meanwhile(_seconds):
+    def meanwhile(*arguments, **options):
+        monkeypatch.setattr(pruning, "_look", look)
         with pytest.raises(Conflict, match="is being pruned already"):
             pruning.prune(Vault.open(store(there, there.url), "prune"))
         at = {"Bucket": BUCKET, "Key": f"{there.prefix}/prune.json"}
         with pytest.raises(ClientError) as caught:
             there.client.put_object(**at, Body=b"another one's", IfNoneMatch="*")
         said.append(caught.value.response["ResponseMetadata"]["HTTPStatusCode"])
+        return look(*arguments, **options)
 
-    monkeypatch.setattr(pruning, "sleep", meanwhile)
+    monkeypatch.setattr(pruning, "_look", meanwhile)
     assert pruning.prune(vault).packs > 0
     assert said == [412]
     for key in there.keys:
