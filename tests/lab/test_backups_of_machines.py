@@ -171,7 +171,7 @@ def take_its_place(cli, cloud, server, tell):
         assert [one for one in cloud.network.ports(device_id=server)] == []
         assert cloud.compute.get_server(server).status == "SHUTOFF"
         seen = seen_on(cloud, new)
-        # Each volume has a snapshot of its own: all that its ledger may say is that they aren't of one moment
+        # Each volume has a snapshot of its own: all that may be said is that they are not of one moment
         of_one_moment = seen.verified.root - seen.verified.data in (0, 1)
         assert (seen.verified.bad, 0 < acknowledged <= seen.verified.last <= later + 1000) == (not of_one_moment, True)
         assert told("restore", end, restored["id"])["status"] == {"undo": "cancelled", "commit": "done"}[end]

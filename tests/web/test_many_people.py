@@ -20,7 +20,14 @@ def words(many):
     store = many.of("red")
     ids = {m.machine_name: m.id for m in store.migrations.all()}
     of_plan = {"provider": "vc", "name": "shop", "migration": ids["app01"], "machine": "vm-1"}
-    return {**of_plan, "replica": ids["mail01"], "number": "3", "group": "rack", "job": "none", **names_of_backups(store)}
+    return {
+        **of_plan,
+        "replica": ids["mail01"],
+        "number": "3",
+        "group": "rack",
+        "job": "none",
+        **names_of_backups(store),
+    }
 
 
 def all_pages(browser):
