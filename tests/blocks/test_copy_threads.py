@@ -7,11 +7,12 @@ from threading import Timer
 import pytest
 
 from longshore.blocks.connections import Loop
-from longshore.blocks.copy_threads import CopyThreads
+from longshore.blocks.copy_threads import CopyThreads, _has_answered
 from longshore.blocks.endpoints import connect, describe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit
 from longshore.blocks.plan import Fill, Job
 from longshore.blocks.request_size import PIECE
+from longshore.blocks.wire import Wire
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
 
@@ -198,3 +199,11 @@ def test_a_read_that_fails_while_a_write_is_under_way_loses_nothing(image, expor
     Timer(0.3, trigger.unlink).start()
     copy(served, written, block_size=MIB, verify=Verify.FULL)
     assert target.read() == source.read()
+
+
+def test_a_write_under_way_is_over_before_the_loop_gets_its_block(image, exports):
+    disk = image(SIZE)
+    wire = Wire(exports(disk, filters=("delay",), wdelay="500ms").uri)
+    wire.write(memoryview(b"x" * BLOCK), 0)
+    assert _has_answered(wire)
+    assert disk.read(0, BLOCK) == b"x" * BLOCK
