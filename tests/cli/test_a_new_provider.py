@@ -55,7 +55,7 @@ def test_it_is_added_changed_and_listed_with_its_machines(state, tmp_path):
     done = longshore(state, "provider", "set", "shed", "--depth", "5", "--no-careful", "--token-file", secret)
     assert "11 characters" in done.stdout, done.stderr
     changed = json.loads(longshore(state, "provider", "show", "shed", "-f", "json").stdout)
-    assert changed == {**kept, "depth": 5, "careful": False}
+    assert changed == {**kept, "depth": 5, "careful": False, "checked_at": changed["checked_at"]}
 
 
 @pytest.mark.parametrize(

@@ -184,10 +184,13 @@ class InPlaceRestore(Migration):
         if record.source_off_at and record.target_up_at:
             result["downtime_seconds"] = downtime_of(record).seconds
         found = record.result or {}  # in the guest, and what its ports were
-        job.phase(
-            "up",
+        job.say(
             f"It is in the place of the server that it was. For good: longshore restore commit {job.id}; back: "
             f"longshore restore undo {job.id}.",
+            phase="up",
         )
         told = {**found, **result}
-        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.DECISION, due_at=NEVER, result=told)
+        # Who waits for it goes by its phase, and reads the result then: both are written at once
+        job.store.migrations.end_job(
+            job.id, job.job_id, next_kind=JobKind.DECISION, due_at=NEVER, phase="up", result=told
+        )

@@ -143,10 +143,13 @@ class PointLanding(Migration):
         for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
             job.say(sentence, "warning")
         until = f"until {due:%Y-%m-%d %H:%M:%S} UTC" if due < NEVER else "until the test of its group has ended"
-        job.phase("up", f"The server stays {until}. To remove it sooner: longshore migration cleanup {job.id}.")
+        job.say(f"The server stays {until}. To remove it sooner: longshore migration cleanup {job.id}.", phase="up")
         found = job.store.migrations.get(job.id).result or {}  # in the guest
         told = {**found, **result}
-        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.CLEAN_UP, due_at=due, result=told)
+        # Who waits for it goes by its phase, and reads the result then: both are written at once
+        job.store.migrations.end_job(
+            job.id, job.job_id, next_kind=JobKind.CLEAN_UP, due_at=due, phase="up", result=told
+        )
 
     def _take_back(self) -> list[str]:
         left = super()._take_back()
