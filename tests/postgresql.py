@@ -2,12 +2,13 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import psycopg
+
+from ports import port_to_serve
 
 PASSWORD = f"pg-{secrets.token_hex(8)}"  # a string that is nowhere else, so that it can be looked for
 
@@ -39,9 +40,7 @@ class Cluster:
         self._run(
             "initdb", "--no-sync", "--auth=scram-sha-256", f"--pwfile={password}", "-U", "longshore", "-E", "UTF8"
         )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = port_to_serve()
         self.start()
         self.execute("postgres", "CREATE DATABASE empty")
 

@@ -18,6 +18,7 @@ from longshore.model.reach import Reach
 from longshore.model.status import Status
 from longshore.service.reports import reports_of
 from longshore.store import Scope, StateDirectory, Store, ThingKind
+from ports import nobody_listens
 
 FIXED, FLOATING = "10.0.0.5", "172.24.4.9"
 SILENT = "it didn't show a login prompt on its console"
@@ -198,9 +199,8 @@ def test_what_the_agents_answer_has_left_goes_also_when_the_engine_was_killed(be
 
 
 def test_a_port_that_takes_connections_is_told_from_one_that_does_not():
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port, other = listening.getsockname()[1], closed.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listening, nobody_listens() as other:
+        port = listening.getsockname()[1]
         assert Ports(["127.0.0.1"], [other, port], None).look() == f"port {port} on 127.0.0.1"
         assert Ports(["127.0.0.1"], [other], None).look() is None
         assert Ports(["127.0.0.1"], [port], Reach()).look() is None

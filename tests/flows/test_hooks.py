@@ -19,6 +19,7 @@ from longshore.flows.moves.hooks import hook_facts, hook_runner
 from longshore.model.machine import Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.model.target import Port, Server
+from running import command_lines
 
 NIC = Nic("4000", "a", MAC, "LAN", addresses=("10.0.0.5",))
 MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (NIC,), platform=Platform("vsphere"))
@@ -147,11 +148,5 @@ async def until(condition, seconds=60):
 
 
 def sleepers(seconds):
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if process.joinpath("cmdline").read_bytes() == f"sleep\0{seconds}\0".encode():
-                found.append(process.name)
-        except OSError:
-            continue
-    return found
+    wanted = f"sleep\0{seconds}\0".encode()
+    return [pid for pid, words in command_lines().items() if words == wanted]

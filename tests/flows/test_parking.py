@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from small_clouds import MIB, SIZES
@@ -13,6 +12,7 @@ from longshore.engine import outages
 from longshore.engine.outages import Outages
 from longshore.errors import QuotaExceeded, Unreachable
 from longshore.model.status import Status
+from running import command_lines
 
 pytestmark = pytest.mark.faults
 
@@ -177,13 +177,8 @@ def test_a_copy_that_is_parked_in_its_middle_goes_on_from_its_checkpoint(begin, 
 
 def serving(root):
     """Processes that hand out this world's disks."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (process / "cmdline").read_bytes()
-            if words.startswith(b"nbdkit") and str(root).encode() in words:
-                found.append(int(process.name))
-    return found
+    mark = str(root).encode()
+    return [pid for pid, words in command_lines().items() if words.startswith(b"nbdkit") and mark in words]
 
 
 def test_one_cloud_that_answers_is_no_reason_to_wait_long_for_the_other(monkeypatch):

@@ -78,6 +78,15 @@ class User:
         return Store(self.state)
 
 
+def until(condition, seconds=60.0):
+    """What it answers in the end."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
 @pytest.fixture
 def user(monkeypatch, capsys):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
@@ -87,10 +96,7 @@ def user(monkeypatch, capsys):
         def ensure_running(state):
             if not embedded.is_locked(state):
                 engines.append(FleetLife(state.root, user.fleet.root))
-                for _ in range(200):
-                    if embedded.is_locked(state) or engines[-1].poll() is not None:
-                        break
-                    time.sleep(0.05)
+                until(lambda: embedded.is_locked(state) or engines[-1].poll() is not None)
 
         monkeypatch.setattr(clouds, "connect", fleet_connect)
         monkeypatch.setattr(embedded, "ensure_running", ensure_running)
@@ -214,13 +220,14 @@ def test_a_report_of_what_still_runs(user):
     report = json.loads(user.well("plan", "report", "shop", "-f", "json"))
     assert (report["states"], report["machines"][0]["report"]) == ({"planned": 1}, None)
     user.well("plan", "start", "shop")
-    for _ in range(200):
+
+    def report_once_off():
         (machine,) = json.loads(user.well("plan", "report", "shop", "-f", "json"))["machines"]
-        if machine["report"]["source_off_at"]:
-            break
-        time.sleep(0.05)
-    assert machine["report"]["finished_at"] is None
-    assert machine["report"]["downtime_seconds"] >= 0
+        return machine["report"] if machine["report"]["source_off_at"] else None
+
+    report = until(report_once_off)
+    assert report["finished_at"] is None
+    assert report["downtime_seconds"] >= 0
     assert "running" in user.well("plan", "report", "shop")
 
 
@@ -257,10 +264,8 @@ def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
     for name in ("app01", "app02"):
         (user.fleet.world(name).root / "hang").touch()
     user.well("plan", "start", "shop")
-    for _ in range(600):
-        if all("look" in user.fleet.world(name).calls() for name in ("app01", "app02")):  # which reads what hangs
-            break
-        time.sleep(0.05)
+    # Which reads what hangs
+    until(lambda: all("look" in user.fleet.world(name).calls() for name in ("app01", "app02")))
     user.well("plan", "cancel", "shop", "--wait", "--plain")
     assert user.states() == dict.fromkeys(NAMES, "cancelled")
     for name in NAMES:
@@ -298,10 +303,7 @@ def test_warm_machines_wait_hold_no_place_and_are_cut_over_together(user):
     path.write_text(path.read_text() + "limits: {at_once: 1}\n")
     user.well("plan", "apply", str(path))
     user.well("plan", "start", "shop")
-    for _ in range(600):
-        if [m["phase"] for m in user.json("plan", "show", "shop")["machines"]] == ["waiting", "waiting"]:
-            break
-        time.sleep(0.05)
+    until(lambda: [m["phase"] for m in user.json("plan", "show", "shop")["machines"]] == ["waiting", "waiting"])
     assert "under way" in user.refused("plan", "delete", "shop")
     cut = user.json("plan", "cutover", "shop", "--wait", "--plain")
     assert [m["Status"] for m in cut] == ["done", "done"]

@@ -1,12 +1,9 @@
 """A point takes the place of the server that was backed up, until its user says that it is for good, or back."""
 
-import json
-import sqlite3
-from contextlib import closing
-
 import pytest
 from backed_up import BackedUp
 from small_clouds import MIB, OWN_MAC, World, install
+from written import written_in_phase
 
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.backups.in_place import find_in_place, refuse_meaningless
@@ -132,18 +129,10 @@ def test_a_point_takes_the_place_of_its_server_for_good(server):
 
 
 def test_who_waits_for_it_to_be_up_finds_its_downtime(plain):
-    database = plain.store.state.root / "longshore.db"
-    with closing(sqlite3.connect(database)) as told, told:
-        told.execute("CREATE TABLE seen (phase TEXT, result TEXT)")
-        told.execute(
-            "CREATE TRIGGER watch AFTER UPDATE ON migrations WHEN NEW.phase = 'up' "
-            "BEGIN INSERT INTO seen VALUES (NEW.phase, NEW.result); END"
-        )
-    plain.restore_in_place()
-    with closing(sqlite3.connect(database)) as told:
-        results = [json.loads(result or "{}") for (result,) in told.execute("SELECT result FROM seen")]
-    assert results
-    assert all("downtime_seconds" in result for result in results)
+    with written_in_phase(plain.store, "up") as seen:
+        plain.restore_in_place()
+    assert seen
+    assert all("downtime_seconds" in one["result"] for one in seen)
 
 
 def test_it_is_undone_and_the_server_is_as_it_was(server):

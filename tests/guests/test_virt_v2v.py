@@ -9,8 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import nullcontext, suppress
-from pathlib import Path
+from contextlib import nullcontext
 from xml.etree import ElementTree as xml
 
 import pytest
@@ -21,6 +20,7 @@ from longshore.guests import convert, work
 from longshore.guests.appliance import Guest
 from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import domain_xml, run_virt_v2v
+from running import command_lines
 
 
 @pytest.fixture
@@ -201,14 +201,9 @@ def stuck(mark: str) -> str:
     return f"bash -c \"printf '%s\\\\n' '{said}' >&$OUT; sleep 613; : {mark}\" & wait\n"
 
 
-def running(mark: str) -> list[str]:
+def running(mark: str) -> list[int]:
     """The processes of which one word is that."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if mark.encode() in path.read_bytes():
-                found.append(path.parent.name)
-    return found
+    return [pid for pid, words in command_lines().items() if mark.encode() in words]
 
 
 def gone(mark: str, seconds: float = 10) -> bool:

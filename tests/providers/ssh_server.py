@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ports import port_to_serve
+
 ADDRESS = "127.0.0.1"
 
 
@@ -31,9 +33,7 @@ class SshServer:
 def ssh_server(directory: Path) -> Iterator[SshServer]:
     for name in ("host", "client", "other"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / name], check=True)
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port = probe.getsockname()[1]
+    port = port_to_serve()
     (directory / "sshd_config").write_text(
         f"ListenAddress {ADDRESS}:{port}\nHostKey {directory}/host\nPidFile none\nStrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {directory}/client.pub\nAuthenticationMethods publickey\nLogLevel ERROR\n"
@@ -61,7 +61,7 @@ def ssh_server(directory: Path) -> Iterator[SshServer]:
 
 
 def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((ADDRESS, port), 1).close()

@@ -19,7 +19,7 @@ from longshore.blocks.endpoints import STATE_ZERO, connect
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
 from longshore.model.target import Flavor, Network, Owner, Subnet
 from longshore.providers.openstack import relay as relay_module
-from longshore.providers.openstack import relay_attach, relay_servers
+from longshore.providers.openstack import relay_attach, relay_pool, relay_servers
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY, WORKER
 from longshore.providers.openstack.relay import (
@@ -36,10 +36,12 @@ from longshore.providers.openstack.relay_image.glance import upload
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.relay_servers import RelayServers
 from longshore.providers.openstack.volumes import Volumes
+from ports import nobody_listens, port_to_serve
 
 VOLUME = "dc2c7cda-8b84-41da-9886-c8107c42853c"
 OWNER = Owner("wf-1", "open-v")
 KEY_HEX = "0123456789abcdef" * 4
+QUIET = 600.0  # seconds
 
 
 # Which disk, which network, what it is told
@@ -118,12 +120,6 @@ def zeroes(tmp_path_factory):
     return made
 
 
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
-
-
 @pytest.mark.parametrize(
     ("console", "error", "said"),
     [
@@ -138,9 +134,9 @@ def free_port():
     ],
 )
 def test_one_that_never_answers_says_why(servers, monkeypatch, console, error, said):
-    monkeypatch.setattr(relay_module, "WRITING", free_port())
     servers._servers.console.return_value = console
-    with pytest.raises(error, match=said):
+    with nobody_listens() as port, pytest.raises(error, match=said):
+        monkeypatch.setattr(relay_module, "WRITING", port)
         servers._wait_until_up(Relay(OWNER, "server-1", "127.0.0.1", key=-1))
 
 
@@ -175,7 +171,7 @@ class Machine:
         key = os.memfd_create("key")
         os.write(key, f"longshore:{KEY_HEX}\n".encode())
         found = Relay(Owner("wf-1", "worker-1"), "server-1", "127.0.0.1", key)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not found.answers():
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -184,7 +180,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch, zeroes):
-    port = free_port()
+    port = port_to_serve()
     monkeypatch.setattr(relay_module, "WRITING", port)
     monkeypatch.setattr(relay_module, "READING", port)
     made = Machine(tmp_path, port, zeroes)
@@ -249,7 +245,7 @@ def ledger():
 
 @pytest.fixture
 def pool(small, ledger):
-    made = RelayPool(small, ledger, quiet=0.2)
+    made = RelayPool(small, ledger, quiet=QUIET)
     yield made
     made.end_all()
     assert small.there == []
@@ -308,14 +304,15 @@ def test_a_volume_is_written_and_read_back_over_tls(machine, pool):
         assert file.read(8) == b"harbour!"
 
 
-def test_two_transfers_share_one_relay_which_is_removed_when_it_is_quiet(pool, small, ledger):
+def test_two_transfers_share_one_relay_which_is_removed_when_it_is_quiet(pool, small, ledger, monkeypatch):
     with pool.relay(OWNER), pool.relay(Owner("wf-2", "open-w")):
         pool.end_quiet()
     assert small.booted == 1
     assert ledger.states == {Owner("wf-1", small.there[0].step): "made"}
     pool.end_quiet()
     assert len(small.there) == 1  # it isn't quiet for long enough
-    time.sleep(0.25)
+    later = time.monotonic() + QUIET
+    monkeypatch.setattr(relay_pool, "time", SimpleNamespace(monotonic=lambda: later))
     pool.end_quiet()
     assert small.there == []
 
@@ -353,9 +350,11 @@ def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, po
     monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 10.0)
     with pool.relay(OWNER):
         machine.process.send_signal(signal.SIGSTOP)
+        asks, answers = threading.Event(), Relay.answers
+        monkeypatch.setattr(Relay, "answers", lambda relay: asks.set() or answers(relay))
         asking = threading.Thread(target=pool.make_ready, args=[Owner("wf-2", "open-w")])
         asking.start()
-        time.sleep(0.2)  # it waits for an answer now
+        assert asks.wait(60)
         began = time.monotonic()
         pool.end_quiet()
     assert time.monotonic() - began < 5, "somebody who has a relay waited for another's"

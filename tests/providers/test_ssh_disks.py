@@ -1,9 +1,8 @@
 """Disks read as files over SSH: from a real server, by nbdkit, and only from the one whose key is pinned."""
 
 import os
-import socket
 import subprocess
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +26,7 @@ from longshore.model.reach import Reach
 from longshore.providers.vsphere import flat_files, ssh_disks, ssh_login
 from longshore.providers.vsphere.flat_files import FlatFile
 from longshore.providers.vsphere.settings import VsphereSettings
+from ports import nobody_listens
 
 SIZE = 1 << 20
 SNAPSHOT = Snapshot("snapshot-2", "vm-1", "s", (SnapshotDisk("2000", "[ds] a/a.vmdk", SIZE, None),))
@@ -99,22 +99,25 @@ def test_a_file_of_another_size_is_not_the_snapshots(server, settings, find, dis
         pass
 
 
+@contextmanager
 def other_key(server, settings):
-    return replace(settings, ssh_host_keys=(f"{ADDRESS} {server.other_host_key}",))
+    yield replace(settings, ssh_host_keys=(f"{ADDRESS} {server.other_host_key}",))
 
 
+@contextmanager
 def key_of_another_host(server, settings):
-    return replace(settings, ssh_host_keys=server.known("esx7.lab"))
+    yield replace(settings, ssh_host_keys=server.known("esx7.lab"))
 
 
-def nobody_listens(server, settings):
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return replace(settings, ssh_port=probe.getsockname()[1])
+@contextmanager
+def a_closed_port(server, settings):
+    with nobody_listens() as port:
+        yield replace(settings, ssh_port=port)
 
 
+@contextmanager
 def out_of_reach(server, settings):
-    return replace(settings, reach=Reach())
+    yield replace(settings, reach=Reach())
 
 
 @pytest.mark.parametrize(
@@ -122,18 +125,18 @@ def out_of_reach(server, settings):
     [
         (other_key, FingerprintMismatch, f"{ADDRESS} shows another SSH host key than the one that is pinned"),
         (key_of_another_host, InvalidInput, f"No SSH host key of {ADDRESS} is known"),
-        (nobody_listens, Unreachable, "refuses connections"),
+        (a_closed_port, Unreachable, "refuses connections"),
         (out_of_reach, AccessDenied, "to which this server doesn't connect for its callers"),
     ],
 )
 def test_a_host_that_is_not_the_one_that_was_meant(server, settings, find, change, error, words):
-    changed = change(server, settings)
-    with pytest.raises(error, match=words) as caught, serve(changed, server):
-        pass
-    assert type(caught.value) is error
-    assert caught.value.advice
-    with pytest.raises(error):
-        ssh_disks.try_login(changed, server.key, ADDRESS)
+    with change(server, settings) as changed:
+        with pytest.raises(error, match=words) as caught, serve(changed, server):
+            pass
+        assert type(caught.value) is error
+        assert caught.value.advice
+        with pytest.raises(error):
+            ssh_disks.try_login(changed, server.key, ADDRESS)
 
 
 @pytest.fixture

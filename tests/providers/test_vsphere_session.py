@@ -1,7 +1,6 @@
 """Logging in to a vCenter, being kept out of it, and staying logged in. Against a small server that speaks real TLS."""
 
 import hashlib
-import socket
 import ssl
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from longshore.providers import reaching
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.source import VsphereSource
+from ports import nobody_listens
 
 POWER = (
     '<RetrievePropertiesExResponse xmlns="urn:vim25"><returnval><objects><obj type="VirtualMachine">vm-1</obj>'
@@ -120,11 +120,8 @@ def test_what_is_no_sha256_fingerprint_is_refused(nonsense):
 
 
 def test_nobody_listens():
-    with socket.socket() as closed:
-        closed.bind((ADDRESS, 0))
-        port = closed.getsockname()[1]
-        with pytest.raises(Unreachable, match="refuses connections"):
-            fetch_fingerprint(ADDRESS, port)
+    with nobody_listens() as port, pytest.raises(Unreachable, match="refuses connections"):
+        fetch_fingerprint(ADDRESS, port)
 
 
 def test_unknown_name():

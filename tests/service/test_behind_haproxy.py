@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from ports import port_to_serve
 
 pytestmark = pytest.mark.faults
 CONFIG = Path(__file__).parents[2] / "deploy" / "three-nodes" / "haproxy.cfg"
@@ -46,16 +47,11 @@ def certificate(directory):
     (directory / "ca.pem").write_bytes(made)
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
-
-
 class Server:
     """A real `longshore server`. Its Keystone is nowhere: what is asked of it here needs no token."""
 
     def __init__(self, tmp_path, tls, url):
-        self.port = free_port()
+        self.port = port_to_serve()
         settings = tmp_path / f"{self.port}.toml"
         settings.write_text(
             f"""
@@ -87,9 +83,9 @@ def test_requests_go_on_when_a_server_is_killed(tmp_path, postgresql):
     certificate(tls)
     url = postgresql.database()
     servers = [Server(tmp_path, tls, url) for _ in range(2)]
-    listen = free_port()
+    listen = port_to_serve()
     nodes = {f"NODE{n + 1}": f"127.0.0.1:{server.port}" for n, server in enumerate(servers)}
-    nodes["NODE3"] = f"127.0.0.1:{free_port()}"  # a machine that is down from the start
+    nodes["NODE3"] = f"127.0.0.1:{port_to_serve()}"  # a machine that is down from the start
     environment = {**os.environ, **nodes, "LISTEN": f"127.0.0.1:{listen}", "TLS": str(tls)}
     checked = subprocess.run(["haproxy", "-c", "-f", CONFIG], env=environment, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

@@ -1,6 +1,5 @@
 """The client against a server on a port, and against what isn't one."""
 
-import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,6 +18,7 @@ from longshore.client import Client, Remote
 from longshore.client.wires import to_server
 from longshore.errors import InvalidInput, LongshoreError, Unreachable
 from longshore.store import StateDirectory, Store
+from ports import nobody_listens
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,11 @@ def test_a_token_that_is_refused_is_said_so(server):
 
 
 def test_a_keystone_that_does_not_answer_is_said_so(server):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-    ann = Password(nobody, username="ann", password="secret-word", project_name="p", user_domain_id="default")
-    with Client(Remote(Session(ann), server)) as client, pytest.raises(Unreachable) as refused:
-        client.providers()
+    with nobody_listens() as port:
+        nobody = f"http://127.0.0.1:{port}"
+        ann = Password(nobody, username="ann", password="secret-word", project_name="p", user_domain_id="default")
+        with Client(Remote(Session(ann), server)) as client, pytest.raises(Unreachable) as refused:
+            client.providers()
     assert str(refused.value).startswith("Keystone doesn't answer: ")
     assert nobody in str(refused.value)
     assert "HTTPConnectionPool" not in str(refused.value)
@@ -94,9 +93,8 @@ def test_something_else_that_answers_is_no_longshore(status, body):
 
 
 def test_nobody_answers():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with client(f"http://127.0.0.1:{port}") as asked, pytest.raises(Unreachable, match="doesn't answer"):
+    refused = pytest.raises(Unreachable, match="doesn't answer")
+    with nobody_listens() as port, client(f"http://127.0.0.1:{port}") as asked, refused:
         asked.migrations()
 
 

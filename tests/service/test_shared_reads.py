@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -10,9 +9,10 @@ from longshore.service.shared_reads import SharedReads
 
 
 class Work:
-    """Answers how often the thing had been changed when it looked, and takes its time."""
+    """Answers how often the thing had been changed when it looked, once it may."""
 
     def __init__(self):
+        self.begun, self.may_end = threading.Event(), threading.Event()
         self.changed = 0
         self.looks = 0
         self.at_once = 0
@@ -24,7 +24,8 @@ class Work:
             self.at_once += 1
             assert self.at_once == 1
         seen = self.changed
-        time.sleep(0.05)
+        self.begun.set()
+        assert self.may_end.wait(60)
         with self._lock:
             self.at_once -= 1
         return seen
@@ -34,14 +35,18 @@ def test_fifty_readers_share_a_few_looks_and_each_sees_what_it_did_before():
     async def go():
         reads, work = SharedReads(), Work()
 
-        async def reader(number):
-            await asyncio.sleep(number * 0.002)
+        async def reader():
             work.changed += 1
             mine = work.changed
             assert await reads.read("plan", work) >= mine
 
-        await asyncio.gather(*[reader(n) for n in range(50)])
-        assert work.looks <= 6
+        first = asyncio.create_task(reader())
+        await asyncio.to_thread(work.begun.wait, 60)
+        rest = [asyncio.create_task(reader()) for _ in range(49)]
+        await asyncio.sleep(0)  # all of them have asked
+        work.may_end.set()
+        await asyncio.gather(first, *rest)
+        assert work.looks == 2
         assert not reads._now
         assert not reads._next
 
@@ -62,14 +67,14 @@ def test_an_error_is_everybodys_and_one_who_goes_away_nobodys():
         reads, work = SharedReads(), Work()
 
         def broken():
-            time.sleep(0.02)
             raise ValueError("broken")
 
         for answer in await asyncio.gather(*[reads.read("x", broken) for _ in range(3)], return_exceptions=True):
             assert isinstance(answer, ValueError)
         one, other = (asyncio.create_task(reads.read("y", work)) for _ in range(2))
-        await asyncio.sleep(0.01)
+        await asyncio.to_thread(work.begun.wait, 60)
         one.cancel()
+        work.may_end.set()
         assert await other == 0
         with pytest.raises(asyncio.CancelledError):
             await one

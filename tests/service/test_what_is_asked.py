@@ -195,10 +195,11 @@ def test_what_a_plan_says_besides_is_looked_at_too(ask, wrong):
 def test_a_time_that_is_past_is_refused_with_what_time_it_is_unless_the_plan_has_had_it(ask, monkeypatch):
     body = {"machine": "web", "source": "vc", "target": "cloud"}
     past = {"mode": "scheduled", "at": "2020-02-03T04:05:00+02:00"}
+    before = datetime.now(UTC)
     said = refused(ask("POST", "/v1/migrations", {**body, "request": {"type": "warm", "cutover": past}}))
     now = datetime.now(UTC)
     assert said.startswith('"cutover.at" is 2020-02-03 02:05 UTC, and that is past: it is ')
-    assert f"{now:%Y-%m-%d %H:}" in said
+    assert any(f"{moment:%Y-%m-%d %H:}" in said for moment in (before, now))
 
     plan = {**PLAN, "machines": [{"machine": "web", "type": "warm", "cutover": {"mode": "scheduled", "at": SOON}}]}
     assert ask("PUT", "/v1/plans/shop", plan).status_code == 201

@@ -19,8 +19,8 @@ def test_calls_wait_for_a_database_that_is_restarted(postgresql, tmp_path, caplo
         store.providers.add("before", "vsphere", {}, {})
         postgresql.stop()
         back = threading.Timer(0.7, postgresql.start)
-        back.start()
         began = time.monotonic()
+        back.start()
         store.providers.add("meanwhile", "vsphere", {}, {})
         assert time.monotonic() - began > 0.5
         back.join()
@@ -107,9 +107,13 @@ def replaced(postgresql, tmp_path):
     store.providers.add("cloud", "vsphere", {}, {})
     both(store, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     postgresql.execute("postgres", f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    promotion = threading.Timer(
-        0.5, postgresql.execute, ["postgres", f"ALTER DATABASE {name} RESET default_transaction_read_only"]
-    )
+    promotion = threading.Timer(0.5, lambda: None)
+
+    def promote():
+        promotion.begun = True  # who finds the new one may do so before this is over
+        postgresql.execute("postgres", f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+    promotion.function, promotion.begun = promote, False
     yield store, promotion
     store.close()
 
@@ -128,7 +132,8 @@ def test_what_a_standby_knows_is_not_asked_for(replaced):
     store.database.engine.dispose()
     promotion.start()
     assert [provider.name for provider in store.providers.all()] == ["cloud"]
-    assert promotion.finished.is_set()
+    assert promotion.begun
+    promotion.join()
 
 
 def test_that_it_can_only_be_read_is_said_of_a_database(replaced, monkeypatch):

@@ -1,7 +1,6 @@
 """A server of its own process, which is killed while a page of it is looked at, and started again."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,15 +11,11 @@ import httpx
 from looking import IN_BROWSER, Looking, expect
 
 from longshore.engine.lock import lock
+from ports import port_to_serve
 
 pytestmark = IN_BROWSER
 LONGSHORE = Path(sys.executable).with_name("longshore")
 SOON = 60_000  # ms
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 @contextmanager
@@ -48,7 +43,7 @@ def wait_until_it_answers(address, log):
 
 
 def test_a_page_says_that_its_server_is_away_and_goes_on_by_itself_when_it_is_back(many_filled, chromium, tmp_path):
-    store, port = many_filled.of("red"), free_port()
+    store, port = many_filled.of("red"), port_to_serve()
     configuration, log, address = tmp_path / "longshore.toml", tmp_path / "log", f"http://127.0.0.1:{port}"
     configuration.write_text(
         f'state = "{many_filled.store.state.root}"\n[server]\nport = {port}\nsecrets = "database"\n'

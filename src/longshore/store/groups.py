@@ -151,17 +151,19 @@ class Groups:
             )
             return session.scalar(run) is not None
 
-    def go_on(self, run_id: str, job_id: str, *, due_at: datetime, state: dict[str, Any], stops: bool) -> None:
+    def go_on(
+        self, run_id: str, job_id: str, *, due_at: datetime, state: dict[str, Any], stops: bool, phase: str | None
+    ) -> None:
         """A look of its run has ended, and the next one is queued. `stops`: it knows already that it is to stop.
 
-        Called again, it does nothing.
+        `phase`: None for the one that it is in. Called again, it does nothing.
         """
         next_id = str(uuid.uuid4())
         with self._database.alone() as session:
             if not end_job(session, job_id, Status.DONE):
                 return
             row = session.get_one(MigrationRow, run_id)
-            row.state, row.status = state, Status.RUNNING.value
+            row.state, row.status, row.phase = state, Status.RUNNING.value, phase or row.phase
             at_once = row.cancel_requested and not stops
             enqueue(session, [new_job(row, JobKind.GROUP, id_=next_id, due_at=None if at_once else due_at)])
 

@@ -232,7 +232,7 @@ class Replicas:
         failed: bool = False,
         **fields: Any,
     ) -> None:
-        """A job of it has ended: at once its row is told so (`fields`), and the next job is queued for its moment.
+        """A job of it has ended: at once its row is told so (`fields`), and it waits for the next one, which is queued.
 
         `done`: the wish that was fulfilled. `lands`: the request of a failover that begins now, whose point is there;
         it `waits` for its tier where its group fails over. `begin_by`: as `new_job` has it. Called again, it does
@@ -244,6 +244,7 @@ class Replicas:
                 return
             row = session.get_one(ReplicaRow, replica_id)
             migration = session.get_one(MigrationRow, replica_id)
+            migration.phase = "waiting"
             row.due_at = due_at if due_at < NEVER else row.due_at
             for name, value in fields.items():
                 setattr(row, name, value)

@@ -290,8 +290,8 @@ class Migration(ABC):
         job = self._job
         cancelled = error.code == "cancelled"
         # A target that was up before something failed after all isn't the user's: it is taken back like the rest
-        job.store.migrations.update(job.id, status=Status.ROLLING_BACK, target_up_at=None)
-        job.phase("rolling-back", "Taking back everything that was made.")
+        job.store.migrations.update(job.id, status=Status.ROLLING_BACK, phase="rolling-back", target_up_at=None)
+        job.say("Taking back everything that was made.")
         if not cancelled:
             job.say(str(error), "error")
         job.ignore_cancel()

@@ -82,17 +82,16 @@ class WarmSync(Syncing):
     def _go_on(self, state: State, turn: Turn) -> None:
         """Another job does what comes next, at once or when its moment has come."""
         job = self._job
-        due = None
+        due, told = None, {}
         if turn is Turn.WAIT:
             now = datetime.now(UTC)
             due = without_zone(next_moment(job.request.cutover, state.history, now))
             why = why_waiting(job.request.cutover, state.history, now)
-            if same_reason(why, state.why):
-                job.store.migrations.update(job.id, phase="waiting")
-            else:
-                job.phase("waiting", why)
-            state = replace(state, why=why)
-        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.SYNC, due_at=due, state=state.kept())
+            if not same_reason(why, state.why):
+                job.say(why, phase="waiting")
+            state, told = replace(state, why=why), {"phase": "waiting"}
+        # Who sees it wait finds the job that it waits for: both are written at once
+        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.SYNC, due_at=due, state=state.kept(), **told)
 
     async def _cut_over(self, state: State) -> dict[str, Any]:
         job = self._job

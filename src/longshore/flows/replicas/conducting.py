@@ -119,8 +119,8 @@ class Conducting(Migration):
             case Do.PAUSE:
                 until = datetime.now(UTC) + timedelta(seconds=state.tiers[number].gate.pause)
                 pause = write_duration(timedelta(seconds=state.tiers[number].gate.pause))
-                self._job.phase("gate", f"{_named(state.tiers[number])} is up. The next one waits for {pause}.")
-                self._go_on(replace(state, progress=replace(progress, pause_until=until)))
+                self._job.say(f"{_named(state.tiers[number])} is up. The next one waits for {pause}.", phase="gate")
+                self._go_on(replace(state, progress=replace(progress, pause_until=until)), phase="gate")
             case Do.COMMAND:
                 self._go_on(replace(state, progress=replace(progress, passed=True)), at_once=True)
             case Do.END:
@@ -161,9 +161,9 @@ class Conducting(Migration):
         tests = job.request.type is MigrationType.GROUP_TEST
         if tests and state.why is None and state.remove_at is None:
             state = replace(state, remove_at=datetime.now(UTC) + timedelta(seconds=state.stays))
-            job.phase("up", f"All machines are up; they are removed at {state.remove_at:%Y-%m-%d %H:%M:%S} UTC.")
+            job.say(f"All machines are up; they are removed at {state.remove_at:%Y-%m-%d %H:%M:%S} UTC.", phase="up")
         if state.why is None and state.remove_at is not None and datetime.now(UTC) < state.remove_at:
-            self._go_on(state)
+            self._go_on(state, phase="up")
             return
         open_ones = [self._settle(state, member, tests=tests) for member in self._members()]
         if any(open_ones):
@@ -215,14 +215,17 @@ class Conducting(Migration):
             f"{group}; to take that back: longshore replica group undo {group}."
         )
 
-    def _go_on(self, state: RunState, *, at_once: bool = False) -> None:
+    def _go_on(self, state: RunState, *, at_once: bool = False, phase: str | None = None) -> None:
+        """`phase`: what it is in from now on, written with what is known of it."""
         job, now = self._job, datetime.now(UTC)
         until = state.progress.pause_until if state.remove_at is None else state.remove_at
         due = now if at_once else now + _LOOK
         if state.why is None and until is not None and now < until:
             due = until if state.remove_at is not None else min(due, until)
         stops = state.why is not None
-        job.store.groups.go_on(job.id, job.job_id, due_at=without_zone(due), state=state.kept(), stops=stops)
+        job.store.groups.go_on(
+            job.id, job.job_id, due_at=without_zone(due), state=state.kept(), stops=stops, phase=phase
+        )
 
     # What is seen
 

@@ -348,7 +348,6 @@ class Replicating(Syncing):
     def _go_on(self, turn: Turn) -> None:
         job, now = self._job, datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
-        job.store.migrations.update(job.id, phase="waiting")
         if turn in (Turn.REST, Turn.UNDO, Turn.COMMIT):
             due = at_rest(replica, now, synchronised=_is_synchronised(replica))
             done = Wish(turn.value) if turn is not Turn.REST else None
@@ -397,7 +396,6 @@ class Replicating(Syncing):
         if said != replica.error:
             again = f"The next sync is due at {due:%H:%M:%S} UTC." if due < NEVER else "The replica is paused."
             job.say(f"The {what} failed: {said} {again}", "error")
-        job.store.migrations.update(job.id, phase="waiting")
         job.store.replicas.end_job(
             job.id,
             job.job_id,

@@ -1,0 +1,29 @@
+"""Who waits for a phase reads what belongs to it as soon as it is there: a page, a command with --wait, a program."""
+
+from protected_group import PAUSE
+from written import written_in_phase
+
+
+def test_who_sees_a_warm_migration_wait_finds_why(protect):
+    warm = protect(warm=True)
+    with written_in_phase(warm.store, "waiting") as seen:
+        assert warm.engine()[0] == 0
+    assert seen
+    assert all(one["state"]["why"] for one in seen)
+
+
+def test_who_sees_a_group_at_its_gate_finds_until_when(protect_group):
+    group = protect_group(gates={1: PAUSE})
+    with written_in_phase(group.store, "gate") as seen:
+        assert group.begin("failover") == 0
+    assert seen
+    assert all(one["state"]["progress"]["pause_until"] for one in seen)
+
+
+def test_who_sees_a_tried_group_up_finds_when_it_is_removed(protect_group):
+    group = protect_group()
+    with written_in_phase(group.store, "up") as seen:
+        assert group.begin("test-failover", stays=3600.0) == 0
+    of_run = [one["state"] for one in seen if "tiers" in one["state"]]
+    assert of_run
+    assert all(state["remove_at"] for state in of_run)

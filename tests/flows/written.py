@@ -1,0 +1,25 @@
+"""What a reader could have seen of a record at each moment, though nobody looked."""
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+
+
+@contextmanager
+def written_in_phase(store, phase):
+    """Of each time that a record was written in this phase, from now on: {"result": …, "state": …}."""
+    database, seen = store.state.root / "longshore.db", []
+    with closing(sqlite3.connect(database)) as told, told:
+        told.execute("CREATE TABLE seen (result TEXT, state TEXT)")
+        told.execute(
+            f"CREATE TRIGGER watch AFTER UPDATE ON migrations WHEN NEW.phase = '{phase}' "
+            "BEGIN INSERT INTO seen VALUES (NEW.result, NEW.state); END"
+        )
+    yield seen
+    with closing(sqlite3.connect(database)) as told, told:
+        for row in told.execute("SELECT result, state FROM seen"):
+            seen.append(
+                {name: json.loads(text or "null") or {} for name, text in zip(("result", "state"), row, strict=True)}
+            )
+        told.execute("DROP TRIGGER watch")
+        told.execute("DROP TABLE seen")
