@@ -50,6 +50,13 @@ def test_chosen_ones_that_failed_are_started_again(filled):
     assert again.status is Status.QUEUED
 
 
+def test_where_none_can_be_chosen_there_is_nothing_to_choose_by(filled):
+    page = filled.get("/ui/migrations?status=done")
+    assert "web01" in page.text
+    assert "Choose" not in page.text and not [f for f in page.forms if f.action == "/ui/chosen-migrations/retry"]
+    assert "Choose" in filled.get("/ui/migrations").text
+
+
 def test_each_answers_for_itself(filled, monkeypatch):
     ids = ids_of(filled)
     with asking(filled.store, monkeypatch) as ask:

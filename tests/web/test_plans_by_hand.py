@@ -3,6 +3,7 @@
 from urllib.parse import urlencode
 
 from filled import SEEN_UP
+from small_fleet import Fleet
 
 from longshore.planning import planfile
 
@@ -33,9 +34,20 @@ def test_chosen_machines_become_a_plan_whose_mappings_are_proposed(fleet):
         "boot_proof": "",
         "boot_mark": "",
         "boot_port": "",
+        "power": "as-before",
     }
     content = fleet.store.plans.get("shop").content
     assert [machine["ref"] for machine in content["machines"]] == ["vm-1", "vm-3"]
+
+
+def test_a_machine_that_is_off_is_said_to_leave_its_server_off_and_that_can_be_changed(fleet, tmp_path):
+    with Fleet(tmp_path / "fleet").world("db01").change() as machine:
+        machine["power"] = "off"
+    page = name_it(fleet)
+    assert "Off now: db01. Left as it was at the source, such a server is off again afterwards." in page.text
+    fleet.submit(MAPPINGS, power="on")
+    assert fleet.store.plans.get("shop").content["defaults"]["power"] == "on"
+    assert dict(fleet.get(MAPPINGS).form(MAPPINGS).fields)["power"] == "on"
 
 
 def test_what_is_decided_is_kept_and_its_blockers_come_and_go(fleet):
@@ -325,7 +337,12 @@ def test_whoever_goes_back_in_the_middle_of_a_plan_loses_nothing(fleet):
     assert fleet.path == "/ui/plans/market/mappings"
     (record,) = fleet.store.plans.all()
     assert record.content["mappings"]["networks"] == {"VM Network": "other"}
-    assert record.content["defaults"] == {"type": "warm", "landing": "auto", "boot_mark": "ready"}
+    assert record.content["defaults"] == {
+        "type": "warm",
+        "landing": "auto",
+        "boot_mark": "ready",
+        "power": "as-before",
+    }
     fleet.click("Back to machines and name")
     fleet.get("/ui/plans/market/concerns")
     fleet.submit("/ui/plans/market/keep")

@@ -8,6 +8,7 @@ from longshore.blocks.request import Phase, Progress
 
 RATE_OVER = 5.0  # seconds over which "now" is averaged
 REPORT_EVERY = 0.2  # seconds
+SETTLED = 2.0  # seconds of a phase after which its pace says how long the rest takes; before that it is chance
 
 
 class Meter:
@@ -51,7 +52,7 @@ class Meter:
         since, before = self._marks[0]
         left = self.to_verify - self.verified if self.phase is Phase.VERIFY else self.total - self.done
         elapsed = moment - self._began
-        pace = self._pace(elapsed)
+        pace = self._pace(elapsed) if elapsed >= SETTLED else 0.0
         self._report(
             Progress(
                 phase=self.phase,

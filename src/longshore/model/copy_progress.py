@@ -12,7 +12,7 @@ class Figures(NamedTuple):
     done: int  # bytes
     total: int  # bytes
     rate: float  # bytes per second
-    left: float | None  # seconds
+    left: float | None  # seconds; None: it isn't known yet, or is less than one
 
 
 def figures_of(state: str, progress: Mapping[str, Any] | None) -> Figures:
@@ -21,4 +21,5 @@ def figures_of(state: str, progress: Mapping[str, Any] | None) -> Figures:
     verifying = state == "verifying"
     done = said["verified"] if verifying else said["done"]
     total = said["to_verify"] if verifying else said["total"]
-    return Figures(int(done), max(int(total), 1), said["rate"], said.get("eta"))
+    left = said.get("eta")
+    return Figures(int(done), max(int(total), 1), said["rate"], left if left is not None and left >= 1 else None)

@@ -4,6 +4,9 @@ has on a page: there the same thing is called as the page's own field is, or the
 
 import re
 
+from markupsafe import Markup, escape
+
+from longshore.web.asking import part
 from longshore.web.texts import _, marked
 
 _PROVE = marked(
@@ -30,6 +33,39 @@ _ON_PAGES = {
     "guest-no-room": marked("Make room in the guest, or choose another way for it: unchanged."),
 }
 _OPTION = re.compile(r" \(--[^()]*\)")
+_ITS_PAGE = marked("its page")
+# By the words of a command: what does the same on the page of what it is told about
+_PRESSED = {
+    "migration show": _ITS_PAGE,
+    "migration cancel": marked("Cancel …"),
+    "migration cleanup": marked("Remove what is left"),
+    "migration cutover": marked("Cut over …"),
+    "migration resume": marked("Go on now"),
+    "restore commit": marked("Keep it …"),
+    "restore undo": marked("Go back …"),
+    "replica commit": marked("Commit …"),
+    "replica delete": marked("Delete …"),
+    "replica failback": marked("Fail back …"),
+    "replica undo": marked("Undo …"),
+    "replica group commit": marked("Commit …"),
+    "replica group failover": marked("Fail over …"),
+    "replica group undo": marked("Undo …"),
+    "plan cancel": marked("Cancel …"),
+    "plan check": marked("Check and start …"),
+    "plan show": _ITS_PAGE,
+}
+_PAGES = {
+    "migration": "/ui/migrations/",
+    "restore": "/ui/migrations/",
+    "replica": "/ui/replicas/",
+    "replica group": "/ui/replicas/groups/",
+    "plan": "/ui/plans/",
+}
+_COMMAND = re.compile(
+    r"(?:(?:Run|Use): )?longshore "
+    r"(?:(?P<named>replica group|plan) (?P<does>\w+)(?: (?P<name>\w+(?:[.-]+\w+)*))?"
+    r"|(?P<one>migration|restore|replica) (?P<verb>\w+)(?: (?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?)"
+)
 
 
 def on_page(advice: str, code: str = "") -> str:
@@ -38,7 +74,7 @@ def on_page(advice: str, code: str = "") -> str:
         return _(advice)
     if code in _ON_PAGES:
         return advice_about(code)
-    left = without_options(advice)
+    left = said_on_page(advice)
     return "" if "--" in left or "longshore " in left else left
 
 
@@ -47,6 +83,22 @@ def advice_about(code: str | None) -> str:
     return _(_ON_PAGES[code]) if code in _ON_PAGES else ""
 
 
-def without_options(text: str) -> str:
-    """Without those that stand in brackets behind what they are for."""
-    return _OPTION.sub("", text)
+def said_on_page(text: str) -> Markup:
+    """Without options that stand in brackets behind what they are for; instead of a command what does the same on a
+    page, which is a link to that."""
+    bare, said, end = _OPTION.sub("", text), Markup(""), 0
+    for command in _COMMAND.finditer(bare):
+        said += escape(bare[end : command.start()]) + _pressed(command)
+        end = command.end()
+    return said + escape(bare[end:])
+
+
+def _pressed(command: re.Match[str]) -> Markup:
+    of, verb = command["named"] or command["one"], command["does"] or command["verb"]
+    which = command["name"] or command["id"]
+    if f"{of} {verb}" not in _PRESSED:
+        return escape(command[0])
+    label = _(_PRESSED[f"{of} {verb}"])
+    if which is None:
+        return Markup("<strong>{}</strong>").format(label)
+    return Markup('<a class="ls-press" href="{}">{}</a>').format(_PAGES[of] + part(which), label)

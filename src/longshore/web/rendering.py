@@ -12,7 +12,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from longshore.web.advices import advice_about, on_page, without_options
+from longshore.web.advices import advice_about, on_page, said_on_page
 from longshore.web.asking import part
 from longshore.web.progress import figures, moves, moving, pace
 from longshore.web.texts import LANGUAGES, _, language
@@ -38,7 +38,7 @@ def environment(inside: bool = False) -> Environment:
     )
     made.install_gettext_callables(_, _of_many, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {"size": size, "duration": duration, "at": _at, "percent": _percent, "said": _}
-    made.filters |= {"on_page": on_page, "advice_about": advice_about, "without_options": without_options}
+    made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
     made.filters["urlencode"] = part
     made.globals |= {
         "asset": _asset,

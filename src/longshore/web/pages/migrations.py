@@ -24,6 +24,7 @@ from longshore.web.texts import _
 from longshore.web.words import duration
 
 PAGE = 50  # rows
+_LASTING = ("replica", "backup-policy")  # they have pages of their own
 _SHOWN = 200  # events, the last ones
 
 
@@ -42,6 +43,7 @@ async def listed(request: Request) -> Response:
         of_status=of_status,
         live=any(not one.status.ended for one in found),
         migrations=found,
+        choosable=[m.id for m in found if m.request.type.value not in _LASTING and m.status is not Status.DONE],
         wanted=status,
         statuses=[(one.value, _(one.value)) for one in Status],
         q=machine,

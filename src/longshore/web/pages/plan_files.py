@@ -23,7 +23,7 @@ from longshore.web.sheets import as_text
 from longshore.web.texts import _, marked
 
 _OPTIONS = ("type", "flavor", "server_name", "availability_zone", "landing", "power")  # that the form of one asks
-_POWERS = [
+POWERS = [
     ("as-before", marked("As it was at the source")),
     ("on", marked("Left running")),
     ("off", marked("Shut down once it was seen up")),
@@ -147,7 +147,7 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
         flavors=[("", _("As the plan's rules say"))] + (flavor_choices(offer) if offer else []),
         zones=[("", _("As the plan says")), *((zone, zone) for zone in (offer.choices.zones if offer else ()))],
         landings=[("", _("As the plan says")), *((value, _(text)) for value, text in LANDINGS)],
-        powers=[("", _("As the plan says")), *((value, _(text)) for value, text in _POWERS)],
+        powers=[("", _("As the plan says")), *((value, _(text)) for value, text in POWERS)],
         **told_of(trouble, ("wave", *_OPTIONS)),
     )
 

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.schemas import FoundMachine, PlanAnswer, PlanSummary, PlanView, Provider
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.model.machine import VOLUME
+from longshore.model.machine import VOLUME, PowerState
 from longshore.model.merging import merged
 from longshore.model.request import BootProof, MigrationRequest
 from longshore.web.asking import Asking, part
@@ -26,6 +26,7 @@ from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
+from longshore.web.pages.plan_files import POWERS
 from longshore.web.pages.plans import shown_concerns, types
 from longshore.web.rendering import render
 from longshore.web.texts import _
@@ -153,6 +154,7 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         defaults=defaultdict(str, defaults),
         proof="" if defaults.get("boot_proof") == BootProof.AUTO.value else defaults.get("boot_proof", ""),
         ports=_ports_said(defaults.get("boot_port")),
+        powers=[(value, _(text)) for value, text in POWERS],
         patience=defaults.get("boot_timeout", MigrationRequest().boot_timeout),
         trouble=trouble,
         version=view.version,
@@ -172,6 +174,7 @@ class _Rows:
         self.network_choices = network_choices(offer)
         ids = {n.id: value for n, (value, _said) in zip(offer.networks, self.network_choices, strict=True)}
         to_network = mapped.get("networks") or {}
+        self.off = [machine.name for machine in servers if machine.power is PowerState.OFF]
         self.networks = [
             (name, count, ids.get(value := to_network.get(name, ""), value)) for name, count in sorted(networks.items())
         ]
@@ -239,7 +242,7 @@ def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
         *of_sizes,
         *(r for r in rules if not r.get("machine")),
     ]
-    chosen = {name: said[name] or None for name in ("type", "landing", "boot_mark", "boot_proof")}
+    chosen = {name: said[name] or None for name in ("type", "landing", "boot_mark", "boot_proof", "power")}
     return {"mappings": mapped, "defaults": {**chosen, "boot_port": _ports(said["boot_port"]) or None}}
 
 
