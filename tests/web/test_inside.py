@@ -68,6 +68,8 @@ def test_the_plugin_lets_through_whatever_pages_have_but_what_its_own_script_doe
         # Horizon disables the others of a form that is sent, and what the pressed one means isn't sent then
         buttons = [of for tag, of in page.elements if tag == "button"]
         assert [of for of in buttons if "always-enabled" not in of["class"]] == [], path
+        # Of these its script asks once more, and then sends the form to its own address, whatever the button says
+        assert [of for of in buttons if "btn-danger" in of["class"]] == [], path
         assert "pf-" not in page.source
         assert shown.title
     assert BAD_NAME in pages["/ui/migrations"].text
