@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
-from longshore.guests.btrfs import Btrfs, joined
-from longshore.guests.lvm import logical_volumes
 from longshore.guests.nodes import FileSystem
 from longshore.guests.parts import Disk, Part, Unread, parts_of
-from longshore.guests.sleuth_kit import SleuthKit
-from longshore.guests.xfs import XFS
+
+# What reads one kind or another is loaded where there is one: somebody waits for all of it
 
 
 def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[Unread]]:
     """Those that can be read, and what else there is."""
     parts = [part for position, disk in enumerate(disks, start=1) for part in parts_of(disk, position)]
-    volumes = logical_volumes([part for part in parts if part.kind == "LVM"])
-    parts = [part for part in parts if part not in volumes.physical] + volumes.parts
-    found, unread = list[FileSystem](), volumes.unread
+    unread = list[Unread]()
+    if physical := [part for part in parts if part.kind == "LVM"]:
+        from longshore.guests.lvm import logical_volumes
+
+        volumes = logical_volumes(physical)
+        parts = [part for part in parts if part not in volumes.physical] + volumes.parts
+        unread += volumes.unread
+    found = list[FileSystem]()
     for together, opened in _readers(parts):
         with suppress(OSError):
             found.append(opened())
@@ -31,14 +34,21 @@ def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[Unread]]
 
 def _readers(parts: Sequence[Part]) -> Iterator[tuple[list[Part], Callable[[], FileSystem]]]:
     """Parts that belong together, and what opens the file system on them."""
-    several = {group[0].place: group for group in joined([part for part in parts if part.kind == "Btrfs"])}
+    of_btrfs = [part for part in parts if part.kind == "Btrfs"]
     for part in parts:
         match part.kind:
             case "ext" | "NTFS" | "FAT" | "exFAT":
+                from longshore.guests.sleuth_kit import SleuthKit
+
                 yield [part], partial(SleuthKit, part)
             case "XFS":
+                from longshore.guests.xfs import XFS
+
                 yield [part], partial(XFS, part)
             case "Btrfs":
+                from longshore.guests.btrfs import Btrfs, joined
+
+                several = {group[0].place: group for group in joined(of_btrfs)}
                 if group := several.get(part.place):
                     yield group, partial(Btrfs, group)
             case _:

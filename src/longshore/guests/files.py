@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
+from longshore.blocks.window import COMPUTES
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.confined import NONSENSE, run_confined
 from longshore.guests.confinement import Confinement
@@ -30,6 +31,9 @@ from longshore.vault.geometry import Entry
 from longshore.vault.nbd import serve
 
 MOST_ENTRIES = 100_000  # of one answer
+# Connections by which a disk's directories are read ahead. Of a vault here two, since unpacking takes the processors
+# that the walk needs, too; one elsewhere answers late, but many at once
+_NEAR, _FAR = 2, 8
 _LONGEST_LINE = 1 << 16
 _PIECE = 1 << 20
 _GRACE = 10.0
@@ -336,7 +340,9 @@ def _reading(
         confined = directory / "confined"
         confined.mkdir(mode=0o700)
         confinement = Confinement(confined, limits, sockets={**places, "/answer": directory / "answer"})
-        told = _Told(confinement, {**request, "disks": list(places)}, noting, answering)
+        near = all(disk.description == COMPUTES for disk in disks)
+        request = {**request, "disks": list(places), "connections": _NEAR if near else _FAR}
+        told = _Told(confinement, request, noting, answering)
         told.start()
         stack.callback(told.join, ends_within)
         try:

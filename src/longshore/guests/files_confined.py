@@ -12,10 +12,10 @@ import json
 import re
 import socket
 import sys
-import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import BufferedIOBase, RawIOBase
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.file_names import meant_name, shown_name
@@ -24,15 +24,19 @@ from longshore.guests.file_tree import FileTree
 from longshore.guests.nodes import Node
 from longshore.guests.parts import Disk
 
+if TYPE_CHECKING:
+    import tarfile
+
 ANSWER = "/answer"
 MOST_ENTRIES = 100_000  # of one answer
 _DEEPEST = 200  # directories inside each other
+_TOGETHER = 1  # directories that are read ahead
 
 
 def main() -> int:
     request = json.loads(sys.stdin.readline())
     try:
-        systems, unread = file_systems([Disk(place) for place in request["disks"]])
+        systems, unread = file_systems([Disk(place, request["connections"]) for place in request["disks"]])
         tree = FileTree(systems)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(ANSWER)
@@ -110,17 +114,26 @@ def _below(
     """All directories, and what is wanted of the rest, if not more."""
     todo, seen = [(shown, top, 0)], {(id(top.system), top.number)}
     while todo:
-        at, directory, depth = todo.pop()
-        try:
-            children = list(tree.children(at, directory, wanted))
-        except OSError:
-            continue
-        for path, node in children:
-            yield path, node
-            key = id(node.system), node.number
-            if node.kind == "directory" and key not in seen and depth < _DEEPEST:
-                seen.add(key)
-                todo.append((path, node, depth + 1))
+        next_ones, todo = todo[-_TOGETHER:], todo[:-_TOGETHER]
+        _read_ahead([directory for _, directory, _ in next_ones])
+        for at, directory, depth in next_ones:
+            try:
+                children = list(tree.children(at, directory, wanted))
+            except OSError:
+                continue
+            for path, node in children:
+                yield path, node
+                key = id(node.system), node.number
+                if node.kind == "directory" and key not in seen and depth < _DEEPEST:
+                    seen.add(key)
+                    todo.append((path, node, depth + 1))
+
+
+def _read_ahead(directories: Sequence[Node]) -> None:
+    """Who needs them is told what can't be read."""
+    for system in {directory.system for directory in directories}:
+        with suppress(OSError):
+            system.ahead([directory for directory in directories if directory.system is system])
 
 
 def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
@@ -132,13 +145,17 @@ def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
         for piece in node.pieces():
             out.write(piece)
         return False
+    import tarfile
+
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         for path, one in _below(tree, shown, node):
             _add(archive, path.removeprefix(shown.rstrip("/")).lstrip("/"), one)
     return False
 
 
-def _add(archive: tarfile.TarFile, name: str, node: Node) -> None:
+def _add(archive: "tarfile.TarFile", name: str, node: Node) -> None:
+    import tarfile
+
     info = tarfile.TarInfo(meant_name(name).decode(errors="surrogateescape"))
     info.mode, info.uid, info.gid, info.mtime = node.mode, node.user, node.group, max(node.modified, 0)
     match node.kind:

@@ -58,8 +58,17 @@ class LogicalVolume(Source):
         super().__init__()
 
     def read(self, offset: int, length: int) -> bytes:
-        end, at = min(offset + length, self.length), offset
-        parts = []
+        return b"".join(
+            part.read(start, count) for part, start, count in self._places(offset, self.end_of(offset, length))
+        )
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        for offset, length in ranges:
+            for part, start, count in self._places(offset, min(offset + length, self.length)):
+                part.ahead([(start, count)])
+
+    def _places(self, at: int, end: int) -> Iterator[tuple[Part, int, int]]:
+        """Where that is: part, offset in it, length."""
         while at < end:
             segment = self._segments[bisect_right(self._begins, at) - 1]
             within = at - segment.at
@@ -67,9 +76,8 @@ class LogicalVolume(Source):
             number, in_stripe = divmod(in_row, segment.width)
             count = min(end - at, segment.size - within, segment.width - in_stripe)
             part, start = segment.stripes[number]
-            parts.append(part.read(start + row * segment.width + in_stripe, count))
+            yield part, start + row * segment.width + in_stripe, count
             at += count
-        return b"".join(parts)
 
 
 @dataclass(frozen=True)

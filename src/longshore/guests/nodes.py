@@ -69,6 +69,10 @@ class FileSystem(ABC):
     def entries(self, directory: Node) -> Iterator[Entry]:
         """What is in a directory and wasn't deleted."""
 
+    def ahead(self, directories: Sequence[Node]) -> None:
+        """What is in these is asked for soon. Where it is known how, that is read meanwhile. Raises OSError."""
+        del directories
+
     @cached_property
     def tops(self) -> Sequence[Node]:
         """Directories that a guest may have as its root, the likeliest first."""

@@ -5,16 +5,18 @@ What is on the disks is a stranger's, so this runs in the confined process alone
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import nbd
 import pytsk3
 
 _BLOCK = 1 << 17  # bytes that are read at once, as a vault has them
+_WHATEVER = 1 << 16  # bytes that The Sleuth Kit asks for when it needs fewer
 _KEPT = 512  # blocks of all disks: 64 MiB
+_MOST_AHEAD = 192  # blocks of a disk that were asked for and not needed yet
 _EXT, _XFS, _BTRFS = b"\x53\xef", b"XFSB", b"_BHRfS_M"
 _NEEDS_RECOVERY = 0x4  # of ext's incompatible features: what its journal has isn't all in its places
 _SUPERBLOCK = 0x10000  # of Btrfs
@@ -29,13 +31,16 @@ _MARKS = (  # what it is, its mark and where that is
 )
 
 
-_kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()  # what was read last
+_kept: OrderedDict[tuple[str, int], bytearray] = OrderedDict()  # what was read last
 
 
 class Source(pytsk3.Img_Info):  # type: ignore[misc]
     """What a file system may be on. The Sleuth Kit asks for its size, to read from it, and to close it."""
 
     length: int  # bytes
+    # The Sleuth Kit asks for 64 KiB whatever it needs. While what it needs crosses no border of what is read at once,
+    # it is given no more than there is up to that: half of its questions would need a second block else
+    sparing = False
 
     def __init__(self) -> None:
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
@@ -46,41 +51,97 @@ class Source(pytsk3.Img_Info):  # type: ignore[misc]
     def close(self) -> None:
         pass
 
+    def end_of(self, offset: int, length: int) -> int:
+        """Where a read ends that was asked for so."""
+        end = min(offset + length, self.length)
+        return min(end, (offset // _BLOCK + 1) * _BLOCK) if self.sparing and length == _WHATEVER else end
+
     def read(self, offset: int, length: int) -> bytes:
         """As much of it as there is. Raises OSError."""
         raise NotImplementedError
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """They are read soon: each an offset and a length. Raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A block that was asked for."""
+
+    handle: nbd.NBD
+    cookie: int
+    buffer: nbd.Buffer
+
+    def there(self) -> bytearray:
+        """Once it is. Raises nbd.Error."""
+        while not self.handle.aio_command_completed(self.cookie):
+            self.handle.poll(-1)
+        return cast("bytearray", self.buffer.to_buffer())
 
 
 class Disk(Source):
     """One behind an NBD server's Unix socket."""
 
-    def __init__(self, socket: str) -> None:
-        self._nbd = nbd.NBD()
-        self._nbd.connect_unix(socket)
-        self.length = self._nbd.get_size()
+    def __init__(self, socket: str, connections: int) -> None:
+        """`connections`: by which it is read ahead, each answered on its own."""
         self._socket = socket
+        self._nbd = self._connected()
+        self._connections = connections
+        self.length = self._nbd.get_size()
+        self._others: list[nbd.NBD] = []  # connections by which it is read ahead
+        self._coming: OrderedDict[int, _Coming] = OrderedDict()
         super().__init__()
 
     def close(self) -> None:
-        self._nbd.shutdown()
+        for handle in (self._nbd, *self._others):
+            handle.shutdown()
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        wanted = {
+            number
+            for offset, length in ranges
+            for number in range(offset // _BLOCK, -(-min(offset + length, self.length) // _BLOCK))
+        }
+        for number in sorted(wanted):
+            if number in self._coming or (self._socket, number) in _kept:
+                continue
+            while len(self._coming) >= _MOST_AHEAD:
+                self._block(next(iter(self._coming)))
+            self._coming[number] = self._asked(number)
+
+    def _asked(self, number: int) -> "_Coming":
+        """By the connections in turn."""
+        if len(self._others) < self._connections:
+            self._others.append(self._connected())
+        handle = self._others[number % len(self._others)]
+        buffer = nbd.Buffer(min(_BLOCK, self.length - number * _BLOCK))
+        return _Coming(handle, handle.aio_pread(buffer, number * _BLOCK), buffer)
+
+    def _connected(self) -> nbd.NBD:
+        handle = nbd.NBD()
+        handle.connect_unix(self._socket)
+        return handle
 
     def read(self, offset: int, length: int) -> bytes:
-        end = min(offset + length, self.length)
+        end = self.end_of(offset, length)
         parts, at = [], offset
         while at < end:
             number, start = divmod(at, _BLOCK)
-            part = self._block(number)[start : start + end - at]
+            part = memoryview(self._block(number))[start : start + end - at]
             parts.append(part)
             at += len(part)
         return b"".join(parts)
 
-    def _block(self, number: int) -> bytes:
+    def _block(self, number: int) -> bytearray:
         key = self._socket, number
         if (found := _kept.get(key)) is not None:
             _kept.move_to_end(key)
             return found
         try:
-            read = bytes(self._nbd.pread(min(_BLOCK, self.length - number * _BLOCK), number * _BLOCK))
+            if (coming := self._coming.pop(number, None)) is not None:
+                read = coming.there()
+            else:
+                read = self._nbd.pread(min(_BLOCK, self.length - number * _BLOCK), number * _BLOCK)
         except nbd.Error as error:
             raise OSError(f"bytes from {number * _BLOCK} of the disk can't be read: {error}") from None
         _kept[key] = read
@@ -145,6 +206,11 @@ class Part:
         if len(read) != length:
             raise OSError("its disk ends before")
         return read
+
+    def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """They are read soon: each an offset in it, and a length. Raises OSError."""
+        within = [(self.start + at, count) for at, count in ranges if at >= 0 and at + count <= self.size]
+        self.source.ahead(within)
 
     def _at(self, offset: int, length: int) -> bytes:
         read = self.source.read(self.start + offset, length) if offset + length <= self.size else b""

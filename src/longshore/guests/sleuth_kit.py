@@ -1,12 +1,14 @@
 """ext2 to ext4, NTFS, FAT and exFAT, as The Sleuth Kit reads them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import pytsk3
 
+from longshore.guests.ext import DirectoriesAhead
 from longshore.guests.nodes import Entry, FileSystem, Node
 from longshore.guests.parts import Part
 
@@ -67,8 +69,31 @@ class SleuthKit(FileSystem):
             return b""
         return bytes(opened.read_random(offset, min(length, left)))
 
+    @cached_property
+    def _aligned(self) -> bool:
+        """Whether no block of it lies on both sides of a border. Inodes and directories are read a block at a time."""
+        return self.part.kind == "ext" and self.part.start % int(self._opened.info.block_size) == 0
+
+    def _in(self, directory: Node) -> Sequence[Any]:
+        source = self.part.source
+        source.sparing = self._aligned
+        try:
+            return list(self._opened.open_dir(inode=directory.number))
+        finally:
+            source.sparing = False
+
+    @cached_property
+    def _ahead(self) -> DirectoriesAhead | None:
+        with suppress(OSError):
+            return DirectoriesAhead(self.part) if self.part.kind == "ext" else None
+        return None
+
+    def ahead(self, directories: Sequence[Node]) -> None:
+        if self._ahead is not None:
+            self._ahead.ask([directory.number for directory in directories])
+
     def entries(self, directory: Node) -> Iterator[Entry]:
-        for entry in self._opened.open_dir(inode=directory.number):
+        for entry in self._in(directory):
             name = entry.info.name
             if name is None or name.name is None or int(name.flags) != int(pytsk3.TSK_FS_NAME_FLAG_ALLOC):
                 continue
