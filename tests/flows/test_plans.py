@@ -264,8 +264,9 @@ def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
     for name in ("app01", "app02"):
         (user.fleet.world(name).root / "hang").touch()
     user.well("plan", "start", "shop")
-    # Which reads what hangs
-    until(lambda: all("look" in user.fleet.world(name).calls() for name in ("app01", "app02")))
+    # Of the two that are under way one is looked into, which hangs, and the other waits for its turn
+    calls = lambda: [user.fleet.world(name).calls() for name in ("app01", "app02")]  # noqa: E731
+    until(lambda: all("open_disk" in of_one for of_one in calls()) and any("look" in of_one for of_one in calls()))
     user.well("plan", "cancel", "shop", "--wait", "--plain")
     assert user.states() == dict.fromkeys(NAMES, "cancelled")
     for name in NAMES:

@@ -26,10 +26,10 @@ def settings_for(keystone, url=ORIGIN, sso=(), public_url=None):
 class Many:
     """`app`: API and pages. `lately`: another server of the same database."""
 
-    def __init__(self, store, keystone, url=ORIGIN, **more):
+    def __init__(self, store, keystone, url=ORIGIN, vault_endpoints=(), **more):
         self.store, self.keystone, self.url = store, keystone, url
         settings = settings_for(keystone, url, **more)
-        grounds = Grounds({settings.keystone.auth_url: CloudGround(None, None)}, None)
+        grounds = Grounds({settings.keystone.auth_url: CloudGround(None, None)}, vault_endpoints=tuple(vault_endpoints))
         access = Access(KeystoneTokens(settings.keystone.options()), OsloPolicy(), grounds)
         self.sessions = Sessions(store, settings)
         self.app = with_pages(create_app(store, access=access), self.sessions, settings)

@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 from filled import names_of_backups
+from many import Many
 
 from faulty_identity import faulty_identity
 from longshore.web.asking import part
@@ -144,9 +145,13 @@ def test_policies_come_back_from_a_vault(filled):
     assert "there already" in page.text
 
 
-def test_a_server_offers_no_directory_of_its_own(many):
-    ann = many.logged_in("ann", "red")
+def test_a_server_offers_no_directory_of_its_own_but_the_places_that_its_operator_names(many):
+    page = many.logged_in("ann", "red").get(NEW)
+    assert "This server keeps no vaults for its callers" in page.text
+    assert NEW not in {form.action for form in page.forms}
+    ann = Many(many.store, many.keystone, vault_endpoints=["https://s3.example:9000"]).logged_in("ann", "red")
     page = ann.get(NEW)
+    assert "https://s3.example:9000" in page.text
     assert "directory" not in page.form(NEW).names
     page = ann.submit(NEW, name="safe", url="s3://bucket/red", encrypted="no")
     assert page.status == 400

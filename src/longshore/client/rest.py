@@ -26,6 +26,7 @@ from longshore.api.backups import (
     VaultPointDetails,
     VaultRecovery,
 )
+from longshore.api.features import Features
 from longshore.api.files import TAR, PointFiles
 from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
 from longshore.api.inventories import MachinePage, TargetOffer
@@ -552,6 +553,10 @@ class Client:
         self._ask(type(None), "DELETE", f"/v1/limits/{_part(limit)}{_asked(all_projects)}")
 
     # The whole installation
+
+    def features(self) -> Features:
+        """What is refused there whatever one's roles."""
+        return self._ask(Features, "GET", "/v1/features")
 
     def operation(self) -> Operation:
         return self._ask(Operation, "GET", "/v1/operation")

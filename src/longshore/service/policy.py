@@ -43,6 +43,7 @@ class Rule:
 
 RULES = (
     Rule("migration:me:get", READER, "See what one may do oneself.", ("GET /v1/me",)),
+    Rule("migration:features:get", READER, "See what is refused here whatever one's roles.", ("GET /v1/features",)),
     Rule("migration:catalogue:get", READER, "See what codes of concerns and states mean.", ("GET /v1/catalogue",)),
     Rule(
         "migration:provider:get",

@@ -17,6 +17,7 @@ from longshore.service.parts import may
 MODULES = {
     "health": {"", "healthz", "readyz"},
     "me": {"me"},
+    "features": {"features"},
     "catalogue": {"catalogue"},
     "providers": {"providers", "fingerprint"},
     "provider_changes": {"providers"},

@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import ImportedPolicy
 from longshore.api.backups import Vault, VaultCheck, VaultRecovery
+from longshore.api.features import Features
 from longshore.api.schemas import Migration, Provider, ProviderCheck
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import Asking, part
@@ -71,12 +72,15 @@ async def keepers(asking: Asking) -> list[tuple[str, str]]:
 
 async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
+    asking = request.state.asking
+    features, kept_by = await asyncio.gather(asking.get(Features, "/v1/features"), keepers(asking))
     return render(
         request,
         "backups/new_vault.html",
         200 if trouble is None else 400,
         said=said,
-        keepers=await keepers(request.state.asking),
+        keepers=kept_by,
+        endpoints=None if features.vault_endpoints is None else [(url, url) for url in features.vault_endpoints],
         **told_of(trouble, _FIELDS, plain),
     )
 

@@ -1,0 +1,33 @@
+"""longshore features: what is refused here whatever one's roles."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from longshore.cli.command import ShowOne
+
+
+class ShowFeatures(ShowOne):
+    """Show what is done here for whoever asks, and how much his project may have; a server refuses some things."""
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        found = self.client.features().model_dump()
+        if not self.for_people:
+            return tuple(found), tuple(found.values())
+        return tuple(found), tuple(_said(name, value) for name, value in found.items())
+
+
+def _said(name: str, value: Any) -> str:
+    """As people read it; of what isn't limited it says so."""
+    match value:
+        case None:
+            return "no limits" if name == "quotas" else "any"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return "\n".join(value) or "none"
+        case dict():
+            return "\n".join(f"{of}: {', '.join(one) if isinstance(one, list) else one}" for of, one in value.items())
+        case _:
+            return str(value)
