@@ -126,7 +126,12 @@ def many_filled(many, tmp_path):
     return many
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items):
+    """Those with a browser last: once it is there, its driver has the loop of events of the thread that others want."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session")
 def chromium():
     from looking import launched
 
