@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from longshore.client.in_process import ask
 from longshore.configuration import read_configuration
 from longshore.service import mount
-from longshore.service.routes import MODULES, add, modules_of
+from longshore.service.routes import MODULES, add, modules_of, words_of
 
 ROUTES = [
     (module, method, route.path)
@@ -55,8 +55,8 @@ def test_libraries_warn_of_nothing_in_what_a_user_asks(service):
 
 
 def test_no_module_is_loaded_for_words_that_it_has_no_route_for():
-    known = {(module, path.removeprefix("/v1").strip("/").partition("/")[0]) for module, _, path in ROUTES}
-    assert known == {(module, word) for module, words in MODULES.items() for word in words}
+    known = {(module, word) for module, _, path in ROUTES for word in words_of(path)}
+    assert {(module, word) for module, words in MODULES.items() for word in words} <= known
 
 
 def test_routes_that_anybody_may_call_are_not_taken():
@@ -74,3 +74,14 @@ def test_a_command_that_looks_loads_little(tmp_path):
     done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
     unneeded = {"httpx", "rich", "click", "longshore.service.migrations", "longshore.guests", "oslo_policy", "dbos"}
     assert not unneeded & set(done.stdout.split())
+
+
+def test_who_looks_for_files_loads_nothing_of_backups_and_restores():
+    run = (
+        "import sys; from longshore.service.routes import include, modules_of; from fastapi import FastAPI; "
+        "include(FastAPI(), modules_of('/v1/vaults/offsite/files/web01')); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "longshore.service.vault_files" in loaded
+    assert not {"guestfs", "longshore.service.vaults", "longshore.planning.preflight", "obstore", "boto3"} & loaded

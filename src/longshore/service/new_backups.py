@@ -17,10 +17,11 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
-from longshore.service.backups import begun, vault_record
 from longshore.service.caller import Caller
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
+from longshore.service.vault_record import vault_record
 from longshore.store import ProviderRecord, Store
 
 router = judged_router("/v1")

@@ -1,5 +1,8 @@
 """Where the routes are: a module for each subject, by the first words of their paths behind the version.
 
+With a slash in it, it is only for paths with that third word: vaults/files for /v1/vaults/NAME/files; vaults/ for those
+without one.
+
 The modules are loaded by name. A server loads all; a command asks for a path or two, and all that the others bring
 along would take longer to load than what it asks for (docs/decisions/commands-that-begin-quickly.md).
 """
@@ -36,13 +39,15 @@ MODULES = {
     "replica_files": {"replica-file"},
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
-    "backups": {"vaults", "restores"},
+    "vaults": {"vaults/", *(f"vaults/{word}" for word in ("check", "recover", "verify", "prune", "copy"))},
+    "vault_points": {"vaults/points"},
+    "restores": {"restores"},
     "new_backups": {"backups"},
-    "vault_contents": {"vaults"},
-    "vault_files": {"vaults"},
-    "vault_holds": {"vaults"},
-    "vault_keys": {"vaults"},
-    "vault_imports": {"vaults"},
+    "vault_contents": {"vaults/contents"},
+    "vault_files": {"vaults/files", "vaults/file"},
+    "vault_holds": {"vaults/points"},
+    "vault_keys": {"vaults/keys"},
+    "vault_imports": {"vaults/import"},
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},
     "operation": {"operation"},
@@ -85,5 +90,11 @@ class OnDemand:
 
 def modules_of(path: str) -> Iterator[str]:
     """The modules that may have a route for it."""
-    word = path.removeprefix("/v1").strip("/").partition("/")[0]
-    return (module for module, words in MODULES.items() if word in words)
+    words = words_of(path)
+    return (module for module, known in MODULES.items() if words & known)
+
+
+def words_of(path: str) -> set[str]:
+    """As `MODULES` has them."""
+    first, _, third, *_ = [*path.removeprefix("/v1").strip("/").split("/"), "", ""]
+    return {first, f"{first}/{third}"}

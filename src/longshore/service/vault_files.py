@@ -15,9 +15,9 @@ from longshore.api.files import TAR, PointFile, PointFiles, PointPart
 from longshore.flows.clouds import Clouds
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
 from longshore.providers.vault.source import find_point
-from longshore.service.backups import vault_record
 from longshore.service.caller import Access
 from longshore.service.parts import TheClouds, TheStore, caller_of, judged_router
+from longshore.service.vault_record import vault_record
 from longshore.store import Store
 from longshore.vault.disks import PointDisk
 

@@ -1,0 +1,89 @@
+"""The points in a vault."""
+
+from dataclasses import asdict
+from typing import Any
+
+from longshore.api.backups import (
+    DeletedPoint,
+    LastTrial,
+    VaultPoint,
+    VaultPointDetails,
+)
+from longshore.errors import Conflict
+from longshore.model.forms import form
+from longshore.model.machine import Machine
+from longshore.model.point import Hold
+from longshore.providers.vault.source import find_point, machine_of, shown_machine
+from longshore.service.parts import TheClouds, TheStore, judged_router
+from longshore.service.vault_record import vault_record
+from longshore.store import Store
+from longshore.store.backup_policies import Trial
+from longshore.store.tables import with_zone
+from longshore.vault.holds import delete_point, hold_of, holds
+from longshore.vault.points import Point, points, read_point
+from longshore.vault.vault import Vault as OpenVault
+
+router = judged_router("/v1")
+
+
+@router.get("/vaults/{vault}/points")
+def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
+    """Oldest first."""
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        held, trials = holds(opened), store.backup_policies.trials(record.id)
+        return [VaultPoint(**told(point, held.get(point.name), trials.get(point.name))) for point in points(opened)]
+
+
+@router.get("/vaults/{vault}/points/{point:path}")
+def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
+    """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
+    its machine's name."""
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        return details(store, record.id, opened, find_point(opened, point))
+
+
+@router.delete("/vaults/{vault}/points/{point:path}")
+def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
+    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault that locks
+    once they are locked no more. Raises Conflict while it is held, or being restored."""
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "write") as opened:
+        read_point(opened, point)
+        _refuse_in_use(store, record.id, point)
+        return DeletedPoint(kept_until=delete_point(opened, point))
+
+
+def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> VaultPointDetails:
+    trial = store.backup_policies.trials(vault_id).get(point.name)
+    return VaultPointDetails(
+        **told(point, hold_of(vault, point.name), trial),
+        machine=form(Machine).dump_python(shown_machine(point), mode="json"),
+    )
+
+
+def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
+    machine = machine_of(point)
+    return {
+        "name": point.name,
+        "machine_name": machine.name,
+        "machine_uuid": machine.instance_uuid or machine.uuid,
+        "moment": point.moment,
+        "consistency": point.content.get("consistency", ""),
+        "size": sum(top.size for top in point.disks.values()),
+        "disks": list(point.disks),
+        "hold": asdict(hold) if hold else None,
+        "trial": LastTrial(
+            migration=trial.migration_id, at=with_zone(trial.at), shown_by=trial.shown_by, error=trial.error
+        )
+        if trial
+        else None,
+    }
+
+
+def _refuse_in_use(store: Store, vault_id: str, point: str) -> None:
+    """Raises Conflict while a machine or a volume is being made of it."""
+    users = store.backup_policies.points_in_use(vault_id).get(point)
+    if users:
+        raise Conflict(f"The point {point} is in use by {users[0]}.", advice="Wait for its end.")

@@ -1,0 +1,197 @@
+"""Vaults: made, listed, looked at, and what keeps them."""
+
+import uuid
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.api.backups import (
+    NewVault,
+    Vault,
+    VaultCheck,
+    VaultCopy,
+    VaultLock,
+    VaultRecovery,
+)
+from longshore.api.schemas import Migration
+from longshore.errors import InvalidInput
+from longshore.flows.kept_secrets import new_secret
+from longshore.model.forms import form
+from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning.validation import refuse_unreadable
+from longshore.providers.registry import kinds_for
+from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
+from longshore.providers.vault.source import store_of
+from longshore.service.delegation import give_back_abandoned
+from longshore.service.keepers import refuse_unneeded, with_keeper
+from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
+from longshore.service.queued import begun
+from longshore.service.remote import provider_settings
+from longshore.service.vault_record import vault_record
+from longshore.store import ProviderRecord, Store
+from longshore.vault import locks
+from longshore.vault.points import point_names
+from longshore.vault.recovery import recover, settle
+from longshore.vault.vault import Vault as OpenVault
+from longshore.vault.verify import verify
+
+router = judged_router("/v1")
+
+_DAY = 86400.0  # seconds
+
+
+@router.post("/vaults", status_code=201)
+def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
+    """A new vault in a directory or a bucket. With `lock` the bucket has to have object lock.
+
+    Its pass phrase can't be had back from it: without, all that is in it is lost. With `barbican` that is made, and
+    kept, in the key manager of this OpenStack, in the project of the provider.
+    """
+    named = ("directory", "url", "endpoint", "region", "access_key", "ca_file", BARBICAN)
+    where = {name: getattr(body, name) for name in named}
+    settings = {name: value for name, value in where.items() if value is not None}
+    if caller.remote:
+        provider_settings(VAULT.kind, settings, grounds)
+    settings = with_keeper(store, VAULT.kind, settings)
+    given = {PASS_PHRASE: body.pass_phrase, SECRET_KEY: body.secret_key}
+    secrets = {name: value.get_secret_value().rstrip("\r\n") for name, value in given.items() if value}
+    parsed = VAULT.settings()(**settings)  # raises InvalidInput for what is no path and no bucket
+    refuse_incomplete(settings, secrets)
+    refuse_unneeded(VAULT.kind, settings, secrets)
+    refuse_unreadable(name=body.name)
+    store.providers.refuse_taken(body.name)
+    place = store_of(parsed, secrets.get(SECRET_KEY))
+    lock = None if body.lock is None else body.lock * _DAY
+    id_, vault_id = str(uuid.uuid4()), str(uuid.uuid4())
+    if BARBICAN not in settings:
+        made = OpenVault.create(place, secrets.get(PASS_PHRASE), id_=vault_id, lock=lock)
+        return _added(store, made, body.name, id_, settings, secrets)
+    give_back_abandoned(store, caller)
+    with new_secret(store, id_, store.providers.own(settings[BARBICAN]), vault_id) as new:
+        made = OpenVault.create(place, new.pass_phrase, id_=vault_id, kept=new.kept, key_written=new.settle, lock=lock)
+        return _added(store, made, body.name, id_, settings, secrets)
+
+
+def _added(  # noqa: PLR0917
+    store: Store, made: OpenVault, name: str, id_: str, settings: dict[str, Any], secrets: dict[str, str]
+) -> Vault:
+    """As a provider. What was made is gone where that fails."""
+    try:
+        return _vault(store, store.providers.add(name, VAULT.kind, settings, secrets, provider_id=id_))
+    except BaseException:
+        made.discard()
+        raise
+
+
+@router.get("/vaults")
+def vaults(store: TheStore) -> list[Vault]:
+    """By name."""
+    return [_vault(store, record) for record in store.providers.all() if record.kind in kinds_for("vault")]
+
+
+@router.get("/vaults/{vault}")
+def vault(vault: str, store: TheStore) -> Vault:
+    """One, by its name or id."""
+    return _vault(store, vault_record(store, vault))
+
+
+@router.post("/vaults/{vault}/check")
+def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
+    """Open it, read the documents and maps of its points, and see that the packs are there, and that its lock stands,
+    if it has one."""
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        opened.store.probe()
+        found = verify(opened, data=False)
+        lock, meddled = _lock(opened, found.packs)
+        return VaultCheck(
+            vault=_vault(store, record),
+            encrypted=opened.encrypted,
+            points=found.points,
+            lock=lock,
+            faults=[*(str(fault) for fault in found.faults), *meddled],
+        )
+
+
+@router.post("/vaults/{vault}/recover")
+def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecovery:
+    """Bring back all that the lock of its bucket has kept, whoever has deleted it or written it again: what a policy or
+    a prune has removed comes back, too, and goes again."""
+    record = vault_record(store, vault)
+    with clouds.vault_store(record.id) as place:
+        found = recover(place)
+    with clouds.vault(record.id, "write") as opened:
+        settle(opened, found)
+    return VaultRecovery(points=list(found.points), packs=found.packs, others=list(found.others))
+
+
+@router.post("/vaults/{vault}/verify", status_code=202)
+def verify_vault(vault: str, store: TheStore) -> Migration:
+    """Read all that its points name, and compare it with its digests. It is watched as a migration, of type
+    "verification"; what was found is in its result."""
+    return _keep(store, vault, MigrationType.VERIFICATION)
+
+
+@router.post("/vaults/{vault}/prune", status_code=202)
+def prune(vault: str, store: TheStore) -> Migration:
+    """Have what no point names condemned, and removed once it has been for the vault's grace. It is watched as a
+    migration, of type "prune"."""
+    return _keep(store, vault, MigrationType.PRUNE)
+
+
+@router.post("/vaults/{vault}/copy", status_code=202)
+def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
+    """Its points that another vault hasn't got are copied into that, oldest first. It is watched as a migration, of
+    type "vault-copy"; how many and how many bytes is in its result."""
+    source, target = vault_record(store, vault), vault_record(store, body.to)
+    with clouds.vault(source.id, "write") as ours, clouds.vault(target.id, "write") as other:
+        if ours.id == other.id:
+            raise InvalidInput("A vault isn't copied into itself.", field="to")
+        if ours.encrypted and not other.encrypted and not body.in_clear:
+            raise InvalidInput(
+                f"{source.name} is encrypted and {target.name} isn't.",
+                advice="If all may be read there: longshore vault copy --in-clear.",
+                field="in_clear",
+            )
+    record = store.migrations.add(
+        machine_name=source.name,
+        machine_ref=target.id,
+        source_id=source.id,
+        target_id=target.id,
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.VAULT_COPY), mode="json"),
+    )
+    return begun(store, record)
+
+
+def _vault(store: Store, record: ProviderRecord) -> Vault:
+    where = record.settings if store.providers.is_own(record) else {}
+    where_it_is = {"directory": where.get("directory"), "url": where.get("url")}
+    return Vault(id=record.id, project_id=record.project_id, name=record.name, **where_it_is)
+
+
+def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:
+    """How it stands, and sentences about what shouldn't be."""
+    if vault.lock is None:
+        changed = locks.unlocked_by(vault)
+        return None, [changed] if changed else []
+    histories = locks.histories(vault)
+    found = locks.stand(vault, histories, dict.fromkeys(point_names(vault), 0.0), packs)
+    until = None if found.until is None else datetime.fromtimestamp(found.until, UTC)
+    said = locks.meddled(vault, histories)
+    if found.open:
+        said.append(
+            f"{len(found.open)} object(s) aren't locked, {found.open[0]} among them: longshore vault prune locks them."
+        )
+    return VaultLock(days=vault.lock / _DAY, until=until, short=found.short), said
+
+
+def _keep(store: Store, name: str, kind: MigrationType) -> Migration:
+    vault = vault_record(store, name)
+    record = store.migrations.add(
+        machine_name=vault.name,
+        machine_ref=vault.id,
+        source_id=vault.id,
+        target_id=vault.id,
+        request=form(MigrationRequest).dump_python(MigrationRequest(type=kind), mode="json"),
+    )
+    return begun(store, record)
