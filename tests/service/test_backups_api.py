@@ -271,7 +271,10 @@ def test_only_a_server_has_a_place_to_be_taken(ask, store, vault, tmp_path, plac
     name = with_point(vault, tmp_path, "db", datetime.now(UTC) + timedelta(seconds=1))
     body = {"vault": "offsite", "point": name, "target": "cloud", "request": {"type": "in-place"}}
     answer = ask("POST", "/v1/restores", body)
-    assert (answer.status_code, "leave --in-place out" in answer.text) == (400, True)
+    assert (answer.status_code, "Leave --in-place out" in answer.text) == (400, True)
+    body["request"]["networks"] = {"VM Network": "private"}  # what it is comes before how it is asked for
+    again = ask("POST", "/v1/restores", body)
+    assert (again.status_code, again.json()["message"]) == (400, answer.json()["message"])
     mapped = {"type": "cold", "networks": {"VM Network": "private"}}
     other = ask("POST", "/v1/restores", {**body, "request": mapped})
     assert other.status_code == 202, other.text

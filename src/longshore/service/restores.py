@@ -10,7 +10,13 @@ from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
-from longshore.flows.backups.in_place import Found, find_in_place, land_in_place, refuse_meaningless
+from longshore.flows.backups.in_place import (
+    Found,
+    find_in_place,
+    land_in_place,
+    refuse_meaningless,
+    refuse_other_than_servers,
+)
 from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.clouds import Clouds
 from longshore.model.concern import Concern
@@ -148,6 +154,7 @@ def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, st
                 f"{found.name} is of a volume that no machine had.", advice="Use: longshore restore volumes."
             )
         if request.type is MigrationType.IN_PLACE:
+            refuse_other_than_servers(recorded_machine(found))
             request = replace(request, replaces=recorded_machine(found).ref)
         request = replace(request, power=_power(request, found))
         if request.type is not MigrationType.IN_PLACE:

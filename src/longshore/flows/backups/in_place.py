@@ -55,11 +55,7 @@ def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, ser
     InvalidInput when it never was a server."""
     with clouds.source(vault_id) as vault:
         found = vault.machine(point)
-    if not found.platform.traits.as_server:
-        raise InvalidInput(
-            f"{found.name} wasn't backed up from an OpenStack: only a server's place there can be taken.",
-            advice="Restore it as a new one: leave --in-place out.",
-        )
+    refuse_other_than_servers(found)
     with clouds.source(target_id) as cloud:
         try:
             home = cloud.machine(server)
@@ -73,6 +69,16 @@ def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, ser
     nics = tuple(replace(nic, floating_addresses={}) for nic in home.nics)  # which go with their ports
     as_point = {name: getattr(found, name) for name in _OF_THE_POINT}
     return Found(found, home, replace(home, **as_point, nics=nics))
+
+
+def refuse_other_than_servers(machine: Machine) -> None:
+    """Raises InvalidInput."""
+    if not machine.platform.traits.as_server:
+        raise InvalidInput(
+            f"{machine.name} wasn't backed up from an OpenStack: only a server's place there can be taken.",
+            advice="Leave --in-place out, and it becomes a new server; where both would have its addresses, shut the "
+            "machine down before.",
+        )
 
 
 # What is read is the point, whatever stands against reading the server
