@@ -9,6 +9,7 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.plans.check import select
 from longshore.model.selection import MachineFilter
 from longshore.model.status import Status
+from longshore.vault.geometry import BLOCK
 from longshore.vault.prune import prune
 from longshore.vault.verify import verify
 from s3_server import SECRET
@@ -53,6 +54,7 @@ def test_a_machine_is_backed_up_to_a_bucket_and_restored_from_it(backed_up, s3):
     second = backup.back_up()
     assert second["base"] == first["point"]
     assert 0 < second["bytes_read"] < MIB
+    assert second["bytes_read"] % BLOCK == 0, "whole blocks: the bucket isn't asked for the rest of them"
     assert [backup.held(point) == backup.at(n) for n, point in enumerate(backup.points, 1)] == [True, True]
     (backup.world.root / "one-moment").touch()  # the small cloud boots what it is given, and this boots nothing
     assert backup.restore(second["point"]).status is Status.DONE, backup.record.error

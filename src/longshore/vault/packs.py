@@ -18,6 +18,7 @@ from blake3 import blake3
 from longshore.errors import LongshoreError, NotFound
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, ID, MOST_NODE, SAME_PACK, Entry
+from longshore.vault.read_ahead import ReadAhead
 from longshore.vault.sealing import SALT
 from longshore.vault.store import Begun, Store
 from longshore.vault.vault import Vault
@@ -77,6 +78,7 @@ class PackReader:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+        self._read_part = ReadAhead(vault.store).read if vault.store.far else vault.store.read_part
         self._salts: dict[bytes, bytes] = {}
 
     def read(self, entry: Entry) -> bytes:
@@ -113,7 +115,7 @@ class PackReader:
     def _stored(self, pack: bytes, offset: int, length: int) -> bytes:
         name = name_of(pack)
         try:
-            stored = self._vault.store.read_part(name, offset, length)
+            stored = self._read_part(name, offset, length)
         except NotFound:
             raise _gone(name) from None
         if len(stored) != length:

@@ -42,7 +42,8 @@ from longshore.flows.moves.source_side import (
 )
 from longshore.flows.moves.told_changes import Told, asker, read_changes
 from longshore.flows.undo import undo
-from longshore.model.changes import Changes
+from longshore.model.changes import Changed, Changes
+from longshore.model.extents import align
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.point import Consistency
@@ -53,7 +54,7 @@ from longshore.store.backup_policies import kept_filter
 from longshore.vault.disks import NewDisk
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.exports import serve_new_disk
-from longshore.vault.geometry import Top
+from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point, folder_of, has_point, new_name, points
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, finish, leave, register
@@ -241,7 +242,7 @@ class Backup(Migration):
         verify = Verify.WRITTEN if some and job.request.verify is Verify.FULL else job.request.verify
         changes: Callable[[], Changes] | None = None
         if told is not None:
-            changes = partial(read_changes, job, disk, told)
+            changes = partial(self._changes, disk, told)
 
         async def copy() -> Copied:
             try:
@@ -261,6 +262,14 @@ class Backup(Migration):
             into=partial(self._open_new, disk, registered),
         )
         return copy
+
+    def _changes(self, disk: Disk, told: Told) -> Changes:
+        """Widened to whole blocks where the rest of each would have to be asked of a vault that answers late."""
+        changes = read_changes(self._job, disk, told)
+        with self._vault() as vault:
+            if isinstance(changes, Changed) and vault.store.far:
+                return Changed(tuple(align(changes.extents, BLOCK, disk.size)))
+        return changes
 
     def _explained(self, error: LongshoreError) -> LongshoreError:
         """A copy whose vault has given its writer up fails to write: that is why."""
