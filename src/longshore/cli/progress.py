@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from longshore.client import Client
 
 _POLL = 0.5  # seconds between looks
+_POLL_AT_FIRST = 0.1  # seconds: what is done within a second or two is told at once
+_POLLS_SLOWER = 10  # part of the time that has gone by, until it is the usual time between looks
 _POLL_AT_MOST = 3.0  # seconds, for a log: each look costs what a machine that boots beside could use
 _POLLS_RARER = 20  # part of the time since there was anything new
 _LINE_EVERY = 5.0  # seconds between plain lines about the same disk, at first
@@ -46,7 +48,7 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
     stranded: set[str] = set()  # what was told of it
     away = partial(view.warn, "no-answer")
     known: Migration | None = None
-    news = time.monotonic()
+    began = news = time.monotonic()
     with view:
         while True:
             migration = retry_while_away(partial(client.migration, migration_id), away)
@@ -71,7 +73,9 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
                 missing_since = time.monotonic()
             elif time.monotonic() - missing_since > _ENGINE_START:
                 return migration
-            time.sleep(max(_POLL, min((time.monotonic() - news) / _POLLS_RARER, _POLL_AT_MOST)))
+            now = time.monotonic()
+            least = min(max((now - began) / _POLLS_SLOWER, _POLL_AT_FIRST), _POLL)
+            time.sleep(max(least, min((now - news) / _POLLS_RARER, _POLL_AT_MOST)))
 
 
 class _View(AbstractContextManager["_View"], Protocol):
