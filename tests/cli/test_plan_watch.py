@@ -1,9 +1,12 @@
 """What a person sees while a plan runs."""
 
-import pytest
-from test_progress import MIB, disk, migration
+from collections import Counter
 
-from longshore.cli.plan_watch import totals, watch_plan
+import pytest
+from test_progress import AT, MIB, disk, migration
+
+from longshore.api.schemas import PlannedProgress, PlanStates, PlanSummary
+from longshore.cli.plan_watch import Watched, totals, watch_plan
 from longshore.errors import Unreachable
 
 
@@ -23,12 +26,38 @@ STORY = [
 ]
 
 
+def told_of(m):
+    same = {name: getattr(m, name) for name in ("wave", "phase", "error", "stranded", "interrupted", "parked", "disks")}
+    return PlannedProgress(machine=m.machine_name, ref=None, status=m.status.value, type=m.type, migration=m.id, **same)
+
+
 class Client:
+    """Tells the story one look after the other: all of it at first, and then only what is otherwise than before."""
+
     def __init__(self, story):
         self.story = list(story)
+        self.before = {}
+        self.told = []  # how many machines each time
+
+    def changed_states(self, _name, since):
+        now = {m.id: m for m in (self.story.pop(0) if len(self.story) > 1 else self.story[0])}
+        changed = [m for m in now.values() if since is None or self.before.get(m.id) != m]
+        self.before = now
+        self.told.append(len(changed))
+        states = Counter(m.status.value for m in now.values())
+        kept = {"name": "shop", "description": "", "source": "vc", "target": "cloud", "machines": len(now)}
+        return PlanStates(
+            plan=PlanSummary.model_construct(**kept, states=dict(states)),
+            version="1",
+            until=AT,
+            total=len(changed),
+            startable=0,
+            may_cut_over=0,
+            machines=[told_of(m) for m in changed],
+        )
 
     def plan_migrations(self, _name):
-        return self.story.pop(0) if len(self.story) > 1 else self.story[0]
+        return list(self.before.values())
 
 
 @pytest.fixture(autouse=True)
@@ -66,11 +95,11 @@ def test_a_server_that_does_not_answer_is_asked_again_in_both_views(capsys, monk
     class Away(Client):
         asked = 0
 
-        def plan_migrations(self, name):
+        def changed_states(self, name, since):
             self.asked += 1
             if self.asked == 2:
                 raise Unreachable("The server doesn't answer.", advice="Is it running there?")
-            return super().plan_migrations(name)
+            return super().changed_states(name, since)
 
     for terminal in (False, True):
         monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
@@ -108,5 +137,16 @@ def test_only_some_are_waited_for_and_a_dead_engine_ends_the_watching(monkeypatc
 
 
 def test_totals_count_states_and_add_rates():
-    assert totals(STORY[0]) == "1 queued, 1 running; 1.5 MiB/s"
-    assert totals(STORY[3]) == "1 done, 1 failed"
+    for told, said in ((STORY[0], "1 queued, 1 running; 1.5 MiB/s"), (STORY[3], "1 done, 1 failed")):
+        assert totals([Watched.of_plan(told_of(m)) for m in told]) == said
+
+
+def test_only_what_has_changed_is_asked_for_and_everything_while_nobody_runs_it():
+    many = [of_plan(f"web{n}", "done", DONE) for n in range(50)]
+    client = Client([[*many, last] for last in (m for look in STORY for m in look[1:])])
+    assert len(watch_plan(client, "shop", plain=True)) == 51
+    assert client.told == [51, 1, 1]
+    gone = of_plan("db", "running", COPYING, interrupted=True)
+    client = Client([[*many, gone], [*many, gone], [*many, STORY[0][1]], [*many, of_plan("db", "done", DONE)]])
+    watch_plan(client, "shop", plain=True)
+    assert client.told == [51, 51, 51, 1]

@@ -101,3 +101,44 @@ def test_only_what_has_changed_is_told(store, ids, monkeypatch):
         assert changed("2020-01-01T00:00:00Z")[0] == ["app01", "db01"]
         assert ask("GET", f"{AT}?changed_since={until}&status=done").status_code == 400
         assert ask("GET", f"{AT}?changed_since=yesterday").status_code == 400
+
+
+def test_whose_machine_is_off_is_told_again_for_how_long(store, ids, monkeypatch):
+    monkeypatch.setattr("longshore.service.plan_states._COMMITS_WITHIN", 0.0)
+    store.migrations.update(ids["app01"], status="running", phase="last-sync")
+    store.migrations.stamp(ids["app01"], "source_off_at")
+    with asking(store, monkeypatch) as ask:
+        until = ask("GET", AT).json()["until"]
+        time.sleep(0.01)
+        (told,) = ask("GET", f"{AT}?changed_since={until}").json()["machines"]
+        assert (told["machine"], told["downtime_seconds"] is not None) == ("app01", True)
+        store.migrations.stamp(ids["app01"], "target_up_at")
+        until = ask("GET", f"{AT}?changed_since={until}").json()["until"]
+        time.sleep(0.01)
+        assert ask("GET", f"{AT}?changed_since={until}").json()["machines"] == []
+
+
+def test_what_nobody_runs_is_told_each_time(store, ids, monkeypatch):
+    if store.state.shared_database:
+        pytest.skip("there it is stranded, and told as such")
+    with asking(store, monkeypatch) as ask:
+        until = ask("GET", AT).json()["until"]
+        monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
+        told = ask("GET", f"{AT}?changed_since={until}").json()["machines"]
+    assert [(m["machine"], m["interrupted"]) for m in told] == [("app01", True), ("db01", True)]
+
+
+def test_a_list_has_of_each_migration_what_a_list_shows(store, ids, monkeypatch):
+    store.migrations.update(ids["app01"], status="running", phase="copying", result={"guest": {"long": "x" * 1000}})
+    copying(store, ids["app01"], "1", GIB, 1.0, None)
+    with asking(store, monkeypatch) as ask:
+        whole = ask("GET", "/v1/migrations").json()
+        short = ask("GET", "/v1/migrations?short=true").json()
+    assert [m["id"] for m in short] == [m["id"] for m in whole]
+    assert not {"request", "result", "syncs"} & short[0].keys()
+    app01 = next(m for m in short if m["machine_name"] == "app01")
+    assert (app01["type"], app01["plan"], [disk["key"] for disk in app01["disks"]]) == ("warm", "shop", ["1"])
+    assert all(
+        one.items() >= {n: v for n, v in other.items() if n != "disks"}.items()
+        for one, other in zip(whole, short, strict=True)
+    )

@@ -10,7 +10,7 @@ from longshore.model.concern import Severity
 from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import Platform
-from longshore.model.request import MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 
 
@@ -120,7 +120,9 @@ class DiskProgress(_Strict):
     root_digest: str | None
 
 
-class Migration(_Strict):
+class ListedMigration(_Strict):
+    """What a list has of each."""
+
     id: str
     project_id: str = ""  # empty without a server: nothing belongs to a project then
     machine_name: str
@@ -129,7 +131,8 @@ class Migration(_Strict):
     target: str
     plan: str | None  # that it was started from
     wave: int | None
-    request: MigrationRequest
+    type: MigrationType
+    landing: LandingMode
     status: Status
     interrupted: bool  # it isn't finished, and no engine is running it
     stranded: str | None = None  # why nobody that lives can take it, and what to do
@@ -144,15 +147,19 @@ class Migration(_Strict):
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
+    downtime_seconds: float | None = None  # so far, while it lasts
+    disks: list[DiskProgress]  # in the short form those that are being copied or read back now
+
+
+class Migration(ListedMigration):
+    request: MigrationRequest
     source_off_at: Moment | None
     target_up_at: Moment | None
     source_on_at: Moment | None = None  # it was taken back, and the source is powered on again
-    downtime_seconds: float | None = None  # so far, while it lasts
     downtime_note: str | None = None  # why there was none though the machine was off, or what the figure leaves out
     server_id: str | None
     syncs: list[dict[str, Any]]  # what each copy of the running machine came to, oldest first
     result: dict[str, Any] | None
-    disks: list[DiskProgress]
 
 
 class MigrationCounts(_Strict):
@@ -261,7 +268,9 @@ class PlannedProgress(PlannedState):
     interrupted: bool = False  # it isn't finished, and no engine is running it
     waits_for_cutover: bool = False
     downtime_seconds: float | None = None  # so far, while it lasts
+    parked: str | None = None  # why it can't go on for now; it keeps what it has
     syncs: int = 0  # copies of the running machine that are done
+    bytes_changed: int | None = None  # what the last of them found changed
     bytes_done: int | None = None
     bytes_total: int | None = None
     bytes_per_second: float | None = None

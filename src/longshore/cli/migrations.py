@@ -39,7 +39,7 @@ class ListMigrations(Lister):
             (
                 m.id,
                 m.machine_name,
-                m.request.type.value,
+                m.type.value,
                 m.source,
                 m.target,
                 status_of(m),

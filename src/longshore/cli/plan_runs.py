@@ -103,8 +103,7 @@ class WatchPlan(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        migrations = self.client.plan_migrations(args.plan)
-        if not migrations:
+        if all(one.migration is None for one in self.client.plan_states(args.plan)):
             raise LongshoreError(
                 f"Nothing of plan {args.plan} was started yet.", advice=f"Start it: longshore plan start {args.plan}."
             )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console, Group
@@ -21,7 +22,7 @@ from longshore.web.progress import figures, moves, status_of
 from longshore.web.words import duration, size
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import Migration
+    from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates
     from longshore.client import Client
 
 _POLL = 1.0  # seconds
@@ -34,50 +35,122 @@ _COLOURS = {Status.DONE: "green", Status.FAILED: "red"}
 _COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED), "yellow")
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is shown of one machine or volume. `migration`: the id of the latest one."""
+
+    migration: str
+    name: str
+    wave: int | None
+    status: Status
+    phase: str
+    interrupted: bool
+    stranded: str | None
+    parked: str | None
+    error: str | None
+    downtime: float | None  # seconds, so far
+    changed: int | None  # bytes, of the last sync
+    disks: Sequence[DiskProgress]
+
+    @classmethod
+    def of_plan(cls, told: PlannedProgress) -> Self:
+        """Of one that was started."""
+        return cls(
+            told.migration or "",
+            told.machine,
+            told.wave,
+            Status(told.status),
+            told.phase or "",
+            told.interrupted,
+            told.stranded,
+            told.parked,
+            told.error,
+            told.downtime_seconds,
+            told.bytes_changed,
+            told.disks,
+        )
+
+    @classmethod
+    def alone(cls, told: Migration) -> Self:
+        """That no plan has started."""
+        return cls(
+            told.id,
+            told.machine_name,
+            None,
+            told.status,
+            told.phase,
+            told.interrupted,
+            told.stranded,
+            told.parked,
+            told.error,
+            told.downtime_seconds,
+            told.syncs[-1]["bytes_changed"] if told.syncs else None,
+            told.disks,
+        )
+
+
+class _States:
+    """Of a plan's machines that were started, as they are told: all at first, then what has changed."""
+
+    def __init__(self, client: Client, plan: str, only: Collection[str] | None) -> None:
+        self._client, self._plan, self._only = client, plan, only
+        self._last: PlanStates | None = None
+        self._known: dict[str, Watched] = {}
+
+    def __call__(self) -> list[Watched]:
+        # What nobody runs may go on, or be taken, without being told as changed
+        astray = any(one.interrupted or one.stranded for one in self._known.values())
+        told = self._client.changed_states(self._plan, None if astray else self._last)
+        if self._last is not None and told.version != self._last.version:
+            told = self._client.changed_states(self._plan, None)
+        for one in told.machines:
+            if one.migration is not None:
+                self._known[one.machine] = Watched.of_plan(one)
+        self._last = told
+        return [one for one in self._known.values() if self._only is None or one.migration in self._only]
+
+
 def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] | None = None) -> list[Migration]:
     """Until all of its migrations (or `only` these) have ended, or their engine has died: they as they then are.
 
     A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migrations.
     """
-
-    def asked() -> list[Migration]:
-        return [m for m in client.plan_migrations(plan) if only is None or m.id in only]
-
-    return watch_together(asked, f"Plan {plan}", plain=plain)
+    watch_together(_States(client, plan, only), f"Plan {plan}", plain=plain)
+    return [m for m in client.plan_migrations(plan) if only is None or m.id in only]
 
 
-def watch_together(asked: Callable[[], list[Migration]], what: str, *, plain: bool) -> list[Migration]:
-    """The migrations that are `asked` for again and again, as `watch_plan` does it."""
+def watch_together(asked: Callable[[], list[Watched]], what: str, *, plain: bool) -> None:
+    """What is `asked` for again and again, as `watch_plan` does it."""
     missing_since: float | None = None
     view: _View = _Board(what) if draws(plain=plain) else _Lines()
     with view:
         while True:
             began = time.monotonic()
-            migrations = retry_while_away(asked, view.note)
+            watched = retry_while_away(asked, view.note)
             took = time.monotonic() - began
-            view.show(migrations)
-            if all(m.status.ended for m in migrations):
-                return migrations
-            if not any(m.interrupted for m in migrations):
+            view.show(watched)
+            if all(one.status.ended for one in watched):
+                return
+            if not any(one.interrupted for one in watched):
                 missing_since = None
             elif missing_since is None:
                 missing_since = time.monotonic()
             elif time.monotonic() - missing_since > _ENGINE_START:
-                return migrations
+                return
             time.sleep(max(_POLL, took * _REST))
 
 
-def totals(migrations: list[Migration]) -> str:
+def totals(watched: list[Watched]) -> str:
     """3 done, 2 running, 5 queued; 120.0 MiB/s."""
-    states = Counter(status_of(m) for m in migrations)
+    states = Counter(status_of(one) for one in watched)
     counted = ", ".join(f"{count} {status}" for status, count in states.items())
-    rate = sum(figures(d)[2] for m in migrations for d in m.disks if d.state == "copying" and moves(m, d))
+    rate = sum(figures(d)[2] for one in watched for d in one.disks if d.state == "copying" and moves(one, d))
     return f"{counted}; {size(rate)}/s" if rate else counted
 
 
 class _View(AbstractContextManager["_View"], Protocol):
     def note(self, text: str) -> None: ...
-    def show(self, migrations: list[Migration]) -> None: ...
+    def show(self, watched: list[Watched]) -> None: ...
 
 
 class _Lines:
@@ -96,26 +169,26 @@ class _Lines:
     def note(self, text: str) -> None:
         self._line("", text)
 
-    def show(self, migrations: list[Migration]) -> None:
-        for m in migrations:
+    def show(self, watched: list[Watched]) -> None:
+        for m in watched:
             told = _told(m)
-            if self._told.get(m.id) != told:
-                self._told[m.id] = told
+            if self._told.get(m.migration) != told:
+                self._told[m.migration] = told
                 self._print(m, told)
             for disk in m.disks:
-                if moves(m, disk) and self._pace.is_due((m.id, disk.key)):
+                if moves(m, disk) and self._pace.is_due((m.migration, disk.key)):
                     self._print(m, f"{disk.state}, {sentence(disk)}")
 
-    def _print(self, m: Migration, text: str) -> None:
-        self._line(m.machine_name, text)
+    def _print(self, m: Watched, text: str) -> None:
+        self._line(m.name, text)
 
     def _line(self, whose: str, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {whose:<20} {text}", file=sys.stderr, flush=True)
 
 
-def _told(m: Migration) -> str:
+def _told(m: Watched) -> str:
     if m.status.ended:
-        off = m.downtime_seconds
+        off = m.downtime
         told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
@@ -145,23 +218,23 @@ class _Board:
     def note(self, text: str) -> None:
         self._screen.print(Text(text, style="yellow"))
 
-    def show(self, migrations: list[Migration]) -> None:
-        self._screen.show(self._drawn(migrations))
+    def show(self, watched: list[Watched]) -> None:
+        self._screen.show(self._drawn(watched))
 
-    def _drawn(self, migrations: list[Migration]) -> Group:
+    def _drawn(self, watched: list[Watched]) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("Machine", "Wave", "Phase", "Progress", "Rate", "Left", "Changed", "Downtime"):
             table.add_column(column, justify="left" if column in ("Machine", "Phase") else "right", no_wrap=True)
-        rows = [row for m in sorted(migrations, key=_order) for row in _rows(m)]
+        rows = [row for m in sorted(watched, key=_order) for row in _rows(m)]
         room = max(self._console.height - _FRAME, 5)
         for row in rows[:room]:
             table.add_row(*row)
         more = Text(f"… and {len(rows) - room} more lines", style="dim") if len(rows) > room else Text("")
-        stranded = [Text(why, style="yellow") for why in dict.fromkeys(m.stranded for m in migrations) if why]
-        return Group(Text(f"{self._what}: {totals(migrations)}", style="bold"), *stranded[:_REASONS], table, more)
+        stranded = [Text(why, style="yellow") for why in dict.fromkeys(m.stranded for m in watched) if why]
+        return Group(Text(f"{self._what}: {totals(watched)}", style="bold"), *stranded[:_REASONS], table, more)
 
 
-def _order(m: Migration) -> tuple[int, int]:
+def _order(m: Watched) -> tuple[int, int]:
     """What moves first, then what waits by wave, then what failed, then the rest."""
     if m.status in (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED):
         return 0, m.wave or 0
@@ -170,18 +243,17 @@ def _order(m: Migration) -> tuple[int, int]:
     return (2 if m.status is Status.FAILED else 3), m.wave or 0
 
 
-def _rows(m: Migration) -> Iterator[tuple[str | Text, ...]]:
-    off = m.downtime_seconds
+def _rows(m: Watched) -> Iterator[tuple[str | Text, ...]]:
+    off = m.downtime
     phase = status_of(m) if m.status.ended or m.status is Status.PARKED or m.interrupted or m.stranded else m.phase
-    changed = m.syncs[-1]["bytes_changed"] if m.syncs else None
     yield (
-        Text(m.machine_name),
+        Text(m.name),
         "" if m.wave is None else str(m.wave),
         Text(phase, style=_COLOURS.get(m.status, "")),
         "",
         "",
         "",
-        size(changed) if changed is not None else "",
+        size(m.changed) if m.changed is not None else "",
         duration(off) if off is not None else "",
     )
     for disk in m.disks:

@@ -14,7 +14,7 @@ from longshore.cli.arguments import rate, with_mapping
 from longshore.cli.backups import with_point
 from longshore.cli.command import Lister
 from longshore.cli.migrations import with_wait
-from longshore.cli.plan_watch import watch_together
+from longshore.cli.plan_watch import Watched, watch_together
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.model.status import Status
@@ -88,11 +88,18 @@ class _Moves(Lister):
         return 1 if self._failed else 0
 
     def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
+        found: list[Migration] = []
+
+        def asked() -> list[Watched]:
+            found[:] = [self.client.migration(id_) for id_ in ids]
+            return [Watched.alone(one) for one in found]
+
         try:
-            return watch_together(lambda: [self.client.migration(id_) for id_ in ids], "Volumes", plain=plain)
+            watch_together(asked, "Volumes", plain=plain)
         except KeyboardInterrupt:
             self.say("\nThey go on in the background. See: longshore migration list")
             raise
+        return found
 
 
 class MigrateVolumes(_Moves):

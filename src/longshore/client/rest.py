@@ -43,6 +43,7 @@ from longshore.api.schemas import (
     LedgerEntry,
     Limit,
     LimitChange,
+    ListedMigration,
     Migration,
     MigrationCounts,
     NewPlan,
@@ -208,13 +209,23 @@ class Client:
 
     def plan_states(self, name: str, part: str = "", status: str = "") -> list[PlannedProgress]:
         """How far its machines are: those with this part in their names and in this state, or all."""
+        return self._states(name, {"q": part, "status": status}).machines
+
+    def changed_states(self, name: str, since: PlanStates | None) -> PlanStates:
+        """How far those of its machines are that have changed since an earlier answer to this, or all."""
+        return self._states(name, {} if since is None else {"changed_since": f"{since.until.isoformat()}Z"})
+
+    def _states(self, name: str, asked: Mapping[str, str]) -> PlanStates:
+        """All pages as one: what the first one says of the plan, and until when."""
+        first: PlanStates | None = None
         found: list[PlannedProgress] = []
         while True:
-            asked = {"q": part, "status": status, "limit": str(_PAGE), "offset": str(len(found))}
-            page = self._ask(PlanStates, "GET", f"/v1/plans/{_part(name)}/states?{urlencode(asked)}")
+            question = urlencode({**asked, "limit": str(_PAGE), "offset": str(len(found))})
+            page = self._ask(PlanStates, "GET", f"/v1/plans/{_part(name)}/states?{question}")
+            first = first or page
             found.extend(page.machines)
             if len(page.machines) < _PAGE:
-                return found
+                return first.model_copy(update={"machines": found})
 
     def plan_migrations(self, name: str) -> list[Migration]:
         """The latest of each machine."""
@@ -257,15 +268,15 @@ class Client:
         machine: str | None = None,
         status: str | None = None,
         last: int | None = None,
-    ) -> list[Migration]:
-        """Oldest first: all of them, or those that fit; or of these the `last` ones, at most 1000. `machine`: a name or
-        reference."""
-        wanted = {"plan": plan, "machine": machine, "status": status}
+    ) -> list[ListedMigration]:
+        """In short, oldest first: all of them, or those that fit; or of these the `last` ones, at most 1000. `machine`:
+        a name or reference."""
+        wanted = {"plan": plan, "machine": machine, "status": status, "short": "true"}
         asked = _of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
         if last is not None:
             path = f"/v1/migrations?{urlencode(asked | {'newest': 'true', 'limit': str(last)})}"
-            return self._ask(list[Migration], "GET", path)[::-1]
-        return self._all(Migration, "/v1/migrations", lambda m: m.id, asked)
+            return self._ask(list[ListedMigration], "GET", path)[::-1]
+        return self._all(ListedMigration, "/v1/migrations", lambda m: m.id, asked)
 
     def migration_counts(
         self, *, all_projects: bool = False, plan: str | None = None, machine: str | None = None

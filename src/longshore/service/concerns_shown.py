@@ -6,6 +6,6 @@ from longshore.api.schemas import PlanConcern
 from longshore.model.concern import Concern
 
 
-def shown_concern(concern: Concern, called: str = "") -> PlanConcern:
-    """`called`: as the plan calls its machine."""
-    return PlanConcern(**{**asdict(concern), "machine": called or concern.machine})
+def shown_concern(concern: Concern, called: str | None = None) -> PlanConcern:
+    """`called`: what its machine is called there, if not as in the concern."""
+    return PlanConcern(**{**asdict(concern), "machine": concern.machine if called is None else called})

@@ -7,7 +7,16 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from longshore.api.reports import Report
-from longshore.api.schemas import Cleanup, Event, LedgerEntry, Migration, MigrationCounts, NewConversion, NewMigration
+from longshore.api.schemas import (
+    Cleanup,
+    Event,
+    LedgerEntry,
+    ListedMigration,
+    Migration,
+    MigrationCounts,
+    NewConversion,
+    NewMigration,
+)
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput, NotFound
@@ -22,7 +31,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.validation import refuse_unfit
 from longshore.service.beforehand import look_beforehand
-from longshore.service.migrations_shown import MIGRATIONS, note_asked_for, shown
+from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, note_asked_for, shown
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.reports import reports_of
@@ -71,7 +80,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     return _migration(store, store.migrations.get(record.id))
 
 
-@router.get("/migrations", response_model=list[Migration])
+@router.get("/migrations", response_model=list[Migration] | list[ListedMigration])
 async def migrations(
     store: TheStore,
     page: ThePage,
@@ -82,6 +91,7 @@ async def migrations(
     plan: str | None = None,
     provider: str | None = None,
     newest: Annotated[bool, Query(description="Newest first.")] = False,
+    short: Annotated[bool, Query(description="Of each what a list has; by its id it is there as a whole.")] = False,
 ) -> Response:
     """All of them, oldest first, or those with this status, machine, plan, or provider on either side."""
 
@@ -89,9 +99,11 @@ async def migrations(
         records, following = _page_of(
             store, page, status=status, machine=machine, plan=plan, provider=provider, newest=newest
         )
+        if short:
+            return LISTED.dump_json(listed(store, records)), following
         return MIGRATIONS.dump_json(shown(store, records)), following
 
-    what = "migrations", page.limit, page.marker, status, machine, plan, provider, newest, store.scope
+    what = "migrations", page.limit, page.marker, status, machine, plan, provider, newest, short, store.scope
     body, following = await reads.read(what, read)
     answer = answered(body)
     if following is not None:

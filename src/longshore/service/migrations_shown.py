@@ -1,15 +1,17 @@
 """Migrations as they go over the wire."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from longshore.api.schemas import DiskProgress, Migration
+from longshore.api.schemas import DiskProgress, ListedMigration, Migration
 from longshore.engine.stranded import NOBODY, crew_of
 from longshore.flows.moves.downtime import downtime_of
+from longshore.model.copy_progress import MOVING
 from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
@@ -18,6 +20,7 @@ WAITING = "waiting"  # the phase of a warm migration between two syncs
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
+LISTED = TypeAdapter(list[ListedMigration])
 
 
 def note_asked_for(records: Sequence[MigrationRecord]) -> None:
@@ -34,47 +37,74 @@ def note_asked_for(records: Sequence[MigrationRecord]) -> None:
 
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
     """In the order of the records."""
-    providers = {p.id: p.name for p in store.providers.all()}
-    plans = store.plans.names() if any(r.plan_id for r in records) else {}
-    crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
     return [
         Migration(
-            id=record.id,
-            project_id=record.project_id,
-            machine_name=record.machine_name,
-            machine_ref=record.machine_ref,
-            # A provider that is no longer shared has no name any more
-            source=providers.get(record.source_id, record.source_id),
-            target=providers.get(record.target_id, record.target_id),
-            plan=plans.get(record.plan_id or ""),
-            wave=record.wave if record.plan_id else None,
+            **in_short,
             request=form(MigrationRequest).validate_python(record.request),
-            status=record.status,
-            interrupted=(interrupted := not record.status.ended and not crew.running and not _rests(record)),
-            stranded=crew.why(record),
-            waits_for_cutover=not interrupted and _waits_for_cutover(record),
-            parked=record.job.reason if record.job and record.status is Status.PARKED else None,
-            due_at=record.job.due_at if record.job else None,
-            phase=record.phase,
-            error=record.error,
-            error_code=record.error_code,
-            cancel_requested=record.cancel_requested,
-            cutover_requested=record.cutover_requested,
-            created_at=record.created_at,
-            started_at=record.started_at,
-            finished_at=record.finished_at,
             source_off_at=record.source_off_at,
             target_up_at=record.target_up_at,
             source_on_at=record.source_on_at,
-            downtime_seconds=(away := downtime_of(record)).seconds,
-            downtime_note=away.note,
+            downtime_note=downtime_of(record).note,
             server_id=record.server_id,
             syncs=list(record.syncs),
             result=record.result,
             disks=[_progress(disk) for disk in record.disks],
         )
-        for record in records
+        for record, in_short in _in_short(store, records)
     ]
+
+
+def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigration]:
+    """In short, in the order of the records."""
+    return [
+        ListedMigration(**in_short, disks=[_progress(disk) for disk in record.disks if _moves(record, disk)])
+        for record, in_short in _in_short(store, records)
+    ]
+
+
+def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[MigrationRecord, dict[str, Any]]]:
+    """Each with what both forms tell of it."""
+    providers = {p.id: p.name for p in store.providers.all()}
+    plans = store.plans.names() if any(r.plan_id for r in records) else {}
+    crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
+    for record in records:
+        interrupted = not record.status.ended and not crew.running and not _rests(record)
+        yield (
+            record,
+            {
+                "id": record.id,
+                "project_id": record.project_id,
+                "machine_name": record.machine_name,
+                "machine_ref": record.machine_ref,
+                # A provider that is no longer shared has no name any more
+                "source": providers.get(record.source_id, record.source_id),
+                "target": providers.get(record.target_id, record.target_id),
+                "plan": plans.get(record.plan_id or ""),
+                "wave": record.wave if record.plan_id else None,
+                "type": record.request.get("type", MigrationType.COLD),
+                "landing": record.request.get("landing", LandingMode.AUTO),
+                "status": record.status,
+                "interrupted": interrupted,
+                "stranded": crew.why(record),
+                "waits_for_cutover": not interrupted and _waits_for_cutover(record),
+                "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
+                "due_at": record.job.due_at if record.job else None,
+                "phase": record.phase,
+                "error": record.error,
+                "error_code": record.error_code,
+                "cancel_requested": record.cancel_requested,
+                "cutover_requested": record.cutover_requested,
+                "created_at": record.created_at,
+                "started_at": record.started_at,
+                "finished_at": record.finished_at,
+                "downtime_seconds": downtime_of(record).seconds,
+            },
+        )
+
+
+def _moves(record: MigrationRecord, disk: DiskRecord) -> bool:
+    """Whether it is being copied or read back now."""
+    return not record.status.ended and disk.state in MOVING and disk.progress is not None
 
 
 def _progress(disk: DiskRecord) -> DiskProgress:

@@ -18,6 +18,7 @@ from longshore.planning import blocked
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.service.caller import Caller
+from longshore.service.concerns_shown import shown_concern
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
@@ -92,4 +93,4 @@ def told(concerns: Sequence[Concern], machines: Sequence[Machine]) -> list[PlanC
     """With machines by their names; what is of none is of the only one there is."""
     names = {machine.ref: machine.name for machine in machines}
     alone = machines[0].name if len(machines) == 1 else ""
-    return [PlanConcern(**{**asdict(one), "machine": names.get(one.machine or "", alone)}) for one in concerns]
+    return [shown_concern(one, names.get(one.machine or "", alone)) for one in concerns]

@@ -1,18 +1,18 @@
 """How far the machines of a plan are, some at a time, or those that have changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import TypeAdapter
 
-from longshore.api.schemas import Migration, Moment, PlannedProgress, PlannedState, PlanStates
+from longshore.api.schemas import ListedMigration, Moment, PlannedProgress, PlannedState, PlanStates
 from longshore.engine.stranded import crew_of
 from longshore.errors import InvalidInput
-from longshore.model.copy_progress import MOVING, figures_of
+from longshore.model.copy_progress import figures_of
 from longshore.model.request import MigrationType
-from longshore.service.migrations_shown import shown
+from longshore.service.migrations_shown import listed
 from longshore.service.opened_plan import is_moved_or_moving, open_plan, states_of
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheStore, judged_router
@@ -40,8 +40,9 @@ async def states(  # noqa: PLR0917
 ) -> Response:
     """How far its machines are, in the plan's order, with the figures of what is being copied.
 
-    With `changed_since` only those whose migration has changed since then; some may be told again that haven't. When
-    `version` is another one than before, or a migration was forgotten, ask for all of them.
+    With `changed_since` only those whose migration has changed since then, or whose machine is off meanwhile, or that
+    nobody runs; some may be told again that haven't changed. When `version` is another one than before, a migration was
+    forgotten, or what nobody ran goes on, ask for all of them.
     """
     if changed_since is not None and status:
         raise InvalidInput("What has changed may have left that state.", advice="Leave the state out.", field="status")
@@ -59,11 +60,14 @@ def _read(  # noqa: PLR0917
     until = store.outlines.now() - _COMMITS_WITHIN
     record = store.plans.get(name)
     opened = open_plan(store, record)
-    all_of_them = states_of(opened, crew_of(store))
+    crew = crew_of(store)
+    all_of_them = states_of(opened, crew)
     fitting = [one for one in all_of_them if q.casefold() in one.machine.casefold() and status in ("", one.status)]
     if since is not None:
         changed = store.outlines.changed(record.id, since.replace(tzinfo=UTC).timestamp())
-        fitting = [one for one in fitting if one.migration in changed or one.stranded]
+        # Nothing is written of what nobody runs any more
+        idle = set() if crew.running else {m.id for m in opened.latest.values() if m and not m.status.ended}
+        fitting = [one for one in fitting if one.migration in changed | idle or one.stranded]
     offset, limit = page
     latest = [m for m in opened.latest.values() if m is not None]
     return PlanStates(
@@ -79,26 +83,24 @@ def _read(  # noqa: PLR0917
 
 def _with_progress(store: Store, states: Sequence[PlannedState]) -> list[PlannedProgress]:
     begun = store.migrations.several([one.migration for one in states if one.migration])
-    by_id = {migration.id: migration for migration in shown(store, begun)}
-    return [_progress(one, by_id.get(one.migration or "")) for one in states]
+    told = {one.id: _figures(one, record.syncs) for record, one in zip(begun, listed(store, begun), strict=True)}
+    return [PlannedProgress(**one.model_dump(), **told.get(one.migration or "", {})) for one in states]
 
 
-def _progress(state: PlannedState, migration: Migration | None) -> PlannedProgress:
-    said = state.model_dump()
-    if migration is None:
-        return PlannedProgress(**said)
-    moving = [] if migration.status.ended else [d for d in migration.disks if d.state in MOVING and d.progress]
-    figures = [figures_of(disk.state, disk.progress) for disk in moving]
+def _figures(migration: ListedMigration, syncs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is told of it besides its state."""
+    figures = [figures_of(disk.state, disk.progress) for disk in migration.disks]
     left = [one.left for one in figures if one.left is not None]
-    return PlannedProgress(
-        **said,
-        interrupted=migration.interrupted,
-        waits_for_cutover=migration.waits_for_cutover,
-        downtime_seconds=migration.downtime_seconds,
-        syncs=len(migration.syncs),
-        bytes_done=sum(one.done for one in figures) if figures else None,
-        bytes_total=sum(one.total for one in figures) if figures else None,
-        bytes_per_second=sum(one.rate for one in figures) if figures else None,
-        seconds_left=max(left) if left else None,
-        disks=moving,
-    )
+    return {
+        "interrupted": migration.interrupted,
+        "waits_for_cutover": migration.waits_for_cutover,
+        "downtime_seconds": migration.downtime_seconds,
+        "parked": migration.parked,
+        "syncs": len(syncs),
+        "bytes_changed": syncs[-1]["bytes_changed"] if syncs else None,
+        "bytes_done": sum(one.done for one in figures) if figures else None,
+        "bytes_total": sum(one.total for one in figures) if figures else None,
+        "bytes_per_second": sum(one.rate for one in figures) if figures else None,
+        "seconds_left": max(left) if left else None,
+        "disks": migration.disks,
+    }

@@ -121,7 +121,7 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     )
     examined = examine_plan(store, clouds, opened, entries, body)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
-    return [shown_concern(c, names.get(c.machine, "")) for c in examined.concerns]
+    return [shown_concern(c, names.get(c.machine)) for c in examined.concerns]
 
 
 @router.post("/plans/{name}/start", status_code=202)

@@ -1,6 +1,6 @@
 """Replicas: made, shown, changed, synchronised, tried, failed over to, deleted."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -27,6 +27,7 @@ from longshore.flows.replicas.points import newest, remove_points
 from longshore.model.forms import form
 from longshore.model.replica import LAST_POINT, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
+from longshore.service.concerns_shown import shown_concern
 from longshore.service.held import asked_hold
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
 from longshore.service.migrations_shown import note_asked_for, shown
@@ -58,7 +59,7 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
 def check(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
     """Everything that stands against protecting a machine so, or might: nothing is made."""
     concerns = weigh_new_replica(store, clouds, caller, body)
-    return [PlanConcern(**{**asdict(concern), "machine": body.machine}) for concern in concerns]
+    return [shown_concern(concern, body.machine) for concern in concerns]
 
 
 @router.post("/migrations/{migration}/keep-as-replica", status_code=202)

@@ -29,6 +29,7 @@ from longshore.providers.registry import kinds_for
 from longshore.providers.vault.source import find_point, machine_of, recorded_machine
 from longshore.service.beforehand import concerns_beforehand, look_beforehand
 from longshore.service.caller import Caller
+from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
@@ -48,7 +49,7 @@ def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: 
         concerns = _look_in_place(body, name, request, store, clouds, caller)[2]
     else:
         concerns = concerns_beforehand(store, clouds, caller, name, body.vault, body.target, request)
-    return [PlanConcern(**{**asdict(concern), "machine": machine_of(found).name}) for concern in concerns]
+    return [shown_concern(concern, machine_of(found).name) for concern in concerns]
 
 
 @router.post("/restores", status_code=202)

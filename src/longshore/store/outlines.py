@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import case, select
+from sqlalchemy import case, func, select
 
 from longshore.model.job import BEGIN_ANEW
 from longshore.model.status import UNFINISHED, Status
@@ -83,10 +83,14 @@ class Outlines:
         return found
 
     def changed(self, plan_id: str, since: float) -> set[str]:
-        """Ids of the plan's migrations that have changed since then, by the database's clock, or one of their disks."""
+        """Ids of the plan's migrations that have changed since then, by the database's clock, or one of their disks.
+
+        Those whose machine is off have: for how long it is."""
         with self._database.session() as session:
             own = MigrationRow.plan_id == plan_id, visible_migrations(self._scope)
-            touched = select(MigrationRow.id).where(*own, MigrationRow.touched_at >= since)
+            seen_up = func.coalesce(MigrationRow.target_up_at, MigrationRow.source_on_at, MigrationRow.finished_at)
+            is_off = MigrationRow.source_off_at.is_not(None) & seen_up.is_(None)
+            touched = select(MigrationRow.id).where(*own, (MigrationRow.touched_at >= since) | is_off)
             of_disks = (
                 select(MigrationRow.id)
                 .join(DiskRow, DiskRow.migration_id == MigrationRow.id)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from longshore.api.schemas import Event, Migration
+from longshore.api.schemas import Event, ListedMigration, Migration
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
@@ -28,9 +28,8 @@ async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> 
     last = [float(one.syncs[-1]["seconds"]) for one in migrations if one.syncs]
     if not last:
         return None
-    done = await asking.get(
-        list[Migration], "/v1/migrations", status=Status.DONE.value, newest=True, limit=_LOOKED_THROUGH
-    )
+    asked = {"status": Status.DONE.value, "newest": True, "limit": _LOOKED_THROUGH, "short": True}
+    done = await asking.get(list[ListedMigration], "/v1/migrations", **asked)
     alike = most_alike(done, migrations)
     landings = [landing_of(found) for found in await asyncio.gather(*(events_of(asking, one.id) for one in alike))]
     known = [(one.machine_name, took) for one, took in zip(alike, landings, strict=True) if took is not None]
@@ -38,12 +37,12 @@ async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> 
     return Expected(max(last), median(took for _name, took in known) if known else None, names)
 
 
-def most_alike(done: Sequence[Migration], migrations: Sequence[Migration]) -> list[Migration]:
+def most_alike(done: Sequence[ListedMigration], migrations: Sequence[ListedMigration]) -> list[ListedMigration]:
     """What says most about how they will land: the same machines (a dry run of them), then those of the same plan, then
     whatever came to the same target in the same way; the newest first. `done`: newest first."""
-    ways = {(one.target, one.request.landing) for one in migrations}
+    ways = {(one.target, one.landing) for one in migrations}
     refs, plans = {one.machine_ref for one in migrations}, {one.plan for one in migrations} - {None}
-    fitting = [one for one in done if one.request.type in _SHOW_IT and (one.target, one.request.landing) in ways]
+    fitting = [one for one in done if one.type in _SHOW_IT and (one.target, one.landing) in ways]
     own = [one for one in fitting if one.machine_ref in refs]
     return (own or sorted(fitting, key=lambda one: one.plan not in plans))[:_GONE_BY]
 

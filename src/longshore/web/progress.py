@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from longshore.model.copy_progress import MOVING, Figures, figures_of
 from longshore.web.words import duration, size
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import DiskProgress, Migration
+    from longshore.api.schemas import DiskProgress, ListedMigration, Migration
+    from longshore.model.status import Status
+
+
+class Standing(Protocol):
+    """Of a migration, whoever tells it."""
+
+    @property
+    def status(self) -> Status: ...
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def stranded(self) -> str | None: ...
 
 
 def figures(disk: DiskProgress) -> Figures:
@@ -19,20 +31,20 @@ def pace(rate: float, left: float | None) -> str:
     return f"{size(rate)}/s" + (f", {duration(left)} left" if left is not None else "")
 
 
-def moves(migration: Migration, disk: DiskProgress) -> bool:
+def moves(migration: Standing, disk: DiskProgress) -> bool:
     """Whether the disk is being copied or read back now."""
     return not migration.status.ended and disk.state in MOVING and disk.progress is not None
 
 
-def moving(migration: Migration) -> list[DiskProgress]:
+def moving(migration: ListedMigration) -> list[DiskProgress]:
     """Its disks that are."""
     return [disk for disk in migration.disks if moves(migration, disk)]
 
 
-def waits_for_word(migration: Migration) -> bool:
+def waits_for_word(migration: ListedMigration) -> bool:
     """Whether it is a restore in place that was seen up: its user has to say whether that is for good."""
     asked = migration.cancel_requested or migration.cutover_requested
-    return migration.request.type.value == "in-place" and migration.phase == "up" and not asked
+    return migration.type.value == "in-place" and migration.phase == "up" and not asked
 
 
 def standing(migration: Migration) -> list[str]:
@@ -49,7 +61,7 @@ def standing(migration: Migration) -> list[str]:
     return told
 
 
-def status_of(migration: Migration) -> str:
+def status_of(migration: Standing) -> str:
     if migration.interrupted:
         return "interrupted"
     return "stranded" if migration.stranded else migration.status.value

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from longshore.api.backup_policies import BackupPolicy
 from longshore.api.groups import Group, GroupMember
 from longshore.api.replicas import Replica
-from longshore.api.schemas import Migration
+from longshore.api.schemas import ListedMigration, Migration
 from longshore.model.backup_policy import Stand
 from longshore.model.concern import Severity
 from longshore.model.group import GateState, TierState
@@ -52,21 +52,21 @@ def of_status(status: str) -> Shown:
     return Shown(status, _KINDS.get(status, "plain"))
 
 
-def of_migration(migration: Migration) -> Shown:
+def of_migration(migration: ListedMigration) -> Shown:
     return CUTOVER if migration.waits_for_cutover else of_status(status_of(migration))
 
 
 def may_cut_over(migration: Migration) -> bool:
-    warm = migration.request.type is MigrationType.WARM and not migration.status.ended
+    warm = migration.type is MigrationType.WARM and not migration.status.ended
     return warm and not migration.cutover_requested and migration.source_off_at is None
 
 
-def may_cancel(migration: Migration) -> bool:
-    own = migration.request.type is not MigrationType.REPLICA
+def may_cancel(migration: ListedMigration) -> bool:
+    own = migration.type is not MigrationType.REPLICA
     return own and not migration.status.ended and not migration.cancel_requested
 
 
-def may_resume(migration: Migration) -> bool:
+def may_resume(migration: ListedMigration) -> bool:
     return not migration.status.ended and (migration.interrupted or migration.status is Status.PARKED)
 
 

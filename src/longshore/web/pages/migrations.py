@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.schemas import Cleanup, LedgerEntry, Migration, MigrationCounts, ServerConsole
+from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migration, MigrationCounts, ServerConsole
 from longshore.errors import LongshoreError
 from longshore.model.request import BootProof
 from longshore.model.status import Status
@@ -33,7 +33,14 @@ async def listed(request: Request) -> Response:
     status, marker = request.query_params.get("status", ""), request.query_params.get("marker", "")
     machine = request.query_params.get("q", "").strip()
     found = await asking.get(
-        list[Migration], "/v1/migrations", newest=True, limit=PAGE, status=status, marker=marker, machine=machine
+        list[ListedMigration],
+        "/v1/migrations",
+        short=True,
+        newest=True,
+        limit=PAGE,
+        status=status,
+        marker=marker,
+        machine=machine,
     )
     counts = await asking.get(MigrationCounts, "/v1/migration-counts", machine=machine)
     return render(
@@ -43,7 +50,7 @@ async def listed(request: Request) -> Response:
         of_status=of_status,
         live=any(not one.status.ended for one in found),
         migrations=found,
-        choosable=[m.id for m in found if m.request.type.value not in _LASTING and m.status is not Status.DONE],
+        choosable=[m.id for m in found if m.type.value not in _LASTING and m.status is not Status.DONE],
         wanted=status,
         statuses=[(one.value, _(one.value)) for one in Status],
         q=machine,

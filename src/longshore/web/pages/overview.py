@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from longshore.api.replicas import Replica
-from longshore.api.schemas import Migration, Provider
+from longshore.api.schemas import ListedMigration, Provider
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
@@ -23,9 +23,10 @@ _OWN_PAGES = (MigrationType.REPLICA, MigrationType.BACKUP_POLICY)  # have such a
 async def show(request: Request) -> Response:
     asking: Asking = request.state.asking
 
-    async def with_status(status: Status) -> list[Migration]:
-        found = await asking.get(list[Migration], "/v1/migrations", status=status.value, newest=True, limit=_SHOWN)
-        return [one for one in found if one.request.type not in _OWN_PAGES]
+    async def with_status(status: Status) -> list[ListedMigration]:
+        asked = {"status": status.value, "newest": True, "limit": _SHOWN, "short": True}
+        found = await asking.get(list[ListedMigration], "/v1/migrations", **asked)
+        return [one for one in found if one.type not in _OWN_PAGES]
 
     at_work = (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED, Status.QUEUED)
     (providers, replicas, failed, done), by_status = await asyncio.gather(
