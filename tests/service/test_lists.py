@@ -11,7 +11,7 @@ from keystoneauth1.token_endpoint import Token
 from serving import serving
 from tokens import CALLERS
 
-from longshore.client import Client, Remote, rest
+from longshore.client import Client, Remote
 from longshore.model.status import Status
 from longshore.service import stream, streams
 from longshore.store import Scope, StateDirectory, Store
@@ -88,7 +88,7 @@ def test_filters_that_mean_nothing_are_refused(get):
 
 
 def test_the_client_pages_through(served, monkeypatch):
-    monkeypatch.setattr(rest, "_PAGE", 2)
+    monkeypatch.setattr(calls, "PAGE", 2)
     with Client(Remote(Session(Token(served[0], "ann")))) as client:
         assert [m.machine_name for m in client.migrations()] == [f"web{n}" for n in range(5)]
         assert [p.name for p in client.plans()] == ["a", "b", "c"]

@@ -1,0 +1,65 @@
+"""What the parts of the client share: asking for one thing, and for lists page by page."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import TypeAdapter, ValidationError
+
+from longshore.client.wires import Wire, fault_of
+
+T = TypeVar("T")
+PAGE = 1000  # things of a list that are asked for at a time
+
+
+class Calls:
+    """Every call raises LongshoreError with the service's own sentence and code when it is refused."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    @property
+    def remote(self) -> bool:
+        """Whether a server is asked, rather than this process."""
+        return self._wire.remote
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, str]) -> list[T]:
+        """A list whose pages are asked for one after the other."""
+        found: list[T] = []
+        while True:
+            question = {**asked, "limit": str(PAGE)} | ({"marker": marker_of(found[-1])} if found else {})
+            page = self._ask(list[kind], "GET", f"{path}?{urlencode(question)}")  # type: ignore[valid-type]
+            found.extend(page)
+            if len(page) < PAGE:
+                return found
+
+    def _ask(self, kind: type[T], method: str, path: str, body: Any = None, version: str | None = None) -> T:
+        status, content = self._wire.ask(method, path, body, if_match=None if version is None else f'"{version}"')
+        if status >= 400:
+            raise fault_of(status, content)
+        try:
+            return TypeAdapter(kind).validate_json(content or b"null")
+        except ValidationError:
+            raise fault_of(status, b"") from None
+
+
+def of_all(all_projects: bool) -> dict[str, str]:
+    return {"all_projects": "true"} if all_projects else {}
+
+
+def asked_of_all(all_projects: bool) -> str:
+    return "?all_projects=true" if all_projects else ""
+
+
+def part(name: str) -> str:
+    """A user's word as one part of a path, whatever is in it."""
+    return quote(name, safe="")

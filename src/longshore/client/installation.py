@@ -1,0 +1,61 @@
+"""The whole installation: limits, who works, what a server refuses; and resources as files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from longshore.api.features import Features
+from longshore.api.operation import Job, LeftOver, Operation, Worker
+from longshore.api.schemas import (
+    Limit,
+    LimitChange,
+)
+from longshore.api.tenancy import TenancyJob
+from longshore.client.calls import Calls, asked_of_all, of_all, part
+
+
+class Installation(Calls):
+    """Of everything together."""
+
+    # Limits
+
+    def limits(self, *, all_projects: bool = False) -> list[Limit]:
+        return self._all(Limit, "/v1/limits", lambda limit: limit.id, of_all(all_projects))
+
+    def set_limit(self, change: LimitChange, *, all_projects: bool = False) -> Limit:
+        """Figures that weren't given to `change` stay as they were. `all_projects`: it counts the jobs of all."""
+        body = change.model_dump(mode="json", exclude_unset=True)
+        return self._ask(Limit, "PUT", f"/v1/limits{asked_of_all(all_projects)}", body)
+
+    def remove_limit(self, limit: str, *, all_projects: bool = False) -> None:
+        self._ask(type(None), "DELETE", f"/v1/limits/{part(limit)}{asked_of_all(all_projects)}")
+
+    # Its state
+
+    def features(self) -> Features:
+        """What is refused there whatever one's roles."""
+        return self._ask(Features, "GET", "/v1/features")
+
+    def operation(self) -> Operation:
+        return self._ask(Operation, "GET", "/v1/operation")
+
+    def workers(self) -> list[Worker]:
+        return self._ask(list[Worker], "GET", "/v1/operation/workers")
+
+    def jobs(self, *, worker: str | None = None, stranded: bool = False) -> list[Job]:
+        asked = ({} if worker is None else {"worker": worker}) | ({"stranded": "true"} if stranded else {})
+        return self._all(Job, "/v1/operation/jobs", lambda job: job.id, asked)
+
+    def left_overs(self) -> list[LeftOver]:
+        return self._ask(list[LeftOver], "GET", "/v1/operation/left-overs")
+
+    # Resources as files
+
+    def start_tenancy(self, what: str, body: Mapping[str, Any]) -> TenancyJob:
+        """`what`: exports, diffs or imports. The directory is one of the service's machine, and absolute."""
+        return self._ask(TenancyJob, "POST", f"/v1/tenancy/{what}", dict(body))
+
+    def tenancy_job(self, job: str) -> TenancyJob:
+        return self._ask(TenancyJob, "GET", f"/v1/tenancy/jobs/{part(job)}")
+
+    def stop_tenancy_job(self, job: str) -> TenancyJob:
+        return self._ask(TenancyJob, "POST", f"/v1/tenancy/jobs/{part(job)}/stop")

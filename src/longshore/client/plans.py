@@ -1,0 +1,104 @@
+"""Plans, whose content is as in a plan's file: see longshore.planning.planfile."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from longshore.api.reports import PlanReport
+from longshore.api.schemas import (
+    FoundMachine,
+    Migration,
+    NewPlan,
+    PlanAnswer,
+    PlanChanged,
+    PlanConcern,
+    PlanCopy,
+    PlannedProgress,
+    PlanStart,
+    PlanStates,
+    PlanSummary,
+    PlanView,
+)
+from longshore.client.calls import PAGE, Calls, part
+
+
+class Plans(Calls):
+    """By their names."""
+
+    def create_plan(self, wanted: NewPlan) -> PlanAnswer:
+        return self._ask(PlanAnswer, "POST", "/v1/plans", wanted.model_dump(mode="json"))
+
+    def apply_plan(self, plan: Mapping[str, Any], version: str | None = None) -> PlanAnswer:
+        """`version`: only if the plan that is there is of it still."""
+        return self._ask(PlanAnswer, "PUT", f"/v1/plans/{part(plan['name'])}", dict(plan), version)
+
+    def keep_plan(self, name: str) -> PlanChanged:
+        """A draft is a plan from now on."""
+        return self._ask(PlanChanged, "POST", f"/v1/plans/{part(name)}/keep")
+
+    def duplicate_plan(self, name: str, copy: PlanCopy) -> PlanAnswer:
+        return self._ask(PlanAnswer, "POST", f"/v1/plans/{part(name)}/duplicate", copy.model_dump(mode="json"))
+
+    def plans(self, machine: str | None = None) -> list[PlanSummary]:
+        return self._all(PlanSummary, "/v1/plans", lambda p: p.name, {} if machine is None else {"machine": machine})
+
+    def plan(self, name: str) -> PlanView:
+        return self._ask(PlanView, "GET", f"/v1/plans/{part(name)}")
+
+    def remove_plan(self, name: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/plans/{part(name)}")
+
+    def plan_machines(self, name: str) -> list[FoundMachine]:
+        return self._ask(list[FoundMachine], "GET", f"/v1/plans/{part(name)}/machines")
+
+    def plan_states(self, name: str, part: str = "", status: str = "") -> list[PlannedProgress]:
+        """How far its machines are: those with this part in their names and in this state, or all."""
+        return self._states(name, {"q": part, "status": status}).machines
+
+    def changed_states(self, name: str, since: PlanStates | None) -> PlanStates:
+        """How far those of its machines are that have changed since an earlier answer to this, or all."""
+        return self._states(name, {} if since is None else {"changed_since": f"{since.until.isoformat()}Z"})
+
+    def _states(self, name: str, asked: Mapping[str, str]) -> PlanStates:
+        """All pages as one: what the first one says of the plan, and until when."""
+        first: PlanStates | None = None
+        found: list[PlannedProgress] = []
+        while True:
+            question = urlencode({**asked, "limit": str(PAGE), "offset": str(len(found))})
+            page = self._ask(PlanStates, "GET", f"/v1/plans/{part(name)}/states?{question}")
+            first = first or page
+            found.extend(page.machines)
+            if len(page.machines) < PAGE:
+                return first.model_copy(update={"machines": found})
+
+    def plan_migrations(self, name: str) -> list[Migration]:
+        """The latest of each machine."""
+        return self._ask(list[Migration], "GET", f"/v1/plans/{part(name)}/migrations")
+
+    def plan_report(self, name: str) -> PlanReport:
+        return self._ask(PlanReport, "GET", f"/v1/plans/{part(name)}/report")
+
+    def check_plan(self, name: str, asked: PlanStart) -> list[PlanConcern]:
+        return self._ask(list[PlanConcern], "POST", f"/v1/plans/{part(name)}/check", asked.model_dump(mode="json"))
+
+    def start_plan(self, name: str, asked: PlanStart) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/start", asked.model_dump(mode="json"))
+
+    def retry_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/retry{_of_some(machines)}")
+
+    def cut_plan_over(self, name: str, wave: int | None = None, machines: Sequence[str] = ()) -> list[Migration]:
+        question = _of_some(machines, {} if wave is None else {"wave": str(wave)})
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cutover{question}")
+
+    def resume_plan(self, name: str) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/resume")
+
+    def cancel_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cancel{_of_some(machines)}")
+
+
+def _of_some(machines: Sequence[str], asked: Mapping[str, str] | None = None) -> str:
+    """A question after a path; empty where nothing is asked."""
+    question = urlencode([*(asked or {}).items(), *(("machine", name) for name in machines)])
+    return f"?{question}" if question else ""

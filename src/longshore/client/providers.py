@@ -1,0 +1,107 @@
+"""Providers, and what there is at them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlencode
+
+from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.schemas import (
+    Fingerprint,
+    Migration,
+    Provider,
+    ProviderCheck,
+)
+from longshore.client.calls import PAGE, Calls, of_all, part
+from longshore.model.inventory import Inventory
+from longshore.model.machine import Machine
+from longshore.model.selection import EVERY, MachineFilter
+
+_MACHINES_AT_ONCE = 1000
+_PATHS = ("cacert", "ca_file")  # settings that name files of this machine, which another has no use for
+
+
+class Providers(Calls):
+    """By their names or ids."""
+
+    def add_provider(
+        self, name: str, kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> ProviderCheck:
+        """A server has authorities of its own to trust: files that name some here stay here."""
+        sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
+        body = {"name": name, "kind": kind, "settings": sent, "secrets": dict(secrets)}
+        return self._ask(ProviderCheck, "POST", "/v1/providers", body)
+
+    def fingerprint(self, host: str, port: int) -> str:
+        """SHA-256 of the certificate that the server shows to the service."""
+        return self._ask(Fingerprint, "POST", "/v1/fingerprint", {"host": host, "port": port}).sha256
+
+    def providers(self, *, all_projects: bool = False) -> list[Provider]:
+        return self._all(Provider, "/v1/providers", lambda p: p.id, of_all(all_projects))
+
+    def provider(self, name: str) -> Provider:
+        return self._ask(Provider, "GET", f"/v1/providers/{part(name)}")
+
+    def check_provider(self, name: str) -> ProviderCheck:
+        return self._ask(ProviderCheck, "POST", f"/v1/providers/{part(name)}/check")
+
+    def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
+        """What isn't named stays as it is; null is as if it had never been said."""
+        sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
+        body = {"settings": sent, "secrets": dict(secrets)}
+        return self._ask(ProviderCheck, "PATCH", f"/v1/providers/{part(name)}", body)
+
+    def remove_provider(self, name: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/providers/{part(name)}")
+
+    def share_provider(self, name: str, project: str) -> None:
+        """`project`: its id, or * for every project."""
+        self._ask(type(None), "PUT", f"/v1/providers/{part(name)}/shares/{part(project)}")
+
+    def unshare_provider(self, name: str, project: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/providers/{part(name)}/shares/{part(project)}")
+
+    # Machines
+
+    def machines(
+        self, provider: str, wanted: MachineFilter = EVERY, told: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> list[Machine]:
+        """Those that fit, without tags, some at a time; `told` hears how many of how many have been read."""
+        path = f"/v1/providers/{part(provider)}"
+        said = {name: str(value) for name, value in asdict(wanted).items() if value is not None}
+        refs = self._ask(list[str], "GET", f"{path}/references{f'?{urlencode(said)}' if said else ''}")
+        found: list[Machine] = []
+        for start in range(0, len(refs), _MACHINES_AT_ONCE):
+            told(start, len(refs))
+            page = refs[start : start + _MACHINES_AT_ONCE]
+            found.extend(self._ask(list[Machine], "POST", f"{path}/machines", {"refs": page}))
+        return found
+
+    def inventory(self, provider: str) -> Inventory:
+        return self._ask(Inventory, "GET", f"/v1/providers/{part(provider)}/inventory")
+
+    def search(self, provider: str, words: str) -> list[Machine]:
+        """Those that fit, as words and field:value, without tags; as the source had them five minutes ago at most."""
+        found: list[Machine] = []
+        while True:
+            asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
+            path = f"/v1/providers/{part(provider)}/inventory/machines?{asked}"
+            page = self._ask(MachinePage, "GET", path)
+            found.extend(page.machines)
+            if len(page.machines) < PAGE:
+                return found
+
+    def offer(self, provider: str) -> TargetOffer:
+        """What the target has to choose from."""
+        return self._ask(TargetOffer, "GET", f"/v1/providers/{part(provider)}/offer")
+
+    def volumes(self, provider: str) -> list[Machine]:
+        """Those that no machine has, each as a machine of this one disk."""
+        return self._ask(list[Machine], "GET", f"/v1/providers/{part(provider)}/volumes")
+
+    def machine(self, provider: str, machine: str) -> Machine:
+        return self._ask(Machine, "GET", f"/v1/providers/{part(provider)}/machines/{part(machine)}")
+
+    def inspect(self, source: str, machine: str) -> Migration:
+        """Its disks looked into; what was found is in the result of what this answers, once that has ended."""
+        return self._ask(Migration, "POST", "/v1/inspections", {"source": source, "machine": machine})

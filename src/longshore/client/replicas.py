@@ -1,0 +1,116 @@
+"""Replicas, and groups of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import BaseModel
+
+from longshore.api.adoption import FoundReplica, NewAdoption
+from longshore.api.groups import Group, GroupChange, GroupLanding, NewGroup
+from longshore.api.replica_reports import ReplicaReport
+from longshore.api.replicas import Applied, KeptMigration, NewHold, NewReplica, NewTest, Point, Replica, ReplicaChange
+from longshore.api.schemas import (
+    Migration,
+    PlanConcern,
+)
+from longshore.client.calls import Calls, asked_of_all, part
+
+
+class Replicas(Calls):
+    """By their id, the beginning of that, or the name of their machine; groups by their name."""
+
+    def create_replica(self, wanted: NewReplica) -> Replica:
+        return self._ask(Replica, "POST", "/v1/replicas", _in_clear(wanted))
+
+    def check_replica(self, wanted: NewReplica) -> list[PlanConcern]:
+        return self._ask(list[PlanConcern], "POST", "/v1/replicas/check", _in_clear(wanted))
+
+    def keep_as_replica(self, migration: str, wanted: KeptMigration) -> Replica:
+        path = f"/v1/migrations/{part(migration)}/keep-as-replica"
+        return self._ask(Replica, "POST", path, _in_clear(wanted))
+
+    def replicas(self, *, all_projects: bool = False) -> list[Replica]:
+        return self._ask(list[Replica], "GET", f"/v1/replicas{asked_of_all(all_projects)}")
+
+    def replica(self, replica: str) -> Replica:
+        return self._ask(Replica, "GET", f"/v1/replicas/{part(replica)}")
+
+    def change_replica(self, replica: str, change: ReplicaChange) -> Replica:
+        return self._ask(Replica, "PATCH", f"/v1/replicas/{part(replica)}", _in_clear(change))
+
+    def tell_replica(self, replica: str, what: str, body: BaseModel | None = None) -> Replica:
+        """`what`: sync, pause, resume, failover, undo, commit or migrate."""
+        said = body.model_dump(mode="json") if body is not None else None
+        return self._ask(Replica, "POST", f"/v1/replicas/{part(replica)}/{what}", said)
+
+    def delete_replica(self, replica: str) -> Replica:
+        return self._ask(Replica, "DELETE", f"/v1/replicas/{part(replica)}")
+
+    def replica_file(self, replicas: Sequence[str]) -> dict[str, Any]:
+        """Of those that are named, or all."""
+        asked = urlencode([("replica", word) for word in replicas])
+        return self._ask(dict[str, Any], "GET", f"/v1/replica-file{'?' if asked else ''}{asked}")
+
+    def apply_replica_file(self, content: Mapping[str, Any]) -> list[Applied]:
+        return self._ask(list[Applied], "PUT", "/v1/replica-file", dict(content))
+
+    def replica_report(self, replica: str) -> ReplicaReport:
+        return self._ask(ReplicaReport, "GET", f"/v1/replicas/{part(replica)}/report")
+
+    def found_replicas(self, provider: str) -> list[FoundReplica]:
+        return self._ask(list[FoundReplica], "GET", f"/v1/providers/{part(provider)}/replicas")
+
+    def adopt_replicas(self, wanted: NewAdoption) -> list[FoundReplica]:
+        return self._ask(list[FoundReplica], "POST", "/v1/replicas/adopt", wanted.model_dump(mode="json"))
+
+    def test_replica(self, replica: str, wanted: NewTest) -> Migration:
+        return self._ask(Migration, "POST", f"/v1/replicas/{part(replica)}/test", wanted.model_dump(mode="json"))
+
+    def points(self, replica: str) -> list[Point]:
+        return self._ask(list[Point], "GET", f"/v1/replicas/{part(replica)}/points")
+
+    def point(self, replica: str, number: int) -> Point:
+        return self._ask(Point, "GET", f"/v1/replicas/{part(replica)}/points/{number}")
+
+    def hold_point(self, replica: str, number: int, hold: NewHold) -> Point:
+        path = f"/v1/replicas/{part(replica)}/points/{number}/hold"
+        return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
+
+    def release_point(self, replica: str, number: int, hold: NewHold) -> Point:
+        path = f"/v1/replicas/{part(replica)}/points/{number}/release"
+        return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
+
+    def delete_point(self, replica: str, number: int) -> None:
+        self._ask(type(None), "DELETE", f"/v1/replicas/{part(replica)}/points/{number}")
+
+    # Groups
+
+    def create_group(self, wanted: NewGroup) -> Group:
+        return self._ask(Group, "POST", "/v1/replica-groups", wanted.model_dump(mode="json"))
+
+    def groups(self, *, all_projects: bool = False) -> list[Group]:
+        return self._ask(list[Group], "GET", f"/v1/replica-groups{asked_of_all(all_projects)}")
+
+    def group(self, group: str) -> Group:
+        return self._ask(Group, "GET", f"/v1/replica-groups/{part(group)}")
+
+    def change_group(self, group: str, change: GroupChange) -> Group:
+        return self._ask(Group, "PATCH", f"/v1/replica-groups/{part(group)}", change.model_dump(mode="json"))
+
+    def delete_group(self, group: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/replica-groups/{part(group)}")
+
+    def run_group(self, group: str, what: str, body: GroupLanding) -> Migration:
+        """`what`: test or failover."""
+        return self._ask(Migration, "POST", f"/v1/replica-groups/{part(group)}/{what}", body.model_dump(mode="json"))
+
+    def tell_group(self, group: str, what: str) -> Group:
+        """`what`: undo or commit."""
+        return self._ask(Group, "POST", f"/v1/replica-groups/{part(group)}/{what}")
+
+
+def _in_clear(wanted: NewReplica | KeptMigration | ReplicaChange) -> dict[str, Any]:
+    """With its webhook: whoever is asked for has to be told."""
+    said = wanted.model_dump(mode="json")
+    return said | {"webhook": wanted.webhook.get_secret_value() if wanted.webhook is not None else None}
