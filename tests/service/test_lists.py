@@ -11,7 +11,7 @@ from keystoneauth1.token_endpoint import Token
 from serving import serving
 from tokens import CALLERS
 
-from longshore.client import Client, Remote
+from longshore.client import Client, Remote, calls
 from longshore.model.status import Status
 from longshore.service import stream, streams
 from longshore.store import Scope, StateDirectory, Store

@@ -94,7 +94,7 @@ def test_what_roles_dont_allow_is_refused_by_page_and_form(many_filled, user):
 
 
 def test_every_page_that_changes_something_stands_under_a_rule_that_there_is(many):
-    from longshore.service.policy import RULES
+    from longshore.service.rules import RULES
 
     known = {rule.name for rule in RULES}
     assert {page.rule for page in ACTING} <= known

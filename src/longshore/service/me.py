@@ -5,7 +5,7 @@ from fastapi import Request
 from longshore.api.me import Me
 from longshore.service.caller import Access
 from longshore.service.parts import TheCaller, judged_router
-from longshore.service.policy import RULES
+from longshore.service.rules import RULES
 
 router = judged_router("/v1")
 

@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 from longshore.flows.clouds import Clouds
 from longshore.providers.grounds import Grounds
 from longshore.service.caller import EMBEDDED, OPEN, Access, Caller, Forbidden
-from longshore.service.policy import ALL_PROJECTS, rule_of
+from longshore.service.policy import rule_of
+from longshore.service.rules import ALL_PROJECTS
 from longshore.service.turns import Turns
 from longshore.store import Store
 

@@ -1,0 +1,47 @@
+"""Of the whole installation, and of projects as files."""
+
+from longshore.service.rules.rule import ADMIN, ALL_PROJECTS, MEMBER, READER, Rule
+
+RULES = (
+    Rule(
+        "migration:limit:get",
+        READER,
+        "List limits: the project's own, and those of all projects at providers that it sees.",
+        ("GET /v1/limits",),
+    ),
+    Rule(
+        "migration:limit:set",
+        MEMBER,
+        "Set and delete limits that count the project's own jobs.",
+        ("PUT /v1/limits", "DELETE /v1/limits/{limit}"),
+    ),
+    Rule(
+        "migration:operation:get",
+        ADMIN,
+        "See how the whole installation stands: workers, the jobs of all projects, and what is left outside.",
+        (
+            "GET /v1/operation",
+            "GET /v1/operation/workers",
+            "GET /v1/operation/jobs",
+            "GET /v1/operation/left-overs",
+        ),
+    ),
+    Rule(
+        "migration:tenancy",
+        MEMBER,
+        "Carry a project's resources as files. A server on the network refuses it: the files are its own.",
+        (
+            "POST /v1/tenancy/exports",
+            "POST /v1/tenancy/diffs",
+            "POST /v1/tenancy/imports",
+            "GET /v1/tenancy/jobs/{job}",
+            "POST /v1/tenancy/jobs/{job}/stop",
+        ),
+    ),
+    Rule(
+        ALL_PROJECTS,
+        ADMIN,
+        "See and act on the things of all projects, and set limits that count the jobs of all.",
+        ("any route with ?all_projects=true",),
+    ),
+)

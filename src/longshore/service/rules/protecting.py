@@ -1,0 +1,186 @@
+"""Of what protects machines: vaults, backups, restores, replicas and groups of them."""
+
+from longshore.service.rules.rule import MEMBER, READER, Rule
+
+RULES = (
+    Rule(
+        "migration:vault:get",
+        READER,
+        "List, show and check vaults, and the points in them.",
+        (
+            "GET /v1/vaults",
+            "GET /v1/vaults/{vault}",
+            "POST /v1/vaults/{vault}/check",
+            "GET /v1/vaults/{vault}/points",
+            "GET /v1/vaults/{vault}/contents",
+            "GET /v1/vaults/{vault}/keys",
+            "GET /v1/vaults/{vault}/points/{point:path}",
+        ),
+    ),
+    Rule(
+        "migration:vault:read-files",
+        MEMBER,
+        "List, find and fetch the files in points of a vault.",
+        ("GET /v1/vaults/{vault}/files/{point:path}", "GET /v1/vaults/{vault}/file/{point:path}"),
+    ),
+    Rule(
+        "migration:vault:keys",
+        MEMBER,
+        "Add and remove what opens an encrypted vault: pass phrases and recovery keys.",
+        ("POST /v1/vaults/{vault}/keys", "DELETE /v1/vaults/{vault}/keys/{key}"),
+    ),
+    Rule("migration:vault:create", MEMBER, "Make a vault.", ("POST /v1/vaults",)),
+    Rule(
+        "migration:vault:keep",
+        MEMBER,
+        "Have a vault verified, pruned, recovered and copied into another one, and points in it held, released and"
+        " deleted.",
+        (
+            "POST /v1/vaults/{vault}/verify",
+            "POST /v1/vaults/{vault}/prune",
+            "POST /v1/vaults/{vault}/copy",
+            "POST /v1/vaults/{vault}/recover",
+            "DELETE /v1/vaults/{vault}/points/{point:path}",
+            "POST /v1/vaults/{vault}/points/{point:path}/hold",
+            "POST /v1/vaults/{vault}/points/{point:path}/release",
+        ),
+    ),
+    Rule("migration:backup:create", MEMBER, "Back a machine up.", ("POST /v1/backups", "POST /v1/backups/check")),
+    Rule(
+        "migration:backup-policy:get",
+        READER,
+        "List and show policies of backups, and why each of their points stays.",
+        ("GET /v1/backup-policies", "GET /v1/backup-policies/{policy}"),
+    ),
+    Rule(
+        "migration:backup-policy:change",
+        MEMBER,
+        "Make, change, run, pause and delete policies of backups, and bring them back from a vault.",
+        (
+            "POST /v1/backup-policies",
+            "PATCH /v1/backup-policies/{policy}",
+            "DELETE /v1/backup-policies/{policy}",
+            "POST /v1/backup-policies/{policy}/check",
+            "POST /v1/backup-policies/{policy}/run",
+            "POST /v1/vaults/{vault}/import",
+        ),
+    ),
+    Rule(
+        "migration:restore:create",
+        MEMBER,
+        "Make a machine of a point in a vault; commit or undo one in place.",
+        (
+            "POST /v1/restores",
+            "POST /v1/restores/check",
+            "POST /v1/restores/{migration}/commit",
+            "POST /v1/restores/{migration}/undo",
+        ),
+    ),
+    Rule(
+        "migration:replica:get",
+        READER,
+        "List and show replicas and their points, and what a target's marks tell of such.",
+        (
+            "GET /v1/providers/{provider}/replicas",
+            "GET /v1/replicas",
+            "GET /v1/replicas/{replica}",
+            "GET /v1/replicas/{replica}/report",
+            "GET /v1/replicas/{replica}/points",
+            "GET /v1/replicas/{replica}/points/{number}",
+            "GET /v1/replica-file",
+        ),
+    ),
+    Rule(
+        "migration:replica:create",
+        MEMBER,
+        "Make a replica of a machine, of a warm migration, or of a failover's server.",
+        (
+            "POST /v1/replicas",
+            "POST /v1/replicas/check",
+            "POST /v1/migrations/{migration}/keep-as-replica",
+            "POST /v1/replicas/{replica}/reprotect",
+        ),
+    ),
+    Rule(
+        "migration:replica:apply",
+        MEMBER,
+        "Make and change replicas and their groups as a file says.",
+        ("PUT /v1/replica-file",),
+    ),
+    Rule(
+        "migration:replica:adopt",
+        MEMBER,
+        "Make records of replicas that are found at a target by their marks.",
+        ("POST /v1/replicas/adopt",),
+    ),
+    Rule(
+        "migration:replica:update",
+        MEMBER,
+        "Change, pause, resume, synchronise and audit a replica; hold and release its points.",
+        (
+            "PATCH /v1/replicas/{replica}",
+            "POST /v1/replicas/{replica}/sync",
+            "POST /v1/replicas/{replica}/audit",
+            "POST /v1/replicas/{replica}/pause",
+            "POST /v1/replicas/{replica}/resume",
+            "POST /v1/replicas/{replica}/points/{number}/hold",
+            "POST /v1/replicas/{replica}/points/{number}/release",
+        ),
+    ),
+    Rule(
+        "migration:replica:test",
+        MEMBER,
+        "Make a machine of a point beside the one that it is of, to try it.",
+        ("POST /v1/replicas/{replica}/test",),
+    ),
+    Rule(
+        "migration:replica:failover",
+        MEMBER,
+        "Fail over to a replica or back, undo that, or commit it; cut it over as a migration.",
+        (
+            "POST /v1/replicas/{replica}/failover",
+            "POST /v1/replicas/{replica}/failback",
+            "POST /v1/replicas/{replica}/migrate",
+            "POST /v1/replicas/{replica}/undo",
+            "POST /v1/replicas/{replica}/commit",
+        ),
+    ),
+    Rule(
+        "migration:replica:delete",
+        MEMBER,
+        "Delete points, or a replica with all that was made for it.",
+        ("DELETE /v1/replicas/{replica}", "DELETE /v1/replicas/{replica}/points/{number}"),
+    ),
+    Rule(
+        "migration:replica_group:get",
+        READER,
+        "List and show groups of replicas.",
+        ("GET /v1/replica-groups", "GET /v1/replica-groups/{group}"),
+    ),
+    Rule(
+        "migration:replica_group:update",
+        MEMBER,
+        "Make, change and delete groups of replicas.",
+        (
+            "POST /v1/replica-groups",
+            "PATCH /v1/replica-groups/{group}",
+            "DELETE /v1/replica-groups/{group}",
+        ),
+    ),
+    Rule(
+        "migration:replica_group:test",
+        MEMBER,
+        "Try a group of replicas: machines of their points beside those that they are of.",
+        ("POST /v1/replica-groups/{group}/test",),
+    ),
+    Rule(
+        "migration:replica_group:failover",
+        MEMBER,
+        "Fail over a group of replicas, undo that, or commit it.",
+        (
+            "POST /v1/replica-groups/{group}/failover",
+            "POST /v1/replica-groups/{group}/undo",
+            "POST /v1/replica-groups/{group}/commit",
+        ),
+    ),
+)
