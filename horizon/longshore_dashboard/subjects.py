@@ -4,7 +4,13 @@ from django.urls import NoReverseMatch, reverse
 
 PAGES = "/ui/"  # of the server
 NEW_PLAN = "new-plan"  # beside the subjects: below plans it would be a plan's name
+CHOSEN = "chosen-migrations/"  # beside them, too: what is done with several at once
 SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers", "administration")
+
+
+def is_of_none(path: str) -> bool:
+    """Whether what is there is shown below the overview, being of no subject."""
+    return path in ("", NEW_PLAN) or path.startswith(CHOSEN)
 
 
 def slug_of(subject: str) -> str:
@@ -26,7 +32,7 @@ def shown_at(address: str, dashboard: str) -> str | None:
     if not address.startswith(PAGES):
         return None
     path, mark, query = address[len(PAGES) :].partition("?")
-    subject, _slash, rest = ("overview", "", path) if path in ("", NEW_PLAN) else path.partition("/")
+    subject, _slash, rest = ("overview", "", path) if is_of_none(path) else path.partition("/")
     if subject not in SUBJECTS or (subject == "overview" and rest != path):
         return None
     try:

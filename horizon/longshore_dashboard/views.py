@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from longshore_dashboard.markup import Foreign, Shown, fit
 from longshore_dashboard.server import Away, ask
-from longshore_dashboard.subjects import NEW_PLAN, page_of, shown_at
+from longshore_dashboard.subjects import is_of_none, page_of, shown_at
 
 _FORMS_ALONE = 405  # what the server says of an address that forms are sent to and that has no page
 
@@ -21,7 +21,7 @@ _FORMS_ALONE = 405  # what the server says of an address that forms are sent to 
 @require_http_methods(["GET", "POST"])
 def show(request: HttpRequest, path: str = "") -> HttpResponse:
     panel, dashboard = request.horizon["panel"], request.horizon["dashboard"].slug
-    if panel.subject == "overview" and path not in ("", NEW_PLAN):
+    if panel.subject == "overview" and not is_of_none(path):
         raise Http404
     form = None
     if request.method == "POST":

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "service"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "web"))
 
 from cloud_stand_in import Cloud
-from filled import fill
+from filled import encrypted_vault, fill, limit
 from many import Many, settings_for
 from small_fleet import Fleet
 from small_keystone import small_keystone
@@ -46,6 +46,7 @@ def main():
             many.of("red").providers.add(name, kind, {"root": str(fleet.root)}, {"password": "x"})
         many.of("blue").providers.add("vc-of-blue", "vsphere", {"root": str(fleet.root)}, {"password": "x"})
         ids = fill(many.of("red"))
+        ids |= {"limit": limit(store), "key": encrypted_vault(many.of("red"))}
         settings = uvicorn.Config(many.app, host="127.0.0.1", port=0, log_config=None, access_log=False)
         server, listening = uvicorn.Server(settings), settings.bind_socket()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

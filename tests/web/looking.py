@@ -26,8 +26,8 @@ AXE = (Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js").read
 SIZES = {"wide": (1440, 900), "narrow": (390, 844), "narrowest": (320, 640)}
 ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Only what is told comes out of the browser: all that axe says is far more than the page
-FINDINGS = """async rules => {
-  const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
+FINDINGS = """async ([within, rules]) => {
+  const { violations } = await axe.run(within, { runOnly: rules, resultTypes: ["violations"] });
   const told = ({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary.slice(0, 200)}`;
   return violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(told)]);
 }"""
@@ -114,9 +114,9 @@ class Looking:
         self.page.locator("html.pf-v6-theme-dark").wait_for(state="attached" if theme == "dark" else "detached")
         self.page.set_viewport_size({"width": across, "height": down})
 
-    def findings(self, rules):
-        """What axe finds against these of its rules and groups of rules."""
-        return [tuple(one) for one in self.page.evaluate(FINDINGS, rules)]
+    def findings(self, rules, within="html"):
+        """What axe finds in an element against these of its rules and groups of rules."""
+        return [tuple(one) for one in self.page.evaluate(FINDINGS, [within, rules])]
 
     def spilt(self):
         """Texts that are wider than the button, fact or heading that they are in."""

@@ -158,7 +158,9 @@ async def ask_to_commit(request: Request) -> Response:
     found = await request.state.asking.get(Group, path_of(request))
     names = ", ".join(one.machine_name for one in found.members if one.stage is Stage.FAILED_OVER)
     told = [
-        _("These servers are yours for good: %(names)s.") % {"names": names},
+        _("These servers are yours for good: %(names)s.") % {"names": names}
+        if names
+        else _("None of its machines has failed over: nothing changes."),
         _("Points stay until they are deleted."),
         _("It can't be undone any more."),
     ]
