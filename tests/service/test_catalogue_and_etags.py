@@ -5,22 +5,15 @@ from importlib.metadata import entry_points
 
 import httpx
 import pytest
+from anns_api import anns_api
 from cloud_stand_in import Cloud
-from test_tenants import OPENSTACK, PLAN, VSPHERE, Api
-
-from longshore.store import StateDirectory, Store
+from test_tenants import PLAN
 
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", Cloud)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    yield api
-    store.close()
+    with anns_api(tmp_path, monkeypatch, Cloud) as api:
+        yield api
 
 
 def matching(api, method, path, body, tag):

@@ -1,13 +1,12 @@
 """What a migration's server prints: for those who work in its project, as text that no terminal acts on."""
 
 import pytest
+from anns_api import anns_api
 from cloud_stand_in import Cloud
-from test_tenants import MIGRATION, OPENSTACK, VSPHERE, Api
+from test_tenants import MIGRATION
 
-from longshore.engine import embedded
 from longshore.errors import NotFound
 from longshore.service.consoles import plain
-from longshore.store import StateDirectory, Store
 
 
 class Printing(Cloud):
@@ -21,15 +20,8 @@ class Printing(Cloud):
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", Printing)
-    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    yield api
-    store.close()
+    with anns_api(tmp_path, monkeypatch, Printing) as api:
+        yield api
 
 
 def test_its_end_is_read_once_there_is_a_server(api):

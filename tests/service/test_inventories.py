@@ -3,14 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from anns_api import anns_api
 from cloud_stand_in import MACHINE, Cloud
-from test_tenants import OPENSTACK, VSPHERE, Api
 
-from longshore.engine import embedded
 from longshore.errors import InvalidInput
 from longshore.model.machine import Nic, PowerState
 from longshore.model.search import parse_search
-from longshore.store import StateDirectory, Store
 
 PAGE = "/v1/providers/vc/inventory/machines"
 
@@ -25,16 +23,9 @@ class ManyMachines(Cloud):
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", ManyMachines)
-    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
     monkeypatch.setattr(ManyMachines, "reads", 0)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    yield api
-    store.close()
+    with anns_api(tmp_path, monkeypatch, ManyMachines) as api:
+        yield api
 
 
 def test_pages_come_from_one_reading_until_somebody_wants_another(api, monkeypatch):

@@ -1,22 +1,15 @@
 """What the last check of a provider came to is told to its own project until the next one."""
 
 import pytest
+from anns_api import anns_api
 from cloud_stand_in import Cloud
-from test_tenants import OPENSTACK, VSPHERE, Api
-
-from longshore.store import StateDirectory, Store
+from test_tenants import VSPHERE
 
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", Cloud)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    yield api
-    store.close()
+    with anns_api(tmp_path, monkeypatch, Cloud) as api:
+        yield api
 
 
 def test_a_check_is_kept_with_its_time_and_what_it_came_to(api):

@@ -3,17 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from anns_api import anns_api
 from cloud_stand_in import Cloud
 from sqlalchemy import update
-from test_tenants import OPENSTACK, VSPHERE, Api
+from test_tenants import OPENSTACK
 
-from longshore.engine import embedded
 from longshore.errors import Conflict
 from longshore.model.forms import form
 from longshore.model.point import Consistency, Hold
 from longshore.model.replica import PointDisk, PointState, Stage
 from longshore.model.request import MigrationRequest
-from longshore.store import StateDirectory, Store
 from longshore.store.tables import PointRow
 
 REPLICAS = "/v1/replicas"
@@ -31,15 +30,8 @@ NEW = {
 @pytest.fixture
 def api(tmp_path, monkeypatch):
     """Ann has two providers."""
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    yield api
-    store.close()
+    with anns_api(tmp_path, monkeypatch, Cloud) as api:
+        yield api
 
 
 def with_point(store, replica_id, number, age, consistency=Consistency.CRASH):

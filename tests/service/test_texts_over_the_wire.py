@@ -4,29 +4,21 @@ from dataclasses import replace
 from typing import get_args, get_origin
 
 import pytest
+from anns_api import anns_api
 from cloud_stand_in import MACHINE, Cloud
-from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, Api
+from test_tenants import MIGRATION, PLAN
 
 from longshore.api.shown_machine import ShownMachine
-from longshore.engine import embedded
 from longshore.model.machine import Machine, ServerSettings
 from longshore.service import migrations, plans, providers
-from longshore.store import StateDirectory, Store
 
 TEXT = "#cloud-config\npassword: correct horse\n"
 
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    for module in ("longshore.flows.clouds", "longshore.service.providers"):
-        monkeypatch.setattr(f"{module}.connect", Cloud)
-    monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
-    store = Store(StateDirectory(tmp_path / "state"))
-    api = Api(store)
-    for provider in (VSPHERE, OPENSTACK):
-        api.did("ann", "POST", "/v1/providers", provider)
-    yield api
-    store.close()
+    with anns_api(tmp_path, monkeypatch, Cloud) as api:
+        yield api
 
 
 def test_nobody_is_shown_them(api, monkeypatch):
