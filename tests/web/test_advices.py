@@ -51,6 +51,21 @@ def test_a_machine_that_wasnt_seen_up_says_where_that_is_chosen(three_machines):
     assert "--boot" not in page.text
 
 
+def test_a_machine_that_cant_be_converted_says_what_to_choose_and_no_option_of_a_command(three_machines):
+    ids = fill(three_machines)
+    why = "db01 can't be converted: No operating system was found on its disks."
+    advice = "If it boots all the same, let it land as it is: --landing as-is. To go on all the same: --accept it."
+    three_machines.migrations.update(ids["db01"], error=f"{why} {advice}", error_code="guest-not-inspected")
+    three_machines.events.say(ids["db01"], None, f"{why} {advice}", "error")
+    browser = Browser(three_machines).opened()
+    page = browser.get(f"/ui/migrations/{ids['db01']}")
+    assert page.text.count(why) == 2, "in the heading, and in what happened"
+    assert "Choose another way for the guest: unchanged" in page.text
+    for path in ("/ui/", "/ui/plans/shop", f"/ui/migrations/{ids['db01']}"):
+        shown = browser.get(path).text
+        assert why in shown and "--" not in shown, path
+
+
 def test_what_happened_says_what_to_press_where_a_command_stood(three_machines):
     ids = fill(three_machines)
     moved, replica = ids["web01"], ids["replica"]

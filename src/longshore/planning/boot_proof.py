@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
+from longshore.planning.guest_checks import is_unknown
 from longshore.planning.hardware import likely_drivers
 from longshore.planning.kinds import blocker, warning
 
@@ -21,7 +22,7 @@ BOOT_NOT_PROVABLE = blocker(
 )
 BOOT_PROOF_UNSURE = warning(
     "boot-proof-unsure",
-    "The guest is neither a known Linux nor Windows: whether it prints a login prompt on a serial console isn't known, "
+    "The guest is neither a Linux that the source knows nor Windows: whether it prints a login prompt on a serial console isn't known, "
     "and nothing else is to show that it is up. Without one the move is taken back after --boot-timeout.",
     _CHOICES,
 )
@@ -96,4 +97,4 @@ def _family(machine: Machine) -> str:
     if machine.platform.traits.as_server:
         told = machine.disks[0].image_properties.get("os_type", "") if machine.disks else ""
         return "windows" if told.lower() == "windows" else "linux"
-    return likely_drivers(machine).family
+    return "" if is_unknown(machine.guest_id) else likely_drivers(machine).family

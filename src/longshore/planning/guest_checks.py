@@ -46,7 +46,7 @@ OS_UNSUPPORTED = blocker(
 OS_UNKNOWN = information(
     "guest-os-unknown",
     "The source doesn't say which operating system the guest is: whether it can be converted shows only then.",
-    "A dry run tells.",
+    "If virt-v2v doesn't know it, choose another landing (--landing as-is). A dry run tells.",
 )
 FILE_SYSTEM_FULL = warning(
     "guest-file-system-full",
@@ -61,10 +61,14 @@ _UNSUPPORTED = re.compile(
     r"^(freebsd|solaris|sunos|netware|os2|darwin|dos|vmkernel|ecomstation|unixware|openserver|win31|win95|win98|winme"
     r"|winnt|win2000|asianux|turbolinux|mandrake|mandriva|amazonlinux|vmwarephoton|coreos|crxpod|crxsys)"
 )
-_UNKNOWN = re.compile(r"^other")
 # What virt-v2v asks for (its manual, "Free space in the guest"), by mount point
 _ROOM = {"/": 100 * MIB, "c:\\": 100 * MIB, "/boot": 50 * MIB}
 _ROOM_ELSEWHERE = 10 * MIB
+
+
+def is_unknown(guest_id: str) -> bool:
+    """Whether vSphere's name for a guest says no more than which kernel it may have."""
+    return guest_id.lower().startswith("other")
 
 
 def guest_concerns(machine: Machine, request: MigrationRequest, parts: WindowsParts | None) -> Iterator[Concern]:
@@ -113,7 +117,7 @@ def _system(machine: Machine) -> Iterator[Concern]:
     system = machine.guest_name or machine.guest_id
     if _UNSUPPORTED.match(guest):
         yield OS_UNSUPPORTED(machine.name, f"virt-v2v doesn't convert the guest of {machine.name}: {system}.")
-    elif _UNKNOWN.match(guest):
+    elif is_unknown(guest):
         yield OS_UNKNOWN(machine.name, f'The source knows the guest of {machine.name} only as "{system}".')
 
 

@@ -16,6 +16,7 @@ _PROVE = marked(
 _LAND = marked(
     "Choose another way for the guest: unchanged, on hardware that it knows or, with virtio, on the target's."
 )
+_UNKNOWN = marked("If no conversion knows it, choose another way for the guest: unchanged. A dry run tells.")
 _CONVERT = marked("Choose another way for the guest: converted.")
 _RENAME = marked("In a plan, its server is given another name where its wave is changed.")
 _SIZE = marked("Choose a flavor for its size.")
@@ -24,6 +25,7 @@ _ON_PAGES = {
     **dict.fromkeys(("boot-not-provable", "boot-proof-unsure", "boot-failed"), _PROVE),
     **dict.fromkeys(("guest-not-inspected", "guest-several-systems", "guest-encrypted"), _LAND),
     **dict.fromkeys(("guest-root-not-in-fstab", "guest-os-unsupported", "windows-drivers-missing"), _LAND),
+    "guest-os-unknown": _UNKNOWN,
     **dict.fromkeys(("as-is-no-hardware", "guest-no-virtio"), _CONVERT),
     **dict.fromkeys(
         ("server-name-refused", "server-name-no-host-name", "server-name-taken", "duplicate-name"), _RENAME
@@ -33,6 +35,8 @@ _ON_PAGES = {
     "guest-no-room": marked("Make room in the guest, or choose another way for it: unchanged."),
 }
 _OPTION = re.compile(r" \(--[^()]*\)")
+_SENTENCE = re.compile(r"(?<=[.!?]) +")
+_NAMES_OPTION = re.compile(r"(?:^|[\s:])--[a-z]")
 _ITS_PAGE = marked("its page")
 # By the words of a command: what does the same on the page of what it is told about
 _PRESSED = {
@@ -84,13 +88,20 @@ def advice_about(code: str | None) -> str:
 
 
 def said_on_page(text: str) -> Markup:
-    """Without options that stand in brackets behind what they are for; instead of a command what does the same on a
-    page, which is a link to that."""
-    bare, said, end = _OPTION.sub("", text), Markup(""), 0
+    """Without options that stand in brackets behind what they are for, and without sentences that can't be said without
+    one, if there are others; instead of a command what does the same on a page, which is a link to that."""
+    bare, said, end = _without_options(text), Markup(""), 0
     for command in _COMMAND.finditer(bare):
         said += escape(bare[end : command.start()]) + _pressed(command)
         end = command.end()
     return said + escape(bare[end:])
+
+
+def _without_options(text: str) -> str:
+    bare = _OPTION.sub("", text)
+    if not _NAMES_OPTION.search(bare):
+        return bare
+    return " ".join(one for one in _SENTENCE.split(bare) if not _NAMES_OPTION.search(one)) or bare
 
 
 def _pressed(command: re.Match[str]) -> Markup:
