@@ -22,8 +22,9 @@ BOOT_NOT_PROVABLE = blocker(
 )
 BOOT_PROOF_UNSURE = warning(
     "boot-proof-unsure",
-    "The guest is neither a Linux that the source knows nor Windows: whether it prints a login prompt on a serial console isn't known, "
-    "and nothing else is to show that it is up. Without one the move is taken back after --boot-timeout.",
+    "The guest is neither a Linux that the source knows nor Windows: whether it prints a login prompt on a serial "
+    "console isn't known, and nothing else is to show that it is up. Without one the move is taken back after "
+    "--boot-timeout.",
     _CHOICES,
 )
 BOOT_UNPROVEN = warning(
