@@ -143,3 +143,19 @@ def test_the_authority_of_a_servers_certificate_is_named_by_a_file(run, where, s
         assert added.returncode == 0, added.stderr
     finally:
         served.close()
+
+
+def test_what_a_copy_and_a_verification_have_done_is_told(tmp_path):
+    def run(*words):
+        done = longshore(tmp_path / "state", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/web.img").write_bytes(b"something to be kept".ljust(1 << 20, b"."))
+    run("provider", "add", "files", "images", "--url", f"file://{tmp_path}/images")
+    for name in ("one", "two"):
+        run("vault", "create", name, tmp_path / name)
+    run("backup", "create", "web", "--source", "images", "--vault", "one", "--wait", "--plain")
+    assert "1 point(s) copied, " in run("vault", "copy", "one", "two", "--wait", "--plain")
+    assert "of 1 point(s) read and compared" in run("vault", "verify", "two", "--wait", "--plain")

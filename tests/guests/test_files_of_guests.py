@@ -11,6 +11,7 @@ from longshore.errors import InvalidInput, NotFound
 from longshore.guests.file_names import meant_name, shown_name
 from longshore.guests.files import fetched, find_files, list_files
 from longshore.vault.disks import DiskReader
+from longshore.vault.errors import Damaged
 
 MIB = 1 << 20
 DATA = "0b1d8f7e-3c55-4a5e-9d0c-6d2f3a9b7c11"
@@ -223,3 +224,29 @@ def test_what_is_broken_off_leaves_nothing_behind(disks):
         b"files_confined"
         not in subprocess.run(["ps", "-o", "args", "--ppid", str(os.getpid())], capture_output=True, check=True).stdout
     )
+
+
+class Broken(FileDisk):
+    """Bytes that can't be read, as where a vault is damaged."""
+
+    bad = range(0)
+
+    def parts(self, offset, length):
+        if any(place in self.bad for place in (offset, offset + length - 1)):
+            raise Damaged("It can't be unpacked: some of its bytes have changed.")
+        return super().parts(offset, length)
+
+
+def test_a_file_that_is_damaged_is_said_in_a_sentence(tmp_path, capfd):
+    """Its user has no use for where in our code that was noticed."""
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top/big").write_bytes(BIG)
+    ext4("-d", tmp_path / "top", tmp_path / "image", "24M")
+    disk = Broken(tmp_path / "image")
+    at = (tmp_path / "image").read_bytes().index(BIG[:4096])
+    disk.bad = range((at + (1 << 20)) >> 17 << 17, ((at + (1 << 20)) >> 17) + 1 << 17)
+    assert paths(find_files([disk], "big")) == ["/big"]
+    with pytest.raises(Damaged, match="some of its bytes have changed"), fetched([disk], "/big") as file:
+        for _ in file.pieces:
+            pass
+    assert "Traceback" not in capfd.readouterr().err

@@ -116,6 +116,10 @@ def test_a_bucket_that_is_not_fully_said_is_refused_and_nothing_is_made(ask, s3,
         ({"name": "v", "directory": "relative/path"}, 400),
         ({"name": "v", "directory": "/nowhere/at/all"}, 400),
         ({"name": "v"}, 400),
+        (
+            {"name": "v", "directory": "/tmp/never-made-by-this-test", "pass_phrase": ""},
+            400,
+        ),  # no wish for one in clear
         ({"name": "../v", "directory": "/tmp/x"}, 400),
         ({"name": "offsite", "directory": "/tmp/never-made-by-this-test"}, 409),
     ],

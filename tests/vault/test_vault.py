@@ -84,6 +84,20 @@ def test_a_stranger_restores_with_the_script_in_the_vault(backed_up, tmp_path):
     assert out.read_bytes() == whole(content)
 
 
+def test_a_stranger_is_told_in_a_sentence_what_cannot_be_written_or_read(backed_up, tmp_path):
+    vault, name, _ = backed_up
+    there = tmp_path / "there.raw"
+    there.write_bytes(b"somebody's")
+    for arguments, said in (
+        ((name, "d", str(there)), f"{there}: File exists.\n"),
+        ((name, "d", str(tmp_path / "nowhere/out.raw")), f"{tmp_path}/nowhere/out.raw: No such file or directory.\n"),
+        (("--vault", str(tmp_path / "gone")), f"{tmp_path}/gone/vault.json: No such file or directory.\n"),
+    ):
+        done = stranger(vault, tmp_path, *arguments)
+        assert (done.returncode, done.stderr) == (1, said)
+    assert there.read_bytes() == b"somebody's"
+
+
 def test_a_stranger_restores_from_a_plain_copy_of_a_bucket(s3, tmp_path):
     """And Longshore itself goes on with it as with any vault in a directory."""
     place = InBucket(s3, f"s3://vaults/{secrets.token_hex(4)}")

@@ -303,7 +303,12 @@ def sync_line(sync: dict[str, Any]) -> str:
 
 def _summary(result: dict[str, Any]) -> str:
     lines = []
-    if "bytes_read" in result:  # a later conversion copies nothing
+    if "bytes_stored" in result:  # of a vault's copy
+        told = f"{size(result['bytes_read'])} read, {size(result['bytes_stored'])} stored"
+        lines.append(f"{result['points']} point(s) copied, {told}")
+    elif "faults" in result:  # of a verification
+        lines.append(f"{result['blocks']} blocks of {result['points']} point(s) read and compared")
+    elif "bytes_read" in result:  # a later conversion copies nothing
         lines.append(
             f"{size(result['bytes_read'])} read, {size(result['bytes_written'])} written, "
             f"{size(result['bytes_verified'])} verified"

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -46,7 +46,8 @@ class SleuthKit(FileSystem):
         return self.node(int(self._opened.info.root_inum))
 
     def node(self, number: int) -> Node:
-        meta = self._opened.open_meta(inode=number).info.meta
+        with _explained():
+            meta = self._opened.open_meta(inode=number).info.meta
         return Node(
             self,
             number,
@@ -60,14 +61,15 @@ class SleuthKit(FileSystem):
         )
 
     def read(self, number: int, offset: int, length: int) -> bytes:
-        opened = self._files.get(number)
-        if opened is None:
-            opened = self._files[number] = self._opened.open_meta(inode=number)
-            if len(self._files) > _OPEN:
-                self._files.popitem(last=False)
-        if (left := int(opened.info.meta.size) - offset) <= 0:
-            return b""
-        return bytes(opened.read_random(offset, min(length, left)))
+        with _explained():
+            opened = self._files.get(number)
+            if opened is None:
+                opened = self._files[number] = self._opened.open_meta(inode=number)
+                if len(self._files) > _OPEN:
+                    self._files.popitem(last=False)
+            if (left := int(opened.info.meta.size) - offset) <= 0:
+                return b""
+            return bytes(opened.read_random(offset, min(length, left)))
 
     @cached_property
     def _aligned(self) -> bool:
@@ -78,7 +80,8 @@ class SleuthKit(FileSystem):
         source = self.part.source
         source.sparing = self._aligned
         try:
-            return list(self._opened.open_dir(inode=directory.number))
+            with _explained():
+                return list(self._opened.open_dir(inode=directory.number))
         finally:
             source.sparing = False
 
@@ -105,6 +108,15 @@ class SleuthKit(FileSystem):
             if self.part.kind in {"FAT", "exFAT"} and said[:1] == b"$" and entry.info.meta is None:
                 continue
             yield Entry(said, int(name.meta_addr), int(name.type) in _LEAVES)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What the disk couldn't be read for comes through The Sleuth Kit as another error. Raises OSError."""
+    try:
+        yield
+    except RuntimeError:
+        raise OSError("not all of it can be read") from None
 
 
 def _kind(kind: Any) -> str:

@@ -54,7 +54,8 @@ def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGroun
         provider_settings(VAULT.kind, settings, grounds)
     settings = with_keeper(store, VAULT.kind, settings)
     given = {PASS_PHRASE: body.pass_phrase, SECRET_KEY: body.secret_key}
-    secrets = {name: value.get_secret_value().rstrip("\r\n") for name, value in given.items() if value}
+    # An empty pass phrase is none to be made with, and certainly no wish for a vault in clear
+    secrets = {name: value.get_secret_value().rstrip("\r\n") for name, value in given.items() if value is not None}
     parsed = VAULT.settings()(**settings)  # raises InvalidInput for what is no path and no bucket
     refuse_incomplete(settings, secrets)
     refuse_unneeded(VAULT.kind, settings, secrets)

@@ -63,7 +63,7 @@ def main() -> None:
                 file.write(data)
         except Damaged as error:
             name = (point["content"].get("machine") or {}).get("name", "")
-            sys.exit(f"Point {given.point} of {name}, disk {given.disk}, {error}")
+            sys.exit(f"Point {given.point} of {name}, disk {given.disk}, {error} {given.file} isn't whole.")
         file.flush()
         os.fsync(file.fileno())
 
@@ -232,4 +232,7 @@ def unpack(data: bytes, what: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:  # a file that is there already, or isn't; a full disk
+        sys.exit(f"{error.filename or 'The disk'}: {error.strerror}.")
