@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+_KERNEL = re.compile(r"\[ *\d+\.\d{6}\] [^\r\n]*\r*\n")
+"""A message of the kernel's. It doesn't wait for the end of another's line: ours may go on behind it."""
 _LINE = re.compile(r"LONGSHORE-WRITER ([a-z]+)(?: ([^\r\n]*))?\r*\n")
 _ACKNOWLEDGED = re.compile(r"(\d+)")
 _NEXT = re.compile(r"next=(\d+)")
@@ -87,7 +89,7 @@ class Console:
 def read(text: str) -> Console:
     """All that ledgerd said in this text. Never raises: what can't be read is as if it hadn't been said."""
     boots: list[Boot] = []
-    for kind, rest in _LINE.findall(text):
+    for kind, rest in _LINE.findall(_KERNEL.sub("", text)):
         if kind == "disk" and (not boots or boots[-1].verified or boots[-1].failures):
             boots.append(Boot())  # the disks are what a life begins with
         if not boots:

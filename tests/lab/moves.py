@@ -83,7 +83,9 @@ def seen_on(cloud, server_id):
     """What the guest on the target told of itself in its one boot there."""
     import console as writer
 
-    (seen,) = writer.read(cloud.compute.get_server_console_output(server_id)["output"]).boots
+    said = cloud.compute.get_server_console_output(server_id)["output"]
+    (seen,) = writer.read(said).boots
+    assert seen.verified is not None, f"the guest on the target hasn't verified its records; its console: {said}"
     return seen
 
 
@@ -96,7 +98,6 @@ def assert_moved(sidedoor, cloud, guest, shown, *, nics=frozenset({"virtio_net"}
     server = cloud.compute.get_server(shown["server_id"])
     assert server.status == "ACTIVE"
     seen = seen_on(cloud, server.id)
-    assert seen.verified is not None, "the guest on the target hasn't verified its records"
     assert seen.verified.bad == 0
     assert seen.verified.last >= acknowledged > 0
     assert {nic.mac for nic in seen.nics.values()} == {guest.mac}
