@@ -24,9 +24,10 @@ def where_threads_run(of):
     return [seen[number] for number in range(of)]
 
 
-def test_as_many_threads_as_processors_have_one_each_and_the_process_keeps_all():
+@pytest.mark.parametrize("each", [1, 2])
+def test_threads_share_the_processors_evenly_and_the_process_keeps_all(each):
     before = os.sched_getaffinity(0)
-    assert where_threads_run(len(before)) == [{number} for number in sorted(before)]
+    assert where_threads_run(each * len(before)) == each * [{number} for number in sorted(before)]
     assert os.sched_getaffinity(0) == before
 
 

@@ -35,7 +35,7 @@ from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_m
 from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
-from longshore.blocks.processors import threads
+from longshore.blocks.processors import copiers
 from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
 from longshore.blocks.request_check import check_request
 from longshore.blocks.window import FAR_FROM
@@ -318,7 +318,7 @@ class Copy:
         block = self._request.block_size
         if sum(extent.length // block for extent in scope) < CARRY_FROM:
             return 0
-        return threads(min(_threads(side, self._request.connections) for side in (source, target)))
+        return copiers(min(_threads(side, self._request.connections) for side in (source, target)))
 
     def _settle(self, mover: Mover, target: Connections) -> None:
         """Let the checkpoint have what is done, if the target still answers."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 LEAST_THREADS = 2  # one works while the other waits for the servers
+COPIERS = 2  # for each processor: one goes on while the other's server waits for memory, or a neighbour has its turn
 
 
 def processors() -> int:
@@ -17,20 +18,25 @@ def threads(most: int) -> int:
     return min(most, max(LEAST_THREADS, processors()))
 
 
+def copiers(most: int) -> int:
+    """How many threads, of `most` that there may be, get through a copy soonest, whatever else the machine does."""
+    return min(most, COPIERS * processors())
+
+
 def own_processor(number: int, of: int, run: Callable[[], None]) -> Callable[[], None]:
-    """`run`, for the thread of this number among so many: on a processor of its own, if there is just one for each.
+    """`run`, for the thread of this number among so many: on one processor, if each then has as many of them.
 
     A thread that asks a server of the same machine and waits for its answer then stays where that answer is in the
     cache: the kernel, left alone, moves them about, and a whole copy took a sixth longer. With more processors than
     threads all is left to the kernel, as copies in other processes would choose the same ones.
     """
     mine = sorted(os.sched_getaffinity(0))
-    if len(mine) != of:
+    if of % len(mine):
         return run
 
     def run_there() -> None:
         with suppress(OSError):  # where that isn't allowed it must do without
-            os.sched_setaffinity(0, {mine[number]})  # of the thread, not of the process
+            os.sched_setaffinity(0, {mine[number % len(mine)]})  # of the thread, not of the process
         run()
 
     return run_there
