@@ -28,8 +28,8 @@ def carried(monkeypatch):
     taken = []
     take = CopyThreads.take
 
-    def noted(self, job, expected):
-        answer = take(self, job, expected)
+    def noted(self, job, expected, read_into=None):
+        answer = take(self, job, expected, read_into)
         if answer:
             taken.append(job.extent)
         return answer
@@ -75,11 +75,11 @@ def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeyp
     left = []
     leave = CopyThreads._leave
 
-    def healed(self, job, lost):
+    def healed(self, job, read_into, lost):
         trigger.unlink(missing_ok=True)
         left.append(job.extent)
         assert not lost, "the server has answered"
-        leave(self, job, lost)
+        leave(self, job, read_into, lost)
 
     monkeypatch.setattr(CopyThreads, "_leave", healed)
     if operation == "pread":
@@ -146,7 +146,14 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     loop = Loop()
     ends = [describe(export.uri, connect(export.uri, extents=True)) for export in (source, slow)]
     copy_threads = CopyThreads(
-        loop, *ends, count=2, block_size=BLOCK, request_size=BLOCK, carried=lambda _: None, left=lambda *_: None
+        loop,
+        *ends,
+        count=2,
+        reads=True,
+        block_size=BLOCK,
+        request_size=BLOCK,
+        carried=lambda _: None,
+        left=lambda *_: None,
     )
     for number in range(copy_threads.most):
         extent = Extent(number * BLOCK, BLOCK)
@@ -199,6 +206,77 @@ def test_a_read_that_fails_while_a_write_is_under_way_loses_nothing(image, expor
     Timer(0.3, trigger.unlink).start()
     copy(served, written, block_size=MIB, verify=Verify.FULL)
     assert target.read() == source.read()
+
+
+FAR = {"rdelay": "250ms"}
+
+
+@pytest.fixture
+def handed_over(monkeypatch):
+    """The blocks that threads got from the loop, which had read them from far away; the target is near."""
+    taken = []
+    take = CopyThreads.take
+
+    def noted(self, job, expected, read_into=None):
+        answer = take(self, job, expected, read_into)
+        if answer and read_into is not None:
+            taken.append(job.extent)
+        return answer
+
+    monkeypatch.setattr(CopyThreads, "take", noted)
+    monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 0.2)
+    return taken
+
+
+def test_what_was_read_from_far_away_is_written_by_threads(image, exports, handed_over):
+    size = SIZE // 4
+    source, target = image(size, [(0, 3 * MIB), (5 * MIB + 512, 2 * MIB)]), image(size, [(MIB, 4 * MIB)], seed=2)
+    result = copy(exports(source, filters=("noextents", "delay"), **FAR), exports(target), verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert len(handed_over) > size / BLOCK / 2
+    assert result.bytes_read == size
+    assert result.bytes_written <= 6 * MIB
+    assert result.bytes_written + result.bytes_zeroed + result.bytes_skipped == size
+    assert result.repaired == ()
+
+
+def test_of_what_was_read_from_far_away_only_what_differs_is_written(image, exports, tmp_path, handed_over):
+    size = SIZE // 4
+    source, target = image(size, [(0, size)]), image(size)
+    base = tmp_path / "base"
+    copy(exports(source), exports(target), manifest=base)
+    source.write(3 * MIB + 5, b"changed")
+    result = copy(exports(source, filters=("delay",), **FAR), exports(target), base_manifest=base, verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert result.bytes_written == BLOCK
+    assert handed_over
+
+
+@pytest.mark.parametrize("operation", ["pwrite", "zero"])
+def test_what_a_thread_could_not_write_is_read_once_more(image, exports, tmp_path, handed_over, operation):
+    size = SIZE // 4
+    source, target = image(size, [(0, size // 2)]), image(size, [(0, size)], seed=7)
+    trigger = tmp_path / "fail"
+    trigger.touch()
+    failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
+    Timer(1.5, trigger.unlink).start()
+    result = copy(
+        exports(source, filters=("noextents", "delay"), **FAR),
+        exports(target, filters=("error",), **failing),
+        verify=Verify.WRITTEN,
+    )
+    assert target.read() == source.read()
+    assert result.repaired == ()
+    assert handed_over
+    assert result.bytes_read > size
+
+
+def test_storage_that_sets_the_pace_gets_its_writes_from_the_loop(image, exports, monkeypatch, handed_over):
+    monkeypatch.setattr("longshore.blocks.window.SLOW", 1 << 40)
+    source, target = image(SIZE // 4, [(0, SIZE // 4)]), image(SIZE // 4)
+    copy(exports(source, filters=("delay",), **FAR), exports(target), verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert handed_over == []
 
 
 def test_a_write_under_way_is_over_before_the_loop_gets_its_block(image, exports):

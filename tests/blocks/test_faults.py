@@ -174,9 +174,14 @@ def test_a_server_that_dies_and_does_not_come_back(image, exports, dying):
     assert caught.value.code == "unreachable"
 
 
-@pytest.mark.parametrize("dying", ["source", "target"])
-def test_a_server_that_dies_and_comes_back_costs_nothing_but_time(image, dying):
-    """Behind the same socket, as a service that is restarted. The target loses what wasn't flushed, as a cache does."""
+@pytest.mark.parametrize(
+    ("dying", "target_delay"), [("source", "20ms"), ("target", "20ms"), ("target", "0")], ids=["source", "far", "near"]
+)
+def test_a_server_that_dies_and_comes_back_costs_nothing_but_time(image, dying, target_delay):
+    """Behind the same socket, as a service that is restarted. The target loses what wasn't flushed, as a cache does.
+
+    To a near target what was read from far away is written by copy threads.
+    """
     source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
     images = {"source": source, "target": target}
     filters = {"source": ("delay",), "target": ("delay", "cache")}
@@ -189,7 +194,7 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_time(image, dying):
                 serve_nbdkit("file", parameters, filters=filters[role], read_only=role == "source", threads=2)
             )
 
-        served = {role: start(role, "20ms") for role in images}
+        served = {"source": start("source", "20ms"), "target": start("target", target_delay)}
 
         def restart():
             while target.allocated < SIZE / 4:

@@ -292,7 +292,8 @@ class Copy:
             last=request.verify is Verify.NONE and request.source_identity is None,
             limits=limits,
             digester=self._digester,
-            copy_threads=self._copy_threads(source, target, scope),
+            copy_threads=self._copy_threads(target, scope),
+            threads_read=_threads(source, request.connections) > 1,
             begin_early=self._near,
             maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
             meter=self._meter,
@@ -313,12 +314,12 @@ class Copy:
             mover.close()
         self._meter.tell(now=True)
 
-    def _copy_threads(self, source: Connections, target: Connections, scope: list[Extent]) -> int:
+    def _copy_threads(self, target: Connections, scope: list[Extent]) -> int:
         """How many threads may carry blocks. None for so little that it isn't worth their connections."""
         block = self._request.block_size
         if sum(extent.length // block for extent in scope) < CARRY_FROM:
             return 0
-        return copiers(min(_threads(side, self._request.connections) for side in (source, target)))
+        return copiers(_threads(target, self._request.connections))
 
     def _settle(self, mover: Mover, target: Connections) -> None:
         """Let the checkpoint have what is done, if the target still answers."""

@@ -1,11 +1,12 @@
-"""Carries whole blocks between near servers on threads, each of which waits for its own answers.
+"""Carries whole blocks to a near server on threads, each of which waits for its own answers.
 
 Where answers come quickly, a loop in Python that hears of every part of an answer is what limits a copy, the more so on
 a busy machine, where one thread gets one thread's share. System calls and BLAKE3 let go of the interpreter while they
 work: to read, digest and write one block after the other on a few threads costs Python next to nothing (wire.py). So
 that the loop doesn't interrupt them for each, it hears of several blocks at once. A block goes through in pieces
 (request_size.py): while a thread digests one and sends it on, the source already reads the next, and the target writes
-the one before.
+the one before. From a near source a thread reads by itself; of a far one, where many requests must be on the way, the
+loop reads, and the threads digest and write.
 
 Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
 that a flush on any connection covers what was written on these. A thread gives up at its first error and hands its
@@ -51,14 +52,36 @@ class Tally:
         self.reading = self.writing = 0.0
 
 
+class Memory:
+    """Memory for one block, used again and again, as Python and as libnbd see it."""
+
+    __slots__ = ("_content", "buffer", "view")
+
+    def __init__(self, size: int) -> None:
+        self._content = bytearray(size)
+        self.view = memoryview(self._content)
+        self.buffer = nbd.Buffer.from_buffer(self._content)
+
+    def part(self, extent: Extent, base: int) -> memoryview:
+        """Where the extent lies, when the memory begins at offset `base` of the disk."""
+        return self.view[extent.offset - base : extent.end - base]
+
+    def part_buffer(self, extent: Extent, base: int) -> nbd.Buffer:
+        """The same for libnbd."""
+        if extent.offset == base and extent.length == len(self.view):
+            return self.buffer
+        return nbd.Buffer.from_buffer(self.part(extent, base))
+
+
 class Carried(NamedTuple):
-    """A block that has been dealt with, and how. Bytes, and seconds from read to written."""
+    """A block that has been dealt with, and how. Bytes, and seconds that a thread had it."""
 
     job: Job
     record: Record
     request_size: int
     tally: Tally
     seconds: float
+    read_into: Memory | None  # what the loop had read it into
 
 
 def _has_answered(target: Wire) -> bool:
@@ -71,24 +94,49 @@ def _has_answered(target: Wire) -> bool:
     return True
 
 
-class _Memory:
-    """Memory for one block, as Python and as libnbd see it."""
+class _Reader:
+    """A thread's connection to the source, and memory for what comes from there; both once they are needed."""
 
-    def __init__(self, size: int) -> None:
-        content = bytearray(size)
-        self.view = memoryview(content)
-        self.buffer = nbd.Buffer.from_buffer(content)
+    def __init__(self, uri: str, block_size: int) -> None:
+        self._uri = uri
+        self._block_size = block_size
+        self._wire: Wire | None = None
 
-    def part(self, extent: Extent, base: int) -> memoryview:
-        """Where the extent lies, when the memory begins at offset `base` of the disk."""
-        return self.view[extent.offset - base : extent.end - base]
+    def connect(self) -> Wire:
+        """Connect, if it isn't. Raises CopyError when the source can't be reached or refuses."""
+        if self._wire is None:
+            self._wire = Wire(self._uri)
+            self._memory = Memory(self._block_size)
+        return self._wire
+
+    def read(self, pieces: list[Extent], tally: Tally, *, together: bool) -> Iterator[tuple[Extent, Memory, int]]:
+        """Each piece once it is there, with its memory and the offset of the disk at which that begins.
+
+        They have the same memory, which stays in the cache; unless they are wanted `together`.
+        """
+        wire = self.connect()
+        wire.ask(pieces[0].length, pieces[0].offset)
+        for piece, following in zip_longest(pieces, pieces[1:]):
+            base = pieces[0].offset if together else piece.offset
+            asked = time.perf_counter()
+            wire.take(self._memory.part(piece, base))
+            tally.reading += time.perf_counter() - asked
+            if following:
+                wire.ask(following.length, following.offset)
+            yield piece, self._memory, base
+
+    def close(self) -> None:
+        """Say goodbye."""
+        if self._wire is not None:
+            self._wire.close()
 
 
 class CopyThreads:
-    """`count` threads, each with a connection to either side, for blocks of at most `block_size` bytes.
+    """`count` threads, each with a connection to the target, and one to the source once it reads, for blocks of at most
+    `block_size` bytes.
 
-    `carried` and `left` are called in the loop; `left` with whether a connection was lost, and with it perhaps what was
-    written through it.
+    `reads`: they are to read at once. `carried` and `left` are called in the loop; `left` with what the loop had read
+    the block into, and with whether a connection was lost, and with it perhaps what was written through it.
     """
 
     def __init__(
@@ -98,18 +146,20 @@ class CopyThreads:
         target: Endpoint,
         *,
         count: int,
+        reads: bool,
         block_size: int,
         request_size: int,
         carried: Callable[[Carried], None],
-        left: Callable[[Job, bool], None],
+        left: Callable[[Job, Memory | None, bool], None],
     ) -> None:
         self._loop = loop
         self._source = source
         self._target = target
         self._carried = carried
         self._left = left
+        self._reads = reads
         self._block_size = block_size
-        self._queue: SimpleQueue[tuple[Job, bytes | None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Job, bytes | None, Memory | None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._alive = count
         self._given_up = False
@@ -132,12 +182,15 @@ class CopyThreads:
         """Whether they take more blocks, once they aren't full."""
         return not self._given_up
 
-    def take(self, job: Job, expected: bytes | None) -> bool:
-        """Carry this block, unless its digest is the expected one. False when that is not for them any more."""
+    def take(self, job: Job, expected: bytes | None, read_into: Memory | None = None) -> bool:
+        """Carry this block, unless its digest is the expected one. False when that is not for them any more.
+
+        What was read already isn't read again.
+        """
         with self._lock:
             if self._given_up:
                 return False
-            self._queue.put((job, expected))
+            self._queue.put((job, expected, read_into))
         self._has += 1
         return True
 
@@ -169,52 +222,54 @@ class CopyThreads:
                 with suppress(Empty):
                     while True:
                         if item := self._queue.get_nowait():
-                            self._hand_back(item[0], lost=False)
+                            job, _, read_into = item
+                            self._hand_back(job, read_into, lost=False)
 
     def _work(self) -> None:
-        source, target = Wire(self._source.uri), Wire(self._target.uri)
-        memory = _Memory(self._block_size)
+        target = Wire(self._target.uri)
+        reader = _Reader(self._source.uri, self._block_size)
+        if self._reads:
+            reader.connect()
         while (item := self._queue.get()) is not None:
+            job, expected, read_into = item
             try:
-                done = self._carry(source, target, memory, *item)
-            except OSError as error:
-                self._hand_back(item[0], lost=not (isinstance(error, Refused) and _has_answered(target)))
+                done = self._carry(reader, target, job, expected, read_into)
+            except (CopyError, OSError) as error:
+                unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
+                self._hand_back(job, read_into, lost=not unwritten)
                 raise
             self._untold.append(done)
             if len(self._untold) >= self.most // 2 or self._queue.empty():
                 self._loop.call_soon(self._tell)
-        for wire in (source, target):
-            wire.close()
+        target.close()
+        reader.close()
 
-    def _hand_back(self, job: Job, *, lost: bool) -> None:
-        self._loop.call_soon(partial(self._leave, job, lost))
+    def _hand_back(self, job: Job, read_into: Memory | None, *, lost: bool) -> None:
+        self._loop.call_soon(partial(self._leave, job, read_into, lost))
 
     def _tell(self) -> None:
         while self._untold:
             self._has -= 1
             self._carried(self._untold.popleft())
 
-    def _leave(self, job: Job, lost: bool) -> None:
+    def _leave(self, job: Job, read_into: Memory | None, lost: bool) -> None:
         self._has -= 1
-        self._left(job, lost)
+        self._left(job, read_into, lost)
 
-    def _carry(self, source: Wire, target: Wire, memory: _Memory, job: Job, expected: bytes | None) -> Carried:
+    def _carry(
+        self, reader: _Reader, target: Wire, job: Job, expected: bytes | None, read_into: Memory | None
+    ) -> Carried:
         began = time.perf_counter()
         extent, size = job.extent, self.request_size
         tally = Tally()
         hasher = blake3()
         pieces = [*split([extent], size)]
-        source.ask(pieces[0].length, pieces[0].offset)
-        for piece, following in zip_longest(pieces, pieces[1:]):
-            # The same memory for each piece, which stays in the cache; unless all are needed once more
-            base = extent.offset if expected else piece.offset
-            data = memory.part(piece, base)
-            asked = time.perf_counter()
-            source.take(data)
-            tally.reading += time.perf_counter() - asked
-            if following:
-                source.ask(following.length, following.offset)
-            hasher.update(data)
+        if read_into is not None:
+            arriving = iter([(piece, read_into, extent.offset) for piece in pieces])
+        else:
+            arriving = reader.read(pieces, tally, together=expected is not None)
+        for piece, memory, base in arriving:
+            hasher.update(memory.part(piece, base))
             if expected is None:
                 self._write(target, self._runs(memory, piece, base), job, tally)
         digest = hasher.digest()
@@ -233,9 +288,9 @@ class CopyThreads:
         target.confirm()
         ended = time.perf_counter()
         tally.writing += ended - sent
-        return Carried(job, record, size, tally, ended - began)
+        return Carried(job, record, size, tally, ended - began, read_into)
 
-    def _runs(self, memory: _Memory, piece: Extent, base: int) -> Iterator[tuple[Extent, bool, memoryview]]:
+    def _runs(self, memory: Memory, piece: Extent, base: int) -> Iterator[tuple[Extent, bool, memoryview]]:
         """The piece cut where data and zeroes meet, from memory that begins at offset `base` of the disk."""
         for run, zero in runs(memory.buffer, piece, base, self._target.maximum_request):
             yield run, zero, memory.part(run, base)

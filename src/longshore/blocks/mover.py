@@ -18,7 +18,7 @@ import nbd
 
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
 from longshore.blocks.connections import Connections, Loop, Operation, OperationKind
-from longshore.blocks.copy_threads import NO_DIGEST, Carried, CopyThreads
+from longshore.blocks.copy_threads import NO_DIGEST, Carried, CopyThreads, Memory
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
 from longshore.blocks.limits import Limits
@@ -34,22 +34,6 @@ from longshore.model.extents import Extent, merge, split, subtract
 # little is left for the end, of small copies as well as large ones; but not for less, nor for more than so many bytes
 UNFLUSHED_PART = 1 / 4
 LEAST_UNFLUSHED, MOST_UNFLUSHED = 8 << 20, 64 << 20
-
-
-class _Slot:
-    """Memory for one block, used again and again."""
-
-    __slots__ = ("buffer", "view")
-
-    def __init__(self, block_size: int) -> None:
-        memory = bytearray(block_size)
-        self.view = memoryview(memory)
-        self.buffer = nbd.Buffer.from_buffer(memory)
-
-    def part(self, start: int, length: int) -> nbd.Buffer:
-        if start == 0 and length == len(self.view):
-            return self.buffer
-        return nbd.Buffer.from_buffer(self.view[start : start + length])
 
 
 class Mover:
@@ -72,6 +56,7 @@ class Mover:
         digester: Digester,
         maximum_read: int,
         copy_threads: int,
+        threads_read: bool,
         begin_early: bool,
         meter: Meter,
     ) -> None:
@@ -91,12 +76,13 @@ class Mover:
         self._meter = meter
         self._block_size = findings.digests.block_size
         self._zeroes = memoryview(bytearray(self._block_size))
-        self._free: list[_Slot] = []
+        self._free: list[Memory] = []
         computes = source.endpoint.computes or target.endpoint.computes
         self._window = Window(self._block_size, computes=computes)
+        self._writing = Window(self._block_size)  # of what is only written
         self._request_size = RequestSize(self._block_size)
-        whole_blocks = self._block_size <= min(maximum_read, target.endpoint.maximum_request)
-        self._count = copy_threads if whole_blocks else 0
+        self._count = copy_threads if self._block_size <= target.endpoint.maximum_request else 0
+        self._threads_read = threads_read and self._block_size <= maximum_read
         self._copy_threads: CopyThreads | None = None
         self._beside = 0  # blocks in flight here, beside those of the copy threads
         self._active = 0  # jobs begun and not done
@@ -110,8 +96,8 @@ class Mover:
         self._losses = 0
         self.failure: BaseException | None = None
         target.on_loss = self._target_lost
-        if begin_early:
-            self._employ()
+        if begin_early and self._threads_read:
+            self._employ(reads=True)
 
     # The pass as a whole
 
@@ -257,102 +243,120 @@ class Mover:
         if not self._carry(job):
             self._begin_here(job)
 
-    def _employ(self) -> None:
-        """Have copy threads, if there may be any. They connect meanwhile."""
-        if self._count > 1:
+    def _employ(self, *, reads: bool) -> None:
+        """Have copy threads, if there may be any. They connect meanwhile; when they give up they aren't tried again."""
+        if self._count > 1 and self._copy_threads is None:
             self._copy_threads = CopyThreads(
                 self._loop,
                 self._source.endpoint,
                 self._target.endpoint,
                 count=self._count,
+                reads=reads,
                 block_size=self._block_size,
                 request_size=self._request_size.length,
                 carried=self._have_carried,
                 left=self._was_left,
             )
-        self._count = 0  # when they give up they aren't tried again
 
     def _carry(self, job: Job) -> bool:
         """Whether a copy thread takes it."""
-        if not self._window.near:
+        if not (self._window.near and self._threads_read):
             return False
-        self._employ()
+        self._employ(reads=True)
         extent = job.extent
         if self._copy_threads is None or self._copy_threads.full or job.reads != [extent]:
             return False
-        known = self._base.get(extent.offset // self._block_size) if self._compare and self._base else None
-        if not self._copy_threads.take(job, known):
+        if not self._copy_threads.take(job, self._expected(extent)):
             return False
         self._limits.begin()
         self._limits.spend(extent.length)
         self._meter.read += extent.length
         return True
 
+    def _hand_over(self, job: Job, memory: Memory) -> bool:
+        """Whether a copy thread digests and writes what was read here.
+
+        The loop is one thread, and reads from far away keep it busy. But where the storage sets the pace, it has more
+        writes on the way than there are threads.
+        """
+        if self._target.endpoint.computes or not self._writing.near or self._writing.is_paced(self._count):
+            return False
+        self._employ(reads=False)
+        return self._copy_threads is not None and self._copy_threads.take(job, self._expected(job.extent), memory)
+
+    def _expected(self, extent: Extent) -> bytes | None:
+        """The digest with which this block needn't be written."""
+        return self._base.get(extent.offset // self._block_size) if self._compare and self._base else None
+
     def _have_carried(self, done: Carried) -> None:
-        self._limits.end()
-        self._window.note_carried(self._waited(done.seconds, done.tally.reading, done.tally.writing))
+        job, tally = done.job, done.tally
+        if done.read_into is None:
+            self._limits.end()
+            reading = tally.reading
+            self._window.note_carried(self._waited(done.seconds, reading, tally.writing))
+        else:
+            self._free.append(done.read_into)
+            reading = job.arrived - job.began
+            self._window.took(self._waited(time.perf_counter() - job.began, reading, tally.writing))
+            self._writing.took(done.seconds)
         if self._copy_threads is not None:
             paced = self._window.is_paced(self._copy_threads.count + self._beside)
             self._beside = BESIDE if paced else 0
-            if done.tally.written:
-                self._request_size.note(done.request_size, done.tally.reading, done.tally.writing)
+            if tally.written:
+                self._request_size.note(done.request_size, reading, tally.writing)
             self._copy_threads.request_size = self._request_size.length
         if done.record.outcome in (Outcome.ZERO, Outcome.HOLE):
             self._meter.zero += done.record.extent.length
-        self._meter.skipped += done.tally.skipped
-        self._meter.zeroed += done.tally.zeroed
-        self._meter.written += done.tally.written
-        self._unflushed_bytes += done.tally.written
-        self._done(done.job, [done.record])
+        self._meter.skipped += tally.skipped
+        self._meter.zeroed += tally.zeroed
+        self._meter.written += tally.written
+        self._unflushed_bytes += tally.written
+        self._done(job, [done.record])
 
     def _waited(self, seconds: float, reading: float, writing: float) -> float:
         """Of a block's seconds those in which no side has computed."""
         reading = reading if self._source.endpoint.computes else 0.0
         return seconds - reading - (writing if self._target.endpoint.computes else 0.0)
 
-    def _was_left(self, job: Job, lost: bool) -> None:
+    def _was_left(self, job: Job, read_into: Memory | None, lost: bool) -> None:
         """A copy thread has met an error. With a connection, all may be lost that nobody has flushed."""
-        self._limits.end()
+        if read_into is None:
+            self._limits.end()
+        else:
+            self._free.append(read_into)
         if lost:
             self._target_lost()
         job.losses = self._losses
         self._begin_here(job)
 
     def _begin_here(self, job: Job) -> None:
-        slot = self._free.pop() if self._free else _Slot(self._block_size)
+        memory = self._free.pop() if self._free else Memory(self._block_size)
         job.began, job.request_size = time.perf_counter(), self._request_size.length
         self._limits.begin()
         if job.fill is Fill.TARGET:
-            self._read_base(job, slot)
+            self._read_base(job, memory)
             return
         if job.fill is Fill.ZERO:
             for gap in subtract([job.extent], job.reads):
                 start = gap.offset - job.extent.offset
-                slot.view[start : start + gap.length] = bytes(gap.length)
-        self._read(job, slot)
+                memory.view[start : start + gap.length] = bytes(gap.length)
+        self._read(job, memory)
 
-    def _read(self, job: Job, slot: _Slot) -> None:
+    def _read(self, job: Job, memory: Memory) -> None:
         def answered(_: Operation) -> None:
             job.pending -= 1
             if not job.pending:
                 self._limits.end()
-                self._arrived(job, slot)
+                self._arrived(job, memory)
 
-        base = job.extent.offset
-        for wanted in job.reads:
-            offset, left = wanted
-            while left:
-                length = min(left, self._maximum_read)
-                job.pending += 1
-                self._limits.spend(length)
-                self._meter.read += length
-                self._source.submit(
-                    Operation(OperationKind.READ, offset, length, answered, slot.part(offset - base, length))
-                )
-                offset += length
-                left -= length
+        for piece in split(job.reads, self._maximum_read):
+            job.pending += 1
+            self._limits.spend(piece.length)
+            self._meter.read += piece.length
+            part = memory.part_buffer(piece, job.extent.offset)
+            self._source.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
 
-    def _read_base(self, job: Job, slot: _Slot) -> None:
+    def _read_base(self, job: Job, memory: Memory) -> None:
         """The block as the target has it, which must be what the base manifest says."""
 
         def answered(_: Operation) -> None:
@@ -361,51 +365,53 @@ class Mover:
                 return
             if self._base is not None:
                 expected = self._base.get(job.extent.offset // self._block_size)
-                if digest_of(slot.view[: job.extent.length]) != expected:
+                if digest_of(memory.view[: job.extent.length]) != expected:
                     # Not what it was: half written by a killed run, or changed by someone. Take all from the source
                     job.reads = [job.extent]
-            self._read(job, slot)
+            self._read(job, memory)
 
         for piece in split([job.extent], min(self._block_size, self._target.endpoint.maximum_request)):
             job.pending += 1
-            part = slot.part(piece.offset - job.extent.offset, piece.length)
+            part = memory.part_buffer(piece, job.extent.offset)
             self._target.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
 
-    def _arrived(self, job: Job, slot: _Slot) -> None:
+    def _arrived(self, job: Job, memory: Memory) -> None:
         """All bytes of the block, or of the pieces that the job is about, are in memory."""
         job.arrived = time.perf_counter()
         extent = job.extent
         if job.fill is Fill.NOTHING and job.reads != [extent]:
             starts = [(piece, piece.offset - extent.offset) for piece in job.reads]
-            digests = [digest_of(slot.view[start : start + piece.length]) for piece, start in starts]
+            digests = [digest_of(memory.view[start : start + piece.length]) for piece, start in starts]
             pairs = zip(job.reads, digests, strict=True)
-            self._write(job, slot, [Record(piece, Outcome.PIECE, digest) for piece, digest in pairs])
+            self._write(job, memory, [Record(piece, Outcome.PIECE, digest) for piece, digest in pairs])
             return
-        if not self._compare or self._base is None:
-            self._write(job, slot, None)
+        if job.reads == [extent] and self._hand_over(job, memory):
             return
-        expected = self._base.get(extent.offset // self._block_size)
+        expected = self._expected(extent)
+        if expected is None:
+            self._write(job, memory, None)
+            return
 
         def known(digest: bytes) -> None:
             if digest == expected:
                 self._meter.skipped += extent.length
-                self._release(job, slot, [Record(extent, Outcome.SAME, digest)])
+                self._release(job, memory, [Record(extent, Outcome.SAME, digest)])
             else:
-                self._write(job, slot, [Record(extent, Outcome.DATA, digest)])
+                self._write(job, memory, [Record(extent, Outcome.DATA, digest)])
 
-        self._digester.digest(slot.view[: extent.length], known)
+        self._digester.digest(memory.view[: extent.length], known)
 
-    def _write(self, job: Job, slot: _Slot, records: list[Record] | None) -> None:
+    def _write(self, job: Job, memory: Memory, records: list[Record] | None) -> None:
         """Write what isn't there already. Without records yet, take the block's digest meanwhile."""
         extent = job.extent
         wanted = [extent] if job.fill is Fill.ZERO else job.reads
         largest = min(self._target.endpoint.maximum_request, job.request_size)
-        parts = [run for part in wanted for run in runs(slot.buffer, part, extent.offset, largest)]
+        parts = [run for part in wanted for run in runs(memory.buffer, part, extent.offset, largest)]
 
         def step(_: Operation | None = None) -> None:
             job.pending -= 1
             if not job.pending:
-                self._release(job, slot, records or [])
+                self._release(job, memory, records or [])
 
         job.pending += 1  # until all are sent, so that the last answer is the last
         if wanted == [extent] and all(zero for _, zero in parts):
@@ -420,7 +426,7 @@ class Mover:
                 step()
 
             job.pending += 1
-            self._digester.digest(slot.view[: extent.length], known)
+            self._digester.digest(memory.view[: extent.length], known)
         for piece, zero in parts:
             if zero and job.target_zero:
                 self._meter.skipped += piece.length
@@ -431,15 +437,17 @@ class Mover:
                 self._meter.written += piece.length
                 self._unflushed_bytes += piece.length
                 job.pending += 1
-                part = slot.part(piece.offset - extent.offset, piece.length)
+                part = memory.part_buffer(piece, extent.offset)
                 self._target.submit(Operation(OperationKind.WRITE, piece.offset, piece.length, step, part))
         step()
 
-    def _release(self, job: Job, slot: _Slot, records: list[Record]) -> None:
+    def _release(self, job: Job, memory: Memory, records: list[Record]) -> None:
         ended = time.perf_counter()
         reading, writing = job.arrived - job.began, ended - job.arrived
+        if records[0].outcome is Outcome.DATA:
+            self._writing.took(writing)
         self._window.took(self._waited(ended - job.began, reading, writing))
         if self._at_work is None and job.reads == [job.extent] and records[0].outcome is Outcome.DATA:
             self._request_size.note(job.request_size, reading, writing)
-        self._free.append(slot)
+        self._free.append(memory)
         self._done(job, records)
