@@ -1,7 +1,7 @@
 """Who waits for a phase reads what belongs to it as soon as it is there: a page, a command with --wait, a program."""
 
 from protected_group import PAUSE
-from written import written_in_phase
+from written import written_at_stage, written_in_phase
 
 
 def test_who_sees_a_warm_migration_wait_finds_why(protect):
@@ -27,3 +27,15 @@ def test_who_sees_a_tried_group_up_finds_when_it_is_removed(protect_group):
     of_run = [one["state"] for one in seen if "tiers" in one["state"]]
     assert of_run
     assert all(state["remove_at"] for state in of_run)
+
+
+def test_who_sees_a_replica_failed_over_and_back_finds_the_figures(protect):
+    replica = protect(landing="as-is", boot_timeout=0.5)
+    replica.sync()
+    (replica.world.root / "one-moment").touch()
+    with written_at_stage(replica.store, "failed-over", "failover_id") as seen:
+        replica.ask_for_failover()
+    assert [list(one["result"]["seconds"])[-1] for one in seen] == ["all"], replica.told
+    with written_at_stage(replica.store, "failed-back", "failback_id") as seen:
+        assert replica.fail_back() == 0
+    assert ["downtime_seconds" in one["result"] for one in seen] == [True]

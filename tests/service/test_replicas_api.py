@@ -13,6 +13,7 @@ from longshore.model.forms import form
 from longshore.model.point import Consistency, Hold
 from longshore.model.replica import PointDisk, PointState, Stage
 from longshore.model.request import MigrationRequest
+from longshore.model.status import Status
 from longshore.store.tables import PointRow
 
 REPLICAS = "/v1/replicas"
@@ -49,6 +50,11 @@ def with_point(store, replica_id, number, age, consistency=Consistency.CRASH):
         sync={"at": moment.isoformat(), "seconds": 60, "bytes_read": 1, "bytes_verified": 1, "final": False, **sync},
         state={},
     )
+
+
+def failover_done(api, failover):
+    job = api.store.migrations.get(failover).job
+    api.store.migrations.end_job(failover, job.id, status=Status.DONE, phase="done")
 
 
 @pytest.fixture
@@ -219,7 +225,7 @@ def test_a_failback_goes_from_the_server_to_the_machine(api, made, monkeypatch):
     assert (refused.status_code, "no server to fail back from" in refused.json()["message"]) == (409, True)
     failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
     api.store.migrations.update(failover, server_id="server-1")
-    api.store.replicas.landed(made["id"], failover)
+    failover_done(api, failover)
     looked = []
     monkeypatch.setattr("longshore.service.failbacks.find_way", lambda *_found, **_how: looked.append(_found[-1]))
     begun = api.did("ann", "POST", f"{path}/failback", {"accept": ["guest-converted"]})
@@ -241,7 +247,7 @@ def test_a_failback_to_a_new_machine_asks_whether_the_old_one_is_gone(api, made,
     path = f"{REPLICAS}/{made['id']}"
     failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
     api.store.migrations.update(failover, server_id="server-1")
-    api.store.replicas.landed(made["id"], failover)
+    failover_done(api, failover)
 
     def look(*_found):
         raise Conflict("web is still there (vm-1).", code="machine-there")
@@ -263,7 +269,7 @@ def test_a_failback_to_an_openstack_is_to_a_new_server(api, made, monkeypatch):
     api.store.migrations.update(made["id"], source_id=first, request=own)
     failover = api.did("ann", "POST", f"{path}/failover", {})["failover"]
     api.store.migrations.update(failover, server_id="server-1")
-    api.store.replicas.landed(made["id"], failover)
+    failover_done(api, failover)
     looked = []
     monkeypatch.setattr("longshore.service.failbacks.find_return", lambda *_found, **how: looked.append(how))
     monkeypatch.setattr("longshore.service.failbacks.find_way", lambda *_: pytest.fail("it can't be written to"))

@@ -26,7 +26,7 @@ from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, haste
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.quota import refuse_more_migrations
-from longshore.store.replicas import has_wish, new_replica
+from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.syncs import keep_sync
@@ -289,6 +289,7 @@ class Migrations:
             row = session.get_one(MigrationRow, migration_id, populate_existing=True)
             tell_run(session, row.id)
             tell_policy(session, row)
+            tell_replica(session, row)
             if next_kind is None:
                 row.finished_at = row.finished_at or utc_now()
                 row.state = None

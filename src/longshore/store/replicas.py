@@ -187,24 +187,12 @@ class Replicas:
             session.flush()
             return _record(row, migration.machine_name)
 
-    def landed(self, replica_id: str, failover_id: str) -> None:
-        """What its failover has made runs in the machine's place."""
-        with self._database.session() as session:
-            own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.failover_id == failover_id)
-            session.execute(own.values(stage=Stage.FAILED_OVER.value))
-
     def came_to_nothing(self, replica_id: str, failover_id: str) -> None:
         """What its failover had made is taken back: the rest of it is undone, too."""
         with self._database.session() as session:
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.failover_id == failover_id)
             session.execute(own.values(wish=Wish.UNDO.value))
             hasten(session, replica_id)
-
-    def came_home(self, replica_id: str, failback_id: str) -> None:
-        """The machine runs again, as its server was."""
-        with self._database.session() as session:
-            own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.failback_id == failback_id)
-            session.execute(own.values(stage=Stage.FAILED_BACK.value))
 
     def stays_away(self, replica_id: str, failback_id: str) -> None:
         """Its failback has come to nothing, or was undone: it is as it was before."""
@@ -276,6 +264,20 @@ class Replicas:
 
     def _visible(self) -> ColumnElement[bool]:
         return true() if self._scope.everything else MigrationRow.project_id == self._scope.project_id
+
+
+def tell_replica(session: Session, ended: MigrationRow) -> None:
+    """Its failover is done: what that has made runs in the machine's place. Its failback: the machine runs again."""
+    if ended.status != Status.DONE.value:
+        return
+    kind, replica_id = ended.request.get("type"), ended.request.get("of")
+    of_replica = update(ReplicaRow).where(ReplicaRow.id == replica_id)
+    if kind == MigrationType.FAILOVER.value:
+        own = of_replica.where(ReplicaRow.failover_id == ended.id)
+        session.execute(own.values(stage=Stage.FAILED_OVER.value))
+    elif kind == MigrationType.FAILBACK.value:
+        own = of_replica.where(ReplicaRow.failback_id == ended.id)
+        session.execute(own.values(stage=Stage.FAILED_BACK.value))
 
 
 _ALLOWED = {

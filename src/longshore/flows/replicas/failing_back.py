@@ -326,7 +326,6 @@ def finish(job: MoveContext, result: dict[str, Any]) -> None:
         result["downtime_seconds"] = downtime_of(record).seconds
     again = f"longshore replica undo {replica_id}"
     job.say(f"It runs where it came from. For good: longshore replica commit {replica_id}; back: {again}.")
-    job.store.replicas.came_home(replica_id, job.id)  # last: from here on it can be undone and committed
 
 
 def is_reverted(job: MoveContext) -> bool:

@@ -112,20 +112,21 @@ class PointLanding(Migration):
         self._prove(request.of, request.point, result.get("proof") or "")
         gone = {ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}
         parts = parts_of(job.store.events.of(job.id, limit=10_000), utc_now())
-        if request.type is MigrationType.FAILOVER:
-            job.store.replicas.landed(request.of, job.id)
-            again = f"longshore replica undo {request.of}"
-            job.say(f"It runs in the machine's place. For good: longshore replica commit {request.of}; back: {again}.")
-        elif request.clean_up_after is not None or job.store.groups.waits_for_run(job.id):
-            self._stay({**result, "point": request.point, "seconds": parts}, gone)
-            return
-        elif request.keep:
-            job.say(f"The server stays until you clean it up: longshore migration cleanup {job.id}.")
-        else:
-            gone = set(ThingKind) - {ThingKind.RELAY}
+        of_failover = request.type is MigrationType.FAILOVER
+        if not of_failover:
+            if request.clean_up_after is not None or job.store.groups.waits_for_run(job.id):
+                self._stay({**result, "point": request.point, "seconds": parts}, gone)
+                return
+            if request.keep:
+                job.say(f"The server stays until you clean it up: longshore migration cleanup {job.id}.")
+            else:
+                gone = set(ThingKind) - {ThingKind.RELAY}
         job.phase("cleaning-up", "Removing what was made on the way.")
         for sentence in undo(job.store, job.clouds, job.id, lambda e: e.kind in gone and not is_of_way_back(e)):
             job.say(sentence, "warning")
+        if of_failover:  # it can be committed or undone once it is done, which comes next
+            again = f"longshore replica undo {request.of}"
+            job.say(f"It runs in the machine's place. For good: longshore replica commit {request.of}; back: {again}.")
         self._done({**result, "point": request.point, "seconds": parts})
 
     def _prove(self, replica_id: str, number: int, proof: str) -> None:
