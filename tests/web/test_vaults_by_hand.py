@@ -8,7 +8,7 @@ from filled import names_of_backups
 from many import Many
 
 from faulty_identity import faulty_identity
-from longshore.web.asking import part
+from longshore.client.calls import part
 from s3_server import SECRET
 
 NEW = "/ui/backups/new-vault"

@@ -160,7 +160,7 @@ class HoldBackup(ShowOne):
         from longshore.api.replicas import NewHold
 
         hold = NewHold(name=args.name, until=args.until)
-        return _details(self.client.hold_vault_point(args.vault, args.point, hold), for_people=self.for_people)
+        return _details(self.client.tell_vault_point(args.vault, args.point, "hold", hold), for_people=self.for_people)
 
 
 class ReleaseBackup(ShowOne):
@@ -172,7 +172,7 @@ class ReleaseBackup(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
 
-        released = self.client.release_vault_point(args.vault, args.point, NewHold(name=args.name))
+        released = self.client.tell_vault_point(args.vault, args.point, "release", NewHold(name=args.name))
         return _details(released, for_people=self.for_people)
 
 

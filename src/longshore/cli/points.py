@@ -59,7 +59,7 @@ class HoldPoint(ShowOne):
         from longshore.api.replicas import NewHold
 
         hold = NewHold(name=args.name, until=args.until)
-        return _fields(self, self.client.hold_point(args.replica, args.point, hold))
+        return _fields(self, self.client.tell_point(args.replica, args.point, "hold", hold))
 
 
 class ReleasePoint(ShowOne):
@@ -71,7 +71,7 @@ class ReleasePoint(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
 
-        return _fields(self, self.client.release_point(args.replica, args.point, NewHold(name=args.name)))
+        return _fields(self, self.client.tell_point(args.replica, args.point, "release", NewHold(name=args.name)))
 
 
 class DeletePoint(Command):

@@ -73,12 +73,9 @@ class Replicas(Calls):
     def point(self, replica: str, number: int) -> Point:
         return self._ask(Point, "GET", f"/v1/replicas/{part(replica)}/points/{number}")
 
-    def hold_point(self, replica: str, number: int, hold: NewHold) -> Point:
-        path = f"/v1/replicas/{part(replica)}/points/{number}/hold"
-        return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
-
-    def release_point(self, replica: str, number: int, hold: NewHold) -> Point:
-        path = f"/v1/replicas/{part(replica)}/points/{number}/release"
+    def tell_point(self, replica: str, number: int, what: str, hold: NewHold) -> Point:
+        """`what`: hold or release."""
+        path = f"/v1/replicas/{part(replica)}/points/{number}/{what}"
         return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
 
     def delete_point(self, replica: str, number: int) -> None:

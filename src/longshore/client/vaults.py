@@ -121,12 +121,9 @@ class Vaults(Calls):
     def delete_vault_point(self, vault: str, point: str) -> DeletedPoint:
         return self._ask(DeletedPoint, "DELETE", f"/v1/vaults/{part(vault)}/points/{part(point)}")
 
-    def hold_vault_point(self, vault: str, point: str, hold: NewHold) -> VaultPointDetails:
-        path = f"/v1/vaults/{part(vault)}/points/{part(point)}/hold"
-        return self._ask(VaultPointDetails, "POST", path, hold.model_dump(mode="json"))
-
-    def release_vault_point(self, vault: str, point: str, hold: NewHold) -> VaultPointDetails:
-        path = f"/v1/vaults/{part(vault)}/points/{part(point)}/release"
+    def tell_vault_point(self, vault: str, point: str, what: str, hold: NewHold) -> VaultPointDetails:
+        """`what`: hold or release."""
+        path = f"/v1/vaults/{part(vault)}/points/{part(point)}/{what}"
         return self._ask(VaultPointDetails, "POST", path, hold.model_dump(mode="json"))
 
     def back_up(self, wanted: NewBackup) -> Migration:

@@ -6,7 +6,7 @@ import re
 
 from markupsafe import Markup, escape
 
-from longshore.web.asking import part
+from longshore.client.calls import part
 from longshore.web.texts import _, marked
 
 _PROVE = marked(

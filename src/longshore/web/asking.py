@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import TypeAdapter
@@ -95,11 +95,6 @@ class Asking:
         """Of lists each one by itself."""
         said = {name: value for name, value in asked.items() if value not in (None, "")} | self._everything
         return urlencode([(name, _plain(one)) for name, value in said.items() for one in _each(value)])
-
-
-def part(name: str) -> str:
-    """A word as one part of a path, whatever is in it."""
-    return quote(name, safe="")
 
 
 def _each(value: Any) -> list[Any]:

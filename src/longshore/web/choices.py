@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Collection
 
 from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.client.calls import part
 from longshore.model.machine import Machine
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.texts import _
 
 AT_ONCE = 1000  # machines that are asked for

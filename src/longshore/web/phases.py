@@ -5,7 +5,8 @@ from datetime import datetime
 from itertools import pairwise
 
 from longshore.api.schemas import Event
-from longshore.web.asking import Asking, part
+from longshore.client.calls import part
+from longshore.web.asking import Asking
 
 _OF_ONE_ANSWER = 1000  # events
 

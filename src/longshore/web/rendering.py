@@ -12,8 +12,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from longshore.client.calls import part
 from longshore.web.advices import advice_about, on_page, said_on_page
-from longshore.web.asking import part
 from longshore.web.progress import figures, moves, moving, pace
 from longshore.web.texts import LANGUAGES, _, language
 from longshore.web.visit import Visit

@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backups import Vault
 from longshore.api.operation import Job, LeftOver, Operation, Worker
 from longshore.api.schemas import Cleanup
-from longshore.web.asking import Asking, part
+from longshore.client.calls import part
+from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.states import of_status

@@ -9,8 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails
 from longshore.api.backups import Vault
 from longshore.api.schemas import Provider
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.backups import PLAYBOOKS, VAULT

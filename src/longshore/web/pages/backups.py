@@ -9,8 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backup_policies import BackupPolicy
 from longshore.api.backups import DeletedPoint, Vault, VaultContents, VaultPointDetails
 from longshore.api.schemas import Migration, Provider
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form
 from longshore.web.page import Page

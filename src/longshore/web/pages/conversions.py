@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Migration
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.request import LandingMode, MigrationType
 from longshore.model.status import Status
-from longshore.web.asking import part
 from longshore.web.page import Page
 from longshore.web.rendering import render
 

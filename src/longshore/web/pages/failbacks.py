@@ -7,8 +7,9 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Provider
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render

@@ -9,9 +9,10 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.groups import Group
 from longshore.api.replicas import Replica
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.group import MOST_TIERS
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form, refused_at
 from longshore.web.page import Page
 from longshore.web.pages.groups import AT, CHANGES, back, path_of

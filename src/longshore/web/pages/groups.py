@@ -7,9 +7,9 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.groups import Group
 from longshore.api.schemas import Migration
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.replica import IN_PLACE, Stage
-from longshore.web.asking import part
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render

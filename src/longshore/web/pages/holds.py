@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from longshore.api.backups import Vault, VaultPointDetails
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.holding import Held, told_of_hold
 from longshore.web.page import Page

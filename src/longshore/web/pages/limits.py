@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Limit, PlanSummary, Provider
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.limit import LimitOf
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migration, MigrationCounts, ServerConsole
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.request import BootProof
 from longshore.model.status import Status
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.downtimes import expected_downtime
 from longshore.web.guest import guest_rows
 from longshore.web.page import Page

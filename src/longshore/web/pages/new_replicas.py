@@ -10,10 +10,11 @@ from longshore.api.backups import Vault
 from longshore.api.inventories import TargetOffer
 from longshore.api.replicas import Replica
 from longshore.api.schemas import PlanConcern, Provider
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page

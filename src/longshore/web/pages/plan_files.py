@@ -9,9 +9,10 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import TargetOffer
 from longshore.api.schemas import PlanAnswer, PlanView
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import VOLUME
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.choices import flavor_choices
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanStates, PlanSummary, PlanView
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.pages.migrations import told_of_cutover
 from longshore.web.rendering import confirm, render

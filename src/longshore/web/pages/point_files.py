@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from longshore.api.backups import Vault
 from longshore.api.files import PointFiles
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.passing import Passed
 from longshore.web.rendering import render

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Fingerprint, Provider, ProviderCheck
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render

@@ -9,10 +9,11 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import MachinePage
 from longshore.api.schemas import Fingerprint, Migration, PlanSummary, Provider, ProviderCheck
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
 from longshore.model.search import FIELDS
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render

@@ -7,8 +7,8 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import part
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.new_replicas import PROTECTION

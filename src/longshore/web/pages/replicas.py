@@ -11,8 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.replica_reports import ReplicaReport
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
+from longshore.client.calls import part
 from longshore.model.replica import Stage
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.charts import ages
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render

@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from longshore.api.replicas import Figures, Replica
 from longshore.api.reports import PlanReport, Report, ReportedMachine
-from longshore.web.asking import Asking, part
+from longshore.client.calls import part
+from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv, as_json

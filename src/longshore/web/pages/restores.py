@@ -9,9 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backups import Vault, VaultPointDetails
 from longshore.api.inventories import TargetOffer
 from longshore.api.schemas import Migration, PlanConcern, Provider
+from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page

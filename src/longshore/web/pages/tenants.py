@@ -7,8 +7,8 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import Provider
 from longshore.api.tenancy import TenancyJob
+from longshore.client.calls import part
 from longshore.errors import LongshoreError, NotFound
-from longshore.web.asking import part
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render

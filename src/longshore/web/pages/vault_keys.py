@@ -4,8 +4,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backups import MadeVaultKey, Vault, VaultKey
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.vaults import keepers

@@ -9,8 +9,9 @@ from longshore.api.backup_policies import ImportedPolicy
 from longshore.api.backups import Vault, VaultCheck, VaultRecovery
 from longshore.api.features import Features
 from longshore.api.schemas import Migration, Provider, ProviderCheck
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render

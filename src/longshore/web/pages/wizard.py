@@ -16,11 +16,12 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.schemas import FoundMachine, PlanAnswer, PlanSummary, PlanView, Provider
+from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME, PowerState
 from longshore.model.merging import merged
 from longshore.model.request import BootProof, MigrationRequest
-from longshore.web.asking import Asking, part
+from longshore.web.asking import Asking
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
