@@ -15,6 +15,8 @@ from longshore.cli.commands import Point, all_commands
 from longshore.cli.shell import LongshoreApp
 from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
 from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server, SingleSignOn, Web
+from longshore.model.phases import MEANINGS, OF_ANY, of_kind
+from longshore.model.request import MigrationType
 from longshore.planning import planfile
 from longshore.planning.catalogue import catalogue
 from longshore.planning.kinds import ConcernKind
@@ -101,6 +103,7 @@ def pages() -> dict[str, str]:
         "api.md": _api_page(),
         "kinds.md": _kinds_page(),
         "concerns.md": _concerns_page(),
+        "phases.md": _phases_page(),
         "plan.schema.json": schema,
         "guests.md": _guests_page(),
         "configuration.md": _configuration_page(),
@@ -266,6 +269,36 @@ def _area(area: str, kinds: list[ConcernKind]) -> str:
     return "\n".join(
         [f"## {area}", "", "| Code | Severity | Meaning | What to do |", "| --- | --- | --- | --- |", *rows, ""]
     )
+
+
+# Phases
+
+_PHASES = """\
+# Phases
+
+{notice}
+
+What `longshore migration show` and its events call a phase; programs get the same by `GET /v1/catalogue`. Each kind has
+these in their usual order; what nothing asks for is left out. Any of them may come to {any}, too.
+
+| Kind | Phases |
+| --- | --- |
+{courses}
+
+| Phase | |
+| --- | --- |
+{meanings}
+"""
+
+
+def _phases_page() -> str:
+    courses = (f"| {kind.value} | {_named(of_kind(kind))} |" for kind in MigrationType)
+    meanings = (f"| `{phase}` | {_cell(meaning)} |" for phase, meaning in MEANINGS.items())
+    return _PHASES.format(notice=NOTICE, any=_named(OF_ANY), courses="\n".join(courses), meanings="\n".join(meanings))
+
+
+def _named(phases: Iterable[str]) -> str:
+    return ", ".join(f"`{phase}`" for phase in phases)
 
 
 # Kinds of resources as files

@@ -21,6 +21,7 @@ PAGES = [
     "api.md",
     "kinds.md",
     "concerns.md",
+    "phases.md",
     "guests.md",
     "plan.schema.json",
     "configuration.md",

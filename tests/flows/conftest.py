@@ -5,6 +5,7 @@ import pytest
 import small_clouds
 from backed_up import BackedUp
 from between_clouds import BetweenClouds
+from phases_told import assert_known
 from protected import InThisProcess, Protected
 from protected_group import ProtectedGroup
 from rounds import in_this_process
@@ -24,6 +25,7 @@ def begin():
 
         yield begin
         for run in begun:
+            assert_known(run.store)
             run.store.close()
 
 
@@ -70,6 +72,7 @@ def _protecting(kind):
 
         yield protect
         for replica in begun:
+            assert_known(replica.store)
             replica.store.close()
 
 
@@ -111,4 +114,5 @@ def backed_up(tmp_path, monkeypatch):
 
     yield begin
     for each in begun:
+        assert_known(each.store)
         each.store.close()

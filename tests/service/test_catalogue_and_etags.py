@@ -107,6 +107,14 @@ def test_the_catalogue_says_what_codes_mean(api):
     assert all(kind["meaning"] for kind in kinds.values())
     assert (told["statuses"]["failed"], told["statuses"]["parked"]) == (True, False)
     assert "failed-over" in told["stages"]
+    phases = {one["phase"]: one for one in told["phases"]}
+    assert {phase for course in told["courses"].values() for phase in course} == set(phases)
+    assert all(one["meaning"] for one in phases.values())
+    assert [name for name in told["courses"]["cold"] if phases[name]["lands"]] == [
+        *("safeguarding", "converting", "booting", "checking")
+    ]
+    course = told["courses"]["warm"]
+    assert course.index("queued") < course.index("syncing") < course.index("last-sync") < course.index("done")
 
 
 def test_oslos_generators_find_the_rules():

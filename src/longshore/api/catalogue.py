@@ -18,7 +18,15 @@ class KindOfConcern(_Strict):
     acceptable: bool  # a blocker that a user may take upon himself
 
 
+class KindOfPhase(_Strict):
+    phase: str
+    meaning: str
+    lands: bool  # after the last byte, until the machine is seen up: it is off meanwhile, if it was shut down for it
+
+
 class Catalogue(_Strict):
     concerns: list[KindOfConcern]
+    phases: list[KindOfPhase]
+    courses: dict[str, list[str]]  # of a migration's type, the phases that it may have in their usual order
     statuses: dict[str, bool]  # of migrations and jobs, and whether one has ended with it
     stages: list[str]  # of replicas

@@ -1,7 +1,9 @@
-"""What codes mean: kinds of concern, states."""
+"""What codes mean: kinds of concern, phases, states."""
 
-from longshore.api.catalogue import Catalogue, KindOfConcern
+from longshore.api.catalogue import Catalogue, KindOfConcern, KindOfPhase
+from longshore.model.phases import LANDING, MEANINGS, phases_of
 from longshore.model.replica import Stage
+from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.planning.catalogue import catalogue as known
 from longshore.service.parts import judged_router
@@ -11,7 +13,7 @@ router = judged_router("/v1")
 
 @router.get("/catalogue")
 def catalogue() -> Catalogue:
-    """All kinds of concern that there are, by what they are about, and all states."""
+    """All kinds of concern that there are, by what they are about, all phases and all states."""
     return Catalogue(
         concerns=[
             KindOfConcern(
@@ -25,6 +27,8 @@ def catalogue() -> Catalogue:
             for area, kinds in known().items()
             for kind in kinds
         ],
+        phases=[KindOfPhase(phase=one, meaning=told, lands=one in LANDING) for one, told in MEANINGS.items()],
+        courses={kind.value: list(phases_of(kind)) for kind in MigrationType},
         statuses={status.value: status.ended for status in Status},
         stages=[stage.value for stage in Stage],
     )

@@ -7,12 +7,12 @@ from statistics import median
 from typing import NamedTuple
 
 from longshore.api.schemas import Event, ListedMigration, Migration
+from longshore.model.phases import LANDING
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.phases import events_of, phases_of
 
-_LANDING = {"safeguarding", "converting", "booting", "checking"}  # phases after the last byte, while it is off
 _SHOW_IT = (MigrationType.DRY_RUN, MigrationType.COLD, MigrationType.WARM)
 _LOOKED_THROUGH, _GONE_BY = 100, 3  # of those that are done, the newest; and of them the most alike
 
@@ -49,5 +49,5 @@ def most_alike(done: Sequence[ListedMigration], migrations: Sequence[ListedMigra
 
 def landing_of(events: Sequence[Event]) -> float | None:
     """Seconds; None where it can't be told."""
-    spans = [took for phase, _at, took in phases_of(events) if phase in _LANDING and took is not None]
+    spans = [took for phase, _at, took in phases_of(events) if phase in LANDING and took is not None]
     return sum(spans) if spans else None
