@@ -84,6 +84,7 @@ def anns(api):
         "machine": "web",
         "project": "project-b",
         "number": "1",
+        "check": "none",
     }
 
 
@@ -138,7 +139,7 @@ def test_a_reader_changes_nothing(api, anns):
     api.store.migrations.update(anns["migration"], status="cancelled")  # the stream of its events then ends at once
     before = snapshot(api)
     allowed = {"/v1/providers/{provider}/check", "/v1/providers/{provider}/machines", "/v1/plans/{name}/check"}
-    allowed |= {"/v1/vaults/{vault}/check"}
+    allowed |= {"/v1/vaults/{vault}/check", "/v1/plans/{name}/checks", "/v1/plans/{name}/checks/{check}"}
     for method, path in closed(api):
         answer = api("ann-reader", method, filled(path, anns), {})
         kept = path.endswith("shares") or "/tenancy/" in path or path.startswith("/v1/operation")

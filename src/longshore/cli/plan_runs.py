@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
+from longshore.cli.checking import checked
 from longshore.cli.command import Command, Lister
 from longshore.cli.concerns import concern_table
 from longshore.cli.plan_watch import watch_plan
@@ -28,7 +29,7 @@ class CheckPlan(Lister):
         return _with_start(with_plan(super().get_parser(prog_name)))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        concerns = self.client.check_plan(args.plan, _asked(args))
+        concerns = checked(self.client, args.plan, _asked(args))
         self._blockers = sum(c.severity.value == "blocker" for c in concerns)
         if not concerns:
             print(f"Nothing stands against plan {args.plan}.", file=sys.stderr)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from longshore.api.plan_checks import PlanCheck
 from longshore.api.reports import PlanReport
 from longshore.api.schemas import (
     FoundMachine,
@@ -11,7 +12,6 @@ from longshore.api.schemas import (
     NewPlan,
     PlanAnswer,
     PlanChanged,
-    PlanConcern,
     PlanCopy,
     PlannedProgress,
     PlanStart,
@@ -78,8 +78,16 @@ class Plans(Calls):
     def plan_report(self, name: str) -> PlanReport:
         return self._ask(PlanReport, "GET", f"/v1/plans/{part(name)}/report")
 
-    def check_plan(self, name: str, asked: PlanStart) -> list[PlanConcern]:
-        return self._ask(list[PlanConcern], "POST", f"/v1/plans/{part(name)}/check", asked.model_dump(mode="json"))
+    def begin_check(self, name: str, asked: PlanStart) -> PlanCheck:
+        return self._ask(PlanCheck, "POST", f"/v1/plans/{part(name)}/checks", asked.model_dump(mode="json"))
+
+    def go_on_with_check(self, check: PlanCheck) -> PlanCheck:
+        """How far it is, and what has become known since that answer."""
+        path = f"/v1/plans/{part(check.plan)}/checks/{part(check.id)}?after={check.until}"
+        return self._ask(PlanCheck, "GET", path)
+
+    def end_check(self, check: PlanCheck) -> None:
+        self._ask(type(None), "DELETE", f"/v1/plans/{part(check.plan)}/checks/{part(check.id)}")
 
     def start_plan(self, name: str, asked: PlanStart) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/start", asked.model_dump(mode="json"))

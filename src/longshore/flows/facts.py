@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from longshore.errors import NotFound
 from longshore.guests import windows_parts
@@ -31,37 +32,49 @@ def gather_for_plan(
     source: SourceRoom | None,
     *,
     converts_here: bool,
+    known: TargetFacts | None = None,
 ) -> TargetFacts:
     """`source` is the room that the source has; `converts_here` says that guests would be converted on this machine.
+    `known`: what was gathered for others a moment ago, so that the target isn't asked for the same lists again.
 
     Asks the target once for each list, and once a network for the MACs and addresses that are mapped to it.
     """
-    networks = tuple(target.networks())
+    base = known or _lists(target, source)
     wanted: dict[str, tuple[set[str], set[str]]] = {}
     for machine, request in machines:
         for nic in machine.nics:
-            for network in find_network(networks, request.networks.get(nic.network, "")):
+            for network in find_network(base.networks, request.networks.get(nic.network, "")):
                 macs, addresses = wanted.setdefault(network.id, (set(), set()))
                 macs.add(nic.mac)
                 addresses.update(nic.addresses)
     taken = {network: target.taken(network, macs, addresses) for network, (macs, addresses) in wanted.items()}
     named = {port for _, request in machines for port in request.ports.values()}
-    floating = any(nic.floating_addresses for machine, _ in machines for nic in machine.nics)
+    if not base.external_networks and any(nic.floating_addresses for machine, _ in machines for nic in machine.nics):
+        floating, external = tuple(target.floating_addresses()), tuple(target.external_networks())
+        base = replace(base, floating=floating, external_networks=external)
+    if base.choices is None and any(wants_choices(*pair) for pair in machines):
+        base = replace(base, choices=target.choices())
+    if base.emulates_tpm is None and any(has_tpm(machine) for machine, _ in machines):
+        base = replace(base, emulates_tpm=target.emulates_tpm())
+    if base.windows is None and converts_here:
+        base = replace(base, windows=_windows([machine for machine, _ in machines]))
+    return replace(
+        base,
+        macs_in_use=frozenset((network, mac) for network, found in taken.items() for mac in found.macs),
+        addresses_in_use=frozenset((network, one) for network, found in taken.items() for one in found.addresses),
+        ports=_ports(target, named),
+    )
+
+
+def _lists(target: Target, source: SourceRoom | None) -> TargetFacts:
+    """What doesn't depend on which machines come."""
     return TargetFacts(
-        networks=networks,
+        networks=tuple(target.networks()),
         volume_types=tuple(target.volume_types()),
         flavors=tuple(target.flavors()),
         room=target.quota_room(),
-        macs_in_use=frozenset((network, mac) for network, found in taken.items() for mac in found.macs),
-        addresses_in_use=frozenset((network, one) for network, found in taken.items() for one in found.addresses),
-        choices=target.choices() if any(wants_choices(*pair) for pair in machines) else None,
-        ports=_ports(target, named),
         present=tuple(target.present()),
-        floating=tuple(target.floating_addresses()) if floating else (),
-        external_networks=tuple(target.external_networks()) if floating else (),
         source=source,
-        emulates_tpm=target.emulates_tpm() if any(has_tpm(machine) for machine, _ in machines) else None,
-        windows=_windows([machine for machine, _ in machines]) if converts_here else None,
     )
 
 

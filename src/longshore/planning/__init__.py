@@ -12,13 +12,14 @@ from longshore.planning.hardware import choose_hardware, firmware_properties, li
 from longshore.planning.landing import Landing, blocked, land
 from longshore.planning.nics import NicLanding
 from longshore.planning.placement import wants_choices
-from longshore.planning.preflight import check
+from longshore.planning.preflight import Preflight, check
 from longshore.planning.tpm import has_tpm, without_tpm
 from longshore.planning.volumes import VolumeFacts, VolumeLanding, land_volume
 
 __all__ = [
     "Landing",
     "NicLanding",
+    "Preflight",
     "TargetFacts",
     "VolumeFacts",
     "VolumeLanding",

@@ -26,7 +26,7 @@ from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
 from longshore.service.tenancy_jobs import Jobs
-from longshore.service.turns import COME_AGAIN, Busy, turns_at_clouds, turns_of_files
+from longshore.service.turns import COME_AGAIN, Busy, room_for_checks, turns_at_clouds, turns_of_files
 from longshore.store import StateDirectory, Store
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
@@ -98,6 +98,7 @@ def _without_routes(
     app.state.fetching = turns_of_files()
     app.state.streams = Streams()
     app.state.tenancy_jobs = Jobs()
+    app.state.room_for_checks = room_for_checks()
     if access is not None:
         from longshore.service.gate import Gate  # commands have none
 

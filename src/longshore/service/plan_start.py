@@ -1,6 +1,6 @@
 """Starting migrations of a plan: all that was asked for, or none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,9 @@ from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.flows.clouds import Clouds
 from longshore.flows.plans.check import Examined, Prospect, examine
+from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.plan import Entry
 from longshore.model.request import MigrationRequest, MigrationType
@@ -18,14 +20,23 @@ from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.opened_plan import Opened, entries_of
-from longshore.service.parts import TheClouds
 from longshore.store import NewMigration, Store
 
 
-def examine_plan(
-    store: Store, clouds: TheClouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
-) -> Examined:
+def examine_plan(store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart) -> Examined:
     """What these entries name as it is now, and what stands against moving it as asked."""
+    parts = list(examine_by_parts(store, clouds, opened, entries, asked))
+    return Examined(
+        [prospect for part in parts for prospect in part.prospects],
+        [concern for part in parts for concern in part.concerns],
+        sum(part.looked_at for part in parts),
+    )
+
+
+def examine_by_parts(
+    store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
+) -> Iterator[Examined]:
+    """The same of some of them at a time, as it becomes known; at last what is about all of them."""
     plan = planfile.from_store(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
     clear = {entry.machine: entry for entry in plan.entries}
     entries = [clear.get(entry.machine, entry) for entry in entries]
@@ -33,19 +44,25 @@ def examine_plan(
     source_id = store.providers.get(plan.source).id
     with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
         here = not store.state.shared_database  # else a worker on another machine converts
-        examined = examine(source, target, plan, entries, last, converts_here=here)
-    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id}
+        for part in examine(source, target, plan, entries, last, converts_here=here):
+            yield replace(part, concerns=_with_those_under_way(store, opened, source_id, part))
+
+
+def _with_those_under_way(store: Store, opened: Opened, source_id: str, examined: Examined) -> list[Concern]:
+    """What stands against each that is being migrated is that it is."""
+    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id} if examined.prospects else {}
+    concerns = examined.concerns
     for prospect in examined.prospects:
         other = busy.get(prospect.machine.ref)
         if other is None:
             continue
         # Its addresses on the target are in use by itself
-        examined.concerns[:] = [c for c in examined.concerns if c.machine != prospect.machine.ref]
+        concerns = [c for c in concerns if c.machine != prospect.machine.ref]
         if other.plan_id != opened.id:
             subject, whose = _seen(store, other.id)
             text = f"{prospect.machine.name} is being migrated already{whose}."
-            examined.concerns.insert(0, replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
-    return examined
+            concerns.insert(0, replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
+    return concerns
 
 
 def _seen(store: Store, migration_id: str) -> tuple[str, str]:
@@ -78,7 +95,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
     return shown(store, records)
 
 
-def start_again(store: Store, clouds: TheClouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
+def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
     """What has failed of all its machines, or of these, and nothing else; with type and accepted blockers as before.
 
     Raises Conflict when there is none, InvalidInput as `begin` and `entries_of`.

@@ -29,6 +29,7 @@ MODULES = {
     "plan_changes": {"plans"},
     "new_plans": {"plans"},
     "plan_states": {"plans"},
+    "plan_checks": {"plans/checks"},
     "migrations": {"migrations", "migration-counts"},
     "chosen_migrations": {"migrations"},
     "bundles": {"migrations"},

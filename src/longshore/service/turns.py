@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 from longshore.errors import LongshoreError
 
@@ -18,6 +19,8 @@ OF_ALL_CLOUDS = 24  # of the 40 threads in which requests are answered
 QUEUE = 50  # requests of one project that wait for their turn at clouds
 OF_FILES = 2  # files that are sent to one project: each takes a confined process while it is
 OF_ALL_FILES = 8
+OF_CHECKS = 6  # checks of plans of one project: each has a thread of its own
+OF_ALL_CHECKS = 12  # that ask clouds; further ones wait
 IN_WORK = 10  # requests of one project, of any kind: those at clouds leave some to others of their project
 LINE = 1000  # requests of one project that wait to be worked on
 PATIENCE = 30.0  # seconds that they do
@@ -70,6 +73,10 @@ def turns_at_clouds() -> Turns:
 
 def turns_of_files() -> Turns:
     return Turns(OF_FILES, OF_FILES, OF_ALL_FILES)
+
+
+def room_for_checks() -> BoundedSemaphore:
+    return BoundedSemaphore(OF_ALL_CHECKS)
 
 
 def turns_of_all() -> Turns:

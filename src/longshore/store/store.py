@@ -20,6 +20,7 @@ from longshore.store.looks import Looks
 from longshore.store.migrations import Migrations
 from longshore.store.operation import OperationRecords
 from longshore.store.outlines import Outlines
+from longshore.store.plan_checks import PlanChecks
 from longshore.store.plan_flavors import PlanFlavors
 from longshore.store.plans import Plans
 from longshore.store.points import Points
@@ -65,6 +66,7 @@ class Store:
         self.protection = Protection(self.database)
         self.plans = Plans(self.database, texts)
         self.plan_flavors = PlanFlavors(self.database)
+        self.plan_checks = PlanChecks(self.database)
         self.ledger = Ledger(self.database)
         self.jobs = Jobs(self.database)
         self.limits = Limits(self.database)
@@ -86,6 +88,7 @@ class Store:
         view.groups = self.groups.scoped(scope)
         view.backup_policies = self.backup_policies.scoped(scope)
         view.plans = self.plans.scoped(scope)
+        view.plan_checks = self.plan_checks.scoped(scope)
         view.limits = self.limits.scoped(scope)
         view.ledger = self.ledger.scoped(scope)
         return view

@@ -1,7 +1,7 @@
 """The machines of a plan as they are now, what is asked for each of them, and what stands against it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from longshore.model.machine import VOLUME, Machine
 from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import MachineFilter
-from longshore.planning import check
+from longshore.planning import Preflight, TargetFacts
 from longshore.planning.mappings import unused_of_entry, unused_of_plan
 from longshore.planning.plan_kinds import (
     MACHINE_NOT_FOUND,
@@ -24,6 +24,7 @@ from longshore.planning.plan_kinds import (
 from longshore.planning.planfile import request_of
 from longshore.providers.contract import LooseVolumes, Machines, Source, Target
 
+AT_ONCE = 50  # machines that are looked at together: few enough that what is known comes soon
 FEW = 5  # machines that are looked up one by one; more of them cost less in one sweep over all
 
 
@@ -38,21 +39,35 @@ class Prospect:
 class Examined:
     prospects: list[Prospect]  # those of which enough is known
     concerns: list[Concern]
+    looked_at: int  # entries of the plan, those of which not enough is known among them
 
     @property
     def blockers(self) -> list[Concern]:
         return [c for c in self.concerns if c.severity is Severity.BLOCKER]
 
 
+class LookUp:
+    """Machines of a plan, some at a time: each by its reference, name or path, or why it isn't found."""
+
+    def __init__(self, source: Machines) -> None:
+        self._source = source
+        self._known: dict[str, Machine] = {}
+        self._swept = False
+
+    def find(self, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
+        known = self._known
+        refs = [entry.ref for entry in entries if entry.ref is not None and entry.ref not in known]
+        known |= {m.ref: m for m in self._source.describe(refs)} if refs else {}
+        if not self._swept and sum(entry.wanted not in known for entry in entries) > FEW:
+            self._swept = True
+            machines = list(self._source.machines())
+            named = Counter(m.name for m in machines)
+            known |= {m.name: m for m in machines if named[m.name] == 1} | {m.ref: m for m in machines}
+        return [known.get(entry.wanted) or _ask(self._source, entry.wanted) for entry in entries]
+
+
 def look_up(source: Machines, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
-    """Each machine by its reference, name or path, or why it isn't found."""
-    refs = [entry.ref for entry in entries if entry.ref is not None]
-    known = {m.ref: m for m in source.describe(refs)} if refs else {}
-    if sum(entry.wanted not in known for entry in entries) > FEW:
-        machines = list(source.machines())
-        named = Counter(m.name for m in machines)
-        known |= {m.name: m for m in machines if named[m.name] == 1} | {m.ref: m for m in machines}
-    return [known.get(entry.wanted) or _ask(source, entry.wanted) for entry in entries]
+    return LookUp(source).find(entries)
 
 
 def look_up_volumes(source: LooseVolumes, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
@@ -88,39 +103,49 @@ def examine(
     last: Mapping[str, Any],
     *,
     converts_here: bool,
-) -> Examined:
-    """Everything that stands against these machines and volumes of a plan.
+) -> Iterator[Examined]:
+    """Everything that stands against these machines and volumes of a plan, some of them at a time, as it becomes known;
+    at last what only shows when all are seen together.
 
     `last` are options that win over the plan's own; a volume has no other type than its own. `converts_here` says that
     guests would be converted on this machine.
     """
-    concerns: list[Concern] = []
-    machines = _machines(source, plan, [e for e in entries if isinstance(e, PlannedMachine)], last, concerns)
-    volumes = _volumes(source, plan, [e for e in entries if isinstance(e, PlannedVolume)], last, concerns)
-    room = source.room()
-    moved = [(p.machine, p.request) for p in machines]
-    concerns += check(
-        moved,
-        gather_for_plan(target, moved, room, converts_here=converts_here) if machines else None,
-        source.inventory() if machines else None,
-        plan.limits.at_once,
-        volumes=[(p.machine, p.request) for p in volumes],
-        volume_facts=gather_for_volume(target, room) if volumes else None,
-    )
-    if len(entries) == len(plan.entries) == len(machines) + len(volumes):
-        concerns += unused_of_plan(plan, [p.machine for p in (*machines, *volumes)])
-    return Examined([*machines, *volumes], concerns)
+    room, look, whole = source.room(), LookUp(source), Preflight()
+    machines = [e for e in entries if isinstance(e, PlannedMachine)]
+    facts: TargetFacts | None = None
+    found: list[Machine] = []
+    for some in (machines[n : n + AT_ONCE] for n in range(0, len(machines), AT_ONCE)):
+        concerns: list[Concern] = []
+        prospects = _machines(look, plan, some, last, concerns)
+        moved = [(p.machine, p.request) for p in prospects]
+        if moved:
+            facts = gather_for_plan(target, moved, room, converts_here=converts_here, known=facts)
+            concerns += whole.of_machines(moved, facts)
+        found += [p.machine for p in prospects]
+        yield Examined(prospects, concerns, len(some))
+    stored = bool(found)  # on datastores
+    if volumes := [e for e in entries if isinstance(e, PlannedVolume)]:
+        concerns = []
+        prospects = _volumes(source, plan, volumes, last, concerns)
+        moved = [(p.machine, p.request) for p in prospects]
+        concerns += whole.of_volumes(moved, gather_for_volume(target, room)) if moved else []
+        found += [p.machine for p in prospects]
+        yield Examined(prospects, concerns, len(volumes))
+    concerns = whole.of_all(source.inventory() if stored else None, plan.limits.at_once)
+    if len(entries) == len(plan.entries) == len(found):
+        concerns += unused_of_plan(plan, found)
+    yield Examined([], concerns, 0)
 
 
 def _machines(
-    source: Machines,
+    look: LookUp,
     plan: Plan,
     entries: Sequence[PlannedMachine],
     last: Mapping[str, Any],
     concerns: list[Concern],
 ) -> list[Prospect]:
     prospects: list[Prospect] = []
-    for entry, found in zip(entries, look_up(source, entries), strict=True):
+    for entry, found in zip(entries, look.find(entries), strict=True):
         if isinstance(found, LongshoreError):
             concerns.append(MACHINE_NOT_FOUND(entry.machine, found.message, found.advice or None))
             continue

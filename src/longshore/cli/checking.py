@@ -1,0 +1,74 @@
+"""Checking a plan: how far that is, and what stands against it as soon as that is known, for a person who waits."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from longshore.cli.counting import PATIENCE, counting
+from longshore.cli.retry import retry_while_away
+from longshore.errors import LongshoreError
+
+if TYPE_CHECKING:
+    from longshore.api.plan_checks import PlanCheck
+    from longshore.api.schemas import PlanConcern, PlanStart
+    from longshore.client import Client
+
+_POLL_AT_FIRST, _POLL = 0.05, 1.0  # seconds: what is done at once isn't waited for
+_SLOWER = 5  # the share of the time until now that is waited
+_INTERRUPTED = "interrupted"  # code: whoever did it is gone, and another does it anew
+
+
+def checked(client: Client, plan: str, asked: PlanStart) -> list[PlanConcern]:
+    """All that stands against it. Ctrl-C ends the check. Raises LongshoreError when it comes to no end."""
+    while True:
+        found: list[PlanConcern] = []
+        check = client.begin_check(plan, asked)
+        try:
+            check = _followed(client, check, found)
+        except KeyboardInterrupt:
+            client.end_check(check)
+            raise
+        error = check.error
+        if error is None:
+            return found
+        if error.code != _INTERRUPTED:
+            raise LongshoreError(
+                error.message.removesuffix(error.advice).rstrip(), advice=error.advice, code=error.code
+            )
+
+
+def _followed(client: Client, check: PlanCheck, found: list[PlanConcern]) -> PlanCheck:
+    began, told = time.monotonic(), _Told()
+    with counting("Checking") as show:
+        while True:
+            found += check.concerns
+            show(check.done, check.total)
+            if check.state != "running":
+                return check
+            took = time.monotonic() - began
+            if took > PATIENCE:
+                told.say_new(found)
+            time.sleep(min(max(_POLL_AT_FIRST, took / _SLOWER), _POLL))
+            last = check
+            check = retry_while_away(lambda: client.go_on_with_check(last), _say)  # noqa: B023 called at once
+
+
+class _Told:
+    """What was said on a terminal already: of each code the first. The table at the end has all."""
+
+    def __init__(self) -> None:
+        self._codes: set[str] = set()
+
+    def say_new(self, found: list[PlanConcern]) -> None:
+        if not sys.stderr.isatty():
+            return
+        for one in found:
+            if one.code not in self._codes:
+                self._codes.add(one.code)
+                _say(f"{one.severity.value}: {one.text} ({one.code})")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
