@@ -1,9 +1,14 @@
 """From machines to a plan that is under way, by links and forms alone."""
 
-from urllib.parse import urlencode
+import html
+import re
+import time
+from threading import Event
+from urllib.parse import urlencode, urlsplit
 
+import pytest
 from filled import SEEN_UP
-from small_fleet import Fleet
+from small_fleet import Fleet, FleetSource
 
 from longshore.planning import planfile
 
@@ -418,3 +423,72 @@ def test_volumes_that_no_server_has_are_planned(fleet):
     assert "flavor" not in fleet.get(at).form(at).names
     fleet.submit(at, wave="2")
     assert fleet.store.plans.get("archives").content["volumes"][0]["wave"] == 2
+
+
+@pytest.fixture
+def slow(fleet, monkeypatch):
+    """Machines are looked at one by one, the second one when that is said; nobody waits long for them."""
+    monkeypatch.setattr("longshore.flows.plans.check.AT_ONCE", 1)
+    monkeypatch.setattr("longshore.web.pages.checks._WAITED_FOR", 0.3)
+    may_go_on, describe = Event(), FleetSource.describe
+
+    def one_by_one(self, refs):
+        assert refs == ["vm-1"] or may_go_on.wait(60)
+        return describe(self, refs)
+
+    monkeypatch.setattr(FleetSource, "describe", one_by_one)
+    machines = [{"machine": "app01", "ref": "vm-1"}, {"machine": "db01", "ref": "vm-3"}]
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": machines}
+    fleet.store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
+    yield may_go_on
+    may_go_on.set()
+
+
+def address(fleet):
+    said = urlsplit(fleet.page.url)
+    return f"{said.path}?{said.query}"
+
+
+def look_until(fleet, text):
+    end = time.monotonic() + 60
+    while text not in fleet.get(address(fleet)).text and time.monotonic() < end:
+        pass
+    assert text in fleet.page.text
+
+
+def test_what_is_known_of_some_machines_stands_there_while_others_are_looked_at(fleet, slow):
+    fleet.get("/ui/plans/shop/concerns")
+    assert "check=" in address(fleet), "whoever loads it again goes on with the same check"
+    look_until(fleet, "1 of 2 looked at")
+    assert "data-refresh" in fleet.page.source
+    assert "app01" in fleet.page.text
+    assert "network-unmapped" in fleet.page.text
+    assert "/ui/plans/shop/start" not in {form.action for form in fleet.page.forms}
+    slow.set()
+    look_until(fleet, "To the mappings")
+    assert "db01" in fleet.page.text
+    assert "of 2 looked at" not in fleet.page.text
+    assert "data-refresh" not in fleet.page.source
+
+
+def test_the_part_about_concerns_goes_on_asking_for_itself(fleet, slow):
+    headers = {"HX-Request": "true", "HX-Target": "concerns"}
+    part = fleet.ask("GET", "/ui/plans/shop/concerns", headers=headers).text
+    again = html.unescape(re.search(r'id="concerns"[^>]* hx-get="([^"]+)"', part)[1])
+    slow.set()
+    end = time.monotonic() + 60
+    while "hx-get" in (part := fleet.ask("GET", again, headers=headers).text) and time.monotonic() < end:
+        pass
+    assert "hx-get" not in part
+    assert "db01" in part
+
+
+def test_a_check_that_nobody_goes_on_with_is_begun_anew(fleet, slow):
+    fleet.get("/ui/plans/shop/concerns")
+    begun = address(fleet)
+    content = fleet.store.plans.get("shop").content
+    fleet.store.plans.replace("shop", {**content, "description": "another"})
+    slow.set()
+    fleet.get(begun)
+    look_until(fleet, "db01")
+    assert "changed meanwhile" not in fleet.page.text

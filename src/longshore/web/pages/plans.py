@@ -2,16 +2,19 @@
 
 from collections import Counter
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from longshore.api.plan_checks import PlanCheck
 from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanStates, PlanSummary, PlanView
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.asking import Asking
 from longshore.web.page import Page
+from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import told_of_cutover
 from longshore.web.rendering import confirm, render
 from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status
@@ -78,24 +81,38 @@ async def concerns(request: Request) -> Response:
 
 
 async def shown_concerns(request: Request, trouble: LongshoreError | None, type_: str = "") -> Response:
-    """Everything that stands against starting it so, asked of both clouds now."""
+    """Everything that stands against starting it so, asked of both clouds now: as far as it is known.
+
+    The part about them, where another page has it, goes on asking for itself; else all of the page does, under an
+    address that names the check.
+    """
     asking: Asking = request.state.asking
     view = await asking.get(PlanView, _path(request))
     wanted = type_ or request.query_params.get("type", "") or view.plan.get("defaults", {}).get("type") or "cold"
     said = request.state.form.all("machine") if request.method == "POST" else []
     chosen = said or request.query_params.getlist("machine")
-    found: list[PlanConcern] | None = None
+    whole = request.method == "GET" and request.headers.get("HX-Target") != "concerns"
+    check: PlanCheck | None = None
+    begun = request.query_params.get("check", "")
     try:
         body: dict[str, Any] = {"type": wanted} if wanted in dict(TYPES) else {}
-        body |= {"machines": chosen}
-        found = await asking.post(list[PlanConcern], f"{_path(request)}/check", body)
+        check = await follow(asking, _path(request), body | {"machines": chosen}, begun)
+        trouble = trouble or trouble_of(check)
     except LongshoreError as error:
         trouble = trouble or error
+    running = check is not None and check.state == "running"
+    again = ""
+    if check is not None and running:
+        asked = {"type": wanted, "machine": chosen, "check": check.id}
+        again = f"{_page(request)}/concerns?{urlencode(asked, doseq=True)}"
+        if whole and begun != check.id:
+            return RedirectResponse(again, 303)
+    found = check.concerns if check is not None else []
     grouped: dict[str, list[PlanConcern]] = {}
     order = list(Severity)
-    for concern in sorted(found or [], key=lambda c: (order.index(c.severity), c.code)):
+    for concern in sorted(found, key=lambda c: (order.index(c.severity), c.code)):
         grouped.setdefault(concern.code, []).append(concern)
-    counted = Counter(c.severity.value for c in found or [])
+    counted = Counter(c.severity.value for c in found)
     return render(
         request,
         "plans/concerns.html",
@@ -105,11 +122,15 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         chosen=chosen,
         type_=wanted,
         types=types(),
-        checked=found is not None,
+        checked=check is not None and check.state == "done",
+        check=check if running or found else None,
+        running=running,
+        again=again,
+        live=running and whole,
         grouped=list(grouped.items()),
         counted=counted,
-        blocked=[c for c in found or [] if c.severity is Severity.BLOCKER and not c.acceptable],
-        acceptable=list(dict.fromkeys(c.code for c in found or [] if c.severity is Severity.BLOCKER and c.acceptable)),
+        blocked=[c for c in found if c.severity is Severity.BLOCKER and not c.acceptable],
+        acceptable=list(dict.fromkeys(c.code for c in found if c.severity is Severity.BLOCKER and c.acceptable)),
         trouble=trouble,
         of_severity=of_severity,
         many=5,

@@ -1,0 +1,48 @@
+"""Checks of plans as pages follow them: what is known soon is shown at once, the rest as it comes."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from longshore.api.plan_checks import PlanCheck
+from longshore.client.calls import part
+from longshore.errors import ChangedMeanwhile, LongshoreError, NotFound
+from longshore.web.asking import Asking
+
+_WAITED_FOR = 2.0  # seconds: what takes no longer is shown whole
+_POLL_AT_FIRST, _POLL = 0.05, 0.5  # seconds
+_ASKED_ANEW = ("interrupted", ChangedMeanwhile.code)  # codes of a check that nobody goes on with
+
+
+async def follow(asking: Asking, plan: str, asked: Mapping[str, Any], begun: str) -> PlanCheck:
+    """As far as it has come when it has ended, or after a moment. `plan`: its path; `begun`: the id of an earlier one;
+    empty: a new one, as where that one can't be gone on with."""
+    check = await _earlier(asking, plan, begun) if begun else None
+    if check is None:
+        check = await asking.post(PlanCheck, f"{plan}/checks", asked)
+    now = asyncio.get_running_loop().time
+    until, pause = now() + _WAITED_FOR, _POLL_AT_FIRST
+    while check.state == "running" and now() < until:
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _POLL)
+        check = await asking.get(PlanCheck, f"{plan}/checks/{part(check.id)}")
+    return check
+
+
+async def _earlier(asking: Asking, plan: str, begun: str) -> PlanCheck | None:
+    try:
+        found = await asking.get(PlanCheck, f"{plan}/checks/{part(begun)}")
+    except LongshoreError as error:
+        if error.code != NotFound.code:
+            raise
+        return None
+    return None if found.error is not None and found.error.code in _ASKED_ANEW else found
+
+
+def trouble_of(check: PlanCheck) -> LongshoreError | None:
+    """Why it has come to no end."""
+    error = check.error
+    if error is None:
+        return None
+    said = error.message.removesuffix(error.advice).rstrip()
+    return LongshoreError(said, advice=error.advice, code=error.code, field=error.field)
