@@ -344,6 +344,11 @@ class Event(_Strict):
     text: str
 
 
+class PlanEvent(Event):
+    migration: str  # its id
+    machine: str  # its name
+
+
 class LedgerEntry(_Strict):
     kind: str
     step: str

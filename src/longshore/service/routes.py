@@ -53,7 +53,7 @@ MODULES = {
     "limits": {"limits"},
     "operation": {"operation"},
     "inspections": {"inspections"},
-    "stream": {"migrations"},
+    "stream": {"migrations", "plans/events"},
     "tenancy": {"tenancy"},
 }
 

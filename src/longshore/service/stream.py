@@ -1,68 +1,104 @@
-"""A migration's events as they happen: server-sent events, for those who would otherwise ask again and again."""
+"""What happens in a migration, or in all of a plan, as server-sent events: for those who would otherwise ask again and
+again."""
 
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from longshore.api.schemas import Event
+from longshore.api.schemas import Event, PlanEvent
 from longshore.errors import NotFound
-from longshore.service.caller import Access, Forbidden, IdentityUnavailable, Unauthenticated
+from longshore.service.caller import Access, Caller, Forbidden, IdentityUnavailable, Unauthenticated
+from longshore.service.opened_plan import counted, open_plan
 from longshore.service.parts import TheCaller, TheStore, judged_router
 from longshore.service.streams import OF_A_PROJECT, Streams
 from longshore.service.turns import Busy
-from longshore.store import EventRecord, Store
+from longshore.store import Store
+
+Look = Callable[[], tuple[list[str], str | None]]  # what is to be sent now; and the last word, when nothing more comes
 
 router = judged_router("/v1")
 
 _LOOK = 0.5  # seconds between looks for what is new
 _ALIVE = 15.0  # seconds without a word after which one is sent: proxies end connections that are silent
 _JUDGE = 10.0  # seconds between looks whether the token is still valid
+_COMMITS_WITHIN = 3.0  # seconds: an event that was numbered before another may be there later by as much
+_AT_ONCE = 1000  # events that are read of a plan
 _LONGEST = 240.0  # seconds; the client comes back with its token, which is judged anew then
 
 
-@router.get(
-    "/migrations/{migration}/events/stream",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events"}},
-)
-def stream(
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events"}
+}
+After = Annotated[int, Query(ge=0, le=(1 << 63) - 1)]
+LastEventId = Annotated[str | None, Header(description="Sent by a client that comes back.")]
+
+
+@router.get("/migrations/{migration}/events/stream", response_class=StreamingResponse, responses=_STREAM)
+def stream(  # noqa: PLR0917
     migration: str,
-    *,
     request: Request,
     store: TheStore,
     caller: TheCaller,
-    after: Annotated[int, Query(ge=0, le=(1 << 63) - 1)] = 0,
-    last_event_id: Annotated[str | None, Header(description="Sent by a client that comes back.")] = None,
+    after: After = 0,
+    last_event_id: LastEventId = None,
 ) -> StreamingResponse:
     """What happens in it, as server-sent events: `migration` with an Event each, and `ended` with its status.
 
     A client that loses the connection, as every few minutes, comes back with the id of the last event it had.
     """
     record = store.migrations.get(migration)
+    return _streamed(request, caller, _OfMigration(store, record.id, _known(after, last_event_id)).look)
+
+
+@router.get("/plans/{name}/events/stream", response_class=StreamingResponse, responses=_STREAM)
+def plan_stream(  # noqa: PLR0917
+    name: str,
+    request: Request,
+    store: TheStore,
+    caller: TheCaller,
+    after: After = 0,
+    last_event_id: LastEventId = None,
+) -> StreamingResponse:
+    """What happens in all of its migrations, as server-sent events: `migration` with a PlanEvent each, and `ended` with
+    how many of its machines are in which state, when nothing of it is under way.
+
+    A client that loses the connection, as every few minutes, comes back with the id that came last: it misses nothing,
+    and may be told again what it was told in the last seconds. The `id` within each event says which it is.
+    """
+    record = store.plans.get(name)
+    return _streamed(request, caller, _OfPlan(store, record.id, _known(after, last_event_id)).look)
+
+
+def _known(after: int, last_event_id: str | None) -> int:
+    return int(last_event_id) if last_event_id and re.fullmatch("[0-9]{1,18}", last_event_id) else after
+
+
+def _streamed(request: Request, caller: Caller, look: Look) -> StreamingResponse:
+    """Raises Busy."""
     streams: Streams = request.app.state.streams
     if streams.full(caller.project_id):
         raise Busy(
-            f"Your project follows {OF_A_PROJECT} migrations already.", advice="End a stream, or ask for the events."
+            f"Your project follows {OF_A_PROJECT} migrations and plans already.",
+            advice="End a stream, or ask for the events.",
         )
-    known = int(last_event_id) if last_event_id and re.fullmatch("[0-9]{1,18}", last_event_id) else after
     access: Access | None = request.app.state.access
     if access is None:
-        told = _told(store, record.id, known)
+        told = _told(look)
     else:
         judge = partial(access.tokens.caller_now, "GET", request.scope["path"], dict(request.headers))
-        told = streams.counted(caller.project_id, _told(store, record.id, known, judge))
+        told = streams.counted(caller.project_id, _told(look, judge))
     return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _told(
-    store: Store, migration_id: str, after: int, judge: Callable[[], object] | None = None
-) -> AsyncIterator[str]:
+async def _told(look: Look, judge: Callable[[], object] | None = None) -> AsyncIterator[str]:
     """`judge` raises when the token that it was asked for with is no longer valid."""
     now = asyncio.get_running_loop().time
     until, judged = now() + _LONGEST, now()
@@ -72,18 +108,16 @@ async def _told(
             judged = now()
             if not await asyncio.to_thread(_is_valid, judge):
                 return  # the client comes back, and is told what is wrong
-        try:  # its state first: what was said before it ended is then among the events
-            record = await asyncio.to_thread(store.migrations.get, migration_id)
+        try:
+            said, last = await asyncio.to_thread(look)
         except NotFound:
             return
-        events = await asyncio.to_thread(store.events.of, migration_id, after)
-        for event in events:
-            after = event.id
-            yield _event(event)
-        if record.status.ended and not events:
-            yield f"event: ended\ndata: {json.dumps({'status': record.status})}\n\n"
+        for one in said:
+            yield one
+        if last is not None:
+            yield last
             return
-        silent = 0.0 if events else silent + _LOOK
+        silent = 0.0 if said else silent + _LOOK
         if silent >= _ALIVE:
             silent = 0.0
             yield ": still here\n\n"
@@ -100,6 +134,55 @@ def _is_valid(judge: Callable[[], object]) -> bool:
     return True
 
 
-def _event(event: EventRecord) -> str:
-    body = Event(id=event.id, at=event.at, level=event.level, phase=event.phase, text=event.text)
-    return f"id: {event.id}\nevent: migration\ndata: {body.model_dump_json()}\n\n"
+class _OfMigration:
+    def __init__(self, store: Store, migration_id: str, after: int) -> None:
+        self._store, self._id, self._after = store, migration_id, after
+
+    def look(self) -> tuple[list[str], str | None]:
+        """Its state first: what was said before it ended is then among the events."""
+        record = self._store.migrations.get(self._id)
+        events = self._store.events.of(self._id, self._after)
+        if events:
+            self._after = events[-1].id
+        ended = record.status.ended and not events
+        said = [_message(event.id, Event(**asdict(event)).model_dump_json()) for event in events]
+        return said, _ended({"status": record.status}) if ended else None
+
+
+class _OfPlan:
+    """Many write at once, and who was numbered first isn't always there first. So what is after what was told lately is
+    read again, and only what was told before that counts as known to a client that comes back."""
+
+    def __init__(self, store: Store, plan_id: str, after: int) -> None:
+        self._store, self._id, self._settled = store, plan_id, after
+        self._told: dict[int, float] = {}  # when; those after what is settled
+
+    def look(self) -> tuple[list[str], str | None]:
+        """Whether something is under way first: what was said before it ended is then among the events."""
+        record = self._store.plans.get(self._id)
+        goes_on = self._store.outlines.has_under_way(self._id)
+        now, before = time.monotonic(), self._settled
+        self._settle(now)
+        read = self._store.events.of_plan(self._id, self._settled, _AT_ONCE)
+        fresh = [one for one in read if one.event.id not in self._told]
+        self._told |= dict.fromkeys([one.event.id for one in fresh], now)
+        said = [f"id: {self._settled}\n\n"] if self._settled > before else []  # of itself that tells a client nothing
+        for one in fresh:
+            body = PlanEvent(**asdict(one.event), migration=one.migration_id, machine=one.machine_name)
+            said.append(_message(self._settled, body.model_dump_json()))
+        if goes_on or fresh or len(read) == _AT_ONCE:
+            return said, None
+        return said, _ended({"states": counted(open_plan(self._store, record))})
+
+    def _settle(self, now: float) -> None:
+        old = [number for number, at in self._told.items() if now - at >= _COMMITS_WITHIN]
+        self._settled = max([self._settled, *old])
+        self._told = {number: at for number, at in self._told.items() if number > self._settled}
+
+
+def _message(known: int, body: str) -> str:
+    return f"id: {known}\nevent: migration\ndata: {body}\n\n"
+
+
+def _ended(body: dict[str, object]) -> str:
+    return f"event: ended\ndata: {json.dumps(body)}\n\n"

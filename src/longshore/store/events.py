@@ -22,6 +22,13 @@ class EventRecord:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToldOfPlan:
+    migration_id: str
+    machine_name: str
+    event: EventRecord
+
+
 @through_outages
 class Events:
     def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
@@ -65,6 +72,21 @@ class Events:
                 .limit(limit)
             )
             return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
+
+    def of_plan(self, plan_id: str, after: int, limit: int = 1000) -> list[ToldOfPlan]:
+        """The same of all migrations that were started from a plan, which is known to be the caller's."""
+        with self._database.session() as session:
+            query = (
+                select(EventRow, MigrationRow.machine_name)
+                .join(MigrationRow, MigrationRow.id == EventRow.migration_id)
+                .where(MigrationRow.plan_id == plan_id, EventRow.id > after)
+                .order_by(EventRow.id)
+                .limit(limit)
+            )
+            return [
+                ToldOfPlan(e.migration_id, name, EventRecord(e.id, e.at, e.level, e.phase, e.text))
+                for e, name in session.execute(query)
+            ]
 
     def of_each(self, migration_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
         """All events of each of these migrations, which are known to be the caller's."""

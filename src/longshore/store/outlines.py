@@ -82,6 +82,12 @@ class Outlines:
                 found[plan_id].append(outline)
         return found
 
+    def has_under_way(self, plan_id: str) -> bool:
+        """Whether a migration of the plan hasn't ended."""
+        with self._database.session() as session:
+            own = MigrationRow.plan_id == plan_id, MigrationRow.status.in_(UNFINISHED)
+            return session.scalar(select(MigrationRow.id).where(*own).limit(1)) is not None
+
     def changed(self, plan_id: str, since: float) -> set[str]:
         """Ids of the plan's migrations that have changed since then, by the database's clock, or one of their disks.
 
