@@ -13,6 +13,7 @@ from longshore.engine.retry import TRIES
 from longshore.errors import Conflict
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves import proving
+from longshore.flows.replicas import landing
 from longshore.flows.replicas.failing_over import note_gone
 from longshore.model.job import JobKind
 from longshore.model.replica import Stage, Wish
@@ -247,6 +248,19 @@ def test_a_point_is_free_again_when_the_owner_has_deleted_the_server_and_its_vol
         del state["volumes"][second]
     note_gone(replica.store, Clouds(replica.store), landed.id)
     assert replica.points[-1].users == ()
+
+
+def test_who_wants_a_failover_undone_while_it_is_being_ended_has_it_undone(replica, monkeypatch):
+    really = landing.undo
+
+    def meanwhile(store, clouds, id_, *which):
+        store.migrations.request_cancel(id_)  # as `undo` asks for it until the replica has failed over
+        return really(store, clouds, id_, *which)
+
+    monkeypatch.setattr(landing, "undo", meanwhile)
+    assert replica.land("failover", point=2).status is Status.DONE
+    assert replica.replica.stage is Stage.PROTECTED
+    only_the_replica(replica)
 
 
 @pytest.mark.parametrize("call", ["create_volume", "console"])

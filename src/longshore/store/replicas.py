@@ -267,17 +267,23 @@ class Replicas:
 
 
 def tell_replica(session: Session, ended: MigrationRow) -> None:
-    """Its failover is done: what that has made runs in the machine's place. Its failback: the machine runs again."""
+    """Its failover is done: what that has made runs in the machine's place. Its failback: the machine runs again.
+
+    Who has asked meanwhile that it be taken back came too late for that migration; so that is what is wanted next.
+    """
     if ended.status != Status.DONE.value:
         return
-    kind, replica_id = ended.request.get("type"), ended.request.get("of")
-    of_replica = update(ReplicaRow).where(ReplicaRow.id == replica_id)
-    if kind == MigrationType.FAILOVER.value:
-        own = of_replica.where(ReplicaRow.failover_id == ended.id)
-        session.execute(own.values(stage=Stage.FAILED_OVER.value))
-    elif kind == MigrationType.FAILBACK.value:
-        own = of_replica.where(ReplicaRow.failback_id == ended.id)
-        session.execute(own.values(stage=Stage.FAILED_BACK.value))
+    replica = session.get(ReplicaRow, ended.request.get("of") or "", populate_existing=True)
+    if replica is None or ended.id not in (replica.failover_id, replica.failback_id):
+        return
+    kind = ended.request.get("type")
+    if kind not in (MigrationType.FAILOVER.value, MigrationType.FAILBACK.value):
+        return
+    stage = Stage.FAILED_OVER if kind == MigrationType.FAILOVER.value else Stage.FAILED_BACK
+    replica.stage = stage.value
+    if ended.cancel_requested:
+        replica.wish = Wish.UNDO.value
+        hasten(session, replica.id)
 
 
 _ALLOWED = {
