@@ -187,6 +187,19 @@ def test_nothing_is_written_while_nothing_changes(terminal, clock):
     assert len(terminal.written) < 1500
 
 
+def test_what_is_parked_is_not_said_to_be_copied(terminal, clock, capsys):
+    [same] = copying(1)
+    parked = [same.model_copy(update={"status": Status.PARKED})] * 20
+    watch(Client([*parked, STORY[-1]]), "m", plain=True)
+    assert "MiB/s" not in capsys.readouterr().err
+    client = Client(parked)
+    client.story.append(client.story[-1].model_copy(update={"status": Status.FAILED}))
+    with terminal:
+        watch(client, "m", plain=False)
+        assert b"parked" in terminal.written
+    assert b"MiB/s" not in terminal.written
+
+
 def test_in_a_log_lines_get_rarer_the_longer_it_takes(capsys, clock, monkeypatch):
     monkeypatch.setattr("longshore.cli.progress._LINE_EVERY", 5.0)
     monkeypatch.setattr("longshore.cli.progress._POLL", 5.0)

@@ -18,7 +18,7 @@ from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.progress import figures, pace, standing, waits_for_word
+from longshore.web.progress import figures, moves, pace, standing, waits_for_word
 from longshore.web.words import size
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Lines:
 
     def show(self, migration: Migration) -> None:
         for disk in migration.disks:
-            if disk.state in ("copying", "verifying") and disk.progress and self._pace.is_due(disk.key):
+            if moves(migration, disk) and self._pace.is_due(disk.key):
                 self._now(disk.state, sentence(disk))
             elif disk.state == "done":
                 self._copied(migration, disk)
@@ -173,9 +173,10 @@ class _Bars:
                 completed=total if disk.state == "done" else done,
                 total=total,
                 amount=f"{size(total if disk.state == 'done' else done)} of {size(total)}",
-                pace="" if disk.state == "done" else pace(rate, left),
+                pace=pace(rate, left) if moves(migration, disk) else "",
             )
-        phase = [] if migration.status.ended else [Text(", ".join([migration.phase, *standing(migration)]))]
+        at = migration.status.value if migration.status is Status.PARKED else migration.phase
+        phase = [] if migration.status.ended else [Text(", ".join([at, *standing(migration)]))]
         self._screen.show(Group(*phase, self._progress.make_tasks_table(self._progress.tasks)))
 
 

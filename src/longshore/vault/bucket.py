@@ -19,7 +19,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, Perm
 from obstore.store import S3Store
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.vault.errors import VaultFull
+from longshore.vault.errors import full_vault
 from longshore.vault.store import Begun, InMemory, Store, parts_of
 from longshore.vault.versions import REDIRECTED, UNTRUSTED, Account, Versions
 
@@ -279,7 +279,7 @@ class Bucket(Store):
         """By S3's word for it."""
         where = self._endpoint or "Amazon's S3"
         if code in _FULL:
-            return VaultFull(f"The vault in {self} is full ({code}).", advice="Make room, and go on.")
+            return full_vault(self, code)
         if code == "NoSuchBucket":
             return Unreachable(
                 f"There is no bucket {self._bucket} at {where}.", advice="Make it first.", code="no-such-bucket"

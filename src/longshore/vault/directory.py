@@ -16,11 +16,14 @@ from pathlib import Path
 
 from longshore.blocks.durable import sync_directory
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
-from longshore.vault.errors import VaultFull, WriterLost
+from longshore.vault.errors import WriterLost, full_vault
 from longshore.vault.store import Begun, Store
 
 _BESIDE = ".new-"
 _PACKS = "packs"  # what is begun, nearly always, ends below it
+# Bytes that packs leave free: deletions and prunes, which make room, have to be written, too. As much as four disks
+# that are written at once fill of packs that they have begun
+_LEFT_FREE = 64 << 20
 
 
 class Directory(Store):
@@ -41,12 +44,15 @@ class Directory(Store):
 
     def prepare(self) -> None:
         root = self.root
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise Conflict(f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
-        if not root.parent.is_dir():
-            raise InvalidInput(f"{root.parent} isn't there.", advice="Make it, or mount it, first.")
-        self._made = not root.exists()
-        root.mkdir(mode=0o700, exist_ok=True)
+        with self.explained(root.name):
+            if root.exists() and (not root.is_dir() or any(root.iterdir())):
+                raise Conflict(
+                    f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet."
+                )
+            if not root.parent.is_dir():
+                raise InvalidInput(f"{root.parent} isn't there.", advice="Make it, or mount it, first.")
+            self._made = not root.exists()
+            root.mkdir(mode=0o700, exist_ok=True)
 
     def discard(self, names: list[str]) -> None:
         for name in names:
@@ -62,6 +68,9 @@ class Directory(Store):
     def begin(self) -> Begun:
         with self.explained(_PACKS):
             self._make(self.root / _PACKS)
+            there = os.statvfs(self.root)
+            if there.f_blocks and there.f_bavail * there.f_frsize < _LEFT_FREE:  # some file systems don't tell
+                raise full_vault(self)
             return _Begun(self, self.root / _PACKS)
 
     def lock_all(self) -> None:
@@ -161,7 +170,7 @@ class Directory(Store):
             raise NotFound(f"{name} isn't in the vault {self.root}.") from None
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise VaultFull(f"The vault in {self.root} is full.", advice="Make room, and go on.") from None
+                raise full_vault(self) from None
             raise Unreachable(
                 f"The vault in {self.root} can't be used: {error.strerror} ({name}).",
                 advice="See whether it is mounted, and may be read and written.",

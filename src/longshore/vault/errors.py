@@ -25,3 +25,10 @@ class VaultFull(LongshoreError):
     """There is no room for what is to be stored."""
 
     code = "target-full"
+
+
+def full_vault(store: object, why: str = "") -> VaultFull:
+    return VaultFull(
+        f"The vault in {store} is full{f' ({why})' if why else ''}.",
+        advice="Make it larger, or delete points and prune it: a prune a day later frees what they leave.",
+    )

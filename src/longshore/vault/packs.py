@@ -244,6 +244,8 @@ class PackWriter:
             yield
         except LongshoreError as error:
             self._failed = error
+            with suppress(LongshoreError, OSError):  # its room is free at once: what is full may need it
+                self._open.discard()
             raise
 
     def _in_node(self, pack: bytes) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from longshore.model.copy_progress import MOVING, Figures, figures_of
+from longshore.model.status import Status
 from longshore.web.words import duration, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, ListedMigration, Migration
-    from longshore.model.status import Status
 
 
 class Standing(Protocol):
@@ -33,7 +33,8 @@ def pace(rate: float, left: float | None) -> str:
 
 def moves(migration: Standing, disk: DiskProgress) -> bool:
     """Whether the disk is being copied or read back now."""
-    return not migration.status.ended and disk.state in MOVING and disk.progress is not None
+    at_work = not migration.status.ended and migration.status is not Status.PARKED
+    return at_work and disk.state in MOVING and disk.progress is not None
 
 
 def moving(migration: ListedMigration) -> list[DiskProgress]:

@@ -52,7 +52,7 @@ from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, ThingKind
 from longshore.store.backup_policies import kept_filter
 from longshore.vault.disks import NewDisk
-from longshore.vault.errors import Damaged, WriterLost
+from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault
 from longshore.vault.exports import serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import Point, folder_of, has_point, new_name, points
@@ -272,11 +272,13 @@ class Backup(Migration):
         return changes
 
     def _explained(self, error: LongshoreError) -> LongshoreError:
-        """A copy whose vault has given its writer up fails to write: that is why."""
+        """A copy whose vault is full, or has given its writer up, fails to write: that is why."""
         if error.code == Cancelled.code:
             return error
         try:
             with self._vault() as vault:
+                if error.code == VaultFull.code:
+                    return full_vault(vault.store)
                 beat(vault, self._job.id)
         except WriterLost as lost:
             return lost
