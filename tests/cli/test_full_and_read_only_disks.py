@@ -63,7 +63,9 @@ def disk(tmp_path):
 
 def test_on_a_full_disk_points_are_deleted_and_pruned_all_the_same_and_the_backup_goes_on(disk):
     disk.told("vault", "create", "offsite", disk.path / "vault")
-    assert disk.longshore("backup", "create", "small", "--source", "files", "--vault", "offsite", "--wait").returncode == 0
+    assert (
+        disk.longshore("backup", "create", "small", "--source", "files", "--vault", "offsite", "--wait").returncode == 0
+    )
     begun = disk.told("backup", "create", "large", "--source", "files", "--vault", "offsite")
     deadline = time.monotonic() + 240
     while (record := disk.told("migration", "show", begun["id"]))["status"] != "parked":

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_what_directories_are_read_from_was_asked_for_before(full, tmp_path, kin
     again = Image(path)  # The Sleuth Kit remembers blocks itself
     (part,) = parts_of(again, 1)
     system = SleuthKit(part)
-    system.ahead(several)
+    for directory in several:
+        system.ahead(directory)
     again.surprised.clear()
     names = {node.number: {entry.name for entry in system.entries(node)} for node in several}
     assert again.announced
@@ -83,5 +85,6 @@ def test_a_file_system_that_makes_no_sense_is_read_without(full, tmp_path):
     with path.open("r+b") as file:
         file.seek(4096 + 8)
         file.write(b"\xff\xff\xff\x7f")
-    system.ahead([top])
+    with suppress(OSError):
+        system.ahead(top)
     assert not {place for place in image.announced if place * BLOCK >= image.length}

@@ -190,9 +190,58 @@ def test_a_stranger_is_told_which_bytes_of_which_disk_of_which_machine_are_damag
         pack.unlink() if damage is None else pack.write_bytes(damage)
         done = stranger(vault, tmp_path, name, "d", str(tmp_path / "out.raw"))
         assert done.returncode == 1
-        told = rf"Point {name} of web-shop-17, disk d, bytes \d+ to \d+: (the )?pack [0-9a-f]{{64}} .*\n"
+        told = (
+            rf"(Point {name} of web-shop-17, disk d, bytes \d+ to \d+: (the )?pack [0-9a-f]{{64}} .*\n)+"
+            rf"{tmp_path}/out\.raw isn't whole: \d+ bytes of it are zeroes, .*\n"
+        )
         assert re.fullmatch(told, done.stderr)
         (tmp_path / "out.raw").unlink()
+
+
+@pytest.mark.parametrize("modules", [True, False])
+def test_a_stranger_has_all_that_is_not_damaged_and_is_told_each_range_that_is(tmp_path, modules):
+    """A flipped bit, a pack that is gone with two blocks beside each other, and a bad sector of the vault's disk."""
+    vault, noise = Vault.create(Directory(tmp_path / "vault")), random.Random(4)
+    content = bytearray(noise.randbytes(9 * BLOCK - 1000))
+    register(vault, "w1", ())
+    disk = NewDisk(vault, Top(len(content), None), tmp_path / "journal", pack_size=2 * BLOCK + 1000)
+    disk.write(0, content)
+    top = disk.finish()
+    at = {number: disk.entry(number) for number in range(9)}
+    disk.close()
+    machine = {"machine": {"name": "web-shop-17"}}
+    name = "a/20261123T000000Z-00000000"
+    finish(vault, "w1", Point(name, datetime.now(UTC), {"d": top}, machine))
+    packs = {number: vault.store.root / name_of(entry.pack) for number, entry in at.items()}
+    assert (packs[2], packs[4]) == (packs[3], packs[5]) and len(set(packs.values())) >= 4
+    packs[2].unlink()
+    packs[5].unlink()
+    packs[5].mkdir()  # as unreadable as a bad sector is
+    flipped = bytearray(packs[8].read_bytes())
+    flipped[at[8].offset + 100] ^= 1
+    packs[8].write_bytes(flipped)
+    lost = {(2, 4), (4, 6), *([(8, 9)] if modules else [])}  # raw data's bits are told by digests alone
+    done = stranger(vault, tmp_path, name, "d", str(tmp_path / "out.raw"), modules=modules)
+    assert done.returncode == 1
+    for first, end in lost:
+        start, stop = first * BLOCK, min(end * BLOCK, len(content))
+        assert done.stderr.count(f"Point {name} of web-shop-17, disk d, bytes {start} to {stop}: ") == 1, done.stderr
+        content[start:stop] = bytes(stop - start)
+    if not modules:
+        content[8 * BLOCK + 99] ^= 1  # behind the record's first byte, which says how it is kept
+    assert (tmp_path / "out.raw").read_bytes() == content
+    assert f"{sum(min(end * BLOCK, len(content)) - first * BLOCK for first, end in lost)} bytes of it" in done.stderr
+
+
+def test_a_stranger_sees_the_other_points_where_one_is_damaged(backed_up, tmp_path):
+    vault, name, _ = backed_up
+    broken = vault.store.root / f"points/{name.rpartition('/')[0]}/20261101T000000Z-00000000.point"
+    broken.write_bytes((vault.store.root / f"points/{name}.point").read_bytes()[:-9])
+    listed = stranger(vault, tmp_path)
+    assert listed.stdout.startswith(f"{name} ")
+    assert listed.returncode == 1
+    assert broken.name in listed.stderr
+    assert "1 point(s) can't be read." in listed.stderr
 
 
 def test_whatever_bit_of_a_map_is_flipped_nothing_is_pruned(tmp_path):

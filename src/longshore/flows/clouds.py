@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from longshore.engine.outages import PASSING, Outages
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.flows.discretion import Discretion
 from longshore.flows.relays import relays_of
 from longshore.model.platform import Side
@@ -163,21 +163,29 @@ class Clouds:
 
     @contextmanager
     def vault(self, name_or_id: str, use: "Use") -> Iterator["Vault"]:
-        """Raises InvalidInput for what is none."""
-        record = self._store.providers.get(name_or_id)
-        if record.kind not in kinds_for("vault"):
-            raise _wrong_side(record, "backed up to", "vault")
+        """Raises NotFound, InvalidInput for what is none."""
+        record = vault_record(self._store, name_or_id)
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_vault(use)  # type: ignore[attr-defined]
 
     @contextmanager
     def vault_store(self, name_or_id: str) -> Iterator["Place"]:
         """Where a vault's objects are, whatever has become of them. Raises InvalidInput for what is none."""
-        record = self._store.providers.get(name_or_id)
-        if record.kind not in kinds_for("vault"):
-            raise _wrong_side(record, "backed up to", "vault")
+        record = vault_record(self._store, name_or_id)
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_store()  # type: ignore[attr-defined]
+
+
+def vault_record(store: Store, name_or_id: str) -> ProviderRecord:
+    """Raises NotFound, InvalidInput for what is none."""
+    listing = "See: longshore vault list."
+    try:
+        record = store.providers.get(name_or_id)
+    except NotFound:
+        raise NotFound(f"There is no vault named {name_or_id}.", advice=listing) from None
+    if record.kind not in kinds_for("vault"):
+        raise InvalidInput(f"Provider {record.name} is {record.kind}, no vault.", advice=listing)
+    return record
 
 
 def kept_secrets(

@@ -1,12 +1,11 @@
-"""Where ext2 to ext4 keep their directories: so that these are read ahead, several at once.
+"""Where ext2 to ext4 keep a directory: so that its blocks are read ahead, several at once.
 
 The Sleuth Kit reads them and waits for each block. Its answers alone count: what is found here only makes blocks be
 asked for earlier, and what makes no sense isn't.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 
 from longshore.guests.nodes import unpacked
 from longshore.guests.parts import Part
@@ -41,18 +40,9 @@ class DirectoriesAhead:
         self._inode: int = _U16.unpack_from(head, 88)[0] if revision else _FIRST_INODE_SIZE
         self._tables: dict[int, int] = {}  # where a group's inodes begin, in bytes
 
-    def ask(self, numbers: Sequence[int]) -> None:
-        """For the inodes of directories, and when these are there for what is in them."""
-        places = []
-        for number in numbers:
-            with suppress(OSError):
-                places.append(self._place(number))
-        self._part.ahead([(place, self._inode) for place in places])
-        ranges = list[tuple[int, int]]()
-        for place in places:
-            with suppress(OSError):
-                ranges += self._content(self._part.read(place, self._inode))
-        self._part.ahead(ranges)
+    def ask(self, number: int) -> None:
+        """For what is in a directory, by the number of its inode. Raises OSError."""
+        self._part.ahead(list(self._content(self._part.read(self._place(number), self._inode))))
 
     def _place(self, number: int) -> int:
         group, index = divmod(number - 1, self._per_group)

@@ -12,7 +12,7 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from io import BufferedIOBase, RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 ANSWER = "/answer"
 MOST_ENTRIES = 100_000  # of one answer
 _DEEPEST = 200  # directories inside each other
-_TOGETHER = 1  # directories that are read ahead
 
 
 def main() -> int:
@@ -114,26 +113,19 @@ def _below(
     """All directories, and what is wanted of the rest, if not more."""
     todo, seen = [(shown, top, 0)], {(id(top.system), top.number)}
     while todo:
-        next_ones, todo = todo[-_TOGETHER:], todo[:-_TOGETHER]
-        _read_ahead([directory for _, directory, _ in next_ones])
-        for at, directory, depth in next_ones:
-            try:
-                children = list(tree.children(at, directory, wanted))
-            except OSError:
-                continue
-            for path, node in children:
-                yield path, node
-                key = id(node.system), node.number
-                if node.kind == "directory" and key not in seen and depth < _DEEPEST:
-                    seen.add(key)
-                    todo.append((path, node, depth + 1))
-
-
-def _read_ahead(directories: Sequence[Node]) -> None:
-    """Who needs them is told what can't be read."""
-    for system in {directory.system for directory in directories}:
-        with suppress(OSError):
-            system.ahead([directory for directory in directories if directory.system is system])
+        at, directory, depth = todo.pop()
+        with suppress(OSError):  # who needs it is told
+            directory.system.ahead(directory)
+        try:
+            children = list(tree.children(at, directory, wanted))
+        except OSError:
+            continue
+        for path, node in children:
+            yield path, node
+            key = id(node.system), node.number
+            if node.kind == "directory" and key not in seen and depth < _DEEPEST:
+                seen.add(key)
+                todo.append((path, node, depth + 1))
 
 
 def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:

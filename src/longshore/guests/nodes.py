@@ -69,9 +69,9 @@ class FileSystem(ABC):
     def entries(self, directory: Node) -> Iterator[Entry]:
         """What is in a directory and wasn't deleted."""
 
-    def ahead(self, directories: Sequence[Node]) -> None:
-        """What is in these is asked for soon. Where it is known how, that is read meanwhile. Raises OSError."""
-        del directories
+    def ahead(self, directory: Node) -> None:
+        """What is in it is asked for next. Where it is known how, that is read meanwhile. Raises OSError."""
+        del directory
 
     @cached_property
     def tops(self) -> Sequence[Node]:

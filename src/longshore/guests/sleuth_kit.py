@@ -91,9 +91,9 @@ class SleuthKit(FileSystem):
             return DirectoriesAhead(self.part) if self.part.kind == "ext" else None
         return None
 
-    def ahead(self, directories: Sequence[Node]) -> None:
+    def ahead(self, directory: Node) -> None:
         if self._ahead is not None:
-            self._ahead.ask([directory.number for directory in directories])
+            self._ahead.ask(directory.number)
 
     def entries(self, directory: Node) -> Iterator[Entry]:
         for entry in self._in(directory):

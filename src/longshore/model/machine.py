@@ -187,6 +187,7 @@ class AsOf:
 
     moment: datetime  # with its zone; what was written before is there
     consistency: Consistency
+    of: str = ""  # the same for all backups of one machine, where that has no id of its own; empty: nothing tells
 
 
 @dataclass(frozen=True, slots=True)

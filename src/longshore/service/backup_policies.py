@@ -25,7 +25,7 @@ from longshore.flows.backups.by_policy import backup_request
 from longshore.flows.backups.clocks import next_proof, next_verification
 from longshore.flows.backups.looking_up import look_up
 from longshore.flows.backups.retention import decide_of_policy, suspects_of
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.moves.hooks import unfit_playbooks
 from longshore.flows.plans.check import select
 from longshore.model.forms import form
@@ -83,11 +83,7 @@ def add(
     with said_of("source"):
         source = store.providers.get(body.source)
     with said_of("vault"):
-        vault = store.providers.get(body.vault)
-    if vault.kind not in kinds_for("vault"):
-        raise InvalidInput(
-            f"Provider {vault.name} is {vault.kind}, no vault.", advice="See: longshore vault list.", field="vault"
-        )
+        vault = vault_record(store, body.vault)
     if source.kind in kinds_for("vault"):
         raise InvalidInput(
             "What is in a vault isn't backed up once more.", advice="Name the machines' own source.", field="source"

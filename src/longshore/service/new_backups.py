@@ -9,7 +9,7 @@ from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput
 from longshore.flows.backups.beforehand import backup_concerns
 from longshore.flows.backups.looking_up import is_volume, look_up
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.machine import Machine
@@ -22,7 +22,6 @@ from longshore.service.concerns_shown import shown_concern
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
-from longshore.service.vault_record import vault_record
 from longshore.store import ProviderRecord, Store
 
 router = judged_router("/v1")

@@ -8,7 +8,7 @@ from typing import Any
 from longshore.api.replicas import NewReplica, NewSeed
 from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.replicas.moments import next_audit, next_test
 from longshore.model.concern import Concern
 from longshore.model.forms import form
@@ -92,7 +92,7 @@ def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tup
     from longshore.vault.points import folder_of
 
     with said_of("seed"):
-        vault_id = store.providers.get(asked.vault).id
+        vault_id = vault_record(store, asked.vault).id
         with clouds.vault(vault_id, "read") as vault:
             point = find_point(vault, asked.point)
             own = folder_of(vault, identity_of(machine))

@@ -18,7 +18,7 @@ from longshore.flows.backups.in_place import (
     refuse_other_than_servers,
 )
 from longshore.flows.backups.looking_up import is_volume
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.machine import PowerState
@@ -34,7 +34,6 @@ from longshore.service.migrations_shown import shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
-from longshore.service.vault_record import vault_record
 from longshore.store import Store
 from longshore.vault.points import Point
 

@@ -9,11 +9,11 @@ from fastapi import Query
 from longshore.api.backups import PointInVault, VaultContents
 from longshore.errors import NotFound
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
+from longshore.flows.clouds import vault_record
 from longshore.model.point import Hold
 from longshore.providers.vault.source import machine_of
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.service.vault_points import told
-from longshore.service.vault_record import vault_record
 from longshore.store import BackupPolicyRecord, Store
 from longshore.vault.holds import holds
 from longshore.vault.points import Point, point_names, points, read_point

@@ -12,12 +12,11 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from longshore.api.files import TAR, PointFile, PointFiles, PointPart
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
 from longshore.providers.vault.source import find_point
 from longshore.service.caller import Access
 from longshore.service.parts import TheClouds, TheStore, caller_of, judged_router
-from longshore.service.vault_record import vault_record
 from longshore.store import Store
 from longshore.vault.disks import PointDisk
 

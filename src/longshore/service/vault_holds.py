@@ -2,11 +2,11 @@
 
 from longshore.api.backups import VaultPointDetails
 from longshore.api.replicas import NewHold
+from longshore.flows.clouds import vault_record
 from longshore.providers.vault.source import find_point
 from longshore.service.held import asked_hold
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.service.vault_points import details
-from longshore.service.vault_record import vault_record
 from longshore.vault.holds import hold_point, release_point
 
 router = judged_router("/v1")

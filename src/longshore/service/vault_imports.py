@@ -7,11 +7,10 @@ from pydantic import ValidationError
 
 from longshore.api.backup_policies import ImportedPolicy, ImportOutcome, NewBackupPolicy, VaultImport
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
-from longshore.flows.clouds import Clouds
+from longshore.flows.clouds import Clouds, vault_record
 from longshore.service.backup_policies import add
 from longshore.service.caller import Caller
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.vault_record import vault_record
 from longshore.store import Store
 from longshore.store.scope import WHOLE
 from longshore.vault.points import Point, points

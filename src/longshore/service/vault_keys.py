@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 from longshore.api.backups import InBarbican, MadeVaultKey, NewVaultKey, VaultKey
 from longshore.errors import AccessDenied, InvalidInput
+from longshore.flows.clouds import vault_record
 from longshore.flows.kept_secrets import forget_secret, keeper, new_secret, remove_abandoned, remove_secret
 from longshore.providers.registry import keeper_in
 from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.service.vault_record import vault_record
 from longshore.store import ProviderRecord, Store
 from longshore.store.tables import without_zone
 from longshore.vault import keys

@@ -10,12 +10,12 @@ from longshore.api.backups import (
     VaultPointDetails,
 )
 from longshore.errors import Conflict
+from longshore.flows.clouds import vault_record
 from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.point import Hold
 from longshore.providers.vault.source import find_point, machine_of, shown_machine
 from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.service.vault_record import vault_record
 from longshore.store import Store
 from longshore.store.backup_policies import Trial
 from longshore.store.tables import with_zone

@@ -15,6 +15,7 @@ from longshore.api.backups import (
 )
 from longshore.api.schemas import Migration
 from longshore.errors import InvalidInput
+from longshore.flows.clouds import vault_record
 from longshore.flows.kept_secrets import new_secret
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
@@ -27,7 +28,6 @@ from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import provider_settings
-from longshore.service.vault_record import vault_record
 from longshore.store import ProviderRecord, Store
 from longshore.vault import locks
 from longshore.vault.points import point_names

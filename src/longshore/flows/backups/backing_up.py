@@ -429,7 +429,8 @@ def _base_of(disk: Disk, basis: Basis | None) -> Top:
 
 def identity_of(machine: Machine) -> str:
     """Which machine it is, whatever installation looks at it."""
-    return f"{machine.platform}\n{machine.instance_uuid or machine.uuid or machine.ref}"
+    of_backup = machine.as_of.of if machine.as_of else ""
+    return f"{machine.platform}\n{machine.instance_uuid or machine.uuid or of_backup or machine.ref}"
 
 
 def _consistency(still: Still) -> Consistency:

@@ -28,7 +28,8 @@ def recorded_at(place: Bundle, path: str) -> Recorded:
             raise _odd(file.name)
         machine: Machine = form(Machine).validate_python(told["machine"])
         moment = datetime.fromisoformat(told["moment"])
-        as_of = AsOf(moment.astimezone(UTC), Consistency(told["consistency"]))
+        of = str(told["point"]).partition("/")[0]  # what the names of all points of a machine begin with
+        as_of = AsOf(moment.astimezone(UTC), Consistency(told["consistency"]), of)
         names = {str(disk["key"]): str(disk["file"]) for disk in told["disks"]}
         images = [names[disk.key] for disk in machine.disks]
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):

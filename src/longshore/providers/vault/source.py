@@ -181,7 +181,7 @@ def machine_of(point: Point) -> Machine:
     return replace(
         recorded_machine(point),
         ref=point.name,
-        as_of=AsOf(point.moment, _consistency(point)),
+        as_of=AsOf(point.moment, _consistency(point), point.name.partition("/")[0]),
         power=PowerState.OFF,
         connection="",
         host="",

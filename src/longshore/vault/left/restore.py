@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     from zstandard import ZstdDecompressor, ZstdError
@@ -37,13 +37,11 @@ def main() -> None:
     given = parser.parse_args()
     vault = Vault(given.vault, given.pass_phrase_file)
     if given.point is None:
-        for path in sorted((given.vault / "points").glob("*/*.point"), key=lambda path: path.name):
-            name = f"{path.parent.name}/{path.stem}"
-            point = vault.point(name)
-            machine = point["content"].get("machine") or {}
-            print(name, point["moment"], machine.get("name", ""), *(disk["key"] for disk in point["disks"]))
-        return
-    point = vault.point(given.point)
+        return list_points(vault)
+    try:
+        point = vault.point(given.point)
+    except Damaged as error:
+        sys.exit(str(error))
     if given.disk is None:
         print(json.dumps(point, indent=1))
         return
@@ -54,22 +52,61 @@ def main() -> None:
         sys.exit("Name a file to write the disk into.")
     if blake3 is None:
         print("Python's blake3 module isn't there: digests aren't compared.", file=sys.stderr)
-    disk = disks[given.disk]
-    with given.file.open("xb") as file:
-        file.truncate(disk["size"])
+    name = (point["content"].get("machine") or {}).get("name", "")
+    lost = write_disk(vault, disks[given.disk], given.file, f"Point {given.point} of {name}, disk {given.disk}")
+    if lost:
+        sys.exit(
+            f"{given.file} isn't whole: {lost} bytes of it are zeroes, since the vault is damaged. The rest is good."
+        )
+
+
+def list_points(vault: Vault) -> None:
+    failed = 0
+    for path in sorted((vault.root / "points").glob("*/*.point"), key=lambda path: path.name):
+        name = f"{path.parent.name}/{path.stem}"
         try:
-            for offset, data in vault.blocks(disk):
+            point = vault.point(name)
+        except Damaged as error:
+            failed += 1
+            print(error, file=sys.stderr)
+            continue
+        machine = point["content"].get("machine") or {}
+        print(name, point["moment"], machine.get("name", ""), *(disk["key"] for disk in point["disks"]))
+    if failed:
+        sys.exit(f"{failed} point(s) can't be read.")
+
+
+def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int:
+    """All that can be had; each range that can't is told. How many bytes those are."""
+    lost, begin, end, why = 0, 0, 0, ""  # the range that was lost last, which may go on
+    with path.open("xb") as file:
+        file.truncate(disk["size"])
+        for offset, data in vault.blocks(disk):
+            if not isinstance(data, Lost):
                 file.seek(offset)
                 file.write(data)
-        except Damaged as error:
-            name = (point["content"].get("machine") or {}).get("name", "")
-            sys.exit(f"Point {given.point} of {name}, disk {given.disk}, {error} {given.file} isn't whole.")
+                continue
+            until = min(offset + data.length, disk["size"])
+            lost += until - offset
+            if end > begin and (offset, data.why) != (end, why):
+                print(f"{what}, bytes {begin} to {end}: {why}", file=sys.stderr)
+            begin, end, why = (begin if (offset, data.why) == (end, why) else offset), until, data.why
+        if end > begin:
+            print(f"{what}, bytes {begin} to {end}: {why}", file=sys.stderr)
         file.flush()
         os.fsync(file.fileno())
+    return lost
 
 
 class Damaged(Exception):
-    """Which bytes of a disk can't be had, and why."""
+    """Something in the vault isn't what was written."""
+
+
+class Lost(NamedTuple):
+    """Bytes of a disk that can't be had."""
+
+    length: int
+    why: str
 
 
 class Vault:
@@ -126,17 +163,22 @@ class Vault:
             line, said = (self.root / path).read_bytes().split(b"\n")[:2]
         except FileNotFoundError:
             sys.exit(f"There is no point {name}.")
+        except (OSError, ValueError) as error:
+            raise Damaged(f"{path} can't be read: {getattr(error, 'strerror', 'it is cut off')}.") from None
         if said != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
-            sys.exit(f"{path} isn't what was written: its checksum differs.")
+            raise Damaged(f"{path} isn't what was written: its checksum differs.")
         told = json.loads(line)
         if self.key is not None:
             nonce, sealed = base64.b64decode(told["nonce"]), base64.b64decode(told["sealed"])
-            told = json.loads(self._aes(self.derived(b"documents")).decrypt(nonce, sealed, path.encode()))
+            try:
+                told = json.loads(self._aes(self.derived(b"documents")).decrypt(nonce, sealed, path.encode()))
+            except self._wrong:
+                raise Damaged(f"{path} can't be decrypted: it isn't what was written, or where.") from None
         found: dict[str, Any] = told
         return found
 
-    def blocks(self, disk: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
-        """(offset, data) of all blocks of a disk that hold anything."""
+    def blocks(self, disk: dict[str, Any]) -> Iterator[tuple[int, bytes | Lost]]:
+        """(offset, data) of all blocks of a disk that hold anything, from its beginning to its end."""
         level, covered = 1, self.fanout
         while covered * self.block < disk["size"]:
             level, covered = level + 1, covered * self.fanout
@@ -145,7 +187,9 @@ class Vault:
             place = top["id"], top["pack"], disk["top"]["offset"], disk["top"]["length"]
             yield from self._below(level, 0, place)
 
-    def _below(self, level: int, index: int, place: tuple[bytes, bytes, int, int]) -> Iterator[tuple[int, bytes]]:
+    def _below(
+        self, level: int, index: int, place: tuple[bytes, bytes, int, int]
+    ) -> Iterator[tuple[int, bytes | Lost]]:
         id_, pack, offset, length = place
         width = self.block * self.fanout**level
         try:
@@ -155,7 +199,8 @@ class Vault:
             else:
                 children = self._children(level, data, id_, pack, offset)
         except Damaged as error:
-            raise Damaged(f"bytes {index * width} to {(index + 1) * width}: {error}") from None
+            yield index * width, Lost(width, str(error))
+            return
         if level == 0:
             yield index * self.block, data
             return
@@ -167,7 +212,8 @@ class Vault:
     ) -> list[tuple[int, tuple[bytes, bytes, int, int]]]:
         """What is below a node, by its number there."""
         said, _, count, packs = struct.unpack_from("<BBHH", data)
-        assert said == level, "a node isn't of the level that its place says"
+        if said != level:
+            raise Damaged(f"pack {pack.hex()} at {offset} isn't the map that its place says.")
         names = [data[6 + 32 * n : 38 + 32 * n] for n in range(packs)]
         children = []
         for n in range(count):
@@ -189,6 +235,8 @@ class Vault:
                 stored = file.read(length)
         except FileNotFoundError:
             raise Damaged(f"the pack {name} is gone.") from None
+        except OSError as error:  # of a disk with bad sectors, say
+            raise Damaged(f"the pack {name} can't be read: {error.strerror}.") from None
         if len(stored) < length:
             raise Damaged(f"the pack {name} is too short.")
         if self.key is not None:
