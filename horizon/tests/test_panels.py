@@ -189,7 +189,16 @@ def test_an_address_that_is_none_is_said_by_the_server(ann):
 def test_pages_speak_the_language_of_horizon(ann):
     ann.client.cookies["horizon_language"] = "de"
     ann.client.cookies["django_language"] = "de"
-    assert "Wartet auf" in ann.get(f"{PROJECT}overview/").text
+    seen = ann.get(f"{PROJECT}overview/").text
+    for said in ("Wartet auf", "Pläne", "Replikate", "Anbieter", "Es geht von selbst weiter, sobald er antwortet"):
+        assert said in seen
+
+
+def test_that_no_service_answers_is_said_in_the_language_of_horizon(person):
+    abel = person.logged_in("abel", "away")
+    abel.client.cookies["horizon_language"] = "de"
+    abel.client.cookies["django_language"] = "de"
+    assert "Der Migrationsdienst antwortet nicht." in abel.get(f"{PROJECT}overview/").text
 
 
 def test_its_files_are_found_by_collectstatic(horizon_):

@@ -5,6 +5,7 @@ import gettext
 import html
 import re
 from io import StringIO
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from longshore.web.rendering import STATIC, environment
 from longshore.web.texts import LANGUAGES, preferred
 
 WEB = STATIC.parent
+PLUGIN = Path(__file__).parents[2] / "horizon" / "longshore_dashboard"
 TEMPLATES = sorted((WEB / "templates").rglob("*.html"))
 OTHERS = sorted(set(LANGUAGES) - {"en"})
 PLACE = re.compile(r"%\((\w+)\)s")
@@ -34,34 +36,58 @@ def texts():
     for path in TEMPLATES:
         for _line, _function, text in environment().extract_translations(path.read_text()):
             found |= {text} if isinstance(text, str) else {text[0]}
-    for path in WEB.rglob("*.py"):
+    return found | marked_in(WEB)
+
+
+def texts_of_the_plugin():
+    """Of Horizon's: what isn't on the server's pages."""
+    templates = [path.read_text() for path in PLUGIN.rglob("*.html")]
+    return {text for source in templates for text in re.findall(r'{% trans "([^"]+)" %}', source)} | marked_in(PLUGIN)
+
+
+def marked_in(directory):
+    """In its programs."""
+    found = set()
+    for path in directory.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "marked"):
                 found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant) and arg.value}
     return found
 
 
-def catalogue(language):
-    path = WEB / "locale" / language / "LC_MESSAGES" / "longshore.po"
-    return {m.id: m.string for m in pofile.read_po(StringIO(path.read_text()), language) if m.id}
+# What has catalogues of its own: where, what they are called, and the texts that are to be in them
+CATALOGUES = {"pages": (WEB, "longshore", texts), "plugin": (PLUGIN, "django", texts_of_the_plugin)}
+
+
+def written(language, of):
+    directory, name, _texts = CATALOGUES[of]
+    return directory / "locale" / language / "LC_MESSAGES" / f"{name}.po"
+
+
+def catalogue(language, of):
+    source = StringIO(written(language, of).read_text())
+    return {m.id: m.string for m in pofile.read_po(source, language) if m.id}
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_every_text_is_in_every_language_with_its_places(language):
-    known = catalogue(language)
-    assert len(known) > 400
-    assert sorted(texts() - {text for text, said in known.items() if said}) == [], "not translated"
-    assert sorted(set(known) - texts()) == [], "translated, and not used any more"
+@pytest.mark.parametrize("of", CATALOGUES)
+def test_every_text_is_in_every_language_with_its_places(language, of):
+    known, (_directory, _name, wanted) = catalogue(language, of), CATALOGUES[of]
+    assert len(wanted()) > {"pages": 400, "plugin": 10}[of]
+    assert sorted(wanted() - {text for text, said in known.items() if said}) == [], "not translated"
+    assert sorted(set(known) - wanted()) == [], "translated, and not used any more"
     for text, said in known.items():
         assert sorted(PLACE.findall(said)) == sorted(PLACE.findall(text)), text
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_what_is_shown_was_made_of_what_is_written(language):
-    """Else: .venv/bin/pybabel compile -D longshore -d src/longshore/web/locale"""
-    with (WEB / "locale" / language / "LC_MESSAGES" / "longshore.mo").open("rb") as file:
+@pytest.mark.parametrize("of", CATALOGUES)
+def test_what_is_shown_was_made_of_what_is_written(language, of):
+    """Else: .venv/bin/pybabel compile -D longshore -d src/longshore/web/locale
+    or: .venv/bin/pybabel compile -D django -d horizon/longshore_dashboard/locale"""
+    with written(language, of).with_suffix(".mo").open("rb") as file:
         made = gettext.GNUTranslations(file)
-    assert {text: made.gettext(text) for text in catalogue(language)} == catalogue(language)
+    assert {text: made.gettext(text) for text in catalogue(language, of)} == catalogue(language, of)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(WEB / "templates")))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from every_address import addresses
-from looking import ALL_RULES, IN_BROWSER, SIZES, Looking
+from looking import ALL_RULES, IN_BROWSER, SIZES, Looking, expect
 
 HORIZON = Path("/usr/lib/python3/dist-packages/openstack_dashboard")
 WEB = Path(__file__).parent
@@ -21,6 +21,7 @@ THEMES = ("default", "material")
 WIDTHS = ("wide", "narrow")
 ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "key")  # ids that addresses have
 ABOUT = tuple(addresses(dict.fromkeys(ALL, "x")))
+SOON = 60_000  # milliseconds
 SLIDES = 500  # milliseconds: a theme's menu, in or out when the width has changed
 # What a server refuses: what one person alone has, and what an administrator does
 REFUSED = {"files-provider", "lent-provider", "tenant"}
@@ -108,6 +109,27 @@ def test_a_plan_looks_well_in_horizon(horizon, chromium):
     tab = logged_in(chromium, url, "default", "ann", "red")
     assert looked_at(tab, "default", {name: pages[name] for name in ("plan", "mappings")}) == ({}, set())
     tab.close()
+
+
+def test_a_page_in_horizon_says_that_nobody_answers_and_goes_on_by_itself_when_somebody_does(horizon, chromium):
+    url, ids = horizon
+    tab = logged_in(chromium, url, "default", "ann", "red")
+    page = tab.page
+    page.goto(url + shown_at(addresses(ids)["plans"]["plan"]))
+    stale = page.get_by_text("It goes on by itself as soon as it is answered")
+    expect(page.get_by_role("link", name="app02", exact=True)).to_be_visible()
+    expect(stale).to_be_hidden()
+    page.evaluate("window.stayed = true")
+    # As Horizon answers for a service that is away, and as it is where Horizon is itself
+    for answer in (lambda asked: asked.fulfill(status=503, body="It is away."), lambda asked: asked.abort()):
+        page.route(page.url, answer)
+        expect(stale).to_be_visible(timeout=SOON)
+        page.unroute(page.url)
+        expect(stale).to_be_hidden(timeout=SOON)
+    expect(page.get_by_role("link", name="app02", exact=True)).to_be_visible()
+    assert page.evaluate("window.stayed"), "nobody has loaded it again"
+    assert [said for said in complaints(tab) if not said.startswith("503 ")] == []
+    tab.context.close()
 
 
 @pytest.mark.soak
