@@ -106,6 +106,26 @@ def hostile(sidedoor):
         sidedoor.remove_machines(HOSTILE)
 
 
+def test_horizon_has_the_panels_where_the_catalogue_has_the_service_and_its_pages_open(
+    dashboard, browser, served, admin_cloud, tell
+):
+    """What is looked at every day."""
+    began = time.monotonic()
+    with stranger(admin_cloud.identity) as bob:
+        without = log_in(browser, bob, "/project/api_access/")
+        assert without.panels == set()
+        assert without.wrong == []
+        done = register(served.config)
+        assert done.returncode == 0, done.stderr
+        tab = log_in(browser, bob, f"{PROJECT}overview/")
+        assert tab.panels == {f"{PROJECT}{panel}/" for panel in PANELS}
+        expect(tab.page.get_by_role("link", name="Add a vCenter")).to_be_visible()
+        page = tab.go(f"{PROJECT}plans/")
+        expect(page.locator("#longshore").get_by_role("heading", name="Plans")).to_be_visible()
+        assert tab.wrong == []
+    tell(f"seen in {time.monotonic() - began:.0f} s")
+
+
 @pytest.mark.soak
 def test_a_tenant_moves_a_machine_in_horizon_and_another_sees_nothing_of_it(
     dashboard, browser, served, ann, lab, tiny, sidedoor, cloud, tidy, admin_cloud, tell

@@ -5,7 +5,6 @@ Two tiny machines move warm, while the server that shows the pages is killed and
 
 import re
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -28,6 +27,20 @@ pytestmark = [
 ]
 MINUTE = 60_000  # ms
 PICTURES = PROJECT / "build" / "screenshots" / "walk"
+AT_ONCE = 10  # seconds that somebody waits for an answer to a choice, where the machine has other work
+TIMES = 5
+# When something is chosen, and when the concerns begin and cease to say that a network has no target
+NOTES = """() => {
+  const noted = (window.noted = []);
+  const says = () => document.getElementById("concerns").textContent.includes("network-unmapped");
+  let said = says();
+  document.addEventListener("change", () => noted.push(["chosen", performance.now()]), true);
+  new MutationObserver(() => {
+    if (says() === said) return;
+    said = !said;
+    noted.push([said ? "said" : "gone", performance.now()]);
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
 SLOWLY = 3  # MiB/s of the source, so that there is something to see
 # What is said on the console where nothing is wrong: of a server that is killed, and of a check that a later choice
 # makes pointless
@@ -56,6 +69,10 @@ def browsing(url):
 
 def pictured(page, name):
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def seconds(all_of_them):
+    return ", ".join(f"{one:.2f}" for one in all_of_them) + " s"
 
 
 def seconds_in(text):
@@ -116,23 +133,25 @@ def plan(page, tinies):
     page.get_by_label("What its console shows").blur()
 
 
-def until_said(page, choice):
-    """Seconds from leaving the network without a target until that is a blocker; and it goes when there is one."""
+def until_said(page):
+    """Seconds from leaving the network without a target until that is a blocker, and from choosing one until it isn't:
+    as the page sees them."""
     concerns, network = page.locator("#concerns"), page.get_by_label("Network for VM Network")
-
-    def choose():
-        network.select_option(choice)
-        expect(concerns).not_to_contain_text("Both clouds are asked when you go on")
+    network.select_option("private")
+    expect(concerns).not_to_contain_text("Both clouds are asked when you go on")
+    expect(concerns).not_to_contain_text("blocker")
+    page.evaluate(NOTES)
+    for _ in range(TIMES):
+        network.select_option("")
+        expect(concerns).to_contain_text("network-unmapped")
+        expect(concerns).to_contain_text("blocker")
+        network.select_option("private")
         expect(concerns).not_to_contain_text("network-unmapped")
         expect(concerns).not_to_contain_text("blocker")
-
-    choose()
-    began = time.monotonic()
-    network.select_option("")
-    expect(concerns).to_contain_text("network-unmapped")
-    took = time.monotonic() - began
-    choose()
-    return took
+    noted = page.evaluate("noted")
+    assert [what for what, _at in noted] == ["chosen", "said", "chosen", "gone"] * TIMES
+    taken = [(after - before) / 1000 for (_, before), (_, after) in zip(noted[::2], noted[1::2], strict=True)]
+    return taken[::2], taken[1::2]
 
 
 def faults(tab):
@@ -197,8 +216,9 @@ def test_a_tenant_moves_two_machines_with_nothing_but_a_browser(
         log_in(page, lab)
         add_both_clouds(page, lab)
         plan(page, two_tinies)
-        told = min(until_said(page, "private") for _ in range(3))
-        tell(f"an unmapped network was a blocker after {told:.1f} s")
+        unmapped, mapped = until_said(page)
+        tell(f"unmapped it is a blocker after {seconds(unmapped)}; mapped it isn't after {seconds(mapped)}")
+        assert max(min(unmapped), min(mapped)) < AT_ONCE
         assert tab.findings(ALL_RULES) == []
         pictured(page, "05-mappings")
         nothing_is_lost(tab)
