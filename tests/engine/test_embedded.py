@@ -1,11 +1,15 @@
 """The engine process: one per state directory, gone when there is nothing to do."""
 
+import io
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
-from longshore.engine import embedded
+import pytest
+
+from longshore.engine import embedded, embedded_process
 from longshore.engine.stranded import crew_of
 from longshore.flows.workflows import FLOWS
 from longshore.store import StateDirectory, Store
@@ -35,7 +39,7 @@ def test_a_lock_that_is_held_is_seen_and_a_killed_holder_frees_it(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", hold, str(state.root)])
     try:
         wait_until(lambda: embedded.is_locked(state))
-        embedded.run(state, FLOWS)  # a second engine gives way at once, having done nothing
+        embedded_process.run(state, FLOWS)  # a second engine gives way at once, having done nothing
     finally:
         holder.kill()
         holder.wait()
@@ -49,11 +53,11 @@ def test_an_engine_that_is_only_starting_is_seen_and_one_that_died_of_it_too(tmp
     slow = []
 
     def start(_command, **how):
-        slow.append(subprocess.Popen(["sleep", "60"], pass_fds=how["pass_fds"]))
+        slow.append(subprocess.Popen(["sleep", "60"], stdin=how["stdin"], pass_fds=how["pass_fds"]))
         return slow[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded, "subprocess", SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL))
+        patch.setattr(embedded, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
         assert not crew_of(store).running
         embedded.ensure_running(state)
         embedded.ensure_running(state)  # by another command, at the same moment
@@ -71,13 +75,88 @@ def test_an_engine_that_is_only_starting_is_seen_and_one_that_died_of_it_too(tmp
 
 def test_an_engine_is_not_given_the_users_secrets(tmp_path, monkeypatch):
     started = []
+
+    def start(command, **how):
+        started.append((command, how))
+        return SimpleNamespace(stdin=io.BytesIO())
+
     monkeypatch.setenv("LONGSHORE_PASSWORD", "s3cret")
     monkeypatch.setenv("OS_PASSWORD", "s3cret")
     monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_SECRET", "s3cret")
-    monkeypatch.setattr(embedded.subprocess, "Popen", lambda command, **how: started.append((command, how)))
+    monkeypatch.setattr(embedded.subprocess, "Popen", start)
     state = StateDirectory(tmp_path / "state")
     Store(state).close()
     embedded.ensure_running(state)
     ((command, how),) = started
     assert "s3cret" not in [*command, *how["env"].values()]
     assert how["env"]["PATH"]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The engines that this process starts."""
+    engines = []
+
+    class Noted(subprocess.Popen):
+        def __init__(self, *args, **how):
+            super().__init__(*args, **how)
+            engines.append(self)
+
+    monkeypatch.setattr(embedded, "subprocess", SimpleNamespace(Popen=Noted, PIPE=subprocess.PIPE))
+    yield engines
+    for engine in engines:
+        engine.kill()
+        engine.wait()
+
+
+@pytest.fixture
+def ahead(tmp_path, started):
+    """A state directory for which one is started, though nobody has asked for work yet."""
+    state = StateDirectory(tmp_path / "state")
+    Store(state).close()
+    embedded.start_ahead(state)
+    assert not embedded.is_locked(state)
+    return state
+
+
+def test_the_engine_that_was_started_ahead_is_the_one_that_works(ahead, started):
+    embedded.ensure_running(ahead)
+    assert embedded.is_locked(ahead)
+    assert len(started) == 1
+    assert started[0].wait(60) == 0  # it finds nothing to do
+    assert not embedded.is_locked(ahead)
+
+
+def test_an_engine_that_was_started_ahead_gives_way_to_one_that_works(ahead, started):
+    with embedded.lock(ahead):
+        embedded.ensure_running(ahead)
+        assert started[0].wait(60) == 0
+    assert len(started) == 1
+
+
+def test_another_is_started_where_the_one_that_was_started_ahead_has_died(ahead, started):
+    started[0].kill()
+    started[0].wait()
+    embedded.ensure_running(ahead)
+    assert len(started) == 2
+    assert started[1].wait(60) == 0
+
+
+def test_none_is_started_ahead_beside_one_that_works(tmp_path, started):
+    state = StateDirectory(tmp_path / "state")
+    Store(state).close()
+    with embedded.lock(state):
+        embedded.start_ahead(state)
+    assert started == []
+
+
+def test_an_engine_that_was_started_ahead_ends_with_a_command_that_asks_for_nothing(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from longshore.engine import embedded; "
+        "from longshore.state import StateDirectory; embedded.start_ahead(StateDirectory(Path(sys.argv[1]))); "
+        "[one] = embedded._ahead.values(); print(one._process.pid)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "state")]
+    engine = Path("/proc", subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip())
+    wait_until(lambda: not engine.exists())
+    assert not (tmp_path / "state" / "longshore.db").exists(), "it has begun to work"

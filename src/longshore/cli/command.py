@@ -47,6 +47,8 @@ class _Asking(CliffCommand):  # type: ignore[misc]
         if getattr(parsed_args, "max_width", None) == 0 and sys.stdout.isatty():
             parsed_args.max_width = _width(sys.stdout.fileno())
         try:
+            if hasattr(parsed_args, "wait") and not self.is_plugin:  # what one can wait for is done by an engine
+                self.app.expect_work()
             return int(super().run(parsed_args))
         except LongshoreError as error:
             if not self.is_plugin:

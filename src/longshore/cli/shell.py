@@ -79,6 +79,15 @@ class LongshoreApp(App):  # type: ignore[misc]
             )
         return self._client
 
+    def expect_work(self) -> None:
+        """An engine gets ready while the command does, which will ask for something that takes one."""
+        configuration = self.configured()
+        if not (self.options.server or configuration.url):
+            from longshore.engine.embedded import start_ahead
+            from longshore.state import StateDirectory
+
+            start_ahead(StateDirectory.configured(configuration))
+
     def configured(self, **given: Any) -> "Configuration":
         """What a command's own options give, else the environment or the file. Raises InvalidInput."""
         from longshore.configuration import read_configuration

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from longshore.store import StateDirectory
+from longshore.state import StateDirectory
 
 
 class AlreadyRunning(Exception):
@@ -21,14 +21,19 @@ def is_locked(state: StateDirectory) -> bool:
         return True
 
 
+def opened(state: StateDirectory) -> int:
+    """A descriptor to hold the lock by. Nobody holds it yet."""
+    return os.open(state.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
 @contextmanager
 def lock(state: StateDirectory, patience: float = 0.0, handed: int | None = None) -> Iterator[int]:
     """Held by the engine as long as it lives; the kernel lets go of it when the process ends, however it ends.
 
-    An engine has some patience (seconds): a command that only looks holds the lock for a moment too. Its descriptor can
-    be handed to another process, which then holds the lock too, until both have closed it; that one says so (`handed`).
+    An engine has some patience (seconds): a command that only looks holds the lock for a moment too. A descriptor
+    that was `opened` before may be handed to another process, too: both hold the lock by it, until both have closed it.
     """
-    fd = os.open(state.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if handed is None else handed
+    fd = opened(state) if handed is None else handed
     try:
         end = time.monotonic() + patience
         while True:

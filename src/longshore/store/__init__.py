@@ -3,6 +3,7 @@
 Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
 """
 
+from longshore.state import StateDirectory
 from longshore.store.backup_policies import BackupPolicyRecord
 from longshore.store.disks import DiskRecord
 from longshore.store.events import EventRecord
@@ -22,7 +23,6 @@ from longshore.store.providers import ProviderRecord, Providers
 from longshore.store.queue import Lineup, Queue, QueueRecord
 from longshore.store.replicas import ReplicaRecord, Replicas
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
-from longshore.store.state import StateDirectory
 from longshore.store.store import Store
 from longshore.store.workers import Leases, WorkerRecord, Workers
 

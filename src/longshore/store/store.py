@@ -5,6 +5,7 @@ import os
 from copy import copy
 from typing import Self
 
+from longshore.state import StateDirectory
 from longshore.store.backup_policies import BackupPolicies
 from longshore.store.barbican import Barbican, server_user
 from longshore.store.database import Database
@@ -32,7 +33,6 @@ from longshore.store.replicas import Replicas
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
-from longshore.store.state import StateDirectory
 from longshore.store.texts import Texts
 from longshore.store.web_sessions import WebSessions
 from longshore.store.workers import Workers
