@@ -14,9 +14,10 @@ from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner, SourceRoom
 from longshore.providers.contract import Source
 from longshore.providers.openstack import changes
-from longshore.providers.openstack.connection import OpenstackSettings, connect
+from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.inventory import Machines
+from longshore.providers.openstack.lent import lend
 from longshore.providers.openstack.loose_volumes import LooseVolumes
 from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.placement import Placement
@@ -36,7 +37,8 @@ class OpenstackSource(Source):
     ) -> None:
         """`servers` are needed to read volumes through one."""
         with explained("read the cloud's settings"):
-            self._connection = connect(settings, secrets)
+            self._lent = lend(settings, secrets)
+        self._connection = self._lent.connection
         self._machines = Machines(self._connection)
         self._power = Power(self._connection)
         volumes = Volumes(self._connection)
@@ -48,7 +50,7 @@ class OpenstackSource(Source):
         return look(self._connection)
 
     def close(self) -> None:
-        self._connection.close()
+        self._lent.close()
 
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
         return self._machines.all(wanted)

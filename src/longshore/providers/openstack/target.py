@@ -27,10 +27,11 @@ from longshore.model.target import (
 )
 from longshore.providers.contract import Target
 from longshore.providers.openstack.agent import Agents
-from longshore.providers.openstack.connection import OpenstackSettings, connect
+from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.floating import FloatingAddresses
 from longshore.providers.openstack.isolation import IsolatedNetworks
+from longshore.providers.openstack.lent import lend
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
 from longshore.providers.openstack.power import Power
@@ -51,7 +52,8 @@ class OpenstackTarget(Target):
     ) -> None:
         """`servers` are needed to open volumes through one."""
         with explained("read the cloud's settings"):
-            self._connection = connect(settings, secrets)
+            self._lent = lend(settings, secrets)
+        self._connection = self._lent.connection
         self._settings = settings
         self._placement = Placement(self._connection)
         self._volumes = Volumes(self._connection)
@@ -71,7 +73,7 @@ class OpenstackTarget(Target):
         return found
 
     def close(self) -> None:
-        self._connection.close()
+        self._lent.close()
 
     # What is there
 

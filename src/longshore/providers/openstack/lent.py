@@ -1,0 +1,72 @@
+"""Connections that are lent, and kept for a moment when they come back.
+
+Each step of a job opens its cloud for itself, and to log in takes Keystone longer than most of what is asked then. A
+connection brings its token along, what services the cloud has, and where they listen.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from longshore.providers.openstack.connection import OpenstackSettings, connect
+
+_IDLE = 60.0  # seconds that one is kept for who comes next
+_OLD = 300.0  # seconds after which nobody gets it: roles and addresses are those of when it was made
+_MOST = 16  # kept at once
+
+
+@dataclass(eq=False, slots=True)
+class Lent:
+    """Nobody else has it until it is closed."""
+
+    _settings: OpenstackSettings
+    _secrets: Mapping[str, str] = field(repr=False)
+    connection: Any
+    _made: float = field(default_factory=time.monotonic)
+    _closed: float | None = None
+
+    def close(self) -> None:
+        """A second call has nothing to do."""
+        with _lock:
+            if self._closed is None:
+                self._closed = time.monotonic()
+                _kept.append(self)
+        _let_go()
+
+    def is_for(self, settings: OpenstackSettings, secrets: Mapping[str, str]) -> bool:
+        return self._settings == settings and self._secrets == secrets
+
+    def again(self) -> "Lent":
+        return Lent(self._settings, self._secrets, self.connection, self._made)
+
+    @property
+    def is_past(self) -> bool:
+        now = time.monotonic()
+        return now - self._made >= _OLD or (self._closed is not None and now - self._closed >= _IDLE)
+
+
+_lock = threading.Lock()
+_kept: list[Lent] = []  # the one that came back last is the last one
+
+
+def lend(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Lent:
+    """Raises as `connect` does."""
+    _let_go()
+    with _lock:
+        for kept in reversed(_kept):
+            if kept.is_for(settings, secrets):
+                _kept.remove(kept)
+                return kept.again()
+    return Lent(settings, dict(secrets), connect(settings, secrets))
+
+
+def _let_go() -> None:
+    """Of those that are past, or too many."""
+    with _lock:
+        left = [kept for kept in _kept if not kept.is_past][-_MOST:]
+        gone = [kept for kept in _kept if kept not in left]
+        _kept[:] = left
+    for past in gone:
+        past.connection.close()
