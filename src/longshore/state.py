@@ -40,7 +40,16 @@ class StateDirectory:
 
     @property
     def database_url(self) -> str:
-        return self.shared_database or f"sqlite:///{self.root / 'longshore.db'}"
+        return self.shared_database or f"sqlite:///{self._database}"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was ever kept here."""
+        return self.shared_database is not None or self._database.exists()
+
+    @property
+    def _database(self) -> Path:
+        return self.root / "longshore.db"
 
     @property
     def engine_database(self) -> Path:

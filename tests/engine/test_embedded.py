@@ -160,3 +160,39 @@ def test_an_engine_that_was_started_ahead_ends_with_a_command_that_asks_for_noth
     engine = Path("/proc", subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip())
     wait_until(lambda: not engine.exists())
     assert not (tmp_path / "state" / "longshore.db").exists(), "it has begun to work"
+
+
+def loaded(code, *words):
+    """What a process of its own has imported that runs this and prints it."""
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "words", [["backup", "create", "web"], ["migrate", "web", "--from", "a", "--to", "b"], ["vault", "verify", "v"]]
+)
+def test_a_command_starts_one_before_it_loads_what_takes_long(tmp_path, words):
+    code = (
+        "import os, sys; from longshore.engine import embedded; from longshore.cli.app import main\n"
+        "def start(state): print(*sys.modules, flush=True); os._exit(0)\n"
+        "embedded.start_ahead = start; main(sys.argv[1:])"
+    )
+    more = ["--source", "a", "--vault", "v"] if words[0] == "backup" else []
+    found = loaded(code, "--state", str(tmp_path), *words, *more)
+    assert "longshore.cli.app" in found
+    assert not found & {"sqlalchemy", "fastapi", "dbos", "openstack", "longshore.store", "longshore.service"}
+
+
+def test_one_that_was_started_ahead_loads_the_libraries_of_the_clouds_that_are_known(tmp_path):
+    state = StateDirectory(tmp_path / "state")
+    store = Store(state)
+    store.providers.add("cloud", "openstack", {}, {})
+    store.close()
+    code = (
+        "import sys; from pathlib import Path; from longshore.flows.workflows import FLOWS; "
+        "from longshore.state import StateDirectory; before = {*sys.modules}; "
+        "FLOWS.get_ready(StateDirectory(Path(sys.argv[1]))); print(*{*sys.modules} - before)"
+    )
+    found = loaded(code, str(state.root))
+    assert "openstack" in found
+    assert "pyVmomi" not in found

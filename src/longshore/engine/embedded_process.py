@@ -62,7 +62,9 @@ def main(flows: Flows) -> None:
     root = Path(sys.argv[1])
     if TOLD not in sys.argv[2:]:
         run(StateDirectory(root), flows, handed)
-    elif told := sys.stdin.read():
+        return
+    flows.get_ready(StateDirectory(root))
+    if told := sys.stdin.read():
         run(_directory(root, json.loads(told)), flows, handed)
 
 

@@ -25,6 +25,7 @@ from longshore.model.job import JobKind
 from longshore.model.machine import PowerState
 from longshore.model.plan import Limits
 from longshore.model.status import Status
+from longshore.state import StateDirectory
 from longshore.store import JobRecord, Lineup, Store, WorkerRecord
 from longshore.store.changes import Wait, changes
 from longshore.store.database import CONNECTING
@@ -49,6 +50,7 @@ Workflow = Callable[[str], Coroutine[Any, Any, None]]  # of a job's id; DBOS kno
 class Flows:
     """What workers run, and what their processes keep for it."""
 
+    get_ready: Callable[[StateDirectory], None]  # while nobody has work yet: loads what it will take
     use: Callable[[Store, str], None]  # before anything runs in this process, which others know by this id
     of: Callable[[JobKind], Workflow]
     # What the steps of a job have answered that an earlier release has begun; says whether its record goes on with that

@@ -1,5 +1,7 @@
 """The workflows as the durable engine knows them, by name. Importing this module registers them."""
 
+from contextlib import closing
+
 import structlog
 from dbos import DBOS
 
@@ -33,10 +35,23 @@ from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
 from longshore.flows.replicas.returning import Returning
 from longshore.model.job import JobKind
+from longshore.providers.registry import PROVIDERS
+from longshore.state import StateDirectory
 from longshore.store import Store
 
 _store: Store | None = None
 _cancels: Cancels | None = None
+
+
+def _get_ready(state: StateDirectory) -> None:
+    """Clouds' libraries are loaded when a cloud is opened; with these here, the first step needn't wait for that."""
+    if not state.is_begun:
+        return
+    with closing(Store(state)) as store:
+        kinds = {provider.kind for provider in store.providers.all()}
+    for known in PROVIDERS:
+        if known.kind in kinds:
+            known.settings()
 
 
 def _use(store: Store, process_id: str) -> None:
@@ -218,6 +233,7 @@ def _watch() -> None:
 
 
 FLOWS = Flows(
+    get_ready=_get_ready,
     use=_use,
     of=_WORKFLOWS.__getitem__,
     take_over=take_over,
