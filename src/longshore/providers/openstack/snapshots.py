@@ -184,14 +184,15 @@ class Snapshots:
         """By the mark; the snapshots that Nova makes carry it a moment later, and their image's name before."""
         storage = self._connection.block_storage
         named = snapshot_name(owner)
-        with explained(f"look for the snapshots of {owner.tag}"):
+        with explained(f"look for the snapshots of {owner.tag}"), ThreadPoolExecutor(max_workers=3) as pool:
+            asked = pool.submit(lambda: list(storage.snapshots()))
+            volumes = pool.submit(lambda: [found for found in storage.volumes() if _is_of(found.metadata, owner)])
+            images = pool.submit(images_of, self._connection, owner)
             snapshots: dict[str, list[Any]] = {}
-            for found in storage.snapshots():
+            for found in asked.result():
                 if _is_of(found.metadata, owner) or found.name == named:
                     snapshots.setdefault(found.volume_id, []).append(found)
-            volumes = [found for found in storage.volumes() if _is_of(found.metadata, owner)]
-            images = images_of(self._connection, owner)
-        return _Pieces(snapshots, images, volumes)
+            return _Pieces(snapshots, images.result(), volumes.result())
 
     def _remove(self, pieces: _Pieces) -> None:
         for volume in pieces.volumes:
