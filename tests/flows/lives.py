@@ -114,11 +114,11 @@ def _live_with_fleet(state, fleet, log):
     sys.argv = ["engine", state]
     _say_into(log)
 
-    from longshore.engine import embedded
+    from longshore.engine.embedded_process import main
     from longshore.flows.workflows import FLOWS
 
     small_fleet.install()
-    embedded.main(FLOWS)
+    main(FLOWS)
 
 
 def _live(state, world, log):
@@ -127,8 +127,8 @@ def _live(state, world, log):
     _say_into(log)
     import small_clouds
 
-    from longshore.engine import embedded
+    from longshore.engine.embedded_process import main
     from longshore.flows.workflows import FLOWS
 
     small_clouds.install()
-    embedded.main(FLOWS)
+    main(FLOWS)
