@@ -341,7 +341,7 @@ def test_a_tenant_protects_a_machine_and_fails_over_in_horizon(
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_page_stands_well_in_each_theme(browser, tmp_path, theme, tell):
     """Of a server with something of everything, to which a small Keystone lets people in."""
-    found, seen, todo = {}, set(), [f"{PROJECT}{panel}/" for panel in PANELS]
+    found, seen, todo = {}, set(), {f"{PROJECT}{panel}/": "" for panel in PANELS}  # paths, and what is asked for there
     with filled() as there, horizon(tmp_path, f"{there['keystone']}/v3"):
         names = {id_: name for name, id_ in there["ids"].items()}
         tab = Tab(browser, theme)
@@ -351,13 +351,13 @@ def test_every_page_stands_well_in_each_theme(browser, tmp_path, theme, tell):
         tab.go("/auth/switch/id-red/")
         tab.wrong.clear()  # Horizon's own pages find no Nova there
         while todo:
-            path = todo.pop()
+            path, query = todo.popitem()
             seen.add(path)
-            page = tab.go(path)
+            page = tab.go(path + query)
             if wrong := [*tab.findings(), *tab.picture(called(path, names))]:
                 found[path] = wrong
-            links = page.locator("#longshore a").evaluate_all("found => found.map(one => one.pathname)")
-            todo += {link for link in links if link.startswith(PROJECT)} - seen - set(todo)
+            links = page.locator("#longshore a").evaluate_all("all => all.map(one => [one.pathname, one.search])")
+            todo |= {path: query for path, query in links if path.startswith(PROJECT) and path not in seen}
     tell(f"{len(seen)} pages")
     assert len(seen) > 40
     assert (found, tab.wrong) == ({}, [])
