@@ -104,10 +104,34 @@ def test_an_exported_chain_comes_back_as_it_went(imported, tmp_path):
     assert (out / "raw").read_bytes() == held[-1]["vda"]
 
 
+def test_a_chain_of_a_machine_without_an_id_is_one_machine_again_and_again(tmp_path):
+    """A loose image has none: what the export says of its points tells that they are of one machine."""
+    state, images = tmp_path / "state", tmp_path / "images"
+    images.mkdir()
+    assert longshore(state, "provider", "add", "files", "files", "--url", f"file://{images}").returncode == 0
+    for name in ("first", "second"):
+        assert longshore(state, "vault", "create", name, tmp_path / name).returncode == 0
+    for content in (b"one", b"two"):
+        (images / "web.img").write_bytes(content.ljust(3 * BLOCK, content[:1]))
+        done = longshore(state, "backup", "create", "web", "--source", "files", "--vault", "first", "--wait")
+        assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    done = longshore(state, "backup", "export", "web", str(out), "--vault", "first", "--chain")
+    assert done.returncode == 0, done.stderr
+    assert longshore(state, "provider", "add", "files", "moved", "--url", f"file://{out}").returncode == 0
+    for expected in ("imported", "there-already"):
+        done = longshore(state, "backup", "import", "moved", "--vault", "second", "-f", "json")
+        assert [row["Result"] for row in json.loads(done.stdout)] == [expected] * 2, done.stderr
+    points = json.loads(longshore(state, "backup", "list", "--vault", "second", "-f", "json").stdout)
+    assert len({row["Point"].partition("/")[0] for row in points}) == 1
+    shown = longshore(state, "backup", "show", "web", "--vault", "second", "-f", "json")
+    assert shown.returncode == 0, shown.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("trilio", "--vault", "nowhere"), "nowhere"),
+        (("trilio", "--vault", "nowhere"), "There is no vault named nowhere."),
         (("nothing", "--vault", "offsite"), "nothing"),
         (("trilio", "--vault", "offsite", "--machine", "db-*"), "There is no backup in trilio that is called so."),
     ],

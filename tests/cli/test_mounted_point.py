@@ -119,6 +119,7 @@ def test_nothing_is_left_however_it_ends(mounted, how):
         process.send_signal(how)
     _, said = process.communicate(timeout=30)
     assert how is signal.SIGKILL or process.returncode == 0, said
+    assert said == f"It is mounted until Ctrl-C, or: umount {directory}\n"
     deadline = time.monotonic() + 20
     while is_mounted(directory):
         assert time.monotonic() < deadline, "it is still mounted"
@@ -134,6 +135,26 @@ def test_a_full_directory_and_a_point_that_is_not_there_are_refused(installation
     (tmp_path / "empty").mkdir()
     done = longshore(installation / "state", "backup", "mount", "nothing", tmp_path / "empty", "--vault", "offsite")
     assert (done.returncode, "There is no point nothing" in done.stderr) == (1, True)
+
+
+@needs_fuse
+def test_a_point_is_mounted_at_two_directories_and_not_twice_at_one(mounted, installation, tmp_path):
+    first, _ = mounted
+    words = ("backup", "mount", "web", first, "--vault", "offsite")
+    refused = longshore(installation / "state", *words)
+    assert (refused.returncode, "isn't an empty directory" in refused.stderr) == (1, True)
+    second = tmp_path / "second"
+    second.mkdir()
+    words = ("--state", installation / "state", "backup", "mount", "web", second, "--vault", "offsite")
+    other = subprocess.Popen([COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline().strip() == str(second), other.stderr.read()
+        assert (second / "etc/shadow").read_text() == "the guest's own"
+    finally:
+        other.send_signal(signal.SIGINT)
+        other.communicate(timeout=30)
+    assert not is_mounted(second)
+    assert (first / "etc/shadow").read_text() == "the guest's own"
 
 
 _PARTS = st.lists(st.sampled_from(["a", "b", "..", ".", ""]), max_size=8).map("/".join)

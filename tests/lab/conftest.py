@@ -341,15 +341,25 @@ def wait_for(condition, seconds, what):
 
 
 @pytest.fixture
-def tidy(cloud):
-    """Servers that a test has moved are removed with all that belongs to them."""
-    from moves import remove_server
+def tidy(cloud, tmp_path):
+    """Servers that a test has moved are removed with all that belongs to them.
+
+    What else is left is a fault, and is removed, too, so that the next test hasn't got it: volumes and snapshots that
+    the test's own installations have made.
+    """
+    from moves import remove_made, remove_server
 
     before = target_inventory(cloud)
     yield
     for server in target_inventory(cloud)["servers"] - before["servers"]:
         remove_server(cloud, server)
-    wait_for(lambda: target_inventory(cloud) == before, 60, "the target to be as before")
+    try:
+        wait_for(lambda: target_inventory(cloud) == before, 60, "the target to be as before")
+    except AssertionError:
+        for database in tmp_path.rglob("longshore.db"):
+            end_engine(Cli(database.parent))
+            remove_made(cloud, database)
+        raise
 
 
 @contextmanager

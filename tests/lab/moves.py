@@ -2,12 +2,16 @@
 
 import os
 import signal
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from openstack.exceptions import SDKException
 
 from conftest import booted_afresh, last_acknowledged, wait_for
 from longshore.client import Client, Embedded
 from longshore.configuration import read_configuration
+from longshore.providers.openstack.ownership import KEY
 
 READY = "LONGSHORE-WRITER ready"
 # Of a machine that tells on its console that it is up and writing
@@ -126,6 +130,28 @@ def remove_server(cloud, server_id):
     for volume in volumes:
         wait_for(lambda v=volume: cloud.block_storage.get_volume(v).status == "available", 60, "a volume to be free")
         cloud.block_storage.delete_volume(volume)
+
+
+def remove_made(cloud, database):
+    """Volumes and snapshots that bear the mark of one of an installation's jobs, and nobody else's."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as kept:
+        ids = {
+            id_ for table in ("migrations", "jobs", "replicas") for (id_,) in kept.execute(f"SELECT id FROM {table}")
+        }
+
+    def made(found):
+        return [one for one in found if (one.metadata or {}).get(KEY, "").partition("/")[0] in ids]
+
+    def left():
+        storage = cloud.block_storage
+        snapshots, volumes = made(storage.snapshots()), made(storage.volumes())
+        for remove, some in ((storage.delete_snapshot, snapshots), (storage.delete_volume, volumes)):
+            for one in some:
+                with suppress(SDKException):  # what is made of it goes first, and is asked for once more
+                    remove(one.id)
+        return snapshots + volumes
+
+    wait_for(lambda: not left(), 60, "what the test has made to be gone")
 
 
 def events(cli, migration):

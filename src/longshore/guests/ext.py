@@ -41,8 +41,10 @@ class DirectoriesAhead:
         self._tables: dict[int, int] = {}  # where a group's inodes begin, in bytes
 
     def ask(self, number: int) -> None:
-        """For what is in a directory, by the number of its inode. Raises OSError."""
-        self._part.ahead(list(self._content(self._part.read(self._place(number), self._inode))))
+        """For a directory's inode, by its number, and when that is there for what is in it. Raises OSError."""
+        place = self._place(number)
+        self._part.ahead([(place, self._inode)])
+        self._part.ahead(list(self._content(self._part.read(place, self._inode))))
 
     def _place(self, number: int) -> int:
         group, index = divmod(number - 1, self._per_group)

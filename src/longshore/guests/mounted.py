@@ -47,6 +47,7 @@ def mount_files(disks: Sequence[DiskReader], directory: Path, name: str, on_moun
                 noexec=True,
                 auto_unmount=True,
                 max_threads=_THREADS,
+                max_idle_threads=_THREADS,  # without, libfuse complains of a default of its own
                 fsname=f"longshore:{name.replace(',', '_')}",
                 subtype="longshore",
             )

@@ -266,8 +266,8 @@ class Backup(Migration):
     def _changes(self, disk: Disk, told: Told) -> Changes:
         """Widened to whole blocks where the rest of each would have to be asked of a vault that answers late."""
         changes = read_changes(self._job, disk, told)
-        with self._vault() as vault:
-            if isinstance(changes, Changed) and vault.store.far:
+        with self._job.clouds.vault_store(self._job.record.target_id) as place:
+            if isinstance(changes, Changed) and place.far:
                 return Changed(tuple(align(changes.extents, BLOCK, disk.size)))
         return changes
 
