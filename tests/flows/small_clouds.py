@@ -430,6 +430,8 @@ class SmallSource(Struck):
             disks,
             (nic,),
             change_tracking=state["tracking"],
+            guest_id=state.get("guest_id", ""),
+            guest_name=state.get("guest_name", ""),
             annotation="The shop's web server",
             tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},

@@ -44,6 +44,12 @@ def test_pages_come_from_one_reading_until_somebody_wants_another(api, monkeypat
     assert ManyMachines.reads == 3, "another account may see other machines"
 
 
+def test_single_ones_are_had_by_their_references_in_order(api):
+    page = api.did("ann", "GET", f"{PAGE}?ref=vm-77&ref=vm-3&ref=vm-none")
+    assert ([m["name"] for m in page["machines"]], page["total"], page["of"]) == (["web003", "web077"], 2, 130)
+    assert api.did("ann", "GET", f"{PAGE}?ref=vm-77&q=web003")["total"] == 0
+
+
 def test_another_project_sees_neither_machines_nor_offer(api):
     for path in (PAGE, "/v1/providers/cloud/offer"):
         assert api("bob", "GET", path).status_code == 404

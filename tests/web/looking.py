@@ -123,6 +123,11 @@ class Looking:
         wider = "found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"
         return self.page.locator("main :is(button, a[class], dt, dd, h1, h2, h3, label, legend)").evaluate_all(wider)
 
+    def cut_off(self):
+        """Tables, and charts, of which one would have to scroll sideways for a part."""
+        wider = "found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel)"
+        return self.page.locator(".ls-scroll").evaluate_all(wider)
+
     def too_wide(self):
         """Pixels that one would have to scroll sideways for."""
         return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -72,6 +72,7 @@ def _wrong(tab, rules):
         *(tab.findings(rules) if rules else ()),
         *([f"{over} pixels too wide"] if over > 0 else ()),
         *(f"{text} spills over" for text in tab.spilt()),
+        *(f"{table} is cut off" for table in tab.cut_off()),
     ]
 
 

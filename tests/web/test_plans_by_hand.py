@@ -7,7 +7,7 @@ from threading import Event
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from filled import SEEN_UP
+from filled import SEEN_UP, fill
 from small_fleet import Fleet, FleetSource
 
 from longshore.planning import planfile
@@ -19,6 +19,7 @@ def name_it(fleet, **said):
     fleet.get("/ui/providers/vc/machines")
     fleet.submit("/ui/new-plan", also=[("machine", "vm-1"), ("machine", "vm-3")], button=("which", "chosen"))
     assert "A plan for 2 machines of vc" in fleet.page.text
+    assert "app01, db01." in fleet.page.text
     return fleet.submit(NEW, **{"name": "shop", "type": "cold", **said})
 
 
@@ -160,10 +161,63 @@ def test_a_plan_is_checked_started_and_cancelled(fleet):
     assert len(fleet.store.plans.all()) == 1
 
 
+def test_a_guest_that_may_be_none_to_convert_is_said_beforehand_and_let_land_unchanged_there(fleet, tmp_path):
+    with Fleet(tmp_path / "fleet").world("db01").change() as machine:
+        machine |= {"guest_id": "other5xLinux64Guest", "guest_name": "Other 5.x or later Linux (64-bit)"}
+    name_it(fleet)
+    page = fleet.submit(MAPPINGS)
+    assert 'The source knows the guest of db01 only as "Other 5.x or later Linux (64-bit)".' in page.text
+    assert "let it land unchanged" in page.text
+    assert "Let it land: Unchanged, on the target's own hardware" in page.text
+    page = fleet.submit("/ui/plans/shop/land-unchanged")
+    assert (page.status, fleet.path) == (200, "/ui/plans/shop/concerns")
+    assert "guest-os-unknown" not in page.text
+    entries = fleet.store.plans.get("shop").content["machines"]
+    assert [(one["machine"], one.get("landing")) for one in entries] == [("app01", None), ("db01", "unchanged")]
+    fleet.submit("/ui/plans/shop/start")
+    landings = {m.machine_name: m.request.get("landing", "auto") for m in fleet.store.migrations.all()}
+    assert landings == {"app01": "auto", "db01": "unchanged"}
+
+
+def test_a_machine_tells_of_its_last_migration(filled):
+    ids = {m.machine_ref: m.id for m in filled.store.migrations.all() if m.plan_id}
+    page = filled.get("/ui/providers/vc/machines")
+    assert "Choose app01" not in page.text
+    for name, state in (("app01", "running warm"), ("app02", "running warm"), ("db01", "failed warm")):
+        assert f"{name} on {state}" in page.text
+    filled.store.migrations.update(ids["vm-3"], request={"type": "dry-run"}, status="done")
+    page = filled.get("/ui/providers/vc/machines")
+    assert "db01 on done dry-run" in page.text
+    assert page.links["dry-run"] == f"/ui/migrations/{ids['vm-3']}"
+    page = filled.get("/ui/providers/vc/machines/vm-3")
+    assert "Last migration: done dry-run" in page.text
+    assert page.links["dry-run"] == f"/ui/migrations/{ids['vm-3']}"
+    assert "Last migration:" not in filled.get("/ui/providers/cloud/machines/vm-3").text, "it is another cloud's"
+
+
+def test_a_console_of_a_server_that_is_off_says_so_and_when_it_was_seen_up(fleet, tmp_path):
+    ids = fill(fleet.store)
+    world = Fleet(tmp_path / "fleet").world("app01")
+    with world.change() as state:
+        state["servers"]["s-1"] = {"status": "SHUTOFF"}
+    (world.root / "silent").touch()
+    fleet.store.migrations.update(ids["web01"], server_id="s-1")
+    page = fleet.get(f"/ui/migrations/{ids['web01']}/console")
+    seen = f"{fleet.store.migrations.get(ids['web01']).target_up_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert f"The server is off. It was last seen up: {seen}" in page.text
+    assert "Nothing yet" not in page.text
+    with world.change() as state:
+        state["servers"]["s-1"] = {"status": "ACTIVE"}
+    page = fleet.get(f"/ui/migrations/{ids['web01']}/console")
+    assert "The server is off" not in page.text
+    assert "Nothing yet." in page.text
+
+
 def test_all_that_fit_are_planned_and_not_only_those_of_the_page(fleet):
     fleet.get("/ui/providers/vc/machines?q=app")
     fleet.submit("/ui/new-plan", button=("which", "all"))
     assert "A plan for 2 machines of vc" in fleet.page.text
+    assert "app01, app02." in fleet.page.text
     fleet.submit(NEW, name="apps")
     assert [m["ref"] for m in fleet.store.plans.get("apps").content["machines"]] == ["vm-1", "vm-2"]
 

@@ -105,6 +105,33 @@ def test_a_machine_is_moved_from_the_first_page_to_its_servers_console(store, fl
     assert server.get("status", "ACTIVE") == "ACTIVE"
 
 
+def test_a_guest_that_may_be_none_to_convert_lands_unchanged_by_a_button_beside_what_is_said_of_it(
+    store, fleet, chromium
+):
+    """Which is in the middle of the form of all mappings, and sends what it says and nothing else."""
+    with fleet.world("app01").change() as machine:
+        machine["guest_id"] = "other5xLinux64Guest"
+    plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": [{"machine": "app01", "ref": "vm-1"}]}
+    store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
+    with serving(store) as (address, person):
+        tab = Looking(chromium, address, person.link, locale="en-GB")
+        page = tab.page
+        page.goto(f"{address}/ui/plans/shop/mappings")
+        concerns = page.locator("#concerns")
+        expect(concerns).to_contain_text("guest-os-unknown", timeout=SOON)
+        assert tab.findings(ALL_RULES) == []
+        page.get_by_label("Network for VM Network").select_option("private")
+        expect(concerns).not_to_contain_text("network-unmapped", timeout=SOON)
+        page.get_by_role("button", name="Unchanged, on the target's own hardware").click()
+        page.wait_for_url("**/ui/plans/shop/concerns?type=cold*", timeout=SOON)
+        expect(page.locator("#concerns")).to_contain_text("boot-proof-unsure")
+        expect(page.locator("#concerns")).not_to_contain_text("guest-os-unknown")
+        tab.close()
+    kept = store.plans.get("shop").content
+    assert kept["machines"] == [{"machine": "app01", "ref": "vm-1", "landing": "unchanged"}]
+    assert kept["mappings"]["networks"] == {"VM Network": "private"}
+
+
 def test_choices_that_are_quicker_than_the_clouds_answers_are_all_kept(store, chromium, monkeypatch):
     plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": [{"machine": "app01", "ref": "vm-1"}]}
     store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))

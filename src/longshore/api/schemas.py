@@ -167,6 +167,16 @@ class MigrationCounts(_Strict):
     statuses: dict[str, int]  # how many are queued, running, done, …; those that none are in are left out
 
 
+class LastMove(_Strict):
+    """The last migration of a machine, dry runs included."""
+
+    machine_ref: str
+    id: str
+    type: MigrationType
+    status: Status
+    finished_at: Moment | None
+
+
 class ChosenMigrations(_Strict):
     ids: list[str] = Field(min_length=1, max_length=1000)  # or the beginnings of them
 
@@ -362,6 +372,7 @@ class ServerConsole(_Strict):
 
     server_id: str
     text: str
+    off: bool = False  # its cloud says so; what it printed before may be gone then
 
 
 class Cleanup(_Strict):

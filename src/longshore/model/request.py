@@ -49,6 +49,7 @@ class MigrationType(StrEnum):
 
 
 # As the database has them
+MOVES = (MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value)
 OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
 MADE_OF_POINTS = tuple(kind for kind in OF_POINTS if kind != MigrationType.LOOK.value)
 

@@ -7,7 +7,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import FileSystem, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
-from longshore.planning.kinds import blocker, information, warning
+from longshore.planning.kinds import blocker, warning
 from longshore.planning.windows_checks import by_guest_id, windows_concerns
 
 MIB = 1 << 20
@@ -43,10 +43,12 @@ OS_UNSUPPORTED = blocker(
     "Choose another landing: --landing as-is, or unchanged if it has virtio drivers.",
     acceptable=True,
 )
-OS_UNKNOWN = information(
+OS_UNKNOWN = warning(
     "guest-os-unknown",
-    "The source doesn't say which operating system the guest is: whether it can be converted shows only then.",
-    "If virt-v2v doesn't know it, choose another landing (--landing as-is). A dry run tells.",
+    "The source doesn't say which operating system the guest is. If it is none that virt-v2v converts, that shows when "
+    "its disks are looked into, and the move fails.",
+    "If virt-v2v doesn't know it, choose another landing: unchanged if it has virtio drivers, or --landing as-is. A "
+    "dry run tells.",
 )
 FILE_SYSTEM_FULL = warning(
     "guest-file-system-full",

@@ -28,7 +28,8 @@ def console(
         raise NotFound(f"Migration {record.id} has no server (yet).")
     with clouds.target(record.target_id) as target:
         said = plain(target.console(record.server_id)).splitlines()
-    return ServerConsole(server_id=record.server_id, text="\n".join(said[-lines:]))
+        off = target.server(record.server_id).is_off
+    return ServerConsole(server_id=record.server_id, text="\n".join(said[-lines:]), off=off)
 
 
 def plain(console: str) -> str:

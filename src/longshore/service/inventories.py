@@ -23,6 +23,7 @@ def machine_page(
     q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = "",
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50,
     offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
+    ref: Annotated[list[str] | None, Query(max_length=LIMIT, description="Only these, as often as there are.")] = None,
     anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False,
 ) -> MachinePage:
     """The machines that fit, by folder and name, as the source had them at `read_at`, five minutes ago at most."""
@@ -30,7 +31,8 @@ def machine_page(
     record = store.providers.get(provider)
     inventories: KeptInventories = request.app.state.inventories
     kept = inventories.of(clouds, record, anew=anew)
-    found = [machine for machine in kept.machines if fits(machine)]
+    wanted = None if ref is None else set(ref)
+    found = [machine for machine in kept.machines if (wanted is None or machine.ref in wanted) and fits(machine)]
     return MachinePage(
         read_at=kept.read_at, total=len(found), of=len(kept.machines), machines=found[offset : offset + limit]
     )

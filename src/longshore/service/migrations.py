@@ -10,6 +10,7 @@ from longshore.api.reports import Report
 from longshore.api.schemas import (
     Cleanup,
     Event,
+    LastMove,
     LedgerEntry,
     ListedMigration,
     Migration,
@@ -153,6 +154,17 @@ def counts(
         provider_id=store.providers.get(provider).id if provider is not None else None,
     )
     return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
+
+
+@router.get("/last-moves")
+def last_moves(
+    store: TheStore,
+    source: str,
+    machine: Annotated[list[str], Query(max_length=LIMIT, description="References; as often as there are machines.")],
+) -> list[LastMove]:
+    """The last migration of each of these machines of a provider that was ever to be moved, dry runs included."""
+    found = store.migrations.last_moves(store.providers.get(source).id, machine)
+    return [LastMove(**asdict(one)) for one in found]
 
 
 @router.get("/migrations/{migration}")

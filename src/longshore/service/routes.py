@@ -30,7 +30,7 @@ MODULES = {
     "new_plans": {"plans"},
     "plan_states": {"plans"},
     "plan_checks": {"plans/checks"},
-    "migrations": {"migrations", "migration-counts"},
+    "migrations": {"migrations", "migration-counts", "last-moves"},
     "chosen_migrations": {"migrations"},
     "bundles": {"migrations"},
     "consoles": {"migrations"},

@@ -14,7 +14,7 @@ from longshore.model.adoption import FoundReplica
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.replica import Protection
-from longshore.model.request import MADE_OF_POINTS, OF_POINTS, MigrationType
+from longshore.model.request import MADE_OF_POINTS, MOVES, OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.adoption import refuse_known, take_over
 from longshore.store.backup_policies import NewBackupPolicy, add_policy, tell_policy
@@ -52,6 +52,17 @@ class NewMigration:
     state: dict[str, Any] | None = None  # that its first job finds
     found: FoundReplica | None = None  # of one that is adopted
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(frozen=True, slots=True)
+class LastMove:
+    """Of a machine, dry runs included."""
+
+    machine_ref: str
+    id: str
+    type: MigrationType
+    status: Status
+    finished_at: datetime | None  # in UTC without a zone
 
 
 @through_outages
@@ -179,6 +190,23 @@ class Migrations:
             fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id)
             query = select(MigrationRow.status, func.count()).where(*fitting).group_by(MigrationRow.status)
             return {Status(status): count for status, count in session.execute(query)}
+
+    def last_moves(self, source_id: str, machine_refs: Sequence[str]) -> list[LastMove]:
+        """Of each of these machines that was ever to be moved."""
+        kind = func.coalesce(MigrationRow.request["type"].as_string(), MigrationType.COLD.value)
+        moved = MigrationRow
+        query = select(moved.machine_ref, moved.id, kind, moved.status, moved.finished_at).where(
+            visible_migrations(self._scope),
+            moved.source_id == source_id,
+            moved.machine_ref.in_(machine_refs),
+            kind.in_(MOVES),
+        )
+        with self._database.session() as session:
+            found = session.execute(query.order_by(moved.created_at, moved.id)).all()
+        last = {
+            ref: LastMove(ref, id_, MigrationType(type_), Status(status), at) for ref, id_, type_, status, at in found
+        }
+        return list(last.values())
 
     def get(self, migration_id: str) -> MigrationRecord:
         """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""

@@ -16,10 +16,14 @@ _PROVE = marked(
 _LAND = marked(
     "Choose another way for the guest: unchanged, on hardware that it knows or, with virtio, on the target's."
 )
-_UNKNOWN = marked("If no conversion knows it, choose another way for the guest: unchanged. A dry run tells.")
+_UNKNOWN = marked(
+    "If it is none that can be converted, such as a small or old Linux, let it land unchanged. A dry run tells."
+)
 _CONVERT = marked("Choose another way for the guest: converted.")
 _RENAME = marked("In a plan, its server is given another name where its wave is changed.")
 _SIZE = marked("Choose a flavor for its size.")
+# Concerns that are gone where the guest lands unchanged
+LAND_UNCHANGED = ("guest-os-unknown", "guest-os-unsupported", "windows-drivers-missing")
 # By the code of a concern, or of the error that a migration ended with
 _ON_PAGES = {
     **dict.fromkeys(("boot-not-provable", "boot-proof-unsure", "boot-failed"), _PROVE),

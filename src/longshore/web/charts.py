@@ -8,7 +8,7 @@ from longshore.web.texts import _
 
 Write = Callable[[float], str]  # how a value is called
 WIDTH, HEIGHT = 860, 180
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 92, 10, 10, 24
 _DOWN = HEIGHT - _TOP - _BOTTOM
 COLORS = ("#2b6cb0", "#38a169", "#d69e2e", "#805ad5", "#c53030")
 
@@ -39,11 +39,12 @@ def ages(
     if objective is not None:
         y, said = _y(objective, top), _("%(age)s asked for") % {"age": write(objective)}
         drawn.append(
-            f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" '
-            'stroke-dasharray="6 4"/>'
-            f'<text x="{right}" y="{y - 4:.1f}" text-anchor="end">{escape(said)}</text>'
+            f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" stroke-dasharray="6 4"/>'
         )
-    # Over the words: the newest part of the line is where they are
+        # Below, between the ends of time: wherever it stood along its line, that of the ages could run through it
+        drawn.append(
+            f'<text x="{(_LEFT + right) / 2:.1f}" y="{HEIGHT - 6}" text-anchor="middle">– – {escape(said)}</text>'
+        )
     drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>')
     ends = [(since, "start"), (until, "end")]
     drawn += [

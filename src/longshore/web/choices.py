@@ -14,14 +14,11 @@ AT_ONCE = 1000  # machines that are asked for
 
 async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) -> list[Machine]:
     """Those of a source that it has, however many it has besides. Raises LongshoreError."""
-    path, wanted, seen = f"/v1/providers/{part(source)}/inventory/machines", set(refs), 0
+    path, wanted = f"/v1/providers/{part(source)}/inventory/machines", list(dict.fromkeys(refs))
     found: list[Machine] = []
-    while len(found) < len(wanted):
-        page = await asking.get(MachinePage, path, limit=AT_ONCE, offset=seen)
-        found += [machine for machine in page.machines if machine.ref in wanted]
-        seen += len(page.machines)
-        if len(page.machines) < AT_ONCE:
-            break
+    for start in range(0, len(wanted), AT_ONCE):
+        page = await asking.get(MachinePage, path, limit=AT_ONCE, ref=wanted[start : start + AT_ONCE])
+        found += page.machines
     return found
 
 

@@ -110,6 +110,7 @@ RULES = (
         (
             "GET /v1/migrations",
             "GET /v1/migration-counts",
+            "GET /v1/last-moves",
             "GET /v1/migrations/{migration}",
             "GET /v1/migrations/{migration}/events",
             "GET /v1/migrations/{migration}/events/stream",

@@ -12,10 +12,13 @@ from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanState
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
+from longshore.web.advices import LAND_UNCHANGED
 from longshore.web.asking import Asking
 from longshore.web.page import Page
+from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import told_of_cutover
+from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
 from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status
 from longshore.web.texts import _, marked
@@ -134,7 +137,22 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         trouble=trouble,
         of_severity=of_severity,
         many=5,
+        land_unchanged=LAND_UNCHANGED,
+        unchanged=[(value, _(said)) for value, said in LANDINGS[::-1] if value in ("unchanged", "as-is")],
     )
+
+
+async def land_unchanged(request: Request) -> Response:
+    """Machines of the plan, in whichever way it is said, instead of being converted: what stands against it then."""
+    said = request.state.form
+    chosen, way = said.all("unchanged"), said["landing"]
+    view = await request.state.asking.get(PlanView, _path(request))
+    entries = [
+        {**entry, "landing": way} if entry["machine"] in chosen else entry for entry in view.plan.get("machines", [])
+    ]
+    await change_plan(request, "PATCH", _path(request), {"machines": entries}, view.version)
+    again = [("type", said["type"]), *(("machine", name) for name in said.all("machine"))]
+    return RedirectResponse(f"{_page(request)}/concerns?{urlencode(again)}", 303)
 
 
 async def start(request: Request) -> Response:
@@ -251,6 +269,7 @@ ROUTES = [
     Page("/plans", listed, "GET"),
     Page("/plans/{name}", one, "GET"),
     Page("/plans/{name}/concerns", concerns, "GET"),
+    Page("/plans/{name}/land-unchanged", land_unchanged, "POST", "migration:plan:create"),
     Page("/plans/{name}/start", start, "POST", "migration:plan:start"),
     Page("/plans/{name}/cutover", ask_to_cut_over, "GET", "migration:plan:cutover"),
     Page("/plans/{name}/cutover", _does("cutover"), "POST", "migration:plan:cutover"),

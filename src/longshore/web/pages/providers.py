@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import MachinePage
-from longshore.api.schemas import Fingerprint, Migration, PlanSummary, Provider, ProviderCheck
+from longshore.api.schemas import Fingerprint, LastMove, Migration, PlanSummary, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
@@ -17,6 +17,7 @@ from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
+from longshore.web.states import of_status
 from longshore.web.texts import _
 
 PAGE = 50  # rows
@@ -187,6 +188,9 @@ async def machines(request: Request) -> Response:
         page = await asking.get(MachinePage, path, q=q, limit=PAGE, offset=offset, anew=anew)
     except LongshoreError as error:
         trouble = error
+    last: dict[str, LastMove] = {}
+    if page is not None and page.machines:
+        last = await _last_moves(request, provider, [machine.ref for machine in page.machines])
     if anew and trouble is None:
         found = f"?{urlencode({'q': q})}" if q else ""
         return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines{found}", 303)
@@ -201,7 +205,17 @@ async def machines(request: Request) -> Response:
         rows=PAGE,
         trouble=trouble,
         fields=FIELDS,
+        last=last,
+        of_status=of_status,
     )
+
+
+async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> dict[str, LastMove]:
+    """By references of machines. None, for who may not see migrations."""
+    if not request.state.visit.may("migration:migration:get"):
+        return {}
+    found = await request.state.asking.get(list[LastMove], "/v1/last-moves", source=provider.id, machine=refs)
+    return {one.machine_ref: one for one in found}
 
 
 async def volumes(request: Request) -> Response:
@@ -221,7 +235,16 @@ async def machine(request: Request) -> Response:
     provider = await asking.get(Provider, _path(request))
     found = await asking.get(Machine, f"{_path(request)}/machines/{part(request.path_params['machine'])}")
     plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
-    return render(request, "providers/machine.html", provider=provider, machine=found, plans=plans)
+    last = (await _last_moves(request, provider, [found.ref])).get(found.ref)
+    return render(
+        request,
+        "providers/machine.html",
+        provider=provider,
+        machine=found,
+        plans=plans,
+        last=last,
+        of_status=of_status,
+    )
 
 
 async def inspect(request: Request) -> Response:

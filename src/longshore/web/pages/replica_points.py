@@ -21,11 +21,7 @@ async def one(request: Request) -> Response:
 
 
 async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
-    replica, point = await asyncio.gather(
-        asking.get(Replica, f"/v1/replicas/{part(request.path_params['replica'])}"),
-        asking.get(Point, _path(request)),
-    )
+    replica, point = await _of_replica(request)
     return render(
         request,
         "replicas/point.html",
@@ -39,8 +35,8 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
 
 
 async def ask_to_delete(request: Request) -> Response:
-    found = await request.state.asking.get(Point, _path(request))
-    heading = _("Delete point %(number)s?") % {"number": found.number}
+    replica, found = await _of_replica(request)
+    heading = _("Delete point %(number)s of %(name)s?") % {"number": found.number, "name": replica.machine_name}
     told = [_("No machine can be made of this moment any more. Its snapshots at the target go.")]
     back = _page(request)
     return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Delete it"), back=back, kind="danger")
@@ -49,6 +45,14 @@ async def ask_to_delete(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     await request.state.asking.ask(type(None), "DELETE", _path(request))
     return RedirectResponse(f"/ui/replicas/{part(request.path_params['replica'])}", 303)
+
+
+async def _of_replica(request: Request) -> tuple[Replica, Point]:
+    asking: Asking = request.state.asking
+    return await asyncio.gather(
+        asking.get(Replica, f"/v1/replicas/{part(request.path_params['replica'])}"),
+        asking.get(Point, _path(request)),
+    )
 
 
 def _path(request: Request) -> str:

@@ -7,6 +7,7 @@ serious.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -18,11 +19,11 @@ from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.schemas import FoundMachine, PlanAnswer, PlanSummary, PlanView, Provider
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.model.machine import VOLUME, PowerState
+from longshore.model.machine import VOLUME, Machine, PowerState
 from longshore.model.merging import merged
 from longshore.model.request import BootProof, MigrationRequest
 from longshore.web.asking import Asking
-from longshore.web.choices import flavor_choices, network_choices
+from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
@@ -34,6 +35,7 @@ from longshore.web.texts import _
 
 _AT_ONCE = 1000  # machines that are asked for
 _MOST = 10_000
+_NAMED = 20  # of the chosen ones
 _SAID = ("name", "description", "target", "type")  # what the first page asks
 _OF_DRAFT = "draft"  # its machines are those of the draft
 
@@ -75,12 +77,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
     asking: Asking = request.state.asking
     providers = await asking.get(list[Provider], "/v1/providers")
     chosen = said.all("machine") if said["which"] not in ("all", _OF_DRAFT) else []
-    count = len(chosen) + len(said.all("volume"))
-    if said["which"] == "all" and said["source"]:
-        path = f"/v1/providers/{part(said['source'])}/inventory/machines"
-        count = (await asking.get(MachinePage, path, q=said["q"], limit=1)).total
-    elif said["which"] == _OF_DRAFT:
-        count = sum(map(len, await _chosen(asking, said)))
+    count, names = await _counted(asking, said)
     return render(
         request,
         "wizard/new.html",
@@ -89,10 +86,34 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         chosen=chosen,
         volumes=said.all("volume"),
         count=count,
+        names=names,
         targets=[(p.name, p.name) for p in providers if p.kind == "openstack"],
         types=types(),
         trouble=trouble,
     )
+
+
+async def _counted(asking: Asking, said: Form) -> tuple[int, list[str]]:
+    """How many are chosen, and the names of the first of them."""
+    if said["which"] == "all" and said["source"]:
+        path = f"/v1/providers/{part(said['source'])}/inventory/machines"
+        page = await asking.get(MachinePage, path, q=said["q"], limit=_NAMED)
+        return page.total, [machine.name for machine in page.machines]
+    if said["which"] == _OF_DRAFT:
+        before = await _draft(asking, said["draft"])
+        plan = before.plan if before is not None else {}
+        said_of = [one["machine"] for one in plan.get("machines", ())] + [
+            one["volume"] for one in plan.get("volumes", ())
+        ]
+        return len(said_of), said_of[:_NAMED]
+    machines, volumes = said.all("machine"), said.all("volume")
+    names: list[str] = []
+    with suppress(LongshoreError):  # their source may be away: their number is known all the same
+        names += [machine.name for machine in await chosen_machines(asking, said["source"], machines[:_NAMED])]
+        if volumes and said["source"]:
+            found = await asking.get(list[Machine], f"/v1/providers/{part(said['source'])}/volumes")
+            names += [one.name for one in found if one.disks[0].key in volumes]
+    return len(machines) + len(volumes), names[:_NAMED]
 
 
 async def _draft(asking: Asking, word: str) -> PlanView | None:
