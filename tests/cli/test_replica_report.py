@@ -87,7 +87,9 @@ def test_age_grows_until_a_point_comes_and_the_objective_is_drawn():
     ages = [float(pair.split(",")[1]) for pair in drawn.find("polyline").get("points").split()]
     assert len(ages) == 6, "at the beginning, before and after each of two points, and now"
     assert ages[0] == pytest.approx(min(ages[0], ages[2], ages[4])), "higher up is older"
-    assert "1 h 0 min asked for" in [text.text for text in drawn.iter("text")]
+    legend = next(text for text in drawn.iter("text") if text.text.endswith("1 h 0 min asked for"))
+    below = float(drawn.find("polyline").get("points").split()[0].split(",")[1])
+    assert float(legend.get("y")) > below, "where no line runs through it"
 
 
 @pytest.mark.parametrize("arrivals", [[], [(NOW, NOW)], [(NOW - timedelta(days=9), NOW - timedelta(days=9))]])

@@ -367,11 +367,11 @@ FROM_CLOUD = replace(CLEAN, platform=Platform("openstack"), guest_id="", disks=(
         (WINDOWS, {"boot_proof": BootProof.NONE}, {"boot-unproven": "warning"}),
         (CLEAN, {"boot_proof": BootProof.NONE}, {"boot-unproven": "warning"}),
         (replace(CLEAN, guest_id=""), {}, {"boot-proof-unsure": "warning"}),
-        (ODD, {"boot_port": 22}, {"guest-os-unknown": "information"}),
+        (ODD, {"boot_port": 22}, {"guest-os-unknown": "warning"}),
         (  # some Linux or other: it may have no console that anybody logs in at
             replace(CLEAN, guest_id="other5xLinux64Guest"),
             {},
-            {"guest-os-unknown": "information", "boot-proof-unsure": "warning"},
+            {"guest-os-unknown": "warning", "boot-proof-unsure": "warning"},
         ),
         (FROM_CLOUD, {}, {"boot-not-provable": "blocker", "stopped-by-nova": "warning"}),
         (replace(FROM_CLOUD, freezes=True), {}, {"stopped-by-nova": "warning"}),  # Nova asks its agent there, too

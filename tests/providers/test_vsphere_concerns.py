@@ -56,7 +56,7 @@ FOUND = [
     ("no address", COLD, {"guest-address-unknown": "warning"}),
     ("freebsd", COLD, {"guest-os-unsupported": "blocker", "boot-proof-unsure": "warning"}),
     ("freebsd", MigrationRequest(networks=COLD.networks, landing=LandingMode.UNCHANGED, boot_port=22), {}),
-    ("unknown system", COLD, {"guest-os-unknown": "information", "boot-proof-unsure": "warning"}),
+    ("unknown system", COLD, {"guest-os-unknown": "warning", "boot-proof-unsure": "warning"}),
     ("windows", COLD, {"boot-not-provable": "blocker"}),
     ("secure boot", COLD, {"firmware-uefi": "warning", "secure-boot": "warning"}),
     ("full file system", COLD, {"guest-file-system-full": "warning"}),
