@@ -127,8 +127,9 @@ def many_filled(many, tmp_path):
 
 
 def pytest_collection_modifyitems(items):
-    """Those with a browser last: once it is there, its driver has the loop of events of the thread that others want."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """Those with a browser last: once it is there, its driver has the loop of events of the thread that others want.
+    Of these, pages that are only looked at: were a long walk last, all processes but one would wait for its end."""
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, "test_looks" in item.nodeid))
 
 
 @pytest.fixture(scope="session")
