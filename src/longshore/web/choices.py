@@ -9,7 +9,7 @@ from longshore.model.machine import Machine
 from longshore.web.asking import Asking
 from longshore.web.texts import _
 
-AT_ONCE = 1000  # machines that are asked for
+AT_ONCE = 100  # machines that are asked for: their references are a part of the address, of which proxies take 8 KiB
 
 
 async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) -> list[Machine]:
