@@ -2,8 +2,8 @@
 
 How it works. One thread runs one poll loop over several connections to either side (connections.py). A planner
 (plan.py) asks where there is data and hands out blocks; a mover (mover.py) takes each block through read, digest and
-write, many at a time, and where both sides are near leaves most of them to threads (copy_threads.py); after each flush
-of the target the checkpoint (checkpoint.py) learns what is safe. Where a copy that brings a target up to date is about
+write, many at a time, and to a near target leaves most of that to threads (copy_threads.py); after each flush of the
+target the checkpoint (checkpoint.py) learns what is safe. Where a copy that brings a target up to date is about
 to write is noted first (dirty.py). At the end a verifier (verify.py) reads the target back, where it is near on threads
 (verify_threads.py), and compares it with the digests; what is wrong is copied once more. Then the digests become the
 disk's manifest (manifest.py).
