@@ -1172,7 +1172,7 @@ def small_connect(kind, settings, _secrets, side=None, _servers=None):
 
 def install(put=setattr):
     """Put the small clouds in the place of the real ones, in this process."""
-    from longshore.engine import embedded, outages, parking, retry, undoing, worker
+    from longshore.engine import embedded_process, outages, parking, retry, undoing, worker
     from longshore.flows import clouds
     from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration
     from longshore.flows.replicas import looking
@@ -1204,4 +1204,4 @@ def install(put=setattr):
         put(syncs, "_EVENTS_KEPT", 10)
     put(copying, "STALLED_AFTER", 12.0)
     put(worker, "_POLL", 0.05)
-    put(embedded, "_LINGER", 0.01)
+    put(embedded_process, "_LINGER", 0.01)
